@@ -1,0 +1,1 @@
+"""Keeper Network Learning: what one account learns, every account knows, and nobody learns who."""

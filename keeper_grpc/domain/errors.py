@@ -1,0 +1,99 @@
+"""Everything that can go wrong, as the API tells it.
+
+    KeeperError
+     +- InvalidInput              a value that the request's declared rules cannot catch
+     |   +- ResumeTokenInvalid    not a token of this service, or of another stream
+     +- NotFound
+     |   +- PatternNotFound
+     +- RequestIdReused           the same request_id with another body
+     +- AccountCategoryUnknown    no business_category in the request and none registered
+     +- AccountCategoryConflict   the account is registered in another category
+     +- SubscriberTooSlow         a stream's reader fell behind its buffer
+     +- Unavailable               try again: `retry_after` seconds say when
+         +- EmbedderUnavailable
+         +- StorageUnavailable
+         +- ShuttingDown
+
+Messages are for the caller: they name fields and rules, never a text, an account or an internal.
+`rpc/status.py` is the one place that turns these into google.rpc statuses.
+"""
+
+from __future__ import annotations
+
+
+class KeeperError(Exception):
+    """Base of every error that a caller may see."""
+
+
+class InvalidInput(KeeperError):
+    """A field holds what it must not. `field` is its path in the request."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ResumeTokenInvalid(InvalidInput):
+    """The resume token was not made by this service for this stream."""
+
+    def __init__(self) -> None:
+        super().__init__("resume_token", "not a token of this stream; subscribe without one")
+
+
+class NotFound(KeeperError):
+    """The named thing does not exist, or may not be shown to anyone."""
+
+
+class PatternNotFound(NotFound):
+    """No published pattern has this id."""
+
+    def __init__(self) -> None:
+        super().__init__("no published pattern has this id")
+
+
+class RequestIdReused(KeeperError):
+    """This account used the same request_id for another body before."""
+
+    def __init__(self) -> None:
+        super().__init__("request_id was used before with another request; use a new one")
+
+
+class AccountCategoryUnknown(KeeperError):
+    """The request names no business_category and the account is not registered."""
+
+    def __init__(self) -> None:
+        super().__init__("name business_category in the insight, or call RegisterAccount first")
+
+
+class AccountCategoryConflict(KeeperError):
+    """The account is registered in another business category than the request says."""
+
+    def __init__(self) -> None:
+        super().__init__("the account is registered in another business_category")
+
+
+class SubscriberTooSlow(KeeperError):
+    """The subscriber did not read; it may resume from its last token."""
+
+    def __init__(self) -> None:
+        super().__init__("the stream fell behind its buffer; resume with the last resume_token")
+
+
+class Unavailable(KeeperError):
+    """A part of the service cannot answer now. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class EmbedderUnavailable(Unavailable):
+    """The embedding backend did not answer, or answered nonsense."""
+
+
+class StorageUnavailable(Unavailable):
+    """The database cannot be reached or refuses work."""
+
+
+class ShuttingDown(Unavailable):
+    """The process drains; another one takes over."""

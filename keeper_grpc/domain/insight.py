@@ -1,0 +1,150 @@
+"""What an account noticed (insight), what came of it (outcome), and how an insight is worded.
+
+`Insight` holds raw text of an account. `AnonymizedInsight` is what the anonymizer makes of it, and
+the only form that anything beyond the anonymizer accepts: the embedder, the store, the logs and the
+other accounts never see an `Insight`. The two are unrelated types so that mypy keeps them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+JsonValue: TypeAlias = (
+    "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+)
+"""A value of `conditions`, as google.protobuf.Struct can carry it."""
+
+RENDERING = "sentence-1"
+"""The version of `AnonymizedInsight.render`. It is part of every embedding model's id, because
+vectors of differently worded texts must never meet (DESIGN.md, rule 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What an account's engine noticed, in the account's own words: not yet safe to keep.
+
+    `confidence` is in [0, 1]. `dollar_value` (what is at stake) and `potential_value` (what acting
+    may bring) are in the account's currency. An insight to be captured has an action; one that asks
+    to be enhanced may come without action and script.
+    """
+
+    insight_id: str
+    type: str
+    business_category: str
+    conditions: Mapping[str, JsonValue]
+    action: str
+    script: str
+    confidence: float
+    dollar_value: float = 0.0
+    potential_value: float = 0.0
+    observed_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identifiers:
+    """What the caller knows to be identifying in its own texts. Used to scrub, never kept."""
+
+    customer_names: tuple[str, ...] = ()
+    customer_emails: tuple[str, ...] = ()
+    customer_phones: tuple[str, ...] = ()
+    business_names: tuple[str, ...] = ()
+    employee_names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened after an account acted. `None` means that it was not measured.
+
+    `revenue_impact` is in the account's currency and may be negative; `response_rate` is in [0, 1].
+    """
+
+    success: bool
+    revenue_impact: float | None = None
+    customer_retained: bool | None = None
+    response_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymizedInsight:
+    """An insight that the anonymizer vouches for: safe to embed, log, cache, store and share.
+
+    The business's `insight_id` is gone, `conditions` holds allow-listed keys only, `action` and
+    `script` are masked. A text that could not be vouched for is the empty string; the report beside
+    it says why.
+    """
+
+    type: str
+    business_category: str
+    conditions: Mapping[str, JsonValue]
+    action: str
+    script: str
+    confidence: float
+    dollar_value: float
+    potential_value: float
+
+    def render(self) -> str:
+        """The sentence that is embedded: `When {conditions}, {action} ({type}, {category}).`
+
+        Without the outcome, so that failures meet their successes; without the script, so that
+        wordings of one action meet; conditions in sorted key order, so that equal conditions give
+        equal text. An insight without action renders the same sentence less the action.
+        """
+        conditions = ", ".join(
+            f"{key.replace('_', ' ')} is {_plain(self.conditions[key])}"
+            for key in sorted(self.conditions)
+        )
+        parts = [part for part in (f"When {conditions}" if conditions else "", self.action) if part]
+        subject = f"({_words(self.type)}, {_words(self.business_category)})."
+        return " ".join([", ".join(parts), subject]) if parts else subject
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedField:
+    """One field that was removed whole, and the UPPER_SNAKE reason why. Never its content."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymizationReport:
+    """What the anonymizer did to one record: counts and reasons, never content.
+
+    `masked` counts replacements by entity kind ("customer_name", "email", "phone", ...).
+    """
+
+    masked: Mapping[str, int] = field(default_factory=dict)
+    dropped: tuple[DroppedField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymized:
+    """The anonymizer's answer: the insight that may travel, and the report on what was done."""
+
+    insight: AnonymizedInsight
+    report: AnonymizationReport
+
+
+def _words(snake: str) -> str:
+    return snake.replace("_", " ")
+
+
+def _plain(value: JsonValue) -> str:
+    """A condition's value as prose. Nested values keep sorted keys, for the same reason as above."""
+    match value:
+        case None:
+            return "unknown"
+        case bool():
+            return "yes" if value else "no"
+        case float() if value.is_integer():
+            return str(int(value))
+        case dict():
+            return ", ".join(f"{_words(key)} {_plain(value[key])}" for key in sorted(value))
+        case list():
+            return ", ".join(_plain(item) for item in value)
+        case _:
+            return str(value)

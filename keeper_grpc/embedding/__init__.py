@@ -1,0 +1,1 @@
+"""Text to unit vectors: one Protocol, the bundled local model, OpenAI, and the cache before both."""

@@ -1,0 +1,1 @@
+"""What turns an account's words into words that any account may read."""
