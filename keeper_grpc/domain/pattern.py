@@ -1,0 +1,100 @@
+"""A pattern: many observations that say the same thing, and the rule by which they become one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from keeper_grpc.domain.action import compatible
+from keeper_grpc.domain.evidence import Evidence, Prior
+from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.publication import PublicationRule
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where patterns can meet: one type, one category, one embedding model."""
+
+    pattern_type: str
+    business_category: str
+    embedding_model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One masked wording of an action, with its own evidence.
+
+    `authored` scripts come with the catalog: they are nobody's words, so the publication rule does
+    not bind them.
+    """
+
+    template: str
+    evidence: Evidence
+    authored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What the network knows, as one reader may see it.
+
+    `evidence` and `scripts` exclude the reader's own observations where the reader is an account.
+    `authored` patterns come with the catalog, with a `prior` of their own.
+    """
+
+    pattern_id: UUID
+    scope: Scope
+    conditions: Mapping[str, JsonValue]
+    action: str
+    evidence: Evidence
+    scripts: Sequence[Script]
+    first_discovered: datetime
+    last_validated: datetime | None
+    prior: Prior
+    authored: bool = False
+
+    @property
+    def lower_bound(self) -> float:
+        """The evidence's lower bound under this pattern's own prior."""
+        return self.evidence.lower_bound(self.prior)
+
+    def proven_script(self, rule: PublicationRule) -> str:
+        """The wording with the best lower bound among those that may be shown, else an authored one.
+
+        Empty when there is none. Ties go to the text that sorts first, so that the answer is stable.
+        """
+        shown = [
+            script
+            for script in self.scripts
+            if script.template and not rule.withheld(script.evidence)
+        ]
+        if shown:
+            return min(shown, key=lambda s: (-s.evidence.lower_bound(), s.template)).template
+        authored = sorted(script.template for script in self.scripts if script.authored)
+        return authored[0] if authored else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A known pattern near a new observation. `similarity` is their cosine."""
+
+    pattern_id: UUID
+    action: str
+    similarity: float
+
+
+def merge_target(
+    action: str, neighbours: Sequence[Neighbour], merge_threshold: float
+) -> Neighbour | None:
+    """The pattern that an observation belongs to, or None when it starts a new one.
+
+    `neighbours` come from the observation's scope, nearest first. The nearest one that is similar
+    enough and whose action is compatible takes it: cosine alone never decides.
+    """
+    for neighbour in neighbours:
+        if neighbour.similarity < merge_threshold:
+            return None
+        if compatible(action, neighbour.action):
+            return neighbour
+    return None
