@@ -8,7 +8,7 @@ other accounts never see an `Insight`. The two are unrelated types so that mypy 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -83,6 +83,10 @@ class AnonymizedInsight:
     confidence: float
     dollar_value: float
     potential_value: float
+
+    def in_category(self, business_category: str) -> AnonymizedInsight:
+        """The same insight of an account of this category."""
+        return replace(self, business_category=business_category)
 
     def render(self) -> str:
         """The sentence that is embedded: `When {conditions}, {action} ({type}, {category}).`

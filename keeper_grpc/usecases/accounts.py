@@ -1,0 +1,98 @@
+"""RegisterAccount, and how every other call finds out which account it is about.
+
+An account id is replaced by its pseudonym here and goes no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from keeper_grpc.domain.errors import AccountCategoryConflict, AccountCategoryUnknown
+from keeper_grpc.domain.insight import Identifiers, Insight
+from keeper_grpc.usecases.ports import Anonymizes, Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as the network knows it: a keyed hash and a line of business."""
+
+    key: str
+    business_category: str
+
+
+class Pseudonymizes(Protocol):
+    """Keyed hashes of account ids."""
+
+    def key_of(self, account_id: str) -> str:
+        """The pseudonym under the current key."""
+
+    def all_keys_of(self, account_id: str) -> Sequence[str]:
+        """The pseudonyms under every known key, so that a rotation does not double an account."""
+
+
+class AccountStore(Protocol):
+    """Where accounts are remembered."""
+
+    async def find_account(self, keys: Sequence[str]) -> Account | None:
+        """The account that is known by one of these pseudonyms."""
+
+    async def add_account(self, account: Account, joined_time: datetime) -> bool:
+        """Add it unless it is there; whether it was added."""
+
+
+class Accounts:
+    """Resolves account ids to accounts."""
+
+    def __init__(
+        self,
+        *,
+        pseudonyms: Pseudonymizes,
+        anonymizer: Anonymizes,
+        store: AccountStore,
+        clock: Clock,
+    ) -> None:
+        self._pseudonyms = pseudonyms
+        self._anonymizer = anonymizer
+        self._store = store
+        self._clock = clock
+
+    async def register(
+        self, account_id: str, business_category: str, joined_time: datetime | None
+    ) -> bool:
+        """Register an account; whether that was news. The category passes the anonymizer too.
+
+        Raises AccountCategoryConflict when it is registered in another category.
+        """
+        probe = Insight("", "account", business_category, {}, "", "", 0.0)
+        category = self._anonymizer.anonymize(probe, Identifiers()).insight.business_category
+        _, created = await self._find_or_add(account_id, category, joined_time)
+        return created
+
+    async def resolve(self, account_id: str, business_category: str) -> Account:
+        """The account behind an id. A first call that names a category registers it.
+
+        `business_category` comes from an anonymized insight and is empty where the request named
+        none. Raises AccountCategoryUnknown and AccountCategoryConflict.
+        """
+        account, _ = await self._find_or_add(account_id, business_category, None)
+        return account
+
+    async def _find_or_add(
+        self, account_id: str, business_category: str, joined_time: datetime | None
+    ) -> tuple[Account, bool]:
+        keys = self._pseudonyms.all_keys_of(account_id)
+        account = await self._store.find_account(keys)
+        created = False
+        if account is None:
+            if not business_category:
+                raise AccountCategoryUnknown
+            account = Account(self._pseudonyms.key_of(account_id), business_category)
+            created = await self._store.add_account(account, joined_time or self._clock())
+            if not created:  # another call was faster; what it wrote is what counts
+                account = await self._store.find_account(keys) or account
+        if business_category and account.business_category != business_category:
+            raise AccountCategoryConflict
+        return account, created

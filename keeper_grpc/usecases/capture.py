@@ -1,0 +1,254 @@
+"""CapturePattern: one (insight, outcome) of one account becomes evidence of one pattern.
+
+Anonymize, embed, and then, in one transaction that owns the scope: answer a retry, or find the
+nearest pattern that says the same, merge or create, and write the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol
+from uuid import UUID
+
+from keeper_grpc.domain.errors import InvalidInput, RequestIdReused
+from keeper_grpc.domain.insight import (
+    AnonymizationReport,
+    AnonymizedInsight,
+    Identifiers,
+    Insight,
+    Outcome,
+)
+from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope, merge_target
+from keeper_grpc.domain.publication import PublicationRule
+from keeper_grpc.usecases.accounts import Accounts
+from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId, Vector
+
+NEIGHBOURS = 10
+"""Patterns above the merge threshold to look at. More than one, because the nearest may be an
+opposite; more than a few opposites of one action do not occur."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a caller's clock may run ahead before its occurred_time counts as the future."""
+
+
+class Disposition(Enum):
+    """What became of an observation."""
+
+    CREATED = "created"
+    MERGED = "merged"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What the caller asks to be captured.
+
+    `fingerprints` are keyed hashes of the whole request, the current key's first: equal hashes mean
+    a retry, and a retry may come after the key was rotated.
+    """
+
+    request_id: UUID
+    account_id: str
+    insight: Insight
+    outcome: Outcome
+    identifiers: Identifiers
+    occurred_time: datetime | None
+    fingerprints: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The answer. `pattern` is None while too few accounts support it."""
+
+    pattern_id: UUID | None
+    disposition: Disposition
+    replayed: bool
+    similarity: float
+    pattern: Pattern | None
+    anonymization: AnonymizationReport
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A ledger entry, as a retry finds it."""
+
+    fingerprint: bytes
+    pattern_id: UUID | None
+    disposition: Disposition
+    similarity: float
+    anonymization: AnonymizationReport
+
+
+@dataclass(frozen=True, slots=True)
+class NewObservation:
+    """One line of the ledger, before it is written."""
+
+    observation_id: UUID
+    account_key: str
+    request_id: UUID
+    fingerprint: bytes
+    scope: Scope
+    insight: AnonymizedInsight
+    report: AnonymizationReport
+    outcome: Outcome
+    disposition: Disposition
+    pattern_id: UUID | None
+    similarity: float
+    occurred_time: datetime
+    recorded_time: datetime
+
+
+class CaptureTransaction(Protocol):
+    """One transaction. Everything in it happens, or nothing does."""
+
+    async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
+        """The ledger entry of an earlier attempt."""
+
+    async def own(self, scope: Scope) -> None:
+        """Wait until no other capture is in this scope, and keep others out until the end."""
+
+    async def nearest(self, scope: Scope, vector: Vector, limit: int) -> Sequence[Neighbour]:
+        """The exact nearest patterns of the scope, nearest first."""
+
+    async def create(self, pattern_id: UUID, observation: NewObservation, vector: Vector) -> None:
+        """Add a pattern without evidence, worded as the observation."""
+
+    async def record(self, observation: NewObservation) -> None:
+        """Write the ledger, and count the observation into its pattern and its script."""
+
+    async def sight(self, observation: NewObservation, vector: Vector) -> None:
+        """Show the observation to the emerging-pattern detector."""
+
+    async def pattern(self, pattern_id: UUID) -> Pattern:
+        """The pattern as it is now."""
+
+
+class CaptureStore(Protocol):
+    """Where captures go."""
+
+    def capture(self) -> AbstractAsyncContextManager[CaptureTransaction]:
+        """Begin a transaction; it commits at the end of the block unless that raises."""
+
+
+class CapturePattern:
+    """The use case. One instance serves all calls."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        anonymizer: Anonymizes,
+        embedder: Embeds,
+        store: CaptureStore,
+        rule: PublicationRule,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._accounts = accounts
+        self._anonymizer = anonymizer
+        self._embedder = embedder
+        self._store = store
+        self._rule = rule
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, capture: Capture) -> Captured:
+        """Capture, or return what an earlier attempt of the same request did.
+
+        Raises RequestIdReused, AccountCategoryUnknown, AccountCategoryConflict, InvalidInput,
+        EmbedderUnavailable, StorageUnavailable. After an error nothing of the request is stored.
+        """
+        now = self._clock()
+        occurred = capture.occurred_time or now
+        if occurred > now + CLOCK_SKEW:
+            raise InvalidInput("occurred_time", "must not be in the future")
+        anonymized = self._anonymizer.anonymize(capture.insight, capture.identifiers)
+        account = await self._accounts.resolve(
+            capture.account_id, anonymized.insight.business_category
+        )
+        insight = anonymized.insight.in_category(account.business_category)
+        scope = Scope(insight.type, insight.business_category, self._embedder.model)
+        withheld = not insight.action
+        vector = None if withheld else (await self._embedder.embed([insight.render()]))[0]
+
+        async with self._store.capture() as transaction:
+            await transaction.own(scope)
+            earlier = await transaction.recorded(account.key, capture.request_id)
+            if earlier is not None:
+                return await self._replay(transaction, earlier, capture)
+
+            target: Neighbour | None = None
+            neighbours: Sequence[Neighbour] = ()
+            pattern_id: UUID | None = None
+            if vector is not None:
+                neighbours = await transaction.nearest(scope, vector, NEIGHBOURS)
+                target = merge_target(
+                    insight.action, neighbours, self._embedder.thresholds.merge
+                )
+                pattern_id = target.pattern_id if target else self._new_id()
+            observation = NewObservation(
+                observation_id=self._new_id(),
+                account_key=account.key,
+                request_id=capture.request_id,
+                fingerprint=capture.fingerprints[0],
+                scope=scope,
+                insight=insight,
+                report=anonymized.report,
+                outcome=capture.outcome,
+                disposition=_disposition(withheld=withheld, target=target),
+                pattern_id=pattern_id,
+                similarity=_similarity(target, neighbours),
+                occurred_time=occurred,
+                recorded_time=now,
+            )
+            if vector is not None and pattern_id is not None and target is None:
+                await transaction.create(pattern_id, observation, vector)
+            await transaction.record(observation)
+            if vector is not None:
+                await transaction.sight(observation, vector)
+            pattern = await transaction.pattern(pattern_id) if pattern_id else None
+        return Captured(
+            pattern_id=pattern_id,
+            disposition=observation.disposition,
+            replayed=False,
+            similarity=observation.similarity,
+            pattern=self._published(pattern),
+            anonymization=anonymized.report,
+        )
+
+    async def _replay(
+        self, transaction: CaptureTransaction, earlier: Recorded, capture: Capture
+    ) -> Captured:
+        if earlier.fingerprint not in capture.fingerprints:
+            raise RequestIdReused
+        pattern = (
+            await transaction.pattern(earlier.pattern_id) if earlier.pattern_id is not None else None
+        )
+        return Captured(
+            pattern_id=earlier.pattern_id,
+            disposition=earlier.disposition,
+            replayed=True,
+            similarity=earlier.similarity,
+            pattern=self._published(pattern),
+            anonymization=earlier.anonymization,
+        )
+
+    def _published(self, pattern: Pattern | None) -> Pattern | None:
+        return pattern if pattern and not self._rule.withheld(pattern.evidence) else None
+
+
+def _disposition(*, withheld: bool, target: Neighbour | None) -> Disposition:
+    if withheld:
+        return Disposition.WITHHELD
+    return Disposition.MERGED if target else Disposition.CREATED
+
+
+def _similarity(target: Neighbour | None, neighbours: Sequence[Neighbour]) -> float:
+    """Of the pattern it merged into, else of the nearest that it did not; 0 in an empty scope."""
+    if target:
+        return target.similarity
+    return neighbours[0].similarity if neighbours else 0.0

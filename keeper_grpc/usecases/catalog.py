@@ -1,0 +1,84 @@
+"""GetPattern and ListPatterns: the published patterns, for people and dashboards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+from uuid import UUID
+
+from keeper_grpc.domain.errors import PatternNotFound
+from keeper_grpc.domain.evidence import Evidence
+from keeper_grpc.domain.pattern import Pattern
+from keeper_grpc.domain.publication import PublicationRule
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PatternFilter:
+    """Which patterns to list. Empty means any."""
+
+    pattern_type: str = ""
+    business_category: str = ""
+    min_success_rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page ended: the listing is ordered by lower bound, descending, then id."""
+
+    lower_bound: float
+    pattern_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some patterns, and where the next page starts, if there is one."""
+
+    patterns: Sequence[Pattern]
+    next: Cursor | None
+
+
+class PatternStore(Protocol):
+    """Where patterns are read."""
+
+    async def find_pattern(self, pattern_id: UUID) -> Pattern | None: ...
+
+    async def list_patterns(
+        self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
+    ) -> Sequence[Pattern]:
+        """Up to `limit` published or authored patterns, in listing order, that come after `after`."""
+
+
+class PatternCatalog:
+    """The use cases. One instance serves all calls."""
+
+    def __init__(self, *, store: PatternStore, rule: PublicationRule) -> None:
+        self._store = store
+        self._rule = rule
+
+    async def get(self, pattern_id: UUID) -> Pattern:
+        """One pattern. Raises PatternNotFound also when it exists but may not be shown."""
+        pattern = await self._store.find_pattern(pattern_id)
+        if pattern is None or (self._rule.withheld(pattern.evidence) and not pattern.authored):
+            raise PatternNotFound
+        return self._shown(pattern)
+
+    async def page(self, where: PatternFilter, after: Cursor | None, size: int) -> Page:
+        """A page of patterns, the surest first. `size` 0 means 50; more than 500 means 500."""
+        limit = min(size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        found = await self._store.list_patterns(where, self._rule, after, limit + 1)
+        patterns = found[:limit]
+        more = len(found) > limit
+        return Page(
+            patterns=[self._shown(pattern) for pattern in patterns],
+            next=Cursor(patterns[-1].lower_bound, patterns[-1].pattern_id) if more else None,
+        )
+
+    def _shown(self, pattern: Pattern) -> Pattern:
+        """The catalog's words are nobody's, but the counts beside them are: hide few accounts'."""
+        if self._rule.withheld(pattern.evidence):
+            return replace(pattern, evidence=Evidence())
+        return pattern

@@ -1,0 +1,52 @@
+"""What every use case needs from outside, as Protocols. `app.py` decides what stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight
+
+Vector: TypeAlias = NDArray[np.float32]
+"""One unit vector of the current embedding model, shape (1536,)."""
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Tells the time, in UTC."""
+
+NewId: TypeAlias = Callable[[], UUID]
+
+
+class Anonymizes(Protocol):
+    """Makes an insight safe to keep; fails closed instead of raising."""
+
+    def anonymize(self, insight: Insight, identifiers: Identifiers) -> Anonymized: ...
+
+
+class EmbedderThresholds(Protocol):
+    """The cosine similarities that belong to the model; see embedding/embedder.py."""
+
+    @property
+    def merge(self) -> float: ...
+
+    @property
+    def cluster(self) -> float: ...
+
+    @property
+    def retrieval(self) -> float: ...
+
+
+class Embeds(Protocol):
+    """Turns anonymized text into unit vectors; see embedding/embedder.py for the contract."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def thresholds(self) -> EmbedderThresholds: ...
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
