@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import Vector
 from pgvector.asyncpg import register_vector
 
 from keeper_grpc.domain.errors import StorageUnavailable
@@ -33,6 +37,10 @@ _UNAVAILABLE = (
     asyncpg.QueryCanceledError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+
+
+CLOSE_TIMEOUT = 5
+"""Seconds for connections to come back at shutdown. By then every call has ended or been cancelled."""
 
 
 @asynccontextmanager
@@ -89,10 +97,11 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Connection]:
         """A connection inside one transaction. A read-only one sees a single snapshot."""
-        isolation = "repeatable_read" if read_only else "read_committed"
         async with (
             self.connection() as connection,
-            connection.transaction(isolation=isolation, readonly=read_only),
+            connection.transaction(
+                isolation="repeatable_read" if read_only else "read_committed", readonly=read_only
+            ),
         ):
             yield connection
 
@@ -105,9 +114,10 @@ class Database:
             return False
 
     async def close(self) -> None:
-        """Wait for the connections that are out, then close; give up waiting after 5 seconds."""
+        """Wait for the connections that are out, then close; give up waiting after a while."""
         try:
-            await asyncpg.compat.wait_for(self._pool.close(), timeout=5)
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
 
@@ -125,3 +135,8 @@ async def _keep(connection: Any) -> None:
 
 def _to_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def to_array(value: Any) -> NDArray[np.float32]:
+    """A vector column's value as an array: pgvector's codec gives its own Vector."""
+    return np.asarray(value.to_numpy() if isinstance(value, Vector) else value, np.float32)

@@ -6,21 +6,13 @@ An account id is replaced by its pseudonym here and goes no further.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from keeper_grpc.domain.account import Account
 from keeper_grpc.domain.errors import AccountCategoryConflict, AccountCategoryUnknown
 from keeper_grpc.domain.insight import Identifiers, Insight
 from keeper_grpc.usecases.ports import Anonymizes, Clock
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account as the network knows it: a keyed hash and a line of business."""
-
-    key: str
-    business_category: str
 
 
 class Pseudonymizes(Protocol):

@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.errors import InvalidInput, RequestIdReused
 from keeper_grpc.domain.insight import (
     AnonymizationReport,
-    AnonymizedInsight,
     Identifiers,
     Insight,
     Outcome,
 )
+from keeper_grpc.domain.observation import Disposition, Observation, Recorded
 from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope, merge_target
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.usecases.accounts import Accounts
@@ -33,14 +32,6 @@ opposite; more than a few opposites of one action do not occur."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a caller's clock may run ahead before its occurred_time counts as the future."""
-
-
-class Disposition(Enum):
-    """What became of an observation."""
-
-    CREATED = "created"
-    MERGED = "merged"
-    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +63,6 @@ class Captured:
     anonymization: AnonymizationReport
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A ledger entry, as a retry finds it."""
-
-    fingerprint: bytes
-    pattern_id: UUID | None
-    disposition: Disposition
-    similarity: float
-    anonymization: AnonymizationReport
-
-
-@dataclass(frozen=True, slots=True)
-class NewObservation:
-    """One line of the ledger, before it is written."""
-
-    observation_id: UUID
-    account_key: str
-    request_id: UUID
-    fingerprint: bytes
-    scope: Scope
-    insight: AnonymizedInsight
-    report: AnonymizationReport
-    outcome: Outcome
-    disposition: Disposition
-    pattern_id: UUID | None
-    similarity: float
-    occurred_time: datetime
-    recorded_time: datetime
-
-
 class CaptureTransaction(Protocol):
     """One transaction. Everything in it happens, or nothing does."""
 
@@ -114,13 +75,16 @@ class CaptureTransaction(Protocol):
     async def nearest(self, scope: Scope, vector: Vector, limit: int) -> Sequence[Neighbour]:
         """The exact nearest patterns of the scope, nearest first."""
 
-    async def create(self, pattern_id: UUID, observation: NewObservation, vector: Vector) -> None:
+    async def create(self, pattern_id: UUID, observation: Observation, vector: Vector) -> None:
         """Add a pattern without evidence, worded as the observation."""
 
-    async def record(self, observation: NewObservation) -> None:
+    async def merge(self, pattern_id: UUID, vector: Vector) -> None:
+        """Turn the pattern's vector towards the observation's."""
+
+    async def record(self, observation: Observation) -> None:
         """Write the ledger, and count the observation into its pattern and its script."""
 
-    async def sight(self, observation: NewObservation, vector: Vector) -> None:
+    async def sight(self, observation: Observation, vector: Vector) -> None:
         """Show the observation to the emerging-pattern detector."""
 
     async def pattern(self, pattern_id: UUID) -> Pattern:
@@ -186,11 +150,9 @@ class CapturePattern:
             pattern_id: UUID | None = None
             if vector is not None:
                 neighbours = await transaction.nearest(scope, vector, NEIGHBOURS)
-                target = merge_target(
-                    insight.action, neighbours, self._embedder.thresholds.merge
-                )
+                target = merge_target(insight.action, neighbours, self._embedder.thresholds.merge)
                 pattern_id = target.pattern_id if target else self._new_id()
-            observation = NewObservation(
+            observation = Observation(
                 observation_id=self._new_id(),
                 account_key=account.key,
                 request_id=capture.request_id,
@@ -205,11 +167,13 @@ class CapturePattern:
                 occurred_time=occurred,
                 recorded_time=now,
             )
-            if vector is not None and pattern_id is not None and target is None:
-                await transaction.create(pattern_id, observation, vector)
-            await transaction.record(observation)
-            if vector is not None:
+            if vector is not None and pattern_id is not None:
+                if target is None:
+                    await transaction.create(pattern_id, observation, vector)
+                else:
+                    await transaction.merge(pattern_id, vector)
                 await transaction.sight(observation, vector)
+            await transaction.record(observation)
             pattern = await transaction.pattern(pattern_id) if pattern_id else None
         return Captured(
             pattern_id=pattern_id,
@@ -226,7 +190,9 @@ class CapturePattern:
         if earlier.fingerprint not in capture.fingerprints:
             raise RequestIdReused
         pattern = (
-            await transaction.pattern(earlier.pattern_id) if earlier.pattern_id is not None else None
+            await transaction.pattern(earlier.pattern_id)
+            if earlier.pattern_id is not None
+            else None
         )
         return Captured(
             pattern_id=earlier.pattern_id,

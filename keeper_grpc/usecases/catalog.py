@@ -9,28 +9,12 @@ from uuid import UUID
 
 from keeper_grpc.domain.errors import PatternNotFound
 from keeper_grpc.domain.evidence import Evidence
+from keeper_grpc.domain.listing import Cursor, PatternFilter
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class PatternFilter:
-    """Which patterns to list. Empty means any."""
-
-    pattern_type: str = ""
-    business_category: str = ""
-    min_success_rate: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a page ended: the listing is ordered by lower bound, descending, then id."""
-
-    lower_bound: float
-    pattern_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +54,10 @@ class PatternCatalog:
         """A page of patterns, the surest first. `size` 0 means 50; more than 500 means 500."""
         limit = min(size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         found = await self._store.list_patterns(where, self._rule, after, limit + 1)
-        patterns = found[:limit]
+        patterns = [self._shown(pattern) for pattern in found[:limit]]
         more = len(found) > limit
         return Page(
-            patterns=[self._shown(pattern) for pattern in patterns],
+            patterns=patterns,
             next=Cursor(patterns[-1].lower_bound, patterns[-1].pattern_id) if more else None,
         )
 

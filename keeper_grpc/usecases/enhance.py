@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
-from uuid import UUID
 
+from keeper_grpc.domain.account import Account
+from keeper_grpc.domain.enhancement import Advice, Enhancement, EnhancementRecord
 from keeper_grpc.domain.evidence import boost
-from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Identifiers, Insight
+from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
 from keeper_grpc.domain.pattern import Scope
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.domain.ranking import (
     DEFAULT_MIN_OCCURRENCES,
     DEFAULT_MIN_SUCCESS_RATE,
     Candidate,
-    NoMatch,
     Requirements,
     context_line,
     explain,
     rank,
 )
-from keeper_grpc.usecases.accounts import Account, Accounts
+from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId, Vector
 
 CANDIDATES = 20
@@ -45,41 +44,8 @@ class Question:
     min_occurrences: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What the best pattern says."""
-
-    candidate: Candidate
-    confidence: float
-    proven_script: str
-    network_context: str
-    explanation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Enhancement:
-    """The answer: advice, or the reason why there is none."""
-
-    enhancement_id: UUID
-    insight: AnonymizedInsight
-    advice: Advice | None
-    no_match: NoMatch | None
-    anonymization: AnonymizationReport
-
-
-@dataclass(frozen=True, slots=True)
-class EnhancementRecord:
-    """What is written about an enhancement, with the sighting that it is."""
-
-    enhancement: Enhancement
-    account_key: str
-    scope: Scope
-    vector: Vector
-    created_at: datetime
-
-
-class EnhancementStore(Protocol):
-    """Where patterns are found and enhancements are recorded."""
+class CandidateStore(Protocol):
+    """Where patterns are found."""
 
     async def candidates(
         self, scope: Scope, vector: Vector, account_key: str, requirements: Requirements, limit: int
@@ -88,6 +54,10 @@ class EnhancementStore(Protocol):
 
         When none does, the nearest ones of any kind, so that the answer can say why.
         """
+
+
+class EnhancementStore(Protocol):
+    """Where enhancements are recorded."""
 
     async def record_enhancement(self, record: EnhancementRecord) -> None:
         """Write the enhancement, and show it to the emerging-pattern detector, in one transaction."""
@@ -102,7 +72,8 @@ class EnhanceInsight:
         accounts: Accounts,
         anonymizer: Anonymizes,
         embedder: Embeds,
-        store: EnhancementStore,
+        patterns: CandidateStore,
+        enhancements: EnhancementStore,
         rule: PublicationRule,
         clock: Clock,
         new_id: NewId,
@@ -110,7 +81,8 @@ class EnhanceInsight:
         self._accounts = accounts
         self._anonymizer = anonymizer
         self._embedder = embedder
-        self._store = store
+        self._patterns = patterns
+        self._enhancements = enhancements
         self._rule = rule
         self._clock = clock
         self._new_id = new_id
@@ -129,7 +101,7 @@ class EnhanceInsight:
         scope = Scope(insight.type, insight.business_category, self._embedder.model)
         vector = (await self._embedder.embed([insight.render()]))[0]
         requirements = self._requirements(question)
-        candidates = await self._store.candidates(
+        candidates = await self._patterns.candidates(
             scope, vector, account.key, requirements, CANDIDATES
         )
         ranking = rank(candidates, requirements)
@@ -167,7 +139,7 @@ class EnhanceInsight:
     async def _record(
         self, enhancement: Enhancement, account: Account, scope: Scope, vector: Vector
     ) -> None:
-        await self._store.record_enhancement(
+        await self._enhancements.record_enhancement(
             EnhancementRecord(
                 enhancement=enhancement,
                 account_key=account.key,

@@ -13,7 +13,8 @@ CREATE TABLE network_patterns (
     pattern_type      text NOT NULL,
     business_category text NOT NULL,
     embedding_model   text NOT NULL,             -- vectors of different models never meet
-    pattern_embedding vector(1536) NOT NULL,
+    pattern_embedding vector(1536) NOT NULL,     -- unit vector: the mean direction of its observations
+    embedding_weight  double precision NOT NULL DEFAULT 1,  -- length of their vectors' sum
     context           jsonb NOT NULL,            -- anonymized conditions of the first observation
     action_template   text NOT NULL,
     occurrence_count  bigint NOT NULL DEFAULT 0,

@@ -19,7 +19,8 @@ CREATE TABLE emerging_patterns (
 );
 CREATE INDEX emerging_patterns_shown ON emerging_patterns (pattern_type) WHERE state = 'emerging';
 
--- One insight that an account showed us, by capturing it or by asking about it.
+-- One insight that an account showed us, by capturing it or by asking about it. An account that
+-- shows the same again renews its row: an engine's hot loop neither counts nor fills the table.
 CREATE TABLE sightings (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_key       text NOT NULL REFERENCES accounts,
@@ -28,16 +29,18 @@ CREATE TABLE sightings (
     embedding_model   text NOT NULL,
     embedding         vector(1536) NOT NULL,
     rendered          text NOT NULL,             -- the anonymized sentence that was embedded
+    rendered_hash     bytea NOT NULL,            -- a sentence may exceed what a btree takes
     confidence        double precision NOT NULL,
     potential_value   double precision NOT NULL,
     seen_time         timestamptz NOT NULL,
-    emerging_pattern_id uuid REFERENCES emerging_patterns ON DELETE SET NULL
+    emerging_pattern_id uuid REFERENCES emerging_patterns ON DELETE SET NULL,
+    pending           boolean NOT NULL DEFAULT true,  -- the detector has not looked at it yet
+    UNIQUE (account_key, rendered_hash, embedding_model)
 );
 ALTER TABLE sightings ALTER COLUMN embedding SET STORAGE PLAIN;
-CREATE INDEX sightings_unassigned ON sightings (id) WHERE emerging_pattern_id IS NULL;
+CREATE INDEX sightings_pending ON sightings (id) WHERE pending;
 CREATE INDEX sightings_assigned ON sightings (emerging_pattern_id, seen_time);
 CREATE INDEX sightings_seen ON sightings (seen_time);
-CREATE INDEX sightings_account ON sightings (account_key);
 
 -- Every change, in the order in which the one leader decided it. The table is the truth;
 -- notifications only wake its readers.

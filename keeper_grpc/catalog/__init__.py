@@ -1,0 +1,1 @@
+"""What the service knows of the trade before the first account speaks: versioned data."""

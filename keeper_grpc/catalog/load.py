@@ -1,0 +1,144 @@
+"""Reads `catalog.json`: the authored patterns and the trade's service names.
+
+The file is data that people edit, so everything in it is checked when it is read: unknown keys,
+wrong types, duplicate names and malformed placeholders are errors that name the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Annotated, ClassVar, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from keeper_grpc.domain.evidence import Prior
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+_PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
+
+
+class CatalogInvalid(ValueError):
+    """The catalog file breaks its own rules. The message has one line per fault: place and rule."""
+
+
+def _well_formed(script: str) -> str:
+    if re.search(r"[{}]", _PLACEHOLDER.sub("", script)):
+        raise ValueError("a placeholder must look like {snake_case}")
+    return script
+
+
+def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated := _repeated(name.casefold() for name in names):
+        raise ValueError(f"repeated: {', '.join(repeated)}")
+    return names
+
+
+Snake: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+# A line of prose: something in it, no line breaks, no space at either end.
+Line: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(?:[^\r\n]*\S)?$", max_length=1000)]
+Version: TypeAlias = Annotated[int, Field(ge=1)]
+Scalar: TypeAlias = bool | int | FiniteFloat | Line
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPrior:
+    """What is believed of a pattern before any account tried it, as imagined trials.
+
+    It is an opinion with a weight, never evidence: it has no accounts and is never counted among
+    a pattern's trials.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    successes: Annotated[FiniteFloat, Field(gt=0)]
+    trials: Annotated[FiniteFloat, Field(gt=0, le=20)]
+    """At most 20, so that some twenty real outcomes outweigh any author."""
+
+    def __post_init__(self) -> None:
+        if self.successes >= self.trials:
+            raise ValueError("successes must be below trials: a prior that is certain never learns")
+
+    def as_prior(self) -> Prior:
+        """The same belief as the parameters of a Beta distribution."""
+        return Prior(successes=self.successes, failures=self.trials - self.successes)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPattern:
+    """One authored pattern.
+
+    `key` and `version` identify it across releases of the file: a higher version replaces a lower.
+    `trigger` is a CEL expression over an account's facts. `script` may hold {placeholders}.
+    `learned_from` is how many occurrences the pattern's author claims it was learned from: shown as
+    provenance and used nowhere; None when nobody claims a number.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    key: Snake
+    version: Version
+    pattern_type: Snake
+    business_categories: Annotated[tuple[Snake, ...], Field(min_length=1), AfterValidator(_unique)]
+    trigger: Line
+    conditions: Annotated[dict[Snake, Scalar], Field(min_length=1)]
+    action: Line
+    script: Annotated[Line, AfterValidator(_well_formed)]
+    prior: CatalogPrior
+    learned_from: Annotated[int, Field(ge=1)] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The whole file. `version` grows with every change of it.
+
+    `service_names` are names of services and products of the trade. They look like names of people
+    and places to a recognizer ("Swedish Massage") and are protected from it.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    version: Version
+    patterns: Annotated[tuple[CatalogPattern, ...], Field(min_length=1)]
+    service_names: Annotated[tuple[Line, ...], Field(min_length=1), AfterValidator(_unique)]
+
+    def __post_init__(self) -> None:
+        if repeated := _repeated(pattern.key for pattern in self.patterns):
+            raise ValueError(f"patterns: repeated key: {', '.join(repeated)}")
+
+
+_CATALOG: TypeAdapter[Catalog] = TypeAdapter(Catalog)
+
+
+def load_catalog() -> Catalog:
+    """The catalog that ships with this release. Raises CatalogInvalid."""
+    return parse_catalog(
+        resources.files("keeper_grpc.catalog").joinpath("catalog.json").read_text(encoding="utf-8")
+    )
+
+
+def parse_catalog(text: str) -> Catalog:
+    """A catalog from its JSON text. Raises CatalogInvalid with every fault, one a line."""
+    try:
+        return _CATALOG.validate_json(text)
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(map(str, fault['loc'])) or 'catalog'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise CatalogInvalid("\n".join(faults)) from error
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)

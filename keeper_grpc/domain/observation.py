@@ -1,0 +1,52 @@
+"""The ledger's entries: every (insight, outcome) that ever arrived, anonymized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
+from keeper_grpc.domain.pattern import Scope
+
+
+class Disposition(Enum):
+    """What became of an observation."""
+
+    CREATED = "created"
+    MERGED = "merged"
+    WITHHELD = "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One anonymized (insight, outcome) of one account: a line of the ledger.
+
+    `similarity` is the cosine to the pattern it merged into, or to the nearest that it did not.
+    """
+
+    observation_id: UUID
+    account_key: str
+    request_id: UUID
+    fingerprint: bytes
+    scope: Scope
+    insight: AnonymizedInsight
+    report: AnonymizationReport
+    outcome: Outcome
+    disposition: Disposition
+    pattern_id: UUID | None
+    similarity: float
+    occurred_time: datetime
+    recorded_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a retry needs to know of the observation that its first attempt left."""
+
+    fingerprint: bytes
+    pattern_id: UUID | None
+    disposition: Disposition
+    similarity: float
+    anonymization: AnonymizationReport

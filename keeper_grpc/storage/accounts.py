@@ -1,0 +1,42 @@
+"""The accounts table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from keeper_grpc.domain.account import Account
+from keeper_grpc.storage.database import Database
+
+
+class PostgresAccounts:
+    """Accounts, by pseudonym."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_account(self, keys: Sequence[str]) -> Account | None:
+        """The account that is known by one of these pseudonyms, the oldest if by several."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                """
+                SELECT account_key, business_category FROM accounts
+                 WHERE account_key = ANY($1::text[]) ORDER BY created_at LIMIT 1
+                """,
+                list(keys),
+            )
+        return Account(row["account_key"], row["business_category"]) if row else None
+
+    async def add_account(self, account: Account, joined_time: datetime) -> bool:
+        """Add it unless it is there; whether it was added."""
+        async with self._database.connection() as connection:
+            added = await connection.fetchval(
+                """
+                INSERT INTO accounts (account_key, business_category, joined_time)
+                VALUES ($1, $2, $3) ON CONFLICT (account_key) DO NOTHING RETURNING true
+                """,
+                account.key,
+                account.business_category,
+                joined_time,
+            )
+        return bool(added)

@@ -1,0 +1,236 @@
+"""The one transaction of a capture."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+import asyncpg
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.errors import RequestIdReused
+from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
+from keeper_grpc.domain.observation import Disposition, Observation, Recorded
+from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.evidence import move_centre, refresh_evidence
+from keeper_grpc.storage.pattern_rows import fetch_pattern
+from keeper_grpc.storage.sightings import insert_sighting
+
+
+class PostgresCaptures:
+    """Begins capture transactions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def capture(self) -> AsyncIterator[PostgresCapture]:
+        """A transaction that commits at the end of the block unless that raises."""
+        async with self._database.transaction() as connection:
+            yield PostgresCapture(connection)
+
+
+class PostgresCapture:
+    """One capture's reads and writes; see usecases/capture.py for what each promises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
+        row = await self._connection.fetchrow(
+            """
+            SELECT fingerprint, pattern_id, disposition, similarity, anonymization
+              FROM observations WHERE account_key = $1 AND request_id = $2
+            """,
+            account_key,
+            request_id,
+        )
+        if row is None:
+            return None
+        return Recorded(
+            fingerprint=row["fingerprint"],
+            pattern_id=row["pattern_id"],
+            disposition=Disposition(row["disposition"]),
+            similarity=row["similarity"],
+            anonymization=AnonymizationReport(
+                masked=row["anonymization"]["masked"],
+                dropped=tuple(DroppedField(*pair) for pair in row["anonymization"]["dropped"]),
+            ),
+        )
+
+    async def own(self, scope: Scope) -> None:
+        """Take the scope's advisory lock: two captures of one scope must not both create."""
+        await self._connection.execute("SELECT pg_advisory_xact_lock($1)", _lock_key(scope))
+
+    async def nearest(
+        self, scope: Scope, vector: NDArray[np.float32], limit: int
+    ) -> Sequence[Neighbour]:
+        rows = await self._connection.fetch(
+            """
+            WITH scoped AS MATERIALIZED (
+                SELECT id, pattern_embedding <=> $4 AS distance FROM network_patterns
+                 WHERE pattern_type = $1 AND business_category = $2 AND embedding_model = $3
+            )
+            SELECT p.id, p.action_template, 1 - s.distance AS similarity
+              FROM (SELECT * FROM scoped ORDER BY distance LIMIT $5) s
+              JOIN network_patterns p USING (id)
+             ORDER BY s.distance
+            """,
+            scope.pattern_type,
+            scope.business_category,
+            scope.embedding_model,
+            vector,
+            limit,
+        )
+        return [Neighbour(row["id"], row["action_template"], row["similarity"]) for row in rows]
+
+    async def create(
+        self, pattern_id: UUID, observation: Observation, vector: NDArray[np.float32]
+    ) -> None:
+        await self._connection.execute(
+            """
+            INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+                                          pattern_embedding, context, action_template,
+                                          first_discovered)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            pattern_id,
+            observation.scope.pattern_type,
+            observation.scope.business_category,
+            observation.scope.embedding_model,
+            vector,
+            observation.insight.conditions,
+            observation.insight.action,
+            observation.occurred_time,
+        )
+
+    async def merge(self, pattern_id: UUID, vector: NDArray[np.float32]) -> None:
+        await move_centre(self._connection, pattern_id, vector)
+
+    async def record(self, observation: Observation) -> None:
+        script_id = await self._count(observation)
+        insight, outcome = observation.insight, observation.outcome
+        try:
+            await self._connection.execute(
+                """
+                INSERT INTO observations (
+                    id, account_key, request_id, fingerprint, disposition, pattern_id, script_id,
+                    similarity, pattern_type, business_category, embedding_model, context, action,
+                    script, confidence, dollar_value, potential_value, success, revenue_impact,
+                    customer_retained, response_rate, anonymization, occurred_time, recorded_time)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                        $18, $19, $20, $21, $22, $23, $24)
+                """,
+                observation.observation_id,
+                observation.account_key,
+                observation.request_id,
+                observation.fingerprint,
+                observation.disposition.value,
+                observation.pattern_id,
+                script_id,
+                observation.similarity,
+                observation.scope.pattern_type,
+                observation.scope.business_category,
+                observation.scope.embedding_model,
+                insight.conditions,
+                insight.action,
+                insight.script,
+                insight.confidence,
+                insight.dollar_value,
+                insight.potential_value,
+                outcome.success,
+                outcome.revenue_impact,
+                outcome.customer_retained,
+                outcome.response_rate,
+                {
+                    "masked": dict(observation.report.masked),
+                    "dropped": [[drop.field, drop.reason] for drop in observation.report.dropped],
+                },
+                observation.occurred_time,
+                observation.recorded_time,
+            )
+        except asyncpg.UniqueViolationError as error:
+            # The same request_id was captured in another scope while this one waited: another body.
+            raise RequestIdReused from error
+
+    async def sight(self, observation: Observation, vector: NDArray[np.float32]) -> None:
+        await insert_sighting(
+            self._connection,
+            account_key=observation.account_key,
+            insight=observation.insight,
+            embedding_model=observation.scope.embedding_model,
+            embedding=vector,
+            seen_time=observation.occurred_time,
+        )
+
+    async def pattern(self, pattern_id: UUID) -> Pattern:
+        pattern = await fetch_pattern(self._connection, pattern_id)
+        if pattern is None:
+            # A foreign key holds the ledger and its pattern together.
+            message = "a recorded pattern is missing"
+            raise RuntimeError(message)
+        return pattern
+
+    async def _count(self, observation: Observation) -> UUID | None:
+        """Add the observation to its pattern's and script's evidence; the script's id, if any."""
+        if observation.pattern_id is None:
+            return None
+        success = int(observation.outcome.success)
+        revenue = observation.outcome.revenue_impact
+        await self._connection.execute(
+            """
+            INSERT INTO pattern_accounts AS a (pattern_id, account_key, occurrence_count,
+                                               success_count, revenue_total, revenue_count)
+            VALUES ($1, $2, 1, $3, $4, $5)
+            ON CONFLICT (pattern_id, account_key) DO UPDATE
+               SET occurrence_count = a.occurrence_count + 1,
+                   success_count = a.success_count + excluded.success_count,
+                   revenue_total = a.revenue_total + excluded.revenue_total,
+                   revenue_count = a.revenue_count + excluded.revenue_count
+            """,
+            observation.pattern_id,
+            observation.account_key,
+            success,
+            revenue or 0.0,
+            int(revenue is not None),
+        )
+        await refresh_evidence(self._connection, observation.pattern_id, observation.occurred_time)
+        if not observation.insight.script:
+            return None
+        template_hash = hashlib.sha256(observation.insight.script.encode()).digest()
+        script_id: UUID = await self._connection.fetchval(
+            """
+            INSERT INTO pattern_scripts AS s (id, pattern_id, template, template_hash)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
+            RETURNING id
+            """,
+            uuid4(),
+            observation.pattern_id,
+            observation.insight.script,
+            template_hash,
+        )
+        await self._connection.execute(
+            """
+            INSERT INTO script_accounts AS a (script_id, account_key, occurrence_count,
+                                              success_count)
+            VALUES ($1, $2, 1, $3)
+            ON CONFLICT (script_id, account_key) DO UPDATE
+               SET occurrence_count = a.occurrence_count + 1,
+                   success_count = a.success_count + excluded.success_count
+            """,
+            script_id,
+            observation.account_key,
+            success,
+        )
+        return script_id
+
+
+def _lock_key(scope: Scope) -> int:
+    """A 64-bit key for the scope. Two scopes that share one only wait for each other."""
+    name = f"{scope.pattern_type}\0{scope.business_category}\0{scope.embedding_model}"
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)

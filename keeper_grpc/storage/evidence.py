@@ -1,0 +1,85 @@
+"""Keeping a pattern's totals and its place in vector space equal to those of its observations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.evidence import Evidence, Prior
+from keeper_grpc.storage.database import Connection, to_array
+
+
+async def move_centre(
+    connection: Connection, pattern_id: UUID, vector: NDArray[np.float32]
+) -> None:
+    """Turn a pattern's vector towards a new observation's, within the caller's transaction.
+
+    Of a pattern's wordings the first is as good as any other; their mean direction finds the others
+    better (31 patterns instead of 44 where 30 are true, on examples/history.jsonl). With the sum's
+    length kept beside the unit vector, the mean does not depend on the order of the observations.
+    """
+    (row,) = await connection.fetch(
+        "SELECT pattern_embedding, embedding_weight FROM network_patterns WHERE id = $1", pattern_id
+    )
+    total = row["embedding_weight"] * to_array(row["pattern_embedding"]).astype(np.float64) + vector
+    weight = float(np.linalg.norm(total))
+    await connection.execute(
+        "UPDATE network_patterns SET pattern_embedding = $2, embedding_weight = $3 WHERE id = $1",
+        pattern_id,
+        (total / weight).astype(np.float32),
+        weight,
+    )
+
+
+async def refresh_evidence(
+    connection: Connection, pattern_id: UUID, occurred_time: datetime
+) -> None:
+    """Sum the accounts' shares into the pattern's row, within the caller's transaction.
+
+    The sum, rather than an increment, is what makes a wrong total impossible; it reads one row per
+    account. `occurred_time` widens the span in which the pattern was observed.
+    """
+    (row,) = await connection.fetch(
+        """
+        SELECT coalesce(sum(a.occurrence_count), 0)::bigint AS trials,
+               coalesce(sum(a.success_count), 0)::bigint    AS successes,
+               count(a.account_key)::integer                AS accounts,
+               coalesce(max(a.occurrence_count), 0)         AS largest_account_trials,
+               coalesce(sum(a.revenue_total), 0)            AS revenue_total,
+               coalesce(sum(a.revenue_count), 0)::bigint    AS revenue_count,
+               p.prior_successes, p.prior_failures
+          FROM network_patterns p LEFT JOIN pattern_accounts a ON a.pattern_id = p.id
+         WHERE p.id = $1 GROUP BY p.id
+        """,
+        pattern_id,
+    )
+    evidence = Evidence(
+        trials=row["trials"],
+        successes=row["successes"],
+        accounts=row["accounts"],
+        largest_account_trials=row["largest_account_trials"],
+        revenue_total=row["revenue_total"],
+        revenue_count=row["revenue_count"],
+    )
+    await connection.execute(
+        """
+        UPDATE network_patterns
+           SET occurrence_count = $2, success_count = $3, account_count = $4,
+               largest_account_occurrences = $5, revenue_total = $6, revenue_count = $7,
+               confidence_score = $8, last_validated = greatest(last_validated, $9),
+               first_discovered = least(first_discovered, $9)
+         WHERE id = $1
+        """,
+        pattern_id,
+        evidence.trials,
+        evidence.successes,
+        evidence.accounts,
+        evidence.largest_account_trials,
+        evidence.revenue_total,
+        evidence.revenue_count,
+        evidence.lower_bound(Prior(row["prior_successes"], row["prior_failures"])),
+        occurred_time,
+    )
