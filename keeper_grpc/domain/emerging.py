@@ -238,7 +238,8 @@ class Clusters:
 
     def centre(self, cluster_id: UUID) -> NDArray[np.float32]:
         """The cluster's centre, of unit length."""
-        return self._centres[self._rows[cluster_id]].copy()
+        centre: NDArray[np.float32] = self._centres[self._rows[cluster_id]].copy()
+        return centre
 
     def mean_similarity(self, cluster_id: UUID) -> float:
         """Mean cosine of the members to the centre: |S| / n, at most 1 up to rounding."""
@@ -288,4 +289,4 @@ def _grown(matrix: NDArray[np.float32], capacity: int, width: int) -> NDArray[np
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     norm = float(np.linalg.norm(vector))
-    return np.asarray(vector / norm, np.float32) if norm > 0 else vector
+    return vector / np.float32(norm) if norm > 0 else vector

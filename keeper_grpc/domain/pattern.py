@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from uuid import UUID
 
 from keeper_grpc.domain.action import compatible
@@ -73,6 +74,31 @@ class Pattern:
             return min(shown, key=lambda s: (-s.evidence.lower_bound(), s.template)).template
         authored = sorted(script.template for script in self.scripts if script.authored)
         return authored[0] if authored else ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoredPattern:
+    """A pattern of the catalog, for one category: nobody's observation, and no evidence.
+
+    `key` and `version` identify it across releases; `prior` is its author's belief.
+    """
+
+    key: str
+    version: int
+    pattern_type: str
+    business_category: str
+    conditions: Mapping[str, JsonValue]
+    action: str
+    script: str
+    prior: Prior
+
+
+class Seeded(Enum):
+    """What became of one authored pattern when the catalog was seeded."""
+
+    ADDED = "added"
+    UPGRADED = "upgraded"
+    UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from asyncpg import Pool, Record
     from asyncpg.pool import PoolConnectionProxy
 
-    Connection: TypeAlias = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+# A string, because asyncpg's classes are generic in their stubs only.
+Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
 # Errors that another attempt, or another server, may not meet. Programming errors are not here.
 _UNAVAILABLE = (
@@ -105,11 +106,11 @@ class Database:
         ):
             yield connection
 
-    async def ping(self) -> bool:
-        """Whether the server answers."""
+    async def answers(self, question: Callable[[Connection], Awaitable[bool]]) -> bool:
+        """The answer to a question, or False when the server cannot be asked."""
         try:
             async with self.connection() as connection:
-                return bool(await connection.fetchval("SELECT true"))
+                return await question(connection)
         except StorageUnavailable:
             return False
 

@@ -35,12 +35,12 @@ async def move_centre(
 
 
 async def refresh_evidence(
-    connection: Connection, pattern_id: UUID, occurred_time: datetime
+    connection: Connection, pattern_id: UUID, occurred_time: datetime | None = None
 ) -> None:
     """Sum the accounts' shares into the pattern's row, within the caller's transaction.
 
     The sum, rather than an increment, is what makes a wrong total impossible; it reads one row per
-    account. `occurred_time` widens the span in which the pattern was observed.
+    account. `occurred_time`, if given, widens the span in which the pattern was observed.
     """
     (row,) = await connection.fetch(
         """

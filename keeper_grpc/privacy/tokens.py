@@ -1,0 +1,82 @@
+"""Words of a text, folded so that spellings of one name compare equal."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import re2  # type: ignore[import-untyped]  # the library ships no types
+
+_ASCII_WORD = re.compile(r"[A-Za-z]+(?:['`][A-Za-z]+)*")
+_ANY_WORD = re2.compile(r"\pL[\pL\pM]*(?:['\x{2019}\x{2bc}`\x{b4}]\pL[\pL\pM]*)*")
+"""Letters and their marks, with apostrophes inside. Disjoint classes: both are linear. RE2 knows
+marks as such, which scripts such as Devanagari need; `re` is faster where there are none."""
+
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u02bc`\u00b4", "'"))
+
+_UNFOLDABLE = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)
+"""Letters that Unicode decomposition leaves as they are, in the usual ASCII spelling of a name."""
+
+_CLITICS = ("'s", "'ll", "'ve", "'re", "'d", "'m", "n't", "s'")
+"""What English hangs on a word; the word before it is what counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a text: [start, end) without its clitic ('s, 'll).
+
+    text: as written. key: folded. clitic: what hung on it, folded, with the apostrophe.
+    """
+
+    start: int
+    end: int
+    text: str
+    key: str
+    clitic: str = ""
+
+    @property
+    def capitalized(self) -> bool:
+        return self.text[0].isupper()
+
+    @property
+    def shouted(self) -> bool:
+        return len(self.text) > 1 and self.text.isupper()
+
+
+def words(text: str) -> list[Word]:
+    """The words of `text` in order; slots, digits and punctuation are between them."""
+    found: list[Word] = []
+    for match in (_ASCII_WORD if text.isascii() else _ANY_WORD).finditer(text):
+        start, end = match.span()
+        word = match[0]
+        key = fold(word)
+        clitic = ""
+        if "'" in key:
+            for ending in _CLITICS:
+                if key.endswith(ending) and len(key) > len(ending):
+                    clitic = ending
+                    kept = len(ending) if ending != "s'" else 1
+                    # Folding may lengthen a word (ß), never its ASCII clitic.
+                    end -= kept
+                    word, key = word[:-kept], key[:-kept]
+                    break
+        found.append(Word(start, end, word, key, clitic))
+    return found
+
+
+def keys(text: str) -> list[str]:
+    """The folded words of `text`."""
+    return [word.key for word in words(text)]
+
+
+def fold(word: str) -> str:
+    """Lower case, without accents, apostrophes made plain: `Nuñez` -> `nunez`."""
+    if word.isascii():
+        return word.lower().replace("`", "'")
+    lowered = word.casefold().translate(_APOSTROPHES).translate(_UNFOLDABLE)
+    return "".join(
+        char for char in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(char)
+    )

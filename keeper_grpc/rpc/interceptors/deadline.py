@@ -1,0 +1,34 @@
+"""No call without an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from keeper_grpc.rpc import status
+from keeper_grpc.rpc.interceptors.around import Around, Call
+
+
+class Deadline(Around):
+    """Ends unary calls after `seconds`, also those of a client that set no deadline.
+
+    The caller's own, if shorter, is gRPC's to keep: it cancels the handler.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def around(self, call: Call) -> AsyncIterator[None]:
+        """Give the handler so much time."""
+        if call.streaming:
+            yield
+            return
+        try:
+            async with asyncio.timeout(self._seconds) as limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            await status.abort(call.context, status.deadline_exceeded())

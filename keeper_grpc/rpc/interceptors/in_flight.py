@@ -1,0 +1,40 @@
+"""Knows whether calls are in flight, for the drain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from keeper_grpc.rpc.interceptors.around import Around, Call
+
+_WATCH = "/grpc.health.v1.Health/Watch"
+"""Never ends by itself, so nothing can wait for it."""
+
+
+class InFlight(Around):
+    """Counts calls, health watches aside."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no call is in flight."""
+        await self._idle.wait()
+
+    @asynccontextmanager
+    async def around(self, call: Call) -> AsyncIterator[None]:
+        """Count the call in and out."""
+        if call.method == _WATCH:
+            yield
+            return
+        self._count += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._idle.set()

@@ -1,0 +1,32 @@
+"""Names every call, so that its log lines can be found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import structlog
+
+from keeper_grpc.rpc.interceptors.around import Around, Call
+
+HEADER = "x-request-id"
+# A caller's id goes into the log: nothing that could forge a line or carry a text.
+_PLAIN = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+class RequestId(Around):
+    """Takes the caller's x-request-id, or makes one, and sends it back in the initial metadata.
+
+    It names a call in the log; `request_id` in a request names a capture across retries.
+    """
+
+    @asynccontextmanager
+    async def around(self, call: Call) -> AsyncIterator[None]:
+        """Bind the id to the call's log lines."""
+        given = dict(call.context.invocation_metadata() or ()).get(HEADER, "")
+        name = given if isinstance(given, str) and _PLAIN.fullmatch(given) else uuid4().hex
+        await call.context.send_initial_metadata(((HEADER, name),))
+        with structlog.contextvars.bound_contextvars(call_id=name):
+            yield

@@ -1,0 +1,142 @@
+"""The gRPC server: port, keepalive, health, reflection, drain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
+    add_AdminServiceServicer_to_server,
+)
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
+    add_NetworkLearningServiceServicer_to_server,
+)
+from keeper_grpc.rpc.interceptors.deadline import Deadline
+from keeper_grpc.rpc.interceptors.errors import Errors
+from keeper_grpc.rpc.interceptors.in_flight import InFlight
+from keeper_grpc.rpc.interceptors.log import Log
+from keeper_grpc.rpc.interceptors.request_id import RequestId
+from keeper_grpc.rpc.interceptors.validation import Validation
+from keeper_grpc.rpc.servicer import Admin, NetworkLearning
+
+log = structlog.get_logger()
+
+SERVICES = (
+    network_service_pb2.DESCRIPTOR.services_by_name["NetworkLearningService"].full_name,
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+)
+
+MAX_REQUEST_BYTES = 256 * 1024
+"""The largest valid request (every bounded field full) is below 150 KB."""
+
+LAST_GRACE = 0.1
+"""Seconds between the last handler's return and the end of its connection: its answer is on the way."""
+
+_OPTIONS = (
+    # Two servers on one port would share its connections without a word.
+    ("grpc.so_reuseport", 0),
+    # Go clients ping every 10 seconds by default, also without calls; gRPC's own limit here is one
+    # ping in 300 seconds, answered by closing the connection (too_many_pings).
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Finds clients that vanished without closing: a stream's subscriber may be silent for weeks.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+)
+
+
+class Server:
+    """The server of one process. `ready` tells whether its parts can answer now."""
+
+    def __init__(
+        self,
+        *,
+        network: NetworkLearning,
+        admin: Admin,
+        ready: Callable[[], Awaitable[bool]],
+        address: str,
+        max_call_duration: float,
+        readiness_interval: float,
+    ) -> None:
+        self._in_flight = InFlight()
+        self._server = grpc.aio.server(
+            interceptors=[
+                self._in_flight,
+                RequestId(),
+                Log(),
+                Errors(),
+                Deadline(max_call_duration),
+                Validation(warm_up=_one_of_each()),
+            ],
+            options=_OPTIONS,
+        )
+        add_NetworkLearningServiceServicer_to_server(network, self._server)
+        add_AdminServiceServicer_to_server(admin, self._server)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+        self._ready = ready
+        self._readiness_interval = readiness_interval
+        self._watch: asyncio.Task[None] | None = None
+        # Raises RuntimeError when the address is taken.
+        self.port = self._server.add_insecure_port(address)
+
+    async def start(self) -> None:
+        """Begin to answer. Health says NOT_SERVING until the parts are ready."""
+        await self._report(ready=await self._ready())
+        await self._server.start()
+        self._watch = asyncio.create_task(self._watch_readiness())
+
+    async def announce_drain(self) -> None:
+        """Tell health checkers to send nothing more; calls are still answered."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """Refuse new calls, and let those in flight finish for at most `grace` seconds.
+
+        A stream that only watches health would hold the server for the whole grace (it never
+        ends), so the grace is cut short when nothing else is in flight.
+        """
+        stopping = asyncio.ensure_future(self._server.stop(grace))
+        idle = asyncio.ensure_future(self._in_flight.idle())
+        await asyncio.wait((stopping, idle), return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        await self._server.stop(LAST_GRACE)
+        await stopping
+
+    async def _watch_readiness(self) -> None:
+        was = True
+        while True:
+            await asyncio.sleep(self._readiness_interval)
+            ready = await self._ready()
+            if ready != was:
+                log.warning("readiness_changed", ready=ready)
+                was = ready
+            await self._report(ready=ready)
+
+    async def _report(self, *, ready: bool) -> None:
+        serving = health_pb2.HealthCheckResponse.SERVING
+        status = serving if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in ("", *SERVICES):
+            await self._health.set(service, status)
+
+
+def _one_of_each() -> list[Any]:
+    """An empty request of every method."""
+    messages: list[Any] = []
+    for file in (network_service_pb2, admin_service_pb2):
+        for service in file.DESCRIPTOR.services_by_name.values():
+            messages.extend(getattr(file, method.input_type.name)() for method in service.methods)
+    return messages

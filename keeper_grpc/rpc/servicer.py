@@ -1,0 +1,108 @@
+"""The handlers: read the request, call the use case, write the response."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import grpc
+
+from keeper_grpc.domain.publication import PublicationRule
+from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceServicer
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
+    NetworkLearningServiceServicer,
+)
+from keeper_grpc.rpc import convert
+from keeper_grpc.usecases.accounts import Accounts
+from keeper_grpc.usecases.capture import CapturePattern
+from keeper_grpc.usecases.catalog import PatternCatalog
+from keeper_grpc.usecases.emerging_feed import EmergingFeed
+from keeper_grpc.usecases.enhance import EnhanceInsight
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+class NetworkLearning(NetworkLearningServiceServicer):
+    """NetworkLearningService. What each call does is said in the proto and in its use case.
+
+    `fingerprint` makes the keyed hashes by which a retry is told from a reused request_id.
+    """
+
+    def __init__(
+        self,
+        *,
+        capture: CapturePattern,
+        enhance: EnhanceInsight,
+        feed: EmergingFeed,
+        catalog: PatternCatalog,
+        rule: PublicationRule,
+        fingerprint: Callable[[bytes], tuple[bytes, ...]],
+    ) -> None:
+        self._capture = capture
+        self._enhance = enhance
+        self._feed = feed
+        self._catalog = catalog
+        self._rule = rule
+        self._fingerprint = fingerprint
+
+    async def CapturePattern(
+        self, request: network.CapturePatternRequest, context: Context
+    ) -> network.CapturePatternResponse:
+        """Add one (insight, outcome) to the network."""
+        fingerprints = self._fingerprint(request.SerializeToString(deterministic=True))
+        answer = await self._capture(convert.capture(request, fingerprints))
+        return convert.captured(answer, self._rule)
+
+    async def EnhanceInsight(
+        self, request: network.EnhanceInsightRequest, context: Context
+    ) -> network.EnhanceInsightResponse:
+        """Ask what other accounts know about an insight."""
+        answer = await self._enhance(convert.question(request))
+        return convert.enhanced(answer, request.insight.insight_id)
+
+    async def StreamEmergingPatterns(
+        self, request: network.StreamEmergingPatternsRequest, context: Context
+    ) -> AsyncIterator[network.StreamEmergingPatternsResponse]:
+        """Stream what several accounts have begun to see."""
+        messages = self._feed.subscribe(convert.feed_filter(request), request.resume_token)
+        async with aclosing(messages):
+            async for message, token in messages:
+                yield convert.feed_message(message, token)
+
+    async def GetPattern(
+        self, request: network.GetPatternRequest, context: Context
+    ) -> network.GetPatternResponse:
+        """Return one published pattern."""
+        found = await self._catalog.get(UUID(request.pattern_id))
+        return network.GetPatternResponse(pattern=convert.pattern(found, self._rule))
+
+    async def ListPatterns(
+        self, request: network.ListPatternsRequest, context: Context
+    ) -> network.ListPatternsResponse:
+        """List published patterns."""
+        where = convert.pattern_filter(request)
+        page = await self._catalog.page(where, convert.cursor(request), request.page_size)
+        return convert.listing(page, where, self._rule)
+
+
+class Admin(AdminServiceServicer):
+    """AdminService."""
+
+    def __init__(self, *, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def RegisterAccount(
+        self, request: admin.RegisterAccountRequest, context: Context
+    ) -> admin.RegisterAccountResponse:
+        """Tell the network of an account."""
+        joined = convert.optional_time(
+            request.joined_time, "joined_time", given=request.HasField("joined_time")
+        )
+        created = await self._accounts.register(
+            request.account_id, request.business_category, joined
+        )
+        return admin.RegisterAccountResponse(created=created)

@@ -1,0 +1,127 @@
+"""The only table from our exceptions to google.rpc statuses (AIP-193).
+
+Every error carries an ErrorInfo whose reason a program can switch on; invalid requests name their
+fields; errors that a retry may cure say when. Nothing of the inside is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc import StatusCode
+
+from keeper_grpc.domain import errors
+
+DOMAIN = "network.keeper"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One broken rule of a request: the field's path and what it should be."""
+
+    field: str
+    description: str
+
+
+class RequestInvalid(errors.KeeperError):
+    """A request breaks the rules that its proto declares."""
+
+    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+        super().__init__("the request is invalid: see the field violations")
+        self.violations = violations
+
+
+# The first class that an error is an instance of decides, so subclasses stand before their bases.
+_TABLE: tuple[tuple[type[errors.KeeperError], StatusCode, str], ...] = (
+    (RequestInvalid, StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+    (errors.ResumeTokenInvalid, StatusCode.INVALID_ARGUMENT, "RESUME_TOKEN_INVALID"),
+    (errors.InvalidInput, StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
+    (errors.PatternNotFound, StatusCode.NOT_FOUND, "PATTERN_NOT_FOUND"),
+    (errors.RequestIdReused, StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED"),
+    (errors.AccountCategoryUnknown, StatusCode.FAILED_PRECONDITION, "ACCOUNT_CATEGORY_UNKNOWN"),
+    (errors.AccountCategoryConflict, StatusCode.FAILED_PRECONDITION, "ACCOUNT_CATEGORY_CONFLICT"),
+    (errors.SubscriberTooSlow, StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW"),
+    (errors.EmbedderUnavailable, StatusCode.UNAVAILABLE, "EMBEDDER_UNAVAILABLE"),
+    (errors.StorageUnavailable, StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
+    (errors.ShuttingDown, StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
+)
+
+
+def code_of(status: status_pb2.Status) -> StatusCode:
+    """The gRPC code of a status."""
+    return next(code for code in StatusCode if code.value[0] == status.code)
+
+
+def to_status(error: errors.KeeperError) -> status_pb2.Status:
+    """The status that a caller sees. An error that the table does not know is a defect of ours."""
+    for kind, code, reason in _TABLE:
+        if isinstance(error, kind):
+            return _status(code, str(error), reason, _details(error))
+    return internal()
+
+
+def internal() -> status_pb2.Status:
+    """What a caller sees of a defect: that it is ours. The log knows more, by request id."""
+    return _status(StatusCode.INTERNAL, "internal error; see the server log", "INTERNAL", [])
+
+
+def deadline_exceeded() -> status_pb2.Status:
+    """The server's own limit on a call's duration was reached."""
+    return _status(
+        StatusCode.DEADLINE_EXCEEDED, "the call took too long", "CALL_DURATION_EXCEEDED", []
+    )
+
+
+def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, bytes]]:
+    """The status as the metadata in which gRPC's rich error model carries it."""
+    return (("grpc-status-details-bin", status.SerializeToString()),)
+
+
+async def abort(
+    context: grpc.aio.ServicerContext[Message, Message], status: status_pb2.Status
+) -> None:
+    """End the call with a status; always raises."""
+    await context.abort(
+        code_of(status), status.message, trailing_metadata=trailing_metadata(status)
+    )
+
+
+def _details(error: errors.KeeperError) -> list[Message]:
+    match error:
+        case RequestInvalid():
+            return [_bad_request(error.violations)]
+        case errors.InvalidInput():
+            return [_bad_request([FieldViolation(error.field, str(error))])]
+        case errors.Unavailable():
+            delay = Duration()
+            delay.FromMilliseconds(int(error.retry_after * 1000))
+            return [RetryInfo(retry_delay=delay)]
+        case _:
+            return []
+
+
+def _bad_request(violations: Sequence[FieldViolation]) -> BadRequest:
+    return BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            for violation in violations
+        ]
+    )
+
+
+def _status(
+    code: StatusCode, message: str, reason: str, details: Sequence[Message]
+) -> status_pb2.Status:
+    packed = []
+    for detail in [ErrorInfo(reason=reason, domain=DOMAIN), *details]:
+        item = Any()
+        item.Pack(detail)
+        packed.append(item)
+    return status_pb2.Status(code=code.value[0], message=message, details=packed)

@@ -1,0 +1,178 @@
+"""Every setting, typed, from the environment. A bad one stops the start with a line that names it.
+
+Each is an environment variable `KEEPER_<NAME>`. The descriptions are what `keeper serve --help` and
+docs/operations.md show.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "KEEPER_"
+
+
+class SettingsInvalid(Exception):
+    """One line for each setting that is wrong. Never a value: it may be a secret."""
+
+
+def _default_data_dir() -> Path:
+    """Where services keep state for root (FHS), and where users do (XDG base directories)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/keeper")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "keeper"
+
+
+def _seconds(value: object) -> object:
+    """Plain numbers are seconds: `KEEPER_DRAIN_GRACE=10`."""
+    if isinstance(value, str):
+        try:
+            return timedelta(seconds=float(value))
+        except ValueError:
+            return value
+    return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+Count = Annotated[int, Field(ge=1)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every one")
+    port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    max_call_duration: Seconds = Field(
+        timedelta(seconds=30), description="longest unary call, also for clients without a deadline"
+    )
+    drain_grace: Seconds = Field(
+        timedelta(seconds=10), description="time that calls in flight get to finish at SIGTERM"
+    )
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL with pgvector; unset starts the bundled server"
+    )
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        description="where the bundled database and the generated pseudonym key live; "
+        "/var/lib/keeper for root, else ~/.local/share/keeper",
+    )
+    pool_size: int = Field(10, ge=4, description="most database connections")
+    acquire_timeout: Seconds = Field(
+        timedelta(seconds=5), description="longest wait for a connection of the pool"
+    )
+    statement_timeout: Seconds = Field(
+        timedelta(seconds=10), description="longest single database statement"
+    )
+    startup_timeout: Seconds = Field(
+        timedelta(seconds=30), description="longest wait for the database at the start"
+    )
+
+    embedder: Literal["auto", "local", "openai"] = Field(
+        "auto", description="auto is openai when there is a key, else local"
+    )
+    local_model_dir: Path | None = Field(
+        None, description="sentence-transformers ONNX directory to use instead of the bundled model"
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("KEEPER_OPENAI_API_KEY", "OPENAI_API_KEY", "openai_api_key"),
+        description="key of the OpenAI API; OPENAI_API_KEY is read too",
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1", description="base URL of the OpenAI API or a stand-in"
+    )
+    openai_attempt_timeout: Seconds = Field(
+        timedelta(seconds=5), description="longest single attempt at an embedding"
+    )
+    openai_total_timeout: Seconds = Field(
+        timedelta(seconds=15), description="longest embedding, all retries included"
+    )
+    openai_max_retries: int = Field(2, ge=0, le=10, description="retries of an embedding")
+    openai_concurrency: Count = Field(8, description="embedding requests in flight at most")
+    embedding_cache_size: Count = Field(
+        10_000, description="vectors kept in memory, 6 KB each; the database keeps them all"
+    )
+
+    pseudonym_keys: SecretStr | None = Field(
+        None,
+        description="id:base64[,id:base64...], keys of the account pseudonyms, the current one "
+        "first; unset makes one in the data directory, which only the bundled database allows",
+    )
+    min_accounts: int = Field(
+        3, ge=2, description="k: distinct accounts behind anything that is published"
+    )
+    shared_keys: str = Field(
+        "", description="condition keys to share beyond the built-in ones, comma-separated"
+    )
+
+    emerging_window: Seconds = Field(
+        timedelta(days=7), description="how far back emerging patterns look"
+    )
+    emerging_min_accounts: int = Field(
+        3, ge=2, description="distinct accounts that make a cluster emerge"
+    )
+    emerging_min_similarity: Ratio | None = Field(
+        None, description="mean similarity that makes a cluster emerge; unset is the model's own"
+    )
+    proven_lower_bound: Ratio = Field(
+        0.60, description="lower bound of the success rate from which a pattern counts as proven"
+    )
+    stream_heartbeat: Seconds = Field(
+        timedelta(seconds=15), description="silence after which a stream sends a heartbeat"
+    )
+    stream_buffer: Count = Field(
+        1_000, description="changes a stream may lag behind before it is cut off"
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto is console on a terminal, else json"
+    )
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read the environment. Raises SettingsInvalid."""
+        try:
+            return cls()  # type: ignore[call-arg]  # pydantic reads the arguments from the environment
+        except ValidationError as error:
+            raise SettingsInvalid(
+                "\n".join(
+                    f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()
+                )
+            ) from None
+
+    def pseudonym_key_map(self) -> dict[str, bytes] | None:
+        """The pseudonym keys by id, the current one first. Raises SettingsInvalid."""
+        if self.pseudonym_keys is None:
+            return None
+        keys: dict[str, bytes] = {}
+        for item in self.pseudonym_keys.get_secret_value().split(","):
+            key_id, _, encoded = item.strip().partition(":")
+            try:
+                keys[key_id] = base64.b64decode(encoded, validate=True)
+            except binascii.Error:
+                raise SettingsInvalid(
+                    "KEEPER_PSEUDONYM_KEYS: write id:base64[,id:base64...]; "
+                    "make a key with `openssl rand -base64 32`"
+                ) from None
+        return keys
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else ""
+    return name if name.isupper() else PREFIX + name.upper()

@@ -1,0 +1,90 @@
+"""Writing the catalog's patterns."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.pattern import AuthoredPattern, Seeded
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.evidence import refresh_evidence
+
+
+class PostgresAuthored:
+    """Authored patterns, one row for each key, category and embedding model."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def seed(
+        self,
+        pattern_id: UUID,
+        pattern: AuthoredPattern,
+        embedding_model: str,
+        vector: NDArray[np.float32],
+        now: datetime,
+    ) -> Seeded:
+        """Add it, or replace a lower version of it, keeping the evidence it has gathered.
+
+        A pattern with observations keeps its vector too: it is where its observations are.
+        """
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                """
+                INSERT INTO network_patterns AS p (
+                    id, pattern_type, business_category, embedding_model, pattern_embedding,
+                    context, action_template, prior_successes, prior_failures, catalog_key,
+                    catalog_version, first_discovered)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                ON CONFLICT (catalog_key, business_category, embedding_model)
+                      WHERE catalog_key IS NOT NULL
+                DO UPDATE SET
+                    context = excluded.context, action_template = excluded.action_template,
+                    prior_successes = excluded.prior_successes,
+                    prior_failures = excluded.prior_failures,
+                    catalog_version = excluded.catalog_version,
+                    pattern_embedding = CASE WHEN p.occurrence_count = 0
+                        THEN excluded.pattern_embedding ELSE p.pattern_embedding END
+                WHERE p.catalog_version < excluded.catalog_version
+                RETURNING id
+                """,
+                pattern_id,
+                pattern.pattern_type,
+                pattern.business_category,
+                embedding_model,
+                vector,
+                pattern.conditions,
+                pattern.action,
+                pattern.prior.successes,
+                pattern.prior.failures,
+                pattern.key,
+                pattern.version,
+                now,
+            )
+            if row is None:
+                return Seeded.UNCHANGED
+            await self._author_script(connection, row["id"], pattern.script)
+            await refresh_evidence(connection, row["id"])
+        return Seeded.ADDED if row["id"] == pattern_id else Seeded.UPGRADED
+
+    async def _author_script(self, connection: Connection, pattern_id: UUID, script: str) -> None:
+        """Make this the pattern's one authored script. What accounts used keeps its evidence."""
+        template_hash = hashlib.sha256(script.encode()).digest()
+        await connection.execute(
+            "UPDATE pattern_scripts SET authored = false WHERE pattern_id = $1", pattern_id
+        )
+        await connection.execute(
+            """
+            INSERT INTO pattern_scripts (id, pattern_id, template, template_hash, authored)
+            VALUES ($1, $2, $3, $4, true)
+            ON CONFLICT (pattern_id, template_hash) DO UPDATE SET authored = true
+            """,
+            uuid4(),
+            pattern_id,
+            script,
+            template_hash,
+        )

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.migrate import migrate
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server to make databases on. `dsn` names an existing one and a role with CREATEDB."""
+
+    dsn: str
+
+    def url(self, database: str) -> str:
+        """The DSN of another database on the same server."""
+        parts = urlsplit(self.dsn)
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{parts.scheme}://{parts.netloc}/{database}{query}"
+
+    async def execute(self, sql: str) -> None:
+        """Run one statement outside of the databases under test."""
+        conn = await asyncpg.connect(self.dsn)
+        try:
+            await conn.execute(sql)
+        finally:
+            await conn.close()
+
+    @asynccontextmanager
+    async def database(self, options: str = "") -> AsyncIterator[str]:
+        """A database of its own for the block: its name. `options` end CREATE DATABASE."""
+        name = f"keeper_test_{uuid.uuid4().hex[:12]}"
+        await self.execute(f"CREATE DATABASE {name} {options}")
+        try:
+            yield name
+        finally:
+            await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def make_directory() -> Iterator[Callable[[], Path]]:
+    """Makes directories that the server's unprivileged user can enter; pytest's own it cannot."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        directory = Path(tempfile.mkdtemp(prefix="keeper-test-", dir="/tmp"))
+        directory.chmod(0o755)
+        made.append(directory)
+        return directory
+
+    yield make
+    for directory in made:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(make_directory: Callable[[], Path]) -> AsyncIterator[PostgresServer]:
+    """The server that KEEPER_TEST_DATABASE_URL names, or a bundled one for the session."""
+    external = os.environ.get("KEEPER_TEST_DATABASE_URL")
+    if external:
+        yield PostgresServer(external)
+        return
+    async with EmbeddedPostgres(make_directory() / "data", durable=False) as server:
+        yield PostgresServer(server.dsn)
+
+
+@pytest.fixture(scope="session")
+async def template_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """The name of a migrated database that others are copied from. Never connect to it."""
+    async with postgres_server.database() as name:
+        await migrate(postgres_server.url(name))
+        yield name
+
+
+@pytest.fixture(scope="module")
+async def database_url(
+    postgres_server: PostgresServer, template_database: str
+) -> AsyncIterator[str]:
+    """The DSN of a fresh, migrated database for the module."""
+    async with postgres_server.database(f"TEMPLATE {template_database}") as name:
+        yield postgres_server.url(name)
+
+
+EmbeddedPostgresFactory = Callable[..., Awaitable[EmbeddedPostgres]]
+
+
+@pytest.fixture
+async def embedded_postgres_factory(
+    make_directory: Callable[[], Path],
+) -> AsyncIterator[EmbeddedPostgresFactory]:
+    """Starts servers for a test that kills or restarts them; stops what is left of them.
+
+    Call it with a data directory or without, and with the keyword arguments of EmbeddedPostgres.
+    """
+    started: list[EmbeddedPostgres] = []
+
+    async def start(data_dir: Path | None = None, *, durable: bool = False) -> EmbeddedPostgres:
+        server = EmbeddedPostgres(data_dir or make_directory() / "data", durable=durable)
+        await server.start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        await server.stop()

@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+import structlog
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from keeper_grpc.domain.errors import EmbedderUnavailable
+from keeper_grpc.embedding import openai as openai_module
+from keeper_grpc.embedding.batching import BatchingEmbedder
+from keeper_grpc.embedding.cache import CachedEmbedder
+from keeper_grpc.embedding.embedder import Embedder
+from keeper_grpc.embedding.openai import (
+    MAX_INPUTS,
+    MAX_REQUEST_BYTES,
+    MAX_TEXT_BYTES,
+    OpenAIEmbedder,
+)
+from tests.integration.openai_stand_in import (
+    Fault,
+    OpenAIStandIn,
+    Status,
+    Step,
+    hashed_vector,
+)
+
+KEY = "sk-test-key-never-to-be-seen"
+SECRET = "a text that must not leave"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OpenAIStandIn]:
+    """A stand-in of its own for each test, with an empty plan."""
+    async with OpenAIStandIn() as running:
+        yield running
+
+
+@pytest.fixture
+async def embedder(
+    server: OpenAIStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[OpenAIEmbedder]:
+    """The real client with short limits: 3 attempts a request, 2 requests at once."""
+    monkeypatch.setattr(openai_module, "FIRST_BACKOFF", 0.001)
+    running = OpenAIEmbedder(
+        api_key=KEY,
+        base_url=server.base_url,
+        attempt_timeout=5.0,
+        total_timeout=10.0,
+        max_retries=2,
+        concurrency=2,
+    )
+    yield running
+    await running.aclose()
+
+
+def impatient(server: OpenAIStandIn, **limits: float) -> OpenAIEmbedder:
+    """An embedder with one attempt and these limits, for tests of time."""
+    return OpenAIEmbedder(
+        api_key=KEY,
+        base_url=server.base_url,
+        max_retries=0,
+        **limits,  # type: ignore[arg-type] # only float limits are passed
+    )
+
+
+async def test_it_asks_as_the_api_wants_and_answers_in_order(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """One request with model, key and all texts; float32 unit rows in the order of the texts."""
+    contract: Embedder = embedder
+    vectors = await contract.embed(["a", "b", "c"])
+    np.testing.assert_allclose(vectors, [hashed_vector(text) for text in "abc"], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert vectors.dtype == np.float32
+    assert [body["input"] for body in server.bodies] == [["a", "b", "c"]]
+    assert server.bodies[0]["model"] == "text-embedding-3-small"
+    assert server.authorizations == [f"Bearer {KEY}"]
+    assert contract.model == "text-embedding-3-small/1/sentence-1"
+    assert (contract.thresholds.merge, contract.thresholds.cluster) == (0.95, 0.85)
+
+
+async def test_the_index_tells_the_order(server: OpenAIStandIn, embedder: OpenAIEmbedder) -> None:
+    """An answer listed backwards is put right by `index`."""
+    server.then(Fault.SHUFFLED)
+    vectors = await embedder.embed(["a", "b"])
+    np.testing.assert_allclose(vectors, [hashed_vector(text) for text in "ab"], atol=1e-6)
+
+
+async def test_nothing_and_empty_texts_are_never_sent(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """No texts give no rows, an empty text is refused, and neither makes a request."""
+    assert (await embedder.embed([])).shape == (0, 1536)
+    with pytest.raises(ValueError, match="empty text"):
+        await embedder.embed(["a", ""])
+    assert server.bodies == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Status(408),
+        Status(429),
+        Status(429, {"Retry-After": "0"}),
+        Status(500),
+        Status(503, {"Retry-After-Ms": "5"}),
+        Fault.DISCONNECT,
+    ],
+    ids=str,
+)
+async def test_a_passing_fault_is_retried(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+    step: Step,
+) -> None:
+    """Two failures in a row are survived by the third attempt."""
+    server.then(step, step)
+    np.testing.assert_allclose(await embedder.embed(["a"]), [hashed_vector("a")], atol=1e-6)
+    assert len(server.bodies) == 3
+
+
+async def test_retries_are_bounded(server: OpenAIStandIn, embedder: OpenAIEmbedder) -> None:
+    """After three failed attempts the caller is told; the server sees no fourth."""
+    server.then(*[Status(500)] * 10)
+    with pytest.raises(EmbedderUnavailable, match="overloaded or failing"):
+        await embedder.embed(["a"])
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Fault.MALFORMED,
+        Fault.NOT_JSON,
+        Fault.TOO_FEW,
+        Fault.TOO_MANY,
+        Fault.SAME_INDEX,
+        Fault.NARROW,
+        Fault.NAN,
+        Fault.LONG,
+    ],
+    ids=lambda step: step.name,
+)
+async def test_an_odd_answer_is_refused_and_not_paid_twice(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+    step: Fault,
+) -> None:
+    """What is not one unit vector of 1536 per text is an error, after one request."""
+    server.then(step)
+    with pytest.raises(EmbedderUnavailable, match="nonsense"):
+        await embedder.embed(["a", "b"])
+    assert len(server.bodies) == 1
+
+
+async def test_a_request_that_the_server_rejects_is_not_repeated(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """A 400 stays a 400 however often it is asked."""
+    server.then(Status(400))
+    with pytest.raises(EmbedderUnavailable):
+        await embedder.embed(["a"])
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("step", [Fault.HANG, Fault.DRIP], ids=lambda step: step.name)
+async def test_a_hanging_attempt_ends_at_its_own_timeout(
+    server: OpenAIStandIn,
+    step: Fault,
+) -> None:
+    """A server that never answers, or never ends to, is given up after `attempt_timeout`."""
+    server.then(step)
+    embedder = impatient(server, attempt_timeout=0.1, total_timeout=60.0)
+    async with asyncio.timeout(10):
+        with pytest.raises(EmbedderUnavailable, match="in time"):
+            await embedder.embed(["a"])
+    await embedder.aclose()
+
+
+async def test_the_whole_call_ends_at_the_total_timeout(server: OpenAIStandIn) -> None:
+    """However patient an attempt may be, `total_timeout` ends the call."""
+    server.then(Fault.HANG)
+    embedder = impatient(server, attempt_timeout=60.0, total_timeout=0.1)
+    async with asyncio.timeout(10):
+        with pytest.raises(EmbedderUnavailable, match="in time"):
+            await embedder.embed(["a"])
+    await embedder.aclose()
+
+
+async def test_waiting_for_a_slot_counts_into_the_total_timeout(server: OpenAIStandIn) -> None:
+    """A call that never gets a slot ends in time, and is never sent."""
+    server.hold()
+    embedder = OpenAIEmbedder(
+        api_key=KEY,
+        base_url=server.base_url,
+        attempt_timeout=60.0,
+        total_timeout=0.3,
+        concurrency=1,
+    )
+    answers = await asyncio.gather(
+        embedder.embed(["a"]),
+        embedder.embed(["b"]),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [EmbedderUnavailable] * 2
+    assert "b" not in server.texts
+    await embedder.aclose()
+
+
+async def test_a_short_retry_after_is_waited_for(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """The second attempt comes no sooner than the server asked."""
+    server.then(Status(429, {"Retry-After-Ms": "150"}))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await embedder.embed(["a"])
+    assert loop.time() - began >= 0.15
+    assert len(server.bodies) == 2
+
+
+async def test_a_long_retry_after_is_told_and_kept(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """A wait beyond the deadline fails at once with retry_after, and so do the calls after it."""
+    server.then(Status(429, {"Retry-After": "30"}))
+    for _ in range(3):
+        with pytest.raises(EmbedderUnavailable) as refused:
+            await embedder.embed(["a"])
+        assert 25 < refused.value.retry_after <= 30
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "event", "message"),
+    [
+        (Status(401), "openai_key_refused", "credentials"),
+        (Status(403), "openai_key_refused", "credentials"),
+        (Status(429, code="insufficient_quota"), "openai_out_of_credit", "quota"),
+    ],
+    ids=["401", "403", "quota"],
+)
+async def test_what_needs_a_human_is_logged_as_such_and_not_repeated(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+    step: Status,
+    event: str,
+    message: str,
+) -> None:
+    """A refused key or used-up quota has its own log event, one request, and a long retry_after."""
+    server.then(step)
+    with (
+        structlog.testing.capture_logs() as logs,
+        pytest.raises(EmbedderUnavailable, match=message) as refused,
+    ):
+        await embedder.embed(["a"])
+    assert [line["event"] for line in logs] == [event]
+    assert len(server.bodies) == 1
+    assert refused.value.retry_after >= 30
+
+
+@pytest.mark.parametrize(
+    "step",
+    [Status(401), Status(400), Status(500), *Fault],
+    ids=lambda step: str(step.status) if isinstance(step, Status) else step.name,
+)
+async def test_neither_text_nor_key_is_told(
+    server: OpenAIStandIn,
+    caplog: pytest.LogCaptureFixture,
+    step: Step,
+) -> None:
+    """Whatever fails, logs of every level and the whole exception chain hold neither."""
+    server.then(step)
+    patience = 0.2 if step in (Fault.HANG, Fault.DRIP) else 30.0
+    embedder = impatient(server, attempt_timeout=patience, total_timeout=patience)
+    told: list[str] = []
+    with caplog.at_level(logging.DEBUG), structlog.testing.capture_logs() as logs:
+        try:
+            await embedder.embed([SECRET, "b"])
+        except EmbedderUnavailable as error:
+            link: BaseException | None = error
+            while link is not None:
+                told.append(repr(link))
+                link = link.__cause__ or link.__context__
+    await embedder.aclose()
+    everything = " ".join([*told, str(logs), caplog.text, repr(embedder)])
+    assert bool(told) == (step is not Fault.SHUFFLED)
+    assert SECRET not in everything
+    assert KEY not in everything
+
+
+async def test_no_more_requests_at_once_than_allowed(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """Ten concurrent calls share two slots."""
+    server.hold()
+    calls = [asyncio.create_task(embedder.embed([str(number)])) for number in range(10)]
+    await server.received(2)
+    server.release()
+    await asyncio.gather(*calls)
+    assert len(server.bodies) == 10
+    assert server.most_open == 2
+
+
+async def test_a_cancelled_call_gives_its_slot_back(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """After as many cancelled calls as there are slots the next call is served."""
+    server.hold()
+    calls = [asyncio.create_task(embedder.embed([str(number)])) for number in range(2)]
+    await server.received(2)
+    for call in calls:
+        call.cancel()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError] * 2
+    server.release()
+    assert (await embedder.embed(["a"])).shape == (1, 1536)
+
+
+async def test_more_texts_than_a_request_may_hold_are_split(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """2,049 texts go as 2,048 and 1, and come back in order."""
+    texts = [f"t{number}" for number in range(MAX_INPUTS + 1)]
+    vectors = await embedder.embed(texts)
+    assert sorted(len(body["input"]) for body in server.bodies) == [1, MAX_INPUTS]
+    np.testing.assert_allclose(
+        vectors[[0, MAX_INPUTS - 1, MAX_INPUTS]],
+        [hashed_vector(texts[place]) for place in (0, MAX_INPUTS - 1, MAX_INPUTS)],
+        atol=1e-6,
+    )
+
+
+async def test_one_failed_part_fails_the_call(server: OpenAIStandIn) -> None:
+    """There is no half answer: when one of two requests fails, so does the call."""
+    server.then(Status(500))
+    embedder = impatient(server)
+    with pytest.raises(EmbedderUnavailable, match="overloaded"):
+        await embedder.embed(["t"] * (MAX_INPUTS + 1))
+    await embedder.aclose()
+
+
+@given(
+    texts=st.lists(
+        st.builds(
+            lambda character, times: character * times,
+            st.sampled_from(["a", "é", "日", "🙂"]),
+            st.integers(1, 12_000),
+        ),
+        min_size=1,
+        max_size=80,
+    ),
+)
+@example(texts=["a" * 8_000] * 80)
+def test_every_request_keeps_the_api_limits(texts: list[str]) -> None:
+    """Requests keep order and count, and none exceeds the limits, in bytes that bound tokens."""
+    requests = list(openai_module._requests(texts))
+    sent = [text for request in requests for text in request]
+    assert len(sent) == len(texts)
+    for text, part in zip(texts, sent, strict=True):
+        assert part
+        assert text.startswith(part)
+        assert part == text or len(text.encode()) > MAX_TEXT_BYTES
+    for request in requests:
+        assert len(request) <= MAX_INPUTS
+        assert sum(len(text.encode()) for text in request) <= MAX_REQUEST_BYTES
+        assert all(len(text.encode()) <= MAX_TEXT_BYTES for text in request)
+
+
+async def test_the_whole_stack_embeds_each_text_once(
+    server: OpenAIStandIn,
+    embedder: OpenAIEmbedder,
+) -> None:
+    """Thirty concurrent calls for ten texts reach the API as one request of ten."""
+    stack = CachedEmbedder(BatchingEmbedder(embedder))
+    texts = [f"t{number % 10}" for number in range(30)]
+    answers = await asyncio.gather(*(stack.embed([text]) for text in texts))
+    for text, answer in zip(texts, answers, strict=True):
+        np.testing.assert_allclose(answer, [hashed_vector(text)], atol=1e-6)
+    assert len(server.bodies) == 1
+    assert sorted(server.texts) == sorted(set(texts))
+    assert (stack.hits, stack.misses) == (20, 10)
