@@ -7,6 +7,9 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
 from keeper_grpc.domain.pattern import Scope
 
@@ -39,6 +42,14 @@ class Observation:
     similarity: float
     occurred_time: datetime
     recorded_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Of one insight: the sentence that says all of it, and its action alone."""
+
+    sentence: NDArray[np.float32]
+    action: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from keeper_grpc.domain.action import compatible
 from keeper_grpc.domain.evidence import Evidence, Prior
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.publication import PublicationRule
+from keeper_grpc.domain.similarity import Thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,16 @@ class Seeded(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A known pattern near a new observation. `similarity` is their cosine."""
+    """A known pattern near a new observation: cosines of their sentences and of their actions."""
 
     pattern_id: UUID
     action: str
     similarity: float
+    action_similarity: float
 
 
 def merge_target(
-    action: str, neighbours: Sequence[Neighbour], merge_threshold: float
+    action: str, neighbours: Sequence[Neighbour], thresholds: Thresholds
 ) -> Neighbour | None:
     """The pattern that an observation belongs to, or None when it starts a new one.
 
@@ -119,8 +121,8 @@ def merge_target(
     enough and whose action is compatible takes it: cosine alone never decides.
     """
     for neighbour in neighbours:
-        if neighbour.similarity < merge_threshold:
-            return None
-        if compatible(action, neighbour.action):
+        if thresholds.same(neighbour.similarity, neighbour.action_similarity) and compatible(
+            action, neighbour.action
+        ):
             return neighbour
     return None

@@ -9,7 +9,8 @@ from contextvars import Context
 from dataclasses import dataclass
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
-from keeper_grpc.embedding.embedder import Embedder, Thresholds, Vectors
+from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.embedding.embedder import Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
 
 

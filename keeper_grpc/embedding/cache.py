@@ -13,7 +13,8 @@ import numpy as np
 import structlog
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
-from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder, Thresholds, Vectors
+from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
 
 log = structlog.get_logger()

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from keeper_grpc.domain.similarity import Thresholds
 
 DIMENSIONS = 1536
 """Width of every stored vector: text-embedding-3-small's. Narrower models are zero-padded, which
 keeps every cosine."""
 
 Vectors = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Cosine similarities at which this model's vectors mean the same, the same kind, anything.
-
-    They belong to a model and a rendering and are calibrated by `bench/thresholds.py`.
-    merge: at or above, two insights of one scope may be one pattern.
-    cluster: at or above, two sightings belong to one emerging pattern.
-    retrieval: below, a pattern says nothing about an insight.
-    """
-
-    merge: float
-    cluster: float
-    retrieval: float
 
 
 class Embedder(Protocol):

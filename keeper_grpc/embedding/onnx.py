@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import RENDERING
-from keeper_grpc.embedding.embedder import DIMENSIONS, Thresholds, Vectors
+from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedModel
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.embedding.vectors import NotAnEmbedding, unit_vectors
@@ -175,7 +176,9 @@ def _card(directory: Path) -> tuple[str, Thresholds]:
         if not isinstance(value, str) or not value or "/" in value:
             raise ModelUnusable(f"{path}: name and version must be strings without '/'")
     cosines: dict[str, float] = {}
-    for key in ("merge", "cluster", "retrieval"):
+    for key in ("merge", "cluster", "retrieval", "reworded_sentence", "reworded_action"):
+        if key not in card and key.startswith("reworded_"):
+            continue
         value = card.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
             raise ModelUnusable(

@@ -6,10 +6,9 @@ import hashlib
 from datetime import datetime
 from uuid import UUID, uuid4
 
-import numpy as np
-from numpy.typing import NDArray
-
+from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.pattern import AuthoredPattern, Seeded
+from keeper_grpc.storage.centres import place_action
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence import refresh_evidence
 
@@ -25,12 +24,12 @@ class PostgresAuthored:
         pattern_id: UUID,
         pattern: AuthoredPattern,
         embedding_model: str,
-        vector: NDArray[np.float32],
+        vectors: Vectors,
         now: datetime,
     ) -> Seeded:
         """Add it, or replace a lower version of it, keeping the evidence it has gathered.
 
-        A pattern with observations keeps its vector too: it is where its observations are.
+        A pattern with observations keeps its vectors too: they are where its observations are.
         """
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
@@ -50,13 +49,13 @@ class PostgresAuthored:
                     pattern_embedding = CASE WHEN p.occurrence_count = 0
                         THEN excluded.pattern_embedding ELSE p.pattern_embedding END
                 WHERE p.catalog_version < excluded.catalog_version
-                RETURNING id
+                RETURNING id, occurrence_count
                 """,
                 pattern_id,
                 pattern.pattern_type,
                 pattern.business_category,
                 embedding_model,
-                vector,
+                vectors.sentence,
                 pattern.conditions,
                 pattern.action,
                 pattern.prior.successes,
@@ -67,6 +66,8 @@ class PostgresAuthored:
             )
             if row is None:
                 return Seeded.UNCHANGED
+            if row["occurrence_count"] == 0:
+                await place_action(connection, row["id"], vectors.action)
             await self._author_script(connection, row["id"], pattern.script)
             await refresh_evidence(connection, row["id"])
         return Seeded.ADDED if row["id"] == pattern_id else Seeded.UPGRADED

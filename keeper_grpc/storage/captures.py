@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from keeper_grpc.domain.errors import RequestIdReused
 from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
-from keeper_grpc.domain.observation import Disposition, Observation, Recorded
+from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope
+from keeper_grpc.storage.centres import move_centre, place_action
 from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.evidence import move_centre, refresh_evidence
+from keeper_grpc.storage.evidence import refresh_evidence
 from keeper_grpc.storage.pattern_rows import fetch_pattern
 from keeper_grpc.storage.sightings import insert_sighting
 
@@ -66,31 +67,35 @@ class PostgresCapture:
         """Take the scope's advisory lock: two captures of one scope must not both create."""
         await self._connection.execute("SELECT pg_advisory_xact_lock($1)", _lock_key(scope))
 
-    async def nearest(
-        self, scope: Scope, vector: NDArray[np.float32], limit: int
-    ) -> Sequence[Neighbour]:
+    async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
         rows = await self._connection.fetch(
             """
             WITH scoped AS MATERIALIZED (
                 SELECT id, pattern_embedding <=> $4 AS distance FROM network_patterns
                  WHERE pattern_type = $1 AND business_category = $2 AND embedding_model = $3
             )
-            SELECT p.id, p.action_template, 1 - s.distance AS similarity
-              FROM (SELECT * FROM scoped ORDER BY distance LIMIT $5) s
+            SELECT p.id, p.action_template, 1 - s.distance AS similarity,
+                   1 - (a.action_embedding <=> $5) AS action_similarity
+              FROM (SELECT * FROM scoped ORDER BY distance LIMIT $6) s
               JOIN network_patterns p USING (id)
+              JOIN pattern_actions a ON a.pattern_id = p.id
              ORDER BY s.distance
             """,
             scope.pattern_type,
             scope.business_category,
             scope.embedding_model,
-            vector,
+            vectors.sentence,
+            vectors.action,
             limit,
         )
-        return [Neighbour(row["id"], row["action_template"], row["similarity"]) for row in rows]
+        return [
+            Neighbour(
+                row["id"], row["action_template"], row["similarity"], row["action_similarity"]
+            )
+            for row in rows
+        ]
 
-    async def create(
-        self, pattern_id: UUID, observation: Observation, vector: NDArray[np.float32]
-    ) -> None:
+    async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
         await self._connection.execute(
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
@@ -102,14 +107,15 @@ class PostgresCapture:
             observation.scope.pattern_type,
             observation.scope.business_category,
             observation.scope.embedding_model,
-            vector,
+            vectors.sentence,
             observation.insight.conditions,
             observation.insight.action,
             observation.occurred_time,
         )
+        await place_action(self._connection, pattern_id, vectors.action)
 
-    async def merge(self, pattern_id: UUID, vector: NDArray[np.float32]) -> None:
-        await move_centre(self._connection, pattern_id, vector)
+    async def merge(self, pattern_id: UUID, vectors: Vectors) -> None:
+        await move_centre(self._connection, pattern_id, vectors)
 
     async def record(self, observation: Observation) -> None:
         script_id = await self._count(observation)

@@ -1,37 +1,12 @@
-"""Keeping a pattern's totals and its place in vector space equal to those of its observations."""
+"""Keeping a pattern's totals equal to the sum of its accounts' shares."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
 from keeper_grpc.domain.evidence import Evidence, Prior
-from keeper_grpc.storage.database import Connection, to_array
-
-
-async def move_centre(
-    connection: Connection, pattern_id: UUID, vector: NDArray[np.float32]
-) -> None:
-    """Turn a pattern's vector towards a new observation's, within the caller's transaction.
-
-    Of a pattern's wordings the first is as good as any other; their mean direction finds the others
-    better (31 patterns instead of 44 where 30 are true, on examples/history.jsonl). With the sum's
-    length kept beside the unit vector, the mean does not depend on the order of the observations.
-    """
-    (row,) = await connection.fetch(
-        "SELECT pattern_embedding, embedding_weight FROM network_patterns WHERE id = $1", pattern_id
-    )
-    total = row["embedding_weight"] * to_array(row["pattern_embedding"]).astype(np.float64) + vector
-    weight = float(np.linalg.norm(total))
-    await connection.execute(
-        "UPDATE network_patterns SET pattern_embedding = $2, embedding_weight = $3 WHERE id = $1",
-        pattern_id,
-        (total / weight).astype(np.float32),
-        weight,
-    )
+from keeper_grpc.storage.database import Connection
 
 
 async def refresh_evidence(

@@ -16,19 +16,20 @@ from uuid import UUID
 from keeper_grpc.domain.errors import InvalidInput, RequestIdReused
 from keeper_grpc.domain.insight import (
     AnonymizationReport,
+    AnonymizedInsight,
     Identifiers,
     Insight,
     Outcome,
 )
-from keeper_grpc.domain.observation import Disposition, Observation, Recorded
+from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope, merge_target
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId, Vector
 
-NEIGHBOURS = 10
-"""Patterns above the merge threshold to look at. More than one, because the nearest may be an
-opposite; more than a few opposites of one action do not occur."""
+NEIGHBOURS = 20
+"""Nearest patterns to consider. More than one, because the nearest may be an opposite, or another
+action in the same situation."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a caller's clock may run ahead before its occurred_time counts as the future."""
@@ -72,14 +73,14 @@ class CaptureTransaction(Protocol):
     async def own(self, scope: Scope) -> None:
         """Wait until no other capture is in this scope, and keep others out until the end."""
 
-    async def nearest(self, scope: Scope, vector: Vector, limit: int) -> Sequence[Neighbour]:
+    async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
         """The exact nearest patterns of the scope, nearest first."""
 
-    async def create(self, pattern_id: UUID, observation: Observation, vector: Vector) -> None:
+    async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
         """Add a pattern without evidence, worded as the observation."""
 
-    async def merge(self, pattern_id: UUID, vector: Vector) -> None:
-        """Turn the pattern's vector towards the observation's."""
+    async def merge(self, pattern_id: UUID, vectors: Vectors) -> None:
+        """Turn the pattern's vectors towards the observation's."""
 
     async def record(self, observation: Observation) -> None:
         """Write the ledger, and count the observation into its pattern and its script."""
@@ -136,8 +137,7 @@ class CapturePattern:
         )
         insight = anonymized.insight.in_category(account.business_category)
         scope = Scope(insight.type, insight.business_category, self._embedder.model)
-        withheld = not insight.action
-        vector = None if withheld else (await self._embedder.embed([insight.render()]))[0]
+        vectors = await self._vectors(insight)
 
         async with self._store.capture() as transaction:
             await transaction.own(scope)
@@ -148,9 +148,9 @@ class CapturePattern:
             target: Neighbour | None = None
             neighbours: Sequence[Neighbour] = ()
             pattern_id: UUID | None = None
-            if vector is not None:
-                neighbours = await transaction.nearest(scope, vector, NEIGHBOURS)
-                target = merge_target(insight.action, neighbours, self._embedder.thresholds.merge)
+            if vectors is not None:
+                neighbours = await transaction.nearest(scope, vectors, NEIGHBOURS)
+                target = merge_target(insight.action, neighbours, self._embedder.thresholds)
                 pattern_id = target.pattern_id if target else self._new_id()
             observation = Observation(
                 observation_id=self._new_id(),
@@ -161,18 +161,18 @@ class CapturePattern:
                 insight=insight,
                 report=anonymized.report,
                 outcome=capture.outcome,
-                disposition=_disposition(withheld=withheld, target=target),
+                disposition=_disposition(withheld=vectors is None, target=target),
                 pattern_id=pattern_id,
                 similarity=_similarity(target, neighbours),
                 occurred_time=occurred,
                 recorded_time=now,
             )
-            if vector is not None and pattern_id is not None:
+            if vectors is not None and pattern_id is not None:
                 if target is None:
-                    await transaction.create(pattern_id, observation, vector)
+                    await transaction.create(pattern_id, observation, vectors)
                 else:
-                    await transaction.merge(pattern_id, vector)
-                await transaction.sight(observation, vector)
+                    await transaction.merge(pattern_id, vectors)
+                await transaction.sight(observation, vectors.sentence)
             await transaction.record(observation)
             pattern = await transaction.pattern(pattern_id) if pattern_id else None
         return Captured(
@@ -183,6 +183,13 @@ class CapturePattern:
             pattern=self._published(pattern),
             anonymization=anonymized.report,
         )
+
+    async def _vectors(self, insight: AnonymizedInsight) -> Vectors | None:
+        """None when the action could not be made anonymous: then there is nothing to compare."""
+        if not insight.action:
+            return None
+        sentence, action = await self._embedder.embed([insight.render(), insight.action])
+        return Vectors(sentence, action)
 
     async def _replay(
         self, transaction: CaptureTransaction, earlier: Recorded, capture: Capture

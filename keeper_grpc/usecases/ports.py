@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight
+from keeper_grpc.domain.similarity import Thresholds
 
 Vector: TypeAlias = NDArray[np.float32]
 """One unit vector of the current embedding model, shape (1536,)."""
@@ -27,19 +28,6 @@ class Anonymizes(Protocol):
     def anonymize(self, insight: Insight, identifiers: Identifiers) -> Anonymized: ...
 
 
-class EmbedderThresholds(Protocol):
-    """The cosine similarities that belong to the model; see embedding/embedder.py."""
-
-    @property
-    def merge(self) -> float: ...
-
-    @property
-    def cluster(self) -> float: ...
-
-    @property
-    def retrieval(self) -> float: ...
-
-
 class Embeds(Protocol):
     """Turns anonymized text into unit vectors; see embedding/embedder.py for the contract."""
 
@@ -47,6 +35,6 @@ class Embeds(Protocol):
     def model(self) -> str: ...
 
     @property
-    def thresholds(self) -> EmbedderThresholds: ...
+    def thresholds(self) -> Thresholds: ...
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...

@@ -9,8 +9,9 @@ from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.insight import Identifiers, Insight
+from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.pattern import AuthoredPattern, Seeded
-from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId, Vector
+from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class SeedStore(Protocol):
         pattern_id: UUID,
         pattern: AuthoredPattern,
         embedding_model: str,
-        vector: Vector,
+        vectors: Vectors,
         now: datetime,
     ) -> Seeded:
         """Add it, or replace a lower version of it, keeping the evidence it has gathered."""
@@ -59,10 +60,11 @@ class SeedCatalog:
         counts = dict.fromkeys(Seeded, 0)
         for authored in patterns:
             pattern, rendered = self._as_observed(authored)
-            vector = (await self._embedder.embed([rendered]))[0]
+            sentence, action = await self._embedder.embed([rendered, pattern.action])
+            vectors = Vectors(sentence, action)
             counts[
                 await self._store.seed(
-                    self._new_id(), pattern, self._embedder.model, vector, self._clock()
+                    self._new_id(), pattern, self._embedder.model, vectors, self._clock()
                 )
             ] += 1
         return SeedResult(counts[Seeded.ADDED], counts[Seeded.UPGRADED], counts[Seeded.UNCHANGED])

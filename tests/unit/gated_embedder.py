@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keeper_grpc.embedding.embedder import DIMENSIONS, Thresholds, Vectors
+from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 
 
 def vector_of(text: str) -> Vectors:

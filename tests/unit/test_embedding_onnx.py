@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder, Thresholds
+from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder, OnnxModel, mean_pooling
 from keeper_grpc.embedding.unusable import ModelUnusable
 from tests.unit.tiny_onnx_model import write_card, write_model

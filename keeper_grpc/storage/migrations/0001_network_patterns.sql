@@ -47,6 +47,15 @@ CREATE UNIQUE INDEX network_patterns_catalog
     ON network_patterns (catalog_key, business_category, embedding_model)
     WHERE catalog_key IS NOT NULL;
 
+-- The action alone, which tells rewordings from other actions in the same situation. A table of its
+-- own, because two vectors of 6 KB do not fit into one page.
+CREATE TABLE pattern_actions (
+    pattern_id       uuid PRIMARY KEY REFERENCES network_patterns ON DELETE CASCADE,
+    action_embedding vector(1536) NOT NULL,
+    action_weight    double precision NOT NULL DEFAULT 1
+);
+ALTER TABLE pattern_actions ALTER COLUMN action_embedding SET STORAGE PLAIN;
+
 -- Each account's share of a pattern: an account never gets its own evidence back, and nothing is
 -- published below k of these rows.
 CREATE TABLE pattern_accounts (
