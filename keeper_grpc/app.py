@@ -29,6 +29,7 @@ from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.settings import Settings, SettingsInvalid
 from keeper_grpc.storage.accounts import PostgresAccounts
+from keeper_grpc.storage.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.authored import PostgresAuthored
 from keeper_grpc.storage.captures import PostgresCaptures
 from keeper_grpc.storage.database import Database
@@ -46,6 +47,7 @@ from keeper_grpc.usecases.catalog import PatternCatalog
 from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging_feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.enhance import EnhanceInsight
+from keeper_grpc.usecases.maintain import Maintain
 from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
 
 log = structlog.get_logger()
@@ -100,6 +102,9 @@ async def application(settings: Settings) -> AsyncIterator[App]:
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
     DatabaseUnfit, MigrationError, ModelUnusable, KeyFileInvalid, RuntimeError (port taken).
     """
+    if settings.database_url is not None or settings.pseudonym_keys is not None:
+        # Only a generated key needs the data directory; a wrong one should not wait for a database.
+        _pseudonyms(settings)
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(database(settings))
         pool = await _pool(settings, dsn)
@@ -111,7 +116,11 @@ async def application(settings: Settings) -> AsyncIterator[App]:
         parts = _Parts(settings, pool, embedder, load_catalog())
         feed = parts.feed()
         server = parts.server(feed)
-        for name, loop in (("feed", feed.run()), ("detector", parts.detector().run())):
+        for name, loop in (
+            ("feed", feed.run()),
+            ("detector", parts.detector().run()),
+            ("maintenance", parts.maintenance().run()),
+        ):
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(_report_death)
             stack.push_async_callback(_cancel, task)
@@ -152,7 +161,8 @@ class _Parts:
         self._anonymizer = _anonymizer(settings, catalog)
         self._pseudonyms = _pseudonyms(settings)
         self._rule = PublicationRule(settings.min_accounts)
-        self._patterns = PostgresPatterns(pool)
+        self._indexes = PostgresAnnIndexes(pool)
+        self._patterns = PostgresPatterns(pool, self._indexes)
         self._accounts = Accounts(
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
@@ -218,6 +228,13 @@ class _Parts:
             new_id=uuid4,
         )
 
+    def maintenance(self) -> Maintain:
+        return Maintain(
+            store=self._indexes,
+            scope_size=self._settings.ann_scope_size,
+            interval=self._settings.maintenance_interval,
+        )
+
     async def _ready(self) -> bool:
         """The embedder answered at the start; what can go away since is the database."""
         return await self._pool.answers(is_current)
@@ -229,10 +246,10 @@ async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
     while True:
         try:
             return await migrate(dsn)
-        except DatabaseUnreachable:
+        except DatabaseUnreachable as error:
             if time.monotonic() > give_up:
                 raise
-            log.warning("waiting_for_database")
+            log.warning("waiting_for_database", reason=str(error))
             await asyncio.sleep(RETRY_INTERVAL)
 
 

@@ -7,7 +7,6 @@ docs/operations.md show.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -75,6 +74,12 @@ class Settings(BaseSettings):
     )
     statement_timeout: Seconds = Field(
         timedelta(seconds=10), description="longest single database statement"
+    )
+    ann_scope_size: Count = Field(
+        100_000, description="patterns of one scope from which enhancing searches approximately"
+    )
+    maintenance_interval: Seconds = Field(
+        timedelta(hours=1), description="time between looks for scopes that need an index"
     )
     startup_timeout: Seconds = Field(
         timedelta(seconds=30), description="longest wait for the database at the start"
@@ -165,7 +170,7 @@ class Settings(BaseSettings):
             key_id, _, encoded = item.strip().partition(":")
             try:
                 keys[key_id] = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:
                 raise SettingsInvalid(
                     "KEEPER_PSEUDONYM_KEYS: write id:base64[,id:base64...]; "
                     "make a key with `openssl rand -base64 32`"

@@ -1,6 +1,7 @@
 """Whether a PostgreSQL server has what the service needs, said before anything breaks on it.
 
     DatabaseUnfit
+     +- DatabaseUrlInvalid    the DSN cannot be read
      +- DatabaseUnreachable   no connection: address, name, password
      +- ServerTooOld
      +- ServerReadOnly        a standby
@@ -30,8 +31,22 @@ OLDEST_VECTOR = (0, 8, 4)
 """0.8.2 and 0.8.3 fixed an overflow and an index corruption of pgvector, 0.8.4 what followed."""
 
 
+CONNECT_TIMEOUT = 5.0
+"""Seconds for one attempt to connect. A firewall that drops packets answers nothing for minutes."""
+
+
 class DatabaseUnfit(Exception):
     """Base of everything that the configured database lacks."""
+
+
+class DatabaseUrlInvalid(DatabaseUnfit):
+    """The DSN cannot be read. Whoever failed to may quote the password, so its words stay out."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "KEEPER_DATABASE_URL cannot be read: write postgresql://user:password@host:port/database "
+            "and percent-encode what is special in the password (# is %23, / is %2F, @ is %40)"
+        )
 
 
 class DatabaseUnreachable(DatabaseUnfit):
@@ -86,13 +101,15 @@ async def connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
     """A connection for set-up work, which may go through a pooler of transactions.
 
     Raises:
+        DatabaseUrlInvalid: trying again is no use.
         DatabaseUnreachable: with the server's reason, which names no password.
     """
     try:
-        return await asyncpg.connect(dsn, statement_cache_size=0)
+        return await asyncpg.connect(dsn, statement_cache_size=0, timeout=CONNECT_TIMEOUT)
+    except ValueError:
+        raise DatabaseUrlInvalid from None
     except (
         OSError,
-        ValueError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
         asyncpg.InternalClientError,
