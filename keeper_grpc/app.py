@@ -30,6 +30,7 @@ from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.settings import Settings, SettingsInvalid
 from keeper_grpc.storage.accounts import PostgresAccounts
 from keeper_grpc.storage.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.audit import PostgresAudit
 from keeper_grpc.storage.authored import PostgresAuthored
 from keeper_grpc.storage.captures import PostgresCaptures
 from keeper_grpc.storage.database import Database
@@ -37,16 +38,19 @@ from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.emerging_detection import PostgresDetection
 from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
 from keeper_grpc.storage.enhancements import PostgresEnhancements
+from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.migrate import is_current, migrate
 from keeper_grpc.storage.patterns import PostgresPatterns
 from keeper_grpc.storage.preflight import DatabaseUnreachable
 from keeper_grpc.storage.vectors import PostgresVectors
 from keeper_grpc.usecases.accounts import Accounts
+from keeper_grpc.usecases.audit import AuditLog
 from keeper_grpc.usecases.capture import CapturePattern
 from keeper_grpc.usecases.catalog import PatternCatalog
 from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging_feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.enhance import EnhanceInsight
+from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.maintain import Maintain
 from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
 
@@ -192,7 +196,18 @@ class _Parts:
                 rule=self._rule,
                 fingerprint=self._pseudonyms.fingerprints,
             ),
-            admin=Admin(accounts=self._accounts),
+            admin=Admin(
+                accounts=self._accounts,
+                forget=ForgetAccount(
+                    pseudonyms=self._pseudonyms,
+                    embedder=self._embedder,
+                    store=PostgresForgetting(self._pool),
+                    rule=self._rule,
+                    clock=_now,
+                    new_id=uuid4,
+                ),
+                audit=AuditLog(PostgresAudit(self._pool)),
+            ),
             ready=self._ready,
             address=f"{self._settings.host}:{self._settings.port}",
             max_call_duration=self._settings.max_call_duration.total_seconds(),

@@ -8,6 +8,7 @@
      +- RequestIdReused           the same request_id with another body
      +- AccountCategoryUnknown    no business_category in the request and none registered
      +- AccountCategoryConflict   the account is registered in another category
+     +- AccountBeingForgotten     ForgetAccount is at work on this account
      +- SubscriberTooSlow         a stream's reader fell behind its buffer
      +- Unavailable               try again: `retry_after` seconds say when
          +- EmbedderUnavailable
@@ -70,6 +71,13 @@ class AccountCategoryConflict(KeeperError):
 
     def __init__(self) -> None:
         super().__init__("the account is registered in another business_category")
+
+
+class AccountBeingForgotten(KeeperError):
+    """The account is being forgotten; nothing may be stored of it meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("the account is being forgotten")
 
 
 class SubscriberTooSlow(KeeperError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 
@@ -21,3 +22,11 @@ class Cursor:
 
     lower_bound: float
     pattern_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCursor:
+    """Where a page of audit events ended: they are ordered by time, descending, then id."""
+
+    created_at: datetime
+    event_id: UUID

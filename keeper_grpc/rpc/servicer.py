@@ -16,12 +16,14 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServic
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
-from keeper_grpc.rpc import convert
+from keeper_grpc.rpc import convert, convert_admin
 from keeper_grpc.usecases.accounts import Accounts
+from keeper_grpc.usecases.audit import AuditLog
 from keeper_grpc.usecases.capture import CapturePattern
 from keeper_grpc.usecases.catalog import PatternCatalog
 from keeper_grpc.usecases.emerging_feed import EmergingFeed
 from keeper_grpc.usecases.enhance import EnhanceInsight
+from keeper_grpc.usecases.forget import ForgetAccount
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -92,8 +94,10 @@ class NetworkLearning(NetworkLearningServiceServicer):
 class Admin(AdminServiceServicer):
     """AdminService."""
 
-    def __init__(self, *, accounts: Accounts) -> None:
+    def __init__(self, *, accounts: Accounts, forget: ForgetAccount, audit: AuditLog) -> None:
         self._accounts = accounts
+        self._forget = forget
+        self._audit = audit
 
     async def RegisterAccount(
         self, request: admin.RegisterAccountRequest, context: Context
@@ -106,3 +110,19 @@ class Admin(AdminServiceServicer):
             request.account_id, request.business_category, joined
         )
         return admin.RegisterAccountResponse(created=created)
+
+    async def ForgetAccount(
+        self, request: admin.ForgetAccountRequest, context: Context
+    ) -> admin.ForgetAccountResponse:
+        """Remove everything that came from an account."""
+        done, event_id = await self._forget(request.account_id)
+        return convert_admin.forgotten(done, event_id)
+
+    async def ListAuditEvents(
+        self, request: admin.ListAuditEventsRequest, context: Context
+    ) -> admin.ListAuditEventsResponse:
+        """List what operators did."""
+        events, after = await self._audit.page(
+            convert_admin.audit_cursor(request), request.page_size
+        )
+        return convert_admin.audit_page(events, after)

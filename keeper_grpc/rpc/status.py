@@ -47,6 +47,7 @@ _TABLE: tuple[tuple[type[errors.KeeperError], StatusCode, str], ...] = (
     (errors.RequestIdReused, StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED"),
     (errors.AccountCategoryUnknown, StatusCode.FAILED_PRECONDITION, "ACCOUNT_CATEGORY_UNKNOWN"),
     (errors.AccountCategoryConflict, StatusCode.FAILED_PRECONDITION, "ACCOUNT_CATEGORY_CONFLICT"),
+    (errors.AccountBeingForgotten, StatusCode.FAILED_PRECONDITION, "ACCOUNT_BEING_FORGOTTEN"),
     (errors.SubscriberTooSlow, StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW"),
     (errors.EmbedderUnavailable, StatusCode.UNAVAILABLE, "EMBEDDER_UNAVAILABLE"),
     (errors.StorageUnavailable, StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE"),

@@ -20,12 +20,12 @@ class PostgresAccounts:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 """
-                SELECT account_key, business_category FROM accounts
+                SELECT account_key, business_category, forgetting FROM accounts
                  WHERE account_key = ANY($1::text[]) ORDER BY created_at LIMIT 1
                 """,
                 list(keys),
             )
-        return Account(row["account_key"], row["business_category"]) if row else None
+        return Account(*row) if row else None
 
     async def add_account(self, account: Account, joined_time: datetime) -> bool:
         """Add it unless it is there; whether it was added."""

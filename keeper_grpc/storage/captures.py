@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.errors import RequestIdReused
+from keeper_grpc.domain.errors import AccountBeingForgotten, RequestIdReused
 from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope
@@ -19,6 +19,7 @@ from keeper_grpc.storage.centres import move_centre, place_action
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence import refresh_evidence
 from keeper_grpc.storage.pattern_rows import fetch_pattern
+from keeper_grpc.storage.scope_lock import lock_scope
 from keeper_grpc.storage.sightings import insert_sighting
 
 
@@ -31,8 +32,12 @@ class PostgresCaptures:
     @asynccontextmanager
     async def capture(self) -> AsyncIterator[PostgresCapture]:
         """A transaction that commits at the end of the block unless that raises."""
-        async with self._database.transaction() as connection:
-            yield PostgresCapture(connection)
+        try:
+            async with self._database.transaction() as connection:
+                yield PostgresCapture(connection)
+        except asyncpg.ForeignKeyViolationError as error:
+            # Only the account's row can be gone: it was forgotten since the call began.
+            raise AccountBeingForgotten from error
 
 
 class PostgresCapture:
@@ -64,8 +69,8 @@ class PostgresCapture:
         )
 
     async def own(self, scope: Scope) -> None:
-        """Take the scope's advisory lock: two captures of one scope must not both create."""
-        await self._connection.execute("SELECT pg_advisory_xact_lock($1)", _lock_key(scope))
+        """Take the scope's lock: two captures of one scope must not both create."""
+        await lock_scope(self._connection, scope)
 
     async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
         rows = await self._connection.fetch(
@@ -118,18 +123,18 @@ class PostgresCapture:
         await move_centre(self._connection, pattern_id, vectors)
 
     async def record(self, observation: Observation) -> None:
-        script_id = await self._count(observation)
+        await self._count(observation)
         insight, outcome = observation.insight, observation.outcome
         try:
             await self._connection.execute(
                 """
                 INSERT INTO observations (
-                    id, account_key, request_id, fingerprint, disposition, pattern_id, script_id,
+                    id, account_key, request_id, fingerprint, disposition, pattern_id,
                     similarity, pattern_type, business_category, embedding_model, context, action,
                     script, confidence, dollar_value, potential_value, success, revenue_impact,
                     customer_retained, response_rate, anonymization, occurred_time, recorded_time)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                        $18, $19, $20, $21, $22, $23, $24)
+                        $18, $19, $20, $21, $22, $23)
                 """,
                 observation.observation_id,
                 observation.account_key,
@@ -137,7 +142,6 @@ class PostgresCapture:
                 observation.fingerprint,
                 observation.disposition.value,
                 observation.pattern_id,
-                script_id,
                 observation.similarity,
                 observation.scope.pattern_type,
                 observation.scope.business_category,
@@ -181,10 +185,10 @@ class PostgresCapture:
             raise RuntimeError(message)
         return pattern
 
-    async def _count(self, observation: Observation) -> UUID | None:
-        """Add the observation to its pattern's and script's evidence; the script's id, if any."""
+    async def _count(self, observation: Observation) -> None:
+        """Add the observation to its pattern's and script's evidence."""
         if observation.pattern_id is None:
-            return None
+            return
         success = int(observation.outcome.success)
         revenue = observation.outcome.revenue_impact
         await self._connection.execute(
@@ -206,7 +210,7 @@ class PostgresCapture:
         )
         await refresh_evidence(self._connection, observation.pattern_id, observation.occurred_time)
         if not observation.insight.script:
-            return None
+            return
         template_hash = hashlib.sha256(observation.insight.script.encode()).digest()
         script_id: UUID = await self._connection.fetchval(
             """
@@ -233,10 +237,3 @@ class PostgresCapture:
             observation.account_key,
             success,
         )
-        return script_id
-
-
-def _lock_key(scope: Scope) -> int:
-    """A 64-bit key for the scope. Two scopes that share one only wait for each other."""
-    name = f"{scope.pattern_type}\0{scope.business_category}\0{scope.embedding_model}"
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)

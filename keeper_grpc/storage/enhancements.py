@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncpg
+
 from keeper_grpc.domain.enhancement import EnhancementRecord
+from keeper_grpc.domain.errors import AccountBeingForgotten, StorageUnavailable
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.sightings import insert_sighting
 
@@ -14,7 +17,19 @@ class PostgresEnhancements:
         self._database = database
 
     async def record_enhancement(self, record: EnhancementRecord) -> None:
-        """Write the enhancement and its sighting in one transaction."""
+        """Write the enhancement and its sighting in one transaction.
+
+        Raises AccountBeingForgotten and StorageUnavailable.
+        """
+        try:
+            await self._record(record)
+        except asyncpg.ForeignKeyViolationError as error:
+            if "account" in (error.constraint_name or ""):
+                raise AccountBeingForgotten from error
+            # The pattern was deleted since it was found, with the last account that supported it.
+            raise StorageUnavailable("the pattern changed meanwhile; ask again") from error
+
+    async def _record(self, record: EnhancementRecord) -> None:
         enhancement, advice = record.enhancement, record.enhancement.advice
         async with self._database.transaction() as connection:
             await connection.execute(

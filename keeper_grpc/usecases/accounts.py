@@ -10,7 +10,11 @@ from datetime import datetime
 from typing import Protocol
 
 from keeper_grpc.domain.account import Account
-from keeper_grpc.domain.errors import AccountCategoryConflict, AccountCategoryUnknown
+from keeper_grpc.domain.errors import (
+    AccountBeingForgotten,
+    AccountCategoryConflict,
+    AccountCategoryUnknown,
+)
 from keeper_grpc.domain.insight import Identifiers, Insight
 from keeper_grpc.usecases.ports import Anonymizes, Clock
 
@@ -67,7 +71,7 @@ class Accounts:
         """The account behind an id. A first call that names a category registers it.
 
         `business_category` comes from an anonymized insight and is empty where the request named
-        none. Raises AccountCategoryUnknown and AccountCategoryConflict.
+        none. Raises AccountCategoryUnknown, AccountCategoryConflict and AccountBeingForgotten.
         """
         account, _ = await self._find_or_add(account_id, business_category, None)
         return account
@@ -85,6 +89,8 @@ class Accounts:
             created = await self._store.add_account(account, joined_time or self._clock())
             if not created:  # another call was faster; what it wrote is what counts
                 account = await self._store.find_account(keys) or account
+        if account.forgetting:
+            raise AccountBeingForgotten
         if business_category and account.business_category != business_category:
             raise AccountCategoryConflict
         return account, created

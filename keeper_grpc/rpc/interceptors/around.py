@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -58,7 +59,12 @@ class Around(grpc.aio.ServerInterceptor, ABC):
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             async with self.around(call_of(request, context)):
-                async for message in inner(request, context):
+                answer = inner(request, context)
+                if inspect.iscoroutine(answer):
+                    # gRPC's other way to stream, which health's Watch takes: writing to the context.
+                    await answer
+                    return
+                async for message in answer:
                     yield message
 
         make = {

@@ -5,6 +5,7 @@ CREATE TABLE accounts (
     account_key       text PRIMARY KEY,          -- "<key id>:<hex HMAC-SHA256 of account_id>"
     business_category text NOT NULL,
     joined_time       timestamptz NOT NULL,
+    forgetting        boolean NOT NULL DEFAULT false,  -- ForgetAccount has begun; nothing more goes in
     created_at        timestamptz NOT NULL DEFAULT now()
 );
 
@@ -95,7 +96,6 @@ CREATE TABLE observations (
     fingerprint       bytea NOT NULL,            -- keyed hash of the request, to tell a retry from a reuse
     disposition       text NOT NULL CHECK (disposition IN ('created', 'merged', 'withheld')),
     pattern_id        uuid REFERENCES network_patterns,
-    script_id         uuid REFERENCES pattern_scripts,
     similarity        double precision NOT NULL,
     pattern_type      text NOT NULL,
     business_category text NOT NULL,
@@ -117,13 +117,14 @@ CREATE TABLE observations (
     CHECK ((pattern_id IS NULL) = (disposition = 'withheld'))
 );
 CREATE INDEX observations_pattern ON observations (pattern_id);
+CREATE INDEX observations_account ON observations (account_key, pattern_id);
 
 -- Every application of the network's knowledge, so that its outcome can be attributed.
 CREATE TABLE enhancements (
     id                uuid PRIMARY KEY,
     account_key       text NOT NULL REFERENCES accounts,
-    pattern_id        uuid REFERENCES network_patterns,
-    no_match_reason   text,
+    pattern_id        uuid REFERENCES network_patterns ON DELETE SET NULL,
+    no_match_reason   text,                      -- null when enhanced, also if the pattern is gone
     pattern_type      text NOT NULL,
     business_category text NOT NULL,
     embedding_model   text NOT NULL,
@@ -133,7 +134,7 @@ CREATE TABLE enhancements (
     expected_success_rate double precision NOT NULL,
     script            text NOT NULL,             -- the wording that was handed out
     created_at        timestamptz NOT NULL,
-    CHECK ((pattern_id IS NULL) = (no_match_reason IS NOT NULL))
+    CHECK (pattern_id IS NULL OR no_match_reason IS NULL)
 );
 CREATE INDEX enhancements_account ON enhancements (account_key);
 CREATE INDEX enhancements_pattern ON enhancements (pattern_id);

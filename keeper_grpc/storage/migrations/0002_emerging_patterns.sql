@@ -23,7 +23,7 @@ CREATE INDEX emerging_patterns_shown ON emerging_patterns (pattern_type) WHERE s
 -- shows the same again renews its row: an engine's hot loop neither counts nor fills the table.
 CREATE TABLE sightings (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    account_key       text NOT NULL REFERENCES accounts,
+    account_key       text NOT NULL,             -- '' once the account is forgotten
     pattern_type      text NOT NULL,
     business_category text NOT NULL,
     embedding_model   text NOT NULL,

@@ -40,6 +40,16 @@ class AdminServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountResponse.FromString,
                 _registered_method=True)
+        self.ForgetAccount = channel.unary_unary(
+                '/keeper.network.v1.AdminService/ForgetAccount',
+                request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/keeper.network.v1.AdminService/ListAuditEvents',
+                request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -53,6 +63,22 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetAccount(self, request, context):
+        """Removes everything that came from an account, and recomputes all that it was part of. May be
+        interrupted and called again: it goes on where it was. Nothing new of the account is stored
+        from its first step on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEvents(self, request, context):
+        """Lists what operators did, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +86,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RegisterAccount,
                     request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountResponse.SerializeToString,
+            ),
+            'ForgetAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetAccount,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountResponse.SerializeToString,
+            ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +126,60 @@ class AdminService:
             '/keeper.network.v1.AdminService/RegisterAccount',
             keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.AdminService/ForgetAccount',
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.AdminService/ListAuditEvents',
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

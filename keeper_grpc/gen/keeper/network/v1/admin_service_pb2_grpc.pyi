@@ -35,6 +35,13 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     RegisterAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]
     """Tells the network of an account and its line of business. Idempotent."""
+    ForgetAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ForgetAccountRequest, _admin_service_pb2.ForgetAccountResponse]
+    """Removes everything that came from an account, and recomputes all that it was part of. May be
+    interrupted and called again: it goes on where it was. Nothing new of the account is stored
+    from its first step on.
+    """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]
+    """Lists what operators did, newest first."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -43,6 +50,13 @@ class AdminServiceAsyncStub(AdminServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]  # type: ignore[assignment]
     """Tells the network of an account and its line of business. Idempotent."""
+    ForgetAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ForgetAccountRequest, _admin_service_pb2.ForgetAccountResponse]  # type: ignore[assignment]
+    """Removes everything that came from an account, and recomputes all that it was part of. May be
+    interrupted and called again: it goes on where it was. Nothing new of the account is stored
+    from its first step on.
+    """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """Lists what operators did, newest first."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What operators do about accounts and patterns."""
@@ -54,5 +68,24 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.RegisterAccountResponse, _abc.Awaitable[_admin_service_pb2.RegisterAccountResponse]]:
         """Tells the network of an account and its line of business. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ForgetAccount(
+        self,
+        request: _admin_service_pb2.ForgetAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ForgetAccountResponse, _abc.Awaitable[_admin_service_pb2.ForgetAccountResponse]]:
+        """Removes everything that came from an account, and recomputes all that it was part of. May be
+        interrupted and called again: it goes on where it was. Nothing new of the account is stored
+        from its first step on.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _admin_service_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_admin_service_pb2.ListAuditEventsResponse]]:
+        """Lists what operators did, newest first."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

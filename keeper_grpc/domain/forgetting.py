@@ -1,0 +1,71 @@
+"""What forgetting an account did: numbers for the privacy officer, never an account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.insight import AnonymizedInsight
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was removed, and what became of the aggregates that it was part of.
+
+    `patterns_unpublished` lost too much support to be shown; `patterns_deleted` had no other.
+    """
+
+    observations_removed: int = 0
+    enhancements_removed: int = 0
+    sightings_removed: int = 0
+    scripts_removed: int = 0
+    patterns_recomputed: int = 0
+    patterns_unpublished: int = 0
+    patterns_deleted: int = 0
+
+    def plus(self, other: Forgotten) -> Forgotten:
+        """Both together."""
+        mine, theirs = asdict(self), asdict(other)
+        return Forgotten(**{name: mine[name] + theirs[name] for name in mine})
+
+    def counts(self) -> Mapping[str, int]:
+        """By name, for the audit event."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What a pattern consists of without one account: each distinct wording, and how often.
+
+    `observations` is their number: if it changes before the pattern is recomputed, the recomputation
+    starts over. An authored pattern that nobody else observed consists of its author's wording.
+    """
+
+    embedding_model: str
+    observations: int
+    wordings: tuple[tuple[AnonymizedInsight, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """Where a pattern lies: unit vectors of sentence and action, and the lengths of their sums."""
+
+    sentence: NDArray[np.float32]
+    sentence_weight: float
+    action: NDArray[np.float32]
+    action_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One thing that an operator did. `details` are counts."""
+
+    event_id: UUID
+    action: str
+    details: Mapping[str, int]
+    created_at: datetime
