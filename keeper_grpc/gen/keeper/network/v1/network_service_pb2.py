@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 from keeper_grpc.gen.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from keeper_grpc.gen.keeper.network.v1 import emerging_pb2 as keeper_dot_network_dot_v1_dot_emerging__pb2
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2 as keeper_dot_network_dot_v1_dot_insight__pb2
 from keeper_grpc.gen.keeper.network.v1 import pattern_pb2 as keeper_dot_network_dot_v1_dot_pattern__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'keeper/network/v1/network_service.proto\x12\x11keeper.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a keeper/network/v1/emerging.proto\x1a\x1fkeeper/network/v1/insight.proto\x1a\x1fkeeper/network/v1/pattern.proto\"\xca\x03\n\x15\x43\x61pturePatternRequest\x12\'\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12)\n\naccount_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12\x9b\x01\n\x07insight\x18\x03 \x01(\x0b\x32\x1a.keeper.network.v1.InsightBe\xbaHb\xba\x01\\\n\x17insight.action.required\x12)an insight to be captured needs an action\x1a\x16this.action.size() > 0\xc8\x01\x01R\x07insight\x12<\n\x07outcome\x18\x04 \x01(\x0b\x32\x1a.keeper.network.v1.OutcomeB\x06\xbaH\x03\xc8\x01\x01R\x07outcome\x12@\n\x0bidentifiers\x18\x05 \x01(\x0b\x32\x1e.keeper.network.v1.IdentifiersR\x0bidentifiers\x12?\n\roccurred_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0coccurredTime\"\xc7\x03\n\x16\x43\x61pturePatternResponse\x12\x1d\n\npattern_id\x18\x01 \x01(\tR\tpatternId\x12W\n\x0b\x64isposition\x18\x02 \x01(\x0e\x32\x35.keeper.network.v1.CapturePatternResponse.DispositionR\x0b\x64isposition\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\x12\x1e\n\nsimilarity\x18\x04 \x01(\x01R\nsimilarity\x12\x34\n\x07pattern\x18\x05 \x01(\x0b\x32\x1a.keeper.network.v1.PatternR\x07pattern\x12L\n\ranonymization\x18\x06 \x01(\x0b\x32&.keeper.network.v1.AnonymizationReportR\ranonymization\"u\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44ISPOSITION_CREATED\x10\x01\x12\x16\n\x12\x44ISPOSITION_MERGED\x10\x02\x12\x18\n\x14\x44ISPOSITION_WITHHELD\x10\x03\"\xf0\x02\n\x15\x45nhanceInsightRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12<\n\x07insight\x18\x02 \x01(\x0b\x32\x1a.keeper.network.v1.InsightB\x06\xbaH\x03\xc8\x01\x01R\x07insight\x12@\n\x0bidentifiers\x18\x03 \x01(\x0b\x32\x1e.keeper.network.v1.IdentifiersR\x0bidentifiers\x12H\n\x10min_success_rate\x18\x04 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x00R\x0eminSuccessRate\x88\x01\x01\x12\x39\n\x0fmin_occurrences\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x01H\x01R\x0eminOccurrences\x88\x01\x01\x42\x13\n\x11_min_success_rateB\x12\n\x10_min_occurrences\"\xda\x04\n\x16\x45nhanceInsightResponse\x12%\n\x0e\x65nhancement_id\x18\x01 \x01(\tR\renhancementId\x12M\n\x10\x65nhanced_insight\x18\x02 \x01(\x0b\x32\".keeper.network.v1.EnhancedInsightR\x0f\x65nhancedInsight\x12_\n\x0fno_match_reason\x18\x03 \x01(\x0e\x32\x37.keeper.network.v1.EnhanceInsightResponse.NoMatchReasonR\rnoMatchReason\x12L\n\ranonymization\x18\x04 \x01(\x0b\x32&.keeper.network.v1.AnonymizationReportR\ranonymization\"\x9a\x02\n\rNoMatchReason\x12\x1f\n\x1bNO_MATCH_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNO_MATCH_REASON_NO_PATTERNS\x10\x01\x12#\n\x1fNO_MATCH_REASON_NOTHING_SIMILAR\x10\x02\x12$\n NO_MATCH_REASON_TOO_FEW_ACCOUNTS\x10\x03\x12\'\n#NO_MATCH_REASON_TOO_FEW_OCCURRENCES\x10\x04\x12(\n$NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW\x10\x05\x12)\n%NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES\x10\x06\"\x96\x03\n\x1dStreamEmergingPatternsRequest\x12\x43\n\x0cpattern_type\x18\x01 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x0bpatternType\x12M\n\x11\x62usiness_category\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x10\x62usinessCategory\x12.\n\x0cmin_accounts\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00R\x0bminAccounts\x12@\n\x0emin_similarity\x18\x04 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\rminSimilarity\x12\x42\n\x06window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\xe7\x84\x0f*\x00R\x06window\x12+\n\x0cresume_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\x0bresumeToken\"\x93\x04\n\x1eStreamEmergingPatternsResponse\x12O\n\x10\x65merging_pattern\x18\x01 \x01(\x0b\x32\".keeper.network.v1.EmergingPatternH\x00R\x0f\x65mergingPattern\x12q\n\x11snapshot_complete\x18\x02 \x01(\x0b\x32\x42.keeper.network.v1.StreamEmergingPatternsResponse.SnapshotCompleteH\x00R\x10snapshotComplete\x12[\n\theartbeat\x18\x03 \x01(\x0b\x32;.keeper.network.v1.StreamEmergingPatternsResponse.HeartbeatH\x00R\theartbeat\x12!\n\x0cresume_token\x18\x04 \x01(\tR\x0bresumeToken\x1aZ\n\x10SnapshotComplete\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\x12\x30\n\x14resume_token_expired\x18\x02 \x01(\x08R\x12resumeTokenExpired\x1aH\n\tHeartbeat\x12;\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTimeB\x07\n\x05\x65vent\"<\n\x11GetPatternRequest\x12\'\n\npattern_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tpatternId\"J\n\x12GetPatternResponse\x12\x34\n\x07pattern\x18\x01 \x01(\x0b\x32\x1a.keeper.network.v1.PatternR\x07pattern\"\xbd\x02\n\x13ListPatternsRequest\x12\x43\n\x0cpattern_type\x18\x01 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x0bpatternType\x12M\n\x11\x62usiness_category\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x10\x62usinessCategory\x12\x43\n\x10min_success_rate\x18\x03 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\x0eminSuccessRate\x12$\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"v\n\x14ListPatternsResponse\x12\x36\n\x08patterns\x18\x01 \x03(\x0b\x32\x1a.keeper.network.v1.PatternR\x08patterns\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa3\x04\n\x16NetworkLearningService\x12\x65\n\x0e\x43\x61pturePattern\x12(.keeper.network.v1.CapturePatternRequest\x1a).keeper.network.v1.CapturePatternResponse\x12\x65\n\x0e\x45nhanceInsight\x12(.keeper.network.v1.EnhanceInsightRequest\x1a).keeper.network.v1.EnhanceInsightResponse\x12\x7f\n\x16StreamEmergingPatterns\x12\x30.keeper.network.v1.StreamEmergingPatternsRequest\x1a\x31.keeper.network.v1.StreamEmergingPatternsResponse0\x01\x12Y\n\nGetPattern\x12$.keeper.network.v1.GetPatternRequest\x1a%.keeper.network.v1.GetPatternResponse\x12_\n\x0cListPatterns\x12&.keeper.network.v1.ListPatternsRequest\x1a\'.keeper.network.v1.ListPatternsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'keeper/network/v1/network_service.proto\x12\x11keeper.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a keeper/network/v1/emerging.proto\x1a\x1fkeeper/network/v1/insight.proto\x1a\x1fkeeper/network/v1/pattern.proto\"\xca\x03\n\x15\x43\x61pturePatternRequest\x12\'\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12)\n\naccount_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12\x9b\x01\n\x07insight\x18\x03 \x01(\x0b\x32\x1a.keeper.network.v1.InsightBe\xbaHb\xba\x01\\\n\x17insight.action.required\x12)an insight to be captured needs an action\x1a\x16this.action.size() > 0\xc8\x01\x01R\x07insight\x12<\n\x07outcome\x18\x04 \x01(\x0b\x32\x1a.keeper.network.v1.OutcomeB\x06\xbaH\x03\xc8\x01\x01R\x07outcome\x12@\n\x0bidentifiers\x18\x05 \x01(\x0b\x32\x1e.keeper.network.v1.IdentifiersR\x0bidentifiers\x12?\n\roccurred_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0coccurredTime\"\xc7\x03\n\x16\x43\x61pturePatternResponse\x12\x1d\n\npattern_id\x18\x01 \x01(\tR\tpatternId\x12W\n\x0b\x64isposition\x18\x02 \x01(\x0e\x32\x35.keeper.network.v1.CapturePatternResponse.DispositionR\x0b\x64isposition\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\x12\x1e\n\nsimilarity\x18\x04 \x01(\x01R\nsimilarity\x12\x34\n\x07pattern\x18\x05 \x01(\x0b\x32\x1a.keeper.network.v1.PatternR\x07pattern\x12L\n\ranonymization\x18\x06 \x01(\x0b\x32&.keeper.network.v1.AnonymizationReportR\ranonymization\"u\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44ISPOSITION_CREATED\x10\x01\x12\x16\n\x12\x44ISPOSITION_MERGED\x10\x02\x12\x18\n\x14\x44ISPOSITION_WITHHELD\x10\x03\"\xf0\x02\n\x15\x45nhanceInsightRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12<\n\x07insight\x18\x02 \x01(\x0b\x32\x1a.keeper.network.v1.InsightB\x06\xbaH\x03\xc8\x01\x01R\x07insight\x12@\n\x0bidentifiers\x18\x03 \x01(\x0b\x32\x1e.keeper.network.v1.IdentifiersR\x0bidentifiers\x12H\n\x10min_success_rate\x18\x04 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01H\x00R\x0eminSuccessRate\x88\x01\x01\x12\x39\n\x0fmin_occurrences\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x01H\x01R\x0eminOccurrences\x88\x01\x01\x42\x13\n\x11_min_success_rateB\x12\n\x10_min_occurrences\"\xda\x04\n\x16\x45nhanceInsightResponse\x12%\n\x0e\x65nhancement_id\x18\x01 \x01(\tR\renhancementId\x12M\n\x10\x65nhanced_insight\x18\x02 \x01(\x0b\x32\".keeper.network.v1.EnhancedInsightR\x0f\x65nhancedInsight\x12_\n\x0fno_match_reason\x18\x03 \x01(\x0e\x32\x37.keeper.network.v1.EnhanceInsightResponse.NoMatchReasonR\rnoMatchReason\x12L\n\ranonymization\x18\x04 \x01(\x0b\x32&.keeper.network.v1.AnonymizationReportR\ranonymization\"\x9a\x02\n\rNoMatchReason\x12\x1f\n\x1bNO_MATCH_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNO_MATCH_REASON_NO_PATTERNS\x10\x01\x12#\n\x1fNO_MATCH_REASON_NOTHING_SIMILAR\x10\x02\x12$\n NO_MATCH_REASON_TOO_FEW_ACCOUNTS\x10\x03\x12\'\n#NO_MATCH_REASON_TOO_FEW_OCCURRENCES\x10\x04\x12(\n$NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW\x10\x05\x12)\n%NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES\x10\x06\"\x97\x01\n\x16\x45nhanceInsightsRequest\x12\x31\n\x0e\x63orrelation_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\rcorrelationId\x12J\n\x07request\x18\x02 \x01(\x0b\x32(.keeper.network.v1.EnhanceInsightRequestB\x06\xbaH\x03\xc8\x01\x01R\x07request\"\xbf\x01\n\x17\x45nhanceInsightsResponse\x12%\n\x0e\x63orrelation_id\x18\x01 \x01(\tR\rcorrelationId\x12G\n\x08response\x18\x02 \x01(\x0b\x32).keeper.network.v1.EnhanceInsightResponseH\x00R\x08response\x12*\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rrorB\x08\n\x06result\"\x9a\x02\n\x14ReportOutcomeRequest\x12\'\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12)\n\naccount_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12/\n\x0e\x65nhancement_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\renhancementId\x12<\n\x07outcome\x18\x04 \x01(\x0b\x32\x1a.keeper.network.v1.OutcomeB\x06\xbaH\x03\xc8\x01\x01R\x07outcome\x12?\n\roccurred_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0coccurredTime\"R\n\x15ReportOutcomeResponse\x12\x1d\n\npattern_id\x18\x01 \x01(\tR\tpatternId\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xec\x01\n\x13SuggestMovesRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12M\n\x11\x62usiness_category\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x10\x62usinessCategory\x12\x35\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x05\x66\x61\x63ts\x12$\n\tmax_moves\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08maxMoves\"E\n\x14SuggestMovesResponse\x12-\n\x05moves\x18\x01 \x03(\x0b\x32\x17.keeper.network.v1.MoveR\x05moves\"\xac\x01\n\x04Move\x12\x34\n\x07pattern\x18\x01 \x01(\x0b\x32\x1a.keeper.network.v1.PatternR\x07pattern\x12\x18\n\x07trigger\x18\x02 \x01(\tR\x07trigger\x12\x32\n\x15\x65xpected_success_rate\x18\x03 \x01(\x01R\x13\x65xpectedSuccessRate\x12 \n\x0b\x65xplanation\x18\x04 \x01(\tR\x0b\x65xplanation\"\xfe\x01\n\x13GenerateTaskRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12\x31\n\x0e\x65nhancement_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00R\renhancementId\x12\x36\n\x07insight\x18\x03 \x01(\x0b\x32\x1a.keeper.network.v1.InsightH\x00R\x07insight\x12@\n\x0bidentifiers\x18\x04 \x01(\x0b\x32\x1e.keeper.network.v1.IdentifiersR\x0bidentifiersB\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"C\n\x14GenerateTaskResponse\x12+\n\x04task\x18\x01 \x01(\x0b\x32\x17.keeper.network.v1.TaskR\x04task\"\xfe\x01\n\x04Task\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x14\n\x05steps\x18\x02 \x03(\tR\x05steps\x12\x35\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\x12)\n\x10\x63onfidence_label\x18\x04 \x01(\tR\x0f\x63onfidenceLabel\x12/\n\x13success_probability\x18\x05 \x01(\x01R\x12successProbability\x12\x16\n\x06script\x18\x06 \x01(\tR\x06script\x12\x1f\n\x0bscript_note\x18\x07 \x01(\tR\nscriptNote\"\x96\x03\n\x1dStreamEmergingPatternsRequest\x12\x43\n\x0cpattern_type\x18\x01 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x0bpatternType\x12M\n\x11\x62usiness_category\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x10\x62usinessCategory\x12.\n\x0cmin_accounts\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00R\x0bminAccounts\x12@\n\x0emin_similarity\x18\x04 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\rminSimilarity\x12\x42\n\x06window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\xe7\x84\x0f*\x00R\x06window\x12+\n\x0cresume_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\x0bresumeToken\"\x93\x04\n\x1eStreamEmergingPatternsResponse\x12O\n\x10\x65merging_pattern\x18\x01 \x01(\x0b\x32\".keeper.network.v1.EmergingPatternH\x00R\x0f\x65mergingPattern\x12q\n\x11snapshot_complete\x18\x02 \x01(\x0b\x32\x42.keeper.network.v1.StreamEmergingPatternsResponse.SnapshotCompleteH\x00R\x10snapshotComplete\x12[\n\theartbeat\x18\x03 \x01(\x0b\x32;.keeper.network.v1.StreamEmergingPatternsResponse.HeartbeatH\x00R\theartbeat\x12!\n\x0cresume_token\x18\x04 \x01(\tR\x0bresumeToken\x1aZ\n\x10SnapshotComplete\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\x12\x30\n\x14resume_token_expired\x18\x02 \x01(\x08R\x12resumeTokenExpired\x1aH\n\tHeartbeat\x12;\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTimeB\x07\n\x05\x65vent\"<\n\x11GetPatternRequest\x12\'\n\npattern_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tpatternId\"J\n\x12GetPatternResponse\x12\x34\n\x07pattern\x18\x01 \x01(\x0b\x32\x1a.keeper.network.v1.PatternR\x07pattern\"\xbd\x02\n\x13ListPatternsRequest\x12\x43\n\x0cpattern_type\x18\x01 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x0bpatternType\x12M\n\x11\x62usiness_category\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\xd8\x01\x01R\x10\x62usinessCategory\x12\x43\n\x10min_success_rate\x18\x03 \x01(\x01\x42\x19\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01R\x0eminSuccessRate\x12$\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"v\n\x14ListPatternsResponse\x12\x36\n\x08patterns\x18\x01 \x03(\x0b\x32\x1a.keeper.network.v1.PatternR\x08patterns\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb7\x07\n\x16NetworkLearningService\x12\x65\n\x0e\x43\x61pturePattern\x12(.keeper.network.v1.CapturePatternRequest\x1a).keeper.network.v1.CapturePatternResponse\x12\x65\n\x0e\x45nhanceInsight\x12(.keeper.network.v1.EnhanceInsightRequest\x1a).keeper.network.v1.EnhanceInsightResponse\x12l\n\x0f\x45nhanceInsights\x12).keeper.network.v1.EnhanceInsightsRequest\x1a*.keeper.network.v1.EnhanceInsightsResponse(\x01\x30\x01\x12\x62\n\rReportOutcome\x12\'.keeper.network.v1.ReportOutcomeRequest\x1a(.keeper.network.v1.ReportOutcomeResponse\x12_\n\x0cSuggestMoves\x12&.keeper.network.v1.SuggestMovesRequest\x1a\'.keeper.network.v1.SuggestMovesResponse\x12_\n\x0cGenerateTask\x12&.keeper.network.v1.GenerateTaskRequest\x1a\'.keeper.network.v1.GenerateTaskResponse\x12\x7f\n\x16StreamEmergingPatterns\x12\x30.keeper.network.v1.StreamEmergingPatternsRequest\x1a\x31.keeper.network.v1.StreamEmergingPatternsResponse0\x01\x12Y\n\nGetPattern\x12$.keeper.network.v1.GetPatternRequest\x1a%.keeper.network.v1.GetPatternResponse\x12_\n\x0cListPatterns\x12&.keeper.network.v1.ListPatternsRequest\x1a\'.keeper.network.v1.ListPatternsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +55,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENHANCEINSIGHTREQUEST'].fields_by_name['min_success_rate']._serialized_options = b'\272H\026\022\024\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000@\001'
   _globals['_ENHANCEINSIGHTREQUEST'].fields_by_name['min_occurrences']._loaded_options = None
   _globals['_ENHANCEINSIGHTREQUEST'].fields_by_name['min_occurrences']._serialized_options = b'\272H\010\032\006\030\300\204=(\001'
+  _globals['_ENHANCEINSIGHTSREQUEST'].fields_by_name['correlation_id']._loaded_options = None
+  _globals['_ENHANCEINSIGHTSREQUEST'].fields_by_name['correlation_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_ENHANCEINSIGHTSREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_ENHANCEINSIGHTSREQUEST'].fields_by_name['request']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['account_id']._loaded_options = None
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['enhancement_id']._loaded_options = None
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['enhancement_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['outcome']._loaded_options = None
+  _globals['_REPORTOUTCOMEREQUEST'].fields_by_name['outcome']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['account_id']._loaded_options = None
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['business_category']._loaded_options = None
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['business_category']._serialized_options = b'\272H\035r\0302\026^[a-z][a-z0-9_]{0,63}$\330\001\001'
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['facts']._loaded_options = None
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['facts']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['max_moves']._loaded_options = None
+  _globals['_SUGGESTMOVESREQUEST'].fields_by_name['max_moves']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_GENERATETASKREQUEST'].oneofs_by_name['source']._loaded_options = None
+  _globals['_GENERATETASKREQUEST'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
+  _globals['_GENERATETASKREQUEST'].fields_by_name['account_id']._loaded_options = None
+  _globals['_GENERATETASKREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_GENERATETASKREQUEST'].fields_by_name['enhancement_id']._loaded_options = None
+  _globals['_GENERATETASKREQUEST'].fields_by_name['enhancement_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_STREAMEMERGINGPATTERNSREQUEST'].fields_by_name['pattern_type']._loaded_options = None
   _globals['_STREAMEMERGINGPATTERNSREQUEST'].fields_by_name['pattern_type']._serialized_options = b'\272H\035r\0302\026^[a-z][a-z0-9_]{0,63}$\330\001\001'
   _globals['_STREAMEMERGINGPATTERNSREQUEST'].fields_by_name['business_category']._loaded_options = None
@@ -77,34 +105,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPATTERNSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTPATTERNSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTPATTERNSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
-  _globals['_CAPTUREPATTERNREQUEST']._serialized_start=257
-  _globals['_CAPTUREPATTERNREQUEST']._serialized_end=715
-  _globals['_CAPTUREPATTERNRESPONSE']._serialized_start=718
-  _globals['_CAPTUREPATTERNRESPONSE']._serialized_end=1173
-  _globals['_CAPTUREPATTERNRESPONSE_DISPOSITION']._serialized_start=1056
-  _globals['_CAPTUREPATTERNRESPONSE_DISPOSITION']._serialized_end=1173
-  _globals['_ENHANCEINSIGHTREQUEST']._serialized_start=1176
-  _globals['_ENHANCEINSIGHTREQUEST']._serialized_end=1544
-  _globals['_ENHANCEINSIGHTRESPONSE']._serialized_start=1547
-  _globals['_ENHANCEINSIGHTRESPONSE']._serialized_end=2149
-  _globals['_ENHANCEINSIGHTRESPONSE_NOMATCHREASON']._serialized_start=1867
-  _globals['_ENHANCEINSIGHTRESPONSE_NOMATCHREASON']._serialized_end=2149
-  _globals['_STREAMEMERGINGPATTERNSREQUEST']._serialized_start=2152
-  _globals['_STREAMEMERGINGPATTERNSREQUEST']._serialized_end=2558
-  _globals['_STREAMEMERGINGPATTERNSRESPONSE']._serialized_start=2561
-  _globals['_STREAMEMERGINGPATTERNSRESPONSE']._serialized_end=3092
-  _globals['_STREAMEMERGINGPATTERNSRESPONSE_SNAPSHOTCOMPLETE']._serialized_start=2919
-  _globals['_STREAMEMERGINGPATTERNSRESPONSE_SNAPSHOTCOMPLETE']._serialized_end=3009
-  _globals['_STREAMEMERGINGPATTERNSRESPONSE_HEARTBEAT']._serialized_start=3011
-  _globals['_STREAMEMERGINGPATTERNSRESPONSE_HEARTBEAT']._serialized_end=3083
-  _globals['_GETPATTERNREQUEST']._serialized_start=3094
-  _globals['_GETPATTERNREQUEST']._serialized_end=3154
-  _globals['_GETPATTERNRESPONSE']._serialized_start=3156
-  _globals['_GETPATTERNRESPONSE']._serialized_end=3230
-  _globals['_LISTPATTERNSREQUEST']._serialized_start=3233
-  _globals['_LISTPATTERNSREQUEST']._serialized_end=3550
-  _globals['_LISTPATTERNSRESPONSE']._serialized_start=3552
-  _globals['_LISTPATTERNSRESPONSE']._serialized_end=3670
-  _globals['_NETWORKLEARNINGSERVICE']._serialized_start=3673
-  _globals['_NETWORKLEARNINGSERVICE']._serialized_end=4220
+  _globals['_CAPTUREPATTERNREQUEST']._serialized_start=312
+  _globals['_CAPTUREPATTERNREQUEST']._serialized_end=770
+  _globals['_CAPTUREPATTERNRESPONSE']._serialized_start=773
+  _globals['_CAPTUREPATTERNRESPONSE']._serialized_end=1228
+  _globals['_CAPTUREPATTERNRESPONSE_DISPOSITION']._serialized_start=1111
+  _globals['_CAPTUREPATTERNRESPONSE_DISPOSITION']._serialized_end=1228
+  _globals['_ENHANCEINSIGHTREQUEST']._serialized_start=1231
+  _globals['_ENHANCEINSIGHTREQUEST']._serialized_end=1599
+  _globals['_ENHANCEINSIGHTRESPONSE']._serialized_start=1602
+  _globals['_ENHANCEINSIGHTRESPONSE']._serialized_end=2204
+  _globals['_ENHANCEINSIGHTRESPONSE_NOMATCHREASON']._serialized_start=1922
+  _globals['_ENHANCEINSIGHTRESPONSE_NOMATCHREASON']._serialized_end=2204
+  _globals['_ENHANCEINSIGHTSREQUEST']._serialized_start=2207
+  _globals['_ENHANCEINSIGHTSREQUEST']._serialized_end=2358
+  _globals['_ENHANCEINSIGHTSRESPONSE']._serialized_start=2361
+  _globals['_ENHANCEINSIGHTSRESPONSE']._serialized_end=2552
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_start=2555
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_end=2837
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_start=2839
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_end=2921
+  _globals['_SUGGESTMOVESREQUEST']._serialized_start=2924
+  _globals['_SUGGESTMOVESREQUEST']._serialized_end=3160
+  _globals['_SUGGESTMOVESRESPONSE']._serialized_start=3162
+  _globals['_SUGGESTMOVESRESPONSE']._serialized_end=3231
+  _globals['_MOVE']._serialized_start=3234
+  _globals['_MOVE']._serialized_end=3406
+  _globals['_GENERATETASKREQUEST']._serialized_start=3409
+  _globals['_GENERATETASKREQUEST']._serialized_end=3663
+  _globals['_GENERATETASKRESPONSE']._serialized_start=3665
+  _globals['_GENERATETASKRESPONSE']._serialized_end=3732
+  _globals['_TASK']._serialized_start=3735
+  _globals['_TASK']._serialized_end=3989
+  _globals['_STREAMEMERGINGPATTERNSREQUEST']._serialized_start=3992
+  _globals['_STREAMEMERGINGPATTERNSREQUEST']._serialized_end=4398
+  _globals['_STREAMEMERGINGPATTERNSRESPONSE']._serialized_start=4401
+  _globals['_STREAMEMERGINGPATTERNSRESPONSE']._serialized_end=4932
+  _globals['_STREAMEMERGINGPATTERNSRESPONSE_SNAPSHOTCOMPLETE']._serialized_start=4759
+  _globals['_STREAMEMERGINGPATTERNSRESPONSE_SNAPSHOTCOMPLETE']._serialized_end=4849
+  _globals['_STREAMEMERGINGPATTERNSRESPONSE_HEARTBEAT']._serialized_start=4851
+  _globals['_STREAMEMERGINGPATTERNSRESPONSE_HEARTBEAT']._serialized_end=4923
+  _globals['_GETPATTERNREQUEST']._serialized_start=4934
+  _globals['_GETPATTERNREQUEST']._serialized_end=4994
+  _globals['_GETPATTERNRESPONSE']._serialized_start=4996
+  _globals['_GETPATTERNRESPONSE']._serialized_end=5070
+  _globals['_LISTPATTERNSREQUEST']._serialized_start=5073
+  _globals['_LISTPATTERNSREQUEST']._serialized_end=5390
+  _globals['_LISTPATTERNSRESPONSE']._serialized_start=5392
+  _globals['_LISTPATTERNSRESPONSE']._serialized_end=5510
+  _globals['_NETWORKLEARNINGSERVICE']._serialized_start=5513
+  _globals['_NETWORKLEARNINGSERVICE']._serialized_end=6464
 # @@protoc_insertion_point(module_scope)

@@ -7,9 +7,11 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 from keeper_grpc.gen.keeper.network.v1 import emerging_pb2 as _emerging_pb2
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2 as _insight_pb2
 from keeper_grpc.gen.keeper.network.v1 import pattern_pb2 as _pattern_pb2
@@ -274,6 +276,352 @@ class EnhanceInsightResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnhanceInsightResponse: _TypeAlias = EnhanceInsightResponse  # noqa: Y015
+
+@_typing.final
+class EnhanceInsightsRequest(_message.Message):
+    """One question of EnhanceInsights."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    correlation_id: _builtins.str
+    """Names the question within the stream."""
+    @_builtins.property
+    def request(self) -> Global___EnhanceInsightRequest:
+        """The question."""
+
+    def __init__(
+        self,
+        *,
+        correlation_id: _builtins.str = ...,
+        request: Global___EnhanceInsightRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnhanceInsightsRequest: _TypeAlias = EnhanceInsightsRequest  # noqa: Y015
+
+@_typing.final
+class EnhanceInsightsResponse(_message.Message):
+    """One answer of EnhanceInsights."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    correlation_id: _builtins.str
+    """The question that this answers."""
+    @_builtins.property
+    def response(self) -> Global___EnhanceInsightResponse:
+        """What the network knows."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why this question could not be answered."""
+
+    def __init__(
+        self,
+        *,
+        correlation_id: _builtins.str = ...,
+        response: Global___EnhanceInsightResponse | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___EnhanceInsightsResponse: _TypeAlias = EnhanceInsightsResponse  # noqa: Y015
+
+@_typing.final
+class ReportOutcomeRequest(_message.Message):
+    """Request of ReportOutcome."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ENHANCEMENT_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    OCCURRED_TIME_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this report: a retry with the same id returns the first answer (AIP-155)."""
+    account_id: _builtins.str
+    """The account that was given the enhancement."""
+    enhancement_id: _builtins.str
+    """The enhancement that was acted on."""
+    @_builtins.property
+    def outcome(self) -> _insight_pb2.Outcome:
+        """What came of it."""
+
+    @_builtins.property
+    def occurred_time(self) -> _timestamp_pb2.Timestamp:
+        """When the outcome occurred. Not set means now; not in the future."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        enhancement_id: _builtins.str = ...,
+        outcome: _insight_pb2.Outcome | None = ...,
+        occurred_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_time", b"occurred_time", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "enhancement_id", b"enhancement_id", "occurred_time", b"occurred_time", "outcome", b"outcome", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportOutcomeRequest: _TypeAlias = ReportOutcomeRequest  # noqa: Y015
+
+@_typing.final
+class ReportOutcomeResponse(_message.Message):
+    """Response of ReportOutcome."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATTERN_ID_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    pattern_id: _builtins.str
+    """The pattern whose evidence it became. Empty when the enhancement had none: the outcome is kept
+    all the same, to measure what happens without the network.
+    """
+    replayed: _builtins.bool
+    """Whether this is the answer to an earlier request with the same request_id."""
+    def __init__(
+        self,
+        *,
+        pattern_id: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern_id", b"pattern_id", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportOutcomeResponse: _TypeAlias = ReportOutcomeResponse  # noqa: Y015
+
+@_typing.final
+class SuggestMovesRequest(_message.Message):
+    """Request of SuggestMoves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    MAX_MOVES_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account that asks."""
+    business_category: _builtins.str
+    """Its line of business. Optional once the account is registered."""
+    max_moves: _builtins.int
+    """Moves to return at most. Zero means 5; more than 50 means 50."""
+    @_builtins.property
+    def facts(self) -> _struct_pb2.Struct:
+        """What the account knows, as the triggers name it: {"customer": {"days_since_visit": 60,
+        "avg_frequency": 28}, "review": {"rating": 2}}. Evaluated and forgotten.
+        """
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        business_category: _builtins.str = ...,
+        facts: _struct_pb2.Struct | None = ...,
+        max_moves: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "business_category", b"business_category", "facts", b"facts", "max_moves", b"max_moves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestMovesRequest: _TypeAlias = SuggestMovesRequest  # noqa: Y015
+
+@_typing.final
+class SuggestMovesResponse(_message.Message):
+    """Response of SuggestMoves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move]:
+        """The moves that apply, the most promising first."""
+
+    def __init__(
+        self,
+        *,
+        moves: _abc.Iterable[Global___Move] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestMovesResponse: _TypeAlias = SuggestMovesResponse  # noqa: Y015
+
+@_typing.final
+class Move(_message.Message):
+    """Something to do now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATTERN_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    EXPECTED_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    trigger: _builtins.str
+    """The condition that holds, as a CEL expression over the facts."""
+    expected_success_rate: _builtins.float
+    """How often it worked elsewhere; where nobody has tried, what its author expects."""
+    explanation: _builtins.str
+    """Why this move, in one sentence."""
+    @_builtins.property
+    def pattern(self) -> _pattern_pb2.Pattern:
+        """The pattern that it comes from."""
+
+    def __init__(
+        self,
+        *,
+        pattern: _pattern_pb2.Pattern | None = ...,
+        trigger: _builtins.str = ...,
+        expected_success_rate: _builtins.float = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "pattern", b"pattern", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Move: _TypeAlias = Move  # noqa: Y015
+
+@_typing.final
+class GenerateTaskRequest(_message.Message):
+    """Request of GenerateTask."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ENHANCEMENT_ID_FIELD_NUMBER: _builtins.int
+    INSIGHT_FIELD_NUMBER: _builtins.int
+    IDENTIFIERS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account that the task is for."""
+    enhancement_id: _builtins.str
+    """An enhancement that this account was given."""
+    @_builtins.property
+    def insight(self) -> _insight_pb2.Insight:
+        """A plain insight, without the network."""
+
+    @_builtins.property
+    def identifiers(self) -> _insight_pb2.Identifiers:
+        """What the caller knows to be identifying in the insight's texts."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        enhancement_id: _builtins.str = ...,
+        insight: _insight_pb2.Insight | None = ...,
+        identifiers: _insight_pb2.Identifiers | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enhancement_id", b"enhancement_id", "identifiers", b"identifiers", "insight", b"insight", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "enhancement_id", b"enhancement_id", "identifiers", b"identifiers", "insight", b"insight", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["enhancement_id", "insight"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___GenerateTaskRequest: _TypeAlias = GenerateTaskRequest  # noqa: Y015
+
+@_typing.final
+class GenerateTaskResponse(_message.Message):
+    """Response of GenerateTask."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenerateTaskResponse: _TypeAlias = GenerateTaskResponse  # noqa: Y015
+
+@_typing.final
+class Task(_message.Message):
+    """Something for people to do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_LABEL_FIELD_NUMBER: _builtins.int
+    SUCCESS_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SCRIPT_FIELD_NUMBER: _builtins.int
+    SCRIPT_NOTE_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    """What to do, in one line."""
+    confidence_label: _builtins.str
+    """"Network Validated" when it comes from an enhancement, else empty."""
+    success_probability: _builtins.float
+    """How likely it is to work: the network's expected success rate, or the insight's own confidence."""
+    script: _builtins.str
+    """What to say. Placeholders in braces, such as {name}, are for the account to fill."""
+    script_note: _builtins.str
+    """"This script works 87% of the time", when there is a proven script."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """How, in order."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When it should be done."""
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        confidence_label: _builtins.str = ...,
+        success_probability: _builtins.float = ...,
+        script: _builtins.str = ...,
+        script_note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence_label", b"confidence_label", "due_time", b"due_time", "script", b"script", "script_note", b"script_note", "steps", b"steps", "success_probability", b"success_probability", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Task: _TypeAlias = Task  # noqa: Y015
 
 @_typing.final
 class StreamEmergingPatternsRequest(_message.Message):

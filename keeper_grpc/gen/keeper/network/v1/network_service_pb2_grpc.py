@@ -46,6 +46,26 @@ class NetworkLearningServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightResponse.FromString,
                 _registered_method=True)
+        self.EnhanceInsights = channel.stream_stream(
+                '/keeper.network.v1.NetworkLearningService/EnhanceInsights',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsResponse.FromString,
+                _registered_method=True)
+        self.ReportOutcome = channel.unary_unary(
+                '/keeper.network.v1.NetworkLearningService/ReportOutcome',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeResponse.FromString,
+                _registered_method=True)
+        self.SuggestMoves = channel.unary_unary(
+                '/keeper.network.v1.NetworkLearningService/SuggestMoves',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesResponse.FromString,
+                _registered_method=True)
+        self.GenerateTask = channel.unary_unary(
+                '/keeper.network.v1.NetworkLearningService/GenerateTask',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GenerateTaskRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GenerateTaskResponse.FromString,
+                _registered_method=True)
         self.StreamEmergingPatterns = channel.unary_stream(
                 '/keeper.network.v1.NetworkLearningService/StreamEmergingPatterns',
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamEmergingPatternsRequest.SerializeToString,
@@ -78,6 +98,36 @@ class NetworkLearningServiceServicer:
 
     def EnhanceInsight(self, request, context):
         """Asks what other accounts know about an insight.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnhanceInsights(self, request_iterator, context):
+        """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
+        the caller's correlation ids and come in any order; one that fails does not end the stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportOutcome(self, request, context):
+        """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+        Idempotent by request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuggestMoves(self, request, context):
+        """Suggests what to do now, from facts: the network predicts before it happens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GenerateTask(self, request, context):
+        """Turns an enhancement, or a plain insight, into a task for people.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,6 +166,26 @@ def add_NetworkLearningServiceServicer_to_server(servicer, server):
                     servicer.EnhanceInsight,
                     request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightResponse.SerializeToString,
+            ),
+            'EnhanceInsights': grpc.stream_stream_rpc_method_handler(
+                    servicer.EnhanceInsights,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsResponse.SerializeToString,
+            ),
+            'ReportOutcome': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportOutcome,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeResponse.SerializeToString,
+            ),
+            'SuggestMoves': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestMoves,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesResponse.SerializeToString,
+            ),
+            'GenerateTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.GenerateTask,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GenerateTaskRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GenerateTaskResponse.SerializeToString,
             ),
             'StreamEmergingPatterns': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamEmergingPatterns,
@@ -189,6 +259,114 @@ class NetworkLearningService:
             '/keeper.network.v1.NetworkLearningService/EnhanceInsight',
             keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnhanceInsights(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/keeper.network.v1.NetworkLearningService/EnhanceInsights',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportOutcome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/ReportOutcome',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestMoves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/SuggestMoves',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/GenerateTask',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.GenerateTaskRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.GenerateTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,18 @@ class NetworkLearningServiceStub:
     """
     EnhanceInsight: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.EnhanceInsightRequest, _network_service_pb2.EnhanceInsightResponse]
     """Asks what other accounts know about an insight."""
+    EnhanceInsights: _grpc.StreamStreamMultiCallable[_network_service_pb2.EnhanceInsightsRequest, _network_service_pb2.EnhanceInsightsResponse]
+    """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
+    the caller's correlation ids and come in any order; one that fails does not end the stream.
+    """
+    ReportOutcome: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]
+    """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+    Idempotent by request_id.
+    """
+    SuggestMoves: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]
+    """Suggests what to do now, from facts: the network predicts before it happens."""
+    GenerateTask: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GenerateTaskRequest, _network_service_pb2.GenerateTaskResponse]
+    """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _grpc.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]
     """Streams what several accounts have begun to see: a snapshot, then every change."""
     GetPattern: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]
@@ -61,6 +73,18 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     """
     EnhanceInsight: _aio.UnaryUnaryMultiCallable[_network_service_pb2.EnhanceInsightRequest, _network_service_pb2.EnhanceInsightResponse]  # type: ignore[assignment]
     """Asks what other accounts know about an insight."""
+    EnhanceInsights: _aio.StreamStreamMultiCallable[_network_service_pb2.EnhanceInsightsRequest, _network_service_pb2.EnhanceInsightsResponse]  # type: ignore[assignment]
+    """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
+    the caller's correlation ids and come in any order; one that fails does not end the stream.
+    """
+    ReportOutcome: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
+    """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+    Idempotent by request_id.
+    """
+    SuggestMoves: _aio.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]  # type: ignore[assignment]
+    """Suggests what to do now, from facts: the network predicts before it happens."""
+    GenerateTask: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GenerateTaskRequest, _network_service_pb2.GenerateTaskResponse]  # type: ignore[assignment]
+    """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _aio.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]  # type: ignore[assignment]
     """Streams what several accounts have begun to see: a snapshot, then every change."""
     GetPattern: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]  # type: ignore[assignment]
@@ -90,6 +114,42 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_network_service_pb2.EnhanceInsightResponse, _abc.Awaitable[_network_service_pb2.EnhanceInsightResponse]]:
         """Asks what other accounts know about an insight."""
+
+    @_abc_1.abstractmethod
+    def EnhanceInsights(
+        self,
+        request_iterator: _MaybeAsyncIterator[_network_service_pb2.EnhanceInsightsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_network_service_pb2.EnhanceInsightsResponse], _abc.AsyncIterator[_network_service_pb2.EnhanceInsightsResponse]]:
+        """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
+        the caller's correlation ids and come in any order; one that fails does not end the stream.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportOutcome(
+        self,
+        request: _network_service_pb2.ReportOutcomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_network_service_pb2.ReportOutcomeResponse, _abc.Awaitable[_network_service_pb2.ReportOutcomeResponse]]:
+        """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+        Idempotent by request_id.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestMoves(
+        self,
+        request: _network_service_pb2.SuggestMovesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_network_service_pb2.SuggestMovesResponse, _abc.Awaitable[_network_service_pb2.SuggestMovesResponse]]:
+        """Suggests what to do now, from facts: the network predicts before it happens."""
+
+    @_abc_1.abstractmethod
+    def GenerateTask(
+        self,
+        request: _network_service_pb2.GenerateTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_network_service_pb2.GenerateTaskResponse, _abc.Awaitable[_network_service_pb2.GenerateTaskResponse]]:
+        """Turns an enhancement, or a plain insight, into a task for people."""
 
     @_abc_1.abstractmethod
     def StreamEmergingPatterns(
