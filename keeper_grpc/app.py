@@ -25,6 +25,7 @@ from keeper_grpc.embedding.openai import OpenAIEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.privacy.key_file import load_or_create
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
+from keeper_grpc.rpc.enhance_stream import EnhanceStream
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.settings import Settings, SettingsInvalid
@@ -32,6 +33,7 @@ from keeper_grpc.storage.accounts import PostgresAccounts
 from keeper_grpc.storage.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.audit import PostgresAudit
 from keeper_grpc.storage.authored import PostgresAuthored
+from keeper_grpc.storage.candidates import PostgresCandidates
 from keeper_grpc.storage.captures import PostgresCaptures
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres
@@ -59,6 +61,9 @@ log = structlog.get_logger()
 READINESS_INTERVAL = 2.0
 """Seconds between looks at the database: a probe every few seconds sees an outage at its next turn."""
 
+CANCEL_AGAIN = 0.5
+"""Seconds after which a background task that has not ended is cancelled once more."""
+
 RETRY_INTERVAL = 0.5
 """Seconds between attempts to reach the database at the start."""
 
@@ -66,9 +71,11 @@ RETRY_INTERVAL = 0.5
 class App:
     """A running service. `port` is where it listens."""
 
-    def __init__(self, server: Server, feed: EmergingFeed, drain_grace: float) -> None:
+    def __init__(
+        self, server: Server, streams: Sequence[EmergingFeed | EnhanceStream], drain_grace: float
+    ) -> None:
         self._server = server
-        self._feed = feed
+        self._streams = streams
         self._drain_grace = drain_grace
 
     @property
@@ -79,7 +86,8 @@ class App:
     async def drain(self) -> None:
         """Become not ready, end the streams, let calls in flight finish."""
         await self._server.announce_drain()
-        self._feed.drain()
+        for stream in self._streams:
+            stream.drain()
         await self._server.stop(self._drain_grace)
 
 
@@ -119,7 +127,9 @@ async def application(settings: Settings) -> AsyncIterator[App]:
         await embedder.embed(["ready"])
         parts = _Parts(settings, pool, embedder, load_catalog())
         feed = parts.feed()
-        server = parts.server(feed)
+        enhance = parts.enhance()
+        enhance_stream = parts.enhance_stream(enhance)
+        server = parts.server(feed, enhance, enhance_stream)
         for name, loop in (
             ("feed", feed.run()),
             ("detector", parts.detector().run()),
@@ -129,7 +139,7 @@ async def application(settings: Settings) -> AsyncIterator[App]:
             task.add_done_callback(_report_death)
             stack.push_async_callback(_cancel, task)
         await server.start()
-        app = App(server, feed, settings.drain_grace.total_seconds())
+        app = App(server, (feed, enhance_stream), settings.drain_grace.total_seconds())
         stack.push_async_callback(app.drain)
         yield app
 
@@ -166,7 +176,7 @@ class _Parts:
         self._pseudonyms = _pseudonyms(settings)
         self._rule = PublicationRule(settings.min_accounts)
         self._indexes = PostgresAnnIndexes(pool)
-        self._patterns = PostgresPatterns(pool, self._indexes)
+        self._patterns = PostgresPatterns(pool)
         self._accounts = Accounts(
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
@@ -174,8 +184,8 @@ class _Parts:
             clock=_now,
         )
 
-    def server(self, feed: EmergingFeed) -> Server:
-        shared: dict[str, Any] = {
+        # What the use cases that read an insight have in common.
+        self._shared: dict[str, Any] = {
             "accounts": self._accounts,
             "anonymizer": self._anonymizer,
             "embedder": self._embedder,
@@ -183,14 +193,38 @@ class _Parts:
             "clock": _now,
             "new_id": uuid4,
         }
+
+    def enhance(self) -> EnhanceInsight:
+        return EnhanceInsight(
+            patterns=PostgresCandidates(
+                self._pool,
+                self._indexes,
+                half_life=self._settings.evidence_half_life,
+                clock=_now,
+            ),
+            enhancements=PostgresEnhancements(self._pool),
+            holdout=self._settings.holdout_share,
+            **self._shared,
+        )
+
+    def enhance_stream(self, enhance: EnhanceInsight) -> EnhanceStream:
+        return EnhanceStream(
+            enhance=enhance,
+            in_flight=self._settings.stream_in_flight,
+            max_duration=self._settings.max_call_duration.total_seconds(),
+        )
+
+    def server(
+        self, feed: EmergingFeed, enhance: EnhanceInsight, enhance_stream: EnhanceStream
+    ) -> Server:
         return Server(
             network=NetworkLearning(
-                capture=CapturePattern(store=PostgresCaptures(self._pool), **shared),
-                enhance=EnhanceInsight(
-                    patterns=self._patterns,
-                    enhancements=PostgresEnhancements(self._pool),
-                    **shared,
+                capture=CapturePattern(
+                    store=PostgresCaptures(self._pool, self._settings.evidence_half_life),
+                    **self._shared,
                 ),
+                enhance=enhance,
+                enhance_stream=enhance_stream,
                 feed=feed,
                 catalog=PatternCatalog(store=self._patterns, rule=self._rule),
                 rule=self._rule,
@@ -351,8 +385,10 @@ def _report_death(task: asyncio.Task[None]) -> None:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    """End a background task. A clean-up that meets a dead database swallows a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN)
 
 
 def _now() -> datetime:

@@ -12,9 +12,15 @@ from pathlib import Path
 # One BLAS thread halves the CPU of an embedding (ADR 2). Read when numpy is loaded, hence before
 # anything of ours is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# gRPC's core writes plain lines beside our log, and what it says reaches us as errors too.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# We start programs (PostgreSQL, servers), but never go on in a forked copy of ourselves. gRPC would
+# try to stop its threads for each, and complain on stderr when it cannot.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc import logs
 from keeper_grpc.app import database, seed
+from keeper_grpc.demo.play import demo
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.privacy.key_file import KeyFileInvalid
 from keeper_grpc.process import serve
@@ -41,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_serve(commands)
     _add(commands, "migrate", "bring the database to this program's schema", _migrate)
     _add(commands, "seed", "add or upgrade the pattern catalog", _seed)
-    demo = _add(commands, "demo", "play examples/history.jsonl through a server and show", _demo)
-    demo.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
+    story = _add(commands, "demo", "play examples/history.jsonl through a server and show", _demo)
+    story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
@@ -111,13 +117,13 @@ def _migrate(_: argparse.Namespace) -> int:
 
 def _seed(_: argparse.Namespace) -> int:
     result = asyncio.run(seed(_settings()))
-    print(f"catalog: {result.added} added, {result.upgraded} upgraded, {result.unchanged} unchanged")
+    print(
+        f"catalog: {result.added} added, {result.upgraded} upgraded, {result.unchanged} unchanged"
+    )
     return 0
 
 
 def _demo(parsed: argparse.Namespace) -> int:
-    from keeper_grpc.demo.play import demo
-
     return demo(parsed.examples)
 
 

@@ -17,10 +17,23 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain: not ready, streams told, calls finished, closed."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    starting = asyncio.current_task()
+
+    def stop_now() -> None:
+        stop.set()
+        # A start may wait half a minute for a database; whoever stops it must not.
+        if starting is not None:
+            starting.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with application(settings) as app:
-        log.info("serving", host=settings.host, port=app.port)
-        await stop.wait()
-        log.info("draining", grace_seconds=settings.drain_grace.total_seconds())
+        loop.add_signal_handler(number, stop_now)
+    try:
+        async with application(settings) as app:
+            starting = None
+            log.info("serving", host=settings.host, port=app.port)
+            await stop.wait()
+            log.info("draining", grace_seconds=settings.drain_grace.total_seconds())
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
     log.info("stopped")

@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         "", description="condition keys to share beyond the built-in ones, comma-separated"
     )
 
+    evidence_half_life: Seconds = Field(
+        timedelta(days=180), description="age at which an outcome counts half in ranking"
+    )
+    holdout_share: Ratio = Field(
+        0.0, description="share of questions left without advice, to measure what advice is worth"
+    )
+
     emerging_window: Seconds = Field(
         timedelta(days=7), description="how far back emerging patterns look"
     )
@@ -137,6 +144,9 @@ class Settings(BaseSettings):
     )
     stream_heartbeat: Seconds = Field(
         timedelta(seconds=15), description="silence after which a stream sends a heartbeat"
+    )
+    stream_in_flight: Count = Field(
+        32, description="questions of one EnhanceInsights stream that are worked on at once"
     )
     stream_buffer: Count = Field(
         1_000, description="changes a stream may lag behind before it is cut off"

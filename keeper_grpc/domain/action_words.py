@@ -141,6 +141,8 @@ AXES: Final[tuple[tuple[str, ...], ...]] = (
     (r"speed(?:s|ing)? up|faster|quicker", r"slow(?:s|ing)? down|slower"),
     (r"longer|lengthen\w*|extend\w*", r"short(?:er|en)\w*"),
     (r"mornings?", r"evenings?|nights?"),
+    # What the anonymizer makes of money.
+    (r"low_amount", r"medium_amount", r"high_amount"),
 )
 """Each axis is a set of directions of which none takes away. Two actions that name directions of one
 axis must have one in common."""

@@ -9,6 +9,7 @@ of the Beta posterior: little evidence pulls it down, so that 3 of 3 (0.57) does
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from scipy.special import betaincinv
 
@@ -25,11 +26,22 @@ class Prior:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """One account's trials and successes among others'."""
+
+    trials: int
+    successes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Outcomes of one pattern or one script, counted.
 
     `accounts` distinct accounts made the `trials`, and the busiest of them made
     `largest_account_trials`. `revenue_total` sums the `revenue_count` outcomes that measured it.
+    `recent_trials` and `recent_successes` weigh each outcome by its age, 1 for a new one and half for
+    each half-life; None weighs all alike. `busiest` are the shares of the accounts with the most
+    trials, as many as are needed to cap them.
     """
 
     trials: int = 0
@@ -38,6 +50,9 @@ class Evidence:
     largest_account_trials: int = 0
     revenue_total: float = 0.0
     revenue_count: int = 0
+    recent_trials: float | None = None
+    recent_successes: float | None = None
+    busiest: tuple[Share, ...] = ()
 
     @property
     def success_rate(self) -> float:
@@ -48,6 +63,24 @@ class Evidence:
     def mean_revenue(self) -> float | None:
         """Mean revenue impact of the outcomes that measured it."""
         return self.revenue_total / self.revenue_count if self.revenue_count else None
+
+    def weighted(self, k: int) -> tuple[float, float]:
+        """Trials and successes as decisions weigh them: recent ones more, no account too much.
+
+        An account's weight is capped at 1/k of all: an account that reports a hundred times as much
+        as the others is one opinion, not a hundred. Its rate stays what it is.
+        """
+        trials, successes = float(self.trials), float(self.successes)
+        excess = _excess([share.trials for share in self.busiest], trials, k)
+        for share, over in zip(self.busiest, excess, strict=True):
+            trials -= over
+            successes -= over * share.successes / share.trials
+        if self.recent_trials is None or self.recent_successes is None or not self.trials:
+            return trials, max(successes, 0.0)
+        trials *= self.recent_trials / self.trials
+        if self.successes:
+            successes *= self.recent_successes / self.successes
+        return trials, min(max(successes, 0.0), trials)
 
     def lower_bound(self, prior: Prior | None = None) -> float:
         """The success rate that is exceeded with 95% probability; in [0, success_rate].
@@ -77,3 +110,32 @@ def boost(confidence: float, success_rate: float) -> float:
 
 BOOST = 0.3
 CONFIDENCE_CAP = 0.99
+
+RECENCY_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+"""Where recency weights are 1. Any day does; one in the recent past keeps them near 1."""
+
+
+def recency_weight(occurred: datetime, half_life: timedelta) -> float:
+    """The weight under which an outcome is stored: doubles with each half-life after the epoch.
+
+    Sums of these weights need no upkeep: divided by the weight of today they are what they would be
+    if every outcome had been weighed by its age today. Bounded to 300 doublings either way, which a
+    double holds.
+    """
+    doublings = (occurred - RECENCY_EPOCH) / half_life
+    return float(2.0 ** min(max(doublings, -300.0), 300.0))
+
+
+def _excess(busiest: list[int], total: float, k: int) -> list[float]:
+    """What each of the busiest accounts has beyond 1/k of what remains when all are capped.
+
+    The cap solves c = (rest + capped * c) / k, where the accounts over c are capped; it exists when
+    fewer than k are, which is always so with at least k accounts.
+    """
+    ordered = sorted(busiest, reverse=True)
+    for capped in range(min(len(ordered), k - 1) + 1):
+        rest = total - sum(ordered[:capped])
+        cap = rest / (k - capped)
+        if capped == len(ordered) or ordered[capped] <= cap:
+            return [max(trials - cap, 0.0) for trials in busiest]
+    return [0.0] * len(busiest)

@@ -20,6 +20,7 @@ class Disposition(Enum):
     CREATED = "created"
     MERGED = "merged"
     WITHHELD = "withheld"
+    REPORTED = "reported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Observation:
     similarity: float
     occurred_time: datetime
     recorded_time: datetime
+    enhancement_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

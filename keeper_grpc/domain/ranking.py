@@ -1,4 +1,14 @@
-"""Which pattern answers an insight, and why, or why none does."""
+"""Which pattern answers an insight, and why, or why none does.
+
+    score = similarity * lower bound * transfer * caution
+
+similarity: the cosine of question and pattern; how surely the pattern is about this at all.
+lower bound: of the success rate expected in the question's situation; little evidence lowers it.
+transfer: 1 in the asking account's category; in another, how well that category's patterns have done
+here so far.
+caution: below 1 when the question lies nearer to a known failure than to this pattern.
+The factors are multiplied because each is a chance that must also hold.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from keeper_grpc.domain.expectation import NOWHERE, Expectation, SituationEvidence, expect
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule, Withheld
 
@@ -22,6 +33,7 @@ class NoMatch(Enum):
     TOO_FEW_OCCURRENCES = 4
     SUCCESS_RATE_TOO_LOW = 5
     ONE_ACCOUNT_DOMINATES = 6
+    HOLDOUT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +48,59 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A pattern as the asking account may see it, and its cosine similarity to what it asked."""
+    """A pattern as the asking account may see it, and its cosine similarity to what it asked.
+
+    `situation` is the pattern's evidence in the question's situation; `transfer` is 1 in the asking
+    account's own category.
+    """
 
     pattern: Pattern
     similarity: float
+    situation: SituationEvidence = NOWHERE
+    transfer: float = 1.0
+
+    def expectation(self, rule: PublicationRule) -> Expectation:
+        """How often it may be expected to work here, before transfer."""
+        return expect(self.pattern.evidence, self.pattern.prior, self.situation, rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate that meets the requirements, and each factor of its score.
+
+    `expected_success_rate` is the expectation's mean times transfer.
+    """
+
+    candidate: Candidate
+    expected_success_rate: float
+    lower_bound: float
+    caution: float
 
     @property
     def score(self) -> float:
-        """Similarity * lower bound: the chance that it applies times the rate it surely has."""
-        return self.similarity * self.pattern.lower_bound
+        """The product of the factors."""
+        return self.candidate.similarity * self.lower_bound * self.candidate.transfer * self.caution
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The candidate that came closest, and the requirement it failed.
+
+    `published`: whether its evidence may be shown.
+    """
+
+    candidate: Candidate
+    failed: NoMatch
+    published: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best candidate, or the reason why there is none."""
+    """The best candidate, or the reason why there is none and what came closest."""
 
-    best: Candidate | None
+    best: Scored | None
     no_match: NoMatch | None
+    closest: Miss | None = None
 
 
 def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
@@ -75,36 +123,75 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
 def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking:
     """Choose the best-scoring candidate that meets the requirements.
 
-    When none does, the answer names the hurdle of the one that came farthest. Ties go to the
-    pattern with the smaller id, so that equal questions get equal answers.
+    When none does, the answer names the hurdle of the one that came farthest, the most similar of
+    those. Ties go to the pattern with the smaller id, so that equal questions get equal answers.
     """
-    fit: list[Candidate] = []
-    farthest = NoMatch.NO_PATTERNS
-    for candidate in candidates:
-        failed = hurdle(candidate, requirements)
-        if failed is None:
-            fit.append(candidate)
-        elif failed.value > farthest.value:
-            farthest = failed
-    if not fit:
-        return Ranking(None, farthest)
-    return Ranking(min(fit, key=lambda c: (-c.score, c.pattern.pattern_id)), None)
+    failed = [(hurdle(candidate, requirements), candidate) for candidate in candidates]
+    fit = [candidate for reason, candidate in failed if reason is None]
+    if fit:
+        failures = [c for reason, c in failed if reason is NoMatch.SUCCESS_RATE_TOO_LOW]
+        scored = [_score(candidate, failures, requirements.rule) for candidate in fit]
+        return Ranking(min(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None)
+    rule = requirements.rule
+    misses = [
+        Miss(candidate, reason, not rule.withheld(candidate.pattern.evidence))
+        for reason, candidate in failed
+        if reason is not None
+    ]
+    if not misses:
+        return Ranking(None, NoMatch.NO_PATTERNS)
+    closest = min(
+        misses,
+        key=lambda m: (-m.failed.value, -m.candidate.similarity, m.candidate.pattern.pattern_id),
+    )
+    return Ranking(None, closest.failed, closest)
 
 
-def explain(candidate: Candidate) -> str:
-    """Why this pattern, in one sentence for people."""
-    evidence = candidate.pattern.evidence
-    return (
-        f"{evidence.successes} of {evidence.trials} similar cases at {evidence.accounts} other "
-        f"{candidate.pattern.scope.business_category} accounts succeeded (at least "
-        f"{candidate.pattern.lower_bound:.0%} with 95% certainty); "
-        f"similarity {candidate.similarity:.2f}, score {candidate.score:.2f}"
+def caution(candidate: Candidate, failures: Sequence[Candidate]) -> float:
+    """How far a question's nearness to known failures counts against a candidate; in (0, 1].
+
+    A failure counts by how much nearer it is than the candidate, and by how often it failed.
+    """
+    against = [
+        (failure.similarity - candidate.similarity) * (1 - failure.pattern.evidence.success_rate)
+        for failure in failures
+        if failure.similarity > candidate.similarity
+    ]
+    return 1 - min(max(against, default=0.0), 1.0)
+
+
+def _score(candidate: Candidate, failures: Sequence[Candidate], rule: PublicationRule) -> Scored:
+    expectation = candidate.expectation(rule)
+    return Scored(
+        candidate=candidate,
+        expected_success_rate=expectation.rate * candidate.transfer,
+        lower_bound=expectation.lower_bound,
+        caution=caution(candidate, failures),
     )
 
 
-def context_line(candidate: Candidate) -> str:
+def explain(best: Scored, own_category: str) -> str:
+    """Why this pattern, in one sentence for people."""
+    evidence, category = (
+        best.candidate.pattern.evidence,
+        best.candidate.pattern.scope.business_category,
+    )
+    where = (
+        ""
+        if category == own_category
+        else (f"; learned in another category, counted at {best.candidate.transfer:.0%}")
+    )
+    return (
+        f"{evidence.successes} of {evidence.trials} similar cases at {evidence.accounts} other "
+        f"{category} accounts succeeded; in this situation {best.expected_success_rate:.0%} are "
+        f"expected, at least {best.lower_bound:.0%} with 95% certainty{where}; "
+        f"similarity {best.candidate.similarity:.2f}, score {best.score:.2f}"
+    )
+
+
+def context_line(best: Scored) -> str:
     """The source design's sentence for an enhanced insight."""
-    evidence = candidate.pattern.evidence
+    evidence = best.candidate.pattern.evidence
     return (
         f"This approach worked {evidence.success_rate:.0%} of the time across "
         f"{evidence.trials} similar cases"

@@ -1,7 +1,7 @@
 """The anonymizer: the layers in order, and what happens when one of them cannot vouch for a text.
 
     conditions   structured -> every text of it through the layers below
-    a text       normalized -> coverage -> protected -> declared -> patterns -> names -> vocabulary
+    a text       normalized -> protected -> declared -> patterns -> coverage -> names -> vocabulary
                  -> the recognizers once more over the result
 
 Fail closed: a layer that raises, has lost its data or runs out of time, a text over the cap or in a
@@ -41,14 +41,23 @@ from keeper_grpc.privacy.vocabulary import (
 )
 from keeper_grpc.privacy.word_lists import WordListLost
 
-MAXIMUM_TEXT: Final = 16_384
-"""Characters of one text. Scripts have a few hundred; what is longer is no script."""
+MAXIMUM_TEXT: Final = 8_192
+"""Characters of one text. Scripts have a few hundred; the worst text of this size costs 60 ms."""
 MAXIMUM_VALUE: Final = 512
 """Characters of one text in `conditions`: a label, not a letter."""
 TIME_BUDGET: Final = 0.25
 """CPU seconds for one insight: a hundred times what an ordinary one takes."""
+REMEMBERED_LABELS: Final = 1_024
+"""Types and categories found plausible. There are dozens; a flood of others is not remembered."""
 UNPLAUSIBLE: Final = "other"
 """What a type or category becomes that may hold a name."""
+
+REFUSALS: Final[Mapping[type[Exception], str]] = {
+    OutOfTime: "TIME_BUDGET_EXCEEDED",
+    TooManySpans: "TOO_MANY_IDENTIFIERS",
+    LanguageNotCovered: "LANGUAGE_NOT_COVERED",
+}
+"""What a layer raises to refuse a text, and the reason in the report. Anything else is a failure."""
 
 Recheck = Callable[[str], str | None]
 
@@ -80,14 +89,15 @@ class Anonymizer:
         self.structured = Structured(shared_keys)
         self.recheck: Recheck = recognized
         self.vocabulary = vocabulary
+        self.plausible_labels: set[str] = set()
         self.layers: dict[str, Layer] = {}
         if vocabulary is not None:
             protected = Protected(phrases, vocabulary)
             self.layers = {
-                "coverage": Coverage(vocabulary),
                 "protected": protected,
                 "declared": scrub_declared,
                 "patterns": Patterns(),
+                "coverage": Coverage(vocabulary),
                 "names": Names(vocabulary),
                 "vocabulary": Threshold(vocabulary),
             }
@@ -184,13 +194,16 @@ class _Run:
         """A type or category, which is lower_snake: it stays whole or becomes `other`."""
         if not label:
             return label
-        prose = label.replace("_", " ")
-        masked = sum(self._record.masked.values())
         if self._declared is not None and self._declared.matches(label):
             self._drop(field, "NOT_PLAUSIBLE")
             return UNPLAUSIBLE
+        if not self._refused and label in self._parts.plausible_labels:
+            return label
+        prose = label.replace("_", " ")
         kept = self._text(field, prose)
-        if kept == prose and sum(self._record.masked.values()) == masked:
+        if kept == prose:
+            if len(self._parts.plausible_labels) < REMEMBERED_LABELS:
+                self._parts.plausible_labels.add(label)
             return label
         if kept is not None:
             self._drop(field, "NOT_PLAUSIBLE")
@@ -213,24 +226,21 @@ class _Run:
         """Runs the layers over the draft. The reason why it must be dropped, or "" when it is safe."""
         if len(draft.text) > self._max_text:
             return "TEXT_TOO_LONG"  # normalizing lengthens some characters
-        layer = ""
+        running = ""
         try:
-            for layer, mask in self._parts.layers.items():
+            for name, mask in self._parts.layers.items():
+                running = name
                 self._record.check_time()
                 mask(draft)
-            layer = "recheck"
+            running = "recheck"
             # Over the slots, so that the number of a role is no digit of a telephone number.
             if self._parts.recheck(draft.text) is not None:
                 return "IDENTIFIER_LEFT"
             self._record.check_time()
-        except OutOfTime:
-            return "TIME_BUDGET_EXCEEDED"
-        except TooManySpans:
-            return "TOO_MANY_IDENTIFIERS"
-        except LanguageNotCovered:
-            return "LANGUAGE_NOT_COVERED"
+        except tuple(REFUSALS) as refusal:
+            return REFUSALS[type(refusal)]
         except Exception:  # noqa: BLE001  # fail closed, whatever it is
-            return f"{layer.upper()}_LAYER_FAILED"
+            return f"{running.upper()}_LAYER_FAILED"
         return ""
 
     def _drop(self, field: str, reason: str) -> None:

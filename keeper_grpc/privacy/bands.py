@@ -51,18 +51,22 @@ def money(amount: float) -> str:
 
 
 def days(number: float) -> str:
+    """The band of a number of days."""
     return _band(number, _DAYS)
 
 
 def weeks(number: float) -> str:
+    """The band of a number of weeks."""
     return _band(number, _WEEKS)
 
 
 def months(number: float) -> str:
+    """The band of a number of months."""
     return _band(number, _MONTHS)
 
 
 def count(number: float) -> str:
+    """The band of a count."""
     return _band(number, _COUNTS)
 
 
@@ -84,6 +88,7 @@ def two_digits(value: float) -> float:
 
 
 def month_of(moment: date) -> str:
+    """The English name of its month."""
     return MONTHS[moment.month - 1]
 
 

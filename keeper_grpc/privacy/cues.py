@@ -10,7 +10,7 @@ TITLES: Final = frozenset(
     listed(
         "mr mrs ms miss mx dr doctor prof professor sir madam madame mister missus rev reverend "
         "sister brother fr father pastor rabbi nurse aunt auntie uncle cousin captain sgt officer "
-        "judge sen senator gov mayor pres president lord lady dame sra sr srta herr frau monsieur "
+        "judge coach sen senator gov mayor pres president lord lady dame sra sr srta herr frau monsieur "
         "mademoiselle don dona master"
     )
 )
@@ -43,6 +43,9 @@ BEFORE_NAME: Final = frozenset(
         "sent sending show offered bring brought spoke speak talk talked talking visited visiting "
         "hugged married know knows knew find found believe believes trust trusts follow followed "
         "tag tagged tip tipped pay paid refer referred upsell upsold because unless since when "
+        "lost lose birthday back soon"
+        " let letting offer offered offering sold sell selling moved move refund refunded owe owes "
+        "greeted train trained charged charge billed upgrade upgraded waitlist both "
         "while where whether if that than like about between"
     )
 )
@@ -64,7 +67,9 @@ AFTER_NAME: Final = frozenset(
         "always never usually also just recently really rarely often still already herself himself "
         "reported reports noticed suggested recommends recommended asked invited offered offers "
         "spent spends walked showed shows waited waits herself hosts hosted teaches taught trained "
-        "trains finished finishes began begins passed reached ran runs whose from at says and "
+        "trains finished finishes began begins passed reached ran runs whose from at says and will may no cut swims hurt wrote rang swam drank ate slept ran drove "
+        "understood stood held kept lost sold grew chose paid broke spoke woke wore won sat sent set "
+        "shut sang rode read "
         "struggled struggles celebrated celebrates turns posted posts shared shares attends attended "
         "bleaches ordered orders travels traveled travelled followed follows helped helps trusts"
     )
@@ -87,14 +92,29 @@ HUMAN: Final = frozenset(
 NOT_BEFORE_NAME: Final = frozenset(
     listed(
         "a an the this that these those our your their its his her my any each every some no more "
-        "most less least much many few such all both either neither very too so as of in into on "
-        "at per during through under over another one two three four five six seven eight nine ten "
-        "first second third next last other same new old full own be being been are not only great "
-        "good best better big small free early late mid weekly monthly daily custom special using "
-        "fresh dried pink organic essential add without"
+        "most less least much many few such all neither very too one two three four five six seven "
+        "eight nine ten first second third next last other same new old full own be being been are "
+        "only great good best better big small free early late mid weekly monthly daily custom "
+        "special using fresh dried pink organic essential add aloe in into during through over"
     )
 )
 """Articles, numbers and the like: what follows is a thing."""
+
+WEAK_BEFORE_NAME: Final = frozenset(listed("of at on per as so both either under another without"))
+"""What stands before things rather than people, but says little before a capital."""
+
+QUESTIONS: Final = frozenset(
+    listed(
+        "did does do has have had is was are were will would should could can may might must let "
+        "lets make makes made having please if whether and or but & to"
+    )
+)
+"""`Did Grace pay?`, `have Pearl sign`, `sent to Frank`: what often stands before a person."""
+
+GREETINGS: Final = frozenset(
+    listed("hi hello hey hiya dear thanks thank sincerely regards cheers bye goodbye congrats love")
+)
+"""Whom one greets with a capital is a person, comma or not."""
 
 SUBJECTS: Final = frozenset(
     listed(
@@ -150,7 +170,7 @@ SERVICES: Final = frozenset(
         "visits appointment appointments booking bookings facials shade shades tint highlights "
         "gloss plan plans pricing prices price rate rates rewards reward points club circle "
         "rush peak weekdays babies essential essence bouquet garden bomb bombs hip hips flower "
-        "flowers renewal therapies body glaze lip lips foot feet scalp powder cleansing cleanser hydration red pumpkin roller scented flavored "
+        "flowers renewal therapies body glaze lip lips foot feet break cleaning scalp powder cleansing cleanser hydration red pumpkin roller scented flavored "
         "hand hands face skin back neck brow heel cuticle leaf root berry milk sorbet lemonade latte"
     )
 )
@@ -159,7 +179,7 @@ SERVICES: Final = frozenset(
 INSTRUCTED: Final = frozenset(
     listed(
         "to of the a an your our their his her its every each all any this that these those it them "
-        "us in for down up out off on into over you we they i he she not no"
+        "us in for down up out off on into over you we they i"
     )
 )
 """What follows a verb that opens an instruction (`Mark the`, `Hope to`), or a thing (`Joy of`)."""
@@ -171,6 +191,25 @@ VERBS: Final = frozenset(
     )
 )
 """Word-names that open an instruction: `Mark the client`, `Grant a free upgrade`."""
+
+LETTERED: Final = frozenset(
+    listed(
+        "plan option vitamin group type tier class room phase version part grade step section hepatitis"
+    )
+)
+"""What a letter counts: `plan B. Then ...` is no `B. Then`."""
+
+FUNCTION_WORDS: Final = frozenset(
+    listed(
+        "a an i and or but nor the to for with of in on at by is was are were be been has had have "
+        "who whose whom that which if when as from her his their its our my your about after before "
+        "because so not no yes this these those it he she they we you me him them us do does did "
+        "will would can could should may might must shall than then there here just also too very "
+        "again only never always today tomorrow yesterday via per into over until while where why "
+        "how what let up out off down back more most less least any each every some all both"
+    )
+)
+"""Words that are no surname, whatever stands before them. `back` and `will` are ones with a capital."""
 
 SENTENCE_END: Final = frozenset('.!?:;\n\u2022\u2026|("\u201c-\u2013\u2014/')
 """After these a capital says nothing."""

@@ -8,8 +8,9 @@ word (Will, Rose) goes only where it stands as a name. What takes its place is a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from rapidfuzz.distance import DamerauLevenshtein
@@ -18,7 +19,7 @@ from keeper_grpc.domain.insight import Identifiers
 from keeper_grpc.privacy import cues
 from keeper_grpc.privacy.draft import Draft, Record, Span, is_slot
 from keeper_grpc.privacy.names import DECLARED_FROM, Reading
-from keeper_grpc.privacy.tokens import Word, keys, words
+from keeper_grpc.privacy.tokens import keys
 from keeper_grpc.privacy.vocabulary import Vocabulary
 
 SHORTEST_TYPO: Final = 4
@@ -28,10 +29,65 @@ TWO_TYPOS_FROM: Final = 8
 LOCAL_DIGITS: Final = 7
 """A telephone number is recognized by its last seven digits: with or without country and area."""
 
-_EMPTY_WORDS: Final = frozenset("the and of a an at in on by for llc inc ltd co corp".split())
+_EMPTY_WORDS: Final = frozenset(
+    [
+        "the",
+        "and",
+        "of",
+        "a",
+        "an",
+        "at",
+        "in",
+        "on",
+        "by",
+        "for",
+        "llc",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+    ]
+)
 _STREET_WORDS: Final = frozenset(
-    "st street ave avenue rd road blvd boulevard dr drive ln lane ct court pl place way apt suite "
-    "ste unit floor fl north south east west n s e w ne nw se sw po box".split()
+    [
+        "st",
+        "street",
+        "ave",
+        "avenue",
+        "rd",
+        "road",
+        "blvd",
+        "boulevard",
+        "dr",
+        "drive",
+        "ln",
+        "lane",
+        "ct",
+        "court",
+        "pl",
+        "place",
+        "way",
+        "apt",
+        "suite",
+        "ste",
+        "unit",
+        "floor",
+        "fl",
+        "north",
+        "south",
+        "east",
+        "west",
+        "n",
+        "s",
+        "e",
+        "w",
+        "ne",
+        "nw",
+        "se",
+        "sw",
+        "po",
+        "box",
+    ]
 )
 _ALNUM: Final = re.compile(r"[^\W_]+")
 _DIGITS: Final = re.compile(r"\d+")
@@ -90,6 +146,8 @@ class Declared:
             self._add_phone(phone)
         for address in identifiers.addresses:
             self._add_address(address)
+        for runs in self._table.phrases.values():
+            runs.sort(key=lambda found: len(found[0]), reverse=True)
 
     def __call__(self, draft: Draft) -> None:
         if self._table.empty:
@@ -138,11 +196,17 @@ class Declared:
             return
         who = _Who("business_name", "business", " ".join(parts))
         self._add_phrases(parts, who, shortest=2)
+        # `Light & Salt` is also written `Light and Salt`, and the other way round.
+        spelled = keys(name.replace("&", " and ").replace("+", " and "))
+        for variant in (spelled, [part for part in spelled if part != "and"]):
+            if variant != parts:
+                self._add_phrases(variant, who, shortest=2)
         telling = [part for part in parts if part not in _EMPTY_WORDS]
         if len(telling) > 1:
             self._table.joined["".join(parts)] = who
             self._table.joined["".join(telling)] = who
         if len(telling) == 1:
+            self._table.joined[telling[0]] = who
             self._table.phrases.setdefault(telling[0], []).append(((telling[0],), who))
         for part in telling:
             if not self._vocabulary.knows(part):
@@ -152,7 +216,7 @@ class Declared:
             self._table.initials.setdefault("*" + first, who)
 
     def _add_phrases(self, parts: list[str], who: _Who, shortest: int) -> None:
-        """Every run of at least `shortest` words, the longest first."""
+        """Every run of at least `shortest` words that says more than what kind of business it is."""
         for length in range(len(parts), shortest - 1, -1):
             for start in range(len(parts) - length + 1):
                 run = tuple(parts[start : start + length])
@@ -193,7 +257,8 @@ class Declared:
                     self._table.exact.append(
                         (
                             re.compile(
-                                r"\b" + r"[^\w]{1,3}".join(map(re.escape, run)) + r"\b", re.I
+                                r"\b" + r"[^\w]{1,3}".join(map(re.escape, run)) + r"\b",
+                                re.IGNORECASE,
                             ),
                             "address",
                         )
@@ -216,8 +281,11 @@ class Declared:
                     break
             else:
                 named = self._person_at(reading, at)
+                pair = None if named else self._split_name(reading, at)
                 if named is not None:
                     found[at] = named
+                elif pair is not None:
+                    found[at] = found[at + 1] = pair
         self._absorb_initials(reading, found)
         if found:
             draft.replace(_spans(reading, found, draft.record))
@@ -244,6 +312,16 @@ class Declared:
             if business is not None:
                 return business
         return self._typo_of(key)
+
+    def _split_name(self, reading: Reading, at: int) -> _Who | None:
+        """`le blanc` for LeBlanc, `serenity spa` for SerenitySpa."""
+        if at + 1 == len(reading.words):
+            return None
+        word, following = reading.words[at], reading.words[at + 1]
+        if following.start - word.end > 1:
+            return None
+        joined = word.key + following.key
+        return self._table.people.get(joined) or self._table.joined.get(joined)
 
     def _stands_as_name(self, reading: Reading, at: int, who: _Who) -> bool:
         """A declared name that is a word: beside the rest of the name, or where a name stands."""
@@ -273,7 +351,9 @@ class Declared:
 
     def _absorb_initials(self, reading: Reading, found: dict[int, _Who]) -> None:
         """`J. Doe`, `Jane D.`, `J.D.`: single letters that are the person's."""
-        letters = [at for at, word in enumerate(reading.words) if len(word.key) == 1]
+        letters = {
+            at: None for at, word in enumerate(reading.words) if len(word.key) == 1
+        }  # a dict is a set that keeps the order of the text
         for at in letters:
             for near in (at - 1, at + 1):
                 who = found.get(near)
@@ -297,13 +377,58 @@ class Declared:
 
 
 _GENERIC: Final = frozenset(
-    "spa spas salon salons gym studio studios wellness beauty hair nail nails fitness yoga massage "
-    "day center centre club bar lounge house room shop and the of med medical health body skin "
-    "therapy clinic barber barbershop training pilates style styles care family new best".split()
+    [
+        "spa",
+        "spas",
+        "salon",
+        "salons",
+        "gym",
+        "studio",
+        "studios",
+        "wellness",
+        "beauty",
+        "hair",
+        "nail",
+        "nails",
+        "fitness",
+        "yoga",
+        "massage",
+        "day",
+        "center",
+        "centre",
+        "club",
+        "bar",
+        "lounge",
+        "house",
+        "room",
+        "shop",
+        "and",
+        "the",
+        "of",
+        "med",
+        "medical",
+        "health",
+        "body",
+        "skin",
+        "therapy",
+        "clinic",
+        "barber",
+        "barbershop",
+        "training",
+        "pilates",
+        "style",
+        "styles",
+        "care",
+        "family",
+        "new",
+        "best",
+    ]
 )
 """Words of a business's name that say what it is, not which."""
 
-_ABBREVIATIONS: Final = frozenset("vip sms am pm ok us uk tv dj id pt hr ceo pr roi".split())
+_ABBREVIATIONS: Final = frozenset(
+    ["vip", "sms", "am", "pm", "ok", "us", "uk", "tv", "dj", "id", "pt", "hr", "ceo", "pr", "roi"]
+)
 
 
 def _literal(text: str) -> re.Pattern[str]:
@@ -316,7 +441,7 @@ def _run_at(reading: Reading, at: int, run: tuple[str, ...]) -> bool:
         return False
     return all(
         len(gap := reading.text[left.end : right.start]) <= 5 and "." not in gap  # noqa: PLR2004  # "'s & "
-        for left, right in zip(found, found[1:], strict=False)
+        for left, right in pairwise(found)
     )
 
 

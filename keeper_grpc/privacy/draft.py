@@ -128,6 +128,7 @@ Layer = Callable[[Draft], None]
 
 
 def is_slot(char: str) -> bool:
+    """Whether the character stands for a removed span."""
     return FIRST_SLOT <= ord(char) <= LAST_SLOT
 
 

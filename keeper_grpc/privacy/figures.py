@@ -21,7 +21,9 @@ _MONTH: Final = (
 )
 _DAY: Final = r"(?:3[01]|[12]\d|0?[1-9])"
 _YEAR: Final = r"(?:19|20)\d{2}"
-_CLOCK: Final = r"(?:(?:\s|T|,\s|\sat\s){1,2}\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s?(?:am|pm|z)?)?"
+_CLOCK: Final = (
+    r"(?:(?:\s|T|,\s|\sat\s){1,2}\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s?(?:am|pm)\b|z)?)?"
+)
 
 _COUNTED: Final = (
     r"(\s?%|\s?percent|[-\s]?(?:min|hour|hr|day|week|wk|month|mo\b|year|yr|session|visit|class|client|"
@@ -107,10 +109,17 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
     ),
     Recognizer(
         "date",
-        compiled(r"\b(\d{1,2})[/.-](\d{1,2})[/.-](?:" + _YEAR + r"|\d{2})\b" + _CLOCK),
+        compiled(
+            r"(?:^|[^\d./-])((\d{1,2})[/.-](\d{1,2})[/.-](?:" + _YEAR + r"|\d{2})\b" + _CLOCK + r")"
+            r"([./-]\d)?"
+        ),
         "0",
-        accept=lambda match: min(int(match[1]), int(match[2])) <= len(bands.MONTHS),
-        coarse=lambda match: _numeric_month(match[1], match[2]),
+        # A fourth group of digits makes it a telephone number or an IP address.
+        accept=lambda match: (
+            not match[4] and min(int(match[2]), int(match[3])) <= len(bands.MONTHS)
+        ),
+        group=1,
+        coarse=lambda match: _numeric_month(match[2], match[3]),
     ),
     Recognizer(
         "date",

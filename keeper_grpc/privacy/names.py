@@ -27,6 +27,10 @@ DECLARED_FROM: Final = 1.0
 SURNAME_FROM: Final = 3.0
 """A surname that is a word, alone, needs more: thousands of common words are surnames."""
 
+SLOT: Final = "[]"
+"""How a masked span reads to the cues."""
+_INSIDE: Final = '-/"(\u201c'
+"""Sentence ends that also stand inside a sentence: no-show, 50/50, an aside."""
 _GAP_OF_ONE_NAME: Final = re.compile(r"(?:\s|-|\.|,\s|\u2019|'){0,3}")
 _PERSON_SLOTS: Final = frozenset({"customer_name", "employee_name", "person"})
 
@@ -46,31 +50,31 @@ class Reading:
         return cls(text, found, vocabulary, _is_cased(text, found))
 
     def before(self, at: int) -> str:
-        """The word before, or "" at the start of a sentence; a masked person reads `[person]`."""
+        """The word before, "0" for a number, "" at the start of a sentence or after a dash."""
         start = self.words[at - 1].end if at else 0
         gap = self.text[start : self.words[at].start]
         for char in reversed(gap):
             if is_slot(char):
-                return "[slot]"
-            if char in cues.SENTENCE_END and char not in '-/"(\u201c':
-                return ""
+                return SLOT
             if char.isdigit():
                 return "0"
+            if char in cues.SENTENCE_END and (char not in _INSIDE or gap.strip(" ") == "-"):
+                return ""
         return self.words[at - 1].key if at else ""
 
     def after(self, at: int) -> str:
-        """The word after, or "" at the end of a sentence or before a comma."""
+        """The word after, "0" for a number, "," before a comma, "" at the end of a sentence."""
         end = self.words[at + 1].start if at + 1 < len(self.words) else len(self.text)
         gap = self.text[self.words[at].end : end]
         for char in gap:
             if is_slot(char):
-                return "[slot]"
+                return SLOT
             if char.isdigit():
                 return "0"
-            if char in cues.SENTENCE_END and char not in "-/":
-                return ""
             if char == ",":
                 return ","
+            if char in cues.SENTENCE_END and (char not in _INSIDE or gap.strip(" ") == "-"):
+                return ""
         if at + 1 < len(self.words):
             word = self.words[at + 1]
             # A contraction tells more than its stem: `Grace hasn't`.
@@ -81,39 +85,38 @@ class Reading:
         """Whether a sentence, a line or a quotation begins with this word."""
         start = self.words[at - 1].end if at else 0
         gap = self.text[start : self.words[at].start].rstrip(" ")
-        return at == 0 and not gap or bool(gap) and gap[-1] in cues.SENTENCE_END
+        return (at == 0 and not gap) or (bool(gap) and gap[-1] in cues.SENTENCE_END)
 
     def given_score(self, at: int) -> float:
         """How much this word, which may be a given name, stands as one. 0 is even."""
         word = self.words[at]
         key = word.key
         before, after = self.before(at), self.after(at)
+        full = self._reads_full(at)
+        served = not full and (after in cues.SERVICES or (after == "and" and self._serves(at + 3)))
         score = self._case_score(at)
         if key in self.vocabulary.mostly_names:
             score += 1.0
-        if word.clitic == "'s" and after not in cues.SERVICES and key not in cues.CALENDAR:
+        if word.clitic == "'s" and not served and key not in cues.CALENDAR:
             score += 2.0
-        if before in cues.ROLES or before in cues.SHORT_TITLES:
-            score += 3.0
-        elif before in cues.BEFORE_NAME:
-            score += 2.0
-        elif before in cues.NOT_BEFORE_NAME or before == "0":
-            score -= 3.0
-        elif before == "to" and key in cues.VERBS:
-            score -= 3.0
-        if after in cues.SERVICES or (after == "and" and self._serves(at + 3)):
-            score -= 4.0
+        score += self._before_score(at, before)
+        if served:
+            score -= 5.0
         elif after in cues.HUMAN:
             score += 3.0
-        elif after in cues.AFTER_NAME:
+        elif after in cues.AFTER_NAME or after in self.vocabulary.verb_forms:
             score += 2.0
         elif after in cues.INSTRUCTED and self.opens(at):
             score -= 2.0
-        elif after == "," and self.opens(at):
+        elif self._addressed(at, after) or self._speaks(at):
             score += 2.0
-        elif self._speaks(at):
-            score += 2.0
-        if key in cues.MODALS and (before in cues.SUBJECTS or before.endswith("s")):
+        elif self._compound(at, after):
+            score -= 1.5
+        elif not after and not before and len(self.words) > 1:
+            score += 1.0
+        if key in cues.MODALS and (
+            before in cues.SUBJECTS or before == SLOT or before.endswith("s")
+        ):
             score -= 4.0
         if key in cues.CALENDAR and (
             before in cues.BEFORE_TIME
@@ -124,44 +127,90 @@ class Reading:
             score -= 4.0
         if self._named(at - 1) or self._named(at + 1):
             score += 4.0
+        elif self._beside_unknown(at):
+            score += 3.0
+        elif full:
+            score += 2.0
         return score
 
     def surname_score(self, at: int) -> float:
         """How much this word, which may be a surname, stands as one without a given name."""
         word = self.words[at]
-        if word.key in self.vocabulary.trade or word.key in cues.SERVICES:
-            return 0.0
         before, after = self.before(at), self.after(at)
+        greeted = before in cues.GREETINGS and word.capitalized
+        if not greeted and (word.key in self.vocabulary.trade or word.key in cues.SERVICES):
+            return 0.0
         score = self._case_score(at)
         if word.clitic == "'s" and word.capitalized and self.cased:
             score += 1.0
-        if before in cues.ROLES:
-            score += 1.5
-        elif before in cues.BEFORE_NAME:
-            score += 1.0
-        elif before in cues.NOT_BEFORE_NAME or before == "0":
-            score -= 2.0
-        if after in cues.HUMAN:
-            score += 2.0
-        elif after in cues.SERVICES or after in cues.TIMES:
+        score += min(self._before_score(at, before), 3.0) / (1.0 if greeted else 2.0)
+        if after in cues.SERVICES or after in cues.TIMES:
             score -= 3.0
-        elif after in cues.INSTRUCTED:
+        elif after in cues.HUMAN or after in cues.AFTER_NAME or after in self.vocabulary.verb_forms:
+            score += 2.0
+        elif after in cues.INSTRUCTED and self.opens(at):
             score -= 1.0
         if self._in_phrase(at):
             score -= 2.0
         return score
 
-    def _case_score(self, at: int) -> float:
+    def _before_score(self, at: int, before: str) -> float:
         word = self.words[at]
-        if not self.cased:
-            return 0.5 if word.capitalized else 0.0
-        if not word.capitalized:
-            return -1.0
-        return 1.0 if self.opens(at) else 3.0
+        if before in cues.ROLES or before in cues.SHORT_TITLES:
+            return 3.0
+        if before in cues.GREETINGS:
+            return 3.0 if word.capitalized else 2.0
+        if before == "to" and word.key in cues.VERBS and not word.capitalized:
+            return -3.0
+        if before in cues.BEFORE_NAME:
+            return 2.0
+        if before in cues.QUESTIONS:
+            return 1.0
+        if before == "of" and at > 1 and self.words[at - 2].key in cues.ROLES:
+            return 3.0
+        if before in cues.WEAK_BEFORE_NAME:
+            return 0.0 if word.capitalized and self.cased else -1.5
+        if before in cues.NOT_BEFORE_NAME or before == "0":
+            return -3.0
+        return 0.0
 
     def _serves(self, at: int) -> bool:
         """Whether the word is a thing of the trade: `Basil and mint *scrub*`."""
         return at < len(self.words) and self.words[at].key in cues.SERVICES
+
+    def _reads_full(self, at: int) -> bool:
+        """Whether a surname follows: `Cherry Day` in prose, `royal barber` where case says nothing."""
+        if at + 1 == len(self.words) or self.words[at].clitic:
+            return False
+        word, following = self.words[at], self.words[at + 1]
+        if self.text[word.end : following.start] != " ":
+            return False
+        if following.key not in self.vocabulary.surname_words:
+            return False
+        if self.cased:
+            return word.capitalized and following.capitalized
+        return (
+            following.key not in self.vocabulary.trade
+            and following.key not in cues.SERVICES
+            and following.key not in cues.AFTER_NAME
+            and following.key not in cues.BEFORE_NAME
+            and following.key not in cues.FUNCTION_WORDS
+        )
+
+    def _addressed(self, at: int, after: str) -> bool:
+        """`Grace, we miss you`: but not `Grace, health and happiness`."""
+        if after != "," or not self.opens(at) or at + 1 == len(self.words):
+            return False
+        return self.words[at + 1].key in cues.FUNCTION_WORDS
+
+    def _compound(self, at: int, after: str) -> bool:
+        """`Rose quartz`: a plain word after it makes it one thing with that word."""
+        if not after or after in {SLOT, "0", ","} or after in cues.FUNCTION_WORDS:
+            return False
+        if after in cues.BEFORE_NAME or after in cues.QUESTIONS or after in cues.TIMES:
+            return False
+        following = self.words[at + 1]
+        return not following.capitalized and self.vocabulary.knows(following.key)
 
     def _speaks(self, at: int) -> bool:
         """`Heather: I would like to rebook.`"""
@@ -184,18 +233,40 @@ class Reading:
                     return True
         return False
 
+    def _beside_unknown(self, at: int) -> bool:
+        """`diamond jaworowski`: what nobody knows is a surname more often than anything else."""
+        if at + 1 == len(self.words):
+            return False
+        word, following = self.words[at], self.words[at + 1]
+        gap = self.text[word.end : following.start]
+        return gap == " " and not word.clitic and not self.vocabulary.knows(following.key)
+
     def _named(self, at: int) -> bool:
         """Whether the word is a name and nothing else."""
         return 0 <= at < len(self.words) and self.vocabulary.is_name(self.words[at].key)
 
+    def _case_score(self, at: int) -> float:
+        word = self.words[at]
+        if not self.cased:
+            return 0.5 if word.capitalized else 0.0
+        if not word.capitalized:
+            return -1.0
+        return 1.0 if self.opens(at) else 3.0
+
 
 def _is_cased(text: str, found: list[Word]) -> bool:
-    """Whether capitals mark names here: not in lower case, in capitals, or In A Title."""
-    capitals = sum(word.capitalized for word in found)
-    if capitals == 0 or sum(word.shouted for word in found) * 2 > len(found):
-        return False
-    long = [word for word in found if len(word.text) > 3]  # noqa: PLR2004  # titles leave short words small
-    return sum(word.capitalized for word in long) * 3 <= len(long) * 2 or text.count(" ") < 1
+    """Whether capitals mark names here: not in lower case, in capitals, or In A Title.
+
+    The words that open a sentence say nothing; of the others at most half may be capitalized.
+    """
+    inner = small = 0
+    for at, word in enumerate(found):
+        start = found[at - 1].end if at else 0
+        gap = text[start : word.start].rstrip(" ")
+        if len(word.key) > 1 and at > 0 and not (gap and gap[-1] in cues.SENTENCE_END):
+            inner += 1
+            small += not word.capitalized
+    return small * 2 >= inner and small < len(found) and any(word.capitalized for word in found)
 
 
 class Names:
@@ -233,21 +304,34 @@ class Names:
         """Surnames after given names, given names before surnames, initials, names after titles."""
         found = reading.words
         for at, word in enumerate(found):
-            if at in marked:
-                continue
             gap = reading.text[found[at - 1].end : word.start] if at else reading.text[: word.start]
-            title = at > 0 and _follows_title(found[at - 1], word, gap)
+            if at in marked:
+                if (
+                    at
+                    and found[at - 1].key in cues.TITLES
+                    and _follows_title(found[at - 1], word, gap)
+                ):
+                    marked.add(at - 1)
+                continue
             joined = (at - 1 in marked and _joins(gap)) or _after_person_slot(gap, record)
-            if title or (joined and self._may_be_surname(reading, at)):
+            if (at and _follows_title(found[at - 1], word, gap)) or (
+                at and self._initialed(reading, at, gap)
+            ):
+                marked |= {at - 1, at}
+            elif joined and self._may_be_surname(reading, at):
                 marked.add(at)
             elif joined and word.key in _PARTICLES and at + 1 < len(found):
                 following = found[at + 1]
                 if following.capitalized and _joins(reading.text[word.end : following.start]):
                     marked |= {at, at + 1}
+            elif self._beside_another(reading, at, marked):
+                marked.add(at)
         for at in range(len(found) - 2, -1, -1):
             if at + 1 in marked and at not in marked:
                 gap = reading.text[found[at].end : found[at + 1].start]
-                if _joins(gap) and self._may_be_given(reading, at):
+                if (_joins(gap) and self._may_be_given(reading, at)) or (
+                    gap == ", " and self._may_stand_first(reading, at)
+                ):
                     marked.add(at)
 
     def _may_be_surname(self, reading: Reading, at: int) -> bool:
@@ -255,14 +339,12 @@ class Names:
         key = word.key
         if len(key) == 1:
             return word.capitalized or reading.text[word.end : word.end + 1] == "."
-        if key in _NEVER_SURNAMES or key in cues.SERVICES:
-            return False
-        name_like = key in self._vocabulary.surname_words or key in self._vocabulary.given_words
+        known_name = key in self._vocabulary.surname_words or key in self._vocabulary.given_words
         if word.capitalized and reading.cased:
-            return True
-        if key in cues.AFTER_NAME or key in cues.NOT_BEFORE_NAME or key in cues.BEFORE_NAME:
+            return key not in cues.FUNCTION_WORDS or known_name
+        if key in cues.FUNCTION_WORDS or key in cues.AFTER_NAME or key in cues.BEFORE_NAME:
             return False
-        return name_like
+        return known_name
 
     def _may_be_given(self, reading: Reading, at: int) -> bool:
         word = reading.words[at]
@@ -270,14 +352,80 @@ class Names:
         following = reading.words[at + 1].key
         if len(key) == 1:
             return word.capitalized and key not in {"i", "a"}
-        if key in cues.BEFORE_NAME or key in cues.NOT_BEFORE_NAME or key in cues.ROLES:
-            return False
-        if key in cues.TITLES or key in cues.TIMES or key in cues.SERVICES:
+        if key in cues.ROLES or key in cues.TITLES or key in cues.TIMES or key in cues.SERVICES:
             return False
         if key in self._vocabulary.given_words:
-            return word.capitalized or not reading.cased or reading.vocabulary.is_name(following)
-        return word.capitalized and reading.cased and not reading.opens(at)
+            return (
+                word.capitalized or not reading.cased or reading.vocabulary.is_name(following)
+            ) and reading.given_score(at) > -2.0
+        if key in cues.BEFORE_NAME or key in cues.FUNCTION_WORDS or key in cues.QUESTIONS:
+            return False
+        if key in _NICKNAMES:
+            return word.capitalized
+        if key in cues.NOT_BEFORE_NAME:
+            return False
+        if word.capitalized and reading.cased and not reading.opens(at):
+            return True
+        if key in cues.AFTER_NAME or key not in self._vocabulary.surname_words:
+            return False
+        listed_name = self._vocabulary.is_name(following)
+        return listed_name and (word.capitalized or not reading.cased)
 
+    def _may_stand_first(self, reading: Reading, at: int) -> bool:
+        """`Brown, Mary`: a surname in front, its given name after the comma."""
+        word = reading.words[at]
+        following = reading.words[at + 1].key
+        return (
+            word.capitalized
+            and word.key in self._vocabulary.surname_words
+            and word.key not in cues.GREETINGS
+            and word.key not in cues.TIMES
+            and (following in self._vocabulary.given_words or self._vocabulary.is_name(following))
+        )
+
+    def _initialed(self, reading: Reading, at: int, gap: str) -> bool:
+        """`C. Wing` and `Rich D.`: a letter that stands for half of a name."""
+        word, before = reading.words[at], reading.words[at - 1]
+        if len(before.key) == 1 and len(word.key) > 1:
+            counted = at > 1 and reading.words[at - 2].key in cues.LETTERED
+            return (
+                gap in {". ", "."}
+                and before.capitalized
+                and word.capitalized
+                and not counted
+                and word.key not in cues.FUNCTION_WORDS
+            )
+        if len(word.key) == 1 and len(before.key) > 1 and gap == " ":
+            dotted = reading.text[word.end : word.end + 1] == "."
+            name = before.key in self._vocabulary.given_words or (
+                dotted and before.key in self._vocabulary.surname_words
+            )
+            return (
+                name
+                and before.capitalized
+                and word.capitalized
+                and (dotted or word.key not in {"i", "a"})
+                and before.key not in cues.LETTERED
+            )
+        return False
+
+    def _beside_another(self, reading: Reading, at: int, marked: set[int]) -> bool:
+        """`Trinity and Grace`: of two that are named together, one is surely a name."""
+        word = reading.words[at]
+        if word.key not in self._vocabulary.given_words or reading.after(at) in cues.SERVICES:
+            return False
+        if reading.cased and not word.capitalized:
+            return False
+        for step in (-1, 1):
+            link, other = at + step, at + 2 * step
+            if 0 <= other < len(reading.words) and other in marked:
+                if reading.words[link].key in {"and", "or"}:
+                    return True
+        return False
+
+
+_NICKNAMES: Final = frozenset(listed("big old little young lil"))
+"""`Big Mike`."""
 
 _PARTICLES: Final = frozenset(
     listed(
@@ -287,19 +435,12 @@ _PARTICLES: Final = frozenset(
 )
 """What stands small inside a name: `Willemijn ten Pas`, `Ludwig van Dyk`."""
 
-_NEVER_SURNAMES: Final = frozenset(
-    listed(
-        "a an i and or but the to for with of in on at by is was has had who whose that if when as "
-        "from her his their about after before because so not no yes"
-    )
-)
-
 
 def _follows_title(title: Word, word: Word, gap: str) -> bool:
     if gap.strip(" ") not in {"", "."} or len(gap) > 3:  # noqa: PLR2004  # ". " and one more
         return False
     if title.key in cues.SHORT_TITLES:
-        return word.key not in _NEVER_SURNAMES
+        return word.key not in cues.FUNCTION_WORDS
     return (
         title.key in cues.TITLES
         and title.capitalized

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # people type these dashes, quotes and primes into numbers and addresses
 """Layer 3: identifiers that have a form: e-mail, phone, card, SSN, URL, handle, IP, address.
 
 Every expression runs in RE2, which is linear in the text whatever the text is, and only when a
@@ -30,6 +31,13 @@ def _is_card(match: Match) -> bool:
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
+
+_IBAN_DIGITS: Final = 6
+"""An IBAN has at least this many; with fewer it is prose that begins like one."""
+_ID_DIGITS: Final = 5
+"""Shorter mixtures of letters and digits are spf50 and 2026q3."""
+_CLOCK_COLONS: Final = 2
+"""12:30:00 is a time; an address of a network has more colons."""
 
 DURATIONS: Final = re.compile(r"(?:\d{1,2}[05]|0|5)(?:\D+(?:\d{1,2}[05]|0|5))+")
 """`60 90 120`: a menu of minutes or prices, not a telephone number."""
@@ -80,7 +88,7 @@ _SUFFIXES: Final = "|".join(
         "Riv Roads Route Rte Row Rue Run Shoal Shoals Shore Shores Skyway Spring Springs Spg Spgs "
         "Spur Spurs Squares Station Sta Stravenue Stream Streets Summit Throughway Trace Track "
         "Trafficway Tunnel Turnpike Tpke Underpass Union Unions Valley Valleys Vly Viaduct View "
-        "Views Village Villages Ville Vista Walk Walks Wall Well Wells Close Gate Broadway Esplanade "
+        "Views Village Villages Ville Vista Walk Walks Wall Well Wells Close Gate Broadway Burg Burgs Drives Via Missions Esplanade "
         "Promenade Quay Yard"
     )
 )
@@ -115,10 +123,17 @@ _STREET_WORD: Final = r"(?:\pL{1,3}\.|[\pL\pN'’-]+)"
 _DIRECTION: Final = r"(?:(?:n|s|e|w|ne|nw|se|sw|north|south|east|west)\.?\s{1,2})?"
 
 
+_NO_STREETS: Final = frozenset(
+    listed("into on at is was were are he she it they we you and but from by with again")
+)
+"""What follows a number in prose: `typed 5119 into the field`."""
+
+
 def _is_street(match: Match) -> bool:
     """Not a count of something: the word after the number is no unit."""
-    after = match[0].lstrip("0123456789-/ \u2009").split(maxsplit=1)
-    return not after or after[0].lower().strip(".,") not in _UNITS
+    after = match[0].lstrip("0123456789-/ ").split(maxsplit=1)
+    first = after[0].lower().strip(".,") if after else ""
+    return first not in _UNITS and first not in _NO_STREETS
 
 
 CONTAINERS: Final[tuple[Recognizer, ...]] = (
@@ -138,15 +153,28 @@ CONTAINERS: Final[tuple[Recognizer, ...]] = (
     ),
     Recognizer(
         "url",
+        compiled(r"\b(?:[a-z][a-z0-9+.-]{1,15}://|www\d?\.)[^\s<>\"')\]}]+"),
+        ".:",
+    ),
+    Recognizer(
+        "url",
         compiled(
-            r"\b(?:[a-z][a-z0-9+.-]{1,15}://|www\d?\.)[^\s<>\"')\]}]+"
-            r"|\b(?:[a-z0-9][a-z0-9-]*\.){1,5}(?:com|net|org|edu|gov|mil|io|co|us|uk|ca|"
+            r"\b[a-z0-9][a-z0-9-]+(?:\.[a-z0-9-]{2,63}){0,4}\.[a-z]{2,24}\b(?:[:/?#][^\s<>\"')\]}]*)?"
+        ),
+        ".",
+        accept=lambda match: match[0] == match[0].lower() or "/" in match[0],
+    ),
+    Recognizer(
+        "url",
+        compiled(
+            r"\b(?:[a-z0-9][a-z0-9-]*\.){1,5}(?:com|net|org|edu|gov|mil|io|co|us|uk|ca|"
             r"info|biz|me|app|dev|ai|ly|tv|shop|store|online|site|spa|salon|fitness|health|beauty|"
             r"xyz|club|live|life|studio|gym|yoga|page|link|to|gl|de|fr|es|it|nl|eu|au|in|jp|br|mx|"
             r"ru|ch|se|no|fi|dk|pl|cn|kr|za|nz|ie|at|be|pt)\b(?:[:/?#][^\s<>\"')\]}]*)?"
         ),
         ".:",
     ),
+    Recognizer("id", compiled(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b"), "0"),
     Recognizer(
         "ip",
         compiled(
@@ -213,7 +241,9 @@ NUMBERED: Final[tuple[Recognizer, ...]] = (
             + _STREET_WORD
             + r"\s{1,3}(?:"
             + _SUFFIXES
-            + r")\b\.?"
+            + r")\b\.?(?:\s{1,2}(?:"
+            + _SUFFIXES
+            + r")\b\.?){0,3}"
             r"(?:\s{1,2}(?:ne|nw|se|sw|n|s|e|w|north|south|east|west)\b\.?)?" + _TAIL
         ),
         "0",
@@ -266,9 +296,8 @@ NUMBERED: Final[tuple[Recognizer, ...]] = (
         "id",
         compiled(r"\b[a-z]{2}\d{2}(?:\s?[a-z0-9]{4}){2,7}(?:\s?[a-z0-9]{1,4})?\b"),
         "0",
-        accept=lambda match: len(_digits(match[0])) >= 6,
-    ),  # noqa: PLR2004  # an IBAN without digits is prose
-    Recognizer("id", compiled(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b"), "0"),
+        accept=lambda match: len(_digits(match[0])) >= _IBAN_DIGITS,
+    ),  # an IBAN without digits is prose
     Recognizer(
         "number",
         compiled(
@@ -284,7 +313,7 @@ NUMBERED: Final[tuple[Recognizer, ...]] = (
             r"\b(?:[a-z]{1,5}[-#]?\d{5,12}[a-z]?|\d{4,12}-?[a-z]{1,3}\d{0,6}|[a-z]{1,3}\d{1,4}-\d{2,6}(?:-\d{1,6}){0,3})\b"
         ),
         "0",
-        accept=lambda match: len(_digits(match[0])) >= 5,  # noqa: PLR2004  # shorter ones are spf50 and 2026q3
+        accept=lambda match: len(_digits(match[0])) >= _ID_DIGITS,
     ),
     Recognizer(
         "phone",
@@ -322,11 +351,11 @@ def _is_network(text: str) -> bool:
     """An IPv6 or MAC address, not a time (12:30:00) or a score."""
     colons = text.count(":")
     return (
-        colons >= 3
+        colons > _CLOCK_COLONS
         or "::" in text
         or text.count("-") == 5
         or any(c in "abcdefABCDEF" for c in text)
-    )  # noqa: PLR2004  # hh:mm:ss has two
+    )  # hh:mm:ss has two
 
 
 class Patterns:

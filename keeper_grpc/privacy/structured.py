@@ -34,6 +34,19 @@ MAXIMUM_DEPTH: Final = 4
 MAXIMUM_ITEMS: Final = 64
 """Keys of one mapping, and items of one list, that are looked at."""
 
+LARGEST_SCORE: Final = 10
+"""Ratings, probabilities and scores go to 10; what is larger is a percentage or a total."""
+LARGEST_CALENDAR_NUMBER: Final = 53
+"""Weeks of a year are the finest coarse time; a larger number is a timestamp."""
+
+_BANDS: Final[Mapping[str, Callable[[float], str]]] = {
+    "money": bands.money,
+    "days": bands.days,
+    "weeks": bands.weeks,
+    "months": bands.months,
+    "age": bands.age,
+}
+
 _CAMEL: Final = re.compile(r"([a-z0-9])([A-Z])")
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 _ISO_DATE: Final = re.compile(
@@ -139,7 +152,7 @@ class Structured:
         dropped += [DroppedField("conditions", "TOO_MANY_KEYS")] * len(items[MAXIMUM_ITEMS:])
         return shared
 
-    def _share_value(
+    def _share_value(  # noqa: PLR0917  # the walk's state, passed down once
         self,
         field: str,
         value: JsonValue,
@@ -204,29 +217,21 @@ def _coarse_number(
     if not math.isfinite(value):
         dropped.append(DroppedField(field, "NOT_A_NUMBER"))
         return None
+    if coarse in _BANDS:
+        return _BANDS[coarse](value)
     match coarse:
-        case "money":
-            return bands.money(value)
-        case "days":
-            return bands.days(value)
-        case "weeks":
-            return bands.weeks(value)
-        case "months":
-            return bands.months(value)
-        case "age":
-            return bands.age(value)
         case "ratio":
-            return bands.ratio(value) if abs(value) <= 10 else bands.two_digits(value)  # noqa: PLR2004  # ratings go to 10, percentages beyond
-        case "percent" | "number":
-            return bands.two_digits(value)
+            return bands.ratio(value) if abs(value) <= LARGEST_SCORE else bands.two_digits(value)
         case "time":
             # An hour, a weekday's or a month's number; a timestamp would be exact.
-            if 0 <= value <= 53:  # noqa: PLR2004  # weeks of a year are the finest coarse time
+            if 0 <= value <= LARGEST_CALENDAR_NUMBER:
                 return value
             dropped.append(DroppedField(field, "EXACT_TIME"))
             return None
-        case "count" | "text":
-            return bands.count(value) if value >= 0 else bands.two_digits(value)
+        case "count" | "text" if value >= 0:
+            return bands.count(value)
+        case _:
+            return bands.two_digits(value)
 
 
 def _coarse_text(

@@ -16,12 +16,17 @@ marks as such, which scripts such as Devanagari need; `re` is faster where there
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u02bc`\u00b4", "'"))
 
 _UNFOLDABLE = str.maketrans(
-    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}  # noqa: RUF001  # the dotless i is the point
 )
 """Letters that Unicode decomposition leaves as they are, in the usual ASCII spelling of a name."""
 
 _CLITICS = ("'s", "'ll", "'ve", "'re", "'d", "'m", "n't", "s'")
 """What English hangs on a word; the word before it is what counts."""
+
+
+_ALONE = frozenset(clitic.replace("'", "") for clitic in _CLITICS)
+_APOSTROPHE = "'\u2019\u02bc`\u00b4"
+"""A clitic whose word became a slot (`[customer]'s`) is no word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ def words(text: str) -> list[Word]:
         start, end = match.span()
         word = match[0]
         key = fold(word)
+        if key in _ALONE and start and text[start - 1] in _APOSTROPHE:
+            continue
         clitic = ""
         if "'" in key:
             for ending in _CLITICS:

@@ -19,7 +19,8 @@ from keeper_grpc.privacy.word_lists import DATA, WordListLost, read_words
 
 class ApprovedWords(Protocol):
     """The words that at least k distinct accounts use. Folded; looked up while a text is masked,
-    so an implementation answers from memory."""
+    so an implementation answers from memory.
+    """
 
     def __contains__(self, word: object, /) -> bool: ...
 
@@ -33,7 +34,8 @@ class Vocabulary:
     mostly_names: the given_words that are names more often than words.
     surname_words: known words that are surnames, too (Young, Stone, Price).
     given_names, surnames: names that are not words.
-    trade: known words that mark their neighbours as the trade's (Rose *facial*).
+    verb_forms: third persons and past tenses: what people do.
+    trade: known words of the trade, which are no surnames (Gold, Stone, Spa).
     approved: words that k accounts use.
     """
 
@@ -43,6 +45,7 @@ class Vocabulary:
     surname_words: frozenset[str] = frozenset()
     given_names: frozenset[str] = frozenset()
     surnames: frozenset[str] = frozenset()
+    verb_forms: frozenset[str] = frozenset()
     trade: frozenset[str] = frozenset()
     approved: ApprovedWords = field(default_factory=frozenset)
 
@@ -84,6 +87,7 @@ def default_vocabulary() -> Vocabulary:
             surname_words=read["surname_words"],
             given_names=read["given_names"],
             surnames=read["surnames"],
+            verb_forms=read["verb_forms"],
             trade=read["trade_words"],
         )
     except (OSError, ValueError, KeyError) as error:
@@ -108,6 +112,8 @@ class Coverage:
     def __call__(self, draft: Draft) -> None:
         known = unknown = 0
         for word in words(draft.text):
+            if len(word.key) == 1 and word.key.isascii():
+                continue
             if self._vocabulary.knows(word.key):
                 known += 1
             elif not (word.capitalized and self._vocabulary.is_name(word.key)):

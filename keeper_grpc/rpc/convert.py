@@ -9,7 +9,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from google.protobuf.json_format import MessageToDict
@@ -32,7 +32,7 @@ from keeper_grpc.domain.listing import Cursor, PatternFilter
 from keeper_grpc.domain.observation import Disposition
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
-from keeper_grpc.domain.ranking import NoMatch
+from keeper_grpc.domain.ranking import Miss, NoMatch, Scored
 from keeper_grpc.gen.keeper.network.v1 import (
     emerging_pb2,
     insight_pb2,
@@ -105,22 +105,25 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
     )
     advice = answer.advice
     if advice is not None:
-        known = advice.candidate.pattern
+        best = advice.best
+        known = best.candidate.pattern
         insight.network_enhanced = True
         insight.confidence = advice.confidence
         insight.suggested_approach = known.action
-        insight.expected_success_rate = known.evidence.success_rate
+        insight.expected_success_rate = best.expected_success_rate
         insight.proven_script = advice.proven_script
         insight.network_context = advice.network_context
         insight.pattern_id = str(known.pattern_id)
         insight.evidence.CopyFrom(
-            _evidence(known.evidence, known.lower_bound, advice.candidate.similarity)
+            _evidence(known.evidence, best.lower_bound, best.candidate.similarity)
         )
         insight.explanation = advice.explanation
+        insight.factors.CopyFrom(_factors(best, answer.created_at))
     return network_service_pb2.EnhanceInsightResponse(
         enhancement_id=str(answer.enhancement_id),
         enhanced_insight=insight,
         no_match_reason=_NO_MATCH[answer.no_match],
+        closest_miss=_closest(answer.closest) if answer.closest else None,
         anonymization=_report(answer.anonymization),
     )
 
@@ -231,6 +234,7 @@ _NO_MATCH = {
     NoMatch.TOO_FEW_OCCURRENCES: _Enhanced.NO_MATCH_REASON_TOO_FEW_OCCURRENCES,
     NoMatch.SUCCESS_RATE_TOO_LOW: _Enhanced.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW,
     NoMatch.ONE_ACCOUNT_DOMINATES: _Enhanced.NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES,
+    NoMatch.HOLDOUT: _Enhanced.NO_MATCH_REASON_HOLDOUT,
 }
 
 _CHANGES = {
@@ -360,6 +364,33 @@ def _evidence(evidence: Evidence, lower_bound: float, similarity: float) -> patt
         similarity=similarity,
         mean_revenue_impact=evidence.mean_revenue,
     )
+
+
+def _factors(best: Scored, now: datetime) -> pattern_pb2.RankingFactors:
+    known = best.candidate.pattern
+    factors = pattern_pb2.RankingFactors(
+        similarity=best.candidate.similarity,
+        lower_bound=best.lower_bound,
+        transfer=best.candidate.transfer,
+        caution=best.caution,
+        score=best.score,
+        business_category=known.scope.business_category,
+    )
+    if known.last_validated:
+        factors.age.FromTimedelta(max(now - known.last_validated, timedelta(0)))
+    return factors
+
+
+def _closest(miss: Miss) -> network_service_pb2.EnhanceInsightResponse.ClosestMiss:
+    """What may be told of a pattern that was not applied: of few accounts' outcomes, nothing."""
+    evidence = miss.candidate.pattern.evidence
+    told = network_service_pb2.EnhanceInsightResponse.ClosestMiss(
+        similarity=miss.candidate.similarity
+    )
+    if miss.published:
+        told.success_rate = evidence.success_rate
+        told.occurrence_count = evidence.trials
+    return told
 
 
 def _report(report: AnonymizationReport) -> insight_pb2.AnonymizationReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -17,6 +17,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
 from keeper_grpc.rpc import convert, convert_admin
+from keeper_grpc.rpc.enhance_stream import EnhanceStream
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.audit import AuditLog
 from keeper_grpc.usecases.capture import CapturePattern
@@ -39,6 +40,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         *,
         capture: CapturePattern,
         enhance: EnhanceInsight,
+        enhance_stream: EnhanceStream,
         feed: EmergingFeed,
         catalog: PatternCatalog,
         rule: PublicationRule,
@@ -46,6 +48,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> None:
         self._capture = capture
         self._enhance = enhance
+        self._enhance_stream = enhance_stream
         self._feed = feed
         self._catalog = catalog
         self._rule = rule
@@ -65,6 +68,14 @@ class NetworkLearning(NetworkLearningServiceServicer):
         """Ask what other accounts know about an insight."""
         answer = await self._enhance(convert.question(request))
         return convert.enhanced(answer, request.insight.insight_id)
+
+    # gRPC's other way to stream: the handler writes, so that cancelling it reaches all its tasks at
+    # once. An async generator that waits at a yield would only learn of it when it is collected.
+    async def EnhanceInsights(  # type: ignore[override]  # the stub knows generators only
+        self, questions: AsyncIterable[network.EnhanceInsightsRequest], context: Context
+    ) -> None:
+        """Ask about many insights over one stream."""
+        await self._enhance_stream.serve(questions, context.write)
 
     async def StreamEmergingPatterns(
         self, request: network.StreamEmergingPatternsRequest, context: Context

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.errors import AccountBeingForgotten, RequestIdReused
+from keeper_grpc.domain.errors import AccountBeingForgotten
 from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope
 from keeper_grpc.storage.centres import move_centre, place_action
 from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.evidence import refresh_evidence
+from keeper_grpc.storage.ledger import append_observation
 from keeper_grpc.storage.pattern_rows import fetch_pattern
 from keeper_grpc.storage.scope_lock import lock_scope
 from keeper_grpc.storage.sightings import insert_sighting
@@ -26,15 +26,16 @@ from keeper_grpc.storage.sightings import insert_sighting
 class PostgresCaptures:
     """Begins capture transactions."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, half_life: timedelta) -> None:
         self._database = database
+        self._half_life = half_life
 
     @asynccontextmanager
     async def capture(self) -> AsyncIterator[PostgresCapture]:
         """A transaction that commits at the end of the block unless that raises."""
         try:
             async with self._database.transaction() as connection:
-                yield PostgresCapture(connection)
+                yield PostgresCapture(connection, self._half_life)
         except asyncpg.ForeignKeyViolationError as error:
             # Only the account's row can be gone: it was forgotten since the call began.
             raise AccountBeingForgotten from error
@@ -43,8 +44,9 @@ class PostgresCaptures:
 class PostgresCapture:
     """One capture's reads and writes; see usecases/capture.py for what each promises."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, half_life: timedelta) -> None:
         self._connection = connection
+        self._half_life = half_life
 
     async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
         row = await self._connection.fetchrow(
@@ -123,49 +125,7 @@ class PostgresCapture:
         await move_centre(self._connection, pattern_id, vectors)
 
     async def record(self, observation: Observation) -> None:
-        await self._count(observation)
-        insight, outcome = observation.insight, observation.outcome
-        try:
-            await self._connection.execute(
-                """
-                INSERT INTO observations (
-                    id, account_key, request_id, fingerprint, disposition, pattern_id,
-                    similarity, pattern_type, business_category, embedding_model, context, action,
-                    script, confidence, dollar_value, potential_value, success, revenue_impact,
-                    customer_retained, response_rate, anonymization, occurred_time, recorded_time)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                        $18, $19, $20, $21, $22, $23)
-                """,
-                observation.observation_id,
-                observation.account_key,
-                observation.request_id,
-                observation.fingerprint,
-                observation.disposition.value,
-                observation.pattern_id,
-                observation.similarity,
-                observation.scope.pattern_type,
-                observation.scope.business_category,
-                observation.scope.embedding_model,
-                insight.conditions,
-                insight.action,
-                insight.script,
-                insight.confidence,
-                insight.dollar_value,
-                insight.potential_value,
-                outcome.success,
-                outcome.revenue_impact,
-                outcome.customer_retained,
-                outcome.response_rate,
-                {
-                    "masked": dict(observation.report.masked),
-                    "dropped": [[drop.field, drop.reason] for drop in observation.report.dropped],
-                },
-                observation.occurred_time,
-                observation.recorded_time,
-            )
-        except asyncpg.UniqueViolationError as error:
-            # The same request_id was captured in another scope while this one waited: another body.
-            raise RequestIdReused from error
+        await append_observation(self._connection, observation, self._half_life)
 
     async def sight(self, observation: Observation, vector: NDArray[np.float32]) -> None:
         await insert_sighting(
@@ -184,56 +144,3 @@ class PostgresCapture:
             message = "a recorded pattern is missing"
             raise RuntimeError(message)
         return pattern
-
-    async def _count(self, observation: Observation) -> None:
-        """Add the observation to its pattern's and script's evidence."""
-        if observation.pattern_id is None:
-            return
-        success = int(observation.outcome.success)
-        revenue = observation.outcome.revenue_impact
-        await self._connection.execute(
-            """
-            INSERT INTO pattern_accounts AS a (pattern_id, account_key, occurrence_count,
-                                               success_count, revenue_total, revenue_count)
-            VALUES ($1, $2, 1, $3, $4, $5)
-            ON CONFLICT (pattern_id, account_key) DO UPDATE
-               SET occurrence_count = a.occurrence_count + 1,
-                   success_count = a.success_count + excluded.success_count,
-                   revenue_total = a.revenue_total + excluded.revenue_total,
-                   revenue_count = a.revenue_count + excluded.revenue_count
-            """,
-            observation.pattern_id,
-            observation.account_key,
-            success,
-            revenue or 0.0,
-            int(revenue is not None),
-        )
-        await refresh_evidence(self._connection, observation.pattern_id, observation.occurred_time)
-        if not observation.insight.script:
-            return
-        template_hash = hashlib.sha256(observation.insight.script.encode()).digest()
-        script_id: UUID = await self._connection.fetchval(
-            """
-            INSERT INTO pattern_scripts AS s (id, pattern_id, template, template_hash)
-            VALUES ($1, $2, $3, $4)
-            ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
-            RETURNING id
-            """,
-            uuid4(),
-            observation.pattern_id,
-            observation.insight.script,
-            template_hash,
-        )
-        await self._connection.execute(
-            """
-            INSERT INTO script_accounts AS a (script_id, account_key, occurrence_count,
-                                              success_count)
-            VALUES ($1, $2, 1, $3)
-            ON CONFLICT (script_id, account_key) DO UPDATE
-               SET occurrence_count = a.occurrence_count + 1,
-                   success_count = a.success_count + excluded.success_count
-            """,
-            script_id,
-            observation.account_key,
-            success,
-        )

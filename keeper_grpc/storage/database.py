@@ -51,8 +51,9 @@ async def translated() -> AsyncIterator[None]:
         yield
     except _UNAVAILABLE as error:
         raise StorageUnavailable("the database cannot answer now") from error
-    except asyncpg.InterfaceError as error:
-        # asyncpg says "connection is closed" and "pool is closing" with its catch-all.
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # asyncpg's catch-alls: the first says "connection is closed" and "pool is closing", the
+        # second is what becomes of a connection that breaks while it is set up.
         raise StorageUnavailable("the database cannot answer now") from error
 
 

@@ -30,35 +30,41 @@ class PostgresEnhancements:
             raise StorageUnavailable("the pattern changed meanwhile; ask again") from error
 
     async def _record(self, record: EnhancementRecord) -> None:
-        enhancement, advice = record.enhancement, record.enhancement.advice
+        enhancement, asked = record.enhancement, record.asked
+        advice = enhancement.advice or record.withheld_advice
+        best = advice.best if advice else None
         async with self._database.transaction() as connection:
             await connection.execute(
                 """
                 INSERT INTO enhancements (
                     id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
                     embedding_model, similarity, base_confidence, confidence,
-                    expected_success_rate, script, created_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                    expected_success_rate, transfer, script, holdout, context, action, created_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
                 """,
                 enhancement.enhancement_id,
-                record.account_key,
-                advice.candidate.pattern.pattern_id if advice else None,
+                asked.account_key,
+                best.candidate.pattern.pattern_id if best else None,
                 enhancement.no_match.name.lower() if enhancement.no_match else None,
-                record.scope.pattern_type,
-                record.scope.business_category,
-                record.scope.embedding_model,
-                advice.candidate.similarity if advice else 0.0,
+                asked.scope.pattern_type,
+                asked.scope.business_category,
+                asked.scope.embedding_model,
+                best.candidate.similarity if best else 0.0,
                 enhancement.insight.confidence,
                 advice.confidence if advice else enhancement.insight.confidence,
-                advice.candidate.pattern.evidence.success_rate if advice else 0.0,
+                best.expected_success_rate if best else 0.0,
+                best.candidate.transfer if best else 1.0,
                 advice.proven_script if advice else "",
-                record.created_at,
+                record.withheld_advice is not None,
+                enhancement.insight.conditions,
+                enhancement.insight.action,
+                enhancement.created_at,
             )
             await insert_sighting(
                 connection,
-                account_key=record.account_key,
+                account_key=asked.account_key,
                 insight=enhancement.insight,
-                embedding_model=record.scope.embedding_model,
-                embedding=record.vector,
-                seen_time=record.created_at,
+                embedding_model=asked.scope.embedding_model,
+                embedding=asked.vector,
+                seen_time=enhancement.created_at,
             )

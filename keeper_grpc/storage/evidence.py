@@ -25,6 +25,8 @@ async def refresh_evidence(
                coalesce(max(a.occurrence_count), 0)         AS largest_account_trials,
                coalesce(sum(a.revenue_total), 0)            AS revenue_total,
                coalesce(sum(a.revenue_count), 0)::bigint    AS revenue_count,
+               coalesce(sum(a.recent_trials), 0)            AS recent_trials,
+               coalesce(sum(a.recent_successes), 0)         AS recent_successes,
                p.prior_successes, p.prior_failures
           FROM network_patterns p LEFT JOIN pattern_accounts a ON a.pattern_id = p.id
          WHERE p.id = $1 GROUP BY p.id
@@ -45,7 +47,8 @@ async def refresh_evidence(
            SET occurrence_count = $2, success_count = $3, account_count = $4,
                largest_account_occurrences = $5, revenue_total = $6, revenue_count = $7,
                confidence_score = $8, last_validated = greatest(last_validated, $9),
-               first_discovered = least(first_discovered, $9)
+               first_discovered = least(first_discovered, $9), recent_trials = $10,
+               recent_successes = $11
          WHERE id = $1
         """,
         pattern_id,
@@ -57,4 +60,6 @@ async def refresh_evidence(
         evidence.revenue_count,
         evidence.lower_bound(Prior(row["prior_successes"], row["prior_failures"])),
         occurred_time,
+        row["recent_trials"],
+        row["recent_successes"],
     )

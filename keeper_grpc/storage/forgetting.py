@@ -158,6 +158,11 @@ async def _remove_from_pattern(
         pattern_id,
     )
     await connection.execute(
+        "DELETE FROM pattern_facets WHERE account_key = $1 AND pattern_id = $2",
+        account_key,
+        pattern_id,
+    )
+    await connection.execute(
         """
         DELETE FROM script_accounts a USING pattern_scripts s
          WHERE a.script_id = s.id AND a.account_key = $1 AND s.pattern_id = $2

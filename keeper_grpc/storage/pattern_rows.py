@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from keeper_grpc.domain.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence import Evidence, Prior, Share
 from keeper_grpc.domain.pattern import Pattern, Scope, Script
 from keeper_grpc.storage.database import Connection
 
@@ -57,8 +57,17 @@ async def scripts_of(
     return scripts
 
 
-def to_pattern(row: Record, scripts: Iterable[Script]) -> Pattern:
-    """One row with the columns of `COLUMNS`, and its scripts."""
+def to_pattern(
+    row: Record,
+    scripts: Iterable[Script],
+    weights: tuple[float | None, float | None, tuple[Share, ...]] = (None, None, ()),
+) -> Pattern:
+    """One row with the columns of `COLUMNS`, and its scripts.
+
+    `weights`: recent trials, recent successes and the busiest accounts' shares, where the evidence
+    is to be weighed.
+    """
+    recent_trials, recent_successes, busiest = weights
     return Pattern(
         pattern_id=row["id"],
         scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
@@ -71,6 +80,9 @@ def to_pattern(row: Record, scripts: Iterable[Script]) -> Pattern:
             largest_account_trials=row["largest_account_occurrences"],
             revenue_total=row["revenue_total"],
             revenue_count=row["revenue_count"],
+            recent_trials=recent_trials,
+            recent_successes=recent_successes,
+            busiest=busiest,
         ),
         scripts=tuple(scripts),
         first_discovered=row["first_discovered"],

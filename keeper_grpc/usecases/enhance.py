@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from keeper_grpc.domain.account import Account
-from keeper_grpc.domain.enhancement import Advice, Enhancement, EnhancementRecord
+from keeper_grpc.domain.enhancement import Advice, Asked, Enhancement, EnhancementRecord
 from keeper_grpc.domain.evidence import boost
+from keeper_grpc.domain.holdout import in_holdout
 from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
 from keeper_grpc.domain.pattern import Scope
 from keeper_grpc.domain.publication import PublicationRule
@@ -20,17 +20,20 @@ from keeper_grpc.domain.ranking import (
     DEFAULT_MIN_OCCURRENCES,
     DEFAULT_MIN_SUCCESS_RATE,
     Candidate,
+    NoMatch,
+    Ranking,
     Requirements,
+    Scored,
     context_line,
     explain,
     rank,
 )
 from keeper_grpc.usecases.accounts import Accounts
-from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId, Vector
+from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId
 
 CANDIDATES = 20
-"""Nearest patterns to rank. The score multiplies similarity with a rate of at least 0.6 or so: one
-that is beaten by twenty nearer ones could not win by its rate."""
+"""Nearest patterns to rank. A farther one could win only with a far better rate, and would be about
+something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +48,20 @@ class Question:
 
 
 class CandidateStore(Protocol):
-    """Where patterns are found."""
+    """Where patterns are found. Evidence leaves the asking account out."""
 
     async def candidates(
-        self, scope: Scope, vector: Vector, account_key: str, requirements: Requirements, limit: int
+        self, asked: Asked, requirements: Requirements, limit: int
     ) -> Sequence[Candidate]:
-        """The nearest patterns that may meet the requirements, without the account's own evidence.
+        """The nearest patterns of the asking account's category.
 
-        When none does, the nearest ones of any kind, so that the answer can say why.
+        When none of them meets the requirements, also the nearest ones that do, however far.
         """
+
+    async def candidates_elsewhere(
+        self, asked: Asked, requirements: Requirements, limit: int
+    ) -> Sequence[Candidate]:
+        """The nearest patterns of other categories that meet the requirements, with transfer."""
 
 
 class EnhancementStore(Protocol):
@@ -64,7 +72,11 @@ class EnhancementStore(Protocol):
 
 
 class EnhanceInsight:
-    """The use case. One instance serves all calls."""
+    """The use case. One instance serves all calls.
+
+    `holdout` is the share of questions that are deliberately left without advice, so that what
+    advice is worth can be measured; 0 leaves none.
+    """
 
     def __init__(
         self,
@@ -75,6 +87,7 @@ class EnhanceInsight:
         patterns: CandidateStore,
         enhancements: EnhancementStore,
         rule: PublicationRule,
+        holdout: float,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -84,36 +97,58 @@ class EnhanceInsight:
         self._patterns = patterns
         self._enhancements = enhancements
         self._rule = rule
+        self._holdout = holdout
         self._clock = clock
         self._new_id = new_id
 
     async def __call__(self, question: Question) -> Enhancement:
         """Enhance one insight.
 
-        Raises AccountCategoryUnknown, AccountCategoryConflict, EmbedderUnavailable and
-        StorageUnavailable.
+        Raises AccountCategoryUnknown, AccountCategoryConflict, AccountBeingForgotten,
+        EmbedderUnavailable and StorageUnavailable.
         """
         anonymized = self._anonymizer.anonymize(question.insight, question.identifiers)
         account = await self._accounts.resolve(
             question.account_id, anonymized.insight.business_category
         )
         insight = anonymized.insight.in_category(account.business_category)
-        scope = Scope(insight.type, insight.business_category, self._embedder.model)
-        vector = (await self._embedder.embed([insight.render()]))[0]
-        requirements = self._requirements(question)
-        candidates = await self._patterns.candidates(
-            scope, vector, account.key, requirements, CANDIDATES
+        asked = Asked(
+            scope=Scope(insight.type, insight.business_category, self._embedder.model),
+            vector=(await self._embedder.embed([insight.render()]))[0],
+            account_key=account.key,
+            conditions=insight.conditions,
         )
-        ranking = rank(candidates, requirements)
+        ranking = await self._rank(asked, self._requirements(question))
+        advice = self._advice(ranking.best, insight) if ranking.best else None
+        held_out = advice is not None and in_holdout(account.key, insight.render(), self._holdout)
         enhancement = Enhancement(
             enhancement_id=self._new_id(),
             insight=insight,
-            advice=self._advice(ranking.best, insight) if ranking.best else None,
-            no_match=ranking.no_match,
+            advice=None if held_out else advice,
+            no_match=NoMatch.HOLDOUT if held_out else ranking.no_match,
+            closest=ranking.closest,
             anonymization=anonymized.report,
+            created_at=self._clock(),
         )
-        await self._record(enhancement, account, scope, vector)
+        await self._enhancements.record_enhancement(
+            EnhancementRecord(
+                enhancement=enhancement,
+                withheld_advice=advice if held_out else None,
+                asked=asked,
+            )
+        )
         return enhancement
+
+    async def _rank(self, asked: Asked, requirements: Requirements) -> Ranking:
+        """Own category first; the others when it has nothing good enough."""
+        own = rank(await self._patterns.candidates(asked, requirements, CANDIDATES), requirements)
+        if own.best:
+            return own
+        elsewhere = rank(
+            await self._patterns.candidates_elsewhere(asked, requirements, CANDIDATES),
+            requirements,
+        )
+        return elsewhere if elsewhere.best else own
 
     def _requirements(self, question: Question) -> Requirements:
         return Requirements(
@@ -127,24 +162,13 @@ class EnhanceInsight:
             else question.min_occurrences,
         )
 
-    def _advice(self, best: Candidate, insight: AnonymizedInsight) -> Advice:
+    def _advice(self, best: Scored, insight: AnonymizedInsight) -> Advice:
+        known = best.candidate.pattern
+        success_rate = known.evidence.success_rate * best.candidate.transfer
         return Advice(
-            candidate=best,
-            confidence=boost(insight.confidence, best.pattern.evidence.success_rate),
-            proven_script=best.pattern.proven_script(self._rule),
+            best=best,
+            confidence=boost(insight.confidence, success_rate),
+            proven_script=known.proven_script(self._rule),
             network_context=context_line(best),
-            explanation=explain(best),
-        )
-
-    async def _record(
-        self, enhancement: Enhancement, account: Account, scope: Scope, vector: Vector
-    ) -> None:
-        await self._enhancements.record_enhancement(
-            EnhancementRecord(
-                enhancement=enhancement,
-                account_key=account.key,
-                scope=scope,
-                vector=vector,
-                created_at=self._clock(),
-            )
+            explanation=explain(best, insight.business_category),
         )

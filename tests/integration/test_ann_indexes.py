@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
+from keeper_grpc.domain.enhancement import Asked
 from keeper_grpc.domain.pattern import Scope
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.domain.ranking import Requirements
 from keeper_grpc.storage.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.candidates import PostgresCandidates
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.patterns import PostgresPatterns
 
 SCOPE = Scope("churn_prevention", "spa", "test/1")
 SMALL = Scope("churn_prevention", "gym", "test/1")
@@ -50,10 +52,13 @@ async def pool(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def nearest(patterns: PostgresPatterns, seed: int) -> list[str]:
+async def nearest(pool: Database, indexes: PostgresAnnIndexes, seed: int) -> list[str]:
     """Ids of what is nearest to a random question."""
-    question = np.random.default_rng(seed).normal(size=1536).astype(np.float32)
-    candidates = await patterns.candidates(SCOPE, question, "nobody", ANY, 10)
+    vector = np.random.default_rng(seed).normal(size=1536).astype(np.float32)
+    patterns = PostgresCandidates(
+        pool, indexes, half_life=timedelta(days=180), clock=lambda: datetime.now(UTC)
+    )
+    candidates = await patterns.candidates(Asked(SCOPE, vector, "nobody", {}), ANY, 10)
     return [str(candidate.pattern.pattern_id) for candidate in candidates]
 
 
@@ -69,9 +74,9 @@ async def test_only_the_scope_that_outgrew_exact_search_is_indexed(pool: Databas
 async def test_an_approximate_answer_is_the_exact_one_at_this_size(pool: Database) -> None:
     """With and without the index the same patterns come back, in the same order."""
     indexes = PostgresAnnIndexes(pool)
-    exact = [await nearest(PostgresPatterns(pool, indexes), seed) for seed in range(5)]
+    exact = [await nearest(pool, indexes, seed) for seed in range(5)]
     await indexes.maintain(scope_size=300)
-    approximate = [await nearest(PostgresPatterns(pool, indexes), seed) for seed in range(5)]
+    approximate = [await nearest(pool, indexes, seed) for seed in range(5)]
     assert all(len(answer) == 10 for answer in exact)
     assert approximate == exact
 

@@ -28,6 +28,8 @@ CREATE TABLE network_patterns (
     largest_account_occurrences bigint NOT NULL DEFAULT 0,
     revenue_total     double precision NOT NULL DEFAULT 0,
     revenue_count     bigint NOT NULL DEFAULT 0,
+    recent_trials     double precision NOT NULL DEFAULT 0,  -- see pattern_accounts
+    recent_successes  double precision NOT NULL DEFAULT 0,
     confidence_score  double precision NOT NULL DEFAULT 0,  -- lower bound of the success rate
     prior_successes   double precision NOT NULL DEFAULT 0.5,
     prior_failures    double precision NOT NULL DEFAULT 0.5,
@@ -66,6 +68,10 @@ CREATE TABLE pattern_accounts (
     success_count    bigint NOT NULL,
     revenue_total    double precision NOT NULL,
     revenue_count    bigint NOT NULL,
+    -- Each observation weighs 2^((occurred - 2025-01-01) / half-life): sums that grow in any order, and
+    -- that one factor brings to any day's weights.
+    recent_trials    double precision NOT NULL,
+    recent_successes double precision NOT NULL,
     PRIMARY KEY (pattern_id, account_key)
 );
 CREATE INDEX pattern_accounts_account ON pattern_accounts (account_key);
@@ -94,8 +100,9 @@ CREATE TABLE observations (
     account_key       text NOT NULL REFERENCES accounts,
     request_id        uuid NOT NULL,
     fingerprint       bytea NOT NULL,            -- keyed hash of the request, to tell a retry from a reuse
-    disposition       text NOT NULL CHECK (disposition IN ('created', 'merged', 'withheld')),
+    disposition       text NOT NULL CHECK (disposition IN ('created', 'merged', 'withheld', 'reported')),
     pattern_id        uuid REFERENCES network_patterns,
+    enhancement_id    uuid UNIQUE,               -- the advice whose outcome this is
     similarity        double precision NOT NULL,
     pattern_type      text NOT NULL,
     business_category text NOT NULL,
@@ -114,7 +121,8 @@ CREATE TABLE observations (
     occurred_time     timestamptz NOT NULL,
     recorded_time     timestamptz NOT NULL,
     UNIQUE (account_key, request_id),
-    CHECK ((pattern_id IS NULL) = (disposition = 'withheld'))
+    CHECK (pattern_id IS NOT NULL OR disposition IN ('withheld', 'reported')),
+    CHECK ((enhancement_id IS NOT NULL) = (disposition = 'reported'))
 );
 CREATE INDEX observations_pattern ON observations (pattern_id);
 CREATE INDEX observations_account ON observations (account_key, pattern_id);
@@ -131,10 +139,15 @@ CREATE TABLE enhancements (
     similarity        double precision NOT NULL,
     base_confidence   double precision NOT NULL,
     confidence        double precision NOT NULL,
-    expected_success_rate double precision NOT NULL,
+    expected_success_rate double precision NOT NULL,  -- in its situation, after transfer
+    transfer          double precision NOT NULL,  -- 1 for a pattern of the account's own category
     script            text NOT NULL,             -- the wording that was handed out
+    script_propensity double precision,          -- chance of that wording, where wordings are explored
+    holdout           boolean NOT NULL DEFAULT false,  -- not told, to measure what advice is worth
+    context           jsonb NOT NULL,            -- anonymized conditions of what was asked
+    action            text NOT NULL,             -- and its action, if it had one
     created_at        timestamptz NOT NULL,
-    CHECK (pattern_id IS NULL OR no_match_reason IS NULL)
+    CHECK (pattern_id IS NULL OR no_match_reason IS NULL OR holdout)
 );
 CREATE INDEX enhancements_account ON enhancements (account_key);
 CREATE INDEX enhancements_pattern ON enhancements (pattern_id);

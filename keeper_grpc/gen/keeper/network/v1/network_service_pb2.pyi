@@ -226,6 +226,8 @@ class EnhanceInsightResponse(_message.Message):
         """The similar patterns worked less often than min_success_rate."""
         NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES: EnhanceInsightResponse._NoMatchReason.ValueType  # 6
         """One account holds more than half of the evidence of the similar patterns."""
+        NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse._NoMatchReason.ValueType  # 7
+        """Left without advice on purpose, to measure what advice is worth."""
 
     class NoMatchReason(_NoMatchReason, metaclass=_NoMatchReasonEnumTypeWrapper):
         """Why an insight was not enhanced: the last hurdle that the best candidate did not take."""
@@ -244,11 +246,49 @@ class EnhanceInsightResponse(_message.Message):
     """The similar patterns worked less often than min_success_rate."""
     NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES: EnhanceInsightResponse.NoMatchReason.ValueType  # 6
     """One account holds more than half of the evidence of the similar patterns."""
+    NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse.NoMatchReason.ValueType  # 7
+    """Left without advice on purpose, to measure what advice is worth."""
+
+    @_typing.final
+    class ClosestMiss(_message.Message):
+        """The candidate that came closest. Of one that may not be published, only the similarity is told."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SIMILARITY_FIELD_NUMBER: _builtins.int
+        SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+        OCCURRENCE_COUNT_FIELD_NUMBER: _builtins.int
+        similarity: _builtins.float
+        """Cosine similarity to the insight."""
+        success_rate: _builtins.float
+        """Its success rate."""
+        occurrence_count: _builtins.int
+        """Its observations."""
+        def __init__(
+            self,
+            *,
+            similarity: _builtins.float = ...,
+            success_rate: _builtins.float | None = ...,
+            occurrence_count: _builtins.int | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_occurrence_count", b"_occurrence_count", "_success_rate", b"_success_rate", "occurrence_count", b"occurrence_count", "success_rate", b"success_rate"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_occurrence_count", b"_occurrence_count", "_success_rate", b"_success_rate", "occurrence_count", b"occurrence_count", "similarity", b"similarity", "success_rate", b"success_rate"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__occurrence_count: _TypeAlias = _typing.Literal["occurrence_count"]  # noqa: Y015
+        _WhichOneofArgType__occurrence_count: _TypeAlias = _typing.Literal["_occurrence_count", b"_occurrence_count"]  # noqa: Y015
+        _WhichOneofReturnType__success_rate: _TypeAlias = _typing.Literal["success_rate"]  # noqa: Y015
+        _WhichOneofArgType__success_rate: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__occurrence_count) -> _WhichOneofReturnType__occurrence_count | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__success_rate) -> _WhichOneofReturnType__success_rate | None: ...
 
     ENHANCEMENT_ID_FIELD_NUMBER: _builtins.int
     ENHANCED_INSIGHT_FIELD_NUMBER: _builtins.int
     NO_MATCH_REASON_FIELD_NUMBER: _builtins.int
     ANONYMIZATION_FIELD_NUMBER: _builtins.int
+    CLOSEST_MISS_FIELD_NUMBER: _builtins.int
     enhancement_id: _builtins.str
     """UUID of this enhancement, so that its outcome can be attributed."""
     no_match_reason: Global___EnhanceInsightResponse.NoMatchReason.ValueType
@@ -261,6 +301,10 @@ class EnhanceInsightResponse(_message.Message):
     def anonymization(self) -> _insight_pb2.AnonymizationReport:
         """What the anonymizer did."""
 
+    @_builtins.property
+    def closest_miss(self) -> Global___EnhanceInsightResponse.ClosestMiss:
+        """What came closest, when no pattern was applied and something was known."""
+
     def __init__(
         self,
         *,
@@ -268,10 +312,11 @@ class EnhanceInsightResponse(_message.Message):
         enhanced_insight: _pattern_pb2.EnhancedInsight | None = ...,
         no_match_reason: Global___EnhanceInsightResponse.NoMatchReason.ValueType = ...,
         anonymization: _insight_pb2.AnonymizationReport | None = ...,
+        closest_miss: Global___EnhanceInsightResponse.ClosestMiss | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anonymization", b"anonymization", "enhanced_insight", b"enhanced_insight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anonymization", b"anonymization", "closest_miss", b"closest_miss", "enhanced_insight", b"enhanced_insight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anonymization", b"anonymization", "enhanced_insight", b"enhanced_insight", "enhancement_id", b"enhancement_id", "no_match_reason", b"no_match_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anonymization", b"anonymization", "closest_miss", b"closest_miss", "enhanced_insight", b"enhanced_insight", "enhancement_id", b"enhancement_id", "no_match_reason", b"no_match_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

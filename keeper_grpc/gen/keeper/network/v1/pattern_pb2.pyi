@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -152,16 +153,22 @@ class EnhancedInsight(_message.Message):
     PATTERN_ID_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    FACTORS_FIELD_NUMBER: _builtins.int
     network_enhanced: _builtins.bool
     """Whether a pattern was applied. If false, the response's no_match_reason says why not."""
     base_confidence: _builtins.float
     """The caller's confidence."""
     confidence: _builtins.float
-    """base_confidence * (1 + success_rate * 0.3), capped below 1. The caller's if not enhanced."""
+    """base_confidence * (1 + success_rate * 0.3), capped below 1; the success rate of another
+    category's pattern is discounted. The caller's if not enhanced.
+    """
     suggested_approach: _builtins.str
     """What the network suggests to do."""
     expected_success_rate: _builtins.float
-    """The pattern's success rate: successes / trials of the other accounts."""
+    """How often it may be expected to work in this insight's situation: the pattern's evidence and,
+    where there is enough, its evidence under the same conditions; discounted if it comes from
+    another category.
+    """
     proven_script: _builtins.str
     """The best-proven wording, in its masked template form. Empty if none is proven."""
     network_context: _builtins.str
@@ -178,6 +185,10 @@ class EnhancedInsight(_message.Message):
     def evidence(self) -> Global___Evidence:
         """Its evidence without the asking account's own."""
 
+    @_builtins.property
+    def factors(self) -> Global___RankingFactors:
+        """What its score is made of."""
+
     def __init__(
         self,
         *,
@@ -192,11 +203,62 @@ class EnhancedInsight(_message.Message):
         pattern_id: _builtins.str = ...,
         evidence: Global___Evidence | None = ...,
         explanation: _builtins.str = ...,
+        factors: Global___RankingFactors | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "insight", b"insight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "factors", b"factors", "insight", b"insight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_confidence", b"base_confidence", "confidence", b"confidence", "evidence", b"evidence", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "insight", b"insight", "network_context", b"network_context", "network_enhanced", b"network_enhanced", "pattern_id", b"pattern_id", "proven_script", b"proven_script", "suggested_approach", b"suggested_approach"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_confidence", b"base_confidence", "confidence", b"confidence", "evidence", b"evidence", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "factors", b"factors", "insight", b"insight", "network_context", b"network_context", "network_enhanced", b"network_enhanced", "pattern_id", b"pattern_id", "proven_script", b"proven_script", "suggested_approach", b"suggested_approach"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnhancedInsight: _TypeAlias = EnhancedInsight  # noqa: Y015
+
+@_typing.final
+class RankingFactors(_message.Message):
+    """The factors whose product is a pattern's score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    LOWER_BOUND_FIELD_NUMBER: _builtins.int
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    CAUTION_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
+    AGE_FIELD_NUMBER: _builtins.int
+    similarity: _builtins.float
+    """Cosine similarity of insight and pattern."""
+    lower_bound: _builtins.float
+    """The success rate in this situation that is exceeded with 95% probability."""
+    transfer: _builtins.float
+    """1 for a pattern of the account's own category; else what is known of how patterns of that
+    category fare in this one.
+    """
+    caution: _builtins.float
+    """Below 1 when the insight lies nearer to a known failure."""
+    score: _builtins.float
+    """Their product."""
+    business_category: _builtins.str
+    """The category that the pattern was learned in."""
+    @_builtins.property
+    def age(self) -> _duration_pb2.Duration:
+        """Time since an observation last added to it."""
+
+    def __init__(
+        self,
+        *,
+        similarity: _builtins.float = ...,
+        lower_bound: _builtins.float = ...,
+        transfer: _builtins.float = ...,
+        caution: _builtins.float = ...,
+        score: _builtins.float = ...,
+        business_category: _builtins.str = ...,
+        age: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["age", b"age"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "business_category", b"business_category", "caution", b"caution", "lower_bound", b"lower_bound", "score", b"score", "similarity", b"similarity", "transfer", b"transfer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankingFactors: _TypeAlias = RankingFactors  # noqa: Y015

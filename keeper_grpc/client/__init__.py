@@ -1,0 +1,48 @@
+"""The async Python client of the network.
+
+    async with KeeperClient("127.0.0.1:50051") as keeper:
+        result = await keeper.tournament("account-1", insights)
+        best = result.ranked[0]
+        ...
+        await keeper.report_outcome("account-1", best.response.enhancement_id, Outcome(success=True))
+
+Requests and responses are the API's own messages (`keeper_grpc.gen.keeper.network.v1`): they are the
+contract, and a second set of classes would only lag behind it. The methods fill in the envelope
+(account, request_id), retry what may be retried, and raise `KeeperClientError`.
+"""
+
+from keeper_grpc.client.errors import (
+    Conflict,
+    DeadlineExceeded,
+    FieldViolation,
+    InvalidRequest,
+    KeeperClientError,
+    NotFound,
+    PreconditionFailed,
+    ServerError,
+    Unavailable,
+)
+from keeper_grpc.client.keeper import KeeperClient
+from keeper_grpc.client.retries import Retries
+from keeper_grpc.client.tournament import Failed, Ranked, Tournament
+from keeper_grpc.client.watch import Changed, EmergingEvent, SnapshotComplete
+
+__all__ = [
+    "Changed",
+    "Conflict",
+    "DeadlineExceeded",
+    "EmergingEvent",
+    "Failed",
+    "FieldViolation",
+    "InvalidRequest",
+    "KeeperClient",
+    "KeeperClientError",
+    "NotFound",
+    "PreconditionFailed",
+    "Ranked",
+    "Retries",
+    "ServerError",
+    "SnapshotComplete",
+    "Tournament",
+    "Unavailable",
+]

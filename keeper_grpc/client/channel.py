@@ -1,0 +1,34 @@
+"""The channel: how connections are made and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import grpc
+
+Options: TypeAlias = Sequence[tuple[str, int | str]]
+
+_OPTIONS: Options = (
+    # Finds a server or a NAT entry that vanished without a word: a watch may be silent for weeks.
+    # The server permits a ping every 5 seconds, also without calls.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # gRPC waits up to two minutes between connection attempts, and fails every call meanwhile; a
+    # restarted server should be found within seconds.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
+
+def open_channel(
+    target: str, credentials: grpc.ChannelCredentials | None, options: Options
+) -> grpc.aio.Channel:
+    """A channel with our defaults; `options` come after them and win."""
+    chosen = [*_OPTIONS, *options]
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=chosen)
+    return grpc.aio.secure_channel(target, credentials, options=chosen)

@@ -1,0 +1,44 @@
+"""When to try again, and how long to wait before.
+
+A loop of our own and not gRPC's retry policy (service config), because that one reads no RetryInfo
+(only a header of its own), stops at five attempts, gives up a stream for good once its first message
+has come, and knows no jitter around a delay that the server asked for. gRPC's transparent retries
+stay on: they concern calls that never left this process.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keeper_grpc.client.errors import KeeperClientError, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """At most `attempts` in all. Waits grow from `first` seconds, doubling, to `longest`.
+
+    `jitter` returns a number in [0, 1): the share of the wait that is waited, so that callers whom
+    one restart has cut off do not all come back at once.
+    """
+
+    attempts: int = 4
+    first: float = 0.1
+    longest: float = 10.0
+    jitter: Callable[[], float] = random.random
+
+    def delay(self, failures: int, error: KeeperClientError) -> float:
+        """Seconds to wait after so many failures in a row, never less than the server asks for."""
+        doublings = min(failures - 1, 30)  # beyond, `longest` decides, and floats would overflow
+        backoff: float = min(self.longest, self.first * 2**doublings)
+        return (error.retry_after or 0.0) + backoff * self.jitter()
+
+
+def may_retry(error: KeeperClientError) -> bool:
+    """Whether another attempt may fare better.
+
+    Every call of this API may be repeated: those that change something name themselves by a
+    request_id, and a lost answer to an enhancement is one that nobody acts on.
+    """
+    return isinstance(error, Unavailable)

@@ -1,0 +1,145 @@
+"""One unbroken sequence of emerging patterns out of many streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import grpc
+
+from keeper_grpc.client.errors import Detail, KeeperClientError, Unavailable, from_call
+from keeper_grpc.client.retries import Retries, may_retry
+from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    StreamEmergingPatternsRequest,
+    StreamEmergingPatternsResponse,
+)
+
+if TYPE_CHECKING:
+    Stream: TypeAlias = grpc.aio.UnaryStreamCall[
+        StreamEmergingPatternsRequest, StreamEmergingPatternsResponse
+    ]
+
+_Response = StreamEmergingPatternsResponse
+_GONE = (EmergingPattern.CHANGE_PROMOTED, EmergingPattern.CHANGE_FADED)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An emerging pattern as it is now; `pattern.change` says what happened to it."""
+
+    pattern: EmergingPattern
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotComplete:
+    """Everything that is emerging now has been told. Comes at most once in a watch.
+
+    `resume_token_expired`: the caller's own token was too old, so what it knew before is void.
+    """
+
+    count: int
+    resume_token_expired: bool
+    resume_token: str
+
+
+EmergingEvent: TypeAlias = Changed | SnapshotComplete
+
+
+async def watch(
+    open_stream: Callable[[StreamEmergingPatternsRequest], Stream],
+    request: StreamEmergingPatternsRequest,
+    retries: Retries,
+) -> AsyncGenerator[EmergingEvent]:
+    """Events without end. A stream that breaks is followed by another from its last token.
+
+    Raises KeeperClientError for what no retry cures.
+    """
+    wanted = StreamEmergingPatternsRequest()
+    wanted.CopyFrom(request)
+    view = _View()
+    failures = 0
+    while True:
+        call = open_stream(wanted)
+        view.stream_begins()
+        try:
+            async for message in call:
+                failures = 0
+                wanted.resume_token = message.resume_token
+                for event in view.events(message):
+                    yield event
+            # The server never ends a watch without an error; a proxy may.
+            error: KeeperClientError = Unavailable(
+                grpc.StatusCode.UNAVAILABLE, "the stream ended", Detail()
+            )
+        except grpc.aio.AioRpcError as broken:
+            error = from_call(broken)
+            if not may_retry(error):
+                raise error from broken
+        finally:
+            call.cancel()
+        failures += 1
+        await asyncio.sleep(retries.delay(failures, error))
+
+
+class _View:
+    """What the caller has been told, so that it is not told again.
+
+    A new stream replays what was missed, or begins with a snapshot when the token was too old or
+    from within one. Then what the caller knows already is left out, what is new to it is news, and
+    what is no longer in the snapshot has faded.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, EmergingPattern] = {}
+        self._in_this_stream: set[str] = set()
+        self._complete = False
+
+    def stream_begins(self) -> None:
+        self._in_this_stream.clear()
+
+    def events(self, message: StreamEmergingPatternsResponse) -> Iterator[EmergingEvent]:
+        """The news in a message."""
+        token = message.resume_token
+        match message.WhichOneof("event"):
+            case "emerging_pattern":
+                yield from self._pattern(message.emerging_pattern, token)
+            case "snapshot_complete":
+                yield from self._snapshot_complete(message.snapshot_complete, token)
+
+    def _pattern(self, pattern: EmergingPattern, token: str) -> Iterator[Changed]:
+        name = pattern.emerging_pattern_id
+        known = self._known.get(name)
+        self._in_this_stream.add(name)
+        if pattern.change in _GONE:
+            self._known.pop(name, None)
+            yield Changed(pattern, token)
+            return
+        if known is not None:
+            if _state(known) == _state(pattern):
+                return
+            pattern.change = EmergingPattern.CHANGE_UPDATED
+        self._known[name] = pattern
+        yield Changed(pattern, token)
+
+    def _snapshot_complete(
+        self, message: _Response.SnapshotComplete, token: str
+    ) -> Iterator[EmergingEvent]:
+        for name in self._known.keys() - self._in_this_stream:
+            pattern = self._known.pop(name)
+            pattern.change = EmergingPattern.CHANGE_FADED
+            yield Changed(pattern, token)
+        if not self._complete:
+            self._complete = True
+            yield SnapshotComplete(message.count, message.resume_token_expired, token)
+
+
+def _state(pattern: EmergingPattern) -> EmergingPattern:
+    """The pattern without what happened to it."""
+    state = EmergingPattern()
+    state.CopyFrom(pattern)
+    state.ClearField("change")
+    return state

@@ -1,0 +1,143 @@
+"""The real server, started the way an operator starts it: as a process with an environment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from keeper_grpc.demo.failure import DemoFailed
+
+_START = 45.0
+"""Seconds for a server to serve. It takes two to five: imports, initdb, migrations, the model."""
+
+_SEED = 60.0
+"""Seconds for the catalog: a first start as above, and fifteen embeddings."""
+
+_DRAIN = 25.0
+"""Seconds from SIGTERM to the end: the server's own grace is ten, PostgreSQL's shutdown follows."""
+
+_POLL = 0.05
+"""Seconds between looks at the log."""
+
+_TAIL = 15
+"""Lines of the log that a failure shows."""
+
+# A fresh interpreter: nothing may be forked once grpc is loaded.
+_KEEPER = (sys.executable, "-m", "keeper_grpc.cli")
+
+
+class ServerProcess:
+    """A running `keeper serve`. `port` is where it listens."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path, port: int) -> None:
+        self._process = process
+        self._log = log
+        self.port = port
+
+    async def drain(self) -> None:
+        """Send SIGTERM and see the server out. Raises DemoFailed unless it drains and exits 0."""
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(_DRAIN):
+                code = await self._process.wait()
+        except TimeoutError:
+            raise DemoFailed(f"the server did not stop within {_DRAIN:g} s of SIGTERM") from None
+        if code != 0:
+            raise DemoFailed(f"the server exited with {code} after SIGTERM\n{_tail(self._log)}")
+        events = {line.get("event") for line in _lines(self._log)}
+        for event in ("draining", "stopped"):
+            if event not in events:
+                raise DemoFailed(f"the server exited without the log line {event!r}")
+
+
+@asynccontextmanager
+async def serving(environment: Mapping[str, str], log: Path) -> AsyncIterator[ServerProcess]:
+    """Start a server that logs to `log`. It is gone at the end of the block, drained or not.
+
+    Raises DemoFailed when it does not serve in time, with its last lines.
+    """
+    process = await _start("serve", environment, log)
+    try:
+        yield ServerProcess(process, log, await _port(process, log))
+    finally:
+        await _end(process)
+
+
+async def seed(environment: Mapping[str, str], log: Path) -> str:
+    """Run `keeper seed`, and return the line that it prints. Raises DemoFailed."""
+    process = await _start("seed", environment, log, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(_SEED):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        raise DemoFailed(f"seeding took longer than {_SEED:g} s\n{_tail(log)}") from None
+    finally:
+        await _end(process)
+    if process.returncode != 0:
+        raise DemoFailed(f"seeding exited with {process.returncode}\n{_tail(log)}")
+    return said.decode().strip()
+
+
+async def _start(
+    command: str, environment: Mapping[str, str], log: Path, stdout: int | None = None
+) -> asyncio.subprocess.Process:
+    with log.open("ab") as file:
+        return await asyncio.create_subprocess_exec(
+            *_KEEPER,
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file if stdout is None else stdout,
+            stderr=file,
+            env=environment,
+            # Ctrl-C is for the demo, which then stops the server in its own order.
+            start_new_session=True,
+        )
+
+
+async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
+    """The port of the log line "serving"."""
+    try:
+        async with asyncio.timeout(_START):
+            while process.returncode is None:
+                for line in _lines(log):
+                    if line.get("event") == "serving":
+                        return int(line["port"])
+                await asyncio.sleep(_POLL)
+    except TimeoutError:
+        raise DemoFailed(f"the server did not serve within {_START:g} s\n{_tail(log)}") from None
+    raise DemoFailed(f"the server exited with {process.returncode}\n{_tail(log)}")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Stop a process that may have ended: politely, so that its PostgreSQL is shut down too."""
+    if process.returncode is not None:
+        return
+    for stop in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(stop)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN):
+                await process.wait()
+                return
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The log's JSON lines; what is not JSON (a traceback, half a line) is left out."""
+    found = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict):
+                found.append(entry)
+    return found
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
