@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.emerging import Emergence, Proven
 from keeper_grpc.domain.pattern import AuthoredPattern
 from keeper_grpc.domain.publication import PublicationRule
+from keeper_grpc.domain.triggers import parse_trigger
 from keeper_grpc.embedding.batching import BatchingEmbedder
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
@@ -42,6 +44,7 @@ from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
 from keeper_grpc.storage.enhancements import PostgresEnhancements
 from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.migrate import is_current, migrate
+from keeper_grpc.storage.moves import PostgresMoves
 from keeper_grpc.storage.patterns import PostgresPatterns
 from keeper_grpc.storage.preflight import DatabaseUnreachable
 from keeper_grpc.storage.vectors import PostgresVectors
@@ -55,6 +58,7 @@ from keeper_grpc.usecases.enhance import EnhanceInsight
 from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.maintain import Maintain
 from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
+from keeper_grpc.usecases.suggest import SuggestMoves
 
 log = structlog.get_logger()
 
@@ -204,6 +208,8 @@ class _Parts:
             ),
             enhancements=PostgresEnhancements(self._pool),
             holdout=self._settings.holdout_share,
+            exploration=self._settings.script_exploration,
+            rng=Random(),  # noqa: S311 - draws wordings, not secrets
             **self._shared,
         )
 
@@ -225,6 +231,12 @@ class _Parts:
                 ),
                 enhance=enhance,
                 enhance_stream=enhance_stream,
+                suggest=SuggestMoves(
+                    accounts=self._accounts,
+                    embedder=self._embedder,
+                    store=PostgresMoves(self._pool),
+                    rule=self._rule,
+                ),
                 feed=feed,
                 catalog=PatternCatalog(store=self._patterns, rule=self._rule),
                 rule=self._rule,
@@ -370,6 +382,8 @@ def _authored(catalog: Catalog) -> Sequence[AuthoredPattern]:
             action=pattern.action,
             script=pattern.script,
             prior=pattern.prior.as_prior(),
+            trigger=parse_trigger(pattern.trigger),
+            learned_from=pattern.learned_from,
         )
         for pattern in catalog.patterns
         for category in pattern.business_categories
