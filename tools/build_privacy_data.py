@@ -50,6 +50,7 @@ vocabulary threshold masks anyway."""
 
 
 def main() -> None:
+    """Reads the sources and the hand-written lists, writes the generated lists and their sums."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", type=Path)
     sources: Path = parser.parse_args().sources
@@ -84,6 +85,7 @@ def main() -> None:
     }
     kept = {name for name, rank in surnames.items() if rank <= KEPT_SURNAMES} | faker_surnames
     write("vocabulary.txt", vocabulary)
+    write("verb_forms.txt", verb_forms(set(english)) & vocabulary)
     write("surname_words.txt", ambiguous)
     write("given_names.txt", all_given - vocabulary)
     write("surnames.txt", kept - vocabulary - all_given)
@@ -94,8 +96,23 @@ def main() -> None:
 
 
 def write(name: str, words: set[str]) -> None:
+    """Writes a list, one word a line, sorted, and tells how long it is."""
     (DATA / name).write_text("".join(f"{word}\n" for word in sorted(words)))
-    print(f"{name}: {len(words)}")  # noqa: T201  # a script tells what it did
+    print(f"{name}: {len(words)}")  # a script tells what it did
+
+
+def verb_forms(english: set[str]) -> set[str]:
+    """`books` and `booked` of every regular verb: of each word that has all its verb endings."""
+    found: set[str] = set()
+    for base in english:
+        stem = base[:-1] if base.endswith(("e", "y")) else base
+        doubled = base + base[-1]
+        past = {stem + "ed", stem + "ied", doubled + "ed"} & english
+        progressive = {stem + "ing", base + "ing", doubled + "ing"} & english
+        present = {base + "s", base + "es", stem + "ies"} & english
+        if past and progressive and present:
+            found |= past | present
+    return found
 
 
 def levels() -> dict[str, int]:
@@ -109,7 +126,7 @@ def levels() -> dict[str, int]:
             for line in path.read_text("latin-1").split():
                 if line.isascii() and line.islower() and "'" not in line and len(line) > 1:
                     found.setdefault(line, size)
-    assert LARGEST_LEVEL == max(found.values())  # noqa: S101  # the list above and the constant agree
+    assert max(found.values()) == LARGEST_LEVEL  # noqa: S101  # the list above and the constant agree
     return found
 
 

@@ -129,13 +129,15 @@ SUBJECTS: Final = frozenset(
 MODALS: Final = frozenset(listed("will may"))
 
 CALENDAR: Final = frozenset(
-    listed("april may june august summer autumn winter spring season jan sunday easter eve")
+    listed(
+        "april may june august summer autumn winter spring season jan sunday easter eve valentine"
+    )
 )
 
 BEFORE_TIME: Final = frozenset(
     listed(
         "in this next last every each early late mid by since until till of during from through "
-        "between and or before after around throughout for end start beginning late-"
+        "between before after throughout for end start beginning late-"
     )
 )
 """What stands before a month or a season."""

@@ -18,7 +18,8 @@ from rapidfuzz.distance import DamerauLevenshtein
 from keeper_grpc.domain.insight import Identifiers
 from keeper_grpc.privacy import cues
 from keeper_grpc.privacy.draft import Draft, Record, Span, is_slot
-from keeper_grpc.privacy.names import DECLARED_FROM, Reading
+from keeper_grpc.privacy.reading import Reading
+from keeper_grpc.privacy.scores import DECLARED_FROM, given_score
 from keeper_grpc.privacy.tokens import keys
 from keeper_grpc.privacy.vocabulary import Vocabulary
 
@@ -268,7 +269,7 @@ class Declared:
                 self._table.exact.append((_literal(part), "address"))
 
     def _scrub_words(self, draft: Draft) -> None:
-        reading = Reading.of(draft.text, self._vocabulary)
+        reading = Reading.of(draft, self._vocabulary)
         found: dict[int, _Who] = {}
         for at, word in enumerate(reading.words):
             if at % 128 == 0:
@@ -287,6 +288,7 @@ class Declared:
                 elif pair is not None:
                     found[at] = found[at + 1] = pair
         self._absorb_initials(reading, found)
+        self._absorb_coordinated(reading, found)
         if found:
             draft.replace(_spans(reading, found, draft.record))
 
@@ -336,7 +338,7 @@ class Declared:
             and word.key not in self._vocabulary.surname_words
         ):
             return True
-        return reading.given_score(at) >= DECLARED_FROM
+        return given_score(reading, at) >= DECLARED_FROM
 
     def _typo_of(self, key: str) -> _Who | None:
         if len(key) < SHORTEST_TYPO or self._vocabulary.knows(key):
@@ -374,6 +376,16 @@ class Declared:
             who = self._table.initials.get(pair)
             if who and gap in {".", ". "}:
                 found[at] = found[following] = who
+
+    def _absorb_coordinated(self, reading: Reading, found: dict[int, _Who]) -> None:
+        """`mark and may`: beside one declared person, a declared name that is a word is one, too."""
+        for at, word in enumerate(reading.words):
+            who = self._table.people.get(word.key)
+            if who is None or at in found:
+                continue
+            for step in (-1, 1):
+                if at + 2 * step in found and reading.words[at + step].key in {"and", "or"}:
+                    found[at] = who
 
 
 _GENERIC: Final = frozenset(

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from keeper_grpc.privacy.tokens import Word, words
+
 FIRST_SLOT = 0xF0000
 """Slots live in Supplementary Private Use Area-A, which no keyboard produces."""
 LAST_SLOT = 0xFFFFD
@@ -107,6 +109,14 @@ class Draft:
 
     text: str
     record: Record
+    _words_of: str | None = None
+    _words: list[Word] = field(default_factory=list)
+
+    def words(self) -> list[Word]:
+        """The words of the text as it is now; the layers read the same list until one changes it."""
+        if self._words_of is not self.text:
+            self._words_of, self._words = self.text, words(self.text)
+        return self._words
 
     def replace(self, spans: Iterable[Span]) -> None:
         """Puts slots in the place of spans, which must be sorted and must not overlap."""

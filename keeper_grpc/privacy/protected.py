@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from keeper_grpc.privacy.draft import PASSED, Draft, Span
-from keeper_grpc.privacy.tokens import keys, words
+from keeper_grpc.privacy.tokens import keys
 from keeper_grpc.privacy.vocabulary import Vocabulary
 
 _PLACEHOLDER: Final = re.compile(r"\{\{?\s{0,2}([A-Za-z][A-Za-z0-9_.]{0,39})\s{0,2}\}?\}")
@@ -38,7 +38,7 @@ class Protected:
         if "{" in draft.text:
             draft.replace(self._placeholders(draft.text))
         if self._phrases:
-            draft.replace(self._services(draft.text))
+            draft.replace(self._services(draft))
 
     def _placeholders(self, text: str) -> Iterator[Span]:
         for match in _PLACEHOLDER.finditer(text):
@@ -50,8 +50,8 @@ class Protected:
     def _plain(self, key: str) -> bool:
         return self._vocabulary.knows(key) and key not in self._vocabulary.given_words
 
-    def _services(self, text: str) -> Iterator[Span]:
-        found = words(text)
+    def _services(self, draft: Draft) -> Iterator[Span]:
+        text, found = draft.text, draft.words()
         at = 0
         while at < len(found):
             length = next(

@@ -36,6 +36,7 @@ _IBAN_DIGITS: Final = 6
 """An IBAN has at least this many; with fewer it is prose that begins like one."""
 _ID_DIGITS: Final = 5
 """Shorter mixtures of letters and digits are spf50 and 2026q3."""
+_MAC_DASHES: Final = 5
 _CLOCK_COLONS: Final = 2
 """12:30:00 is a time; an address of a network has more colons."""
 
@@ -145,9 +146,10 @@ CONTAINERS: Final[tuple[Recognizer, ...]] = (
     Recognizer(
         "email",
         compiled(
-            r"[\pL\pN._%+-]+\s{0,2}(?:\(|\[|\{|\s|<)\s{0,2}at\s{0,2}(?:\)|\]|\}|\s|>)\s{0,2}"
+            r"(?:[\pL\pN_%+-]+\s{1,2}(?:dot|underscore|dash|hyphen)\s{1,2}){0,3}"
+            r"[\pL\pN._%+-]+\s{0,2}(?:\(|\[|\{|\s|<|_|-)\s{0,2}at\s{0,2}(?:\)|\]|\}|\s|>|_|-)\s{0,2}"
             r"[\pL\pN-]+(?:\s{0,2}(?:\.|\(dot\)|\[dot\]|\{dot\}|<dot>|\sdot\s)\s{0,2}[\pL\pN-]+){0,3}"
-            r"\s{0,2}(?:\.|\(dot\)|\[dot\]|\{dot\}|<dot>|\sdot\s)\s{0,2}(?:com|net|org|edu|gov|io|co|us|info|biz|me|uk|ca|de|fr|es|it|mx)\b"
+            r"\s{0,2}(?:\.|\(dot\)|\[dot\]|\{dot\}|<dot>|\sdot\s)\s{0,2}(?:com|net|org|edu|gov|io|co|us|info|biz|me|uk|ca|de|fr|es|it|mx)\b(?:[/?#][^\s<>]*)?"
         ),
         "",
     ),
@@ -254,8 +256,8 @@ NUMBERED: Final[tuple[Recognizer, ...]] = (
         compiled(
             r"\b\d{1,6}\s{1,3}"
             + _DIRECTION
-            + r"(?:broadway|highway\s\d{1,4}|hwy\s\d{1,4}|route\s\d{1,4}|county road\s\d{1,5}|"
-            r"state road\s\d{1,5}|avenue\s[a-z]\b|\d{1,3}(?:st|nd|rd|th)\b(?:\s(?:st|ave|street|avenue))?)"
+            + r"(?:broadway|highway\s\d{1,4}|hwy\s\d{1,4}|route\s\d{1,4}|county (?:road|rd|route)\s\d{1,5}|cr\s\d{1,5}|"
+            r"(?:state|farm|ranch|rural) (?:road|rd|route|hwy|highway)\s(?:to market\s)?\d{1,5}|fm\s\d{1,5}|interstate\s\d{1,4}|avenue\s[a-z]\b|\d{1,3}(?:st|nd|rd|th)\b(?:\s(?:st|ave|street|avenue))?)"
             + _TAIL
         ),
         "0",
@@ -353,9 +355,9 @@ def _is_network(text: str) -> bool:
     return (
         colons > _CLOCK_COLONS
         or "::" in text
-        or text.count("-") == 5
+        or text.count("-") == _MAC_DASHES
         or any(c in "abcdefABCDEF" for c in text)
-    )  # hh:mm:ss has two
+    )
 
 
 class Patterns:

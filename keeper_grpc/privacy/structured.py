@@ -214,20 +214,17 @@ def _as_number(value: JsonValue) -> float | None:
 def _coarse_number(
     field: str, value: float, coarse: Coarse, dropped: list[DroppedField]
 ) -> JsonValue:
-    if not math.isfinite(value):
-        dropped.append(DroppedField(field, "NOT_A_NUMBER"))
+    exact_time = coarse == "time" and not 0 <= value <= LARGEST_CALENDAR_NUMBER
+    if exact_time or not math.isfinite(value):
+        dropped.append(DroppedField(field, "EXACT_TIME" if exact_time else "NOT_A_NUMBER"))
         return None
     if coarse in _BANDS:
         return _BANDS[coarse](value)
     match coarse:
-        case "ratio":
-            return bands.ratio(value) if abs(value) <= LARGEST_SCORE else bands.two_digits(value)
         case "time":
-            # An hour, a weekday's or a month's number; a timestamp would be exact.
-            if 0 <= value <= LARGEST_CALENDAR_NUMBER:
-                return value
-            dropped.append(DroppedField(field, "EXACT_TIME"))
-            return None
+            return value
+        case "ratio" if abs(value) <= LARGEST_SCORE:
+            return bands.ratio(value)
         case "count" | "text" if value >= 0:
             return bands.count(value)
         case _:

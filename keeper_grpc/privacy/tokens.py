@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import re2  # type: ignore[import-untyped]  # the library ships no types
 
 _ASCII_WORD = re.compile(r"[A-Za-z]+(?:['`][A-Za-z]+)*")
-_ANY_WORD = re2.compile(r"\pL[\pL\pM]*(?:['\x{2019}\x{2bc}`\x{b4}]\pL[\pL\pM]*)*")
-"""Letters and their marks, with apostrophes inside. Disjoint classes: both are linear. RE2 knows
+_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['\u2019\u02bc`\u00b4][^\W\d_]+)*")
+_MARKED_WORD = re2.compile(r"\pL[\pL\pM]*(?:['\x{2019}\x{2bc}`\x{b4}]\pL[\pL\pM]*)*")
+"""Letters and their marks, with apostrophes inside. Disjoint classes: all are linear. RE2 knows
 marks as such, which scripts such as Devanagari need; `re` is faster where there are none."""
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u1dff\u20d0-\u20ff\u302a-\u30ff\ua66f-\uabff\ufb1e\ufe20-\ufe2f\U00010a00-\U0001efff]"
+)
+"""Where Unicode has combining marks, and then some."""
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u02bc`\u00b4", "'"))
 
@@ -54,7 +59,10 @@ class Word:
 def words(text: str) -> list[Word]:
     """The words of `text` in order; slots, digits and punctuation are between them."""
     found: list[Word] = []
-    for match in (_ASCII_WORD if text.isascii() else _ANY_WORD).finditer(text):
+    pattern = _ASCII_WORD if text.isascii() else _PLAIN_WORD
+    if pattern is _PLAIN_WORD and _MARKS.search(text):
+        pattern = _MARKED_WORD
+    for match in pattern.finditer(text):
         start, end = match.span()
         word = match[0]
         key = fold(word)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from keeper_grpc.domain.errors import RequestIdReused
+from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence import recency_weight
 from keeper_grpc.domain.observation import Observation
 from keeper_grpc.domain.situation import facts, whole
@@ -21,13 +20,11 @@ async def append_observation(
 ) -> None:
     """Write one observation and count it into its pattern, script and situation.
 
-    Within the caller's transaction, which owns the pattern's scope. Raises RequestIdReused.
+    Within the caller's transaction, which owns the pattern's scope. Raises RequestIdReused and
+    OutcomeAlreadyReported.
     """
     if observation.pattern_id is not None:
-        await _count_pattern(connection, observation, observation.pattern_id, half_life)
-        await _count_situation(connection, observation, observation.pattern_id)
-        if observation.insight.script:
-            await _count_script(connection, observation, observation.pattern_id)
+        await _count(connection, observation, observation.pattern_id, half_life)
         await refresh_evidence(connection, observation.pattern_id, observation.occurred_time)
     await _write(connection, observation)
 
@@ -74,82 +71,62 @@ async def _write(connection: Connection, observation: Observation) -> None:
             observation.recorded_time,
         )
     except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "observations_enhancement_id_key":
+            raise OutcomeAlreadyReported from error
         # The same request_id was used in another scope while this one waited: another body.
         raise RequestIdReused from error
 
 
-async def _count_pattern(
+async def _count(
     connection: Connection, observation: Observation, pattern_id: UUID, half_life: timedelta
 ) -> None:
-    revenue = observation.outcome.revenue_impact
+    """Add one outcome to the account's shares of the pattern, of its facets and of its script.
+
+    One statement, because a round trip costs more than any of its parts.
+    """
+    insight, outcome = observation.insight, observation.outcome
     weight = recency_weight(observation.occurred_time, half_life)
     await connection.execute(
         """
-        INSERT INTO pattern_accounts AS a (
-            pattern_id, account_key, occurrence_count, success_count, revenue_total, revenue_count,
-            recent_trials, recent_successes)
-        VALUES ($1, $2, 1, $3, $4, $5, $6, $7)
-        ON CONFLICT (pattern_id, account_key) DO UPDATE
-           SET occurrence_count = a.occurrence_count + 1,
-               success_count = a.success_count + excluded.success_count,
-               revenue_total = a.revenue_total + excluded.revenue_total,
-               revenue_count = a.revenue_count + excluded.revenue_count,
-               recent_trials = a.recent_trials + excluded.recent_trials,
-               recent_successes = a.recent_successes + excluded.recent_successes
-        """,
-        pattern_id,
-        observation.account_key,
-        int(observation.outcome.success),
-        revenue or 0.0,
-        int(revenue is not None),
-        weight,
-        weight * observation.outcome.success,
-    )
-
-
-async def _count_situation(
-    connection: Connection, observation: Observation, pattern_id: UUID
-) -> None:
-    conditions = observation.insight.conditions
-    await connection.execute(
-        """
-        INSERT INTO pattern_facets AS f (pattern_id, facet, account_key, occurrence_count,
-                                         success_count)
-        SELECT $1, facet, $2, 1, $3 FROM unnest($4::text[]) AS facet
-        ON CONFLICT (pattern_id, facet, account_key) DO UPDATE
-           SET occurrence_count = f.occurrence_count + 1,
-               success_count = f.success_count + excluded.success_count
-        """,
-        pattern_id,
-        observation.account_key,
-        int(observation.outcome.success),
-        [whole(conditions), *facts(conditions)],
-    )
-
-
-async def _count_script(connection: Connection, observation: Observation, pattern_id: UUID) -> None:
-    template = observation.insight.script
-    script_id: UUID = await connection.fetchval(
-        """
-        INSERT INTO pattern_scripts AS s (id, pattern_id, template, template_hash)
-        VALUES ($1, $2, $3, $4)
-        ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
-        RETURNING id
-        """,
-        uuid4(),
-        pattern_id,
-        template,
-        hashlib.sha256(template.encode()).digest(),
-    )
-    await connection.execute(
-        """
+        WITH pattern AS (
+            INSERT INTO pattern_accounts AS a (
+                pattern_id, account_key, occurrence_count, success_count, revenue_total,
+                revenue_count, recent_trials, recent_successes)
+            VALUES ($1, $2, 1, $3, $4, $5, $6, $7)
+            ON CONFLICT (pattern_id, account_key) DO UPDATE
+               SET occurrence_count = a.occurrence_count + 1,
+                   success_count = a.success_count + excluded.success_count,
+                   revenue_total = a.revenue_total + excluded.revenue_total,
+                   revenue_count = a.revenue_count + excluded.revenue_count,
+                   recent_trials = a.recent_trials + excluded.recent_trials,
+                   recent_successes = a.recent_successes + excluded.recent_successes
+        ), facets AS (
+            INSERT INTO pattern_facets AS f (
+                pattern_id, facet, account_key, occurrence_count, success_count)
+            SELECT $1, facet, $2, 1, $3 FROM unnest($8::text[]) AS facet
+            ON CONFLICT (pattern_id, facet, account_key) DO UPDATE
+               SET occurrence_count = f.occurrence_count + 1,
+                   success_count = f.success_count + excluded.success_count
+        ), script AS (
+            INSERT INTO pattern_scripts AS s (id, pattern_id, template, template_hash)
+            SELECT $9, $1, $10::text, sha256(convert_to($10::text, 'UTF8')) WHERE $10::text <> ''
+            ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
+            RETURNING id
+        )
         INSERT INTO script_accounts AS a (script_id, account_key, occurrence_count, success_count)
-        VALUES ($1, $2, 1, $3)
+        SELECT script.id, $2, 1, $3 FROM script
         ON CONFLICT (script_id, account_key) DO UPDATE
            SET occurrence_count = a.occurrence_count + 1,
                success_count = a.success_count + excluded.success_count
         """,
-        script_id,
+        pattern_id,
         observation.account_key,
-        int(observation.outcome.success),
+        int(outcome.success),
+        outcome.revenue_impact or 0.0,
+        int(outcome.revenue_impact is not None),
+        weight,
+        weight * outcome.success,
+        [whole(insight.conditions), *facts(insight.conditions)],
+        uuid4(),
+        insight.script,
     )
