@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     holdout_share: Ratio = Field(
         0.0, description="share of questions left without advice, to measure what advice is worth"
     )
+    script_exploration: Ratio = Field(
+        0.0, description="share of enhancements whose script is drawn to learn which one is best"
+    )
 
     emerging_window: Seconds = Field(
         timedelta(days=7), description="how far back emerging patterns look"
@@ -178,6 +181,8 @@ class Settings(BaseSettings):
         keys: dict[str, bytes] = {}
         for item in self.pseudonym_keys.get_secret_value().split(","):
             key_id, _, encoded = item.strip().partition(":")
+            if key_id in keys:
+                raise SettingsInvalid("KEEPER_PSEUDONYM_KEYS: a key id stands there twice")
             try:
                 keys[key_id] = base64.b64decode(encoded, validate=True)
             except ValueError:

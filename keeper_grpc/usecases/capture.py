@@ -125,7 +125,8 @@ class CapturePattern:
         """Capture, or return what an earlier attempt of the same request did.
 
         Raises RequestIdReused, AccountCategoryUnknown, AccountCategoryConflict, InvalidInput,
-        EmbedderUnavailable, StorageUnavailable. After an error nothing of the request is stored.
+        EmbedderUnavailable, StorageUnavailable. After an error nothing of
+        the request is stored, but that an account it named for the first time stays registered.
         """
         now = self._clock()
         occurred = capture.occurred_time or now

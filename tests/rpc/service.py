@@ -1,0 +1,85 @@
+"""A running service and the two ends of it: a client's stubs, and its database."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import grpc
+
+from keeper_grpc.app import App, application
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
+from keeper_grpc.settings import Settings
+
+if TYPE_CHECKING:
+    # The generator types stubs of aio channels so; they exist in the .pyi files only.
+    from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
+    from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
+        NetworkLearningServiceAsyncStub,
+    )
+
+PSEUDONYM_KEYS = f"test:{base64.b64encode(bytes(range(32))).decode()}"
+OPENAI_KEY = "sk-of-a-test"
+
+
+@dataclass(frozen=True)
+class Service:
+    """An application in this process, a real channel to it, and a look at its tables."""
+
+    app: App
+    channel: grpc.aio.Channel
+    network: NetworkLearningServiceAsyncStub
+    admin: AdminServiceAsyncStub
+    database: asyncpg.Pool[asyncpg.Record]
+
+    async def value(self, sql: str, *arguments: object) -> Any:
+        """The first column of the first row."""
+        return await self.database.fetchval(sql, *arguments)
+
+
+@asynccontextmanager
+async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
+    """Start a service on a free port; these settings differ from the defaults of the tests."""
+    chosen: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "database_url": database_url,
+        "pseudonym_keys": PSEUDONYM_KEYS,
+        "embedder": "local",
+        "local_model_dir": None,
+        "openai_api_key": None,
+        "pool_size": 8,
+        "drain_grace": timedelta(seconds=5),
+        "stream_heartbeat": timedelta(milliseconds=300),
+    } | settings
+    async with application(Settings(**chosen)) as app, client(app, database_url) as service:
+        yield service
+
+
+@asynccontextmanager
+async def client(app: App, database_url: str) -> AsyncIterator[Service]:
+    """A channel of its own to a running application."""
+    async with (
+        grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel,
+        asyncpg.create_pool(database_url, min_size=1, max_size=2) as database,
+    ):
+        yield Service(
+            app, channel, NetworkLearningServiceStub(channel), AdminServiceStub(channel), database
+        )
+
+
+def openai(base_url: str, **settings: Any) -> dict[str, Any]:
+    """Settings for the OpenAI client against a stand-in. Its merge threshold is 0.95."""
+    return {
+        "embedder": "openai",
+        "openai_api_key": OPENAI_KEY,
+        "openai_base_url": base_url,
+        "openai_attempt_timeout": timedelta(seconds=5),
+        "openai_max_retries": 0,
+    } | settings

@@ -1,0 +1,285 @@
+"""The import against a server that misbehaves on purpose: what a real one cannot be made to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+import yaml
+
+from keeper_grpc.domain.errors import InvalidInput, KeeperError, StorageUnavailable
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    CapturePatternRequest,
+    CapturePatternResponse,
+)
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
+    NetworkLearningServiceServicer,
+    add_NetworkLearningServiceServicer_to_server,
+)
+from keeper_grpc.importing.failure import ImportFailed
+from keeper_grpc.importing.run import STATE_SUFFIX, Options, run
+from keeper_grpc.importing.tally import Tally
+from keeper_grpc.rpc import status
+
+Hook = Callable[[CapturePatternRequest], Awaitable[None]]
+
+
+class Server(NetworkLearningServiceServicer):
+    """Takes captures, remembers them, and does first what `before` does with each."""
+
+    def __init__(self) -> None:
+        self.captured: dict[str, CapturePatternRequest] = {}
+        self.calls: list[str] = []
+        self.before: Hook | None = None
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.target = ""
+
+    async def CapturePattern(  # noqa: N802 - gRPC names the methods
+        self,
+        request: CapturePatternRequest,
+        context: grpc.aio.ServicerContext[CapturePatternRequest, CapturePatternResponse],
+    ) -> CapturePatternResponse:
+        self.calls.append(request.account_id)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if self.before is not None:
+                await self.before(request)
+        except KeeperError as error:
+            await status.abort(context, status.to_status(error))  # type: ignore[arg-type]  # invariant
+        finally:
+            self.in_flight -= 1
+        replayed = request.request_id in self.captured
+        self.captured[request.request_id] = request
+        return CapturePatternResponse(
+            disposition=CapturePatternResponse.DISPOSITION_MERGED, replayed=replayed
+        )
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """A server for one test."""
+    servicer = Server()  # type: ignore[abstract]  # the other calls are not its business
+    process = grpc.aio.server()
+    add_NetworkLearningServiceServicer_to_server(servicer, process)
+    servicer.target = f"127.0.0.1:{process.add_insecure_port('127.0.0.1:0')}"
+    await process.start()
+    yield servicer
+    await process.stop(None)
+
+
+@pytest.fixture
+def options(tmp_path: Path, server: Server) -> Options:
+    """Forty rows, a row an account, to be imported four at a time."""
+    (tmp_path / "map.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "test",
+                "account_id": "{n}",
+                "type": "churn_prevention",
+                "business_category": "spa",
+                "action": "Call",
+                "confidence": 0.5,
+                "outcome": {"success": {"column": "won", "equals": "yes", "fails": ["no"]}},
+            }
+        )
+    )
+    file = tmp_path / "rows.csv"
+    file.write_text("n,won\n" + "".join(f"{n},yes\n" for n in range(1, 41)))
+    return Options(
+        file,
+        tmp_path / "map.yaml",
+        target=server.target,
+        rejects=tmp_path / "rejects.jsonl",
+        concurrency=4,
+    )
+
+
+def reported(options: Options) -> list[int]:
+    """The rows in the report."""
+    assert options.rejects
+    return [json.loads(line)["row"] for line in options.rejects.read_text().splitlines()]
+
+
+def saved(options: Options) -> Path:
+    """Where the state is."""
+    return options.file.with_name(options.file.name + STATE_SUFFIX)
+
+
+def once(failing: str, error: Exception) -> Hook:
+    """Raise at the first call of one account."""
+    left = [error]
+
+    async def before(request: CapturePatternRequest) -> None:
+        if request.account_id == failing and left:
+            raise left.pop()
+
+    return before
+
+
+async def test_every_row_is_sent_a_few_at_a_time(options: Options, server: Server) -> None:
+    """All rows arrive, no more than the asked number at once, and nothing is left behind."""
+    four = asyncio.Barrier(4)
+
+    async def before(_: CapturePatternRequest) -> None:
+        await four.wait()
+
+    server.before = before
+
+    tally = await run(options)
+
+    assert len(server.captured) == 40
+    assert server.most_in_flight == 4
+    assert (tally.rows, tally.captured["merged"], tally.rejected) == (40, 40, 0)
+    assert not saved(options).exists()
+
+
+async def test_unavailable_server_is_asked_again_when_it_says(
+    options: Options, server: Server
+) -> None:
+    """A call that is told to come back in half a second does so then, and the row counts once."""
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+    fail = once("7", StorageUnavailable("the database is away", retry_after=0.5))
+
+    async def before(request: CapturePatternRequest) -> None:
+        if request.account_id == "7":
+            times.append(loop.time())
+        await fail(request)
+
+    server.before = before
+
+    tally = await run(options)
+
+    assert times[1] - times[0] >= 0.5
+    assert (tally.retries, tally.captured["merged"]) == (1, 40)
+
+
+async def test_refused_rows_are_reported_by_number_and_field(
+    options: Options, server: Server
+) -> None:
+    """A refusal of the server and one of the mapping are in the report, in order, without cells."""
+    options.file.write_text(options.file.read_text().replace("30,yes", "30,Quillmoss"))
+    server.before = once("12", InvalidInput("insight.action", "holds what it must not"))
+
+    tally = await run(options)
+
+    assert options.rejects
+    assert [json.loads(line) for line in options.rejects.read_text().splitlines()] == [
+        {
+            "row": 12,
+            "reasons": [
+                {
+                    "field": "insight.action",
+                    "code": "INVALID_REQUEST",
+                    "description": "holds what it must not",
+                }
+            ],
+        },
+        {
+            "row": 30,
+            "reasons": [
+                {
+                    "field": "outcome.success",
+                    "code": "NOT_AN_ANSWER",
+                    "description": 'column "won" says neither yes nor no',
+                }
+            ],
+        },
+    ]
+    assert tally.rejected == 2
+    assert len(server.captured) == 38
+
+
+async def stopped_at(account: str, options: Options, server: Server) -> None:
+    """Import until the server is gone for good at one row; the ones before it are rejected or done."""
+
+    async def before(request: CapturePatternRequest) -> None:
+        if request.account_id == "3":
+            raise InvalidInput("insight.action", "holds what it must not")
+        if int(request.account_id) >= int(account):
+            raise StorageUnavailable("away", retry_after=2.0)
+
+    server.before = before
+    with pytest.raises(ImportFailed, match=r"UNAVAILABLE.*run the same command again"):
+        await run(replace(options, patience=1.0))
+    server.before = None
+
+
+async def test_interrupted_import_goes_on_where_it_was(options: Options, server: Server) -> None:
+    """The rows before the interruption are not sent again, but for one that proves the server."""
+    await stopped_at("20", options, server)
+    assert saved(options).exists()
+    server.calls.clear()
+
+    tally = await run(options)
+
+    assert server.calls[0] == "19"
+    assert sorted(map(int, server.calls[1:])) == list(range(20, 41))
+    assert (tally.rows, tally.captured["merged"], tally.rejected) == (40, 39, 1)
+    assert reported(options) == [3]
+    assert not saved(options).exists()
+
+
+async def test_server_without_the_rows_gets_them_all(options: Options, server: Server) -> None:
+    """A state that another database made, or that was made before a restore, is not believed."""
+    await stopped_at("20", options, server)
+    server.captured.clear()
+
+    tally = await run(options)
+
+    assert len(server.captured) == 40
+    assert tally.rows == 40
+
+
+async def test_lost_state_costs_replays_only(options: Options, server: Server) -> None:
+    """Without the state every row is sent again and known to the server."""
+    await stopped_at("20", options, server)
+    saved(options).unlink()
+
+    tally = await run(options)
+
+    assert len(server.captured) == 40
+    assert tally.replayed + tally.captured["merged"] == 40
+    assert tally.replayed >= 18
+
+
+async def test_sigterm_ends_the_import_with_its_state(options: Options, server: Server) -> None:
+    """A signal while calls are in flight leaves a state of what was answered."""
+
+    async def before(request: CapturePatternRequest) -> None:
+        if int(request.account_id) >= 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+
+    server.before = before
+    importing = asyncio.create_task(run(options))
+    with pytest.raises(asyncio.CancelledError):
+        await importing
+    server.before = None
+
+    assert json.loads(saved(options).read_text())["rows"] == 9
+    assert (await run(options)).rows == 40
+    assert len(server.captured) == 40
+
+
+async def test_no_server_is_told_before_a_row_is_read(options: Options) -> None:
+    """A wrong address ends the import with a line that names it."""
+    with pytest.raises(ImportFailed, match=r"no server at 127\.0\.0\.1:1 within 0\.2 s"):
+        await run(replace(options, target="127.0.0.1:1", patience=0.2))
+
+
+def test_tally_survives_the_state_file() -> None:
+    """What a resumed import counts on is what the interrupted one counted."""
+    tally = Tally(rows=3, replayed=1)
+    tally.captured["merged"] = 2
+
+    assert Tally.from_dict(json.loads(json.dumps(tally.as_dict()))) == tally

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Sequence
+
+import grpc
+import pytest
+
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    GetPatternRequest,
+    ListPatternsRequest,
+)
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from tests.rpc.refusal import refusal
+from tests.rpc.requests import capture
+from tests.rpc.service import Service
+
+ACTIONS = [
+    f"{verb} the {thing}"
+    for verb in ("Offer", "Praise", "Show")
+    for thing in ("warm towel", "gift card", "sauna", "facial")
+]
+
+
+async def publish(
+    service: Service, topic: str, action: str, *, success: bool = True, accounts: int = 3
+) -> str:
+    """A pattern that so many accounts captured once each; its id."""
+    for _ in range(accounts):
+        answer = await service.network.CapturePattern(capture(topic, action, success=success))
+    return answer.pattern_id
+
+
+async def all_pages(service: Service, request: ListPatternsRequest) -> list[list[Pattern]]:
+    """Every page from this request on."""
+    pages = []
+    while True:
+        page = await service.network.ListPatterns(request)
+        pages.append(list(page.patterns))
+        if not page.next_page_token:
+            return pages
+        request.page_token = page.next_page_token
+
+
+async def test_a_published_pattern_can_be_read(service: Service, topic: str) -> None:
+    """All that is public of it, and the same by id and in the list."""
+    pattern_id = await publish(service, topic, "Offer a warm towel")
+    found = (await service.network.GetPattern(GetPatternRequest(pattern_id=pattern_id))).pattern
+    assert found.pattern_id == pattern_id
+    assert found.pattern_type == topic
+    assert found.business_category == "spa"
+    assert found.action == "Offer a warm towel"
+    assert found.embedding_model.startswith("text-embedding-3-small")
+    assert found.evidence.success_rate == 1
+    assert found.evidence.lower_bound < 1
+    assert found.first_discovered_time.ToDatetime() <= found.last_validated_time.ToDatetime()
+    (page,) = await all_pages(service, ListPatternsRequest(pattern_type=topic))
+    assert page == [found]
+
+
+async def test_a_pattern_of_two_accounts_is_not_found(service: Service, topic: str) -> None:
+    """It answers like one that does not exist, and no list has it."""
+    pattern_id = await publish(service, topic, "Offer a warm towel", accounts=2)
+    hidden = await refusal(service.network.GetPattern(GetPatternRequest(pattern_id=pattern_id)))
+    absent = await refusal(
+        service.network.GetPattern(GetPatternRequest(pattern_id=str(uuid.uuid4())))
+    )
+    assert hidden == absent
+    assert hidden.code is grpc.StatusCode.NOT_FOUND
+    assert hidden.reason == "PATTERN_NOT_FOUND"
+    assert await all_pages(service, ListPatternsRequest(pattern_type=topic)) == [[]]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5, 12, 100])
+async def test_paging_is_complete_and_without_duplicates(
+    service: Service, topic: str, page_size: int
+) -> None:
+    """Whatever the page size, every pattern comes once, the surest first, ties included."""
+    ids = [await publish(service, topic, action, success=n < 9) for n, action in enumerate(ACTIONS)]
+    ids.append(await publish(service, topic, "Offer tea", accounts=6))
+    pages = await all_pages(service, ListPatternsRequest(pattern_type=topic, page_size=page_size))
+    listed = [pattern for page in pages for pattern in page]
+    assert sorted(pattern.pattern_id for pattern in listed) == sorted(ids)
+    assert all(len(page) == page_size for page in pages[:-1])
+    bounds = [pattern.evidence.lower_bound for pattern in listed]
+    assert bounds == sorted(bounds, reverse=True)
+    assert listed[0].pattern_id == ids[-1]
+
+
+async def test_filters_narrow_the_list(service: Service, topic: str) -> None:
+    """Type, category and rate each hold; all together too."""
+    good = await publish(service, topic, "Offer a warm towel")
+    bad = await publish(service, topic, "Offer a gift card", success=False)
+
+    async def listed(**filters: object) -> set[str]:
+        request = ListPatternsRequest(page_size=500, **filters)  # type: ignore[arg-type]  # each test names fields
+        return {p.pattern_id for page in await all_pages(service, request) for p in page}
+
+    assert await listed(pattern_type=topic) == {good, bad}
+    assert await listed(pattern_type=topic, business_category="spa") == {good, bad}
+    assert await listed(pattern_type=topic, business_category="gym") == set()
+    assert await listed(pattern_type=topic, min_success_rate=0.5) == {good}
+    assert await listed(pattern_type=topic, min_success_rate=1.0) == {good}
+    assert await listed(pattern_type="no_such_type") == set()
+    assert {good, bad} <= await listed()
+
+
+async def test_a_page_token_belongs_to_its_filters(service: Service, topic: str) -> None:
+    """With another filter it is refused, naming the field; with another page size it goes on."""
+    ids = {await publish(service, topic, action) for action in ACTIONS[:3]}
+    first = await service.network.ListPatterns(ListPatternsRequest(pattern_type=topic, page_size=1))
+    token = first.next_page_token
+    others = [
+        ListPatternsRequest(page_token=token),
+        ListPatternsRequest(pattern_type="pricing", page_token=token),
+        ListPatternsRequest(pattern_type=topic, business_category="spa", page_token=token),
+        ListPatternsRequest(pattern_type=topic, min_success_rate=0.1, page_token=token),
+    ]
+    for request in others:
+        refused = await refusal(service.network.ListPatterns(request))
+        assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert set(refused.fields) == {"page_token"}
+    rest = await service.network.ListPatterns(
+        ListPatternsRequest(pattern_type=topic, page_size=2, page_token=token)
+    )
+    assert {p.pattern_id for p in [*first.patterns, *rest.patterns]} == ids
+
+
+def _bad_tokens() -> Sequence[str]:
+    nan = b"\x7f\xf8" + bytes(6) + uuid.uuid4().bytes + bytes(8)
+    return [
+        "x",
+        "not base64 at all!",
+        base64.urlsafe_b64encode(b"short").decode(),
+        base64.urlsafe_b64encode(bytes(32)).decode(),
+        base64.urlsafe_b64encode(bytes(33)).decode(),
+        base64.urlsafe_b64encode(nan).decode(),
+        "\N{SNOWMAN}",
+    ]
+
+
+@pytest.mark.parametrize("token", _bad_tokens())
+async def test_a_token_of_somebody_else_is_refused(service: Service, token: str) -> None:
+    """Whatever it is, it is the caller's mistake and named so, never an internal error."""
+    refused = await refusal(service.network.ListPatterns(ListPatternsRequest(page_token=token)))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.reason == "INVALID_REQUEST"
+    assert set(refused.fields) == {"page_token"}
+
+
+async def test_an_oversized_page_is_cut_to_the_limit(service: Service) -> None:
+    """AIP-158: too large a size is no error, and the widest list still answers."""
+    request = ListPatternsRequest(page_size=2**31 - 1)
+    page = await service.network.ListPatterns(request)
+    assert len(page.patterns) <= 500

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import pytest
+
+from keeper_grpc.app import seed
+from keeper_grpc.catalog.load import CatalogPattern, load_catalog
+from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
+from keeper_grpc.settings import Settings
+from tests.integration.openai_stand_in import OpenAIStandIn
+from tests.rpc.geometry import Geometry
+from tests.rpc.refusal import refusal
+from tests.rpc.requests import new_account
+from tests.rpc.service import PSEUDONYM_KEYS, Service, openai
+
+CATALOG = {pattern.key: pattern for pattern in load_catalog().patterns}
+
+BROKEN_RHYTHM: Mapping[str, Any] = {"customer": {"days_since_visit": 60, "avg_frequency": 28}}
+AT_RISK: Mapping[str, Any] = {"customer": {"ltv": 2500.5, "frequency_declining": True}}
+MORNING: Mapping[str, Any] = {"visit": {"time_of_day": "morning"}}
+FEW_ADD_ONS: Mapping[str, Any] = {"employee": {"modifier_rate": 0.1}, "team_average": 0.3}
+BAD_REVIEW: Mapping[str, Any] = {"review": {"rating": 2}}
+EVERYTHING: Mapping[str, Any] = {
+    "customer": {**BROKEN_RHYTHM["customer"], **AT_RISK["customer"]},
+    **MORNING,
+    **FEW_ADD_ONS,
+    **BAD_REVIEW,
+}
+
+UNTRIED = "; nobody on the network has tried it often enough; its author expects "
+
+
+@pytest.fixture(scope="module")
+def settings(database_url: str, embeddings: OpenAIStandIn, geometry: Geometry) -> Settings:
+    """How to seed the module's database; what does a pattern's action lies where the pattern is."""
+    for pattern in CATALOG.values():
+        geometry.together(pattern.action)
+    chosen: dict[str, Any] = {"database_url": database_url, "pseudonym_keys": PSEUDONYM_KEYS}
+    return Settings(**chosen, **openai(embeddings.base_url))
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def seeded(settings: Settings) -> None:
+    """The shipped catalog is in the module's database."""
+    await seed(settings)
+
+
+def request(
+    facts: Mapping[str, Any],
+    *,
+    account: str | None = None,
+    category: str = "spa",
+    max_moves: int = 0,
+) -> network_service_pb2.SuggestMovesRequest:
+    """A valid request, of a new account unless given."""
+    message = network_service_pb2.SuggestMovesRequest(
+        account_id=account or new_account(), business_category=category, max_moves=max_moves
+    )
+    message.facts.update(facts)
+    return message
+
+
+async def tried(
+    service: Service, key: str, category: str, account: str, *, successes: int, failures: int = 0
+) -> None:
+    """An account does what a pattern of the catalog says, so often with each outcome."""
+    known: CatalogPattern = CATALOG[key]
+    for success in [True] * successes + [False] * failures:
+        capture = network_service_pb2.CapturePatternRequest(
+            request_id=str(uuid.uuid4()),
+            account_id=account,
+            insight=insight_pb2.Insight(
+                type=known.pattern_type,
+                business_category=category,
+                action=known.action,
+                confidence=0.5,
+            ),
+            outcome=insight_pb2.Outcome(success=success),
+        )
+        capture.insight.conditions.update(known.conditions)
+        answer = await service.network.CapturePattern(capture)
+        assert answer.disposition == answer.DISPOSITION_MERGED
+
+
+@pytest.mark.parametrize(
+    ("facts", "key"),
+    [
+        (BROKEN_RHYTHM, "break_in_pattern"),
+        (AT_RISK, "high_value_at_risk"),
+        (MORNING, "morning_modifier_boost"),
+        (FEW_ADD_ONS, "employee_coaching_needed"),
+        (BAD_REVIEW, "negative_review_recovery"),
+    ],
+)
+async def test_facts_bring_the_move_that_they_call_for(
+    service: Service, facts: Mapping[str, Any], key: str
+) -> None:
+    """Each pattern of the source design, and no other, comes of its own facts."""
+    answer = await service.network.SuggestMoves(request(facts))
+    (move,) = answer.moves
+    assert move.pattern.action == CATALOG[key].action
+    assert move.pattern.proven_script == CATALOG[key].script
+    assert move.trigger == CATALOG[key].trigger
+
+
+async def test_an_untried_move_says_that_its_rate_is_its_authors_belief(service: Service) -> None:
+    """No evidence is shown, and the explanation tells facts and source."""
+    answer = await service.network.SuggestMoves(request(FEW_ADD_ONS))
+    (move,) = answer.moves
+    assert move.expected_success_rate == pytest.approx(5 / 8)
+    assert move.pattern.evidence.occurrence_count == 0
+    assert move.explanation == (
+        f"employee.modifier_rate is 0.1 and team_average is 0.3{UNTRIED}62%"
+    )
+
+
+async def test_evidence_of_others_counts_and_ones_own_does_not(service: Service) -> None:
+    """Three accounts have tried: a fourth sees them all, one of the three too few to be told."""
+    accounts = [new_account() for _ in range(3)]
+    for account in accounts:
+        await tried(service, "negative_review_recovery", "gym", account, successes=3, failures=1)
+
+    (seen,) = (await service.network.SuggestMoves(request(BAD_REVIEW, category="gym"))).moves
+    assert seen.expected_success_rate == pytest.approx(0.75)
+    assert (seen.pattern.evidence.occurrence_count, seen.pattern.evidence.account_count) == (12, 3)
+    assert seen.explanation.startswith(
+        "review.rating is 2; 9 of 12 cases at 3 other gym accounts succeeded (at least "
+    )
+
+    own = request(BAD_REVIEW, account=accounts[0], category="gym")
+    (left,) = (await service.network.SuggestMoves(own)).moves
+    assert left.expected_success_rate == pytest.approx(0.6)
+    assert left.pattern.evidence.occurrence_count == 0
+    assert left.explanation == f"review.rating is 2{UNTRIED}60%"
+
+    fourth = new_account()
+    await tried(service, "negative_review_recovery", "gym", fourth, successes=1, failures=3)
+    others = request(BAD_REVIEW, account=fourth, category="gym")
+    (same,) = (await service.network.SuggestMoves(others)).moves
+    assert same.pattern.evidence == seen.pattern.evidence
+    assert same.explanation == seen.explanation
+
+
+async def test_moves_come_by_what_is_sure_of_them(service: Service) -> None:
+    """What worked nearly always leads, what failed comes last, beliefs stand between."""
+    for _ in range(3):
+        account = new_account()
+        await tried(service, "morning_modifier_boost", "spa", account, successes=6)
+        await tried(service, "break_in_pattern", "spa", account, successes=1, failures=5)
+
+    answer = await service.network.SuggestMoves(request(EVERYTHING))
+    actions = [move.pattern.action for move in answer.moves]
+    assert len(actions) == 5
+    assert actions[0] == CATALOG["morning_modifier_boost"].action
+    assert actions[-1] == CATALOG["break_in_pattern"].action
+    again = await service.network.SuggestMoves(request(EVERYTHING))
+    assert again.moves == answer.moves
+    only = await service.network.SuggestMoves(request(EVERYTHING, max_moves=1))
+    assert list(only.moves) == [answer.moves[0]]
+
+
+async def test_five_moves_unless_asked_and_fifty_at_most(service: Service) -> None:
+    """Zero means 5; more than 50 means 50."""
+    await service.database.execute(
+        """
+        INSERT INTO network_patterns (
+            id, pattern_type, business_category, embedding_model, pattern_embedding, context,
+            action_template, catalog_key, catalog_version, first_discovered, trigger)
+        SELECT gen_random_uuid(), pattern_type, 'bath_house', embedding_model, pattern_embedding,
+               context, action_template, catalog_key || n, 1, now(), trigger
+          FROM network_patterns, generate_series(1, 60) n
+         WHERE catalog_key = 'morning_modifier_boost' AND business_category = 'spa'
+        """
+    )
+    counts = [
+        len(
+            (
+                await service.network.SuggestMoves(
+                    request(MORNING, category="bath_house", max_moves=asked)
+                )
+            ).moves
+        )
+        for asked in (0, 7, 50, 1000)
+    ]
+    assert counts == [5, 7, 50, 50]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"weather": "rain"},
+        {"customer": {"days_since_visit": 60}},
+        {"customer": {"days_since_visit": "60", "avg_frequency": 28}},
+        {"customer": [60, 28]},
+        {"review": 2},
+        {"review": {"rating": None}},
+        {"review.rating": 2},
+    ],
+)
+async def test_facts_that_are_missing_or_of_another_kind_bring_no_move(
+    service: Service, facts: Mapping[str, Any]
+) -> None:
+    """The answer is empty, not an error."""
+    message = request(facts)
+    message.facts.SetInParent()
+    answer = await service.network.SuggestMoves(message)
+    assert not answer.moves
+
+
+async def test_the_category_is_needed_once(service: Service) -> None:
+    """An unknown account names it, which registers it; a known one need not, and may not change it."""
+    account = new_account()
+    unknown = await refusal(
+        service.network.SuggestMoves(request(MORNING, account=account, category=""))
+    )
+    assert unknown.code is grpc.StatusCode.FAILED_PRECONDITION
+    assert unknown.reason == "ACCOUNT_CATEGORY_UNKNOWN"
+
+    await service.network.SuggestMoves(request(MORNING, account=account, category="salon"))
+    later = await service.network.SuggestMoves(request(MORNING, account=account, category=""))
+    assert [move.pattern.business_category for move in later.moves] == ["salon"]
+
+    other = await refusal(
+        service.network.SuggestMoves(request(MORNING, account=account, category="spa"))
+    )
+    assert other.reason == "ACCOUNT_CATEGORY_CONFLICT"
+    registered = RegisterAccountRequest(account_id=account, business_category="salon")
+    assert not (await service.admin.RegisterAccount(registered)).created
+
+
+async def test_a_category_that_names_somebody_is_not_stored(service: Service) -> None:
+    """It passes the anonymizer like that of any other call."""
+    account = new_account()
+    await service.network.SuggestMoves(request(MORNING, account=account, category="maria_lopez"))
+    stored = await service.database.fetch("SELECT DISTINCT business_category FROM accounts")
+    assert "maria_lopez" not in {row["business_category"] for row in stored}
+    # Registered all the same: it need not be named again.
+    await service.network.SuggestMoves(request(MORNING, account=account, category=""))
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A fact so many levels down."""
+    return {"a": nested(depth - 1)} if depth else {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("facts", "complaint"),
+    [
+        ({"customer": {"note": "x" * 17_000}}, "at most 16384 bytes"),
+        (nested(8), "nested deeper than 8 levels"),
+        ({"customer": {"ltv": float("nan")}}, "numbers must be finite"),
+        ({"customer": {"ltv": float("inf")}}, "numbers must be finite"),
+        ({"visit": {"time_of_day": "morning\0"}}, "must not contain control characters"),
+    ],
+)
+async def test_facts_beyond_the_bounds_are_refused(
+    service: Service, facts: Mapping[str, Any], complaint: str
+) -> None:
+    """Too large, too deep, infinite and unprintable facts are the caller's fault."""
+    refused = await refusal(service.network.SuggestMoves(request(facts)))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.fields == {"facts": complaint}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("account_id", ""), ("business_category", "A Spa"), ("max_moves", -1)]
+)
+async def test_broken_rules_name_their_field(service: Service, field: str, value: Any) -> None:
+    """What the proto demands is checked before anything else."""
+    message = request(MORNING)
+    setattr(message, field, value)
+    refused = await refusal(service.network.SuggestMoves(message))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.fields.keys() == {field}
+
+
+async def test_a_request_without_facts_is_refused(service: Service) -> None:
+    """Nothing to go by is a mistake; an empty set of facts is not."""
+    message = network_service_pb2.SuggestMovesRequest(
+        account_id=new_account(), business_category="spa"
+    )
+    refused = await refusal(service.network.SuggestMoves(message))
+    assert refused.fields.keys() == {"facts"}
+
+
+async def test_facts_are_neither_stored_nor_logged(
+    service: Service, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A word of the facts is in the reply, and in no table and no log line."""
+    canary = "quokka"
+    facts = {**BAD_REVIEW, "visit": {"time_of_day": "morning", "day_of_week": canary}}
+    await service.database.execute(
+        "UPDATE network_patterns SET trigger = $1 "
+        "WHERE catalog_key = 'negative_review_recovery' AND business_category = 'salon'",
+        'review.rating <= 2 && visit.day_of_week != "monday"',
+    )
+    answer = await service.network.SuggestMoves(request(facts, category="salon"))
+    assert any(canary in move.explanation for move in answer.moves)
+
+    tables = await service.database.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    )
+    assert {"accounts", "observations", "sightings"} <= {row["tablename"] for row in tables}
+    for row in tables:
+        holding = await service.value(
+            f'SELECT count(*) FROM "{row["tablename"]}" t WHERE t::text ILIKE $1',  # noqa: S608 - a table's own name
+            f"%{canary}%",
+        )
+        assert holding == 0, row["tablename"]
+    logged = capfd.readouterr()
+    assert canary not in logged.out + logged.err
+
+
+async def test_seeding_again_changes_nothing_and_gives_old_rows_their_triggers(
+    service: Service, settings: Settings
+) -> None:
+    """A pattern that was seeded before there were triggers is upgraded, a current one is not."""
+    await seed(settings)
+    again = await seed(settings)
+    assert (again.added, again.upgraded, again.unchanged) == (0, 0, 15)
+
+    of_salons = "catalog_key = 'high_value_at_risk' AND business_category = 'salon'"
+    await service.database.execute(
+        f"UPDATE network_patterns SET trigger = NULL WHERE {of_salons}"  # noqa: S608 - a constant
+    )
+    upgraded = await seed(settings)
+    assert (upgraded.added, upgraded.upgraded, upgraded.unchanged) == (0, 1, 14)
+    stored = await service.value(f"SELECT trigger FROM network_patterns WHERE {of_salons}")  # noqa: S608 - a constant
+    assert stored == CATALOG["high_value_at_risk"].trigger
+
+
+async def test_a_trigger_that_another_release_stored_is_skipped(service: Service) -> None:
+    """Facts that this release does not know cost one move, not the call."""
+    await service.database.execute(
+        "UPDATE network_patterns SET trigger = 'customer.mood > 3 || visit.first' "
+        "WHERE catalog_key = 'break_in_pattern' AND business_category = 'gym'"
+    )
+    facts = {**EVERYTHING, "visit": {"first": True}}
+    answer = await service.network.SuggestMoves(request(facts, category="gym"))
+    actions = {move.pattern.action for move in answer.moves}
+    assert CATALOG["break_in_pattern"].action not in actions
+    assert CATALOG["high_value_at_risk"].action in actions

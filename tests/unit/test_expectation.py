@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from keeper_grpc.domain.evidence import (
+    RECENCY_EPOCH,
+    Evidence,
+    Prior,
+    Share,
+    recency_weight,
+)
+from keeper_grpc.domain.expectation import NOWHERE, SituationEvidence, expect
+from keeper_grpc.domain.publication import PublicationRule
+
+RULE = PublicationRule(3)
+K = st.integers(2, 6)
+
+
+@st.composite
+def shares(draw: st.DrawFn, accounts: st.SearchStrategy[int] | None = None) -> list[Share]:
+    """Some accounts' trials and successes, the busiest first."""
+    count = draw(accounts or st.integers(1, 12))
+    trials = draw(st.lists(st.integers(1, 1000), min_size=count, max_size=count))
+    return [Share(n, draw(st.integers(0, n))) for n in sorted(trials, reverse=True)]
+
+
+def total(counted: list[Share], k: int = 3) -> Evidence:
+    """The evidence of these accounts, as storage reads it: the k busiest by name."""
+    return Evidence(
+        trials=sum(share.trials for share in counted),
+        successes=sum(share.successes for share in counted),
+        accounts=len(counted),
+        largest_account_trials=max(share.trials for share in counted),
+        busiest=tuple(counted[:k]),
+    )
+
+
+@st.composite
+def published(draw: st.DrawFn) -> Evidence:
+    """Evidence that may be shown."""
+    evidence = total(draw(shares(st.integers(3, 12))))
+    assume(RULE.withheld(evidence) is None)
+    return evidence
+
+
+@st.composite
+def withheld(draw: st.DrawFn) -> Evidence:
+    """Evidence that may not be shown."""
+    evidence = total(draw(shares()))
+    assume(RULE.withheld(evidence) is not None)
+    return evidence
+
+
+priors = st.builds(Prior, st.floats(0.1, 20), st.floats(0.1, 20))
+situations = st.builds(SituationEvidence, published(), st.lists(published(), max_size=4).map(tuple))
+
+
+@given(published(), priors, situations)
+def test_an_expectation_is_a_probability_with_a_lower_bound_below_it(
+    evidence: Evidence, prior: Prior, situation: SituationEvidence
+) -> None:
+    """Never certain of anything, and never surer than likely."""
+    expected = expect(evidence, prior, situation, RULE)
+    assert 0 < expected.rate < 1
+    assert 0 <= expected.lower_bound < expected.rate
+
+
+@given(published(), priors)
+def test_without_evidence_about_the_situation_it_is_the_patterns_own_posterior(
+    evidence: Evidence, prior: Prior
+) -> None:
+    """In full strength: the weighted outcomes added to the prior."""
+    trials, successes = evidence.weighted(RULE.k)
+    expected = expect(evidence, prior, NOWHERE, RULE)
+    assert expected.successes == pytest.approx(prior.successes + successes)
+    assert expected.failures == pytest.approx(prior.failures + trials - successes)
+
+
+@given(published(), priors, withheld(), st.lists(withheld(), max_size=4))
+def test_situations_that_may_not_be_shown_are_not_used(
+    evidence: Evidence, prior: Prior, whole: Evidence, facts: list[Evidence]
+) -> None:
+    """A facet that few accounts or mostly one account saw changes nothing."""
+    seen = SituationEvidence(whole, tuple(facts))
+    assert expect(evidence, prior, seen, RULE) == expect(evidence, prior, NOWHERE, RULE)
+
+
+@given(st.integers(1, 200), st.integers(0, 200), situations)
+def test_one_more_success_of_the_pattern_never_lowers_it(
+    trials: int, successes: int, situation: SituationEvidence
+) -> None:
+    """Instead of a failure, everything else alike."""
+    assume(successes < trials)
+
+    def rate(count: int) -> float:
+        evidence = Evidence(
+            trials=3 * trials, successes=count, accounts=3, largest_account_trials=trials
+        )
+        return expect(evidence, Prior(), situation, RULE).rate
+
+    assert rate(successes + 1) >= rate(successes)
+
+
+@given(published(), st.integers(1, 200), st.integers(0, 200))
+def test_one_more_success_in_the_situation_raises_it(
+    evidence: Evidence, trials: int, successes: int
+) -> None:
+    """In the whole situation, and for a single fact."""
+    assume(successes < trials)
+
+    def seen(count: int) -> Evidence:
+        return Evidence(
+            trials=3 * trials, successes=count, accounts=3, largest_account_trials=trials
+        )
+
+    def rates(count: int) -> tuple[float, float]:
+        whole = SituationEvidence(seen(count))
+        fact = SituationEvidence(Evidence(), (seen(count),))
+        return (
+            expect(evidence, Prior(), whole, RULE).rate,
+            expect(evidence, Prior(), fact, RULE).rate,
+        )
+
+    less, more = rates(successes), rates(successes + 1)
+    assert more[0] > less[0]
+    assert more[1] > less[1]
+
+
+def test_much_evidence_of_the_situation_outweighs_the_pattern() -> None:
+    """A pattern that works half the time works always in one situation."""
+    half = Evidence(trials=300, successes=150, accounts=10, largest_account_trials=30)
+    always = Evidence(trials=100, successes=100, accounts=10, largest_account_trials=10)
+    rate = expect(half, Prior(), SituationEvidence(always, (always,)), RULE).rate
+    assert rate > 0.95
+
+
+@given(shares(), K)
+def test_weights_are_never_negative_and_never_more_than_counted(
+    counted: list[Share], k: int
+) -> None:
+    """Successes within trials, trials within what there is."""
+    evidence = total(counted, k)
+    trials, successes = evidence.weighted(k)
+    assert 0 <= trials <= evidence.trials
+    assert 0 <= successes
+    assert successes <= trials or successes == pytest.approx(trials)
+
+
+@given(shares(), K)
+def test_no_account_weighs_more_than_its_part(counted: list[Share], k: int) -> None:
+    """Where there are k accounts, the busiest is worth at most 1/k of all."""
+    assume(len(counted) >= k)
+    weighed, _ = total(counted, k).weighted(k)
+    capped = [share.trials for share in counted]
+    for _ in range(200):  # the plain definition: cut what exceeds 1/k, until nothing does
+        cap = sum(capped) / k
+        capped = [min(trials, cap) for trials in capped]
+    assert max(capped) <= sum(capped) / k * (1 + 1e-6)
+    assert weighed == pytest.approx(sum(capped), rel=1e-3)
+
+
+@given(shares(), K, st.randoms())
+def test_the_order_of_accounts_does_not_matter(counted: list[Share], k: int, rng: object) -> None:
+    """Busiest first or last."""
+    evidence = total(counted, k)
+    turned = Evidence(
+        trials=evidence.trials,
+        successes=evidence.successes,
+        accounts=evidence.accounts,
+        largest_account_trials=evidence.largest_account_trials,
+        busiest=tuple(reversed(evidence.busiest)),
+    )
+    assert turned.weighted(k) == pytest.approx(evidence.weighted(k))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2000), st.booleans()), min_size=1, max_size=50),
+    st.integers(1, 400),
+    st.randoms(use_true_random=False),
+)
+def test_recency_does_not_depend_on_the_order_of_arrival(
+    outcomes: list[tuple[int, bool]], half_life: int, rng: object
+) -> None:
+    """Sums of weights are what ages weighed today would be, in any order."""
+    span = timedelta(days=half_life)
+    today = RECENCY_EPOCH + timedelta(days=2000)
+
+    def recent(ordered: list[tuple[int, bool]]) -> float:
+        weights = [recency_weight(RECENCY_EPOCH + timedelta(days=d), span) for d, _ in ordered]
+        return sum(weights) / recency_weight(today, span)
+
+    by_age = sum(0.5 ** ((2000 - days) / half_life) for days, _ in outcomes)
+    assume(2000 / half_life <= 300)
+    assert recent(outcomes) == pytest.approx(by_age)
+    assert recent(list(reversed(outcomes))) == pytest.approx(recent(outcomes))
+
+
+def test_an_outcome_of_one_half_life_ago_counts_half() -> None:
+    """And one of two a quarter; dates that no double could weigh are bounded."""
+    span = timedelta(days=180)
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    assert recency_weight(now - span, span) / recency_weight(now, span) == pytest.approx(0.5)
+    assert recency_weight(now - 2 * span, span) / recency_weight(now, span) == pytest.approx(0.25)
+    assert recency_weight(now, timedelta(seconds=1)) == 2.0**300

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeper_grpc.domain.evidence import Evidence
+from keeper_grpc.domain.publication import PublicationRule, Withheld
+
+
+def shared(*trials: int) -> Evidence:
+    """Evidence of as many accounts as there are numbers, each with so many trials."""
+    return Evidence(
+        trials=sum(trials),
+        successes=sum(trials),
+        accounts=len(trials),
+        largest_account_trials=max(trials, default=0),
+    )
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_k_accounts_are_enough_and_one_fewer_is_not(k: int) -> None:
+    """The rule turns exactly at k distinct accounts."""
+    assert PublicationRule(k).withheld(shared(*[1] * (k - 1))) is Withheld.TOO_FEW_ACCOUNTS
+    assert PublicationRule(k).withheld(shared(*[1] * k)) is None
+
+
+def test_an_account_may_hold_half_of_the_evidence_but_not_more() -> None:
+    """Exactly half is fine; one more trial and the pattern is mostly one account's."""
+    assert PublicationRule(3).withheld(shared(4, 2, 2)) is None
+    assert PublicationRule(3).withheld(shared(5, 2, 2)) is Withheld.ONE_ACCOUNT_DOMINATES
+
+
+@given(st.lists(st.integers(1, 50), max_size=8), st.integers(2, 6))
+def test_what_is_shown_hides_in_a_crowd(trials: list[int], k: int) -> None:
+    """Whatever is published has at least k accounts, and the others hold as much as the largest."""
+    if PublicationRule(k).withheld(shared(*trials)) is None:
+        assert len(trials) >= k
+        assert max(trials) <= sum(trials) - max(trials)
+    else:
+        assert len(trials) < k or max(trials) > sum(trials) - max(trials)

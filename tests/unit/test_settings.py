@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from keeper_grpc.app import application
+from keeper_grpc.settings import Settings, SettingsInvalid
+
+SECRET = "hunter2-never-to-be-shown"
+KEY = base64.b64encode(bytes(range(32))).decode()
+
+BAD = [
+    ("KEEPER_PORT", f"{SECRET}"),
+    ("KEEPER_PORT", "65536"),
+    ("KEEPER_PORT", "-1"),
+    ("KEEPER_MAX_CALL_DURATION", "0"),
+    ("KEEPER_MAX_CALL_DURATION", SECRET),
+    ("KEEPER_DRAIN_GRACE", "-5"),
+    ("KEEPER_POOL_SIZE", "3"),
+    ("KEEPER_ACQUIRE_TIMEOUT", "0"),
+    ("KEEPER_STATEMENT_TIMEOUT", "0"),
+    ("KEEPER_STARTUP_TIMEOUT", "0"),
+    ("KEEPER_ANN_SCOPE_SIZE", "0"),
+    ("KEEPER_MAINTENANCE_INTERVAL", "0"),
+    ("KEEPER_EMBEDDER", SECRET),
+    ("KEEPER_OPENAI_ATTEMPT_TIMEOUT", "0"),
+    ("KEEPER_OPENAI_TOTAL_TIMEOUT", "0"),
+    ("KEEPER_OPENAI_MAX_RETRIES", "11"),
+    ("KEEPER_OPENAI_CONCURRENCY", "0"),
+    ("KEEPER_EMBEDDING_CACHE_SIZE", "0"),
+    ("KEEPER_MIN_ACCOUNTS", "1"),
+    ("KEEPER_EMERGING_WINDOW", "0"),
+    ("KEEPER_EMERGING_MIN_ACCOUNTS", "1"),
+    ("KEEPER_EMERGING_MIN_SIMILARITY", "1.01"),
+    ("KEEPER_EMERGING_MIN_SIMILARITY", "nan"),
+    ("KEEPER_PROVEN_LOWER_BOUND", "-0.1"),
+    ("KEEPER_STREAM_HEARTBEAT", "0"),
+    ("KEEPER_STREAM_BUFFER", "0"),
+    ("KEEPER_STREAM_IN_FLIGHT", "0"),
+    ("KEEPER_EVIDENCE_HALF_LIFE", "0"),
+    ("KEEPER_HOLDOUT_SHARE", "1.5"),
+    ("KEEPER_SCRIPT_EXPLORATION", "1.5"),
+    ("KEEPER_LOG_LEVEL", SECRET),
+    ("KEEPER_LOG_FORMAT", SECRET),
+]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine that runs the tests leaks in."""
+    for name in ("DATABASE_URL", "DATA_DIR", "PSEUDONYM_KEYS", "OPENAI_API_KEY", "PORT"):
+        monkeypatch.delenv(f"KEEPER_{name}", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The line starts with the variable and never repeats its value, which may be a secret."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environment()
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{name}: ")
+    assert SECRET not in line
+
+
+def test_every_bad_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two mistakes are told at once, so that they are fixed at once."""
+    monkeypatch.setenv("KEEPER_PORT", "x")
+    monkeypatch.setenv("KEEPER_POOL_SIZE", "x")
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environment()
+    lines = str(caught.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["KEEPER_PORT", "KEEPER_POOL_SIZE"]
+
+
+def test_every_bounded_setting_is_in_the_table_of_bad_values() -> None:
+    """A new bounded setting without a test of its bound fails here."""
+    bounded = {
+        f"KEEPER_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if field.metadata or "Literal" in str(field.annotation) or name == "emerging_min_similarity"
+    }
+    assert bounded == {name for name, _ in BAD}
+
+
+def test_plain_numbers_are_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`KEEPER_DRAIN_GRACE=2.5` is two and a half seconds; ISO 8601 works too."""
+    monkeypatch.setenv("KEEPER_DRAIN_GRACE", "2.5")
+    monkeypatch.setenv("KEEPER_EMERGING_WINDOW", "P2D")
+    settings = Settings.from_environment()
+    assert settings.drain_grace == timedelta(seconds=2.5)
+    assert settings.emerging_window == timedelta(days=2)
+
+
+def test_both_names_of_the_openai_key_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prefixed name goes before the common one, and neither value shows in a repr."""
+    monkeypatch.setenv("OPENAI_API_KEY", "common")
+    key = Settings.from_environment().openai_api_key
+    assert key is not None
+    assert key.get_secret_value() == "common"
+    monkeypatch.setenv("KEEPER_OPENAI_API_KEY", SECRET)
+    settings = Settings.from_environment()
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == SECRET
+    assert SECRET not in repr(settings)
+
+
+def test_secrets_stay_out_of_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DSN with a password and the pseudonym keys are hidden wherever settings are printed."""
+    monkeypatch.setenv("KEEPER_DATABASE_URL", f"postgresql://u:{SECRET}@h/d")
+    monkeypatch.setenv("KEEPER_PSEUDONYM_KEYS", f"main:{KEY}")
+    printed = repr(Settings.from_environment())
+    assert SECRET not in printed
+    assert KEY not in printed
+
+
+@pytest.mark.parametrize(
+    ("root", "xdg", "expected"),
+    [
+        (True, None, Path("/var/lib/keeper")),
+        (False, "/data/xdg", Path("/data/xdg/keeper")),
+        (False, None, Path("/home/someone/.local/share/keeper")),
+    ],
+)
+def test_the_data_directory_follows_the_platform(
+    monkeypatch: pytest.MonkeyPatch, root: bool, xdg: str | None, expected: Path
+) -> None:
+    """Root keeps state where services do, users where the XDG directories say."""
+    monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setenv("HOME", "/home/someone")
+    if xdg is None:
+        monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    else:
+        monkeypatch.setenv("XDG_DATA_HOME", xdg)
+    assert Settings.from_environment().data_dir == expected
+
+
+def test_pseudonym_keys_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one is the current one, so the order is meaning."""
+    monkeypatch.setenv("KEEPER_PSEUDONYM_KEYS", f"new:{KEY}, old:{KEY}")
+    keys = Settings.from_environment().pseudonym_key_map()
+    assert keys is not None
+    assert list(keys) == ["new", "old"]
+    assert keys["new"] == bytes(range(32))
+
+
+def test_unset_pseudonym_keys_are_none() -> None:
+    """Then the data directory's key is used."""
+    assert Settings.from_environment().pseudonym_key_map() is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"main:{SECRET}!", SECRET, f"main:{KEY},other", f"main:{KEY[:20]}", f":{KEY}", "", "main:é"],
+)
+async def test_unusable_pseudonym_keys_stop_the_start_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """Whatever is wrong with them, the line names the variable and not what they were."""
+    monkeypatch.setenv("KEEPER_PSEUDONYM_KEYS", value)
+    with pytest.raises(SettingsInvalid) as caught:
+        async with application(Settings.from_environment()):
+            pass
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("KEEPER_PSEUDONYM_KEYS: ")
+    assert SECRET not in line
+    assert KEY not in line
+
+
+async def test_an_external_database_demands_pseudonym_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes with a generated key each would count every account twice."""
+    monkeypatch.setenv("KEEPER_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(SettingsInvalid, match=r"^KEEPER_PSEUDONYM_KEYS: required"):
+        async with application(Settings.from_environment()):
+            pass
