@@ -47,6 +47,8 @@ from keeper_grpc.storage.migrate import is_current, migrate
 from keeper_grpc.storage.moves import PostgresMoves
 from keeper_grpc.storage.patterns import PostgresPatterns
 from keeper_grpc.storage.preflight import DatabaseUnreachable
+from keeper_grpc.storage.rebuild import PostgresRebuild
+from keeper_grpc.storage.reports import PostgresReports
 from keeper_grpc.storage.vectors import PostgresVectors
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.audit import AuditLog
@@ -56,7 +58,10 @@ from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging_feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.enhance import EnhanceInsight
 from keeper_grpc.usecases.forget import ForgetAccount
+from keeper_grpc.usecases.generate_task import GenerateTask
 from keeper_grpc.usecases.maintain import Maintain
+from keeper_grpc.usecases.rebuild import RebuildEvidence, RebuildResult
+from keeper_grpc.usecases.report_outcome import ReportOutcome
 from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
 from keeper_grpc.usecases.suggest import SuggestMoves
 
@@ -116,7 +121,7 @@ async def application(settings: Settings) -> AsyncIterator[App]:
     """Start the service, and close everything in the opposite order at the end.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
-    DatabaseUnfit, MigrationError, ModelUnusable, KeyFileInvalid, RuntimeError (port taken).
+    DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, RuntimeError (port taken).
     """
     if settings.database_url is not None or settings.pseudonym_keys is not None:
         # Only a generated key needs the data directory; a wrong one should not wait for a database.
@@ -125,6 +130,7 @@ async def application(settings: Settings) -> AsyncIterator[App]:
         dsn = await stack.enter_async_context(database(settings))
         pool = await _pool(settings, dsn)
         stack.push_async_callback(pool.close)
+        await PostgresRebuild(pool).agree(settings.evidence_half_life)
         embedder = await _embedder(settings, pool)
         stack.push_async_callback(embedder.aclose)
         # Calls nothing at a price later: the vector of this text is cached for good.
@@ -167,6 +173,18 @@ async def seed(settings: Settings) -> SeedResult:
         return await use_case(_authored(catalog))
 
 
+async def rebuild(settings: Settings) -> RebuildResult:
+    """Recount the evidence in the database that the settings name."""
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(database(settings))
+        pool = await _pool(settings, dsn)
+        stack.push_async_callback(pool.close)
+        use_case = RebuildEvidence(
+            store=PostgresRebuild(pool), half_life=settings.evidence_half_life
+        )
+        return await use_case()
+
+
 class _Parts:
     """The parts of one process, joined."""
 
@@ -181,6 +199,7 @@ class _Parts:
         self._rule = PublicationRule(settings.min_accounts)
         self._indexes = PostgresAnnIndexes(pool)
         self._patterns = PostgresPatterns(pool)
+        self._reports = PostgresReports(pool, settings.evidence_half_life)
         self._accounts = Accounts(
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
@@ -231,6 +250,20 @@ class _Parts:
                 ),
                 enhance=enhance,
                 enhance_stream=enhance_stream,
+                report=ReportOutcome(
+                    accounts=self._accounts,
+                    embedder=self._embedder,
+                    store=self._reports,
+                    clock=_now,
+                    new_id=uuid4,
+                ),
+                task=GenerateTask(
+                    accounts=self._accounts,
+                    anonymizer=self._anonymizer,
+                    store=self._reports,
+                    rule=self._rule,
+                    clock=_now,
+                ),
                 suggest=SuggestMoves(
                     accounts=self._accounts,
                     embedder=self._embedder,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 # One BLAS thread halves the CPU of an embedding (ADR 2). Read when numpy is loaded, hence before
@@ -19,15 +21,19 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc import logs
-from keeper_grpc.app import database, seed
+from keeper_grpc.app import database, rebuild, seed
 from keeper_grpc.demo.play import demo
 from keeper_grpc.embedding.unusable import ModelUnusable
+from keeper_grpc.importing.failure import ImportFailed
+from keeper_grpc.importing.run import Options
+from keeper_grpc.importing.run import run as run_import
 from keeper_grpc.privacy.key_file import KeyFileInvalid
 from keeper_grpc.process import serve
 from keeper_grpc.settings import PREFIX, Settings, SettingsInvalid
 from keeper_grpc.storage.embedded import EmbeddedPostgresError
 from keeper_grpc.storage.migrate import MigrationError
 from keeper_grpc.storage.preflight import DatabaseUnfit
+from keeper_grpc.storage.rebuild import EvidenceStale
 
 # What an operator can mend. Each comes with the line that says how.
 _CANNOT_START = (
@@ -35,20 +41,27 @@ _CANNOT_START = (
     EmbeddedPostgresError,
     DatabaseUnfit,
     MigrationError,
+    EvidenceStale,
     ModelUnusable,
     KeyFileInvalid,
+    ImportFailed,
 )
+
+_IN_PART = 3
+"""The exit code of an import that was done but for some rows."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 1 could not, 2 wrong arguments."""
+    """Run one command. Exit codes: 0 done, 1 could not, 2 wrong arguments, 3 done in part."""
     parser = argparse.ArgumentParser(prog="keeper", description="Keeper Network Learning")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands)
     _add(commands, "migrate", "bring the database to this program's schema", _migrate)
     _add(commands, "seed", "add or upgrade the pattern catalog", _seed)
+    _add(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
     story = _add(commands, "demo", "play examples/history.jsonl through a server and show", _demo)
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
+    _add_import(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
@@ -78,6 +91,50 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         f"  {PREFIX}{name.upper()}\n      {field.description}{_default(name)}"
         for name, field in Settings.model_fields.items()
     )
+
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "import", "capture a history from a CSV or JSONL file", _import)
+    command.description = (
+        "Capture a history from a CSV or JSONL file, through a running server (docs/import.md). "
+        "Run it again to go on after an interruption: no row counts twice. "
+        "Exit code 3: done, but some rows were rejected."
+    )
+    command.add_argument("file", type=Path, metavar="FILE", help="the history")
+    command.add_argument("--mapping", type=Path, required=True, metavar="MAP.yaml")
+    command.add_argument("--target", default="127.0.0.1:50051", help="the server (%(default)s)")
+    command.add_argument(
+        "--format",
+        dest="file_format",
+        choices=("csv", "jsonl"),
+        help="what the file is; unless said, its suffix tells",
+    )
+    command.add_argument(
+        "--rejects", type=Path, help="where to report rejected rows: numbers and reasons"
+    )
+    command.add_argument(
+        "--state", type=Path, help="where to remember the progress (FILE.keeper-import.json)"
+    )
+    command.add_argument("--from-start", action="store_true", help="forget that progress")
+    command.add_argument(
+        "--concurrency", type=_positive, default=16, help="calls at a time (%(default)s)"
+    )
+    command.add_argument(
+        "--patience",
+        type=float,
+        default=60.0,
+        help="seconds to wait for a server that is unavailable (%(default)s)",
+    )
+    command.add_argument(
+        "--check", action="store_true", help="read and map every row, and send nothing"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
 
 
 def _default(name: str) -> str:
@@ -121,6 +178,23 @@ def _seed(_: argparse.Namespace) -> int:
         f"catalog: {result.added} added, {result.upgraded} upgraded, {result.unchanged} unchanged"
     )
     return 0
+
+
+def _rebuild(_: argparse.Namespace) -> int:
+    result = asyncio.run(rebuild(_settings()))
+    print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
+    return 0
+
+
+def _import(parsed: argparse.Namespace) -> int:
+    chosen = vars(parsed)
+    options = Options(**{field.name: chosen[field.name] for field in fields(Options)})
+    try:
+        tally = asyncio.run(run_import(options))
+    except asyncio.CancelledError:
+        print("keeper: interrupted; run the same command again to go on", file=sys.stderr)
+        return 128 + signal.SIGTERM
+    return _IN_PART if tally.rejected else 0
 
 
 def _demo(parsed: argparse.Namespace) -> int:

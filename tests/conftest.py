@@ -13,6 +13,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+# gRPC's fork handlers crashed children of this process (SIGSEGV in `postgres -V`) before they became
+# another program. Read when grpc is imported, hence before anything of ours is.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.migrate import migrate
 

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from keeper_grpc.domain.evidence import Prior
+from keeper_grpc.domain.triggers import parse_trigger
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
@@ -43,6 +44,11 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
     if repeated := _repeated(name.casefold() for name in names):
         raise ValueError(f"repeated: {', '.join(repeated)}")
     return names
+
+
+def _type_checked(trigger: str) -> str:
+    parse_trigger(trigger)
+    return trigger
 
 
 Snake: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -80,7 +86,7 @@ class CatalogPattern:
     """One authored pattern.
 
     `key` and `version` identify it across releases of the file: a higher version replaces a lower.
-    `trigger` is a CEL expression over an account's facts. `script` may hold {placeholders}.
+    `trigger` is a CEL expression over an account's facts; see domain/triggers.py. `script` may hold {placeholders}.
     `learned_from` is how many occurrences the pattern's author claims it was learned from: shown as
     provenance and used nowhere; None when nobody claims a number.
     """
@@ -91,7 +97,7 @@ class CatalogPattern:
     version: Version
     pattern_type: Snake
     business_categories: Annotated[tuple[Snake, ...], Field(min_length=1), AfterValidator(_unique)]
-    trigger: Line
+    trigger: Annotated[Line, AfterValidator(_type_checked)]
     conditions: Annotated[dict[Snake, Scalar], Field(min_length=1)]
     action: Line
     script: Annotated[Line, AfterValidator(_well_formed)]

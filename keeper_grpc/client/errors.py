@@ -113,6 +113,11 @@ def from_status(status: Status) -> KeeperClientError:
     return _error(_code(status.code), status.message, _detail(status))
 
 
+def stream_ended() -> KeeperClientError:
+    """A stream that ended well although more was to come: ours never does, a proxy may."""
+    return _error(StatusCode.UNAVAILABLE, "the stream ended early", Detail())
+
+
 def _error(code: StatusCode, message: str, detail: Detail) -> KeeperClientError:
     return _KINDS.get(code, ServerError)(code, message, detail)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 
-from keeper_grpc.client.errors import Detail, KeeperClientError, Unavailable, from_call
+from keeper_grpc.client.errors import from_call, stream_ended
 from keeper_grpc.client.retries import Retries, may_retry
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -71,10 +71,7 @@ async def watch(
                 wanted.resume_token = message.resume_token
                 for event in view.events(message):
                     yield event
-            # The server never ends a watch without an error; a proxy may.
-            error: KeeperClientError = Unavailable(
-                grpc.StatusCode.UNAVAILABLE, "the stream ended", Detail()
-            )
+            error = stream_ended()
         except grpc.aio.AioRpcError as broken:
             error = from_call(broken)
             if not may_retry(error):

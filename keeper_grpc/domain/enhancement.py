@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper_grpc.domain.exploration import Wording
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue
-from keeper_grpc.domain.pattern import Scope
+from keeper_grpc.domain.pattern import Pattern, Scope
 from keeper_grpc.domain.ranking import Miss, NoMatch, Scored
 
 
@@ -29,11 +30,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What the best pattern says."""
+    """What the best pattern says.
+
+    `script` is the wording that is handed out: the proven one, unless wordings are explored.
+    """
 
     best: Scored
     confidence: float
-    proven_script: str
+    script: Wording
     network_context: str
     explanation: str
 
@@ -64,3 +68,37 @@ class EnhancementRecord:
     enhancement: Enhancement
     withheld_advice: Advice | None
     asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """An enhancement as it is remembered, and its pattern as the account may see it now.
+
+    `insight` is the account's own as far as it is kept: conditions, action and confidence. `pattern`
+    is None where the account was given no advice, and where the pattern is gone; else `script` is the
+    wording that was given with it.
+    """
+
+    enhancement_id: UUID
+    scope: Scope
+    insight: AnonymizedInsight
+    pattern: Pattern | None
+    similarity: float
+    expected_success_rate: float
+    script: str
+    created_at: datetime
+
+    @property
+    def acted_on(self) -> AnonymizedInsight:
+        """What the account did, as the ledger words it: the situation was its own, the rest advice."""
+        if self.pattern is None:
+            return self.insight
+        return replace(self.insight, action=self.pattern.action, script=self.script)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the advice came from another category than the account's."""
+        return (
+            self.pattern is not None
+            and self.pattern.scope.business_category != self.scope.business_category
+        )

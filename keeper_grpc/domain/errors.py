@@ -5,7 +5,9 @@
      |   +- ResumeTokenInvalid    not a token of this service, or of another stream
      +- NotFound
      |   +- PatternNotFound
+     |   +- EnhancementNotFound
      +- RequestIdReused           the same request_id with another body
+     +- OutcomeAlreadyReported    another request reported on the same enhancement
      +- AccountCategoryUnknown    no business_category in the request and none registered
      +- AccountCategoryConflict   the account is registered in another category
      +- AccountBeingForgotten     ForgetAccount is at work on this account
@@ -52,11 +54,25 @@ class PatternNotFound(NotFound):
         super().__init__("no published pattern has this id")
 
 
+class EnhancementNotFound(NotFound):
+    """The account was given no enhancement with this id; another account's is none of its business."""
+
+    def __init__(self) -> None:
+        super().__init__("this account was given no enhancement with this id")
+
+
 class RequestIdReused(KeeperError):
     """This account used the same request_id for another body before."""
 
     def __init__(self) -> None:
         super().__init__("request_id was used before with another request; use a new one")
+
+
+class OutcomeAlreadyReported(KeeperError):
+    """The enhancement's outcome was reported before, with another request_id."""
+
+    def __init__(self) -> None:
+        super().__init__("the outcome of this enhancement was reported before")
 
 
 class AccountCategoryUnknown(KeeperError):

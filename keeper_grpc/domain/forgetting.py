@@ -43,7 +43,9 @@ class Remainder:
     """What a pattern consists of without one account: each distinct wording, and how often.
 
     `observations` is their number: if it changes before the pattern is recomputed, the recomputation
-    starts over. An authored pattern that nobody else observed consists of its author's wording.
+    starts over. Reports repeat a pattern's words and add none: they are among the observations, not
+    among the wordings. Where no wording is left, an authored pattern consists of its author's, another
+    of its first report's.
     """
 
     embedding_model: str

@@ -13,6 +13,7 @@ from keeper_grpc.domain.evidence import Evidence, Prior
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.domain.triggers import Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +67,27 @@ class Pattern:
 
         Empty when there is none. Ties go to the text that sorts first, so that the answer is stable.
         """
-        shown = [
-            script
-            for script in self.scripts
-            if script.template and not rule.withheld(script.evidence)
-        ]
+        shown = self.publishable_scripts(rule)
         if shown:
             return min(shown, key=lambda s: (-s.evidence.lower_bound(), s.template)).template
         authored = sorted(script.template for script in self.scripts if script.authored)
         return authored[0] if authored else ""
+
+    def publishable_scripts(self, rule: PublicationRule) -> list[Script]:
+        """The wordings that enough accounts used for their outcomes to be shown."""
+        return [
+            script
+            for script in self.scripts
+            if script.template and not rule.withheld(script.evidence)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class AuthoredPattern:
     """A pattern of the catalog, for one category: nobody's observation, and no evidence.
 
-    `key` and `version` identify it across releases; `prior` is its author's belief.
+    `key` and `version` identify it across releases; `prior` is its author's belief. `learned_from` is
+    how many occurrences its author claims to have learned it from: provenance, never evidence.
     """
 
     key: str
@@ -92,6 +98,8 @@ class AuthoredPattern:
     action: str
     script: str
     prior: Prior
+    trigger: Trigger
+    learned_from: int | None
 
 
 class Seeded(Enum):

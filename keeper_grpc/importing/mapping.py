@@ -17,9 +17,9 @@ from keeper_grpc.importing.values import (
     NumberEntry,
     Part,
     Skip,
-    Test,
     TextEntry,
     WhenEntry,
+    YesNo,
 )
 
 _QUOTE = "; YAML reads yes, no, on, off, dates and numbers as such: put texts in quotes"
@@ -35,21 +35,21 @@ class Csv(Part):
 class Result(Part):
     """Where the outcome is."""
 
-    success: Test
+    success: YesNo
     revenue_impact: NumberEntry | None = None
-    customer_retained: Test | None = None
+    customer_retained: YesNo | None = None
     response_rate: NumberEntry | None = None
 
 
 class Known(Part):
     """Columns that hold what the anonymizer must scrub from the texts."""
 
-    customer_names: ColumnsEntry = []
-    customer_emails: ColumnsEntry = []
-    customer_phones: ColumnsEntry = []
-    business_names: ColumnsEntry = []
-    employee_names: ColumnsEntry = []
-    addresses: ColumnsEntry = []
+    customer_names: ColumnsEntry = Field(default_factory=list)
+    customer_emails: ColumnsEntry = Field(default_factory=list)
+    customer_phones: ColumnsEntry = Field(default_factory=list)
+    business_names: ColumnsEntry = Field(default_factory=list)
+    employee_names: ColumnsEntry = Field(default_factory=list)
+    addresses: ColumnsEntry = Field(default_factory=list)
 
 
 class Mapping(Part):
@@ -70,7 +70,7 @@ class Mapping(Part):
     identifiers: Known = Known()
     skip: list[Skip] = Field(default_factory=list)
     never_read: list[str] = Field(default_factory=list)
-    row_id: ColumnsEntry = []
+    row_id: ColumnsEntry = Field(default_factory=list)
     csv: Csv = Csv()
 
     @classmethod

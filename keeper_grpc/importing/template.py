@@ -24,17 +24,15 @@ class Template:
         if not isinstance(text, str):
             message = "must be a text (in quotes, if it reads as a number, a date, yes or no)"
             raise ValueError(message)  # noqa: TRY004 - pydantic reports a ValueError with its place
-        parts = []
         try:
-            for literal, column, spec, conversion in string.Formatter().parse(text):
-                if spec or conversion:
-                    message = "a placeholder is {column}, without ! and :"
-                    raise ValueError(message)
-                parts.append((literal, column))
+            parts = list(string.Formatter().parse(text))
         except ValueError as error:
             message = f"{error}; write a literal brace twice, as in {{{{name}}}}"
             raise ValueError(message) from None
-        return cls(tuple(parts))
+        if any(spec or conversion for _, _, spec, conversion in parts):
+            message = "a placeholder is {column}, without ! and :"
+            raise ValueError(message)
+        return cls(tuple((literal, column) for literal, column, _, _ in parts))
 
     @property
     def columns(self) -> frozenset[str]:

@@ -93,6 +93,9 @@ class Condition(Cell):
             if mapped is None:
                 raise _not_in_map(self.column)
             return mapped
+        return self._converted(cell)
+
+    def _converted(self, cell: str) -> Scalar:
         if self.bands is not None:
             return _band(_number(cell, self.column), self.bands)
         match self.kind:
@@ -158,7 +161,7 @@ class Text(Cell):
         return template.fill(row)
 
 
-class Test(Cell):
+class YesNo(Cell):
     """Whether a column says so. `fails` are the values that say no; without it, all others do."""
 
     column: str

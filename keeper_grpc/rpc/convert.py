@@ -63,9 +63,9 @@ def capture(
     return Capture(
         request_id=UUID(request.request_id),
         account_id=request.account_id,
-        insight=_insight(request.insight),
-        outcome=_outcome(request.outcome),
-        identifiers=_identifiers(request.identifiers),
+        insight=insight(request.insight),
+        outcome=outcome(request.outcome),
+        identifiers=identifiers(request.identifiers),
         occurred_time=_time(request.occurred_time, "occurred_time")
         if request.HasField("occurred_time")
         else None,
@@ -89,8 +89,8 @@ def question(request: network_service_pb2.EnhanceInsightRequest) -> Question:
     """Read an EnhanceInsightRequest. Raises InvalidInput for what its rules cannot express."""
     return Question(
         account_id=request.account_id,
-        insight=_insight(request.insight),
-        identifiers=_identifiers(request.identifiers),
+        insight=insight(request.insight),
+        identifiers=identifiers(request.identifiers),
         min_success_rate=request.min_success_rate if request.HasField("min_success_rate") else None,
         min_occurrences=request.min_occurrences if request.HasField("min_occurrences") else None,
     )
@@ -111,7 +111,7 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         insight.confidence = advice.confidence
         insight.suggested_approach = known.action
         insight.expected_success_rate = best.expected_success_rate
-        insight.proven_script = advice.proven_script
+        insight.proven_script = advice.script.template
         insight.network_context = advice.network_context
         insight.pattern_id = str(known.pattern_id)
         insight.evidence.CopyFrom(
@@ -212,6 +212,20 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
     return message
 
 
+def json_object(message: Struct, field: str) -> Mapping[str, JsonValue]:
+    """Read what an account knows. Raises InvalidInput for what is too large, deep or infinite."""
+    if message.ByteSize() > MAX_CONDITIONS_BYTES:
+        raise InvalidInput(field, f"at most {MAX_CONDITIONS_BYTES} bytes")
+    try:
+        values: dict[str, JsonValue] = MessageToDict(message) if message.fields else {}
+    except ValueError as error:  # JSON has no NaN and no infinity
+        raise InvalidInput(field, "numbers must be finite") from error
+    for key, value in values.items():
+        _check_value(key, field)
+        _check_value(value, field, MAX_CONDITIONS_DEPTH)
+    return values
+
+
 def optional_time(message: Timestamp, field: str, *, given: bool) -> datetime | None:
     """Read a timestamp that may be left out."""
     return _time(message, field) if given else None
@@ -245,14 +259,13 @@ _CHANGES = {
 }
 
 
-def _insight(message: insight_pb2.Insight) -> Insight:
-    if message.conditions.ByteSize() > MAX_CONDITIONS_BYTES:
-        raise InvalidInput("insight.conditions", f"at most {MAX_CONDITIONS_BYTES} bytes")
+def insight(message: insight_pb2.Insight) -> Insight:
+    """Read an Insight. Raises InvalidInput for what its rules cannot express."""
     return Insight(
         insight_id=message.insight_id,
         type=message.type,
         business_category=message.business_category,
-        conditions=_conditions(message.conditions),
+        conditions=json_object(message.conditions, "insight.conditions"),
         action=_text(message.action, "insight.action"),
         script=_text(message.script, "insight.script"),
         confidence=message.confidence,
@@ -264,7 +277,8 @@ def _insight(message: insight_pb2.Insight) -> Insight:
     )
 
 
-def _outcome(message: insight_pb2.Outcome) -> Outcome:
+def outcome(message: insight_pb2.Outcome) -> Outcome:
+    """Read an Outcome."""
     return Outcome(
         success=message.success,
         revenue_impact=message.revenue_impact if message.HasField("revenue_impact") else None,
@@ -275,7 +289,8 @@ def _outcome(message: insight_pb2.Outcome) -> Outcome:
     )
 
 
-def _identifiers(message: insight_pb2.Identifiers) -> Identifiers:
+def identifiers(message: insight_pb2.Identifiers) -> Identifiers:
+    """Read Identifiers."""
     return Identifiers(
         customer_names=tuple(message.customer_names),
         customer_emails=tuple(message.customer_emails),
@@ -286,23 +301,13 @@ def _identifiers(message: insight_pb2.Identifiers) -> Identifiers:
     )
 
 
-def _conditions(message: Struct) -> Mapping[str, JsonValue]:
-    values: dict[str, JsonValue] = MessageToDict(message) if message.fields else {}
-    for key, value in values.items():
-        _check_value(key, "insight.conditions")
-        _check_value(value, "insight.conditions", MAX_CONDITIONS_DEPTH)
-    return values
-
-
 def _check_value(value: JsonValue, field: str, depth: int = 1) -> None:
-    """Refuse what JSON or a database cannot hold: control characters, infinities, deep nests."""
+    """Refuse what a database cannot hold: control characters, deep nests."""
     if depth < 1:
         raise InvalidInput(field, f"nested deeper than {MAX_CONDITIONS_DEPTH} levels")
     match value:
         case str():
             _text(value, field)
-        case float() if not math.isfinite(value):
-            raise InvalidInput(field, "numbers must be finite")
         case list():
             for item in value:
                 _check_value(item, field, depth - 1)

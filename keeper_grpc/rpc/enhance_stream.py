@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import TypeAlias
 
+import grpc
 import structlog
 
 from keeper_grpc.domain.enhancement import Enhancement
@@ -67,6 +68,11 @@ class EnhanceStream:
                 reader = group.create_task(stream.read(questions, group))
                 self._readers.add(reader)
                 reader.add_done_callback(self._readers.discard)
+        except BaseExceptionGroup as failures:
+            if failures.subgroup(grpc.aio.InternalError) is None:
+                raise
+            # Reading or sending failed: the caller is gone, and gRPC has yet to cancel this handler.
+            raise asyncio.CancelledError from failures
         finally:
             log.info("questions_answered", answered=stream.answered, failed=stream.failed)
         if reader.cancelled():
@@ -77,7 +83,7 @@ class EnhanceStream:
         limit = asyncio.timeout(self._max_duration)
         try:
             async with limit:
-                self._rules.check(question)
+                self._rules.check(question, within="request.")
                 answer = await self._enhance(convert.question(question.request))
         except KeeperError as error:
             response.error.CopyFrom(status.to_status(error))

@@ -23,13 +23,19 @@ class Rules:
         for message in warm_up:
             self._validator.collect_violations(message)
 
-    def check(self, message: Message) -> None:
-        """Raise RequestInvalid, naming every field that breaks a rule."""
+    def check(self, message: Message, within: str = "") -> None:
+        """Raise RequestInvalid, naming every field that breaks a rule.
+
+        Paths that begin with `within` are told without it: those of a request in an envelope read
+        as if it had come alone.
+        """
         violations = self._validator.collect_violations(message)
         if violations:
             raise RequestInvalid(
                 [
-                    FieldViolation(_path(violation.proto.field), violation.proto.message)
+                    FieldViolation(
+                        _path(violation.proto.field).removeprefix(within), violation.proto.message
+                    )
                     for violation in violations
                 ]
             )

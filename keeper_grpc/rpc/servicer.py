@@ -16,7 +16,7 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServic
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
-from keeper_grpc.rpc import convert, convert_admin
+from keeper_grpc.rpc import convert, convert_admin, convert_feedback, convert_moves
 from keeper_grpc.rpc.enhance_stream import EnhanceStream
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.audit import AuditLog
@@ -25,6 +25,9 @@ from keeper_grpc.usecases.catalog import PatternCatalog
 from keeper_grpc.usecases.emerging_feed import EmergingFeed
 from keeper_grpc.usecases.enhance import EnhanceInsight
 from keeper_grpc.usecases.forget import ForgetAccount
+from keeper_grpc.usecases.generate_task import GenerateTask
+from keeper_grpc.usecases.report_outcome import ReportOutcome
+from keeper_grpc.usecases.suggest import SuggestMoves
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,6 +44,9 @@ class NetworkLearning(NetworkLearningServiceServicer):
         capture: CapturePattern,
         enhance: EnhanceInsight,
         enhance_stream: EnhanceStream,
+        report: ReportOutcome,
+        suggest: SuggestMoves,
+        task: GenerateTask,
         feed: EmergingFeed,
         catalog: PatternCatalog,
         rule: PublicationRule,
@@ -49,6 +55,9 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._capture = capture
         self._enhance = enhance
         self._enhance_stream = enhance_stream
+        self._report = report
+        self._suggest = suggest
+        self._task = task
         self._feed = feed
         self._catalog = catalog
         self._rule = rule
@@ -76,6 +85,27 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> None:
         """Ask about many insights over one stream."""
         await self._enhance_stream.serve(questions, context.write)
+
+    async def ReportOutcome(
+        self, request: network.ReportOutcomeRequest, context: Context
+    ) -> network.ReportOutcomeResponse:
+        """Tell what came of an enhancement."""
+        fingerprints = self._fingerprint(request.SerializeToString(deterministic=True))
+        answer = await self._report(convert_feedback.report(request, fingerprints))
+        return convert_feedback.reported(answer)
+
+    async def SuggestMoves(
+        self, request: network.SuggestMovesRequest, context: Context
+    ) -> network.SuggestMovesResponse:
+        """Suggest what to do now, from facts."""
+        moves = await self._suggest(convert_moves.occasion(request))
+        return convert_moves.suggested(moves, self._rule)
+
+    async def GenerateTask(
+        self, request: network.GenerateTaskRequest, context: Context
+    ) -> network.GenerateTaskResponse:
+        """Turn an enhancement, or a plain insight, into a task for people."""
+        return convert_feedback.task(await self._task(convert_feedback.order(request)))
 
     async def StreamEmergingPatterns(
         self, request: network.StreamEmergingPatternsRequest, context: Context

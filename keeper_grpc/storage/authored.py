@@ -37,8 +37,8 @@ class PostgresAuthored:
                 INSERT INTO network_patterns AS p (
                     id, pattern_type, business_category, embedding_model, pattern_embedding,
                     context, action_template, prior_successes, prior_failures, catalog_key,
-                    catalog_version, first_discovered)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                    catalog_version, first_discovered, trigger, learned_from)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
                 ON CONFLICT (catalog_key, business_category, embedding_model)
                       WHERE catalog_key IS NOT NULL
                 DO UPDATE SET
@@ -46,9 +46,11 @@ class PostgresAuthored:
                     prior_successes = excluded.prior_successes,
                     prior_failures = excluded.prior_failures,
                     catalog_version = excluded.catalog_version,
+                    trigger = excluded.trigger, learned_from = excluded.learned_from,
                     pattern_embedding = CASE WHEN p.occurrence_count = 0
                         THEN excluded.pattern_embedding ELSE p.pattern_embedding END
-                WHERE p.catalog_version < excluded.catalog_version
+                -- A row without trigger was seeded before there were any.
+                WHERE (p.catalog_version, p.trigger IS NOT NULL) < (excluded.catalog_version, true)
                 RETURNING id, occurrence_count
                 """,
                 pattern_id,
@@ -63,6 +65,8 @@ class PostgresAuthored:
                 pattern.key,
                 pattern.version,
                 now,
+                pattern.trigger.text,
+                pattern.learned_from,
             )
             if row is None:
                 return Seeded.UNCHANGED

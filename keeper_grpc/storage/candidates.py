@@ -12,6 +12,7 @@ from uuid import UUID
 from keeper_grpc.domain.enhancement import Asked
 from keeper_grpc.domain.evidence import Evidence, Share, recency_weight
 from keeper_grpc.domain.expectation import SituationEvidence
+from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.domain.ranking import Candidate, Requirements, hurdle
 from keeper_grpc.domain.situation import facts, whole
 from keeper_grpc.domain.transfer import TransferRecord
@@ -138,7 +139,11 @@ class PostgresCandidates:
         ids = [row["id"] for row in rows if row["similarity"] >= requirements.min_similarity]
         scripts = await scripts_of(connection, ids, asked.account_key)
         situations = await _situations(connection, ids, asked)
-        transfers = await _transfers(connection, asked) if query is _ELSEWHERE and rows else {}
+        transfers = (
+            await _transfers(connection, asked, requirements.rule)
+            if query is _ELSEWHERE and rows
+            else {}
+        )
         today = recency_weight(self._clock(), self._half_life)
         return [
             Candidate(
@@ -200,17 +205,28 @@ async def _situations(
     )
 
 
-async def _transfers(connection: Connection, asked: Asked) -> Mapping[str, TransferRecord]:
-    """What became here of other categories' patterns, by category."""
+async def _transfers(
+    connection: Connection, asked: Asked, rule: PublicationRule
+) -> Mapping[str, TransferRecord]:
+    """What became here of other categories' patterns, by category.
+
+    The discount is shown, so it must not tell what became of them at a few accounts.
+    """
     rows = await connection.fetch(
         """
-        SELECT p.business_category, sum(e.expected_success_rate / e.transfer) AS expected,
-               count(*) FILTER (WHERE o.success)::integer AS successes
-          FROM observations o
-          JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
-          JOIN network_patterns p ON p.id = e.pattern_id
-         WHERE o.enhancement_id IS NOT NULL AND o.pattern_type = $1
-           AND o.business_category = $2 AND p.business_category <> $2 AND o.account_key <> $3
+        SELECT business_category, sum(expected) AS expected, sum(successes)::integer AS successes,
+               sum(trials)::integer AS trials, count(*)::integer AS accounts,
+               max(trials)::integer AS largest_account_trials
+          FROM (SELECT p.business_category, o.account_key, count(*) AS trials,
+                       sum(e.expected_success_rate / e.transfer) AS expected,
+                       count(*) FILTER (WHERE o.success) AS successes
+                  FROM observations o
+                  JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
+                  JOIN network_patterns p ON p.id = e.pattern_id
+                 WHERE o.enhancement_id IS NOT NULL AND o.pattern_type = $1
+                   AND o.business_category = $2 AND p.business_category <> $2
+                   AND o.account_key <> $3
+                 GROUP BY 1, 2) share
          GROUP BY 1
         """,
         asked.scope.pattern_type,
@@ -218,7 +234,13 @@ async def _transfers(connection: Connection, asked: Asked) -> Mapping[str, Trans
         asked.account_key,
     )
     return {
-        row["business_category"]: TransferRecord(row["expected"], row["successes"]) for row in rows
+        row["business_category"]: TransferRecord(row["expected"], row["successes"])
+        for row in rows
+        if not rule.withheld(
+            Evidence(
+                row["trials"], row["successes"], row["accounts"], row["largest_account_trials"]
+            )
+        )
     }
 
 

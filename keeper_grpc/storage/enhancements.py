@@ -39,8 +39,10 @@ class PostgresEnhancements:
                 INSERT INTO enhancements (
                     id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
                     embedding_model, similarity, base_confidence, confidence,
-                    expected_success_rate, transfer, script, holdout, context, action, created_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                    expected_success_rate, transfer, script, script_propensity, holdout, context,
+                    action, created_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                        $18)
                 """,
                 enhancement.enhancement_id,
                 asked.account_key,
@@ -54,7 +56,8 @@ class PostgresEnhancements:
                 advice.confidence if advice else enhancement.insight.confidence,
                 best.expected_success_rate if best else 0.0,
                 best.candidate.transfer if best else 1.0,
-                advice.proven_script if advice else "",
+                advice.script.template if advice else "",
+                advice.script.propensity if advice and advice.script.template else None,
                 record.withheld_advice is not None,
                 enhancement.insight.conditions,
                 enhancement.insight.action,

@@ -63,15 +63,30 @@ class PostgresForgetting(PostgresAccounts):
             rows = await connection.fetch(
                 """
                 SELECT context, action, count(*)::integer AS count FROM observations
-                 WHERE pattern_id = $1 AND account_key <> $2 GROUP BY 1, 2
+                 WHERE pattern_id = $1 AND account_key <> $2 AND disposition <> 'reported'
+                 GROUP BY 1, 2
+                """,
+                pattern_id,
+                account_key,
+            )
+            observations = await connection.fetchval(
+                "SELECT count(*) FROM observations WHERE pattern_id = $1 AND account_key <> $2",
+                pattern_id,
+                account_key,
+            )
+            first_report = await connection.fetchrow(
+                """
+                SELECT context, action FROM observations
+                 WHERE pattern_id = $1 AND account_key <> $2 ORDER BY recorded_time, id LIMIT 1
                 """,
                 pattern_id,
                 account_key,
             )
         wordings = [(_wording(pattern, row), row["count"]) for row in rows]
-        observations = sum(count for _, count in wordings)
         if not wordings and pattern.authored:
             wordings = [(_insight(pattern, pattern.conditions, pattern.action), 1)]
+        elif not wordings and first_report:
+            wordings = [(_wording(pattern, first_report), 1)]
         return Remainder(pattern.scope.embedding_model, observations, tuple(wordings))
 
     async def forget_in_pattern(
@@ -200,16 +215,32 @@ async def _place(connection: Connection, pattern_id: UUID, centre: Centre) -> No
 
 
 async def _reword(connection: Connection, pattern_id: UUID) -> None:
-    """A pattern speaks in the words of its first observation; without it, of the first that is left."""
+    """A pattern speaks in the words of its first observation; without it, of the first that is left.
+
+    Reports only repeat a pattern's words: they decide where nothing else is left, and otherwise
+    repeat the new ones from now on.
+    """
     await connection.execute(
         """
+        WITH ranked AS (
+            SELECT id, context, action, recorded_time,
+                   rank() OVER (ORDER BY disposition = 'reported') AS tier
+              FROM observations WHERE pattern_id = $1
+        ), words AS (SELECT * FROM ranked WHERE tier = 1)
         UPDATE network_patterns p SET context = first.context, action_template = first.action
-          FROM (SELECT context, action FROM observations WHERE pattern_id = $1
-                 ORDER BY recorded_time, id LIMIT 1) first
+          FROM (SELECT context, action FROM words ORDER BY recorded_time, id LIMIT 1) first
          WHERE p.id = $1
-           AND NOT EXISTS (SELECT FROM observations o
-                            WHERE o.pattern_id = $1 AND o.action = p.action_template
-                              AND o.context = p.context)
+           AND NOT EXISTS (SELECT FROM words w
+                            WHERE w.action = p.action_template AND w.context = p.context)
+        """,
+        pattern_id,
+    )
+    await connection.execute(
+        """
+        UPDATE observations o SET action = p.action_template FROM network_patterns p
+         WHERE p.id = $1 AND o.pattern_id = $1 AND o.disposition = 'reported'
+           AND o.action <> p.action_template
+           AND EXISTS (SELECT FROM observations WHERE pattern_id = $1 AND disposition <> 'reported')
         """,
         pattern_id,
     )

@@ -62,10 +62,14 @@ class Accounts:
 
         Raises AccountCategoryConflict when it is registered in another category.
         """
-        probe = Insight("", "account", business_category, {}, "", "", 0.0)
-        category = self._anonymizer.anonymize(probe, Identifiers()).insight.business_category
+        category = self._anonymous(business_category)
         _, created = await self._find_or_add(account_id, category, joined_time)
         return created
+
+    async def identify(self, account_id: str, business_category: str) -> Account:
+        """`resolve` for a call without an insight: the category has yet to pass the anonymizer."""
+        category = self._anonymous(business_category) if business_category else ""
+        return await self.resolve(account_id, category)
 
     async def resolve(self, account_id: str, business_category: str) -> Account:
         """The account behind an id. A first call that names a category registers it.
@@ -75,6 +79,10 @@ class Accounts:
         """
         account, _ = await self._find_or_add(account_id, business_category, None)
         return account
+
+    def _anonymous(self, business_category: str) -> str:
+        probe = Insight("", "account", business_category, {}, "", "", 0.0)
+        return self._anonymizer.anonymize(probe, Identifiers()).insight.business_category
 
     async def _find_or_add(
         self, account_id: str, business_category: str, joined_time: datetime | None

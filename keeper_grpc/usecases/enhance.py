@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Protocol
 
 from keeper_grpc.domain.enhancement import Advice, Asked, Enhancement, EnhancementRecord
 from keeper_grpc.domain.evidence import boost
+from keeper_grpc.domain.exploration import choose_wording
 from keeper_grpc.domain.holdout import in_holdout
 from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
 from keeper_grpc.domain.pattern import Scope
@@ -75,7 +77,8 @@ class EnhanceInsight:
     """The use case. One instance serves all calls.
 
     `holdout` is the share of questions that are deliberately left without advice, so that what
-    advice is worth can be measured; 0 leaves none.
+    advice is worth can be measured; 0 leaves none. `exploration` is the share of enhancements whose
+    script is drawn, from `rng`, instead of being the proven one.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class EnhanceInsight:
         enhancements: EnhancementStore,
         rule: PublicationRule,
         holdout: float,
+        exploration: float,
+        rng: Random,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -98,6 +103,8 @@ class EnhanceInsight:
         self._enhancements = enhancements
         self._rule = rule
         self._holdout = holdout
+        self._exploration = exploration
+        self._rng = rng
         self._clock = clock
         self._new_id = new_id
 
@@ -168,7 +175,7 @@ class EnhanceInsight:
         return Advice(
             best=best,
             confidence=boost(insight.confidence, success_rate),
-            proven_script=known.proven_script(self._rule),
+            script=choose_wording(known, self._rule, self._exploration, self._rng),
             network_context=context_line(best),
             explanation=explain(best, insight.business_category),
         )

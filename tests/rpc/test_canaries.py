@@ -65,8 +65,8 @@ def broken(failing: str) -> Anonymizer:
     if failing in LAYERS:
         anonymizer.layers[failing] = fail
     elif failing == "structured":
-        anonymizer.structured.harvest = fail  # type: ignore[method-assign]
-        anonymizer.structured.share = fail  # type: ignore[method-assign]
+        setattr(anonymizer.structured, "harvest", fail)
+        setattr(anonymizer.structured, "share", fail)
     elif failing == "recheck":
         anonymizer.recheck = fail
     elif failing == "word lists":
@@ -76,17 +76,15 @@ def broken(failing: str) -> Anonymizer:
 
 def insight(topic: str, **overrides: Any) -> insight_pb2.Insight:
     """An insight with canaries wherever there is text."""
-    message = insight_pb2.Insight(
-        **{
-            "insight_id": "for Zorabella Quintavalle",
-            "type": topic,
-            "business_category": "spa",
-            "action": PROSE,
-            "script": PROSE,
-            "confidence": 0.5,
-        }
-        | overrides
-    )
+    fields: dict[str, Any] = {
+        "insight_id": "for Zorabella Quintavalle",
+        "type": topic,
+        "business_category": "spa",
+        "action": PROSE,
+        "script": PROSE,
+        "confidence": 0.5,
+    }
+    message = insight_pb2.Insight(**fields | overrides)
     message.conditions.update(
         {
             "service": PROSE,

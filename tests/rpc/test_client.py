@@ -29,6 +29,7 @@ from keeper_grpc.client import (
     Unavailable,
 )
 from keeper_grpc.client.errors import Detail
+from keeper_grpc.client.tournament import WINDOW
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -90,7 +91,7 @@ async def learn(keeper: KeeperClient, topic: str, action: str, outcomes: str) ->
 
 
 async def test_each_method_reaches_its_call(keeper: KeeperClient, topic: str) -> None:
-    """Register, capture, enhance, get and list, through the client alone."""
+    """Register, capture, enhance, report, get and list, through the client alone."""
     account = new_account()
     joined = datetime(2026, 1, 2, tzinfo=UTC)
     assert await keeper.register_account(account, "spa", joined_time=joined)
@@ -99,7 +100,11 @@ async def test_each_method_reaches_its_call(keeper: KeeperClient, topic: str) ->
     answer = await keeper.enhance(account, insight(topic), min_success_rate=0.5)
     assert answer.enhanced_insight.pattern_id == pattern_id
     assert (await keeper.get_pattern(pattern_id)).evidence.success_rate == 0.75
-    second = await learn(keeper, topic, "Play quiet music", "++++")
+    reported = await keeper.report_outcome(account, answer.enhancement_id, GOOD)
+    assert reported.pattern_id == pattern_id
+    task = await keeper.generate_task(account, answer.enhancement_id)
+    assert task.confidence_label == "Network Validated"
+    second = await learn(keeper, topic, "Play quiet music", "++++++")
     listed = [
         pattern.pattern_id
         async for pattern in keeper.list_patterns(pattern_type=topic, page_size=1)
@@ -209,6 +214,9 @@ class Scripted(NetworkLearningServiceServicer):
         self.request_ids: list[str] = []
         self.times: list[float] = []
         self.asked: list[list[str]] = []
+        self.answers_from = 1
+        self.answers_to = 1_000
+        self.hangs = False
         self.streams: list[Sequence[StreamEmergingPatternsResponse]] = []
         self.tokens: list[str] = []
 
@@ -227,14 +235,22 @@ class Scripted(NetworkLearningServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[EnhanceInsightsResponse]:
         asked: list[str] = []
+        names: list[str] = []
+        answered = 0
         self.asked.append(asked)
         async for question in questions:
             asked.append(question.request.insight.insight_id)
+            names.append(question.correlation_id)
             if self.failures and len(asked) == 2:
                 await context.abort(**self.failures.pop(0))
-            yield EnhanceInsightsResponse(
-                correlation_id=question.correlation_id, response=EnhanceInsightResponse()
-            )
+            if self.answers_from <= len(asked):
+                while answered < min(len(names), self.answers_to):
+                    yield EnhanceInsightsResponse(
+                        correlation_id=names[answered], response=EnhanceInsightResponse()
+                    )
+                    answered += 1
+        if self.hangs:
+            await asyncio.Event().wait()
 
     async def StreamEmergingPatterns(  # noqa: N802 - gRPC names it
         self,
@@ -327,6 +343,45 @@ async def test_an_error_without_details_is_an_error_still() -> None:
         with pytest.raises(ServerError) as caught:
             await keeper.capture("account", insight("churn_prevention"), GOOD)
     assert (caught.value.message, caught.value.reason) == ("no", "")
+
+
+async def test_a_tournament_has_no_more_questions_open_than_its_window() -> None:
+    """A server that wants a window of questions before it answers gets it, and not one more."""
+    scripted = script()
+    insights = [insight("churn_prevention", insight_id=str(number)) for number in range(WINDOW * 2)]
+    async with serving(scripted) as port, client(port) as keeper:
+        scripted.answers_from = WINDOW
+        result = await keeper.tournament("account", insights, timeout=SOON)
+        assert len(result.ranked) == len(insights)
+        scripted.answers_from = WINDOW + 1
+        with pytest.raises(DeadlineExceeded):
+            await keeper.tournament("account", insights, timeout=2)
+    assert [len(asked) for asked in scripted.asked] == [WINDOW * 2, WINDOW]
+
+
+async def test_a_tournament_keeps_what_was_answered_in_time() -> None:
+    """At the deadline the answered insights are ranked, the others failed with it."""
+    scripted = script()
+    scripted.answers_to = 2
+    scripted.hangs = True
+    insights = [insight("churn_prevention", insight_id=name) for name in "abc"]
+    async with serving(scripted) as port, client(port) as keeper:
+        result = await keeper.tournament("account", insights, timeout=0.5)
+    assert [each.insight.insight_id for each in result.ranked] == ["a", "b"]
+    (failed,) = result.failed
+    assert failed.insight.insight_id == "c"
+    assert isinstance(failed.error, DeadlineExceeded)
+
+
+async def test_a_stream_that_ends_early_is_a_broken_one() -> None:
+    """Questions that a proxy lost without an error are asked again."""
+    scripted = script()
+    scripted.answers_to = 2
+    insights = [insight("churn_prevention", insight_id=name) for name in "abc"]
+    async with serving(scripted) as port, client(port) as keeper:
+        result = await keeper.tournament("account", insights, timeout=SOON)
+    assert [each.insight.insight_id for each in result.ranked] == ["a", "b", "c"]
+    assert scripted.asked == [["a", "b", "c"], ["c"]]
 
 
 async def test_a_tournament_goes_on_where_a_stream_broke() -> None:

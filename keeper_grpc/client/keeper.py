@@ -1,0 +1,318 @@
+"""KeeperClient: the network's calls, with their envelope filled in and retried where that is right."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from keeper_grpc.client.channel import Options, open_channel
+from keeper_grpc.client.errors import from_call
+from keeper_grpc.client.retries import Retries, may_retry
+from keeper_grpc.client.tournament import Tournament, play
+from keeper_grpc.client.watch import EmergingEvent, watch
+from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
+from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Identifiers, Insight, Outcome
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+
+if TYPE_CHECKING:  # types of the stub files only
+    from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
+    from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
+        NetworkLearningServiceAsyncStub,
+    )
+
+Request_contra = TypeVar("Request_contra", bound=Message, contravariant=True)
+Response_co = TypeVar("Response_co", covariant=True)
+
+TOURNAMENT_TIMEOUT = 60.0
+"""Seconds for a tournament of any size: thousands of insights at the hundreds a second that one
+process embeds when it has seen none of them before."""
+
+
+class _Method(Protocol[Request_contra, Response_co]):
+    """A unary method of a stub."""
+
+    def __call__(self, request: Request_contra, /, *, timeout: float) -> Awaitable[Response_co]: ...
+
+
+class KeeperClient:
+    """A client of one network. Make it inside of a running event loop; it may be shared freely.
+
+    `timeout` is in seconds and covers a call with all its retries. Every method raises
+    KeeperClientError. `credentials` make the connection TLS; `options` are gRPC channel arguments.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout: float = 10.0,
+        retries: Retries | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Options = (),
+    ) -> None:
+        self._channel = open_channel(target, credentials, options)
+        self._network: NetworkLearningServiceAsyncStub = NetworkLearningServiceStub(self._channel)
+        self._admin: AdminServiceAsyncStub = AdminServiceStub(self._channel)
+        self._timeout = timeout
+        self._retries = retries or Retries()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the connection, and with it every call and watch."""
+        await self._channel.close()
+
+    async def register_account(
+        self, account_id: str, business_category: str, *, joined_time: datetime | None = None
+    ) -> bool:
+        """Tell the network of an account; whether it was new to it."""
+        request = admin.RegisterAccountRequest(
+            account_id=account_id,
+            business_category=business_category,
+            joined_time=_timestamp(joined_time),
+        )
+        return (await self._call(self._admin.RegisterAccount, request)).created
+
+    async def capture(
+        self,
+        account_id: str,
+        insight: Insight,
+        outcome: Outcome,
+        *,
+        identifiers: Identifiers | None = None,
+        occurred_time: datetime | None = None,
+        request_id: str | None = None,
+    ) -> network.CapturePatternResponse:
+        """Add one (insight, outcome). It counts once, however often it has to be sent.
+
+        Pass a `request_id` (UUID) to make that hold across crashes of the caller too.
+        """
+        request = network.CapturePatternRequest(
+            request_id=request_id or str(uuid.uuid4()),
+            account_id=account_id,
+            insight=insight,
+            outcome=outcome,
+            identifiers=identifiers,
+            occurred_time=_timestamp(occurred_time),
+        )
+        return await self._call(self._network.CapturePattern, request)
+
+    async def enhance(
+        self,
+        account_id: str,
+        insight: Insight,
+        *,
+        identifiers: Identifiers | None = None,
+        min_success_rate: float | None = None,
+        min_occurrences: int | None = None,
+    ) -> network.EnhanceInsightResponse:
+        """Ask what other accounts know about an insight."""
+        request = network.EnhanceInsightRequest(
+            account_id=account_id,
+            insight=insight,
+            identifiers=identifiers,
+            min_success_rate=min_success_rate,
+            min_occurrences=min_occurrences,
+        )
+        return await self._call(self._network.EnhanceInsight, request)
+
+    async def tournament(
+        self,
+        account_id: str,
+        insights: Iterable[Insight],
+        *,
+        identifiers: Identifiers | None = None,
+        min_success_rate: float | None = None,
+        min_occurrences: int | None = None,
+        timeout: float = TOURNAMENT_TIMEOUT,  # noqa: ASYNC109 - the deadline travels to the server
+    ) -> Tournament:
+        """Enhance many insights at once, and rank them by what acting on each may bring.
+
+        Insights that could not be judged are in `failed`, each with its error; the others are
+        ranked all the same. Raises only when the network could not be asked at all.
+        """
+        requests = [
+            network.EnhanceInsightRequest(
+                account_id=account_id,
+                insight=insight,
+                identifiers=identifiers,
+                min_success_rate=min_success_rate,
+                min_occurrences=min_occurrences,
+            )
+            for insight in insights
+        ]
+        if not requests:
+            return Tournament([], [])
+        return await play(
+            requests,
+            lambda questions, seconds: self._network.EnhanceInsights(questions, timeout=seconds),
+            self._retries,
+            timeout,
+        )
+
+    async def report_outcome(
+        self,
+        account_id: str,
+        enhancement_id: str,
+        outcome: Outcome,
+        *,
+        occurred_time: datetime | None = None,
+        request_id: str | None = None,
+    ) -> network.ReportOutcomeResponse:
+        """Tell what came of an enhancement. It counts once; see `capture` for `request_id`."""
+        request = network.ReportOutcomeRequest(
+            request_id=request_id or str(uuid.uuid4()),
+            account_id=account_id,
+            enhancement_id=enhancement_id,
+            outcome=outcome,
+            occurred_time=_timestamp(occurred_time),
+        )
+        return await self._call(self._network.ReportOutcome, request)
+
+    async def suggest_moves(
+        self,
+        account_id: str,
+        facts: Mapping[str, Any],
+        *,
+        business_category: str = "",
+        max_moves: int = 0,
+    ) -> Sequence[network.Move]:
+        """Ask what to do now, most promising first. `facts` is JSON-like, named as triggers do."""
+        packed = Struct()
+        packed.update(dict(facts))
+        request = network.SuggestMovesRequest(
+            account_id=account_id,
+            business_category=business_category,
+            facts=packed,
+            max_moves=max_moves,
+        )
+        return (await self._call(self._network.SuggestMoves, request)).moves
+
+    async def generate_task(
+        self,
+        account_id: str,
+        source: str | Insight,
+        *,
+        identifiers: Identifiers | None = None,
+    ) -> network.Task:
+        """Make a task for people, from an enhancement's id or from an insight without the network."""
+        request = network.GenerateTaskRequest(account_id=account_id, identifiers=identifiers)
+        if isinstance(source, str):
+            request.enhancement_id = source
+        else:
+            request.insight.CopyFrom(source)
+        return (await self._call(self._network.GenerateTask, request)).task
+
+    async def get_pattern(self, pattern_id: str) -> Pattern:
+        """One published pattern. Raises NotFound."""
+        request = network.GetPatternRequest(pattern_id=pattern_id)
+        return (await self._call(self._network.GetPattern, request)).pattern
+
+    async def list_patterns(
+        self,
+        *,
+        pattern_type: str = "",
+        business_category: str = "",
+        min_success_rate: float = 0.0,
+        page_size: int = 0,
+    ) -> AsyncGenerator[Pattern]:
+        """Published patterns, best lower bound first, fetched page by page as they are consumed."""
+        request = network.ListPatternsRequest(
+            pattern_type=pattern_type,
+            business_category=business_category,
+            min_success_rate=min_success_rate,
+            page_size=page_size,
+        )
+        while True:
+            page = await self._call(self._network.ListPatterns, request)
+            for pattern in page.patterns:
+                yield pattern
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def watch_emerging(
+        self,
+        *,
+        pattern_type: str = "",
+        business_category: str = "",
+        min_accounts: int = 0,
+        min_similarity: float = 0.0,
+        window: timedelta | None = None,
+        resume_token: str = "",
+    ) -> AsyncGenerator[EmergingEvent]:
+        """Follow what several accounts begin to see: a snapshot, then every change, without end.
+
+        Restarts and cut-offs are survived: events neither repeat nor go missing. To survive the
+        caller's own restart, keep the last event's `resume_token` and pass it here.
+        """
+        request = network.StreamEmergingPatternsRequest(
+            pattern_type=pattern_type,
+            business_category=business_category,
+            min_accounts=min_accounts,
+            min_similarity=min_similarity,
+            window=_duration(window),
+            resume_token=resume_token,
+        )
+        events = watch(self._network.StreamEmergingPatterns, request, self._retries)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def _call(
+        self, method: _Method[Request_contra, Response_co], request: Request_contra
+    ) -> Response_co:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        failures = 0
+        while True:
+            try:
+                return await method(request, timeout=max(0.0, deadline - loop.time()))
+            except grpc.aio.AioRpcError as broken:
+                error = from_call(broken)
+                failures += 1
+                delay = self._retries.delay(failures, error)
+                # Nothing is gained by waiting for an attempt that has no time left.
+                late = loop.time() + delay >= deadline
+                if late or failures >= self._retries.attempts or not may_retry(error):
+                    raise error from broken
+            await asyncio.sleep(delay)
+
+
+def _timestamp(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+def _duration(span: timedelta | None) -> Duration | None:
+    if span is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(span)
+    return message

@@ -1,0 +1,158 @@
+"""Many insights against each other: which is worth acting on, now that the network has spoken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import grpc
+
+from keeper_grpc.client.errors import KeeperClientError, from_call, from_status, stream_ended
+from keeper_grpc.client.retries import Retries, may_retry
+from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    EnhanceInsightRequest,
+    EnhanceInsightResponse,
+    EnhanceInsightsRequest,
+    EnhanceInsightsResponse,
+)
+
+if TYPE_CHECKING:
+    Stream: TypeAlias = grpc.aio.StreamStreamCall[EnhanceInsightsRequest, EnhanceInsightsResponse]
+
+WINDOW = 64
+"""Questions without an answer at most: twice what a server works on at once, so that it never waits.
+Written all at once, thousands would fill gRPC's buffers and hold up the caller's event loop."""
+
+OpenStream: TypeAlias = "Callable[[AsyncIterator[EnhanceInsightsRequest], float], Stream]"
+"""Opens a stream for these questions, with a deadline in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An insight of the caller, what the network made of it, and what that is worth.
+
+    `score` is the enhanced confidence times the insight's potential value, in the account's
+    currency: what acting on it may be expected to bring.
+    """
+
+    insight: Insight
+    response: EnhanceInsightResponse
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An insight that the network could not judge, and why."""
+
+    insight: Insight
+    error: KeeperClientError
+
+
+@dataclass(frozen=True, slots=True)
+class Tournament:
+    """`ranked` is best first; equal scores go by confidence, then as they were given."""
+
+    ranked: Sequence[Ranked]
+    failed: Sequence[Failed]
+
+
+async def play(
+    requests: Sequence[EnhanceInsightRequest],
+    open_stream: OpenStream,
+    retries: Retries,
+    timeout: float,  # noqa: ASYNC109 - the deadline travels to the server
+) -> Tournament:
+    """Enhance all over one stream, or over several when one breaks, and rank the answers.
+
+    What may be retried is asked again until it is answered, the attempts are used up or `timeout`
+    seconds are over. Raises KeeperClientError when a stream breaks before anything was answered.
+    """
+    answers = _Answers(requests)
+    deadline = asyncio.get_running_loop().time() + timeout
+    failures = 0
+    while True:
+        left = deadline - asyncio.get_running_loop().time()
+        window = asyncio.Semaphore(WINDOW)
+        broken = await answers.collect(open_stream(answers.questions(window), left), window)
+        failures += 1
+        error = broken or answers.first_retriable_error()
+        if error is None:
+            return answers.tournament()
+        delay = retries.delay(failures, error)
+        over = failures >= retries.attempts or asyncio.get_running_loop().time() + delay > deadline
+        if over or not may_retry(error):
+            if broken:
+                answers.give_up(broken)
+            return answers.tournament()
+        await asyncio.sleep(delay)
+
+
+class _Answers:
+    """What is known of each request so far, by its place in the caller's list."""
+
+    def __init__(self, requests: Sequence[EnhanceInsightRequest]) -> None:
+        self._requests = requests
+        self._answered: dict[int, EnhanceInsightResponse] = {}
+        self._errors: dict[int, KeeperClientError] = {}
+
+    async def questions(self, window: asyncio.Semaphore) -> AsyncIterator[EnhanceInsightsRequest]:
+        """Whatever has no answer, or an error that may pass, as the window lets it."""
+        for place in self._open():
+            await window.acquire()
+            yield EnhanceInsightsRequest(correlation_id=str(place), request=self._requests[place])
+
+    async def collect(self, stream: Stream, window: asyncio.Semaphore) -> KeeperClientError | None:
+        """Read answers to the stream's end; the error with which it broke, if it did."""
+        try:
+            async for message in stream:
+                window.release()
+                place = int(message.correlation_id)
+                if message.HasField("error"):
+                    self._errors[place] = from_status(message.error)
+                else:
+                    self._errors.pop(place, None)
+                    self._answered[place] = message.response
+        except grpc.aio.AioRpcError as error:
+            return from_call(error)
+        finally:
+            stream.cancel()
+        return stream_ended() if self._unanswered() else None
+
+    def first_retriable_error(self) -> KeeperClientError | None:
+        """Why to ask again, when the stream itself went well."""
+        return next((error for error in self._errors.values() if may_retry(error)), None)
+
+    def give_up(self, error: KeeperClientError) -> None:
+        """The stream's error becomes that of whatever it left open. Raises it if that is all."""
+        if not self._answered and not self._errors:
+            raise error
+        for place in self._open():
+            self._errors.setdefault(place, error)
+
+    def tournament(self) -> Tournament:
+        """The result, ranked."""
+        ranked = [
+            Ranked(insight, response, confidence * insight.potential_value)
+            for place, response in sorted(self._answered.items())
+            for insight in [self._requests[place].insight]
+            for confidence in [response.enhanced_insight.confidence]
+        ]
+        ranked.sort(
+            key=lambda each: (each.score, each.response.enhanced_insight.confidence), reverse=True
+        )
+        failed = [
+            Failed(self._requests[place].insight, error)
+            for place, error in sorted(self._errors.items())
+        ]
+        return Tournament(ranked, failed)
+
+    def _unanswered(self) -> list[int]:
+        told = self._answered.keys() | self._errors.keys()
+        return [place for place in range(len(self._requests)) if place not in told]
+
+    def _open(self) -> list[int]:
+        passing = [place for place, error in self._errors.items() if may_retry(error)]
+        return sorted([*self._unanswered(), *passing])

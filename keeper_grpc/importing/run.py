@@ -1,0 +1,125 @@
+"""An import from beginning to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from keeper_grpc.importing import show
+from keeper_grpc.importing.build import build
+from keeper_grpc.importing.calls import Captures, connected
+from keeper_grpc.importing.failure import RowRejected
+from keeper_grpc.importing.identity import RequestIds
+from keeper_grpc.importing.mapping import Mapping
+from keeper_grpc.importing.rejects import Rejects
+from keeper_grpc.importing.rows import Format, Source
+from keeper_grpc.importing.state import Progress, StateFile
+from keeper_grpc.importing.stream import Importer
+from keeper_grpc.importing.tally import Tally
+
+STATE_SUFFIX = ".keeper-import.json"
+"""What the state file's name is beside the file's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to import and how. `patience` is how many seconds an unavailable server is waited for."""
+
+    file: Path
+    mapping: Path
+    target: str = "127.0.0.1:50051"
+    file_format: Format | None = None
+    state: Path | None = None
+    rejects: Path | None = None
+    concurrency: int = 16
+    patience: float = 60.0
+    from_start: bool = False
+    check: bool = False
+
+
+async def run(options: Options) -> Tally:
+    """Import a file, or only check it, and print progress and result.
+
+    Raises ImportFailed, and CancelledError on SIGINT, SIGTERM and SIGHUP: the state is saved then.
+    """
+    _end_on_signals()
+    began = time.monotonic()
+    mapping = Mapping.load(options.mapping)
+    source = Source(options.file, options.file_format, mapping)
+    source.check()
+    if options.check:
+        tally = await _go(options, mapping, source)
+    else:
+        path = options.state or options.file.with_name(options.file.name + STATE_SUFFIX)
+        state = StateFile(path, options.mapping, source)
+        async with connected(options.target, options.patience) as captures:
+            start = await _start(options, mapping, source, state, captures)
+            tally = await _go(options, mapping, source, start=start, captures=captures, state=state)
+            state.remove()
+            tally.retries += captures.retries
+    show.summary(tally, time.monotonic() - began, sent=not options.check)
+    return tally
+
+
+async def _go(
+    options: Options,
+    mapping: Mapping,
+    source: Source,
+    *,
+    start: Progress | None = None,
+    captures: Captures | None = None,
+    state: StateFile | None = None,
+) -> Tally:
+    start = start or Progress(0, 0, Tally())
+    with (
+        show.progress(source.size) as advance,
+        Rejects(options.rejects, keep=start.rows) as rejects,
+        RequestIds(mapping) as ids,
+    ):
+        importer = Importer(
+            mapping=mapping,
+            ids=ids,
+            start=start,
+            rejects=rejects,
+            state=state,
+            captures=captures,
+            concurrency=options.concurrency,
+            advance=advance,
+        )
+        return await importer.run(source)
+
+
+async def _start(
+    options: Options, mapping: Mapping, source: Source, state: StateFile, captures: Captures
+) -> Progress:
+    """Where to go on: at an earlier run's progress if this server has that run's last row.
+
+    A server with another, an emptied or a restored database has not, and gets every row.
+    """
+    nothing = Progress(0, 0, Tally())
+    saved = None if options.from_start else state.load()
+    if saved is None:
+        return nothing
+    with RequestIds(mapping) as ids:
+        for row in source.rows():
+            if row.unreadable is not None:
+                continue
+            request_id = ids.of(row.cells)
+            if row.number == saved.probe:
+                try:
+                    answer = await captures(build(mapping, row.cells, request_id))
+                except RowRejected:
+                    return nothing
+                return saved if answer.replayed else nothing
+    return nothing
+
+
+def _end_on_signals() -> None:
+    """Let a hangup or a SIGTERM end the import as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in a task
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)

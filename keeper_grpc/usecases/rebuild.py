@@ -1,0 +1,57 @@
+"""Rebuilding every count from the ledger: after damage, and after the half-life was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildResult:
+    """How many patterns were recounted, from how many observations."""
+
+    patterns: int
+    observations: int
+
+
+class RebuildStore(Protocol):
+    """Where the ledger and what is counted from it are."""
+
+    async def begin(self, half_life: timedelta) -> None:
+        """Note that counts of two half-lives may be about, unless they already have this one."""
+
+    async def patterns(self) -> Sequence[UUID]:
+        """Every pattern."""
+
+    async def recount(self, pattern_id: UUID, half_life: timedelta) -> int | None:
+        """Recount one pattern in one transaction: from how many observations; None if it is gone."""
+
+    async def finish(self, half_life: timedelta) -> None:
+        """Note that every count has this half-life."""
+
+
+class RebuildEvidence:
+    """The use case. It may be interrupted anywhere and run again."""
+
+    def __init__(self, *, store: RebuildStore, half_life: timedelta) -> None:
+        self._store = store
+        self._half_life = half_life
+
+    async def __call__(self) -> RebuildResult:
+        """Rebuild. Raises StorageUnavailable.
+
+        Where a pattern lies and how it is worded are not counts, and stay. A pattern that is created
+        meanwhile needs no rebuilding, as long as whoever counts it uses the same half-life.
+        """
+        await self._store.begin(self._half_life)
+        done = observations = 0
+        for pattern_id in await self._store.patterns():
+            counted = await self._store.recount(pattern_id, self._half_life)
+            if counted is not None:
+                done += 1
+                observations += counted
+        await self._store.finish(self._half_life)
+        return RebuildResult(done, observations)

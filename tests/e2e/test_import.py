@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.e2e.server_process import REPOSITORY, ServerProcess, bundled_dsn, environment
+
+EXAMPLES = REPOSITORY / "examples" / "import"
+MAPPING = EXAMPLES / "mapping.yaml"
+
+
+def keeper(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run `keeper import`."""
+    return subprocess.run(
+        [sys.executable, "-m", "keeper_grpc.cli", "import", *arguments],
+        env=environment(),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def count(output: str, name: str) -> int:
+    """A number of the summary."""
+    found = re.search(rf"^ {name} +([\d,]+)", output, re.MULTILINE)
+    assert found, output
+    return int(found[1].replace(",", ""))
+
+
+async def test_history_is_captured_once_however_often_it_is_imported(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    """The example becomes patterns; a second run is all replays; no guest's name is in the database."""
+    history = tmp_path / "history.csv"
+    history.write_bytes((EXAMPLES / "history.csv").read_bytes())
+    importing = (history, "--mapping", MAPPING, "--target", server.address)
+
+    first = keeper(*importing)
+    second = keeper(*importing)
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert count(first.stdout, "rows") == 24
+    assert count(first.stdout, "captured, created") >= 1
+    assert (
+        count(first.stdout, "captured, created") + count(first.stdout, "captured, merged")
+    ) == 23
+    assert count(first.stdout, "skipped") == 1
+    assert second.returncode == 0
+    assert (count(second.stdout, "replayed"), count(second.stdout, "captured, created")) == (23, 0)
+    assert not list(tmp_path.glob("*keeper-import*"))
+    connection = await asyncpg.connect(bundled_dsn(Path(server.data_dir)))
+    rows = await connection.fetch(
+        "SELECT o.*::text FROM observations o JOIN accounts a USING (account_key)"
+        " WHERE o.occurred_time < '2025-07-01'"
+    )
+    await connection.close()
+    assert len(rows) == 23
+    assert not re.search("Seraphina|Fennimore|internal note", str(rows))
+
+
+def test_rejected_rows_make_exit_code_3(server: ServerProcess, tmp_path: Path) -> None:
+    """What the mapping cannot read and what the server refuses is reported without its content."""
+    lines = (EXAMPLES / "history.csv").read_text().splitlines()
+    lines[1] = lines[1].replace("came back", "Quillmoss")
+    lines[2] = lines[2].replace("2025-", "1925-")
+    history = tmp_path / "history.csv"
+    history.write_text("\n".join(lines[:4]) + "\n")
+    report = tmp_path / "rejects.jsonl"
+
+    done = keeper(history, "--mapping", MAPPING, "--target", server.address, "--rejects", report)
+
+    assert done.returncode == 3
+    assert count(done.stdout, "rejected") == 2
+    found = re.findall(r'"row": (\d+)|"code": "([A-Z_]+)"', report.read_text())
+    assert found == [("1", ""), ("", "NOT_AN_ANSWER"), ("2", ""), ("", "INVALID_REQUEST")]
+    assert "Quillmoss" not in done.stdout + done.stderr + report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--mapping", "nowhere.yaml"), 1, "nowhere.yaml: No such file"),
+        (("--mapping", MAPPING, "--target", "127.0.0.1:1", "--patience", "1"), 1, "no server at"),
+        (("--mapping", MAPPING, "--concurrency", "0"), 2, "must be at least 1"),
+        ((), 2, "--mapping"),
+    ],
+)
+def test_import_that_cannot_run_says_why(
+    tmp_path: Path, arguments: tuple[str | Path, ...], code: int, said: str
+) -> None:
+    """A mistake of the operator's is one line on stderr, and an exit code that tells whose."""
+    done = keeper(EXAMPLES / "history.csv", "--state", tmp_path / "state", *arguments)
+
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_sends_nothing(tmp_path: Path) -> None:
+    """--check maps every row without a server, and tells what would be rejected."""
+    history = tmp_path / "history.csv"
+    history.write_text((EXAMPLES / "history.csv").read_text().replace("declined", "perhaps"))
+
+    done = keeper(history, "--mapping", MAPPING, "--check", "--target", "127.0.0.1:1")
+
+    assert done.returncode == 3
+    assert count(done.stdout, "  outcome.success NOT_AN_ANSWER") == count(done.stdout, "rejected")
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
