@@ -28,6 +28,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count, cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from pgvector.asyncpg import register_vector
 
+from keeper_grpc.domain.evidence import recency_weight
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight
@@ -54,6 +56,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightsRequest,
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
+from keeper_grpc.settings import Settings
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.migrate import migrate
 
@@ -64,6 +67,8 @@ if TYPE_CHECKING:  # a type of the stub file only
 
 TYPE, CATEGORY = "churn_prevention", "spa"
 CONCURRENCY = 16
+KNOWN = 128
+"""Different questions that are asked over and over."""
 ACCOUNTS = 3
 """Behind each pattern: the least that is published."""
 TRIALS = 4
@@ -115,6 +120,7 @@ async def add_patterns(dsn: str, first: int, last: int) -> None:
     ]
     near = await model.embed(texts)
     await model.aclose()
+    weight = recency_weight(datetime.now(UTC), Settings.model_fields["evidence_half_life"].default)
     generator = np.random.default_rng(first)
     connection = await asyncpg.connect(dsn)
     try:
@@ -134,19 +140,24 @@ async def add_patterns(dsn: str, first: int, last: int) -> None:
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
                 pattern_embedding, context, action_template, occurrence_count, success_count,
-                account_count, largest_account_occurrences, confidence_score, first_discovered)
-            VALUES ($1, $2, $3, $4, $5, '{}', 'Offer the guest something', $6, $6, $7, $8, 0.8,
-                    now())
+                account_count, largest_account_occurrences, recent_trials, recent_successes,
+                confidence_score, first_discovered)
+            VALUES ($1, $2, $3, $4, $5, '{}', 'Offer the guest something', $6, $6, $7, $8, $9, $9,
+                    0.8, now())
             """,
             [
-                (key, TYPE, CATEGORY, model.model, vector, ACCOUNTS * TRIALS, ACCOUNTS, TRIALS)
+                (
+                    *(key, TYPE, CATEGORY, model.model, vector, ACCOUNTS * TRIALS, ACCOUNTS),
+                    *(TRIALS, ACCOUNTS * TRIALS * weight),
+                )
                 for key, vector in zip(ids, vectors, strict=True)
             ],
         )
         await connection.executemany(
             "INSERT INTO pattern_accounts (pattern_id, account_key, occurrence_count,"
-            " success_count, revenue_total, revenue_count) VALUES ($1, $2, $3, $3, 0, 0)",
-            [(pattern, key, TRIALS) for pattern in ids for key in keys],
+            " success_count, revenue_total, revenue_count, recent_trials, recent_successes)"
+            " VALUES ($1, $2, $3, $3, 0, 0, $4, $4)",
+            [(pattern, key, TRIALS, TRIALS * weight) for pattern in ids for key in keys],
         )
         await connection.execute("VACUUM ANALYZE")
     finally:
@@ -249,8 +260,9 @@ async def measure(port: int, patterns: int, seconds: float, fresh: Iterator[int]
             answer = await network.EnhanceInsight(question(account, number))
             return answer.enhanced_insight.network_enhanced
 
-        known = cycle(range(256))
-        await asyncio.gather(*(enhance(number) for number in range(256)))  # now they are known
+        known = cycle(range(KNOWN))
+        for first in range(0, KNOWN, CONCURRENCY):
+            await asyncio.gather(*(enhance(first + each) for each in range(CONCURRENCY)))
         rows = []
         ways: list[tuple[str, Callable[[], Awaitable[tuple[float, float]]]]] = [
             ("health Check", lambda: unary(check, known, seconds)),
@@ -297,7 +309,7 @@ async def main(sizes: Sequence[int], seconds: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--patterns", type=int, nargs="+", default=[1_000, 10_000])
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
+    parser.add_argument("--seconds", type=float, default=1.5, help="for each measurement")
     arguments = parser.parse_args()
     # The table alone: migrations log what they do.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -78,11 +79,20 @@ RETRY_INTERVAL = 0.5
 
 
 class App:
-    """A running service. `port` is where it listens."""
+    """A running service.
+
+    `failed` is set when one of its background loops died of a defect: it is then no longer whole, and
+    should be drained and started anew.
+    """
 
     def __init__(
-        self, server: Server, streams: Sequence[EmergingFeed | EnhanceStream], drain_grace: float
+        self,
+        server: Server,
+        streams: Sequence[EmergingFeed | EnhanceStream],
+        drain_grace: float,
+        failed: asyncio.Event,
     ) -> None:
+        self.failed = failed
         self._server = server
         self._streams = streams
         self._drain_grace = drain_grace
@@ -140,16 +150,17 @@ async def application(settings: Settings) -> AsyncIterator[App]:
         enhance = parts.enhance()
         enhance_stream = parts.enhance_stream(enhance)
         server = parts.server(feed, enhance, enhance_stream)
+        failed = asyncio.Event()
         for name, loop in (
             ("feed", feed.run()),
             ("detector", parts.detector().run()),
             ("maintenance", parts.maintenance().run()),
         ):
             task = asyncio.create_task(loop, name=name)
-            task.add_done_callback(_report_death)
+            task.add_done_callback(partial(_report_death, failed))
             stack.push_async_callback(_cancel, task)
         await server.start()
-        app = App(server, (feed, enhance_stream), settings.drain_grace.total_seconds())
+        app = App(server, (feed, enhance_stream), settings.drain_grace.total_seconds(), failed)
         stack.push_async_callback(app.drain)
         yield app
 
@@ -423,12 +434,13 @@ def _authored(catalog: Catalog) -> Sequence[AuthoredPattern]:
     ]
 
 
-def _report_death(task: asyncio.Task[None]) -> None:
+def _report_death(failed: asyncio.Event, task: asyncio.Task[None]) -> None:
     """A background loop never ends by itself: one that does is a defect, and must not be silent."""
     if not task.cancelled() and task.exception() is not None:
         log.error(
             "background_task_died", task=task.get_name(), error=type(task.exception()).__name__
         )
+        failed.set()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -28,7 +28,7 @@ from keeper_grpc.importing.failure import ImportFailed
 from keeper_grpc.importing.run import Options
 from keeper_grpc.importing.run import run as run_import
 from keeper_grpc.privacy.key_file import KeyFileInvalid
-from keeper_grpc.process import serve
+from keeper_grpc.process import ServiceFailed, serve
 from keeper_grpc.settings import PREFIX, Settings, SettingsInvalid
 from keeper_grpc.storage.embedded import EmbeddedPostgresError
 from keeper_grpc.storage.migrate import MigrationError
@@ -45,6 +45,7 @@ _CANNOT_START = (
     ModelUnusable,
     KeyFileInvalid,
     ImportFailed,
+    ServiceFailed,
 )
 
 _IN_PART = 3

@@ -13,8 +13,15 @@ from keeper_grpc.settings import Settings
 log = structlog.get_logger()
 
 
+class ServiceFailed(Exception):
+    """A part of the service died. Whoever supervises the process should start it again."""
+
+
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain: not ready, streams told, calls finished, closed."""
+    """Serve until SIGTERM or SIGINT, then drain: not ready, streams told, calls finished, closed.
+
+    Raises ServiceFailed, after the same drain, when a part of the service died.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     starting = asyncio.current_task()
@@ -31,9 +38,15 @@ async def serve(settings: Settings) -> None:
         async with application(settings) as app:
             starting = None
             log.info("serving", host=settings.host, port=app.port)
-            await stop.wait()
+            failed = asyncio.create_task(app.failed.wait())
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)
+            for waiting in (failed, stopped):
+                waiting.cancel()
             log.info("draining", grace_seconds=settings.drain_grace.total_seconds())
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
     log.info("stopped")
+    if not stop.is_set():
+        raise ServiceFailed("a part of the service died: see background_task_died in the log")

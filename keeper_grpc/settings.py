@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     def from_environment(cls) -> Settings:
         """Read the environment. Raises SettingsInvalid."""
         try:
-            return cls()  # type: ignore[call-arg]  # pydantic reads the arguments from the environment
+            return cls()
         except ValidationError as error:
             raise SettingsInvalid(
                 "\n".join(

@@ -20,7 +20,7 @@ from keeper_grpc.domain.evidence import Evidence, Prior
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
 
-NODES = 1024
+NODES = 256
 """Points at which `chances` integrates. The integrand is monotone in [0, 1], so the midpoint rule
 errs by less than 1 / (2 * NODES)."""
 

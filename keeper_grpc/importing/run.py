@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,22 +47,27 @@ async def run(options: Options) -> Tally:
 
     Raises ImportFailed, and CancelledError on SIGINT, SIGTERM and SIGHUP: the state is saved then.
     """
-    _end_on_signals()
     began = time.monotonic()
     mapping = Mapping.load(options.mapping)
     source = Source(options.file, options.file_format, mapping)
     source.check()
-    if options.check:
-        tally = await _go(options, mapping, source)
-    else:
-        path = options.state or options.file.with_name(options.file.name + STATE_SUFFIX)
-        state = StateFile(path, options.mapping, source)
-        async with connected(options.target, options.patience) as captures:
-            start = await _start(options, mapping, source, state, captures)
-            tally = await _go(options, mapping, source, start=start, captures=captures, state=state)
-            state.remove()
-            tally.retries += captures.retries
+    with _ended_by_signals():
+        if options.check:
+            tally = await _go(options, mapping, source)
+        else:
+            tally = await _capture(options, mapping, source)
     show.summary(tally, time.monotonic() - began, sent=not options.check)
+    return tally
+
+
+async def _capture(options: Options, mapping: Mapping, source: Source) -> Tally:
+    path = options.state or options.file.with_name(options.file.name + STATE_SUFFIX)
+    state = StateFile(path, options.mapping, source)
+    async with connected(options.target, options.patience) as captures:
+        start = await _start(options, mapping, source, state, captures)
+        tally = await _go(options, mapping, source, start=start, captures=captures, state=state)
+        state.remove()
+        tally.retries += captures.retries
     return tally
 
 
@@ -117,9 +124,16 @@ async def _start(
     return nothing
 
 
-def _end_on_signals() -> None:
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
     """Let a hangup or a SIGTERM end the import as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)

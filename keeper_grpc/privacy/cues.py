@@ -194,6 +194,31 @@ VERBS: Final = frozenset(
 )
 """Word-names that open an instruction: `Mark the client`, `Grant a free upgrade`."""
 
+AFTER_PERSON: Final = frozenset(
+    listed(
+        "first last next today tonight walk try end come go call tell ask show talk help lead start "
+        "stay work hand read say see let want need like love book pay open close early late soon once "
+        "twice together there here right back home again over out off down up for in on to or but as "
+        "do can be been were most more no my so"
+    )
+)
+"""Words that follow a person and, in small letters, are no surname, though surnames spelled like
+them exist: `tell Grace first`."""
+
+CAUSES: Final = frozenset(
+    listed("let lets have having make makes making help helps helping watch see hear")
+)
+"""After these and a person comes a bare verb: `have Grace ring them`."""
+
+CLAUSE_OPENERS: Final = frozenset(
+    listed(
+        "how why while when the then each every all both most more less just never can must shall "
+        "were via but life time times work things"
+    )
+)
+"""Words that begin a sentence as themselves, though surnames spelled like them exist: `How is ...`,
+`Life got busy`. Not `He`, `Her`, `My`, `So` and `An`, which are frequent names."""
+
 LETTERED: Final = frozenset(
     listed(
         "plan option vitamin group type tier class room phase version part grade step section hepatitis"

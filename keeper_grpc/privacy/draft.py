@@ -39,6 +39,14 @@ class TooManySpans(Exception):
     """The record has more spans to mask than there are slots."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a removed span was written: what its neighbours may be read by."""
+
+    capitalized: bool
+    words: int
+
+
 @dataclass(slots=True)
 class Record:
     """What the texts of one insight share while they are masked.
@@ -55,6 +63,7 @@ class Record:
     masked: Counter[str] = field(default_factory=Counter)
     _replacements: list[str] = field(default_factory=list)
     _kinds: list[str] = field(default_factory=list)
+    _shapes: list[Shape] = field(default_factory=list)
     _numbers: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def check_time(self) -> None:
@@ -69,15 +78,16 @@ class Record:
         plain = number == 1 and name not in ALWAYS_NUMBERED
         return f"[{name}]" if plain else f"[{name}_{number}]"
 
-    def slot(self, kind: str, replacement: str) -> str:
-        """The character that stands for a removed span; `kind` is counted unless it is PASSED."""
+    def slot(self, span: Span, shape: Shape) -> str:
+        """The character that stands for a removed span; its kind is counted unless it is PASSED."""
         code = FIRST_SLOT + len(self._replacements)
         if code > LAST_SLOT:
             raise TooManySpans
-        self._replacements.append(replacement)
-        self._kinds.append(kind)
-        if kind != PASSED:
-            self.masked[kind] += 1
+        self._replacements.append(span.replacement)
+        self._kinds.append(span.kind)
+        self._shapes.append(shape)
+        if span.kind != PASSED:
+            self.masked[span.kind] += 1
         return chr(code)
 
     def replacement(self, slot: str) -> str:
@@ -85,6 +95,9 @@ class Record:
 
     def kind(self, slot: str) -> str:
         return self._kinds[ord(slot) - FIRST_SLOT]
+
+    def shape(self, slot: str) -> Shape:
+        return self._shapes[ord(slot) - FIRST_SLOT]
 
     def finish(self, text: str) -> str:
         """The text with every slot filled in."""
@@ -123,7 +136,9 @@ class Draft:
         parts: list[str] = []
         at = 0
         for span in spans:
-            parts += (self.text[at : span.start], self.record.slot(span.kind, span.replacement))
+            removed = self.text[span.start : span.end]
+            shape = Shape(removed[:1].isupper(), len(removed.split()))
+            parts += (self.text[at : span.start], self.record.slot(span, shape))
             at = span.end
         if parts:
             parts.append(self.text[at:])

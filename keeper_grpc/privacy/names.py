@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keeper_grpc.privacy import cues
-from keeper_grpc.privacy.draft import Draft, Record, Span, is_slot
+from keeper_grpc.privacy.draft import Draft, Record, Shape, Span, is_slot
 from keeper_grpc.privacy.reading import Reading
 from keeper_grpc.privacy.scores import (
     BESIDE_A_NAME_FROM,
@@ -61,6 +61,8 @@ class Names:
             return self._vocabulary.is_name(key) or (word.capitalized and len(key) > 1)
         if key in self._vocabulary.given_words:
             return given_score(reading, at) >= NAME_FROM
+        if key in cues.CLAUSE_OPENERS and reading.after(at) not in cues.HUMAN and reading.opens(at):
+            return False
         surname = word.capitalized and key in self._vocabulary.surname_words
         return surname and surname_score(reading, at) >= SURNAME_FROM
 
@@ -71,7 +73,8 @@ class Names:
         for at in range(len(reading.words) - 2, -1, -1):
             if at + 1 in marked and at not in marked:
                 gap = reading.text[reading.words[at].end : reading.words[at + 1].start]
-                if (_joins(gap) and self._may_be_given(reading, at)) or (
+                ended = reading.cased and _ends_sentence(gap, *reading.words[at : at + 2])
+                if (_joins(gap) and not ended and self._may_be_given(reading, at)) or (
                     gap == ", " and self._may_stand_first(reading, at)
                 ):
                     marked.add(at)
@@ -89,8 +92,9 @@ class Names:
             return {at - 1, at}
         if at in marked:
             return set()
-        if (at - 1 in marked and _joins(gap)) or _after_person_slot(gap, record):
-            if self._may_be_surname(reading, at):
+        person = _marked_before(reading, at, marked) or _slot_before(reading, at, gap, record)
+        if person is not None:
+            if self._may_be_surname(reading, at, person, after_comma="," in gap):
                 return {at}
             if word.key in _PARTICLES and at + 1 < len(found):
                 following = found[at + 1]
@@ -98,12 +102,24 @@ class Names:
                     return {at, at + 1}
         return {at} if self._beside_another(reading, at, marked) else set()
 
-    def _may_be_surname(self, reading: Reading, at: int) -> bool:
+    def _may_be_surname(
+        self, reading: Reading, at: int, person: Shape, *, after_comma: bool
+    ) -> bool:
+        """Whether the word goes on with the name of the `person` before it."""
         word = reading.words[at]
         key = word.key
+        known_name = key in self._vocabulary.surname_words or key in self._vocabulary.given_words
+        if person.capitalized and not word.capitalized:
+            # `tell Grace first`, `Grace, late bookings`; what was declared in full is complete.
+            if after_comma and len(key) > 1:
+                return False
+            if key in cues.AFTER_PERSON or person.words > 1:
+                return False
+        if after_comma and word.capitalized and reading.cased:
+            known_name = known_name and key not in cues.SERVICES and key not in cues.TIMES
+            return len(key) == 1 or (known_name and key not in cues.FUNCTION_WORDS)
         if len(key) == 1:
             return word.capitalized or reading.text[word.end : word.end + 1] == "."
-        known_name = key in self._vocabulary.surname_words or key in self._vocabulary.given_words
         if word.capitalized and reading.cased:
             return key not in cues.FUNCTION_WORDS or known_name
         if key in cues.FUNCTION_WORDS or key in cues.AFTER_NAME or key in cues.BEFORE_NAME:
@@ -223,14 +239,32 @@ def _joins(gap: str) -> bool:
     return len(gap) <= 3 and _GAP_OF_ONE_NAME.fullmatch(gap) is not None and "\n" not in gap  # noqa: PLR2004  # as the expression says
 
 
-def _after_person_slot(gap: str, record: Record) -> bool:
-    at = max((index for index, char in enumerate(gap) if is_slot(char)), default=-1)
-    return (
-        at >= 0
-        and record.kind(gap[at]) in _PERSON_SLOTS
-        and _joins(gap[at + 1 :])
-        and len(gap) > at + 1
-    )
+def _ends_sentence(gap: str, word: Word, following: Word) -> bool:
+    """Whether the gap's stop ends a sentence: `today. Grace`, but not `J. Doe` and not `jas. doe`."""
+    abbreviated = len(word.key) == 1 or word.key in cues.SHORT_TITLES
+    return "." in gap and following.capitalized and not abbreviated
+
+
+def _marked_before(reading: Reading, at: int, marked: set[int]) -> Shape | None:
+    """How the marked word right before this one is written, if a name may go on after it."""
+    if at - 1 not in marked:
+        return None
+    last, word = reading.words[at - 1], reading.words[at]
+    gap = reading.text[last.end : word.start]
+    if not _joins(gap) or (reading.cased and _ends_sentence(gap, last, word)):
+        return None
+    return Shape(last.capitalized, 1)
+
+
+def _slot_before(reading: Reading, at: int, gap: str, record: Record) -> Shape | None:
+    """How the person was written whose slot stands right before, if a name may go on after it."""
+    slot = max((index for index, char in enumerate(gap) if is_slot(char)), default=-1)
+    rest = gap[slot + 1 :]
+    if slot < 0 or record.kind(gap[slot]) not in _PERSON_SLOTS or not rest or not _joins(rest):
+        return None
+    if reading.cased and "." in rest and reading.words[at].capitalized:
+        return None
+    return record.shape(gap[slot])
 
 
 def _spans(reading: Reading, marked: set[int], record: Record) -> Iterator[Span]:

@@ -65,7 +65,7 @@ class Reading:
         if at + 1 < len(self.words):
             word = self.words[at + 1]
             # A contraction tells more than its stem: `Grace hasn't`.
-            return word.key + word.clitic if word.clitic == "n't" else word.key
+            return word.key.removesuffix("n") + "n't" if word.clitic == "n't" else word.key
         return ""
 
     def opens(self, at: int) -> bool:
@@ -84,7 +84,8 @@ class Reading:
             return False
         word, following = self.words[at], self.words[at + 1]
         gap = self.text[word.end : following.start]
-        return gap == " " and not word.clitic and not self.vocabulary.knows(following.key)
+        known = following.key == "i" or self.vocabulary.knows(following.key)  # `May I show you`
+        return gap == " " and not word.clitic and not known
 
     def reads_full(self, at: int) -> bool:
         """Whether a surname follows: `Cherry Day` in prose, `royal barber` where case says nothing."""

@@ -27,6 +27,8 @@ _UNFOLDABLE = str.maketrans(
 
 _CLITICS = ("'s", "'ll", "'ve", "'re", "'d", "'m", "n't", "s'")
 """What English hangs on a word; the word before it is what counts."""
+_SHARED_N = frozenset({"can't", "won't"})
+"""Contractions whose `n` belongs to the word as well: `ca` and `wo` are no words."""
 
 
 _ALONE = frozenset(clitic.replace("'", "") for clitic in _CLITICS)
@@ -73,7 +75,7 @@ def words(text: str) -> list[Word]:
             for ending in _CLITICS:
                 if key.endswith(ending) and len(key) > len(ending):
                     clitic = ending
-                    kept = len(ending) if ending != "s'" else 1
+                    kept = 1 if ending == "s'" else len(ending) - (key in _SHARED_N)
                     # Folding may lengthen a word (ß), never its ASCII clitic.
                     end -= kept
                     word, key = word[:-kept], key[:-kept]

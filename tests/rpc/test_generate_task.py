@@ -144,11 +144,17 @@ async def test_another_accounts_enhancement_does_not_exist(service: Service, top
     assert refusals[1:] == [refusals[0]] * 2
 
 
-@pytest.mark.parametrize("source", [{}, {"enhancement_id": "seven"}])
-async def test_a_task_is_about_something(service: Service, source: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "request_without",
+    [
+        GenerateTaskRequest(account_id="a"),
+        GenerateTaskRequest(account_id="a", enhancement_id="seven"),
+    ],
+)
+async def test_a_task_is_about_something(
+    service: Service, request_without: GenerateTaskRequest
+) -> None:
     """A request names an enhancement by its UUID, or brings an insight."""
-    refused = await refusal(
-        service.network.GenerateTask(GenerateTaskRequest(account_id=new_account(), **source))
-    )
+    refused = await refusal(service.network.GenerateTask(request_without))
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.reason == "INVALID_REQUEST"

@@ -231,14 +231,13 @@ async def test_forgetting_the_first_words_leaves_reports_with_the_new_ones(
 ) -> None:
     """Reports repeated what the forgotten account had written: they speak as the pattern does now."""
     first, others = new_account(), [new_account() for _ in range(3)]
-    same = {"script": "", "conditions": {"churn_risk": "high"}}
     answer = await service.network.CapturePattern(
-        capture(topic, "Offer a warm towel.", account=first, **same)
+        capture(topic, "Offer a warm towel.", account=first)
     )
     # Words of their own, in the same pattern: what only the merge rule could do is done here.
     for other in others:
         merged = await service.network.CapturePattern(
-            capture(topic, "Offer a warm towel.", account=other, **same)
+            capture(topic, "Offer a warm towel.", account=other)
         )
         assert merged.pattern_id == answer.pattern_id
     await service.database.execute(
@@ -247,7 +246,7 @@ async def test_forgetting_the_first_words_leaves_reports_with_the_new_ones(
         answer.pattern_id,
     )
     account = new_account()
-    given = await ask(service, topic, account, "Offer a warm towel.", conditions=same["conditions"])
+    given = await ask(service, topic, account, "Offer a warm towel.")
     assert given.enhanced_insight.suggested_approach == "Offer a warm towel."
     await service.network.ReportOutcome(report(account, given.enhancement_id))
     await service.admin.ForgetAccount(ForgetAccountRequest(account_id=first))

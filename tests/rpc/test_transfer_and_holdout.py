@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import EnhanceInsightResponse
@@ -127,7 +129,7 @@ async def test_the_discount_never_exceeds_one(service: Service, topic: str) -> N
     await teach(service, topic, ["++--", "++--", "++--"])
     gyms = [new_account() for _ in range(4)]
     # The spas' twelve outcomes are enough, the other gyms' nine at most are not.
-    modest = {"category": "gym", "min_success_rate": 0.3, "min_occurrences": 12}
+    modest: dict[str, Any] = {"category": "gym", "min_success_rate": 0.3, "min_occurrences": 12}
     for gym in gyms:
         for _ in range(3):
             given = await ask(service, topic, gym, **modest)

@@ -81,21 +81,22 @@ def test_where_there_is_no_choice_nothing_is_explored(
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
 def test_wordings_are_handed_out_as_often_as_their_propensity_says(share: float) -> None:
-    """Over many draws; the shares of 20,000 draws err by less than 1.5 points."""
-    rng = Random(7)
-    drawn = [choose_wording(KNOWN, RULE, share, rng) for _ in range(20_000)]
+    """Over many draws; the shares of 1,000 draws err by less than 6 points."""
+    rng = Random(7)  # noqa: S311 - not a secret
+    drawn = [choose_wording(KNOWN, RULE, share, rng) for _ in range(1_000)]
+    assert len({wording.propensity for wording in drawn}) == 3
     counts = Counter(wording.template for wording in drawn)
     propensities = {wording.template: wording.propensity for wording in drawn}
     assert set(counts) == {"good", "fair", "new"}
     assert sum(propensities.values()) == pytest.approx(1)
     for template, count in counts.items():
-        assert count / len(drawn) == pytest.approx(propensities[template], abs=0.015)
+        assert count / len(drawn) == pytest.approx(propensities[template], abs=0.06)
     assert propensities["good"] >= 1 - share
 
 
 def test_equal_sources_give_equal_choices() -> None:
     """The source of randomness alone decides."""
-    one, other = Random(3), Random(3)
+    one, other = Random(3), Random(3)  # noqa: S311 - not secrets
     for _ in range(20):
         assert choose_wording(KNOWN, RULE, 0.5, one) == choose_wording(KNOWN, RULE, 0.5, other)
 
@@ -119,13 +120,13 @@ def test_chances_are_a_distribution(known: list[Evidence]) -> None:
 @given(variants(), st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
 def test_chances_are_those_of_the_highest_draw(known: list[Evidence], seed: int) -> None:
-    """Integrated and simulated agree; 20,000 draws err by less than 2 points."""
+    """Integrated and simulated agree; 5,000 draws err by less than 3 points."""
     rng = np.random.default_rng(seed)
     draws = np.stack(
-        [rng.beta(0.5 + e.successes, 0.5 + e.trials - e.successes, 20_000) for e in known]
+        [rng.beta(0.5 + e.successes, 0.5 + e.trials - e.successes, 5_000) for e in known]
     )
-    won = np.bincount(draws.argmax(axis=0), minlength=len(known)) / 20_000
-    assert chances(known) == pytest.approx(won.tolist(), abs=0.02)
+    won = np.bincount(draws.argmax(axis=0), minlength=len(known)) / 5_000
+    assert chances(known) == pytest.approx(won.tolist(), abs=0.03)
 
 
 def test_equal_evidence_has_equal_chances_and_better_evidence_the_better_one() -> None:
