@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -26,6 +26,7 @@ from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.embedding.openai import OpenAIEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
+from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.key_file import load_or_create
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
 from keeper_grpc.rpc.enhance_stream import EnhanceStream
@@ -51,7 +52,9 @@ from keeper_grpc.storage.preflight import DatabaseUnreachable
 from keeper_grpc.storage.rebuild import PostgresRebuild
 from keeper_grpc.storage.reports import PostgresReports
 from keeper_grpc.storage.vectors import PostgresVectors
+from keeper_grpc.storage.words import PostgresWords
 from keeper_grpc.usecases.accounts import Accounts
+from keeper_grpc.usecases.approve_words import ApproveWords
 from keeper_grpc.usecases.audit import AuditLog
 from keeper_grpc.usecases.capture import CapturePattern
 from keeper_grpc.usecases.catalog import PatternCatalog
@@ -70,6 +73,9 @@ log = structlog.get_logger()
 
 READINESS_INTERVAL = 2.0
 """Seconds between looks at the database: a probe every few seconds sees an outage at its next turn."""
+
+WORDS_INTERVAL = timedelta(minutes=5)
+"""Between looks for words that k accounts use: a new brand takes weeks to reach k, not minutes."""
 
 CANCEL_AGAIN = 0.5
 """Seconds after which a background task that has not ended is cancelled once more."""
@@ -146,6 +152,8 @@ async def application(settings: Settings) -> AsyncIterator[App]:
         # Calls nothing at a price later: the vector of this text is cached for good.
         await embedder.embed(["ready"])
         parts = _Parts(settings, pool, embedder, load_catalog())
+        words = parts.words()
+        await words()
         feed = parts.feed()
         enhance = parts.enhance()
         enhance_stream = parts.enhance_stream(enhance)
@@ -155,6 +163,7 @@ async def application(settings: Settings) -> AsyncIterator[App]:
             ("feed", feed.run()),
             ("detector", parts.detector().run()),
             ("maintenance", parts.maintenance().run()),
+            ("words", words.run()),
         ):
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))
@@ -205,8 +214,11 @@ class _Parts:
         self._settings = settings
         self._pool = pool
         self._embedder = embedder
-        self._anonymizer = _anonymizer(settings, catalog)
         self._pseudonyms = _pseudonyms(settings)
+        self._words = KAccountWords(self._pseudonyms.word_hash)
+        self._anonymizer = _anonymizer(
+            settings, catalog, approved=self._words, hash_word=self._pseudonyms.word_hash
+        )
         self._rule = PublicationRule(settings.min_accounts)
         self._indexes = PostgresAnnIndexes(pool)
         self._patterns = PostgresPatterns(pool)
@@ -333,6 +345,14 @@ class _Parts:
             new_id=uuid4,
         )
 
+    def words(self) -> ApproveWords:
+        return ApproveWords(
+            store=PostgresWords(self._pool),
+            approved=self._words,
+            k=self._settings.min_accounts,
+            interval=WORDS_INTERVAL,
+        )
+
     def maintenance(self) -> Maintain:
         return Maintain(
             store=self._indexes,
@@ -394,9 +414,9 @@ async def _model(settings: Settings) -> Embedder:
     return await asyncio.to_thread(LocalEmbedder)
 
 
-def _anonymizer(settings: Settings, catalog: Catalog) -> Anonymizer:
+def _anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anonymizer:
     extra = [key.strip() for key in settings.shared_keys.split(",") if key.strip()]
-    return Anonymizer.default(catalog.service_names, shared_keys=extra)
+    return Anonymizer.default(catalog.service_names, shared_keys=extra, **words)
 
 
 def _pseudonyms(settings: Settings) -> Pseudonyms:

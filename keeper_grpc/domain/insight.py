@@ -125,10 +125,15 @@ class AnonymizationReport:
 
 @dataclass(frozen=True, slots=True)
 class Anonymized:
-    """The anonymizer's answer: the insight that may travel, and the report on what was done."""
+    """The anonymizer's answer: the insight that may travel, and the report on what was done.
+
+    `unknown_words` are keyed hashes of words that were masked for no other reason than that nobody
+    knows them: when k accounts use one, it is masked no longer. Never a word itself.
+    """
 
     insight: AnonymizedInsight
     report: AnonymizationReport
+    unknown_words: tuple[str, ...] = ()
 
 
 def _words(snake: str) -> str:

@@ -31,6 +31,7 @@ from keeper_grpc.privacy.names import Names
 from keeper_grpc.privacy.protected import Protected
 from keeper_grpc.privacy.recognizers import Patterns, recognized
 from keeper_grpc.privacy.structured import Structured
+from keeper_grpc.privacy.tokens import keys
 from keeper_grpc.privacy.vocabulary import (
     ApprovedWords,
     Coverage,
@@ -51,6 +52,11 @@ REMEMBERED_LABELS: Final = 1_024
 """Types and categories found plausible. There are dozens; a flood of others is not remembered."""
 UNPLAUSIBLE: Final = "other"
 """What a type or category becomes that may hold a name."""
+MOST_UNKNOWN: Final = 50
+"""Hashes of unknown words that one insight hands out; a text with more of them is no prose."""
+SHORTEST_UNKNOWN: Final = 4
+"""Letters of a word that accounts can approve: shorter ones are initials and abbreviations of names
+as often as words."""
 
 REFUSALS: Final[Mapping[type[Exception], str]] = {
     OutOfTime: "TIME_BUDGET_EXCEEDED",
@@ -60,6 +66,7 @@ REFUSALS: Final[Mapping[type[Exception], str]] = {
 """What a layer raises to refuse a text, and the reason in the report. Anything else is a failure."""
 
 Recheck = Callable[[str], str | None]
+HashWord = Callable[[str], str]
 
 
 class Anonymizer:
@@ -70,6 +77,7 @@ class Anonymizer:
     shared_keys: condition keys that may be shared beside the built-in ones.
     max_text: characters of one text beyond which it is dropped.
     time_budget: CPU seconds for one insight.
+    hash_word: makes the keyed hash of a folded word; None hands out no unknown words.
 
     `layers` are the text layers by name, in order; tests replace one to see it fail.
     """
@@ -82,10 +90,12 @@ class Anonymizer:
         shared_keys: Iterable[str] = (),
         max_text: int = MAXIMUM_TEXT,
         time_budget: float = TIME_BUDGET,
+        hash_word: HashWord | None = None,
     ) -> None:
         phrases = tuple(protected_phrases)
         self._max_text = max_text
         self._time_budget = time_budget
+        self._hash_word = hash_word
         self.structured = Structured(shared_keys)
         self.recheck: Recheck = recognized
         self.vocabulary = vocabulary
@@ -109,6 +119,7 @@ class Anonymizer:
         *,
         shared_keys: Iterable[str] = (),
         approved: ApprovedWords | None = None,
+        hash_word: HashWord | None = None,
     ) -> Anonymizer:
         """The anonymizer over this package's word lists. When they are lost, every text is dropped."""
         try:
@@ -118,12 +129,22 @@ class Anonymizer:
         if vocabulary is not None and approved is not None:
             vocabulary = vocabulary.with_approved(approved)
         return cls(
-            vocabulary=vocabulary, protected_phrases=protected_phrases, shared_keys=shared_keys
+            vocabulary=vocabulary,
+            protected_phrases=protected_phrases,
+            shared_keys=shared_keys,
+            hash_word=hash_word,
         )
 
     def anonymize(self, insight: Insight, identifiers: Identifiers) -> Anonymized:
         """What may travel of `insight`, and the report. Never raises for content."""
         return _Run(self, insight, identifiers).result()
+
+    def unknown_words(self, words: Iterable[str]) -> tuple[str, ...]:
+        """The keyed hashes of these folded words, as many as one insight may hand out."""
+        if self._hash_word is None:
+            return ()
+        chosen = sorted(word for word in words if len(word) >= SHORTEST_UNKNOWN)
+        return tuple(map(self._hash_word, chosen[:MOST_UNKNOWN]))
 
     @property
     def limits(self) -> tuple[int, float]:
@@ -172,7 +193,7 @@ class _Run:
             potential_value=bands.two_digits(insight.potential_value),
         )
         report = AnonymizationReport(dict(self._record.masked), tuple(self._dropped))
-        return Anonymized(safe, report)
+        return Anonymized(safe, report, self._parts.unknown_words(self._record.unknown))
 
     def _conditions(self) -> Mapping[str, JsonValue]:
         try:
@@ -199,15 +220,21 @@ class _Run:
             return UNPLAUSIBLE
         if not self._refused and label in self._parts.plausible_labels:
             return label
-        prose = label.replace("_", " ")
+        prose = _prose(label)
         kept = self._text(field, prose)
         if kept == prose:
-            if len(self._parts.plausible_labels) < REMEMBERED_LABELS:
-                self._parts.plausible_labels.add(label)
+            self._remember(label)
             return label
         if kept is not None:
             self._drop(field, "NOT_PLAUSIBLE")
         return UNPLAUSIBLE
+
+    def _remember(self, label: str) -> None:
+        """So that it is not masked again. Not one that holds an approved word: approval may end."""
+        vocabulary, labels = self._parts.vocabulary, self._parts.plausible_labels
+        always = vocabulary is not None and vocabulary.known.issuperset(keys(_prose(label)))
+        if always and len(labels) < REMEMBERED_LABELS:
+            labels.add(label)
 
     def _text(self, field: str, text: str) -> str | None:
         """The masked text, or None when it was dropped (which is then in the report)."""
@@ -218,6 +245,7 @@ class _Run:
             draft = Draft(normalize(text), self._record)
             reason = self._mask(draft)
             if not reason:
+                self._record.unknown |= draft.unknown
                 return draft.finish()
         self._drop(field, reason)
         return None
@@ -245,3 +273,7 @@ class _Run:
 
     def _drop(self, field: str, reason: str) -> None:
         self._dropped.append(DroppedField(field, reason))
+
+
+def _prose(label: str) -> str:
+    return label.replace("_", " ")

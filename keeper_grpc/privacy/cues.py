@@ -219,6 +219,27 @@ CLAUSE_OPENERS: Final = frozenset(
 """Words that begin a sentence as themselves, though surnames spelled like them exist: `How is ...`,
 `Life got busy`. Not `He`, `Her`, `My`, `So` and `An`, which are frequent names."""
 
+IMPERATIVES: Final = frozenset(
+    listed(
+        "alert ask begin block box bring call carry check clear close come cover edit end escort "
+        "fix forward gather go grab greet hang hire host keep learn like list listen look lower mail "
+        "mention mix notice pair pay pick pin place pour push put reach read record ring run save "
+        "say screen search seat serve share shorten slice speak stage start stay steer step stock "
+        "store surprise sweeten tag talk tell test touch train treat try wait walk warn wash wear "
+        "win wish"
+    )
+)
+"""Verbs that open an instruction, though surnames spelled like them exist. Not the frequent ones
+(Cook, Page, Hunt, Love)."""
+
+PEOPLE: Final = frozenset(
+    listed("guests clients customers members patients regulars visitors friends couples newcomers")
+)
+"""Whom an instruction is about: `Ring guests who ...`."""
+
+DETERMINERS: Final = frozenset(listed("a an the this that your our their its every each no"))
+"""What follows these is a noun: `the waitlist`, `our offer`."""
+
 LETTERED: Final = frozenset(
     listed(
         "plan option vitamin group type tier class room phase version part grade step section hepatitis"

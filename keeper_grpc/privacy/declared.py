@@ -210,10 +210,10 @@ class Declared:
             self._table.joined[telling[0]] = who
             self._table.phrases.setdefault(telling[0], []).append(((telling[0],), who))
         for part in telling:
-            if not self._vocabulary.knows(part):
+            if part not in self._vocabulary.known:
                 self._table.phrases.setdefault(part, []).append(((part,), who))
         first = telling[0] if telling else ""
-        if len(telling) > 1 and self._vocabulary.knows(first) and first not in _GENERIC:
+        if len(telling) > 1 and first in self._vocabulary.known and first not in _GENERIC:
             self._table.initials.setdefault("*" + first, who)
 
     def _add_phrases(self, parts: list[str], who: _Who, shortest: int) -> None:
@@ -228,7 +228,7 @@ class Declared:
         local, _, _domain = email.strip().partition("@")
         if email.strip():
             self._table.exact.append((_literal(email.strip()), "email"))
-        if len(local) >= SHORTEST_TYPO and not self._vocabulary.knows(local.lower()):
+        if len(local) >= SHORTEST_TYPO and local.lower() not in self._vocabulary.known:
             self._table.exact.append((_literal(local), "email"))
 
     def _add_phone(self, phone: str) -> None:
@@ -265,7 +265,7 @@ class Declared:
                         )
                     )
         for part in parts:
-            if len(part) > 3 and not self._vocabulary.knows(part):  # noqa: PLR2004  # ZIP codes and telling names
+            if len(part) > 3 and part not in self._vocabulary.known:  # noqa: PLR2004  # ZIP codes and telling names
                 self._table.exact.append((_literal(part), "address"))
 
     def _scrub_words(self, draft: Draft) -> None:
@@ -299,10 +299,10 @@ class Declared:
         who = table.people.get(key) or table.joined.get(key)
         if who is None and key.endswith("s"):
             who = table.people.get(key[:-1])  # `the Doe`s` without its apostrophe: Does, Janes
-            if who is not None and self._vocabulary.knows(key):
+            if who is not None and key in self._vocabulary.known:
                 who = None
         if who is not None:
-            if not self._vocabulary.knows(key) or self._stands_as_name(reading, at, who):
+            if key not in self._vocabulary.known or self._stands_as_name(reading, at, who):
                 return who
             return None
         if word.shouted and len(key) > 1:
@@ -341,7 +341,7 @@ class Declared:
         return given_score(reading, at) >= DECLARED_FROM
 
     def _typo_of(self, key: str) -> _Who | None:
-        if len(key) < SHORTEST_TYPO or self._vocabulary.knows(key):
+        if len(key) < SHORTEST_TYPO or key in self._vocabulary.known:
             return None
         for name, who in self._table.people.items():
             if len(name) < SHORTEST_TYPO or abs(len(name) - len(key)) > 2:  # noqa: PLR2004  # two slips at most

@@ -55,12 +55,14 @@ class Record:
         time, because a busy machine must not make the anonymizer drop texts.
     customer_role: how the customer is called: "customer" or "high_value_customer".
     scrub: masks what was declared with this record.
+    unknown: folded words that the vocabulary layer masked in texts that were vouched for.
     """
 
     deadline: float
     customer_role: str = "customer"
     scrub: Layer | None = None
     masked: Counter[str] = field(default_factory=Counter)
+    unknown: set[str] = field(default_factory=set)
     _replacements: list[str] = field(default_factory=list)
     _kinds: list[str] = field(default_factory=list)
     _shapes: list[Shape] = field(default_factory=list)
@@ -118,10 +120,14 @@ class Span:
 
 @dataclass(slots=True)
 class Draft:
-    """One text of a record on its way through the layers. `text` may hold slots."""
+    """One text of a record on its way through the layers. `text` may hold slots.
+
+    unknown: folded words of it that the vocabulary layer masked.
+    """
 
     text: str
     record: Record
+    unknown: set[str] = field(default_factory=set)
     _words_of: str | None = None
     _words: list[Word] = field(default_factory=list)
 

@@ -94,7 +94,7 @@ class Names:
             return set()
         person = _marked_before(reading, at, marked) or _slot_before(reading, at, gap, record)
         if person is not None:
-            if self._may_be_surname(reading, at, person, after_comma="," in gap):
+            if self._may_be_surname(reading, at, person, "," in gap):
                 return {at}
             if word.key in _PARTICLES and at + 1 < len(found):
                 following = found[at + 1]
@@ -102,29 +102,22 @@ class Names:
                     return {at, at + 1}
         return {at} if self._beside_another(reading, at, marked) else set()
 
-    def _may_be_surname(
-        self, reading: Reading, at: int, person: Shape, *, after_comma: bool
-    ) -> bool:
+    def _may_be_surname(self, reading: Reading, at: int, person: Shape, after_comma: bool) -> bool:
         """Whether the word goes on with the name of the `person` before it."""
         word = reading.words[at]
         key = word.key
         known_name = key in self._vocabulary.surname_words or key in self._vocabulary.given_words
-        if person.capitalized and not word.capitalized:
-            # `tell Grace first`, `Grace, late bookings`; what was declared in full is complete.
-            if after_comma and len(key) > 1:
-                return False
-            if key in cues.AFTER_PERSON or person.words > 1:
-                return False
+        if person.capitalized and not word.capitalized and _goes_on(word, person, after_comma):
+            return False
         if after_comma and word.capitalized and reading.cased:
-            known_name = known_name and key not in cues.SERVICES and key not in cues.TIMES
-            return len(key) == 1 or (known_name and key not in cues.FUNCTION_WORDS)
+            if len(key) == 1:
+                return key != "i"
+            return known_name and key not in _NO_SURNAME_AFTER_COMMA
         if len(key) == 1:
             return word.capitalized or reading.text[word.end : word.end + 1] == "."
         if word.capitalized and reading.cased:
             return key not in cues.FUNCTION_WORDS or known_name
-        if key in cues.FUNCTION_WORDS or key in cues.AFTER_NAME or key in cues.BEFORE_NAME:
-            return False
-        return known_name
+        return known_name and key not in _NO_SMALL_SURNAME
 
     def _may_be_given(self, reading: Reading, at: int) -> bool:
         """Whether the word in front of a name belongs to it."""
@@ -211,6 +204,12 @@ _NEVER_GIVEN: Final = (
 _NICKNAMES: Final = frozenset(listed("big old little young lil"))
 """`Big Mike`."""
 
+_NO_SMALL_SURNAME: Final = cues.FUNCTION_WORDS | cues.AFTER_NAME | cues.BEFORE_NAME
+"""What follows a name in small letters without belonging to it."""
+
+_NO_SURNAME_AFTER_COMMA: Final = cues.SERVICES | cues.TIMES | cues.FUNCTION_WORDS
+"""What stands capitalized after a name and a comma without belonging to it: `Grace, Monday`."""
+
 _PARTICLES: Final = frozenset(
     listed(
         "van von der den de del della di da do dos das du la le el al bin ibn ben ter ten te zu zum "
@@ -265,6 +264,15 @@ def _slot_before(reading: Reading, at: int, gap: str, record: Record) -> Shape |
     if reading.cased and "." in rest and reading.words[at].capitalized:
         return None
     return record.shape(gap[slot])
+
+
+def _goes_on(word: Word, person: Shape, after_comma: bool) -> bool:
+    """Whether a small word after a capitalized person is just the next word of the sentence.
+
+    `tell Grace first`, `Grace, late bookings`. Who was declared in full is complete.
+    """
+    apart = after_comma and len(word.key) > 1
+    return apart or word.key in cues.AFTER_PERSON or person.words > 1
 
 
 def _spans(reading: Reading, marked: set[int], record: Record) -> Iterator[Span]:

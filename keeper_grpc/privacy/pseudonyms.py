@@ -53,6 +53,14 @@ class Pseudonyms:
             for key_id in (self._current, *others)
         )
 
+    def word_hash(self, word: str) -> str:
+        """`<key id>:<hex HMAC-SHA256>` of a folded word under the current key.
+
+        Keyed, because a plain hash of a word is undone by hashing a dictionary.
+        """
+        digest = hmac.digest(self._keys[self._current], b"word\0" + word.encode(), "sha256")
+        return f"{self._current}:{digest.hex()}"
+
     def _keyed(self, key_id: str, account_id: str) -> str:
         digest = hmac.new(self._keys[key_id], account_id.encode(), hashlib.sha256).hexdigest()
         return f"{key_id}:{digest}"

@@ -74,6 +74,24 @@ class Reading:
         gap = self.text[start : self.words[at].start].rstrip(" ")
         return (at == 0 and not gap) or (bool(gap) and gap[-1] in cues.SENTENCE_END)
 
+    def determined(self, at: int) -> bool:
+        """Whether an article or the like stands before the word, which is then a noun."""
+        return at > 0 and self.words[at - 1].key in cues.DETERMINERS
+
+    def instructs(self, at: int, after: str) -> bool:
+        """`Ask lapsed guests`, `Come and try it`: a sentence that opens with a verb, not a name."""
+        if not self.opens(at) or at + 2 >= len(self.words):
+            return False
+        third = self.words[at + 2]
+        if after == "lapsed":
+            return third.key in cues.PEOPLE
+        return (
+            after == "and"
+            and self.words[at].key in cues.IMPERATIVES
+            and not third.capitalized
+            and third.key not in cues.FUNCTION_WORDS
+        )
+
     def named(self, at: int) -> bool:
         """Whether the word is a name and nothing else."""
         return 0 <= at < len(self.words) and self.vocabulary.is_name(self.words[at].key)
@@ -84,7 +102,8 @@ class Reading:
             return False
         word, following = self.words[at], self.words[at + 1]
         gap = self.text[word.end : following.start]
-        known = following.key == "i" or self.vocabulary.knows(following.key)  # `May I show you`
+        # `May I show you`, `Mark a place`; another letter, or a capital A, is an initial.
+        known = following.text in {"I", "i", "a"} or self.vocabulary.knows(following.key)
         return gap == " " and not word.clitic and not known
 
     def reads_full(self, at: int) -> bool:

@@ -58,6 +58,8 @@ def surname_score(reading: Reading, at: int) -> float:
     score += _before(reading, at, before) / (1.0 if greeted else 2.0)
     if after in cues.SERVICES or after in cues.TIMES:
         score -= 3.0
+    elif reading.instructs(at, after):
+        score -= 1.0
     elif _does(reading, after):
         score += 2.0
     elif after in cues.INSTRUCTED and reading.opens(at):
@@ -85,6 +87,8 @@ def _before(reading: Reading, at: int, before: str) -> float:
         score = 3.0 if word.capitalized else 2.0
     elif before == "to" and word.key in cues.VERBS and not word.capitalized:
         score = -3.0
+    elif word.key in cues.MODALS and not word.capitalized and reading.determined(at - 1):
+        score = -3.0  # `the waitlist will move`
     elif before in cues.BEFORE_NAME:
         score = 2.0
     elif before in cues.QUESTIONS:
@@ -99,7 +103,9 @@ def _before(reading: Reading, at: int, before: str) -> float:
 def _after(reading: Reading, at: int, before: str, after: str) -> float:
     """What the word after says. The first rule that knows it decides."""
     score = 0.0
-    if after in cues.HUMAN:
+    if reading.opens(at) and reading.words[at].key in cues.VERBS and after in cues.PEOPLE:
+        score = -2.0
+    elif after in cues.HUMAN:
         score = 3.0
     elif _does(reading, after):
         score = 2.0
@@ -115,6 +121,8 @@ def _after(reading: Reading, at: int, before: str, after: str) -> float:
 
 
 def _does(reading: Reading, after: str) -> bool:
+    if after in cues.PEOPLE:
+        return False  # `guests` is a verb form, too
     return after in cues.HUMAN or after in cues.AFTER_NAME or after in reading.vocabulary.verb_forms
 
 

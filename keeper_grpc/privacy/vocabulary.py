@@ -51,7 +51,7 @@ class Vocabulary:
 
     def knows(self, word: str) -> bool:
         """Whether the folded word may stay. No number of accounts makes a name a word."""
-        return word in self.known or (word in self.approved and not self.is_name(word))
+        return word in self.known or (not self.is_name(word) and word in self.approved)
 
     def is_name(self, word: str) -> bool:
         """Whether the folded word is a name and nothing else."""
@@ -131,9 +131,9 @@ class Threshold:
 
     def __call__(self, draft: Draft) -> None:
         draft.record.check_time()
-        draft.replace(self._spans(draft.words()))
+        draft.replace(self._spans(draft.words(), draft.unknown))
 
-    def _spans(self, found: list[Word]) -> Iterator[Span]:
+    def _spans(self, found: list[Word], unknown: set[str]) -> Iterator[Span]:
         spelled: list[Word] = []
         for word in found:
             letter = len(word.key) == 1 and word.key.isascii()
@@ -144,6 +144,8 @@ class Threshold:
             if letter:
                 spelled.append(word)
             elif not self._vocabulary.knows(word.key):
+                if not self._vocabulary.is_name(word.key):
+                    unknown.add(word.key)
                 yield Span(word.start, word.end, "unknown_word", "[other]")
         yield from _spelled_out(spelled)
 

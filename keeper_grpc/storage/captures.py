@@ -21,6 +21,7 @@ from keeper_grpc.storage.ledger import append_observation
 from keeper_grpc.storage.pattern_rows import fetch_pattern
 from keeper_grpc.storage.scope_lock import lock_scope
 from keeper_grpc.storage.sightings import insert_sighting
+from keeper_grpc.storage.words import record_words
 
 
 class PostgresCaptures:
@@ -123,6 +124,9 @@ class PostgresCapture:
 
     async def merge(self, pattern_id: UUID, vectors: Vectors) -> None:
         await move_centre(self._connection, pattern_id, vectors)
+
+    async def note_words(self, account_key: str, words: Sequence[str]) -> None:
+        await record_words(self._connection, account_key, words)
 
     async def record(self, observation: Observation) -> None:
         await append_observation(self._connection, observation, self._half_life)

@@ -150,6 +150,9 @@ class PostgresForgetting(PostgresAccounts):
                 ),
                 sightings_removed=await _disown_sightings(connection, account_key),
             )
+            await connection.execute(
+                "DELETE FROM word_accounts WHERE account_key = $1", account_key
+            )
             done = done_so_far.plus(rest)
             await connection.execute("DELETE FROM accounts WHERE account_key = $1", account_key)
             await append_event(

@@ -82,6 +82,9 @@ class CaptureTransaction(Protocol):
     async def merge(self, pattern_id: UUID, vectors: Vectors) -> None:
         """Turn the pattern's vectors towards the observation's."""
 
+    async def note_words(self, account_key: str, words: Sequence[str]) -> None:
+        """Note that the account used these words, given by keyed hash, which nobody else may know."""
+
     async def record(self, observation: Observation) -> None:
         """Write the ledger, and count the observation into its pattern and its script."""
 
@@ -174,6 +177,7 @@ class CapturePattern:
                 else:
                     await transaction.merge(pattern_id, vectors)
                 await transaction.sight(observation, vectors.sentence)
+            await transaction.note_words(account.key, anonymized.unknown_words)
             await transaction.record(observation)
             pattern = await transaction.pattern(pattern_id) if pattern_id else None
         return Captured(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-import base64
+import asyncio
 import math
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +14,6 @@ import asyncpg
 import pytest
 
 from keeper_grpc.app import application, rebuild
-from keeper_grpc.cli import main
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.rebuild import EvidenceStale
@@ -219,12 +220,28 @@ async def test_an_interrupted_rebuild_is_to_be_finished(database_url: str) -> No
         pass
 
 
-def test_the_command_says_what_it_did(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def keeper_rebuild(database_url: str, half_life: timedelta) -> subprocess.CompletedProcess[str]:
+    """Run the command as an operator does."""
+    return subprocess.run(
+        [sys.executable, "-m", "keeper_grpc.cli", "rebuild"],
+        env={
+            **os.environ,
+            "KEEPER_DATABASE_URL": database_url,
+            "KEEPER_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
+            "KEEPER_EVIDENCE_HALF_LIFE": str(half_life.total_seconds()),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+async def test_the_command_says_what_it_did(database_url: str) -> None:
     """`keeper rebuild` reads the settings of the server and prints one line."""
-    monkeypatch.setenv("KEEPER_DATABASE_URL", database_url)
-    monkeypatch.setenv("KEEPER_PSEUDONYM_KEYS", f"a:{base64.b64encode(bytes(32)).decode()}")
-    monkeypatch.setenv("KEEPER_EVIDENCE_HALF_LIFE", str(HALF_LIFE.total_seconds()))
-    assert main(["rebuild"]) == 0
-    assert capsys.readouterr().out.startswith("rebuilt ")
+    async with running(database_url, evidence_half_life=HALF_LIFE) as service:
+        await service.network.CapturePattern(capture("churn_prevention"))
+        patterns = await service.value("SELECT count(*) FROM network_patterns")
+    ended = await asyncio.to_thread(keeper_rebuild, database_url, HALF_LIFE)
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(f"rebuilt {patterns} patterns from ")

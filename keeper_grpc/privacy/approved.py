@@ -1,0 +1,23 @@
+"""The words that k accounts use, known by their keyed hashes only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class KAccountWords:
+    """Answers the vocabulary layer from memory. `hashed` turns a folded word into its keyed hash.
+
+    Empty until `replace` is called: what is not known to be used by k accounts is masked.
+    """
+
+    def __init__(self, hashed: Callable[[str], str]) -> None:
+        self._hashed = hashed
+        self._hashes: frozenset[str] = frozenset()
+
+    def __contains__(self, word: object, /) -> bool:
+        return bool(self._hashes) and isinstance(word, str) and self._hashed(word) in self._hashes
+
+    def replace(self, hashes: frozenset[str]) -> None:
+        """Approve the words of these hashes and no others."""
+        self._hashes = hashes

@@ -1,0 +1,57 @@
+"""Words that k distinct accounts use are no longer masked: fetched now and then, kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from keeper_grpc.domain.errors import StorageUnavailable
+
+log = structlog.get_logger()
+
+MOST_WORDS = 50_000
+"""Hashes held in memory, about 10 MB. Beyond, the words of the fewest accounts are left out."""
+
+
+class WordStore(Protocol):
+    """Where the words of accounts are counted."""
+
+    async def words_of(self, k: int, limit: int) -> frozenset[str]:
+        """Hashes of the words that at least k accounts used, those of the most accounts first."""
+
+
+class Approves(Protocol):
+    """Whoever answers the anonymizer."""
+
+    def replace(self, hashes: frozenset[str]) -> None:
+        """From now on, the words of these hashes are approved, and no others."""
+
+
+class ApproveWords:
+    """The use case. `run` it as a task, or call it once."""
+
+    def __init__(
+        self, *, store: WordStore, approved: Approves, k: int, interval: timedelta
+    ) -> None:
+        self._store = store
+        self._approved = approved
+        self._k = k
+        self._interval = interval
+
+    async def __call__(self) -> int:
+        """Approve what k accounts use now; how many words. Raises StorageUnavailable."""
+        hashes = await self._store.words_of(self._k, MOST_WORDS)
+        self._approved.replace(hashes)
+        return len(hashes)
+
+    async def run(self) -> None:
+        """Do so for ever. While the database is away, what was approved before stays so."""
+        while True:
+            await asyncio.sleep(self._interval.total_seconds())
+            try:
+                await self()
+            except StorageUnavailable:
+                log.warning("word_approval_postponed")
