@@ -25,8 +25,8 @@ from keeper_grpc.domain.evidence import LOWER_QUANTILE, Evidence, Prior
 from keeper_grpc.domain.publication import PublicationRule
 
 STRENGTH = 10.0
-"""Trials that the level above is worth. On bench/replay.py's data 10 calibrates best of 5, 10, 20 and
-40: the worst decile is off by 2.6 points."""
+"""Trials that the level above is worth. On bench/replay.py's data 10 calibrates better than 20: the
+worst decile is off by 2.6 points instead of 5.5 (docs/adr/0010)."""
 
 
 @dataclass(frozen=True, slots=True)
