@@ -1,4 +1,4 @@
-"""The story, in order: an empty network, a history, a newcomer, an emerging pattern, a search."""
+"""The story, in order: a history, a newcomer and its outcome, an emerging pattern, a search."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from keeper_grpc.demo.emerging import EmergingStream
 from keeper_grpc.demo.failure import DemoFailed
 from keeper_grpc.demo.history import LIVE_TYPE, Examples, load
 from keeper_grpc.demo.identifiers import Finder, planted
+from keeper_grpc.demo.loop import close_the_loop
 from keeper_grpc.demo.scan import scan_database, scan_file
 from keeper_grpc.demo.server_process import ServerProcess, seed, serving
 from keeper_grpc.demo.show import Show
@@ -182,6 +183,8 @@ class _Story:
             f"with an action of its own: confidence {own.enhanced_insight.confidence:.2f},"
             f" masked {_counts(own.anonymization.masked)}"
         )
+        await close_the_loop(network, newcomer.without_action, after, show, timeout=_DEADLINE)
+        self._sent += 1
 
     async def _emerge(
         self, network: NetworkLearningServiceAsyncStub, stream: EmergingStream
@@ -232,8 +235,8 @@ class _Story:
         if scan.hits:
             raise DemoFailed(f"{len(scan.hits)} identifiers were stored")
         if stored != self._sent:
-            raise DemoFailed(f"{self._sent} captures were answered, {stored} are in the ledger")
-        show.line(f"the ledger holds {stored} observations for {self._sent} captures")
+            raise DemoFailed(f"{self._sent} outcomes were answered, {stored} are in the ledger")
+        show.line(f"the ledger holds {stored} observations for {self._sent} outcomes")
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began

@@ -75,7 +75,9 @@ def test_demo_shows_the_network_learn_and_leaves_nothing_behind(
     assert searched
     assert int(searched[1]) > 250
     assert int(searched[2]) > 100
-    assert "481 observations for 481 captures" in done.stdout
+    assert "482 observations for 482 outcomes" in done.stdout
+    assert "Network Validated" in done.stdout
+    assert "reported (twice, counted once)" in done.stdout
     assert list(temporary.iterdir()) == []
 
 
