@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+
+from rich.console import Console
 
 # One BLAS thread halves the CPU of an embedding (ADR 2). Read when numpy is loaded, hence before
 # anything of ours is imported.
@@ -28,6 +31,7 @@ from keeper_grpc.importing.failure import ImportFailed
 from keeper_grpc.importing.run import Options
 from keeper_grpc.importing.run import run as run_import
 from keeper_grpc.privacy.key_file import KeyFileInvalid
+from keeper_grpc.privacy.report import figures, privacy_report, render
 from keeper_grpc.process import ServiceFailed, serve
 from keeper_grpc.settings import PREFIX, Settings, SettingsInvalid
 from keeper_grpc.storage.embedded import EmbeddedPostgresError
@@ -63,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     story = _add(commands, "demo", "play examples/history.jsonl through a server and show", _demo)
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
     _add_import(commands)
+    _add_privacy_report(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
@@ -131,6 +136,19 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
 
 
+def _add_privacy_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(
+        commands, "privacy-report", "measure the anonymizer on the labelled set", _privacy_report
+    )
+    command.add_argument(
+        "--split",
+        choices=("tuning", "held-out", "all"),
+        default="all",
+        help="the half that rules were changed by, the other one, or both (%(default)s)",
+    )
+    command.add_argument("--json", action="store_true", help="figures for a program to read")
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -196,6 +214,15 @@ def _import(parsed: argparse.Namespace) -> int:
         print("keeper: interrupted; run the same command again to go on", file=sys.stderr)
         return 128 + signal.SIGTERM
     return _IN_PART if tally.rejected else 0
+
+
+def _privacy_report(parsed: argparse.Namespace) -> int:
+    report = privacy_report(parsed.split.replace("-", "_"))
+    if parsed.json:
+        print(json.dumps(figures(report), indent=2))
+    else:
+        Console().print(render(report))
+    return 0
 
 
 def _demo(parsed: argparse.Namespace) -> int:

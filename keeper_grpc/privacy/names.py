@@ -207,7 +207,7 @@ _NICKNAMES: Final = frozenset(listed("big old little young lil"))
 _NO_SMALL_SURNAME: Final = cues.FUNCTION_WORDS | cues.AFTER_NAME | cues.BEFORE_NAME
 """What follows a name in small letters without belonging to it."""
 
-_NO_SURNAME_AFTER_COMMA: Final = cues.SERVICES | cues.TIMES | cues.FUNCTION_WORDS
+_NO_SURNAME_AFTER_COMMA: Final = cues.TIMES | cues.FUNCTION_WORDS
 """What stands capitalized after a name and a comma without belonging to it: `Grace, Monday`."""
 
 _PARTICLES: Final = frozenset(

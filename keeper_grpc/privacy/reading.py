@@ -79,18 +79,17 @@ class Reading:
         return at > 0 and self.words[at - 1].key in cues.DETERMINERS
 
     def instructs(self, at: int, after: str) -> bool:
-        """`Ask lapsed guests`, `Come and try it`: a sentence that opens with a verb, not a name."""
-        if not self.opens(at) or at + 2 >= len(self.words):
+        """`Ring guests`, `Ask lapsed clients`, `Come and try it`: it opens with a verb, not a name."""
+        if self.words[at].key not in cues.IMPERATIVES or not self.opens(at):
             return False
-        third = self.words[at + 2]
+        if after in cues.PEOPLE:
+            return True
+        third = self.words[at + 2] if at + 2 < len(self.words) else None
+        if third is None or after not in {"lapsed", "and"}:
+            return False
         if after == "lapsed":
             return third.key in cues.PEOPLE
-        return (
-            after == "and"
-            and self.words[at].key in cues.IMPERATIVES
-            and not third.capitalized
-            and third.key not in cues.FUNCTION_WORDS
-        )
+        return not third.capitalized and third.key not in cues.FUNCTION_WORDS
 
     def named(self, at: int) -> bool:
         """Whether the word is a name and nothing else."""
@@ -102,8 +101,9 @@ class Reading:
             return False
         word, following = self.words[at], self.words[at + 1]
         gap = self.text[word.end : following.start]
-        # `May I show you`, `Mark a place`; another letter, or a capital A, is an initial.
-        known = following.text in {"I", "i", "a"} or self.vocabulary.knows(following.key)
+        # `May I show you`, `Mark a place`, but not `give Hope a call`.
+        asks = following.key == "i" or (following.text == "a" and word.key in cues.VERBS)
+        known = (asks and self.opens(at)) or self.vocabulary.knows(following.key)
         return gap == " " and not word.clitic and not known
 
     def reads_full(self, at: int) -> bool:

@@ -117,6 +117,25 @@ def render(report: PrivacyReport) -> Table:
     return table
 
 
+def figures(report: PrivacyReport) -> dict[str, object]:
+    """The report for a program: counts only, so that the held-out half stays unread."""
+    return {
+        "split": report.split.replace("_", "-"),
+        "sentences": report.sentences,
+        "dropped": report.dropped,
+        "kinds": {
+            kind.kind: {
+                "labelled": kind.labelled,
+                "masked": kind.masked,
+                "recall": round(kind.recall, 4),
+            }
+            for kind in report.kinds
+        },
+        "phrases": report.phrases,
+        "phrases_touched": len(report.touched),
+    }
+
+
 def labelled_sentences(split: Split) -> tuple[Sentence, ...]:
     """The labelled sentences of a split, in file order."""
     return tuple(

@@ -121,8 +121,6 @@ def _after(reading: Reading, at: int, before: str, after: str) -> float:
 
 
 def _does(reading: Reading, after: str) -> bool:
-    if after in cues.PEOPLE:
-        return False  # `guests` is a verb form, too
     return after in cues.HUMAN or after in cues.AFTER_NAME or after in reading.vocabulary.verb_forms
 
 

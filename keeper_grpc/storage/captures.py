@@ -15,7 +15,7 @@ from keeper_grpc.domain.errors import AccountBeingForgotten
 from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope
-from keeper_grpc.storage.centres import move_centre, place_action
+from keeper_grpc.storage.centres import place_action
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.ledger import append_observation
 from keeper_grpc.storage.pattern_rows import fetch_pattern
@@ -122,14 +122,11 @@ class PostgresCapture:
         )
         await place_action(self._connection, pattern_id, vectors.action)
 
-    async def merge(self, pattern_id: UUID, vectors: Vectors) -> None:
-        await move_centre(self._connection, pattern_id, vectors)
-
     async def note_words(self, account_key: str, words: Sequence[str]) -> None:
         await record_words(self._connection, account_key, words)
 
-    async def record(self, observation: Observation) -> None:
-        await append_observation(self._connection, observation, self._half_life)
+    async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
+        await append_observation(self._connection, observation, self._half_life, joined)
 
     async def sight(self, observation: Observation, vector: NDArray[np.float32]) -> None:
         await insert_sighting(

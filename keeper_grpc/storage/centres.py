@@ -12,7 +12,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.storage.database import Connection, to_array
 
 
@@ -30,33 +29,22 @@ async def place_action(
     )
 
 
-async def move_centre(connection: Connection, pattern_id: UUID, vectors: Vectors) -> None:
-    """Turn a pattern's vectors towards a new observation's, within the caller's transaction."""
+async def move_action(
+    connection: Connection, pattern_id: UUID, action: NDArray[np.float32]
+) -> None:
+    """Turn a pattern's action towards a new observation's, within the caller's transaction."""
     (row,) = await connection.fetch(
-        """
-        SELECT p.pattern_embedding, p.embedding_weight, a.action_embedding, a.action_weight
-          FROM network_patterns p JOIN pattern_actions a ON a.pattern_id = p.id WHERE p.id = $1
-        """,
+        "SELECT action_embedding, action_weight FROM pattern_actions WHERE pattern_id = $1",
         pattern_id,
     )
-    sentence, weight = _mean(row["pattern_embedding"], row["embedding_weight"], vectors.sentence)
-    action, action_weight = _mean(row["action_embedding"], row["action_weight"], vectors.action)
     await connection.execute(
-        """
-        WITH moved AS (
-            UPDATE pattern_actions SET action_embedding = $4, action_weight = $5
-             WHERE pattern_id = $1)
-        UPDATE network_patterns SET pattern_embedding = $2, embedding_weight = $3 WHERE id = $1
-        """,
+        "UPDATE pattern_actions SET action_embedding = $2, action_weight = $3 WHERE pattern_id = $1",
         pattern_id,
-        sentence,
-        weight,
-        action,
-        action_weight,
+        *mean_direction(row["action_embedding"], row["action_weight"], action),
     )
 
 
-def _mean(
+def mean_direction(
     centre: object, weight: float, vector: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], float]:
     """The direction and length of the sum of `weight` * `centre` and `vector`."""

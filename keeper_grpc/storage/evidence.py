@@ -5,17 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from keeper_grpc.domain.evidence import Evidence, Prior
+from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.storage.centres import mean_direction, move_action
 from keeper_grpc.storage.database import Connection
 
 
 async def refresh_evidence(
-    connection: Connection, pattern_id: UUID, occurred_time: datetime | None = None
+    connection: Connection,
+    pattern_id: UUID,
+    occurred_time: datetime | None = None,
+    joined: Vectors | None = None,
 ) -> None:
     """Sum the accounts' shares into the pattern's row, within the caller's transaction.
 
     The sum, rather than an increment, is what makes a wrong total impossible; it reads one row per
-    account. `occurred_time`, if given, widens the span in which the pattern was observed.
+    account. `occurred_time`, if given, widens the span in which the pattern was observed; `joined`
+    are the vectors of an observation that merged, towards which the pattern turns. One update for
+    both, because the row is as wide as its vector.
     """
     (row,) = await connection.fetch(
         """
@@ -27,12 +37,19 @@ async def refresh_evidence(
                coalesce(sum(a.revenue_count), 0)::bigint    AS revenue_count,
                coalesce(sum(a.recent_trials), 0)            AS recent_trials,
                coalesce(sum(a.recent_successes), 0)         AS recent_successes,
-               p.prior_successes, p.prior_failures
+               p.prior_successes, p.prior_failures, p.embedding_weight,
+               CASE WHEN $2 THEN p.pattern_embedding END AS pattern_embedding
           FROM network_patterns p LEFT JOIN pattern_accounts a ON a.pattern_id = p.id
          WHERE p.id = $1 GROUP BY p.id
         """,
         pattern_id,
+        joined is not None,
     )
+    sentence: NDArray[np.float32] | None = None
+    weight: float = row["embedding_weight"]
+    if joined is not None:
+        sentence, weight = mean_direction(row["pattern_embedding"], weight, joined.sentence)
+        await move_action(connection, pattern_id, joined.action)
     evidence = Evidence(
         trials=row["trials"],
         successes=row["successes"],
@@ -48,7 +65,8 @@ async def refresh_evidence(
                largest_account_occurrences = $5, revenue_total = $6, revenue_count = $7,
                confidence_score = $8, last_validated = greatest(last_validated, $9),
                first_discovered = least(first_discovered, $9), recent_trials = $10,
-               recent_successes = $11
+               recent_successes = $11, embedding_weight = $12,
+               pattern_embedding = coalesce($13, pattern_embedding)
          WHERE id = $1
         """,
         pattern_id,
@@ -62,4 +80,6 @@ async def refresh_evidence(
         occurred_time,
         row["recent_trials"],
         row["recent_successes"],
+        weight,
+        sentence,
     )

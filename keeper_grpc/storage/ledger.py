@@ -9,23 +9,30 @@ import asyncpg
 
 from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence import recency_weight
-from keeper_grpc.domain.observation import Observation
+from keeper_grpc.domain.observation import Observation, Vectors
 from keeper_grpc.domain.situation import facts, whole
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence import refresh_evidence
 
 
 async def append_observation(
-    connection: Connection, observation: Observation, half_life: timedelta
+    connection: Connection,
+    observation: Observation,
+    half_life: timedelta,
+    joined: Vectors | None = None,
 ) -> None:
     """Write one observation and count it into its pattern, script and situation.
+
+    `joined` are its vectors where they are to turn the pattern's.
 
     Within the caller's transaction, which owns the pattern's scope. Raises RequestIdReused and
     OutcomeAlreadyReported.
     """
     if observation.pattern_id is not None:
         await _count(connection, observation, observation.pattern_id, half_life)
-        await refresh_evidence(connection, observation.pattern_id, observation.occurred_time)
+        await refresh_evidence(
+            connection, observation.pattern_id, observation.occurred_time, joined
+        )
     await _write(connection, observation)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper_grpc.domain.emerging import RENEWAL
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.storage.database import Connection
 
@@ -20,7 +21,10 @@ async def insert_sighting(
     embedding: NDArray[np.float32],
     seen_time: datetime,
 ) -> None:
-    """Add or renew one sighting within the caller's transaction."""
+    """Add or renew one sighting within the caller's transaction.
+
+    Nothing is written when the same was seen a moment ago: a hot loop costs the detector nothing.
+    """
     await connection.execute(
         """
         INSERT INTO sightings (account_key, pattern_type, business_category, embedding_model,
@@ -30,6 +34,7 @@ async def insert_sighting(
         ON CONFLICT (account_key, rendered_hash, embedding_model) DO UPDATE
            SET confidence = excluded.confidence, potential_value = excluded.potential_value,
                seen_time = greatest(sightings.seen_time, excluded.seen_time), pending = true
+         WHERE sightings.seen_time < excluded.seen_time - $10::interval
         """,
         account_key,
         insight.type,
@@ -40,4 +45,5 @@ async def insert_sighting(
         insight.confidence,
         insight.potential_value,
         seen_time,
+        RENEWAL,
     )

@@ -79,14 +79,14 @@ class CaptureTransaction(Protocol):
     async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
         """Add a pattern without evidence, worded as the observation."""
 
-    async def merge(self, pattern_id: UUID, vectors: Vectors) -> None:
-        """Turn the pattern's vectors towards the observation's."""
-
     async def note_words(self, account_key: str, words: Sequence[str]) -> None:
         """Note that the account used these words, given by keyed hash, which nobody else may know."""
 
-    async def record(self, observation: Observation) -> None:
-        """Write the ledger, and count the observation into its pattern and its script."""
+    async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
+        """Write the ledger, and count the observation into its pattern, script and situation.
+
+        `joined` are its vectors when it merged: the pattern turns towards them.
+        """
 
     async def sight(self, observation: Observation, vector: Vector) -> None:
         """Show the observation to the emerging-pattern detector."""
@@ -174,11 +174,9 @@ class CapturePattern:
             if vectors is not None and pattern_id is not None:
                 if target is None:
                     await transaction.create(pattern_id, observation, vectors)
-                else:
-                    await transaction.merge(pattern_id, vectors)
                 await transaction.sight(observation, vectors.sentence)
             await transaction.note_words(account.key, anonymized.unknown_words)
-            await transaction.record(observation)
+            await transaction.record(observation, vectors if target else None)
             pattern = await transaction.pattern(pattern_id) if pattern_id else None
         return Captured(
             pattern_id=pattern_id,

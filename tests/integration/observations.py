@@ -116,10 +116,8 @@ async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.
             pattern_id=pattern_id,
             disposition=Disposition.MERGED if merges else Disposition.CREATED,
         )
-        if merges:
-            await transaction.merge(pattern_id, vectors)
-        else:
+        if not merges:
             await transaction.create(pattern_id, told, vectors)
         await transaction.sight(told, place)
-        await transaction.record(told)
+        await transaction.record(told, vectors if merges else None)
     return pattern_id

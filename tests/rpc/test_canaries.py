@@ -4,6 +4,7 @@ afterwards they are in no table, no log line, no error, no emerging event, and n
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +18,9 @@ from keeper_grpc.gen.keeper.network.v1 import (
     insight_pb2,
     network_service_pb2,
 )
-from keeper_grpc.privacy.anonymizer import Anonymizer
+from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
+from keeper_grpc.privacy.pseudonyms import Pseudonyms
+from keeper_grpc.privacy.structured import Structured
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.requests import new_topic
 from tests.rpc.service import Service, openai, running
@@ -35,17 +38,38 @@ PROSE = (
     "0044 20 7946 0958, write to zorabella@quintavalle.example or ing.tsokovic@mailbox.example, "
     "charge 4111 1111 1111 1111, SSN 078-05-1120, see https://quintavalle.example/zora or "
     "@zorabella_q from 203.0.113.77, visit 742 Larkspurry Terrace, Brimhollow; "
-    "ask Thaddeusz Wexcombe of Moonquartz Retreat"
+    "ask Thaddeusz Wexcombe of Moonquartz Retreat about the shimmerox soak"
 )
 # Digits stand with their separators: bare ones occur in vectors and hashes by chance.
 CANARIES = (
-    *["zorabella", "quintavalle", "ingravelda", "tsokovic", "mailbox.example", "zorabella_q", "203.0.113.77"],
-    *["larkspurry", "brimhollow", "thaddeusz", "wexcombe", "moonquartz", "acct-canary", "078-05-1120"],
+    *[
+        "zorabella",
+        "quintavalle",
+        "ingravelda",
+        "tsokovic",
+        "mailbox.example",
+        "zorabella_q",
+        "203.0.113.77",
+    ],
+    *[
+        "larkspurry",
+        "brimhollow",
+        "thaddeusz",
+        "wexcombe",
+        "moonquartz",
+        "acct-canary",
+        "078-05-1120",
+    ],
     "415.555.0142",
     "(415) 555",
     "20 7946",
     "4111 1111",
 )
+
+UNKNOWN = "shimmerox"  # identifies nobody: the one word that accounts may approve
+WORDS = {word.lower() for word in re.findall(r"[A-Za-z]{4,}", f"{PROSE} {DECLARED}")} - {UNKNOWN}
+# The key that tests/rpc/service.py configures.
+KEYS = Pseudonyms({"test": bytes(range(32))}, "test")
 
 # Bound before a fixture puts a broken one in its place.
 unbroken = Anonymizer.default
@@ -58,15 +82,29 @@ def fail(*_: Any) -> Any:
     raise RuntimeError(PROSE)
 
 
-def broken(failing: str) -> Anonymizer:
+class Broken(Structured):
+    """A structured layer of which nothing works."""
+
+    def __init__(self) -> None:
+        """It needs no keys."""
+
+    def harvest(self, *_: Any) -> Any:
+        """Fail."""
+        return fail()
+
+    def share(self, *_: Any) -> Any:
+        """Fail."""
+        return fail()
+
+
+def broken(failing: str, hash_word: HashWord | None = None) -> Anonymizer:
     """An anonymizer in which one part fails."""
-    anonymizer = unbroken()
+    anonymizer = unbroken(hash_word=hash_word)
     assert tuple(anonymizer.layers) == LAYERS
     if failing in LAYERS:
         anonymizer.layers[failing] = fail
     elif failing == "structured":
-        setattr(anonymizer.structured, "harvest", fail)
-        setattr(anonymizer.structured, "share", fail)
+        anonymizer.structured = Broken()
     elif failing == "recheck":
         anonymizer.recheck = fail
     elif failing == "word lists":
@@ -103,9 +141,11 @@ async def leaky(
     request: pytest.FixtureRequest, database_url: str
 ) -> AsyncIterator[tuple[Service, OpenAIStandIn]]:
     """A service whose anonymizer has one broken part, and what it sends out to be embedded."""
-    anonymizer = broken(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keeper_grpc.app.Anonymizer.default", lambda *_, **__: anonymizer)
+        patch.setattr(
+            "keeper_grpc.app.Anonymizer.default",
+            lambda *_, **given: broken(request.param, given["hash_word"]),
+        )
         async with (
             OpenAIStandIn() as embeddings,
             running(database_url, **openai(embeddings.base_url)) as service,
@@ -249,6 +289,9 @@ async def test_no_canary_survives_anywhere(
     assert found(logged) == []
     assert found(stored) == []
     assert found("\n".join(embeddings.texts)) == []
+    # Nor as a word that accounts may approve: whoever has the key could look for its hash.
+    assert KEYS.word_hash(UNKNOWN) in stored or embeddings.texts == []
+    assert [word for word in WORDS if KEYS.word_hash(word) in stored] == []
 
 
 @pytest.mark.parametrize("layer", LAYERS)

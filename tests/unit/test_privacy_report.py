@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from keeper_grpc.privacy.report import (
@@ -48,3 +52,36 @@ def test_the_table_names_every_kind() -> None:
     """What an officer reads has a row for each kind and one for over-masking."""
     report = privacy_report("tuning")
     assert render(report).row_count == len(report.kinds) + 1
+
+
+@pytest.mark.parametrize("split", ["tuning", "held_out", "all"])
+def test_the_command_prints_what_was_measured(split: Split) -> None:
+    """`keeper privacy-report --json` gives the counts, and no sentence of the set."""
+    wanted = split.replace("_", "-")
+    printed = subprocess.run(
+        [sys.executable, "-m", "keeper_grpc.cli", "privacy-report", "--split", wanted, "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    told = json.loads(printed)
+    measured = privacy_report(split)
+    assert told["sentences"] == measured.sentences
+    assert told["phrases_touched"] == len(measured.touched)
+    assert {kind: row["masked"] for kind, row in told["kinds"].items()} == {
+        kind.kind: kind.masked for kind in measured.kinds
+    }
+    assert not any(line.partition(": ")[2] in printed for line in measured.left)
+
+
+def test_the_command_draws_a_table() -> None:
+    """Without --json an officer reads a table with a row a kind."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "keeper_grpc.cli", "privacy-report"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for kind in privacy_report("all").kinds:
+        assert kind.kind in printed
+    assert "trade phrases touched" in printed
