@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from keeper_grpc.domain.emerging import Emergence, Proven
 from keeper_grpc.domain.pattern import AuthoredPattern
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.domain.triggers import parse_trigger
+from keeper_grpc.domain.uplift import Uplift
 from keeper_grpc.embedding.batching import BatchingEmbedder
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
@@ -29,6 +30,7 @@ from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.key_file import load_or_create
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
+from keeper_grpc.rpc.emerging_stream import EmergingStream
 from keeper_grpc.rpc.enhance_stream import EnhanceStream
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
@@ -43,6 +45,7 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.emerging_detection import PostgresDetection
 from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
+from keeper_grpc.storage.emerging_retention import PostgresRetention
 from keeper_grpc.storage.enhancements import PostgresEnhancements
 from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.migrate import is_current, migrate
@@ -51,6 +54,8 @@ from keeper_grpc.storage.patterns import PostgresPatterns
 from keeper_grpc.storage.preflight import DatabaseUnreachable
 from keeper_grpc.storage.rebuild import PostgresRebuild
 from keeper_grpc.storage.reports import PostgresReports
+from keeper_grpc.storage.turns import ScopeTurns
+from keeper_grpc.storage.uplift import PostgresUplift
 from keeper_grpc.storage.vectors import PostgresVectors
 from keeper_grpc.storage.words import PostgresWords
 from keeper_grpc.usecases.accounts import Accounts
@@ -68,6 +73,7 @@ from keeper_grpc.usecases.rebuild import RebuildEvidence, RebuildResult
 from keeper_grpc.usecases.report_outcome import ReportOutcome
 from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
 from keeper_grpc.usecases.suggest import SuggestMoves
+from keeper_grpc.usecases.trim_events import TrimEvents
 
 log = structlog.get_logger()
 
@@ -163,6 +169,7 @@ async def application(settings: Settings) -> AsyncIterator[App]:
             ("feed", feed.run()),
             ("detector", parts.detector().run()),
             ("maintenance", parts.maintenance().run()),
+            ("retention", parts.retention().run()),
             ("words", words.run()),
         ):
             task = asyncio.create_task(loop, name=name)
@@ -203,6 +210,15 @@ async def rebuild(settings: Settings) -> RebuildResult:
             store=PostgresRebuild(pool), half_life=settings.evidence_half_life
         )
         return await use_case()
+
+
+async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:
+    """What advice is worth, by category and type, in the database that the settings name."""
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(database(settings))
+        pool = await _pool(settings, dsn)
+        stack.push_async_callback(pool.close)
+        return await PostgresUplift(pool).uplift()
 
 
 class _Parts:
@@ -268,7 +284,12 @@ class _Parts:
         return Server(
             network=NetworkLearning(
                 capture=CapturePattern(
-                    store=PostgresCaptures(self._pool, self._settings.evidence_half_life),
+                    store=PostgresCaptures(
+                        self._pool,
+                        self._settings.evidence_half_life,
+                        # Half of the pool stays for everyone else.
+                        ScopeTurns(self._settings.pool_size // 2),
+                    ),
                     **self._shared,
                 ),
                 enhance=enhance,
@@ -293,7 +314,7 @@ class _Parts:
                     store=PostgresMoves(self._pool),
                     rule=self._rule,
                 ),
-                feed=feed,
+                emerging_stream=EmergingStream(feed),
                 catalog=PatternCatalog(store=self._patterns, rule=self._rule),
                 rule=self._rule,
                 fingerprint=self._pseudonyms.fingerprints,
@@ -319,9 +340,14 @@ class _Parts:
     def feed(self) -> EmergingFeed:
         return EmergingFeed(
             store=PostgresEmergingFeed(self._pool),
-            timing=FeedTiming(heartbeat=self._settings.stream_heartbeat),
+            timing=FeedTiming(
+                heartbeat=self._settings.stream_heartbeat,
+                max_age=self._settings.stream_max_age,
+                stall=self._settings.stream_stall,
+            ),
             buffer=self._settings.stream_buffer,
             clock=_now,
+            rng=Random(),  # noqa: S311 - parts streams, no secrets
         )
 
     def detector(self) -> DetectEmerging:
@@ -340,7 +366,9 @@ class _Parts:
                 min_lower_bound=settings.proven_lower_bound,
                 min_accounts=settings.min_accounts,
             ),
-            timing=DetectorTiming(window=settings.emerging_window),
+            timing=DetectorTiming(
+                window=settings.emerging_window, full_pass=settings.emerging_full_pass
+            ),
             clock=_now,
             new_id=uuid4,
         )
@@ -358,6 +386,14 @@ class _Parts:
             store=self._indexes,
             scope_size=self._settings.ann_scope_size,
             interval=self._settings.maintenance_interval,
+        )
+
+    def retention(self) -> TrimEvents:
+        return TrimEvents(
+            store=PostgresRetention(self._pool),
+            retention=self._settings.event_retention,
+            interval=self._settings.maintenance_interval,
+            clock=_now,
         )
 
     async def _ready(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 # One BLAS thread halves the CPU of an embedding (ADR 2). Read when numpy is loaded, hence before
 # anything of ours is imported.
@@ -24,7 +25,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc import logs
-from keeper_grpc.app import database, rebuild, seed
+from keeper_grpc.app import database, rebuild, seed, uplift
 from keeper_grpc.demo.play import demo
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.importing.failure import ImportFailed
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add(commands, "migrate", "bring the database to this program's schema", _migrate)
     _add(commands, "seed", "add or upgrade the pattern catalog", _seed)
     _add(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
+    _add(commands, "uplift", "how much more often advice succeeds than its holdout", _uplift)
     story = _add(commands, "demo", "play examples/history.jsonl through a server and show", _demo)
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
     _add_import(commands)
@@ -202,6 +204,26 @@ def _seed(_: argparse.Namespace) -> int:
 def _rebuild(_: argparse.Namespace) -> int:
     result = asyncio.run(rebuild(_settings()))
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
+    return 0
+
+
+def _uplift(_: argparse.Namespace) -> int:
+    measured = asyncio.run(uplift(_settings()))
+    if not measured:
+        print("nobody was held out and reported: set KEEPER_HOLDOUT_SHARE, and report outcomes")
+        return 0
+    table = Table("category", "type", "advised", "held out", "uplift", "95% interval")
+    for (category, kind), found in measured.items():
+        low, high = found.interval()
+        table.add_row(
+            category,
+            kind,
+            f"{found.advised.successes} of {found.advised.trials}",
+            f"{found.held_out.successes} of {found.held_out.trials}",
+            f"{found.difference:+.1%}",
+            f"{low:+.1%} to {high:+.1%}",
+        )
+    Console().print(table)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Literal
 
@@ -12,7 +13,8 @@ import structlog
 def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
     """Set up structlog on stderr. Libraries' own log lines (grpc, asyncio) go the same way.
 
-    Their messages may quote what they choked on, so only warnings and worse are let through.
+    Their messages may quote what they choked on, so only warnings and worse are let through, and of
+    those only what the library's author wrote.
     """
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -34,18 +36,30 @@ def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _without_traceback],
+            foreign_pre_chain=[*shared, _without_content],
+            use_get_message=False,  # the template, without what would be filled in
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def _without_traceback(
+_VALUES = re.compile(r"""[\n\r'"`<{=:]""")
+"""The marks behind which libraries put values: asyncio's `Task exception was never retrieved` goes on,
+in a new line, with `future: <Task ... exception=ValueError('...')>`."""
+
+
+def _without_content(
     _: object, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keep the type of a library's exception: its message may quote a row."""
+    """Keep the logger, the message's own words and the exception's type: the rest may quote a row."""
+    record: logging.LogRecord = event["_record"]
+    # A library may log an exception itself as its message.
+    text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+    event["event"] = _VALUES.split(text, maxsplit=1)[0].strip()
+    event["logger"] = record.name
     exc_info = event.pop("exc_info", None)
+    event.pop("stack", None)
     if isinstance(exc_info, tuple) and exc_info[0] is not None:
         event["error"] = exc_info[0].__name__
     return event

@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     emerging_min_similarity: Ratio | None = Field(
         None, description="mean similarity that makes a cluster emerge; unset is the model's own"
     )
+    emerging_full_pass: Seconds = Field(
+        timedelta(minutes=10),
+        description="time between passes that cluster the whole window anew, to correct drift",
+    )
     proven_lower_bound: Ratio = Field(
         0.60, description="lower bound of the success rate from which a pattern counts as proven"
     )
@@ -153,6 +157,16 @@ class Settings(BaseSettings):
     )
     stream_buffer: Count = Field(
         1_000, description="changes a stream may lag behind before it is cut off"
+    )
+    stream_stall: Seconds = Field(
+        timedelta(seconds=30),
+        description="time a message may wait for its reader before the cut-off",
+    )
+    stream_max_age: Seconds = Field(
+        timedelta(hours=1), description="age, give or take a fifth, at which a stream has to resume"
+    )
+    event_retention: Seconds = Field(
+        timedelta(days=30), description="time for which a stream can be resumed; older events go"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

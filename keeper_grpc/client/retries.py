@@ -12,7 +12,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keeper_grpc.client.errors import KeeperClientError, Unavailable
+from keeper_grpc.client.errors import DeadlineExceeded, KeeperClientError, Unavailable
+
+_SERVERS_LIMIT = "CALL_DURATION_EXCEEDED"
+"""The server's own limit on a call was reached; the caller's deadline was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +44,6 @@ def may_retry(error: KeeperClientError) -> bool:
     Every call of this API may be repeated: those that change something name themselves by a
     request_id, and a lost answer to an enhancement is one that nobody acts on.
     """
+    if isinstance(error, DeadlineExceeded):
+        return error.reason == _SERVERS_LIMIT
     return isinstance(error, Unavailable)

@@ -1,14 +1,10 @@
 """What several accounts have begun to see: clusters of recent sightings, and their life.
 
-Clustering is incremental "leader" clustering on the unit sphere (Hartigan, Clustering Algorithms,
-1975, chapter 3, with moving centres): a sighting joins the cluster whose centre is nearest, if it is
-near enough, else it starts one. A cluster needs only the sum S of its n unit vectors: its centre is
-S / |S|, and the mean cosine of its members to that centre is |S| / n.
+How sightings become clusters is in clusters.py, reclustering.py and tally.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -17,6 +13,8 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+
+from keeper_grpc.domain.tally import Fact
 
 
 class Change(Enum):
@@ -40,7 +38,10 @@ class State(Enum):
 class EmergingPattern:
     """A cluster of recent sightings, as subscribers see it.
 
-    `common_pattern` is the anonymized sentence of its most typical sighting.
+    `common_pattern` is the anonymized sentence of its most typical sighting, empty while the cluster
+    is not shown. `growth_rate` in [-1, 1] is the last day against the days before (Tally.growth_rate).
+    `novelty` in [0, 1] is one less the cosine to the nearest known pattern of the type, published or
+    not: 1 when there is none.
     """
 
     emerging_pattern_id: UUID
@@ -56,6 +57,8 @@ class EmergingPattern:
     first_seen_time: datetime
     last_seen_time: datetime
     promoted_pattern_id: UUID | None = None
+    growth_rate: float = 0.0
+    novelty: float = 1.0
 
 
 Family: TypeAlias = tuple[str, str]
@@ -70,6 +73,40 @@ class Sighting:
     family: Family
     vector: NDArray[np.float32]
     cluster_id: UUID | None
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMember:
+    """A sighting to restore into its cluster."""
+
+    sighting_id: int
+    cluster_id: UUID
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The members of one family's clusters at one moment, oldest first, for the full pass.
+
+    `vectors` is of shape (members, width).
+    """
+
+    family: Family
+    sighting_ids: NDArray[np.int64]
+    cluster_ids: list[UUID]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A sighting that the full pass wants in another cluster."""
+
+    sighting_id: int
+    family: Family
+    vector: NDArray[np.float32]
+    source: UUID
+    target: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +131,15 @@ class ClusterChange:
     was: EmergingPattern | None
     state: State
     change: Change | None
+
+    @property
+    def told(self) -> EmergingPattern | None:
+        """The description that goes with the change.
+
+        One that faded is told as it last was: what is left of it may be of fewer accounts than may be
+        shown, and its difference from the last message would be what a single account added.
+        """
+        return self.was if self.change is Change.FADED else self.cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +188,7 @@ def transition(
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """One change, at its place in history. `cluster` is as it was after the change."""
+    """One change, at its place in history. `cluster` is as in ClusterChange.told."""
 
     sequence: int
     change: Change
@@ -169,6 +215,7 @@ class FeedFilter:
     business_category: str = ""
     min_accounts: int = 0
     min_similarity: float = 0.0
+    min_total_potential_value: float = 0.0
     window: timedelta | None = None
 
     def matches(self, cluster: EmergingPattern, now: datetime) -> bool:
@@ -180,8 +227,19 @@ class FeedFilter:
             )
             and cluster.account_count >= self.min_accounts
             and cluster.mean_similarity >= self.min_similarity
+            and (
+                not self.min_total_potential_value
+                or cluster.total_potential_value >= self.min_total_potential_value
+            )
             and (self.window is None or cluster.last_seen_time >= now - self.window)
         )
+
+
+def novelty(distance: float | None) -> float:
+    """How little is known of a cluster, in [0, 1], by the cosine distance (0 to 2) to the nearest
+    known pattern; None when there is none. What points away from all that is known is no more novel.
+    """
+    return 1.0 if distance is None else min(1.0, max(0.0, distance))
 
 
 RENEWAL = timedelta(minutes=1)
@@ -189,104 +247,17 @@ RENEWAL = timedelta(minutes=1)
 
 
 def worth_telling(before: EmergingPattern, now: EmergingPattern) -> bool:
-    """Whether a cluster changed in a way that a subscriber would want to know."""
+    """Whether a cluster changed in a way that a subscriber would want to know.
+
+    Growth and novelty alone are no news: they drift with the clock and with other patterns, and are
+    told with the next change.
+    """
     if now.last_seen_time - before.last_seen_time >= RENEWAL:
         return True
-    same_time = replace(now, last_seen_time=before.last_seen_time)
+    same_time = replace(
+        now,
+        last_seen_time=before.last_seen_time,
+        growth_rate=before.growth_rate,
+        novelty=before.novelty,
+    )
     return same_time != before
-
-
-class Clusters:
-    """The clusters of one pattern type within one embedding model, as sums of unit vectors.
-
-    `threshold` is the least cosine between a sighting and the centre that it joins.
-    """
-
-    def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
-        self._ids: list[UUID] = []
-        self._rows: dict[UUID, int] = {}
-        self._sums: NDArray[np.float32] = np.empty((0, 0), np.float32)
-        self._centres: NDArray[np.float32] = np.empty((0, 0), np.float32)
-        self._counts: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def restore(self, clusters: Iterable[tuple[UUID, NDArray[np.float32], int]]) -> None:
-        """Take over clusters from storage: (id, sum of the members' vectors, members)."""
-        for cluster_id, total, count in clusters:
-            self._append(cluster_id, total, count)
-
-    def assign(self, vector: NDArray[np.float32], new_id: UUID) -> UUID:
-        """The cluster that a sighting joins: the nearest one, or a new one called `new_id`."""
-        if self._ids:
-            similarities = self._centres[: len(self._ids)] @ vector
-            nearest = int(np.argmax(similarities))
-            if similarities[nearest] >= self._threshold:
-                self._change(nearest, vector, 1)
-                return self._ids[nearest]
-        self._append(new_id, vector, 1)
-        return new_id
-
-    def remove(self, cluster_id: UUID, vectors: Sequence[NDArray[np.float32]]) -> None:
-        """Take sightings that left the window out of their cluster."""
-        for vector in vectors:
-            self._change(self._rows[cluster_id], -vector, -1)
-        if self._counts[self._rows[cluster_id]] == 0:
-            self._drop(cluster_id)
-
-    def centre(self, cluster_id: UUID) -> NDArray[np.float32]:
-        """The cluster's centre, of unit length."""
-        centre: NDArray[np.float32] = self._centres[self._rows[cluster_id]].copy()
-        return centre
-
-    def mean_similarity(self, cluster_id: UUID) -> float:
-        """Mean cosine of the members to the centre: |S| / n, at most 1 up to rounding."""
-        row = self._rows[cluster_id]
-        return min(1.0, float(np.linalg.norm(self._sums[row])) / self._counts[row])
-
-    def __contains__(self, cluster_id: UUID) -> bool:
-        return cluster_id in self._rows
-
-    def _append(self, cluster_id: UUID, total: NDArray[np.float32], count: int) -> None:
-        row = len(self._ids)
-        if row >= len(self._sums):
-            # Doubling keeps the cost of growth constant per cluster.
-            capacity = max(16, 2 * row)
-            self._sums = _grown(self._sums, capacity, total.shape[0])
-            self._centres = _grown(self._centres, capacity, total.shape[0])
-        self._ids.append(cluster_id)
-        self._rows[cluster_id] = row
-        self._counts.append(count)
-        self._sums[row] = total
-        self._centres[row] = _unit(total)
-
-    def _change(self, row: int, vector: NDArray[np.float32], count: int) -> None:
-        self._sums[row] += vector
-        self._counts[row] += count
-        self._centres[row] = _unit(self._sums[row])
-
-    def _drop(self, cluster_id: UUID) -> None:
-        """Fill the gap with the last row, so that rows stay dense."""
-        row, last = self._rows.pop(cluster_id), len(self._ids) - 1
-        if row != last:
-            self._ids[row] = self._ids[last]
-            self._rows[self._ids[row]] = row
-            self._counts[row] = self._counts[last]
-            self._sums[row] = self._sums[last]
-            self._centres[row] = self._centres[last]
-        self._ids.pop()
-        self._counts.pop()
-
-
-def _grown(matrix: NDArray[np.float32], capacity: int, width: int) -> NDArray[np.float32]:
-    grown = np.zeros((capacity, width), np.float32)
-    if len(matrix):
-        grown[: len(matrix)] = matrix
-    return grown
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    norm = float(np.linalg.norm(vector))
-    return vector / np.float32(norm) if norm > 0 else vector

@@ -39,6 +39,7 @@ class Advice:
     confidence: float
     script: Wording
     network_context: str
+    mean_revenue: float | None
     explanation: str
 
 
@@ -62,12 +63,14 @@ class Enhancement:
 class EnhancementRecord:
     """What is written about an enhancement, with the sighting that it is.
 
-    `withheld_advice` is what an account in the holdout would have been told.
+    `withheld_advice` is what an account in the holdout would have been told; `seen_time` is when the
+    account noticed what it asks about.
     """
 
     enhancement: Enhancement
     withheld_advice: Advice | None
     asked: Asked
+    seen_time: datetime
 
 
 @dataclass(frozen=True, slots=True)

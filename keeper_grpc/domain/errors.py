@@ -16,6 +16,7 @@
          +- EmbedderUnavailable
          +- StorageUnavailable
          +- ShuttingDown
+         +- StreamMaxAge          a stream was open for as long as one may be
 
 Messages are for the caller: they name fields and rules, never a text, an account or an internal.
 `rpc/status.py` is the one place that turns these into google.rpc statuses.
@@ -121,3 +122,10 @@ class StorageUnavailable(Unavailable):
 
 class ShuttingDown(Unavailable):
     """The process drains; another one takes over."""
+
+
+class StreamMaxAge(Unavailable):
+    """The stream was open for as long as one may be: resuming spreads streams over the processes."""
+
+    def __init__(self) -> None:
+        super().__init__("the stream has reached its maximum age; resume now", retry_after=0.0)

@@ -38,7 +38,8 @@ class Evidence:
     """Outcomes of one pattern or one script, counted.
 
     `accounts` distinct accounts made the `trials`, and the busiest of them made
-    `largest_account_trials`. `revenue_total` sums the `revenue_count` outcomes that measured it.
+    `largest_account_trials`. `revenue_total` sums the `revenue_count` outcomes that measured it, of `revenue_accounts`
+    accounts, the busiest of which has `largest_revenue_count`.
     `recent_trials` and `recent_successes` weigh each outcome by its age, 1 for a new one and half for
     each half-life; None weighs all alike. `busiest` are the shares of the accounts with the most
     trials, as many as are needed to cap them.
@@ -50,6 +51,8 @@ class Evidence:
     largest_account_trials: int = 0
     revenue_total: float = 0.0
     revenue_count: int = 0
+    revenue_accounts: int = 0
+    largest_revenue_count: int = 0
     recent_trials: float | None = None
     recent_successes: float | None = None
     busiest: tuple[Share, ...] = ()
@@ -58,11 +61,6 @@ class Evidence:
     def success_rate(self) -> float:
         """Successes / trials; 0 without trials."""
         return self.successes / self.trials if self.trials else 0.0
-
-    @property
-    def mean_revenue(self) -> float | None:
-        """Mean revenue impact of the outcomes that measured it."""
-        return self.revenue_total / self.revenue_count if self.revenue_count else None
 
     def weighted(self, k: int) -> tuple[float, float]:
         """Trials and successes as decisions weigh them: recent ones more, no account too much.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.observation import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,24 @@ class Forgotten:
         return asdict(self)
 
 
+Words: TypeAlias = tuple[str, str]
+"""What of a wording is embedded: its sentence, and its action alone."""
+
+
+def words_of(wording: AnonymizedInsight) -> Words:
+    """What of this wording is embedded."""
+    return wording.render(), wording.action
+
+
 @dataclass(frozen=True, slots=True)
 class Remainder:
     """What a pattern consists of without one account: each distinct wording, and how often.
 
-    `observations` is their number: if it changes before the pattern is recomputed, the recomputation
-    starts over. Reports repeat a pattern's words and add none: they are among the observations, not
-    among the wordings. Where no wording is left, an authored pattern consists of its author's, another
-    of its first report's.
+    Reports repeat a pattern's words and add none: they are not among the wordings. Where no wording is
+    left, an authored pattern consists of its author's, another of its first report's.
     """
 
     embedding_model: str
-    observations: int
     wordings: tuple[tuple[AnonymizedInsight, int], ...]
 
 
@@ -62,6 +70,16 @@ class Centre:
     action: NDArray[np.float32]
     action_weight: float
 
+    @classmethod
+    def of(cls, counted: Iterable[tuple[Vectors, int]]) -> Centre:
+        """The mean directions of at least one wording's vectors, each as often as it occurs."""
+        vectors, counts = zip(*counted, strict=True)
+        weights = np.array(counts, np.float64)
+        return cls(
+            *_mean(np.stack([each.sentence for each in vectors]), weights),
+            *_mean(np.stack([each.action for each in vectors]), weights),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
@@ -71,3 +89,12 @@ class AuditEvent:
     action: str
     details: Mapping[str, int]
     created_at: datetime
+
+
+def _mean(
+    vectors: NDArray[np.float32], counts: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], float]:
+    """The direction and the length of the vectors' weighted sum."""
+    total = counts @ vectors.astype(np.float64)
+    length = float(np.linalg.norm(total))
+    return (total / length).astype(np.float32), length

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
-from keeper_grpc.domain.evidence import Evidence
 from keeper_grpc.domain.expectation import NOWHERE, expect
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
@@ -73,7 +72,7 @@ def rank_moves(
 def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Move:
     withheld = rule.withheld(candidate.pattern.evidence)
     # Withheld outcomes must not show through the order or the expectation either.
-    pattern = replace(candidate.pattern, evidence=Evidence()) if withheld else candidate.pattern
+    pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
     posterior = expect(pattern.evidence, pattern.prior, NOWHERE, rule)
     expected = posterior.rate if withheld else pattern.evidence.success_rate
     known = (

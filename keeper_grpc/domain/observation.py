@@ -27,7 +27,8 @@ class Disposition(Enum):
 class Observation:
     """One anonymized (insight, outcome) of one account: a line of the ledger.
 
-    `similarity` is the cosine to the pattern it merged into, or to the nearest that it did not.
+    `similarity` is the cosine to the pattern it merged into, else 0: how near an unpublished pattern
+    lies is nobody's business.
     """
 
     observation_id: UUID

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from uuid import UUID
@@ -52,7 +52,7 @@ class Pattern:
     action: str
     evidence: Evidence
     scripts: Sequence[Script]
-    first_discovered: datetime
+    first_discovered: datetime | None
     last_validated: datetime | None
     prior: Prior
     authored: bool = False
@@ -61,6 +61,13 @@ class Pattern:
     def lower_bound(self) -> float:
         """The evidence's lower bound under this pattern's own prior."""
         return self.evidence.lower_bound(self.prior)
+
+    def without_evidence(self) -> Pattern:
+        """An authored pattern as it may be shown while its evidence is withheld.
+
+        Its words are nobody's; the counts beside them, and when they were counted, are.
+        """
+        return replace(self, evidence=Evidence(), first_discovered=None, last_validated=None)
 
     def proven_script(self, rule: PublicationRule) -> str:
         """The wording with the best lower bound among those that may be shown, else an authored one.

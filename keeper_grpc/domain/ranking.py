@@ -30,9 +30,9 @@ class NoMatch(Enum):
     NO_PATTERNS = 1
     NOTHING_SIMILAR = 2
     TOO_FEW_ACCOUNTS = 3
-    TOO_FEW_OCCURRENCES = 4
-    SUCCESS_RATE_TOO_LOW = 5
-    ONE_ACCOUNT_DOMINATES = 6
+    ONE_ACCOUNT_DOMINATES = 4
+    TOO_FEW_OCCURRENCES = 5
+    SUCCESS_RATE_TOO_LOW = 6
     HOLDOUT = 7
 
 
@@ -104,19 +104,23 @@ class Ranking:
 
 
 def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
-    """The first requirement that a candidate fails, or None when it may be applied."""
+    """The first requirement that a candidate fails, or None when it may be applied.
+
+    Publication comes before what the caller requires: were it after, the caller could find out
+    withheld evidence by varying its requirements.
+    """
     evidence = candidate.pattern.evidence
     if candidate.similarity < requirements.min_similarity:
         return NoMatch.NOTHING_SIMILAR
     withheld = requirements.rule.withheld(evidence)
     if withheld is Withheld.TOO_FEW_ACCOUNTS:
         return NoMatch.TOO_FEW_ACCOUNTS
+    if withheld is Withheld.ONE_ACCOUNT_DOMINATES:
+        return NoMatch.ONE_ACCOUNT_DOMINATES
     if evidence.trials < requirements.min_occurrences:
         return NoMatch.TOO_FEW_OCCURRENCES
     if evidence.success_rate < requirements.min_success_rate:
         return NoMatch.SUCCESS_RATE_TOO_LOW
-    if withheld is Withheld.ONE_ACCOUNT_DOMINATES:
-        return NoMatch.ONE_ACCOUNT_DOMINATES
     return None
 
 

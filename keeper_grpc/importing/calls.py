@@ -45,11 +45,10 @@ _ROW_IS_WRONG = frozenset(
         StatusCode.ALREADY_EXISTS,
         StatusCode.FAILED_PRECONDITION,
         StatusCode.OUT_OF_RANGE,
-        StatusCode.INTERNAL,
     }
 )
-"""What concerns one row; INTERNAL is the server's fault, and mostly one row's doing. Anything else,
-for example UNIMPLEMENTED, would be the same for every row."""
+"""What is wrong with one row. Anything else, for example UNIMPLEMENTED, would be the same for every
+row, or is the server's fault (INTERNAL): the row is to be sent again once that is mended."""
 
 _CHANNEL = (
     # A server that restarts is back within seconds; gRPC's own backoff goes to two minutes.

@@ -18,7 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.importing.build import build, skipped
 from keeper_grpc.importing.calls import Captures
-from keeper_grpc.importing.failure import Reason, RowRejected
+from keeper_grpc.importing.failure import ImportFailed, Reason, RowRejected
 from keeper_grpc.importing.identity import RequestIds
 from keeper_grpc.importing.mapping import Mapping
 from keeper_grpc.importing.rejects import Rejects
@@ -135,6 +135,8 @@ class Importer:
                 response = await pending.call
             except RowRejected as rejected:
                 reasons = rejected.reasons
+            except ImportFailed as failed:
+                raise ImportFailed(f"row {number}: {failed}") from None
         if response is not None:
             tally.answer(response)
             self._probe = number

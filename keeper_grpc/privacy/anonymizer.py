@@ -146,6 +146,14 @@ class Anonymizer:
         chosen = sorted(word for word in words if len(word) >= SHORTEST_UNKNOWN)
         return tuple(map(self._hash_word, chosen[:MOST_UNKNOWN]))
 
+    def has_words(self, text: str) -> bool:
+        """Whether this package's lists have every word of `text`; approved words do not count."""
+        return self.vocabulary is not None and self.vocabulary.known.issuperset(keys(text))
+
+    def has_trade_words(self, text: str) -> bool:
+        """Whether every word of `text` is one of the trade's."""
+        return self.vocabulary is not None and self.vocabulary.trade.issuperset(keys(text))
+
     @property
     def limits(self) -> tuple[int, float]:
         """The cap on a text (characters) and on an insight (CPU seconds)."""
@@ -212,29 +220,29 @@ class _Run:
         return self._text(field, value)
 
     def _label(self, field: str, label: str) -> str:
-        """A type or category, which is lower_snake: it stays whole or becomes `other`."""
-        if not label:
+        """A type or category, which is lower_snake: it stays whole or becomes `other`.
+
+        The words of this package alone decide. Approval by k accounts begins and ends, and a category
+        that changed with it would lock out every account that is registered in it.
+        """
+        parts, prose = self._parts, _prose(label)
+        # What an account is stays so, whoever its customers are: a barber may have a Mr Barber for one.
+        if not label or (field == "business_category" and parts.has_trade_words(prose)):
             return label
-        if self._declared is not None and self._declared.matches(label):
+        declared = self._declared is not None and self._declared.matches(label)
+        if declared or not (self._refused or parts.has_words(prose)):
             self._drop(field, "NOT_PLAUSIBLE")
             return UNPLAUSIBLE
-        if not self._refused and label in self._parts.plausible_labels:
+        if not self._refused and label in parts.plausible_labels:
             return label
-        prose = _prose(label)
         kept = self._text(field, prose)
         if kept == prose:
-            self._remember(label)
+            if len(parts.plausible_labels) < REMEMBERED_LABELS:
+                parts.plausible_labels.add(label)
             return label
         if kept is not None:
             self._drop(field, "NOT_PLAUSIBLE")
         return UNPLAUSIBLE
-
-    def _remember(self, label: str) -> None:
-        """So that it is not masked again. Not one that holds an approved word: approval may end."""
-        vocabulary, labels = self._parts.vocabulary, self._parts.plausible_labels
-        always = vocabulary is not None and vocabulary.known.issuperset(keys(_prose(label)))
-        if always and len(labels) < REMEMBERED_LABELS:
-            labels.add(label)
 
     def _text(self, field: str, text: str) -> str | None:
         """The masked text, or None when it was dropped (which is then in the report)."""

@@ -205,11 +205,6 @@ AFTER_PERSON: Final = frozenset(
 """Words that follow a person and, in small letters, are no surname, though surnames spelled like
 them exist: `tell Grace first`."""
 
-CAUSES: Final = frozenset(
-    listed("let lets have having make makes making help helps helping watch see hear")
-)
-"""After these and a person comes a bare verb: `have Grace ring them`."""
-
 CLAUSE_OPENERS: Final = frozenset(
     listed(
         "how why while when the then each every all both most more less just never can must shall "

@@ -30,7 +30,8 @@ _MONEY_WORDS: Final = frozenset(
 """A key with one of these words holds money, whatever else an operator's setting says of it."""
 
 MAXIMUM_DEPTH: Final = 4
-"""Conditions nest at most this deep; the domain's deepest sensible value is a list in a group."""
+"""What nests deeper is not shared; the domain's deepest sensible value is a list in a group. A
+request may nest deeper (rpc/convert.py), and forbidden values are found down there, too."""
 MAXIMUM_ITEMS: Final = 64
 """Keys of one mapping, and items of one list, that are looked at."""
 
@@ -88,7 +89,7 @@ class Structured:
     def harvest(self, conditions: Mapping[str, JsonValue], declared: Identifiers) -> Harvest:
         """Finds forbidden values, however deep, and whether the customer is worth much."""
         found: dict[IdentifierKind, list[str]] = {}
-        high = self._collect(conditions, found, depth=0)
+        high = self._collect(conditions, found)
         identifiers = replace(
             declared,
             **{kind: (*getattr(declared, kind), *values) for kind, values in found.items()},
@@ -103,21 +104,19 @@ class Structured:
         return self._share_group(conditions, mask, dropped, depth=0), dropped
 
     def _collect(
-        self, group: Mapping[str, JsonValue], found: dict[IdentifierKind, list[str]], depth: int
+        self, group: Mapping[str, JsonValue], found: dict[IdentifierKind, list[str]]
     ) -> bool:
         high = False
-        if depth >= MAXIMUM_DEPTH:
-            return high
         for key, value in list(group.items())[:MAXIMUM_ITEMS]:
             kind = _forbidden_kind(key_words(key))
             if kind is not None:
                 found.setdefault(kind, []).extend(_strings(value))
             elif isinstance(value, dict):
-                high |= self._collect(value, found, depth + 1)
+                high |= self._collect(value, found)
             elif isinstance(value, list):
                 for item in value[:MAXIMUM_ITEMS]:
                     if isinstance(item, dict):
-                        high |= self._collect(item, found, depth + 1)
+                        high |= self._collect(item, found)
             elif "ltv" in key_words(key) or "lifetime" in key_words(key):
                 amount = _as_number(value)
                 high |= value == "high" or (amount is not None and bands.money(amount) == "high")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from keeper_grpc.privacy.draft import Draft, Span
-from keeper_grpc.privacy.tokens import Word, keys
+from keeper_grpc.privacy.tokens import Word
 from keeper_grpc.privacy.word_lists import DATA, WordListLost, read_words
 
 
@@ -56,11 +56,6 @@ class Vocabulary:
     def is_name(self, word: str) -> bool:
         """Whether the folded word is a name and nothing else."""
         return word in self.given_names or word in self.surnames
-
-    def with_words(self, texts: Iterable[str]) -> Vocabulary:
-        """This vocabulary, knowing every word of `texts` as well."""
-        more = {key for text in texts for key in keys(text)}
-        return replace(self, known=self.known | more)
 
     def with_approved(self, approved: ApprovedWords) -> Vocabulary:
         """This vocabulary with the words that k accounts use."""

@@ -41,14 +41,15 @@ from keeper_grpc.gen.keeper.network.v1 import (
 )
 from keeper_grpc.usecases.capture import Capture, Captured
 from keeper_grpc.usecases.catalog import Page
-from keeper_grpc.usecases.emerging_feed import Changed, Heartbeat, Message, SnapshotComplete
 from keeper_grpc.usecases.enhance import Question
+from keeper_grpc.usecases.feed_messages import Changed, Heartbeat, Message, SnapshotComplete
 
 MAX_CONDITIONS_BYTES = 16 * 1024
 """Bounds what the anonymizer has to walk. The rules in the proto bound the number of keys."""
 
 MAX_CONDITIONS_DEPTH = 8
-"""Facts are flat or nearly so; protobuf itself would allow a hundred levels."""
+"""What a request may hold; protobuf itself would allow a hundred levels. Facts are flat or nearly so,
+and what privacy/structured.py shares of them nests less."""
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No outcome is older than this: before it, a timestamp is a unit mistake (0, or milliseconds)."""
@@ -115,7 +116,9 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         insight.network_context = advice.network_context
         insight.pattern_id = str(known.pattern_id)
         insight.evidence.CopyFrom(
-            _evidence(known.evidence, best.lower_bound, best.candidate.similarity)
+            _evidence(
+                known.evidence, best.lower_bound, best.candidate.similarity, advice.mean_revenue
+            )
         )
         insight.explanation = advice.explanation
         insight.factors.CopyFrom(_factors(best, answer.created_at))
@@ -123,7 +126,9 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         enhancement_id=str(answer.enhancement_id),
         enhanced_insight=insight,
         no_match_reason=_NO_MATCH[answer.no_match],
-        closest_miss=_closest(answer.closest) if answer.closest else None,
+        closest_miss=_closest(answer.closest)
+        if answer.closest and answer.closest.published
+        else None,
         anonymization=_report(answer.anonymization),
     )
 
@@ -135,6 +140,7 @@ def feed_filter(request: network_service_pb2.StreamEmergingPatternsRequest) -> F
         business_category=request.business_category,
         min_accounts=request.min_accounts,
         min_similarity=request.min_similarity,
+        min_total_potential_value=request.min_total_potential_value,
         window=request.window.ToTimedelta() if request.HasField("window") else None,
     )
 
@@ -203,10 +209,13 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
         conditions=_struct(known.conditions),
         action=known.action,
         proven_script=known.proven_script(rule),
-        evidence=_evidence(known.evidence, known.lower_bound, 0.0),
-        first_discovered_time=_timestamp(known.first_discovered),
+        evidence=_evidence(
+            known.evidence, known.lower_bound, 0.0, rule.mean_revenue(known.evidence)
+        ),
         embedding_model=known.scope.embedding_model,
     )
+    if known.first_discovered:
+        message.first_discovered_time.FromDatetime(known.first_discovered)
     if known.last_validated:
         message.last_validated_time.FromDatetime(known.last_validated)
     return message
@@ -359,7 +368,9 @@ def _anonymized(insight: AnonymizedInsight, insight_id: str) -> insight_pb2.Insi
     )
 
 
-def _evidence(evidence: Evidence, lower_bound: float, similarity: float) -> pattern_pb2.Evidence:
+def _evidence(
+    evidence: Evidence, lower_bound: float, similarity: float, mean_revenue: float | None
+) -> pattern_pb2.Evidence:
     return pattern_pb2.Evidence(
         occurrence_count=evidence.trials,
         account_count=evidence.accounts,
@@ -367,7 +378,7 @@ def _evidence(evidence: Evidence, lower_bound: float, similarity: float) -> patt
         success_rate=evidence.success_rate,
         lower_bound=lower_bound,
         similarity=similarity,
-        mean_revenue_impact=evidence.mean_revenue,
+        mean_revenue_impact=mean_revenue,
     )
 
 
@@ -387,15 +398,12 @@ def _factors(best: Scored, now: datetime) -> pattern_pb2.RankingFactors:
 
 
 def _closest(miss: Miss) -> network_service_pb2.EnhanceInsightResponse.ClosestMiss:
-    """What may be told of a pattern that was not applied: of few accounts' outcomes, nothing."""
     evidence = miss.candidate.pattern.evidence
-    told = network_service_pb2.EnhanceInsightResponse.ClosestMiss(
-        similarity=miss.candidate.similarity
+    return network_service_pb2.EnhanceInsightResponse.ClosestMiss(
+        similarity=miss.candidate.similarity,
+        success_rate=evidence.success_rate,
+        occurrence_count=evidence.trials,
     )
-    if miss.published:
-        told.success_rate = evidence.success_rate
-        told.occurrence_count = evidence.trials
-    return told
 
 
 def _report(report: AnonymizationReport) -> insight_pb2.AnonymizationReport:
@@ -424,6 +432,8 @@ def _emerging(change: Change, cluster: EmergingPattern) -> emerging_pb2.Emerging
         first_seen_time=_timestamp(cluster.first_seen_time),
         last_seen_time=_timestamp(cluster.last_seen_time),
         promoted_pattern_id=str(promoted) if promoted else "",
+        growth_rate=cluster.growth_rate,
+        novelty=cluster.novelty,
     )
 
 

@@ -19,6 +19,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
 from keeper_grpc.rpc.interceptors.deadline import Deadline
+from keeper_grpc.rpc.interceptors.encoded import Encoded
 from keeper_grpc.rpc.interceptors.errors import Errors
 from keeper_grpc.rpc.interceptors.in_flight import InFlight
 from keeper_grpc.rpc.interceptors.log import Log
@@ -75,6 +76,7 @@ class Server:
                 Errors(),
                 Deadline(max_call_duration),
                 Validation(warm_up=_one_of_each()),
+                Encoded(f"/{SERVICES[0]}/StreamEmergingPatterns"),
             ],
             options=_OPTIONS,
         )

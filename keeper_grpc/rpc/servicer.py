@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterable, Callable
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -17,12 +16,12 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
 from keeper_grpc.rpc import convert, convert_admin, convert_feedback, convert_moves
+from keeper_grpc.rpc.emerging_stream import EmergingStream
 from keeper_grpc.rpc.enhance_stream import EnhanceStream
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.audit import AuditLog
 from keeper_grpc.usecases.capture import CapturePattern
 from keeper_grpc.usecases.catalog import PatternCatalog
-from keeper_grpc.usecases.emerging_feed import EmergingFeed
 from keeper_grpc.usecases.enhance import EnhanceInsight
 from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.generate_task import GenerateTask
@@ -47,7 +46,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         report: ReportOutcome,
         suggest: SuggestMoves,
         task: GenerateTask,
-        feed: EmergingFeed,
+        emerging_stream: EmergingStream,
         catalog: PatternCatalog,
         rule: PublicationRule,
         fingerprint: Callable[[bytes], tuple[bytes, ...]],
@@ -58,7 +57,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._report = report
         self._suggest = suggest
         self._task = task
-        self._feed = feed
+        self._emerging_stream = emerging_stream
         self._catalog = catalog
         self._rule = rule
         self._fingerprint = fingerprint
@@ -107,14 +106,11 @@ class NetworkLearning(NetworkLearningServiceServicer):
         """Turn an enhancement, or a plain insight, into a task for people."""
         return convert_feedback.task(await self._task(convert_feedback.order(request)))
 
-    async def StreamEmergingPatterns(
+    async def StreamEmergingPatterns(  # type: ignore[override]  # the stub knows generators only
         self, request: network.StreamEmergingPatternsRequest, context: Context
-    ) -> AsyncIterator[network.StreamEmergingPatternsResponse]:
+    ) -> None:
         """Stream what several accounts have begun to see."""
-        messages = self._feed.subscribe(convert.feed_filter(request), request.resume_token)
-        async with aclosing(messages):
-            async for message, token in messages:
-                yield convert.feed_message(message, token)
+        await self._emerging_stream.serve(request, context)
 
     async def GetPattern(
         self, request: network.GetPatternRequest, context: Context

@@ -54,6 +54,7 @@ _TABLE: tuple[tuple[type[errors.KeeperError], StatusCode, str], ...] = (
     (errors.EmbedderUnavailable, StatusCode.UNAVAILABLE, "EMBEDDER_UNAVAILABLE"),
     (errors.StorageUnavailable, StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
     (errors.ShuttingDown, StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
+    (errors.StreamMaxAge, StatusCode.UNAVAILABLE, "STREAM_MAX_AGE"),
 )
 
 

@@ -7,10 +7,11 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from keeper_grpc.domain.observation import Vectors
-from keeper_grpc.domain.pattern import AuthoredPattern, Seeded
+from keeper_grpc.domain.pattern import AuthoredPattern, Scope, Seeded
 from keeper_grpc.storage.centres import place_action
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence import refresh_evidence
+from keeper_grpc.storage.scope_lock import lock_scope
 
 
 class PostgresAuthored:
@@ -32,13 +33,18 @@ class PostgresAuthored:
         A pattern with observations keeps its vectors too: they are where its observations are.
         """
         async with self._database.transaction() as connection:
+            # Without it a capture would see no pattern here, and create another beside this one.
+            0 and await lock_scope(
+                connection,
+                Scope(pattern.pattern_type, pattern.business_category, embedding_model),
+            )
             row = await connection.fetchrow(
                 """
                 INSERT INTO network_patterns AS p (
                     id, pattern_type, business_category, embedding_model, pattern_embedding,
                     context, action_template, prior_successes, prior_failures, catalog_key,
-                    catalog_version, first_discovered, trigger, learned_from)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                    catalog_version, first_discovered, created_at, trigger, learned_from)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
                 ON CONFLICT (catalog_key, business_category, embedding_model)
                       WHERE catalog_key IS NOT NULL
                 DO UPDATE SET

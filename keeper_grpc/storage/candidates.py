@@ -57,6 +57,7 @@ _NEAREST = """
            n.successes AS success_count, n.accounts AS account_count,
            n.revenue_total, n.revenue_count, n.recent_trials, n.recent_successes,
            coalesce(busiest.trials[1], 0) AS largest_account_occurrences,
+           revenue.accounts AS revenue_accounts, revenue.largest AS largest_revenue_count,
            busiest.trials AS busiest_trials, busiest.successes AS busiest_successes
       FROM nearest n JOIN network_patterns p USING (id)
       LEFT JOIN LATERAL (
@@ -64,6 +65,11 @@ _NEAREST = """
              FROM (SELECT occurrence_count, success_count FROM pattern_accounts a
                     WHERE a.pattern_id = p.id AND a.account_key <> $5
                     ORDER BY occurrence_count DESC, account_key LIMIT $7) b) busiest ON true
+      LEFT JOIN LATERAL (
+           SELECT count(*)::integer AS accounts, coalesce(max(a.revenue_count), 0) AS largest
+             FROM pattern_accounts a
+            WHERE a.pattern_id = p.id AND a.account_key <> $5 AND a.revenue_count > 0
+           ) revenue ON true
      ORDER BY n.distance
 """
 _EXACTLY = _NEAREST.format(category="=", approximately="")
@@ -104,7 +110,16 @@ class PostgresCandidates:
                 return found
             fit = await self._find(connection, query, asked, requirements, limit, fit=True)
             known = {candidate.pattern.pattern_id for candidate in found}
-            return [*found, *(c for c in fit if c.pattern.pattern_id not in known)]
+            return [
+                *found,
+                # One that the publication rule withholds after all must not show that it was near.
+                *(
+                    candidate
+                    for candidate in fit
+                    if candidate.pattern.pattern_id not in known
+                    and hurdle(candidate, requirements) is None
+                ),
+            ]
 
     async def candidates_elsewhere(
         self, asked: Asked, requirements: Requirements, limit: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -21,21 +21,23 @@ from keeper_grpc.storage.ledger import append_observation
 from keeper_grpc.storage.pattern_rows import fetch_pattern
 from keeper_grpc.storage.scope_lock import lock_scope
 from keeper_grpc.storage.sightings import insert_sighting
+from keeper_grpc.storage.turns import ScopeTurns
 from keeper_grpc.storage.words import record_words
 
 
 class PostgresCaptures:
     """Begins capture transactions."""
 
-    def __init__(self, database: Database, half_life: timedelta) -> None:
+    def __init__(self, database: Database, half_life: timedelta, turns: ScopeTurns) -> None:
         self._database = database
         self._half_life = half_life
+        self._turns = turns
 
     @asynccontextmanager
-    async def capture(self) -> AsyncIterator[PostgresCapture]:
-        """A transaction that commits at the end of the block unless that raises."""
+    async def capture(self, scope: Scope) -> AsyncIterator[PostgresCapture]:
+        """A transaction in a scope that commits at the end of the block unless that raises."""
         try:
-            async with self._database.transaction() as connection:
+            async with self._turns.turn(scope), self._database.transaction() as connection:
                 yield PostgresCapture(connection, self._half_life)
         except asyncpg.ForeignKeyViolationError as error:
             # Only the account's row can be gone: it was forgotten since the call began.
@@ -128,18 +130,20 @@ class PostgresCapture:
     async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
         await append_observation(self._connection, observation, self._half_life, joined)
 
-    async def sight(self, observation: Observation, vector: NDArray[np.float32]) -> None:
+    async def sight(
+        self, observation: Observation, vector: NDArray[np.float32], seen_time: datetime
+    ) -> None:
         await insert_sighting(
             self._connection,
             account_key=observation.account_key,
             insight=observation.insight,
             embedding_model=observation.scope.embedding_model,
             embedding=vector,
-            seen_time=observation.occurred_time,
+            seen_time=seen_time,
         )
 
-    async def pattern(self, pattern_id: UUID) -> Pattern:
-        pattern = await fetch_pattern(self._connection, pattern_id)
+    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
+        pattern = await fetch_pattern(self._connection, pattern_id, account_key)
         if pattern is None:
             # A foreign key holds the ledger and its pattern together.
             message = "a recorded pattern is missing"

@@ -20,7 +20,10 @@ from keeper_grpc.domain.emerging import (
     Sighting,
     State,
     StoredCluster,
+    StoredMember,
+    Window,
 )
+from keeper_grpc.domain.tally import Fact
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_row, to_json
 
@@ -32,8 +35,11 @@ LEADER_LOCK = 0x6B656570_656D6572
 
 EVENTS_CHANNEL = "keeper_emerging"
 
-TYPICAL_SAMPLE = 200
+TYPICAL_SAMPLE = 32
 """Newest sightings among which the most typical is looked for: bounds the cost of a large cluster."""
+
+READ_AHEAD = 500
+"""Rows of a window that are fetched at once: each fetch is a few milliseconds of the event loop."""
 
 
 class PostgresDetection:
@@ -55,16 +61,17 @@ class PostgresDetection:
                 yield None
                 return
             try:
-                yield PostgresLeadership(connection, self._model)
+                yield PostgresLeadership(self._database, connection, self._model)
             finally:
                 if not connection.is_closed():
                     await connection.execute("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
 
 
 class PostgresLeadership:
-    """The leader's connection."""
+    """The leader's connection, and the pool for what is read beside its steps."""
 
-    def __init__(self, connection: Connection, embedding_model: str) -> None:
+    def __init__(self, database: Database, connection: Connection, embedding_model: str) -> None:
+        self._database = database
         self._connection = connection
         self._model = embedding_model
 
@@ -89,6 +96,52 @@ class PostgresLeadership:
             for row in rows
         ]
 
+    async def members(self) -> Sequence[StoredMember]:
+        rows = await self._connection.fetch(
+            """
+            SELECT id, emerging_pattern_id, account_key, business_category, confidence,
+                   potential_value, seen_time
+              FROM sightings WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
+            """,
+            self._model,
+        )
+        return [StoredMember(row["id"], row["emerging_pattern_id"], _fact(row)) for row in rows]
+
+    async def window(self, family: Family, width: int) -> Window:
+        model, pattern_type = family
+        clusters: list[UUID] = []
+        async with self._database.transaction(read_only=True) as connection:
+            count = await connection.fetchval(
+                """
+                SELECT count(*) FROM sightings
+                 WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
+                   AND pattern_type = $2
+                """,
+                model,
+                pattern_type,
+            )
+            ids = np.empty(count, np.int64)
+            vectors = np.empty((count, width), np.float32)
+            cursor = connection.cursor(
+                """
+                SELECT id, emerging_pattern_id, subvector(embedding, 1, $3) AS embedding
+                  FROM sightings
+                 WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
+                   AND pattern_type = $2
+                 ORDER BY id
+                """,
+                model,
+                pattern_type,
+                width,
+                prefetch=READ_AHEAD,
+            )
+            async for row in cursor:
+                position = len(clusters)
+                ids[position] = row["id"]
+                vectors[position] = to_array(row["embedding"])
+                clusters.append(row["emerging_pattern_id"])
+        return Window(family, ids, clusters, vectors)
+
     @asynccontextmanager
     async def step(self) -> AsyncIterator[PostgresDetectionStep]:
         async with self._connection.transaction():
@@ -102,13 +155,27 @@ class PostgresDetectionStep:
         self._connection = connection
         self._model = embedding_model
 
+    async def forgotten(self, limit: int) -> Sequence[Sighting]:
+        rows = await self._connection.fetch(
+            """
+            DELETE FROM sightings WHERE id IN (
+                SELECT id FROM sightings WHERE account_key = '' AND embedding_model = $1 LIMIT $2)
+            RETURNING id, embedding_model, pattern_type, embedding, emerging_pattern_id,
+                      account_key, business_category, confidence, potential_value, seen_time
+            """,
+            self._model,
+            limit,
+        )
+        return [_sighting(row) for row in rows]
+
     async def expired(self, before: datetime, limit: int) -> Sequence[Sighting]:
         rows = await self._connection.fetch(
             """
             DELETE FROM sightings WHERE id IN (
                 SELECT id FROM sightings WHERE seen_time < $1
                  ORDER BY seen_time LIMIT $2 FOR UPDATE SKIP LOCKED)
-            RETURNING id, embedding_model, pattern_type, embedding, emerging_pattern_id
+            RETURNING id, embedding_model, pattern_type, embedding, emerging_pattern_id,
+                      account_key, business_category, confidence, potential_value, seen_time
             """,
             before,
             limit,
@@ -118,8 +185,9 @@ class PostgresDetectionStep:
     async def pending(self, limit: int) -> Sequence[Sighting]:
         rows = await self._connection.fetch(
             """
-            SELECT id, embedding_model, pattern_type, embedding, emerging_pattern_id
-              FROM sightings WHERE pending AND embedding_model = $1
+            SELECT id, embedding_model, pattern_type, embedding, emerging_pattern_id,
+                   account_key, business_category, confidence, potential_value, seen_time
+              FROM sightings WHERE pending AND embedding_model = $1 AND account_key <> ''
              ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
             """,
             self._model,
@@ -128,7 +196,30 @@ class PostgresDetectionStep:
         return [_sighting(row) for row in rows]
 
     async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        clusters = sorted(set(members.values()))
+        await self._add_clusters(sorted(set(members.values())), families)
+        await self._connection.execute(
+            """
+            UPDATE sightings s SET emerging_pattern_id = m.cluster, pending = false
+              FROM unnest($1::bigint[], $2::uuid[]) AS m (id, cluster) WHERE s.id = m.id
+            """,
+            list(members),
+            list(members.values()),
+        )
+
+    async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
+        await self._add_clusters(sorted(set(members.values())), families)
+        await self._connection.execute(
+            """
+            UPDATE sightings s SET emerging_pattern_id = m.cluster
+              FROM unnest($1::bigint[], $2::uuid[]) AS m (id, cluster) WHERE s.id = m.id
+            """,
+            list(members),
+            list(members.values()),
+        )
+
+    async def _add_clusters(
+        self, clusters: Sequence[UUID], families: Mapping[UUID, Family]
+    ) -> None:
         await self._connection.execute(
             """
             INSERT INTO emerging_patterns (
@@ -143,20 +234,16 @@ class PostgresDetectionStep:
             [families[cluster][0] for cluster in clusters],
             [families[cluster][1] for cluster in clusters],
         )
-        await self._connection.execute(
-            """
-            UPDATE sightings s SET emerging_pattern_id = m.cluster, pending = false
-              FROM unnest($1::bigint[], $2::uuid[]) AS m (id, cluster) WHERE s.id = m.id
-            """,
-            list(members),
-            list(members.values()),
-        )
 
-    async def emerging(self) -> Mapping[UUID, Family]:
+    async def due(self) -> Mapping[UUID, Family]:
         rows = await self._connection.fetch(
             """
             SELECT id, embedding_model, pattern_type FROM emerging_patterns
              WHERE state = 'emerging' AND embedding_model = $1
+            UNION ALL
+            SELECT id, embedding_model, pattern_type FROM emerging_patterns p
+             WHERE embedding_model <> $1
+               AND NOT EXISTS (SELECT FROM sightings s WHERE s.emerging_pattern_id = p.id)
             """,
             self._model,
         )
@@ -171,54 +258,54 @@ class PostgresDetectionStep:
         )
         return {row["id"]: (State(row["state"]), from_row(row)) for row in rows}
 
-    async def described(
-        self, centres: Mapping[UUID, NDArray[np.float32]], similarities: Mapping[UUID, float]
-    ) -> Mapping[UUID, EmergingPattern]:
+    async def typical(self, centres: Mapping[UUID, NDArray[np.float32]]) -> Mapping[UUID, str]:
+        if not centres:
+            return {}
         rows = await self._connection.fetch(
             """
-            SELECT c.id, min(s.pattern_type) AS pattern_type,
-                   min(s.embedding_model) AS embedding_model,
-                   array_agg(DISTINCT s.business_category) AS business_categories,
-                   (SELECT t.rendered
-                      FROM (SELECT rendered, embedding FROM sightings
-                             WHERE emerging_pattern_id = c.id
-                             ORDER BY seen_time DESC LIMIT $3) t
-                     ORDER BY t.embedding <=> c.centre, t.rendered LIMIT 1) AS common_pattern,
-                   count(DISTINCT s.account_key)::integer AS account_count,
-                   count(*)::integer AS sighting_count,
-                   avg(s.confidence) AS mean_confidence,
-                   sum(s.potential_value) AS total_potential_value,
-                   min(s.seen_time) AS first_seen_time, max(s.seen_time) AS last_seen_time
+            SELECT c.id, typical.rendered
               FROM unnest($1::uuid[], $2::vector[]) AS c (id, centre)
-              JOIN sightings s ON s.emerging_pattern_id = c.id
-             GROUP BY c.id, c.centre
+             CROSS JOIN LATERAL (
+                SELECT t.rendered
+                  FROM (SELECT rendered, embedding FROM sightings
+                         WHERE emerging_pattern_id = c.id AND rendered <> ''
+                         ORDER BY seen_time DESC LIMIT $3) t
+                 ORDER BY t.embedding <=> c.centre, t.rendered LIMIT 1) typical
             """,
             list(centres),
             [Vector(centre) for centre in centres.values()],
             TYPICAL_SAMPLE,
         )
-        return {
-            row["id"]: EmergingPattern(
-                emerging_pattern_id=row["id"],
-                pattern_type=row["pattern_type"],
-                embedding_model=row["embedding_model"],
-                business_categories=tuple(sorted(row["business_categories"])),
-                common_pattern=row["common_pattern"],
-                account_count=row["account_count"],
-                sighting_count=row["sighting_count"],
-                # Four digits are what a reader can use; more would make rounding noise an update.
-                mean_similarity=round(similarities[row["id"]], 4),
-                mean_confidence=round(row["mean_confidence"], 4),
-                total_potential_value=round(row["total_potential_value"], 2),
-                first_seen_time=row["first_seen_time"],
-                last_seen_time=row["last_seen_time"],
-            )
-            for row in rows
-        }
+        return {row["id"]: row["rendered"] for row in rows}
+
+    async def known_distance(
+        self, centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]]
+    ) -> Mapping[UUID, float]:
+        if not centres:
+            return {}
+        rows = await self._connection.fetch(
+            """
+            SELECT c.id, nearest.distance
+              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
+                   AS c (id, model, type, centre)
+             CROSS JOIN LATERAL (
+                SELECT min(p.pattern_embedding <=> c.centre) AS distance
+                  FROM network_patterns p
+                 WHERE p.pattern_type = c.type AND p.embedding_model = c.model) nearest
+             WHERE nearest.distance IS NOT NULL
+            """,
+            list(centres),
+            [family[0] for family, _ in centres.values()],
+            [family[1] for family, _ in centres.values()],
+            [Vector(centre) for _, centre in centres.values()],
+        )
+        return {row["id"]: row["distance"] for row in rows}
 
     async def proven(
         self, centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]], proven: Proven
     ) -> Mapping[UUID, UUID]:
+        if not centres:
+            return {}
         rows = await self._connection.fetch(
             """
             SELECT c.id, nearest.pattern_id
@@ -244,59 +331,55 @@ class PostgresDetectionStep:
         return {row["id"]: row["pattern_id"] for row in rows}
 
     async def save(self, changes: Sequence[ClusterChange], now: datetime) -> None:
-        for change in changes:
-            await self._save_cluster(change)
-        told = [change for change in changes if change.change is not None]
-        for change in told:
-            await self._append_event(change, now)
-        if told:
-            await self._connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
-
-    async def _save_cluster(self, change: ClusterChange) -> None:
-        cluster = change.cluster
-        if cluster is None:
+        gone = [change.cluster_id for change in changes if change.cluster is None]
+        if gone:
             await self._connection.execute(
-                "DELETE FROM emerging_patterns WHERE id = $1", change.cluster_id
+                "DELETE FROM emerging_patterns WHERE id = ANY($1::uuid[])", gone
             )
-            return
-        await self._connection.execute(
+        await self._connection.executemany(
             """
             UPDATE emerging_patterns
                SET state = $2, business_categories = $3, common_pattern = $4, account_count = $5,
                    sighting_count = $6, mean_similarity = $7, mean_confidence = $8,
                    total_potential_value = $9, first_seen_time = $10, last_seen_time = $11,
-                   promoted_pattern_id = $12
+                   promoted_pattern_id = $12, growth_rate = $13, novelty = $14
              WHERE id = $1
             """,
-            change.cluster_id,
-            change.state.value,
-            list(cluster.business_categories),
-            cluster.common_pattern,
-            cluster.account_count,
-            cluster.sighting_count,
-            cluster.mean_similarity,
-            cluster.mean_confidence,
-            cluster.total_potential_value,
-            cluster.first_seen_time,
-            cluster.last_seen_time,
-            cluster.promoted_pattern_id,
+            [
+                (
+                    change.cluster_id,
+                    change.state.value,
+                    list(cluster.business_categories),
+                    cluster.common_pattern,
+                    cluster.account_count,
+                    cluster.sighting_count,
+                    cluster.mean_similarity,
+                    cluster.mean_confidence,
+                    cluster.total_potential_value,
+                    cluster.first_seen_time,
+                    cluster.last_seen_time,
+                    cluster.promoted_pattern_id,
+                    cluster.growth_rate,
+                    cluster.novelty,
+                )
+                for change in changes
+                if (cluster := change.cluster) is not None
+            ],
         )
-
-    async def _append_event(self, change: ClusterChange, now: datetime) -> None:
-        """A cluster that faded with its last sighting is told as it was last seen."""
-        told = change.cluster or change.was
-        if told is None or change.change is None:
-            return
-        await self._connection.execute(
-            """
-            INSERT INTO emerging_events (emerging_pattern_id, change, state, created_at)
-            VALUES ($1, $2, $3, $4)
-            """,
-            change.cluster_id,
-            change.change.value,
-            to_json(told),
-            now,
-        )
+        told = [
+            (change.cluster_id, change.change.value, to_json(cluster), now)
+            for change in changes
+            if change.change is not None and (cluster := change.told) is not None
+        ]
+        if told:
+            await self._connection.executemany(
+                """
+                INSERT INTO emerging_events (emerging_pattern_id, change, state, created_at)
+                VALUES ($1, $2, $3, $4)
+                """,
+                told,
+            )
+            await self._connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
 
 
 def _sighting(row: Record) -> Sighting:
@@ -305,4 +388,15 @@ def _sighting(row: Record) -> Sighting:
         (row["embedding_model"], row["pattern_type"]),
         to_array(row["embedding"]),
         row["emerging_pattern_id"],
+        _fact(row),
+    )
+
+
+def _fact(row: Record) -> Fact:
+    return Fact(
+        row["account_key"],
+        row["business_category"],
+        row["confidence"],
+        row["potential_value"],
+        row["seen_time"],
     )

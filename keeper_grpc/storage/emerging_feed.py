@@ -12,9 +12,9 @@ from uuid import UUID
 
 from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, FeedHistory
 from keeper_grpc.domain.errors import StorageUnavailable
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
-from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row
+from keeper_grpc.storage.emerging_rows import from_json
 
 
 class PostgresEmergingFeed:
@@ -24,49 +24,43 @@ class PostgresEmergingFeed:
         self._database = database
 
     async def snapshot(self) -> tuple[FeedHistory, Sequence[EmergingPattern]]:
-        """What is emerging, and the place in history at which that is so, from one snapshot."""
+        """What is emerging, and the place in history at which that is so.
+
+        From the events alone, as subscribers know it: a renewal that is no news is not among them.
+        """
         async with self._database.transaction(read_only=True) as connection:
-            history = await connection.fetch(_HISTORY)
-            rows = await connection.fetch(
-                f"SELECT {COLUMNS} FROM emerging_patterns WHERE state = 'emerging' "  # noqa: S608 - a constant
-                "ORDER BY last_seen_time DESC, id"
-            )
-        return _history(history[0]), [from_row(row) for row in rows]
+            history = _history((await connection.fetch(_HISTORY))[0])
+            return history, await _shown_at(connection, history.sequence)
 
-    async def history(self) -> FeedHistory:
-        """Where history stands."""
+    async def events_after(
+        self, sequence: int, limit: int
+    ) -> tuple[FeedHistory, Sequence[FeedEvent]]:
+        """The events that follow, oldest first, and how far history reached when they were read."""
         async with self._database.connection() as connection:
-            return _history((await connection.fetch(_HISTORY))[0])
-
-    async def events_after(self, sequence: int, limit: int) -> Sequence[FeedEvent]:
-        """The events that follow, oldest first."""
-        async with self._database.connection() as connection:
+            # One statement sees one snapshot: were these trimmed, `trimmed_sequence` tells it.
             rows = await connection.fetch(
-                """
-                SELECT sequence, change, state FROM emerging_events
-                 WHERE sequence > $1 ORDER BY sequence LIMIT $2
-                """,
+                f"""
+                SELECT h.*, e.sequence AS event, e.change, e.state
+                  FROM ({_HISTORY}) h
+                  LEFT JOIN LATERAL (
+                    SELECT sequence, change, state FROM emerging_events
+                     WHERE sequence > $1 ORDER BY sequence LIMIT $2) e ON true
+                 ORDER BY e.sequence
+                """,  # noqa: S608 - a constant
                 sequence,
                 limit,
             )
-        return [
-            FeedEvent(row["sequence"], Change(row["change"]), from_json(row["state"]))
+        events = [
+            FeedEvent(row["event"], Change(row["change"]), from_json(row["state"]))
             for row in rows
+            if row["event"] is not None
         ]
+        return _history(rows[0]), events
 
     async def shown_at(self, sequence: int) -> Sequence[EmergingPattern]:
-        """What was emerging after the event with this sequence."""
+        """What was emerging after this event. Not complete where history is trimmed beyond it."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                """
-                SELECT state FROM (
-                    SELECT DISTINCT ON (emerging_pattern_id) change, state FROM emerging_events
-                     WHERE sequence <= $1 ORDER BY emerging_pattern_id, sequence DESC) last
-                 WHERE change IN ('new', 'updated')
-                """,
-                sequence,
-            )
-        return [from_json(row["state"]) for row in rows]
+            return await _shown_at(connection, sequence)
 
     @asynccontextmanager
     async def wakeups(self) -> AsyncIterator[PostgresWakeups]:
@@ -111,7 +105,8 @@ class PostgresWakeups:
 
 _HISTORY = """
     SELECT epoch, trimmed_sequence,
-           coalesce((SELECT max(sequence) FROM emerging_events), trimmed_sequence) AS sequence
+           -- The last events may be trimmed while older ones, which tell what is shown, are kept.
+           greatest((SELECT max(sequence) FROM emerging_events), trimmed_sequence) AS sequence
       FROM emerging_history
 """
 
@@ -119,3 +114,16 @@ _HISTORY = """
 def _history(row: Any) -> FeedHistory:
     epoch: UUID = row["epoch"]
     return FeedHistory(epoch, row["sequence"], row["trimmed_sequence"])
+
+
+async def _shown_at(connection: Connection, sequence: int) -> Sequence[EmergingPattern]:
+    rows = await connection.fetch(
+        """
+        SELECT state FROM (
+            SELECT DISTINCT ON (emerging_pattern_id) change, state FROM emerging_events
+             WHERE sequence <= $1 ORDER BY emerging_pattern_id, sequence DESC) last
+         WHERE change IN ('new', 'updated')
+        """,
+        sequence,
+    )
+    return [from_json(row["state"]) for row in rows]

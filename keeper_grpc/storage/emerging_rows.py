@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = """
     id, pattern_type, embedding_model, business_categories, common_pattern, account_count,
     sighting_count, mean_similarity, mean_confidence, total_potential_value, first_seen_time,
-    last_seen_time, promoted_pattern_id
+    last_seen_time, promoted_pattern_id, growth_rate, novelty
 """
 
 
@@ -34,6 +34,8 @@ def from_row(row: Record) -> EmergingPattern:
         first_seen_time=row["first_seen_time"],
         last_seen_time=row["last_seen_time"],
         promoted_pattern_id=row["promoted_pattern_id"],
+        growth_rate=row["growth_rate"],
+        novelty=row["novelty"],
     )
 
 
@@ -54,6 +56,8 @@ def to_json(cluster: EmergingPattern) -> dict[str, Any]:
         "first_seen_time": cluster.first_seen_time.isoformat(),
         "last_seen_time": cluster.last_seen_time.isoformat(),
         "promoted_pattern_id": str(promoted) if promoted else None,
+        "growth_rate": cluster.growth_rate,
+        "novelty": cluster.novelty,
     }
 
 
@@ -74,4 +78,7 @@ def from_json(state: dict[str, Any]) -> EmergingPattern:
         first_seen_time=datetime.fromisoformat(state["first_seen_time"]),
         last_seen_time=datetime.fromisoformat(state["last_seen_time"]),
         promoted_pattern_id=UUID(promoted) if promoted else None,
+        # Events written before these were told do not have them.
+        growth_rate=state.get("growth_rate", 0.0),
+        novelty=state.get("novelty", 1.0),
     )

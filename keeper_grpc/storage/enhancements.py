@@ -69,5 +69,5 @@ class PostgresEnhancements:
                 insight=enhancement.insight,
                 embedding_model=asked.scope.embedding_model,
                 embedding=asked.vector,
-                seen_time=enhancement.created_at,
+                seen_time=record.seen_time,
             )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from keeper_grpc.domain.forgetting import AuditEvent, Centre, Forgotten, Remainder
+from keeper_grpc.domain.forgetting import (
+    AuditEvent,
+    Centre,
+    Forgotten,
+    Remainder,
+    Words,
+    words_of,
+)
 from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.storage.accounts import PostgresAccounts
@@ -16,6 +24,7 @@ from keeper_grpc.storage.audit import append_event
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence import refresh_evidence
 from keeper_grpc.storage.pattern_rows import fetch_pattern
+from keeper_grpc.storage.rewording import reword, reword_advised
 from keeper_grpc.storage.scope_lock import lock_scope
 
 if TYPE_CHECKING:
@@ -60,68 +69,42 @@ class PostgresForgetting(PostgresAccounts):
             pattern = await fetch_pattern(connection, pattern_id)
             if pattern is None:
                 return None
-            rows = await connection.fetch(
-                """
-                SELECT context, action, count(*)::integer AS count FROM observations
-                 WHERE pattern_id = $1 AND account_key <> $2 AND disposition <> 'reported'
-                 GROUP BY 1, 2
-                """,
-                pattern_id,
-                account_key,
-            )
-            observations = await connection.fetchval(
-                "SELECT count(*) FROM observations WHERE pattern_id = $1 AND account_key <> $2",
-                pattern_id,
-                account_key,
-            )
-            first_report = await connection.fetchrow(
-                """
-                SELECT context, action FROM observations
-                 WHERE pattern_id = $1 AND account_key <> $2 ORDER BY recorded_time, id LIMIT 1
-                """,
-                pattern_id,
-                account_key,
-            )
-        wordings = [(_wording(pattern, row), row["count"]) for row in rows]
-        if not wordings and pattern.authored:
-            wordings = [(_insight(pattern, pattern.conditions, pattern.action), 1)]
-        elif not wordings and first_report:
-            wordings = [(_wording(pattern, first_report), 1)]
-        return Remainder(pattern.scope.embedding_model, observations, tuple(wordings))
+            return await _remainder(connection, pattern, account_key)
 
     async def forget_in_pattern(
         self,
         pattern_id: UUID,
         account_key: str,
-        remainder: Remainder,
-        centre: Centre | None,
+        vectors: Mapping[Words, Vectors] | None,
         rule: PublicationRule,
+        *,
+        settle: bool,
     ) -> Forgotten | None:
         async with self._database.transaction() as connection:
-            before = await fetch_pattern(connection, pattern_id)
+            before = await _own(connection, pattern_id)
             if before is None:
                 return Forgotten()
-            # A pattern's scope never changes, its evidence may while this waits for the lock.
-            await lock_scope(connection, before.scope)
-            before = await fetch_pattern(connection, pattern_id) or before
-            others = await connection.fetchval(
-                "SELECT count(*) FROM observations WHERE pattern_id = $1 AND account_key <> $2",
-                pattern_id,
-                account_key,
-            )
-            if others != remainder.observations:
-                return None
+            wordings = (await _remainder(connection, before, account_key)).wordings
+            if vectors is not None and wordings:
+                known = [
+                    (vectors[words_of(wording)], count)
+                    for wording, count in wordings
+                    if words_of(wording) in vectors
+                ]
+                if not known or (len(known) < len(wordings) and not settle):
+                    return None
+                await _place(connection, pattern_id, Centre.of(known))
             removed = await _remove_from_pattern(connection, pattern_id, account_key)
-            if not remainder.wordings:
+            if not wordings:
+                await reword_advised(connection, pattern_id, before.action, None)
                 await connection.execute("DELETE FROM network_patterns WHERE id = $1", pattern_id)
                 return removed.plus(Forgotten(patterns_deleted=1))
-            if centre is not None:
-                await _place(connection, pattern_id, centre)
-            if not before.authored:
-                await _reword(connection, pattern_id)
+            await reword(connection, pattern_id)
             await _reset_span(connection, pattern_id)
             await refresh_evidence(connection, pattern_id)
             after = await fetch_pattern(connection, pattern_id)
+            if after is not None:
+                await reword_advised(connection, pattern_id, before.action, after.action)
         unpublished = bool(
             after and not rule.withheld(before.evidence) and rule.withheld(after.evidence)
         )
@@ -159,6 +142,44 @@ class PostgresForgetting(PostgresAccounts):
                 connection, AuditEvent(event_id, "forget_account", done.counts(), now)
             )
         return done
+
+
+async def _own(connection: Connection, pattern_id: UUID) -> Pattern | None:
+    """The pattern, when nobody else changes it or repeats its words until the end; None if gone."""
+    pattern = await fetch_pattern(connection, pattern_id)
+    if pattern is None:
+        return None
+    # A pattern's scope never changes, its evidence may while this waits for the lock.
+    await lock_scope(connection, pattern.scope)
+    # Reports of its advice in other scopes keep this row while they repeat its words.
+    await connection.execute("SELECT 1 FROM network_patterns WHERE id = $1 FOR UPDATE", pattern_id)
+    return await fetch_pattern(connection, pattern_id)
+
+
+async def _remainder(connection: Connection, pattern: Pattern, account_key: str) -> Remainder:
+    rows = await connection.fetch(
+        """
+        SELECT context, action, count(*)::integer AS count FROM observations
+         WHERE pattern_id = $1 AND account_key <> $2 AND disposition <> 'reported'
+         GROUP BY 1, 2
+        """,
+        pattern.pattern_id,
+        account_key,
+    )
+    wordings = [(_wording(pattern, row), row["count"]) for row in rows]
+    if not wordings and pattern.authored:
+        wordings = [(_insight(pattern, pattern.conditions, pattern.action), 1)]
+    elif not wordings:
+        first_report = await connection.fetchrow(
+            """
+            SELECT context, action FROM observations
+             WHERE pattern_id = $1 AND account_key <> $2 ORDER BY recorded_time, id LIMIT 1
+            """,
+            pattern.pattern_id,
+            account_key,
+        )
+        wordings = [(_wording(pattern, first_report), 1)] if first_report else []
+    return Remainder(pattern.scope.embedding_model, tuple(wordings))
 
 
 async def _remove_from_pattern(
@@ -217,43 +238,13 @@ async def _place(connection: Connection, pattern_id: UUID, centre: Centre) -> No
     )
 
 
-async def _reword(connection: Connection, pattern_id: UUID) -> None:
-    """A pattern speaks in the words of its first observation; without it, of the first that is left.
-
-    Reports only repeat a pattern's words: they decide where nothing else is left, and otherwise
-    repeat the new ones from now on.
-    """
-    await connection.execute(
-        """
-        WITH ranked AS (
-            SELECT id, context, action, recorded_time,
-                   rank() OVER (ORDER BY disposition = 'reported') AS tier
-              FROM observations WHERE pattern_id = $1
-        ), words AS (SELECT * FROM ranked WHERE tier = 1)
-        UPDATE network_patterns p SET context = first.context, action_template = first.action
-          FROM (SELECT context, action FROM words ORDER BY recorded_time, id LIMIT 1) first
-         WHERE p.id = $1
-           AND NOT EXISTS (SELECT FROM words w
-                            WHERE w.action = p.action_template AND w.context = p.context)
-        """,
-        pattern_id,
-    )
-    await connection.execute(
-        """
-        UPDATE observations o SET action = p.action_template FROM network_patterns p
-         WHERE p.id = $1 AND o.pattern_id = $1 AND o.disposition = 'reported'
-           AND o.action <> p.action_template
-           AND EXISTS (SELECT FROM observations WHERE pattern_id = $1 AND disposition <> 'reported')
-        """,
-        pattern_id,
-    )
-
-
 async def _reset_span(connection: Connection, pattern_id: UUID) -> None:
+    """From the observations that are left; an authored pattern is known since it was seeded."""
     await connection.execute(
         """
         UPDATE network_patterns p
-           SET first_discovered = coalesce(span.first, p.first_discovered),
+           SET first_discovered = CASE WHEN p.catalog_key IS NULL
+                   THEN span.first ELSE least(p.created_at, span.first) END,
                last_validated = span.last
           FROM (SELECT min(occurred_time) AS first, max(occurred_time) AS last
                   FROM observations WHERE pattern_id = $1) span

@@ -18,7 +18,11 @@ COLUMNS = """
     p.id, p.pattern_type, p.business_category, p.embedding_model, p.context, p.action_template,
     p.occurrence_count, p.success_count, p.account_count, p.largest_account_occurrences,
     p.revenue_total, p.revenue_count, p.prior_successes, p.prior_failures,
-    p.catalog_key IS NOT NULL AS authored, p.first_discovered, p.last_validated
+    p.catalog_key IS NOT NULL AS authored, p.first_discovered, p.last_validated,
+    (SELECT count(*)::integer FROM pattern_accounts r
+      WHERE r.pattern_id = p.id AND r.revenue_count > 0) AS revenue_accounts,
+    (SELECT coalesce(max(r.revenue_count), 0) FROM pattern_accounts r
+      WHERE r.pattern_id = p.id) AS largest_revenue_count
 """
 """What `to_pattern` reads. A query that subtracts an account overrides the counts by name."""
 
@@ -80,6 +84,9 @@ def to_pattern(
             largest_account_trials=row["largest_account_occurrences"],
             revenue_total=row["revenue_total"],
             revenue_count=row["revenue_count"],
+            # A query that does not count them publishes no revenue.
+            revenue_accounts=row.get("revenue_accounts", 0),
+            largest_revenue_count=row.get("largest_revenue_count", 0),
             recent_trials=recent_trials,
             recent_successes=recent_successes,
             busiest=busiest,
@@ -92,13 +99,31 @@ def to_pattern(
     )
 
 
-async def fetch_pattern(connection: Connection, pattern_id: UUID) -> Pattern | None:
-    """One pattern with all its evidence, or None."""
+async def fetch_pattern(
+    connection: Connection, pattern_id: UUID, without_account: str = NOBODY
+) -> Pattern | None:
+    """One pattern with evidence that leaves one account out, or None."""
     row = await connection.fetchrow(
-        f"SELECT {COLUMNS} FROM network_patterns p WHERE p.id = $1",  # noqa: S608 - a constant
+        """
+        SELECT p.id, p.pattern_type, p.business_category, p.embedding_model, p.context,
+               p.action_template, p.prior_successes, p.prior_failures,
+               p.catalog_key IS NOT NULL AS authored, p.first_discovered, p.last_validated,
+               coalesce(sum(a.occurrence_count), 0)::bigint AS occurrence_count,
+               coalesce(sum(a.success_count), 0)::bigint    AS success_count,
+               count(a.account_key)::integer                AS account_count,
+               coalesce(max(a.occurrence_count), 0)         AS largest_account_occurrences,
+               coalesce(sum(a.revenue_total), 0)            AS revenue_total,
+               coalesce(sum(a.revenue_count), 0)::bigint    AS revenue_count,
+               count(*) FILTER (WHERE a.revenue_count > 0)::integer AS revenue_accounts,
+               coalesce(max(a.revenue_count), 0)            AS largest_revenue_count
+          FROM network_patterns p
+          LEFT JOIN pattern_accounts a ON a.pattern_id = p.id AND a.account_key <> $2
+         WHERE p.id = $1 GROUP BY p.id
+        """,
         pattern_id,
+        without_account,
     )
     if row is None:
         return None
-    scripts = await scripts_of(connection, [pattern_id])
+    scripts = await scripts_of(connection, [pattern_id], without_account)
     return to_pattern(row, scripts.get(pattern_id, []))

@@ -238,12 +238,12 @@ async def _write_scripts(connection: Connection, pattern_id: UUID, counts: _Coun
 
 
 async def _write_span(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
-    """An authored pattern was discovered when it was seeded, which the ledger does not know."""
+    """An authored pattern was discovered when it was seeded, unless someone had seen it before."""
     await connection.execute(
         """
         UPDATE network_patterns
            SET first_discovered = CASE WHEN catalog_key IS NULL
-                   THEN coalesce($2, first_discovered) ELSE least(first_discovered, $2) END,
+                   THEN coalesce($2, first_discovered) ELSE least(created_at, $2) END,
                last_validated = $3
          WHERE id = $1
         """,

@@ -87,12 +87,11 @@ class PostgresReport(PostgresCapture):
             )
         )
 
-    async def keep(self, pattern_id: UUID) -> bool:
-        return bool(
-            await self._connection.fetchval(
-                "SELECT true FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
-            )
+    async def keep(self, pattern_id: UUID) -> str | None:
+        action: str | None = await self._connection.fetchval(
+            "SELECT action_template FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
         )
+        return action
 
 
 async def _seen_by(connection: Connection, pattern_id: UUID, account_key: str) -> Pattern | None:

@@ -54,7 +54,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """The answer. `pattern` is None while too few accounts support it."""
+    """The answer. `pattern` is None while too few other accounts support it."""
 
     pattern_id: UUID | None
     disposition: Disposition
@@ -88,18 +88,18 @@ class CaptureTransaction(Protocol):
         `joined` are its vectors when it merged: the pattern turns towards them.
         """
 
-    async def sight(self, observation: Observation, vector: Vector) -> None:
-        """Show the observation to the emerging-pattern detector."""
+    async def sight(self, observation: Observation, vector: Vector, seen_time: datetime) -> None:
+        """Show the observation to the emerging-pattern detector, as seen at this time."""
 
-    async def pattern(self, pattern_id: UUID) -> Pattern:
-        """The pattern as it is now."""
+    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
+        """The pattern as it is now, without the account's own evidence."""
 
 
 class CaptureStore(Protocol):
     """Where captures go."""
 
-    def capture(self) -> AbstractAsyncContextManager[CaptureTransaction]:
-        """Begin a transaction; it commits at the end of the block unless that raises."""
+    def capture(self, scope: Scope) -> AbstractAsyncContextManager[CaptureTransaction]:
+        """Begin a transaction in a scope; it commits at the end of the block unless that raises."""
 
 
 class CapturePattern:
@@ -143,14 +143,13 @@ class CapturePattern:
         scope = Scope(insight.type, insight.business_category, self._embedder.model)
         vectors = await self._vectors(insight)
 
-        async with self._store.capture() as transaction:
+        async with self._store.capture(scope) as transaction:
             await transaction.own(scope)
             earlier = await transaction.recorded(account.key, capture.request_id)
             if earlier is not None:
-                return await self._replay(transaction, earlier, capture)
+                return await self._replay(transaction, earlier, capture, account.key)
 
             target: Neighbour | None = None
-            neighbours: Sequence[Neighbour] = ()
             pattern_id: UUID | None = None
             if vectors is not None:
                 neighbours = await transaction.nearest(scope, vectors, NEIGHBOURS)
@@ -167,17 +166,18 @@ class CapturePattern:
                 outcome=capture.outcome,
                 disposition=_disposition(withheld=vectors is None, target=target),
                 pattern_id=pattern_id,
-                similarity=_similarity(target, neighbours),
+                similarity=target.similarity if target else 0.0,
                 occurred_time=occurred,
                 recorded_time=now,
             )
             if vectors is not None and pattern_id is not None:
                 if target is None:
                     await transaction.create(pattern_id, observation, vectors)
-                await transaction.sight(observation, vectors.sentence)
+                seen = min(capture.insight.observed_time or occurred, now)
+                await transaction.sight(observation, vectors.sentence, seen)
             await transaction.note_words(account.key, anonymized.unknown_words)
             await transaction.record(observation, vectors if target else None)
-            pattern = await transaction.pattern(pattern_id) if pattern_id else None
+            pattern = await transaction.pattern(pattern_id, account.key) if pattern_id else None
         return Captured(
             pattern_id=pattern_id,
             disposition=observation.disposition,
@@ -195,12 +195,16 @@ class CapturePattern:
         return Vectors(sentence, action)
 
     async def _replay(
-        self, transaction: CaptureTransaction, earlier: Recorded, capture: Capture
+        self,
+        transaction: CaptureTransaction,
+        earlier: Recorded,
+        capture: Capture,
+        account_key: str,
     ) -> Captured:
         if earlier.fingerprint not in capture.fingerprints:
             raise RequestIdReused
         pattern = (
-            await transaction.pattern(earlier.pattern_id)
+            await transaction.pattern(earlier.pattern_id, account_key)
             if earlier.pattern_id is not None
             else None
         )
@@ -221,10 +225,3 @@ def _disposition(*, withheld: bool, target: Neighbour | None) -> Disposition:
     if withheld:
         return Disposition.WITHHELD
     return Disposition.MERGED if target else Disposition.CREATED
-
-
-def _similarity(target: Neighbour | None, neighbours: Sequence[Neighbour]) -> float:
-    """Of the pattern it merged into, else of the nearest that it did not; 0 in an empty scope."""
-    if target:
-        return target.similarity
-    return neighbours[0].similarity if neighbours else 0.0

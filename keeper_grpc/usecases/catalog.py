@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.errors import PatternNotFound
-from keeper_grpc.domain.evidence import Evidence
 from keeper_grpc.domain.listing import Cursor, PatternFilter
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
@@ -64,5 +63,5 @@ class PatternCatalog:
     def _shown(self, pattern: Pattern) -> Pattern:
         """The catalog's words are nobody's, but the counts beside them are: hide few accounts'."""
         if self._rule.withheld(pattern.evidence):
-            return replace(pattern, evidence=Evidence())
+            return pattern.without_evidence()
         return pattern

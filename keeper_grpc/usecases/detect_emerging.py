@@ -1,8 +1,9 @@
 """The emerging-pattern detector: turns sightings into clusters, and changes of clusters into events.
 
-One process of a database leads and detects; the others wait for its lock. The leader holds only
-sums of vectors in memory and can be replaced at any time: whatever it has not committed, the next
-leader finds pending.
+One process of a database leads and detects; the others wait for its lock. The leader holds sums of
+vectors and counts in memory, so that a step costs what is new, and can be replaced at any time:
+whatever it has not committed, the next leader finds pending. Now and then a full pass clusters the
+window from scratch beside the steps, and its corrections are one more step.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
+from keeper_grpc.domain.clusters import Clusters
 from keeper_grpc.domain.emerging import (
     Change,
     ClusterChange,
-    Clusters,
     Emergence,
     EmergingPattern,
     Family,
@@ -29,16 +30,28 @@ from keeper_grpc.domain.emerging import (
     Sighting,
     State,
     StoredCluster,
+    StoredMember,
+    Window,
+    novelty,
     transition,
     worth_telling,
 )
 from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.domain.tally import Fact, Tally
+from keeper_grpc.usecases.full_pass import Agreement, FullPass
 from keeper_grpc.usecases.ports import Clock, NewId, Vector
 
 log = structlog.get_logger()
 
 BATCH = 500
 """Sightings a step looks at: bounds the step's transaction to a few milliseconds per cluster."""
+
+FAILURES = 5
+"""Errors in a row after which the detector gives up: with the default timing, a quarter of a minute in
+which another leader or a passing trouble would have helped. The process then drains and starts anew."""
+
+DRIFT = 10
+"""Share of the time between full passes after which one is due when a cluster drifted apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +62,49 @@ class DetectorTiming:
     poll: timedelta = timedelta(milliseconds=200)
     sweep: timedelta = timedelta(seconds=5)
     takeover: timedelta = timedelta(seconds=3)
+    full_pass: timedelta = timedelta(minutes=10)
 
 
 class DetectionTransaction(Protocol):
     """One step's reads and writes: all or nothing."""
 
+    async def forgotten(self, limit: int) -> Sequence[Sighting]:
+        """Delete sightings of accounts that were forgotten, and return them."""
+
     async def expired(self, before: datetime, limit: int) -> Sequence[Sighting]:
         """Delete sightings that left the window, and return them."""
 
     async def pending(self, limit: int) -> Sequence[Sighting]:
-        """Sightings that were added or renewed since the detector looked, oldest first."""
+        """Sightings that were added or renewed since the detector looked, oldest first.
+
+        Never of an account that was forgotten.
+        """
 
     async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
         """Mark sightings (by id) as members of clusters and as looked at; add the new clusters."""
 
-    async def emerging(self) -> Mapping[UUID, Family]:
-        """The clusters that subscribers see now."""
+    async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
+        """Make sightings members of other clusters, pending or not; add the new clusters."""
+
+    async def due(self) -> Mapping[UUID, Family]:
+        """Clusters to be looked at without any news of them.
+
+        Those that subscribers see now, and those of other models, which nobody detects any more,
+        once their last sighting has left the window.
+        """
 
     async def saved(
         self, cluster_ids: Collection[UUID]
     ) -> Mapping[UUID, tuple[State, EmergingPattern]]:
         """State and description of clusters as they were last saved."""
 
-    async def described(
-        self, centres: Mapping[UUID, Vector], similarities: Mapping[UUID, float]
-    ) -> Mapping[UUID, EmergingPattern]:
-        """Clusters as their sightings describe them now; absent where there are none left."""
+    async def typical(self, centres: Mapping[UUID, Vector]) -> Mapping[UUID, str]:
+        """The sentence nearest to each centre, among a bounded sample of the newest."""
+
+    async def known_distance(
+        self, centres: Mapping[UUID, tuple[Family, Vector]]
+    ) -> Mapping[UUID, float]:
+        """Cosine distance to the nearest known pattern of the type; absent where there is none."""
 
     async def proven(
         self, centres: Mapping[UUID, tuple[Family, Vector]], proven: Proven
@@ -91,6 +121,12 @@ class Leadership(Protocol):
     async def clusters(self) -> Sequence[StoredCluster]:
         """All clusters, to begin with."""
 
+    async def members(self) -> Sequence[StoredMember]:
+        """What their sightings add to them, to begin with."""
+
+    async def window(self, family: Family, width: int) -> Window:
+        """All members of a family's clusters, their vectors cut to `width`. Not part of a step."""
+
     def step(self) -> AbstractAsyncContextManager[DetectionTransaction]: ...
 
 
@@ -99,6 +135,18 @@ class DetectionStore(Protocol):
 
     def lead(self) -> AbstractAsyncContextManager[Leadership | None]:
         """Try to become the leader; None when another process leads."""
+
+
+@dataclass(slots=True)
+class _Touched:
+    """The clusters of one step: those whose sightings changed, and those that are only looked at."""
+
+    families: dict[UUID, Family] = field(default_factory=dict)
+    changed: set[UUID] = field(default_factory=set)
+
+    def change(self, cluster_id: UUID, family: Family) -> None:
+        self.families[cluster_id] = family
+        self.changed.add(cluster_id)
 
 
 class DetectEmerging:
@@ -123,10 +171,22 @@ class DetectEmerging:
         self._clock = clock
         self._new_id = new_id
         self._families: dict[Family, Clusters] = {}
+        self._tallies: dict[UUID, Tally] = defaultdict(Tally)
         self._next_sweep = datetime.min.replace(tzinfo=UTC)
+        self._full_pass = FullPass(cluster_threshold, new_id)
+        self._next_pass = datetime.max.replace(tzinfo=UTC)
+        self._failures = 0
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """How well incremental clustering agreed with the last full pass; None before the first."""
+        return self._full_pass.agreement
 
     async def run(self) -> None:
-        """Lead when nobody else does, for ever. A database that is away is waited for."""
+        """Lead when nobody else does, for ever. A database that is away is waited for.
+
+        Any other error makes it start over as well; raises the FAILURES-th without a step between.
+        """
         while True:
             try:
                 async with self._store.lead() as leadership:
@@ -134,23 +194,40 @@ class DetectEmerging:
                         await self._lead(leadership)
             except StorageUnavailable:
                 log.warning("emerging_detector_lost_database")
+            except Exception as error:  # noqa: BLE001 - what one sighting causes must not end the process
+                self._failures += 1
+                # Without its message, which may quote a row.
+                log.error(  # noqa: TRY400 - a traceback would hold the message
+                    "emerging_detector_failed", error=type(error).__name__, failures=self._failures
+                )
+                if self._failures >= FAILURES:
+                    raise
+            self._forget()
             await asyncio.sleep(self._timing.takeover.total_seconds())
 
     async def _lead(self, leadership: Leadership) -> None:
         log.info("emerging_detector_leads")
         await self.restore(leadership)
-        while True:
-            if not await self.step(leadership):
-                await asyncio.sleep(self._timing.poll.total_seconds())
+        try:
+            while True:
+                news = await self.step(leadership)
+                self._failures = 0
+                if not news:
+                    await asyncio.sleep(self._timing.poll.total_seconds())
+        finally:
+            await self._full_pass.stop()
 
     async def restore(self, leadership: Leadership) -> None:
         """Load what the last leader committed."""
         stored = defaultdict(list)
         for cluster in await leadership.clusters():
             stored[cluster.family].append((cluster.cluster_id, cluster.vector_sum, cluster.count))
-        self._families = {}
+        self._forget()
         for family, clusters in stored.items():
             self._clusters(family).restore(clusters)
+        for member in await leadership.members():
+            self._tallies[member.cluster_id].add(member.sighting_id, member.fact)
+        self._next_pass = self._clock() + self._timing.full_pass
 
     async def step(self, leadership: Leadership) -> bool:
         """Look at what is new and at what is old, once; whether there was anything.
@@ -158,78 +235,205 @@ class DetectEmerging:
         An error leaves memory ahead of the database: give up the lead and restore.
         """
         now = self._clock()
+        if now >= self._next_pass:
+            widths = {
+                family: clusters.width
+                for family, clusters in self._families.items()
+                if len(clusters)
+            }
+            self._full_pass.start(leadership.window, widths)
+            self._next_pass = now + self._timing.full_pass
         async with leadership.step() as transaction:
-            touched: dict[UUID, Family] = {}
-            await self._expire(transaction, now - self._timing.window, touched)
+            touched = _Touched()
+            # All at once, before anything is counted: what is left of them is neither whose nor when.
+            while forgotten := await transaction.forgotten(BATCH):
+                self._drop(forgotten, touched)
+            self._drop(await transaction.expired(now - self._timing.window, BATCH), touched)
+            await self._correct(transaction, touched)
             pending = await transaction.pending(BATCH)
             await self._assign(transaction, pending, touched)
             if now >= self._next_sweep:
                 # A pattern may have become proven without any new sighting.
-                touched |= await transaction.emerging()
+                touched.families |= await transaction.due()
                 self._next_sweep = now + self._timing.sweep
-            if touched:
-                await transaction.save(await self._changes(transaction, touched), now)
+            if touched.families:
+                changes = await self._changes(transaction, touched, now)
+                if changes:
+                    await transaction.save(changes, now)
         return bool(pending)
 
-    async def _expire(
-        self, transaction: DetectionTransaction, before: datetime, touched: dict[UUID, Family]
-    ) -> None:
-        gone: dict[tuple[Family, UUID], list[Vector]] = defaultdict(list)
-        for sighting in await transaction.expired(before, BATCH):
+    def _drop(self, sightings: Sequence[Sighting], touched: _Touched) -> None:
+        """Take deleted sightings out of their clusters."""
+        for sighting in sightings:
             if sighting.cluster_id is not None:
-                gone[sighting.family, sighting.cluster_id].append(sighting.vector)
-        for (family, cluster_id), vectors in gone.items():
-            self._clusters(family).remove(cluster_id, vectors)
-            touched[cluster_id] = family
+                self._take_out(
+                    sighting.family, sighting.cluster_id, sighting.sighting_id, sighting.vector
+                )
+                touched.change(sighting.cluster_id, sighting.family)
+
+    async def _correct(self, transaction: DetectionTransaction, touched: _Touched) -> None:
+        """Apply what a full pass found, where it still holds: steps went on meanwhile."""
+        moves = [
+            move
+            for move in self._full_pass.take()
+            if move.sighting_id in self._tallies.get(move.source, ())
+        ]
+        for move in moves:
+            fact = self._take_out(move.family, move.source, move.sighting_id, move.vector)
+            self._clusters(move.family).add(move.target, move.vector)
+            self._tallies[move.target].add(move.sighting_id, fact)
+            touched.change(move.source, move.family)
+            touched.change(move.target, move.family)
+        if moves:
+            await transaction.move(
+                {move.sighting_id: move.target for move in moves}, touched.families
+            )
 
     async def _assign(
         self,
         transaction: DetectionTransaction,
         pending: Sequence[Sighting],
-        touched: dict[UUID, Family],
+        touched: _Touched,
     ) -> None:
+        new = defaultdict(list)
         members: dict[int, UUID] = {}
         for sighting in pending:
-            cluster_id = sighting.cluster_id
-            if cluster_id is None:
-                clusters = self._clusters(sighting.family)
-                cluster_id = clusters.assign(sighting.vector, self._new_id())
-            members[sighting.sighting_id] = cluster_id
-            touched[cluster_id] = sighting.family
+            if sighting.cluster_id is None:
+                new[sighting.family].append(sighting)
+            else:
+                members[sighting.sighting_id] = sighting.cluster_id
+        for family, sightings in new.items():
+            joined = self._clusters(family).assign([s.vector for s in sightings], self._new_id)
+            members |= zip((s.sighting_id for s in sightings), joined, strict=True)
+        for sighting in pending:
+            cluster_id = members[sighting.sighting_id]
+            self._tallies[cluster_id].add(sighting.sighting_id, sighting.fact)
+            touched.change(cluster_id, sighting.family)
         if members:
-            await transaction.assign(members, touched)
+            await transaction.assign(members, touched.families)
 
     async def _changes(
-        self, transaction: DetectionTransaction, touched: Mapping[UUID, Family]
+        self, transaction: DetectionTransaction, touched: _Touched, now: datetime
     ) -> Sequence[ClusterChange]:
-        alive = {
-            cluster_id: self._families[family]
-            for cluster_id, family in touched.items()
-            if cluster_id in self._clusters(family)
-        }
-        centres = {cluster_id: alive[cluster_id].centre(cluster_id) for cluster_id in alive}
-        saved = await transaction.saved(touched)
-        described = await transaction.described(
-            centres,
-            {cluster_id: alive[cluster_id].mean_similarity(cluster_id) for cluster_id in alive},
-        )
-        shown = {
-            cluster_id: (touched[cluster_id], centres[cluster_id])
-            for cluster_id, cluster in described.items()
-            if self._emergence.shows(cluster)
-        }
-        promoted = await transaction.proven(shown, self._proven) if shown else {}
+        """What became of the clusters; those of which nothing is new are left out."""
+        saved = await transaction.saved(touched.families)
+        described = await self._described(transaction, touched, saved, now)
         changes = []
-        for cluster_id in touched:
+        for cluster_id in touched.families:
             before, was = saved.get(cluster_id, (State.FORMING, None))
             cluster = described.get(cluster_id)
-            if cluster is not None and cluster_id in promoted:
-                cluster = replace(cluster, promoted_pattern_id=promoted[cluster_id])
             state, change = transition(before, cluster, self._emergence)
             if change is Change.UPDATED and cluster and was and not worth_telling(was, cluster):
                 change = None
-            changes.append(ClusterChange(cluster_id, cluster, was, state, change))
+            if change is Change.FADED and cluster is not None and self._is_loose(cluster):
+                self._next_pass = min(self._next_pass, now + self._timing.full_pass / DRIFT)
+            if change is not None or state is not before or cluster is None or cluster != was:
+                changes.append(ClusterChange(cluster_id, cluster, was, state, change))
         return changes
+
+    async def _described(
+        self,
+        transaction: DetectionTransaction,
+        touched: _Touched,
+        saved: Mapping[UUID, tuple[State, EmergingPattern]],
+        now: datetime,
+    ) -> Mapping[UUID, EmergingPattern]:
+        """Clusters as their sightings describe them now; absent where there are none left.
+
+        Only what is shown is looked up in the database, and only what may have changed there.
+        """
+        described = {
+            cluster_id: self._counted(cluster_id, family, now)
+            for cluster_id, family in touched.families.items()
+            if cluster_id in self._clusters(family)
+        }
+        told = {
+            cluster_id: cluster
+            for cluster_id, cluster in described.items()
+            if self._emergence.shows(cluster)
+        }
+        described |= await self._looked_up(transaction, told, touched, saved)
+        # A promoted cluster stays what it became, and is not looked up again.
+        for cluster_id, cluster in described.items():
+            if _state(saved, cluster_id) is State.PROMOTED:
+                promoted = saved[cluster_id][1].promoted_pattern_id
+                described[cluster_id] = replace(cluster, promoted_pattern_id=promoted)
+        return described
+
+    async def _looked_up(
+        self,
+        transaction: DetectionTransaction,
+        told: Mapping[UUID, EmergingPattern],
+        touched: _Touched,
+        saved: Mapping[UUID, tuple[State, EmergingPattern]],
+    ) -> Mapping[UUID, EmergingPattern]:
+        """Clusters that are told of, with their words, their novelty and what they became."""
+        centres: dict[UUID, tuple[Family, Vector]] = {}
+        for cluster_id in told:
+            family = touched.families[cluster_id]
+            centres[cluster_id] = (family, self._families[family].centre(cluster_id))
+        news = {key: centres[key] for key in told if key in touched.changed}
+        words = await transaction.typical({key: centre for key, (_, centre) in news.items()})
+        known = await transaction.known_distance(news)
+        candidates = {key: centres[key] for key in told if _state(saved, key) is not State.PROMOTED}
+        promoted = await transaction.proven(candidates, self._proven)
+        looked_up = {}
+        for cluster_id, cluster in told.items():
+            was = saved.get(cluster_id)
+            if cluster_id in news or was is None:
+                text, new = words.get(cluster_id, ""), novelty(known.get(cluster_id))
+            else:
+                text, new = was[1].common_pattern, was[1].novelty
+            looked_up[cluster_id] = replace(
+                cluster,
+                common_pattern=text,
+                novelty=round(new, 4),
+                promoted_pattern_id=promoted.get(cluster_id),
+            )
+        return looked_up
+
+    def _is_loose(self, cluster: EmergingPattern) -> bool:
+        """Whether enough accounts see it, but its sightings drifted apart: it may be several."""
+        return cluster.account_count >= self._emergence.min_accounts
+
+    def _counted(self, cluster_id: UUID, family: Family, now: datetime) -> EmergingPattern:
+        """The cluster by what is in memory."""
+        tally = self._tallies[cluster_id]
+        model, pattern_type = family
+        return EmergingPattern(
+            emerging_pattern_id=cluster_id,
+            pattern_type=pattern_type,
+            embedding_model=model,
+            business_categories=tally.business_categories,
+            common_pattern="",
+            account_count=tally.account_count,
+            sighting_count=len(tally),
+            # Four digits are what a reader can use; more would make rounding noise an update.
+            mean_similarity=round(self._families[family].mean_similarity(cluster_id), 4),
+            mean_confidence=round(tally.mean_confidence, 4),
+            total_potential_value=round(tally.total_potential_value, 2),
+            first_seen_time=tally.first_seen_time,
+            last_seen_time=tally.last_seen_time,
+            growth_rate=round(tally.growth_rate(now, self._timing.window), 2),
+        )
+
+    def _take_out(self, family: Family, cluster_id: UUID, sighting_id: int, vector: Vector) -> Fact:
+        """Remove a sighting from its cluster."""
+        self._clusters(family).remove(cluster_id, [vector])
+        tally = self._tallies[cluster_id]
+        fact = tally.remove(sighting_id)
+        if not len(tally):
+            del self._tallies[cluster_id]
+        return fact
+
+    def _forget(self) -> None:
+        """Drop what is in memory: the sightings have it all."""
+        self._families = {}
+        self._tallies = defaultdict(Tally)
 
     def _clusters(self, family: Family) -> Clusters:
         return self._families.setdefault(family, Clusters(self._threshold))
+
+
+def _state(saved: Mapping[UUID, tuple[State, EmergingPattern]], cluster_id: UUID) -> State:
+    return saved[cluster_id][0] if cluster_id in saved else State.FORMING

@@ -1,19 +1,19 @@
 """StreamEmergingPatterns: a snapshot, then every change, for weeks, through restarts.
 
-One reader per process follows the event table and fans out to bounded queues, one a subscriber. The
-table is the truth: a subscriber that was away, cut off or moved to another process resumes from its
-token and misses nothing.
+One reader per process follows the event table, keeps what is emerging now, and fans out to bounded
+queues, one a subscriber. The table is the truth: a subscriber that was away, cut off or moved to
+another process resumes from its token and misses nothing. docs/streams.md states the guarantees.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from random import Random
+from typing import NoReturn, Protocol, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -26,11 +26,17 @@ from keeper_grpc.domain.emerging import (
     FeedHistory,
 )
 from keeper_grpc.domain.errors import (
-    ResumeTokenInvalid,
+    KeeperError,
     ShuttingDown,
     StorageUnavailable,
+    StreamMaxAge,
     SubscriberTooSlow,
 )
+from keeper_grpc.domain.feed_view import FeedView, Told
+from keeper_grpc.usecases import feed_token
+from keeper_grpc.usecases.feed_messages import Changed, Heartbeat, Message, SnapshotComplete
+from keeper_grpc.usecases.feed_queue import FeedQueue, Item, QueueOverflow
+from keeper_grpc.usecases.feed_token import Stream, Token
 from keeper_grpc.usecases.ports import Clock
 
 log = structlog.get_logger()
@@ -38,33 +44,18 @@ log = structlog.get_logger()
 READ_BATCH = 500
 """Events read at once: bounds memory while catching up."""
 
-_TOKEN = re.compile(r"v1\.([0-9a-f]{32})\.(snapshot|\d{1,18})")
+PACES = 4
+"""Waits for lagging subscribers within a burst as large as a buffer."""
+
+PACE = 0.05
+"""Seconds of such a wait at most: a subscriber that cannot write so long is not just busy."""
+
+AGE_JITTER = 0.2
+"""Share by which a stream's age may differ from the setting: those of one moment part ways."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A change, or a member of the snapshot."""
-
-    change: Change
-    cluster: EmergingPattern
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotComplete:
-    """The snapshot is complete. `expired` says that it was sent because the token was too old."""
-
-    count: int
-    expired: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """Nothing happened for a while."""
-
-    server_time: datetime
-
-
-Message: TypeAlias = Changed | SnapshotComplete | Heartbeat
+Send: TypeAlias = Callable[[Message, str], Awaitable[None]]
+"""Takes a message and the token to resume after it; returns when the next one may come."""
 
 
 class Wakeups(Protocol):
@@ -80,13 +71,16 @@ class Wakeups(Protocol):
 class FeedStore(Protocol):
     """Where the events are."""
 
-    async def snapshot(self) -> tuple[FeedHistory, Sequence[EmergingPattern]]: ...
+    async def snapshot(self) -> tuple[FeedHistory, Sequence[EmergingPattern]]:
+        """What is emerging, and the place in history at which that is so."""
 
-    async def history(self) -> FeedHistory: ...
+    async def events_after(
+        self, sequence: int, limit: int
+    ) -> tuple[FeedHistory, Sequence[FeedEvent]]:
+        """The events that follow, oldest first, and how far history reached when they were read."""
 
-    async def events_after(self, sequence: int, limit: int) -> Sequence[FeedEvent]: ...
-
-    async def shown_at(self, sequence: int) -> Sequence[EmergingPattern]: ...
+    async def shown_at(self, sequence: int) -> Sequence[EmergingPattern]:
+        """What was emerging after this event. Not complete where history is trimmed beyond it."""
 
     def wakeups(self) -> AbstractAsyncContextManager[Wakeups]:
         """Begin to listen. Whatever is written after the block began wakes `wait`."""
@@ -94,216 +88,345 @@ class FeedStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FeedTiming:
-    """Heartbeats after so long a silence; a look at the table at least so often."""
+    """When a stream says or ends what.
+
+    A heartbeat after so long a silence, a look at the table at least every `poll`, a new attempt
+    after `retry`. A stream ends at about `max_age`, and when a message waits for `stall` to be taken.
+    """
 
     heartbeat: timedelta = timedelta(seconds=15)
     poll: timedelta = timedelta(seconds=5)
     retry: timedelta = timedelta(seconds=1)
-
-
-class _Subscriber:
-    """A bounded queue, and whether it ran over."""
-
-    def __init__(self, capacity: int) -> None:
-        self.events: asyncio.Queue[FeedEvent] = asyncio.Queue(capacity)
-        self.overflowed = False
-
-    def offer(self, event: FeedEvent) -> None:
-        try:
-            self.events.put_nowait(event)
-        except asyncio.QueueFull:
-            self.overflowed = True
-            # What it holds will be read again from the table, so memory need not hold it.
-            while not self.events.empty():
-                self.events.get_nowait()
+    max_age: timedelta = timedelta(hours=1)
+    stall: timedelta = timedelta(seconds=30)
 
 
 class EmergingFeed:
     """The use case. `run` it as a task; one instance serves all streams of a process."""
 
-    def __init__(self, *, store: FeedStore, timing: FeedTiming, buffer: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: FeedStore,
+        timing: FeedTiming,
+        buffer: int,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
         self._store = store
         self._timing = timing
         self._buffer = buffer
         self._clock = clock
-        self._subscribers: set[_Subscriber] = set()
-        self._draining = asyncio.Event()
-        self._following = asyncio.Event()
-        self._sequence: int | None = None
+        self._rng = rng
+        self._subscriptions: set[_Subscription] = set()
+        self._draining = False
+        self._reading = asyncio.Lock()
+        # By filter, or by subscription where the filter has a window.
+        self._audiences: dict[FeedFilter | _Subscription, _Audience] = {}
+        self._now: _Present | None = None
+        self._unpaced = 0
 
     async def run(self) -> None:
         """Follow the event table for ever. A database that is away is waited for."""
         while True:
             try:
                 async with self._store.wakeups() as wakeups:
-                    if self._sequence is None:
-                        self._sequence = (await self._store.history()).sequence
-                        self._following.set()
                     while True:
                         await self._read()
+                        now = self._clock()
+                        for audience in tuple(self._audiences.values()):
+                            audience.judge(now)
                         await wakeups.wait(self._timing.poll)
             except StorageUnavailable:
-                log.warning("emerging_feed_lost_database", subscribers=len(self._subscribers))
+                log.warning("emerging_feed_lost_database", subscribers=len(self._subscriptions))
             await asyncio.sleep(self._timing.retry.total_seconds())
 
     def drain(self) -> None:
         """End every stream, now and from now on, with ShuttingDown."""
-        self._draining.set()
+        self._draining = True
+        self._end_all(_shutting_down)
 
-    async def subscribe(
-        self, wanted: FeedFilter, resume_token: str
-    ) -> AsyncGenerator[tuple[Message, str]]:
-        """Messages and the token to resume after each, until the caller stops.
+    async def deliver(self, wanted: FeedFilter, resume_token: str, send: Send) -> NoReturn:
+        """Send messages until the stream ends, also while `send` waits for the reader.
 
-        Raises ResumeTokenInvalid, SubscriberTooSlow, ShuttingDown and StorageUnavailable.
+        Raises ResumeTokenInvalid, SubscriberTooSlow, StreamMaxAge, ShuttingDown, StorageUnavailable,
+        and what `send` raises.
         """
-        subscriber = _Subscriber(self._buffer)
-        # Registered before the table is read, so that no event falls between; what comes twice is
-        # told by its sequence.
-        self._subscribers.add(subscriber)
+        resume = feed_token.read(resume_token)
+        if self._draining:
+            raise _shutting_down()
+        subscription = _Subscription(self._buffer, send, self._timing.stall)
+        self._subscriptions.add(subscription)
+        jitter = 1 + AGE_JITTER * (2 * self._rng.random() - 1)
+        age = asyncio.get_running_loop().call_later(
+            self._timing.max_age.total_seconds() * jitter, subscription.end, StreamMaxAge()
+        )
         try:
-            async with aclosing(self._messages(subscriber, wanted, resume_token)) as messages:
-                async for message in messages:
-                    yield message
+            await subscription.run(self._tell(subscription, wanted, resume))
         finally:
-            self._subscribers.discard(subscriber)
+            age.cancel()
+            self._subscriptions.discard(subscription)
+            self._leave(subscription, wanted)
 
-    async def _messages(
-        self, subscriber: _Subscriber, wanted: FeedFilter, resume_token: str
-    ) -> AsyncGenerator[tuple[Message, str]]:
-        self._refuse_when_draining()
-        await self._until_following()
-        view = _View(wanted, self._clock)
-        history = await self._store.history()
-        resume = _parse(resume_token)
-        known = resume is not None and resume[0] == history.epoch
-        if resume and known and resume[1] is not None and resume[1] <= history.sequence:
-            expired = resume[1] < history.trimmed
-            position = resume[1]
-        else:
-            # No token, one of another database, or one from within a snapshot that was cut short.
-            expired = resume is not None and not (known and resume[1] is None)
-            position = -1
-        if position < 0 or expired:
-            history, clusters = await self._store.snapshot()
-            position = history.sequence
-            for cluster in view.begin(clusters):
-                yield Changed(Change.NEW, cluster), _token(history.epoch, None)
-            yield (
-                SnapshotComplete(view.size, expired),
-                _token(history.epoch, position),
-            )
-        else:
-            view.begin(await self._store.shown_at(position))
-            async for event in self._replay(position):
-                position = event.sequence
-                change = view.apply(event)
-                if change:
-                    yield Changed(change, event.cluster), _token(history.epoch, position)
+    async def _tell(
+        self, subscription: _Subscription, wanted: FeedFilter, resume: Token | None
+    ) -> NoReturn:
+        """Say everything that the subscriber has not heard, and go on."""
+        now = await self._read()
+        stream = Stream.of(now.epoch, wanted)
+        view = await self._resumed(now, wanted, stream, resume)
+        if view is None:
+            # No token, one that is of no use, or one from within a snapshot that was cut short.
+            expired = resume is not None and resume != Token(stream, None)
+            view = await self._snapshot(now, wanted, stream, subscription, expired=expired)
+        # One that catches up reads the table and not a queue, which would run over meanwhile.
+        while view.position.sequence < now.sequence:
+            history, events = await self._store.events_after(view.position.sequence, READ_BATCH)
+            if not now.continued_by(history, view.position.sequence):
+                raise _replaced()
+            for event in events:
+                if event.sequence > now.sequence:
+                    break  # the reader will come to it, and tell it to all who see the same
+                told = view.apply(event)
+                if told:
+                    token = feed_token.write(stream, told.position)
+                    await subscription.send(Changed(told.change, told.cluster), token)
+        # Nothing was awaited since the view reached the present, so no event falls between, and the
+        # view of any other who is in the present through the same filter is equal to this one.
+        audience = self._join(subscription, wanted, _Audience(stream, view))
         while True:
-            event_or_none = await self._next(subscriber)
-            if event_or_none is None:
-                yield Heartbeat(self._clock()), _token(history.epoch, position)
-                continue
-            if event_or_none.sequence <= position:
-                continue
-            position = event_or_none.sequence
-            change = view.apply(event_or_none)
-            if change:
-                yield Changed(change, event_or_none.cluster), _token(history.epoch, position)
+            item = await subscription.queue.get(self._timing.heartbeat)
+            await subscription.send(*(item or (Heartbeat(self._clock()), audience.token)))
 
-    async def _replay(self, position: int) -> AsyncIterator[FeedEvent]:
-        """What was missed, in pieces, until the end of the table."""
-        while events := await self._store.events_after(position, READ_BATCH):
-            for event in events:
-                yield event
-            position = events[-1].sequence
+    def _join(self, subscription: _Subscription, wanted: FeedFilter, alone: _Audience) -> _Audience:
+        """Add the subscriber to those who see the same: in the present, that is the same filter.
 
-    async def _next(self, subscriber: _Subscriber) -> FeedEvent | None:
-        """The next event, or None when it is time for a heartbeat."""
-        self._refuse_when_draining()
-        if subscriber.overflowed:
-            raise SubscriberTooSlow
-        if not subscriber.events.empty():
-            return subscriber.events.get_nowait()
-        event = asyncio.ensure_future(subscriber.events.get())
-        drain = asyncio.ensure_future(self._draining.wait())
-        try:
-            await asyncio.wait(
-                (event, drain),
-                timeout=self._timing.heartbeat.total_seconds(),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            self._refuse_when_draining()
-            return event.result() if event.done() else None
-        finally:
-            event.cancel()
-            drain.cancel()
+        Not so with a window, which each subscriber has had judged at moments of its own.
+        """
+        audience = self._audiences.setdefault(_audience_key(subscription, wanted), alone)
+        audience.members.add(subscription)
+        audience.judge(self._clock())
+        return audience
 
-    async def _read(self) -> None:
-        """Hand out what the table has beyond the last event that was read."""
-        sequence = self._sequence if self._sequence is not None else 0
-        while events := await self._store.events_after(sequence, READ_BATCH):
-            for event in events:
-                for subscriber in self._subscribers:
-                    subscriber.offer(event)
-            sequence = self._sequence = events[-1].sequence
+    def _leave(self, subscription: _Subscription, wanted: FeedFilter) -> None:
+        key = _audience_key(subscription, wanted)
+        audience = self._audiences.get(key)
+        if audience is not None:
+            audience.members.discard(subscription)
+            if not audience.members:
+                del self._audiences[key]
 
-    async def _until_following(self) -> None:
-        """A snapshot taken before the reader began would miss what lies between the two."""
-        try:
-            async with asyncio.timeout(self._timing.poll.total_seconds()):
-                await self._following.wait()
-        except TimeoutError as error:
-            raise StorageUnavailable("the event table cannot be followed now") from error
+    async def _resumed(
+        self, now: _Present, wanted: FeedFilter, stream: Stream, resume: Token | None
+    ) -> FeedView | None:
+        """The view as it was at the token, or None when it cannot be told."""
+        if resume is None or resume.stream != stream or resume.position is None:
+            return None
+        position = resume.position
+        if position.sequence > now.sequence:
+            return None
+        view = FeedView(wanted, position.sequence, position.judged or self._clock())
+        if position.sequence == now.sequence:
+            view.begin(now.clusters.values())
+            return view
+        shown = await self._store.shown_at(position.sequence)
+        # Read after it: what is not trimmed now was not trimmed then.
+        history, _ = await self._store.events_after(position.sequence, 0)
+        if not now.continued_by(history, position.sequence):
+            return None
+        view.begin(shown)
+        return view
 
-    def _refuse_when_draining(self) -> None:
-        if self._draining.is_set():
-            raise ShuttingDown("the server is shutting down; resume with the last resume_token")
+    async def _snapshot(
+        self,
+        now: _Present,
+        wanted: FeedFilter,
+        stream: Stream,
+        subscription: _Subscription,
+        *,
+        expired: bool,
+    ) -> FeedView:
+        view = FeedView(wanted, now.sequence, self._clock())
+        members = sorted(
+            view.begin(now.clusters.values()),
+            key=lambda cluster: (cluster.last_seen_time, cluster.emerging_pattern_id),
+            reverse=True,
+        )
+        within = feed_token.write(stream, None)
+        for cluster in members:
+            await subscription.send(Changed(Change.NEW, cluster), within)
+        complete = SnapshotComplete(len(members), expired)
+        await subscription.send(complete, feed_token.write(stream, view.position))
+        return view
+
+    async def _read(self) -> _Present:
+        """Bring the present up to what the table holds when this is called, and hand it out."""
+        async with self._reading:
+            now = self._now
+            while True:
+                if now is None:
+                    history, clusters = await self._store.snapshot()
+                    now = self._now = _Present(history, clusters)
+                history, events = await self._store.events_after(now.sequence, READ_BATCH)
+                if not now.continued_by(history, now.sequence):
+                    # Another database was put in place of ours, or we were away for too long.
+                    log.warning("emerging_history_replaced", subscribers=len(self._subscriptions))
+                    now = self._now = None
+                    self._end_all(_replaced)
+                    self._audiences.clear()
+                    continue
+                for event in events:
+                    now.apply(event)
+                    for audience in tuple(self._audiences.values()):
+                        audience.tell(event)
+                    await self._let_write()
+                if len(events) < READ_BATCH:
+                    return now
+
+    async def _let_write(self) -> None:
+        """Let the subscribers write, and those that lag behind a burst a little longer.
+
+        Without it a burst of more events than a buffer holds would cut off readers that do read. One
+        that does not is soon cut off, after a few such waits; it holds up the others no longer.
+        """
+        await asyncio.sleep(0)
+        self._unpaced += 1
+        if self._unpaced < self._buffer // PACES:
+            return
+        self._unpaced = 0
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + PACE
+        while any(s.crowded for s in self._subscriptions) and loop.time() < give_up:  # noqa: ASYNC110 - a signal of each queue would cost each message
+            await asyncio.sleep(PACE / 50)
+
+    def _end_all(self, error: Callable[[], KeeperError]) -> None:
+        for subscription in tuple(self._subscriptions):
+            subscription.end(error())
 
 
-class _View:
-    """What one subscriber sees: turns changes of clusters into changes of what matches its filter."""
+class _Present:
+    """What is emerging now, in one history: the sum of its events so far."""
 
-    def __init__(self, wanted: FeedFilter, clock: Clock) -> None:
-        self._wanted = wanted
-        self._clock = clock
-        self._shown: set[UUID] = set()
+    def __init__(self, history: FeedHistory, clusters: Sequence[EmergingPattern]) -> None:
+        self.epoch = history.epoch
+        self.sequence = history.sequence
+        self.clusters: dict[UUID, EmergingPattern] = {
+            cluster.emerging_pattern_id: cluster for cluster in clusters
+        }
+
+    def apply(self, event: FeedEvent) -> None:
+        self.sequence = event.sequence
+        if event.change in (Change.FADED, Change.PROMOTED):
+            self.clusters.pop(event.cluster.emerging_pattern_id, None)
+        else:
+            self.clusters[event.cluster.emerging_pattern_id] = event.cluster
+
+    def continued_by(self, history: FeedHistory, sequence: int) -> bool:
+        """Whether `history` is this one, and has everything that came after `sequence`."""
+        return history.epoch == self.epoch and history.trimmed <= sequence <= history.sequence
+
+
+class _Audience:
+    """Subscribers that are up to date and see the same."""
+
+    def __init__(self, stream: Stream, view: FeedView) -> None:
+        self.members: set[_Subscription] = set()
+        self._stream = stream
+        self._view = view
 
     @property
-    def size(self) -> int:
-        return len(self._shown)
+    def token(self) -> str:
+        """The token of the present, for whom nothing waits."""
+        return feed_token.write(self._stream, self._view.position)
 
-    def begin(self, clusters: Sequence[EmergingPattern]) -> Sequence[EmergingPattern]:
-        """Start from these; returns those that match."""
-        now = self._clock()
-        matching = [cluster for cluster in clusters if self._wanted.matches(cluster, now)]
-        self._shown = {cluster.emerging_pattern_id for cluster in matching}
-        return matching
+    def tell(self, event: FeedEvent) -> None:
+        """Queue what the next event is to them."""
+        told = self._view.apply(event)
+        if told:
+            self._put(told)
 
-    def apply(self, event: FeedEvent) -> Change | None:
-        """What the event is to this subscriber: a cluster that starts to match is new to it."""
-        cluster_id = event.cluster.emerging_pattern_id
-        seen = cluster_id in self._shown
-        if event.change in (Change.FADED, Change.PROMOTED):
-            self._shown.discard(cluster_id)
-            return event.change if seen else None
-        if self._wanted.matches(event.cluster, self._clock()):
-            self._shown.add(cluster_id)
-            return Change.UPDATED if seen else Change.NEW
-        self._shown.discard(cluster_id)
-        return Change.FADED if seen else None
+    def judge(self, now: datetime) -> None:
+        """Queue what time has done to what they see."""
+        for told in self._view.judge(now):
+            self._put(told)
+
+    def _put(self, told: Told) -> None:
+        item = (Changed(told.change, told.cluster), feed_token.write(self._stream, told.position))
+        ended = [member for member in self.members if not member.put(item)]
+        self.members.difference_update(ended)
 
 
-def _token(epoch: UUID, sequence: int | None) -> str:
-    """`sequence` None marks a place within a snapshot, from which only a new one can follow."""
-    return f"v1.{epoch.hex}.{'snapshot' if sequence is None else sequence}"
+class _Subscription:
+    """One stream: its queue, its one sender, and its end."""
+
+    def __init__(self, buffer: int, send: Send, stall: timedelta) -> None:
+        self.queue = FeedQueue(buffer)
+        self._send = send
+        self._stall = stall.total_seconds()
+        self._sending_since: float | None = None
+        self._ended: asyncio.Future[KeeperError] = asyncio.get_running_loop().create_future()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the queue is more than half full."""
+        return 2 * len(self.queue) > self.queue.capacity
+
+    async def run(self, telling: Awaitable[NoReturn]) -> NoReturn:
+        """Run until it is ended or fails. A reader that does not read cannot hold it up."""
+        task = asyncio.ensure_future(telling)
+        try:
+            limit = self._stall
+            while not task.done() and not self._ended.done():
+                await asyncio.wait(
+                    (task, self._ended), timeout=limit, return_when=asyncio.FIRST_COMPLETED
+                )
+                limit = self._stall - self._stalled()
+                if limit <= 0:
+                    self.end(SubscriberTooSlow())
+            if self._ended.done():
+                raise self._ended.result()
+            await task
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # marks it as seen: the stream has ended by another error
+
+    async def send(self, message: Message, token: str) -> None:
+        """Send one message, and note for how long. Nothing follows the end."""
+        if self._ended.done():
+            raise self._ended.result()
+        self._sending_since = asyncio.get_running_loop().time()
+        await self._send(message, token)
+        self._sending_since = None
+
+    def put(self, item: Item) -> bool:
+        """Queue an item; whether the stream goes on."""
+        try:
+            self.queue.put(item)
+        except QueueOverflow:
+            self.end(SubscriberTooSlow())
+        return not self._ended.done()
+
+    def end(self, error: KeeperError) -> None:
+        """End the stream with an error, unless it has ended."""
+        if not self._ended.done():
+            self._ended.set_result(error)
+
+    def _stalled(self) -> float:
+        """Seconds for which the message under way waits for the reader."""
+        if self._sending_since is None:
+            return 0
+        return asyncio.get_running_loop().time() - self._sending_since
 
 
-def _parse(token: str) -> tuple[UUID, int | None] | None:
-    if not token:
-        return None
-    match = _TOKEN.fullmatch(token)
-    if match is None:
-        raise ResumeTokenInvalid
-    return UUID(hex=match[1]), None if match[2] == "snapshot" else int(match[2])
+def _audience_key(subscription: _Subscription, wanted: FeedFilter) -> FeedFilter | _Subscription:
+    return wanted if wanted.window is None else subscription
+
+
+def _replaced() -> StorageUnavailable:
+    return StorageUnavailable("the history of events was replaced; resume for a new snapshot")
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("the server is shutting down; resume with the last resume_token")

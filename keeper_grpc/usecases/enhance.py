@@ -126,6 +126,7 @@ class EnhanceInsight:
             conditions=insight.conditions,
         )
         ranking = await self._rank(asked, self._requirements(question))
+        now = self._clock()
         advice = self._advice(ranking.best, insight) if ranking.best else None
         held_out = advice is not None and in_holdout(account.key, insight.render(), self._holdout)
         enhancement = Enhancement(
@@ -135,13 +136,14 @@ class EnhanceInsight:
             no_match=NoMatch.HOLDOUT if held_out else ranking.no_match,
             closest=ranking.closest,
             anonymization=anonymized.report,
-            created_at=self._clock(),
+            created_at=now,
         )
         await self._enhancements.record_enhancement(
             EnhancementRecord(
                 enhancement=enhancement,
                 withheld_advice=advice if held_out else None,
                 asked=asked,
+                seen_time=min(question.insight.observed_time or now, now),
             )
         )
         return enhancement
@@ -177,5 +179,6 @@ class EnhanceInsight:
             confidence=boost(insight.confidence, success_rate),
             script=choose_wording(known, self._rule, self._exploration, self._rng),
             network_context=context_line(best),
+            mean_revenue=self._rule.mean_revenue(known.evidence),
             explanation=explain(best, insight.business_category),
         )

@@ -6,25 +6,29 @@ step on nothing new of the account is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
 from keeper_grpc.domain.account import Account
-from keeper_grpc.domain.forgetting import AuditEvent, Centre, Forgotten, Remainder
+from keeper_grpc.domain.forgetting import AuditEvent, Forgotten, Remainder, Words, words_of
+from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.usecases.accounts import Pseudonymizes
 from keeper_grpc.usecases.ports import Clock, Embeds, NewId
 
 BEGUN = "forget_account_begun"
-DONE = "forget_account"
 
 EMBED_AT_ONCE = 200
-"""Wordings embedded in one call: a pattern may have thousands, and an embedder bounds its queue."""
+"""Texts embedded in one call: a pattern may have thousands, and an embedder bounds its queue."""
+
+ROUNDS = 5
+"""Looks at a pattern before it is recomputed without the very newest wordings.
+
+On a pattern that gets new wordings faster than they are embedded there would be no end otherwise.
+"""
 
 
 class ForgettingStore(Protocol):
@@ -45,14 +49,16 @@ class ForgettingStore(Protocol):
         self,
         pattern_id: UUID,
         account_key: str,
-        remainder: Remainder,
-        centre: Centre | None,
+        vectors: Mapping[Words, Vectors] | None,
         rule: PublicationRule,
+        *,
+        settle: bool,
     ) -> Forgotten | None:
         """Take the account out of one pattern and recompute it, in one transaction.
 
-        `centre` None leaves the pattern where it is. Returns None, having done nothing, when the
-        remainder is not what it was.
+        `vectors` are those of the remaining wordings; None leaves the pattern where it is. Returns
+        None, having done nothing, when there is a wording without vectors. To `settle` is to leave
+        such a wording out of the pattern's place, unless there is no other.
         """
 
     async def end_forgetting(
@@ -106,39 +112,37 @@ class ForgetAccount:
         return done, event_id
 
     async def _forget_in(self, pattern_id: UUID, account_key: str) -> Forgotten:
-        while remainder := await self._store.remainder(pattern_id, account_key):
+        embedded: dict[Words, Vectors] = {}
+        for rounds in itertools.count(1):
+            remainder = await self._store.remainder(pattern_id, account_key)
+            if remainder is None:
+                break
+            # Nothing searches any more in the space of a model that is no longer configured.
+            placeable = remainder.embedding_model == self._embedder.model
+            if placeable:
+                await self._embed(remainder, embedded)
             done = await self._store.forget_in_pattern(
-                pattern_id, account_key, remainder, await self._centre(remainder), self._rule
+                pattern_id,
+                account_key,
+                embedded if placeable else None,
+                self._rule,
+                settle=rounds >= ROUNDS,
             )
             if done is not None:
                 return done
         return Forgotten()
 
-    async def _centre(self, remainder: Remainder) -> Centre | None:
-        """The mean directions of the remaining wordings.
-
-        None where there are none, and in the space of a model that is no longer configured: nothing
-        searches there any more.
-        """
-        if not remainder.wordings or remainder.embedding_model != self._embedder.model:
-            return None
-        counts = np.array([count for _, count in remainder.wordings], np.float64)
-        sentences = await self._embed([insight.render() for insight, _ in remainder.wordings])
-        actions = await self._embed([insight.action for insight, _ in remainder.wordings])
-        return Centre(*_mean(sentences, counts), *_mean(actions, counts))
-
-    async def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.concatenate(
-            [
-                await self._embedder.embed(texts[start : start + EMBED_AT_ONCE])
-                for start in range(0, len(texts), EMBED_AT_ONCE)
-            ]
-        )
-
-
-def _mean(
-    vectors: NDArray[np.float32], counts: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], float]:
-    total = counts @ vectors.astype(np.float64)
-    length = float(np.linalg.norm(total))
-    return (total / length).astype(np.float32), length
+    async def _embed(self, remainder: Remainder, embedded: dict[Words, Vectors]) -> None:
+        """Add the vectors of those wordings that have none yet."""
+        missing = [
+            words
+            for words in dict.fromkeys(words_of(wording) for wording, _ in remainder.wordings)
+            if words not in embedded
+        ]
+        for start in range(0, len(missing), EMBED_AT_ONCE // 2):
+            batch = missing[start : start + EMBED_AT_ONCE // 2]
+            vectors = await self._embedder.embed([text for words in batch for text in words])
+            embedded |= {
+                words: Vectors(sentence, action)
+                for words, sentence, action in zip(batch, vectors[::2], vectors[1::2], strict=True)
+            }

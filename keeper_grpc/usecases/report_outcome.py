@@ -61,8 +61,8 @@ class ReportTransaction(Protocol):
     async def reported(self, enhancement_id: UUID) -> bool:
         """Whether the ledger has an outcome of this enhancement."""
 
-    async def keep(self, pattern_id: UUID) -> bool:
-        """Let nobody delete the pattern until the end; False when it is gone."""
+    async def keep(self, pattern_id: UUID) -> str | None:
+        """The pattern's action, which nobody forgets until the end; None when the pattern is gone."""
 
     async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
         """The exact nearest patterns of the scope, nearest first."""
@@ -132,9 +132,14 @@ class ReportOutcome:
                 return Reported(earlier.pattern_id, replayed=True)
             if await transaction.reported(report.enhancement_id):
                 raise OutcomeAlreadyReported
-            if given.pattern and not await transaction.keep(given.pattern.pattern_id):
-                # Its last contributor was forgotten since. What it said is not to be kept either.
-                given, vectors = replace(given, pattern=None), None
+            if pattern := given.pattern:
+                # Whoever worded it may have been forgotten since: then it says something else, or is
+                # gone. What it said is not to be kept either.
+                action = await transaction.keep(pattern.pattern_id)
+                if action is None:
+                    given, vectors = replace(given, pattern=None), None
+                else:
+                    given = replace(given, pattern=replace(pattern, action=action))
             credit = await self._credit(transaction, given, scope, vectors)
             observation = Observation(
                 observation_id=self._new_id(),

@@ -1,7 +1,7 @@
 """SuggestMoves: which authored patterns apply to what an account knows now.
 
 Resolve the account, evaluate the triggers of its category over its facts, rank what holds. Facts are
-used and forgotten: nothing of this call is stored or logged.
+used and forgotten: they are neither stored nor logged.
 """
 
 from __future__ import annotations

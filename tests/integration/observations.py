@@ -19,6 +19,7 @@ from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.storage.accounts import PostgresAccounts
 from keeper_grpc.storage.captures import PostgresCaptures
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.turns import ScopeTurns
 
 MODEL = "model-of-a-test"
 
@@ -44,7 +45,7 @@ async def opened(
 
 def captures_of(database: Database) -> PostgresCaptures:
     """The store under test, with evidence that never ages."""
-    return PostgresCaptures(database, timedelta(days=10_000))
+    return PostgresCaptures(database, timedelta(days=10_000), ScopeTurns(4))
 
 
 def scope(pattern_type: str) -> Scope:
@@ -106,7 +107,7 @@ async def register(database: Database, *accounts: str) -> None:
 async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.float32]) -> UUID:
     """The steps of a capture, in the use case's order: the pattern that took the observation."""
     vectors = Vectors(place, place)
-    async with store.capture() as transaction:
+    async with store.capture(seen.scope) as transaction:
         await transaction.own(seen.scope)
         neighbours = await transaction.nearest(seen.scope, vectors, 1)
         merges = bool(neighbours) and neighbours[0].similarity >= NEAR
@@ -118,6 +119,6 @@ async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.
         )
         if not merges:
             await transaction.create(pattern_id, told, vectors)
-        await transaction.sight(told, place)
+        await transaction.sight(told, place, told.occurred_time)
         await transaction.record(told, vectors if merges else None)
     return pattern_id

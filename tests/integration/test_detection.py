@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import asyncpg
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from keeper_grpc.domain.emerging import RENEWAL, Emergence, EmergingPattern, Proven
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging_detection import LEADER_LOCK, PostgresDetection
+from keeper_grpc.storage.emerging_rows import COLUMNS, from_row
+from keeper_grpc.storage.sightings import insert_sighting
+from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming, Leadership
+from keeper_grpc.usecases.full_pass import Agreement
 from tests.integration.observations import (
     MODEL,
     capture,
@@ -19,6 +28,8 @@ from tests.integration.observations import (
     scope,
     vector,
 )
+
+THRESHOLD = 0.8
 
 
 async def leader_pid(dsn: str) -> int:
@@ -134,3 +145,221 @@ async def test_a_cancelled_leader_gives_the_lead_back(database_url: str) -> None
         await asyncio.wait([leader])
         async with PostgresDetection(database, MODEL).lead() as next_leader:
             assert next_leader is not None
+
+
+def detector(store: PostgresDetection, full_pass: timedelta = timedelta(days=1)) -> DetectEmerging:
+    """A detector that is stepped by the test."""
+    return DetectEmerging(
+        store=store,
+        cluster_threshold=THRESHOLD,
+        emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
+        proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+        timing=DetectorTiming(full_pass=full_pass),
+        clock=lambda: datetime.now(UTC),
+        new_id=uuid4,
+    )
+
+
+async def ask(
+    database: Database,
+    pattern_type: str,
+    account: str,
+    place: NDArray[np.float32],
+    *,
+    value: float = 10.0,
+    action: str = "offer a package",
+    later: timedelta = timedelta(0),
+) -> None:
+    """An account sees something, so much later than now. The action makes the sentence."""
+    seen = observation(scope(pattern_type), account, action=action)
+    async with database.transaction() as connection:
+        await insert_sighting(
+            connection,
+            account_key=account,
+            insight=replace(seen.insight, potential_value=value),
+            embedding_model=MODEL,
+            embedding=place,
+            seen_time=datetime.now(UTC) + later,
+        )
+
+
+async def steps(use_case: DetectEmerging, leadership: Leadership) -> None:
+    """Step until nothing is new."""
+    while await use_case.step(leadership):
+        pass
+
+
+async def shown(database: Database, pattern_type: str) -> list[EmergingPattern]:
+    """The clusters of a type that subscribers see, largest first."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            f"SELECT {COLUMNS} FROM emerging_patterns WHERE pattern_type = $1"  # noqa: S608 - a constant
+            " AND state = 'emerging' ORDER BY sighting_count DESC",
+            pattern_type,
+        )
+    return [from_row(row) for row in rows]
+
+
+async def changes(database: Database, pattern_type: str) -> list[tuple[str, UUID]]:
+    """What subscribers were told about a type, in order."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT change, emerging_pattern_id FROM emerging_events"
+            " WHERE state->>'pattern_type' = $1 ORDER BY sequence",
+            pattern_type,
+        )
+    return [(row["change"], row["emerging_pattern_id"]) for row in rows]
+
+
+async def test_a_renewed_sighting_is_counted_once_as_it_is_now(database_url: str) -> None:
+    """The same account with the same sentence again: one sighting, with the new amount."""
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            for account in "abc":
+                await ask(database, "renewed", account, vector(2))
+            await steps(use_case, leadership)
+            await ask(database, "renewed", "a", vector(2), value=70.0, later=2 * RENEWAL)
+            await steps(use_case, leadership)
+            (cluster,) = await shown(database, "renewed")
+    assert (cluster.account_count, cluster.sighting_count) == (3, 3)
+    assert cluster.total_potential_value == 90.0
+    assert cluster.growth_rate == 1.0
+    assert cluster.novelty == 1.0
+    assert cluster.common_pattern.startswith("When day of week is Monday, offer a package")
+
+
+async def test_the_next_leader_counts_on_from_what_the_last_one_counted(database_url: str) -> None:
+    """What is restored from the sightings is what was in memory: no change is told, then the next."""
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        for account in "abc":
+            await ask(database, "taken_over", account, vector(3, noise=0.2, of=ord(account)))
+        async with store.lead() as leadership:
+            assert leadership is not None
+            first = detector(store)
+            await first.restore(leadership)
+            await steps(first, leadership)
+            (before,) = await shown(database, "taken_over")
+        async with store.lead() as leadership:
+            assert leadership is not None
+            second = detector(store)
+            await second.restore(leadership)
+            await steps(second, leadership)
+            assert await shown(database, "taken_over") == [before]
+            await ask(database, "taken_over", "d", vector(3), value=1.0)
+            await steps(second, leadership)
+            (after,) = await shown(database, "taken_over")
+        told = await changes(database, "taken_over")
+    assert [change for change, _ in told] == ["new", "updated"]
+    assert (after.account_count, after.sighting_count) == (4, 4)
+    assert after.total_potential_value == before.total_potential_value + 1
+
+
+async def test_a_known_pattern_makes_a_cluster_less_novel(database_url: str) -> None:
+    """Published or not: what the network knows of the type is no novelty."""
+    async with opened(database_url) as database:
+        await sight(database, "known", 3)
+        store = PostgresDetection(database, MODEL)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            for account in "abc":
+                await ask(database, "known", account, vector(1), action="again")
+            await steps(use_case, leadership)
+            (cluster,) = await shown(database, "known")
+    assert cluster.novelty == pytest.approx(0, abs=1e-3)
+
+
+async def tear(database: Database, pattern_type: str, keep: int) -> UUID:
+    """Leave a cluster its first `keep` sightings, and give the others to a copy, as drift might."""
+    torn = uuid4()
+    async with database.transaction() as connection:
+        await connection.execute(
+            f"""
+            INSERT INTO emerging_patterns (state, {COLUMNS})
+            SELECT state, $1, {COLUMNS.strip().removeprefix("id,")}
+              FROM emerging_patterns WHERE pattern_type = $2
+            """,  # noqa: S608 - constants
+            torn,
+            pattern_type,
+        )
+        await connection.execute(
+            """
+            UPDATE sightings SET emerging_pattern_id = $1
+             WHERE id IN (SELECT id FROM sightings WHERE pattern_type = $2 ORDER BY id OFFSET $3)
+            """,
+            torn,
+            pattern_type,
+            keep,
+        )
+    return torn
+
+
+async def corrected(database: Database, store: PostgresDetection) -> Agreement:
+    """Lead until a full pass was made and applied."""
+    async with store.lead() as leadership:
+        assert leadership is not None
+        use_case = detector(store, full_pass=timedelta(microseconds=1))
+        await use_case.restore(leadership)
+        while use_case.agreement is None:
+            await use_case.step(leadership)
+        first = use_case.agreement
+        while use_case.agreement.moved or use_case.agreement is first:
+            await use_case.step(leadership)
+    return first
+
+
+async def test_a_full_pass_joins_clusters_that_say_the_same(database_url: str) -> None:
+    """The larger one keeps its id and grows, the other one fades: subscribers see nothing new."""
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        for account in "abcdefgh":
+            await ask(database, "joined", account, vector(6, noise=0.2, of=ord(account)))
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+        (whole,) = await shown(database, "joined")
+        torn = await tear(database, "joined", keep=5)
+        agreement = await corrected(database, store)
+        (joined,) = await shown(database, "joined")
+        told = await changes(database, "joined")
+    assert agreement.adjusted_rand < 1
+    assert replace(joined, growth_rate=whole.growth_rate) == whole
+    assert told[0] == ("new", whole.emerging_pattern_id)
+    assert ("faded", torn) in told
+    assert {change for change, cluster_id in told[1:] if cluster_id != torn} <= {"updated"}
+
+
+async def test_a_full_pass_splits_what_drifted_apart(database_url: str) -> None:
+    """The larger part keeps the id, the other one emerges; a renewal meanwhile is not lost."""
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        for seed, accounts in ((7, "abcde"), (8, "fgh")):
+            for account in accounts:
+                await ask(database, "split", account, vector(seed, noise=0.1, of=ord(account)))
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+        large, small = await shown(database, "split")
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE sightings SET emerging_pattern_id = $1 WHERE emerging_pattern_id = $2",
+                large.emerging_pattern_id,
+                small.emerging_pattern_id,
+            )
+        place = vector(8, noise=0.1, of=ord("h"))
+        await ask(database, "split", "h", place, value=110.0, later=2 * RENEWAL)
+        await corrected(database, store)
+        again = await shown(database, "split")
+    assert [cluster.sighting_count for cluster in again] == [5, 3]
+    assert again[0].emerging_pattern_id == large.emerging_pattern_id
+    assert again[1].total_potential_value == small.total_potential_value + 100

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
+
+import pytest
 
 from keeper_grpc import app
 from keeper_grpc.catalog.load import load_catalog
@@ -9,8 +13,13 @@ from keeper_grpc.domain.evidence import Prior
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.pattern import AuthoredPattern, Pattern, Seeded
+from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.storage.authored import PostgresAuthored
 from keeper_grpc.storage.database import Database, to_array
+from keeper_grpc.storage.forgetting import PostgresForgetting
+from keeper_grpc.storage.pattern_rows import fetch_pattern
+from keeper_grpc.storage.rebuild import PostgresRebuild
+from keeper_grpc.storage.scope_lock import lock_scope
 from tests.integration.observations import (
     MODEL,
     START,
@@ -50,8 +59,9 @@ async def only_pattern(database: Database, key: str) -> Pattern:
         (row,) = await connection.fetch(
             "SELECT id FROM network_patterns WHERE pattern_type = $1", key
         )
-    async with captures_of(database).capture() as transaction:
-        return await transaction.pattern(row["id"])
+        pattern = await fetch_pattern(connection, row["id"])
+    assert pattern
+    return pattern
 
 
 async def test_seeding_again_changes_nothing(database_url: str) -> None:
@@ -126,3 +136,87 @@ async def known(database: Database) -> str:
     """An account that is registered."""
     await register(database, "d")
     return "d"
+
+
+async def test_seeding_waits_for_whoever_changes_the_scope(database_url: str) -> None:
+    """A capture under way does not miss the pattern, and so makes no second one of the same words."""
+    pattern = authored("seeded_meanwhile")
+    async with opened(database_url) as database:
+        account = await known(database)
+        async with database.transaction() as owner:
+            await lock_scope(owner, scope(pattern.key))
+            seeding = asyncio.create_task(sow(database, pattern, 1))
+            async with database.connection() as connection:
+                while not await connection.fetchval(
+                    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' "
+                    "AND NOT granted AND database = "
+                    "(SELECT oid FROM pg_database WHERE datname = current_database()))"
+                ):
+                    assert not seeding.done()
+        assert await seeding is Seeded.ADDED
+        merged = await capture(
+            captures_of(database), observation(scope(pattern.key), account), vector(1)
+        )
+        assert merged == (await only_pattern(database, pattern.key)).pattern_id
+
+
+@pytest.mark.parametrize("others", [False, True])
+async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
+    database_url: str, *, others: bool
+) -> None:
+    """It was discovered when it was seeded, or when an account that is left observed it earlier."""
+    pattern = authored(f"seeded_later_than_seen_{others}".lower())
+    longest_ago, long_ago = START - timedelta(days=300), START - timedelta(days=200)
+    later = START + timedelta(days=9)
+    async with opened(database_url) as database:
+        await register(database, *(f"{pattern.key}_{name}" for name in "abc"))
+        await sow(database, pattern, 1)
+        seen = [("a", longest_ago), ("a", later + timedelta(days=1))]
+        seen += [("b", long_ago), ("c", later)] if others else []
+        for name, occurred in seen:
+            await capture(
+                captures_of(database),
+                observation(scope(pattern.key), f"{pattern.key}_{name}", occurred=occurred),
+                vector(1),
+            )
+        before = await only_pattern(database, pattern.key)
+        assert before.first_discovered == longest_ago
+
+        await PostgresForgetting(database).forget_in_pattern(
+            before.pattern_id,
+            f"{pattern.key}_a",
+            None,
+            PublicationRule(3),
+            settle=False,
+        )
+
+        after = await only_pattern(database, pattern.key)
+        assert after.first_discovered == (long_ago if others else START)
+        assert after.last_validated == (later if others else None)
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE network_patterns SET first_discovered = $2, last_validated = $2 WHERE id = $1",
+                after.pattern_id,
+                longest_ago,
+            )
+        await PostgresRebuild(database).recount(after.pattern_id, timedelta(days=10_000))
+        assert await only_pattern(database, pattern.key) == after
+
+
+async def test_an_authored_pattern_is_no_younger_than_its_seeding(database_url: str) -> None:
+    """With only later observations left it was still discovered when it was seeded."""
+    pattern = authored("seen_later_than_seeded")
+    async with opened(database_url) as database:
+        await register(database, "seen_early", "seen_late")
+        await sow(database, pattern, 1)
+        for account, days in (("seen_early", -5), ("seen_late", 5)):
+            await capture(
+                captures_of(database),
+                observation(scope(pattern.key), account, occurred=START + timedelta(days=days)),
+                vector(1),
+            )
+        pattern_id = (await only_pattern(database, pattern.key)).pattern_id
+        await PostgresForgetting(database).forget_in_pattern(
+            pattern_id, "seen_early", None, PublicationRule(3), settle=False
+        )
+        assert (await only_pattern(database, pattern.key)).first_discovered == START

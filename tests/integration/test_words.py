@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from keeper_grpc.domain.pattern import Scope
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
 from keeper_grpc.storage import words as stored_words
@@ -30,9 +31,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         yield pool
 
 
+SCOPE = Scope("churn_prevention", "spa", "test/1")
+
+
 async def use(database: Database, account: int, *words: str, keys: Pseudonyms = KEYS) -> None:
     """One capture of the account with these unknown words."""
-    async with captures_of(database).capture() as transaction:
+    async with captures_of(database).capture(SCOPE) as transaction:
         hashes = tuple(keys.word_hash(word) for word in words)
         await transaction.note_words(f"account-{account}", hashes)
 
@@ -86,7 +90,7 @@ async def test_no_word_is_written_without_its_capture(database: Database) -> Non
     """A capture that fails leaves no hash behind."""
 
     async def fails() -> None:
-        async with captures_of(database).capture() as transaction:
+        async with captures_of(database).capture(SCOPE) as transaction:
             await transaction.note_words("account-0", (KEYS.word_hash("glowzilla"),))
             raise ZeroDivisionError
 

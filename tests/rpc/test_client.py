@@ -300,6 +300,18 @@ async def test_a_capture_keeps_its_name_across_retries_and_waits_as_told() -> No
     assert waits[1] >= 0.3
 
 
+async def test_a_call_that_the_server_cut_short_is_sent_again() -> None:
+    """The server's limit is retried under the same request_id; a deadline without a reason is not."""
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    scripted = script()
+    scripted.failures = [rich(code, ErrorInfo(reason="CALL_DURATION_EXCEEDED")), rich(code)]
+    async with serving(scripted) as port, client(port) as keeper:
+        with pytest.raises(DeadlineExceeded):
+            await keeper.capture("account", insight("churn_prevention"), GOOD)
+    assert len(scripted.request_ids) == 2
+    assert len(set(scripted.request_ids)) == 1
+
+
 async def test_what_no_retry_cures_is_not_retried() -> None:
     """INTERNAL is raised at once, with its reason."""
     scripted = script()

@@ -11,11 +11,13 @@ from typing import Any, TypeAlias
 import grpc
 import pytest
 
+from keeper_grpc.domain.emerging import Change
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamEmergingPatternsResponse,
 )
+from tests.integration.emerging_events import cluster, tell
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import Refusal, read
@@ -227,13 +229,15 @@ async def test_filters_show_only_what_matches(
         spas = await subscribe(pattern_type=topic, business_category="spa")
         tight = await subscribe(pattern_type=topic, min_similarity=0.9)
         recent = await subscribe(pattern_type=topic, window={"seconds": 3600})
-        await seen_by(service, topic, 3)
+        worth = await subscribe(pattern_type=topic, min_total_potential_value=400)
+        await seen_by(service, topic, 3, potential_value=100)
         for stream in (spas, tight, recent):
             change = (await next_change(stream)).emerging_pattern
             assert (change.change, change.account_count) == (NEW, 3)
-        await seen_by(service, topic, 1)
-        change = (await next_change(four)).emerging_pattern
-        assert (change.change, change.account_count) == (NEW, 4)
+        await seen_by(service, topic, 1, potential_value=100)
+        for stream in (four, worth):
+            change = (await next_change(stream)).emerging_pattern
+            assert (change.change, change.account_count) == (NEW, 4)
         await seen_by(service, topic, 1, category="gym")
         change = (await next_change(gyms)).emerging_pattern
         assert (change.change, change.account_count) == (NEW, 5)
@@ -305,7 +309,23 @@ async def test_a_token_from_within_a_snapshot_brings_the_whole_snapshot(
     assert not complete.snapshot_complete.resume_token_expired
 
 
-@pytest.mark.parametrize("token", ["x", "v1.", "v1.abc.5", f"v1.{'0' * 32}.-1", f"v2.{'0' * 32}.5"])
+HISTORY, FILTER = "0" * 32, "0" * 16
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "v1.",
+        "v1.abc.5",
+        f"v1.{HISTORY}.5",
+        f"v1.{HISTORY}.{FILTER}.-1",
+        f"v1.{HISTORY}.{FILTER}.5.",
+        f"v1.{HISTORY}.{FILTER}.{10**18}",
+        f"v1.{HISTORY}.{FILTER}.5.{10**16}",
+        f"v2.{HISTORY}.{FILTER}.5",
+    ],
+)
 async def test_a_token_of_somebody_else_is_refused(service: Service, token: str) -> None:
     """It is the caller's mistake, and says which field."""
     async with subscribed(service, resume_token=token) as stream:
@@ -322,12 +342,86 @@ async def test_a_token_of_another_history_brings_a_flagged_snapshot(
     """After a restore, tokens of the other history, or of a future that never was, start anew."""
     await seen_by(service, topic, 3)
     await detected(service, topic)
-    epoch = await service.value("SELECT epoch FROM emerging_history") if future else uuid.uuid4()
-    token = f"v1.{epoch.hex}.{10**17}"
+    async with subscribed(service, pattern_type=topic) as stream:
+        _, complete = await snapshot(stream)
+    version, epoch, filters, sequence = complete.resume_token.split(".")
+    if future:
+        sequence = str(10**17)
+    else:
+        epoch = uuid.uuid4().hex
+    token = f"{version}.{epoch}.{filters}.{sequence}"
     async with subscribed(service, pattern_type=topic, resume_token=token) as stream:
         members, complete = await snapshot(stream)
     assert len(members) == 1
     assert complete.snapshot_complete.resume_token_expired
+
+
+async def test_a_token_of_another_filter_brings_a_flagged_snapshot(
+    service: Service, topic: str
+) -> None:
+    """What the other filter let pass says nothing of what this one would have."""
+    await seen_by(service, topic, 3)
+    await detected(service, topic)
+    async with subscribed(service, pattern_type=topic, min_accounts=4) as stream:
+        members, complete = await snapshot(stream)
+    assert members == []
+    token = complete.resume_token
+    async with subscribed(service, pattern_type=topic, resume_token=token) as stream:
+        members, complete = await snapshot(stream)
+    assert len(members) == 1
+    assert complete.snapshot_complete.resume_token_expired
+
+
+async def test_a_stream_ends_at_its_age_and_goes_on_elsewhere(
+    database_url: str, embeddings: OpenAIStandIn, topic: str
+) -> None:
+    """Each at a moment of its own, with a status that says to resume at once."""
+    age = timedelta(milliseconds=500)
+    async with running(database_url, **openai(embeddings.base_url), stream_max_age=age) as service:
+        async with AsyncExitStack() as stack:
+            began = time.monotonic()
+            streams = [
+                await stack.enter_async_context(subscribed(service, pattern_type=topic))
+                for _ in range(5)
+            ]
+            _, complete = await snapshot(streams[0])
+
+            async def age_of(stream: Stream) -> float:
+                ending = await ended(stream)
+                assert ending.code is grpc.StatusCode.UNAVAILABLE
+                assert ending.reason == "STREAM_MAX_AGE"
+                assert ending.retry_seconds == 0
+                return time.monotonic() - began
+
+            ages = await asyncio.gather(*map(age_of, streams))
+        assert min(ages) >= 0.4
+        assert len({round(each, 3) for each in ages}) > 1
+        resume = {"pattern_type": topic, "resume_token": complete.resume_token}
+        async with subscribed(service, **resume) as resumed:
+            assert (await next_message(resumed)).WhichOneof("event") == "heartbeat"
+
+
+async def test_a_cluster_that_leaves_the_window_of_time_fades(service: Service) -> None:
+    """Nothing happens to it, so no event says so; a resumed stream says what it missed of that."""
+    old, soon, later = (
+        cluster(n, last_seen_time=datetime.now(UTC) - timedelta(minutes=60) + age)
+        for n, age in enumerate((timedelta(0), timedelta(seconds=2), timedelta(hours=1)))
+    )
+    await tell(service.database, *((Change.NEW, member) for member in (old, soon, later)))
+    wanted = {"pattern_type": later.pattern_type, "window": {"seconds": 3600}}
+    async with subscribed(service, **wanted) as stream:
+        members, complete = await snapshot(stream)
+        assert [m.emerging_pattern_id for m in members] == [
+            str(later.emerging_pattern_id),
+            str(soon.emerging_pattern_id),
+        ]
+        faded = await next_change(stream)
+    assert faded.emerging_pattern.change == FADED
+    assert faded.emerging_pattern.emerging_pattern_id == str(soon.emerging_pattern_id)
+    async with subscribed(service, **wanted, resume_token=complete.resume_token) as late:
+        assert await next_change(late) == faded
+    async with subscribed(service, **wanted, resume_token=faded.resume_token) as up_to_date:
+        await quiet(up_to_date)
 
 
 async def test_a_drain_ends_every_stream_within_a_second(

@@ -160,7 +160,7 @@ async def test_own_outcomes_and_own_script_are_subtracted(service: Service, topi
     theirs = "Hi {name}, enjoy a warm towel"
     await teach(service, topic, ["++", "+-", "++"], script=theirs)
     before = await service.network.EnhanceInsight(question(topic))
-    await teach(service, topic, {mine: "-" * 10}, script="Towels! Towels for all!")
+    await teach(service, topic, {mine: "-" * 5}, script="Towels! Towels for all!")
     after = await service.network.EnhanceInsight(question(topic, account=mine))
     was, now = before.enhanced_insight.evidence, after.enhanced_insight.evidence
     # Evidence grows old between the two questions, by milliseconds.
@@ -226,18 +226,32 @@ async def test_the_own_category_goes_first(
 
 
 async def test_the_closest_miss_tells_only_what_may_be_told(service: Service, topic: str) -> None:
-    """Of two accounts' pattern only the similarity; of a published one also how it did."""
+    """Of two accounts' pattern nothing; of a published one how near it is and how it did."""
     nothing = await service.network.EnhanceInsight(question(topic))
     assert not nothing.HasField("closest_miss")
     await teach(service, topic, ["+-", "--"])
-    hidden = (await service.network.EnhanceInsight(question(topic))).closest_miss
-    assert hidden.similarity == pytest.approx(1, abs=1e-6)
-    assert not hidden.HasField("success_rate")
-    assert not hidden.HasField("occurrence_count")
+    hidden = await service.network.EnhanceInsight(question(topic))
+    assert not hidden.HasField("closest_miss")
     await teach(service, topic, ["+-"])
     told = (await service.network.EnhanceInsight(question(topic))).closest_miss
+    assert told.similarity == pytest.approx(1, abs=1e-6)
     assert told.success_rate == pytest.approx(1 / 3)
     assert told.occurrence_count == 6
+
+
+async def test_requirements_do_not_tell_withheld_evidence(service: Service, topic: str) -> None:
+    """Whatever the caller requires, a pattern that one account dominates gives one answer."""
+    await teach(service, topic, ["+" * 6 + "-" * 3, "+", "-"])
+    reasons = {
+        (
+            await service.network.EnhanceInsight(
+                question(topic, min_success_rate=rate, min_occurrences=count)
+            )
+        ).no_match_reason
+        for rate in (0.0, 0.63, 0.64, 1.0)
+        for count in (1, 11, 12)
+    }
+    assert reasons == {Response.NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES}
 
 
 async def test_the_surer_pattern_wins_not_the_luckier(

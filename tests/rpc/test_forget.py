@@ -8,6 +8,7 @@ import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
+from tests.rpc.feedback import ask, report
 from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import read, refusal
 from tests.rpc.requests import capture, new_account, question
@@ -219,3 +220,151 @@ async def test_audit_events_are_listed_in_pages(service: Service, topic: str) ->
         if not token:
             break
     assert paged == everything
+
+
+async def advised_elsewhere(
+    service: Service, topic: str, geometry: Geometry
+) -> tuple[str, str, str]:
+    """A gym's sentence, advised to a spa and reported there: the gym, and the spa's new pattern."""
+    geometry.together("Mail a handwritten card", "Mail a printed card")
+    gym, spa = new_account(), new_account()
+    advised = await service.network.CapturePattern(
+        capture(topic, "Mail a handwritten card", account=gym, category="gym")
+    )
+    for _ in range(3):
+        await service.network.CapturePattern(capture(topic, "Mail a printed card", category="gym"))
+    given = await ask(
+        service, topic, spa, "Mail a printed card", category="spa", min_success_rate=0
+    )
+    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
+    reported = await service.network.ReportOutcome(report(spa, given.enhancement_id))
+    assert reported.pattern_id != advised.pattern_id
+    assert {"network_patterns", "observations"} <= set(
+        await rows_of_type(service, topic, "handwritten")
+    )
+    return gym, advised.pattern_id, reported.pattern_id
+
+
+async def rows_of_type(service: Service, topic: str, needle: str) -> list[str]:
+    """Tables in which a row of this pattern type holds this text."""
+    return [
+        table
+        for table in ("network_patterns", "observations", "sightings", "enhancements")
+        if await service.value(
+            f"SELECT count(*) FROM {table} t "  # noqa: S608 - our tables
+            "WHERE pattern_type = $1 AND strpos(t::text, $2) > 0",
+            topic,
+            needle,
+        )
+    ]
+
+
+async def test_words_that_advice_carried_to_another_category_are_forgotten(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """The other category's pattern and reports say what the advised pattern says from now on."""
+    gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
+
+    await forget(service, gone)
+
+    assert await rows_of_type(service, topic, "handwritten") == []
+    rows = await service.database.fetch(
+        """
+        SELECT p.action_template, o.action FROM network_patterns p
+          JOIN observations o ON o.pattern_id = p.id WHERE p.id = $1
+        """,
+        uuid.UUID(elsewhere),
+    )
+    assert [tuple(row) for row in rows] == [("Mail a printed card", "Mail a printed card")]
+
+
+async def test_words_that_advice_carried_on_and_on_are_forgotten(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """Advice of the pattern that advice had made says the same, in a third category too."""
+    gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
+    for _ in range(3):
+        merged = await service.network.CapturePattern(
+            capture(topic, "Mail a printed card", category="spa")
+        )
+        assert merged.pattern_id == elsewhere
+    salon = new_account()
+    # Only the spa's pattern can be what is advised.
+    await service.database.execute(
+        "UPDATE network_patterns SET pattern_type = 'other' "
+        "WHERE pattern_type = $1 AND business_category = 'gym'",
+        topic,
+    )
+    given = await ask(
+        service, topic, salon, "Mail a printed card", category="salon", min_success_rate=0
+    )
+    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
+    await service.network.ReportOutcome(report(salon, given.enhancement_id))
+
+    await forget(service, gone)
+
+    assert await rows_of_type(service, topic, "handwritten") == []
+
+
+async def test_a_pattern_worded_by_advice_takes_the_words_of_its_own_category(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """Where somebody there has words for it these are used, also when the advised pattern is gone."""
+    gone, advised, elsewhere = await advised_elsewhere(service, topic, geometry)
+    geometry.together("Mail a handwritten card", "Mail a drawn card")
+    await service.network.CapturePattern(capture(topic, "Mail a drawn card", category="spa"))
+    await service.database.execute(
+        """
+        WITH others AS (
+            SELECT a.account_key FROM pattern_accounts a JOIN accounts USING (account_key)
+             WHERE a.pattern_id = $1::text::uuid AND a.account_key <> $2
+        ), ledger AS (
+            DELETE FROM observations WHERE account_key IN (SELECT account_key FROM others)
+        )
+        DELETE FROM pattern_accounts WHERE account_key IN (SELECT account_key FROM others)
+        """,
+        advised,
+        KEYS.key_of(gone),
+    )
+
+    assert (await forget(service, gone)).patterns_deleted == 1
+
+    assert await rows_of_type(service, topic, "handwritten") == []
+    assert (
+        await service.value(
+            "SELECT action_template FROM network_patterns WHERE id = $1", uuid.UUID(elsewhere)
+        )
+        == "Mail a drawn card"
+    )
+
+
+async def test_forgetting_ends_while_others_go_on_capturing(service: Service, topic: str) -> None:
+    """Further observations of known wordings, and even new wordings in every capture, do not stop it."""
+    gone, others = new_account(), [new_account() for _ in range(3)]
+    for account in (gone, *others):
+        await service.network.CapturePattern(capture(topic, account=account))
+    ended = asyncio.Event()
+    captured = 0
+
+    async def go_on(account: str, *, new_wordings: bool) -> None:
+        nonlocal captured
+        while not ended.is_set():
+            captured += 1
+            conditions = {"rating": captured} if new_wordings else {}
+            await service.network.CapturePattern(
+                capture(topic, account=account, conditions=conditions)
+            )
+
+    going = [
+        asyncio.create_task(go_on(account, new_wordings=account == others[0])) for account in others
+    ]
+    try:
+        answer = await service.admin.ForgetAccount(
+            admin_service_pb2.ForgetAccountRequest(account_id=gone), timeout=20
+        )
+    finally:
+        ended.set()
+        await asyncio.gather(*going)
+    assert answer.observations_removed == 1
+    assert captured > len(others)
+    assert await rows_that_mention(service, KEYS.key_of(gone)) == []

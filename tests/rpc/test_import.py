@@ -199,6 +199,19 @@ async def test_refused_rows_are_reported_by_number_and_field(
     assert len(server.captured) == 38
 
 
+async def test_a_defect_of_the_server_costs_no_row(options: Options, server: Server) -> None:
+    """INTERNAL ends the import at its row, which the next run sends again; the report has none."""
+    server.before = once("12", KeeperError("a defect"))
+
+    with pytest.raises(ImportFailed, match=r"^row 12: .*INTERNAL.*run the same command again"):
+        await run(options)
+    tally = await run(options)
+
+    assert len(server.captured) == 40
+    assert (tally.rows, tally.rejected) == (40, 0)
+    assert reported(options) == []
+
+
 async def stopped_at(account: str, options: Options, server: Server) -> None:
     """Import until the server is gone for good at one row; the ones before it are rejected or done."""
 

@@ -47,7 +47,7 @@ async def test_reflection_lists_every_service(service: Service) -> None:
     assert listed == {*OURS, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
 
-@pytest.mark.parametrize("given", ["a-callers-own-id-42", str(uuid.uuid4())])
+@pytest.mark.parametrize("given", ["4bf92f3577b34da6", "a" * 64, str(uuid.uuid4())])
 async def test_a_callers_request_id_comes_back(service: Service, topic: str, given: str) -> None:
     """The id that the caller chose names the call, in success and in failure."""
     metadata = (("x-request-id", given),)
@@ -59,9 +59,20 @@ async def test_a_callers_request_id_comes_back(service: Service, topic: str, giv
     await refusal(bad)
 
 
-@pytest.mark.parametrize("given", ["short", "x" * 65, "has a space in it", 'quote"quote"'])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "abc123",
+        "a" * 65,
+        "acct-00001234-main",
+        "15125550134",
+        "0001-512-555-0134",
+        "4111111111111111",
+        "two words and a 'quote'",
+    ],
+)
 async def test_an_unfit_request_id_is_replaced(service: Service, topic: str, given: str) -> None:
-    """What could forge a log line, or carry a text, never gets there."""
+    """What could forge a log line, or be an account, a telephone or a card, never gets there."""
     call = service.network.CapturePattern(capture(topic), metadata=(("x-request-id", given),))
     echoed = dict(await call.initial_metadata())["x-request-id"]
     assert isinstance(echoed, str)
@@ -77,15 +88,14 @@ async def test_log_lines_name_the_call_and_never_its_content(service: Service, t
     asked.identifiers.customer_names.append(secret)
     invalid = capture(topic, f"Call {secret}", request_id="secret-request")
     bind = structlog.contextvars.merge_contextvars
+    first, second = uuid.uuid4().hex, uuid.uuid4().hex
     with structlog.testing.capture_logs(processors=[bind]) as lines:
-        await service.network.EnhanceInsight(asked, metadata=(("x-request-id", "the-first-one"),))
-        await refusal(
-            service.network.CapturePattern(invalid, metadata=(("x-request-id", "the-second-one"),))
-        )
+        await service.network.EnhanceInsight(asked, metadata=(("x-request-id", first),))
+        await refusal(service.network.CapturePattern(invalid, metadata=(("x-request-id", second),)))
     calls = [line for line in lines if line["event"] == "call"]
     assert [(line["call_id"], line["code"]) for line in calls] == [
-        ("the-first-one", "OK"),
-        ("the-second-one", "INVALID_ARGUMENT"),
+        (first, "OK"),
+        (second, "INVALID_ARGUMENT"),
     ]
     for line in calls:
         assert set(line) == {"event", "log_level", "call_id", "method", "code", "duration_ms"}

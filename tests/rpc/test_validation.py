@@ -94,6 +94,7 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         "min_similarity": RATIOS,
         "window": ["0s", "-1s", "31536001s"],
         "resume_token": ["x" * 257],
+        "min_total_potential_value": [-0.01, NAN, INFINITY],
     },
     (NETWORK, "GetPattern"): {"pattern_id": UUIDS},
     (NETWORK, "ListPatterns"): {

@@ -71,16 +71,9 @@ def test_the_bound_is_the_five_percent_quantile_of_the_posterior(
 
 
 def test_without_trials_nothing_is_claimed() -> None:
-    """No trials: rate and bound are zero, also under a believing prior, and no revenue is known."""
+    """No trials: rate and bound are zero, also under a believing prior."""
     assert Evidence().success_rate == 0
     assert Evidence().lower_bound(Prior(9, 1)) == 0
-    assert Evidence().mean_revenue is None
-
-
-def test_revenue_is_averaged_over_the_outcomes_that_measured_it() -> None:
-    """Outcomes without a figure do not dilute the mean."""
-    known = Evidence(trials=10, successes=5, revenue_total=90.0, revenue_count=3)
-    assert known.mean_revenue == 30.0
 
 
 @given(ratios, ratios)

@@ -14,6 +14,7 @@ from keeper_grpc.privacy import word_lists
 from keeper_grpc.privacy.anonymizer import MAXIMUM_TEXT, Anonymizer
 from keeper_grpc.privacy.draft import Draft
 from keeper_grpc.privacy.vocabulary import Vocabulary, default_vocabulary
+from keeper_grpc.privacy.word_lists import listed
 
 NOBODY = Identifiers()
 DECLARED = Identifiers(
@@ -212,6 +213,37 @@ def test_a_type_that_may_be_a_name_becomes_other(anonymizer: Anonymizer) -> None
     assert ("type", "NOT_PLAUSIBLE") in [
         (drop.field, drop.reason) for drop in result.report.dropped
     ]
+
+
+@pytest.mark.parametrize(
+    "label",
+    listed(
+        "medispa med_spa medspa day_spa esthetics aesthetics barbershop barber nail_salon tanning yoga "
+        "pilates crossfit wellness cafe laundromat dental physio chiropractic massage hair beauty "
+        "clinic studio fitness bank restaurant bakery hotel daycare realtor hvac skincare telehealth "
+        "no_show_recovery reorder_reminder chargeback"
+    ),
+)
+def test_ordinary_lines_of_business_need_no_release(anonymizer: Anonymizer, label: str) -> None:
+    """As a type and as a category they stay what they are."""
+    safe = anonymizer.anonymize(Insight("", label, label, {}, "", "", 0.5), NOBODY).insight
+    assert (safe.type, safe.business_category) == (label, label)
+
+
+@pytest.mark.parametrize(
+    ("category", "declared"),
+    [
+        ("spa", Identifiers(business_names=("The Spa",))),
+        ("barber", Identifiers(customer_names=("Jane Barber",))),
+        ("day_spa", Identifiers(employee_names=("Zoe Day",))),
+    ],
+)
+def test_no_declared_name_moves_an_account_to_another_category(
+    anonymizer: Anonymizer, category: str, declared: Identifiers
+) -> None:
+    """An account would be refused as being in another category than it is registered in."""
+    answer = anonymizer.anonymize(Insight("", "upsell", category, {}, "", "", 0.5), declared)
+    assert answer.insight.business_category == category
 
 
 def test_sums_are_shared_with_two_significant_digits(anonymizer: Anonymizer) -> None:

@@ -85,6 +85,14 @@ def test_a_timestamp_or_no_number_is_dropped(value: float) -> None:
     assert len(dropped) == 1
 
 
+def test_forbidden_values_are_found_below_what_is_shared() -> None:
+    """A request may nest deeper than conditions are shared; a name down there is scrubbed as well."""
+    deep: dict[str, JsonValue] = {"customer_name": "Zorabella"}
+    for _ in range(7):
+        deep = {"segment": deep}
+    assert Structured().harvest(deep, Identifiers()).identifiers.customer_names == ("Zorabella",)
+
+
 def test_nesting_and_size_are_bounded() -> None:
     """Structures deeper or wider than the trade needs are cut, and counted."""
     deep: dict[str, JsonValue] = {"segment": "x"}

@@ -81,20 +81,31 @@ def test_hashes_are_keyed_and_tell_nothing_of_the_word() -> None:
 
 
 def test_an_approved_word_stays_and_is_masked_again_when_approval_ends() -> None:
-    """What k accounts use is looked up anew each time, also inside of a type."""
+    """What k accounts use is looked up anew each time; types and categories never heed it."""
     approved = KAccountWords(KEYS.word_hash)
     anonymizer = Anonymizer.default(approved=approved)
-    insight = Insight("", "glowzilla_upsell", "spa", {}, "offer Glowzilla soaks", "", 0.5)
+    insight = Insight("", "glowzilla_upsell", "glowzilla", {}, "offer Glowzilla soaks", "", 0.5)
 
-    def seen() -> tuple[str, str]:
+    def seen() -> tuple[str, str, str]:
         safe = anonymizer.anonymize(insight, Identifiers()).insight
-        return safe.type, safe.action
+        return safe.type, safe.business_category, safe.action
 
     before = seen()
     approved.replace(frozenset({KEYS.word_hash("glowzilla")}))
-    assert seen() == ("glowzilla_upsell", "offer Glowzilla soaks")
+    assert seen() == ("other", "other", "offer Glowzilla soaks")
     approved.replace(frozenset())
-    assert seen() == before == ("other", "offer [person] soaks")
+    assert seen() == before == ("other", "other", "offer [person] soaks")
+
+
+def test_the_words_of_types_and_categories_are_not_handed_out() -> None:
+    """What no approval lets pass need not be counted; the report says that it became `other`."""
+    insight = Insight("", "glowzilla_upsell", "moonquartz", {}, "call", "", 0.5)
+    answer = Anonymizer.default(hash_word=plain).anonymize(insight, Identifiers())
+    assert answer.unknown_words == ()
+    assert [(drop.field, drop.reason) for drop in answer.report.dropped] == [
+        ("type", "NOT_PLAUSIBLE"),
+        ("business_category", "NOT_PLAUSIBLE"),
+    ]
 
 
 def test_no_number_of_accounts_approves_a_name_or_what_was_declared() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,3 +41,36 @@ def test_what_is_shown_hides_in_a_crowd(trials: list[int], k: int) -> None:
         assert max(trials) <= sum(trials) - max(trials)
     else:
         assert len(trials) < k or max(trials) > sum(trials) - max(trials)
+
+
+def test_revenue_is_averaged_over_the_outcomes_that_measured_it() -> None:
+    """Outcomes without a figure do not dilute the mean."""
+    known = Evidence(
+        10,
+        5,
+        5,
+        3,
+        revenue_total=90.0,
+        revenue_count=3,
+        revenue_accounts=3,
+        largest_revenue_count=1,
+    )
+    assert PublicationRule(3).mean_revenue(known) == 30.0
+
+
+def test_one_accounts_revenue_is_not_published_with_others_outcomes() -> None:
+    """Ten accounts observed and two measured, or one measured most of it: nothing is told."""
+    few = Evidence(
+        10,
+        5,
+        10,
+        1,
+        revenue_total=90.0,
+        revenue_count=2,
+        revenue_accounts=2,
+        largest_revenue_count=1,
+    )
+    dominated = replace(few, revenue_count=5, revenue_accounts=3, largest_revenue_count=3)
+    assert PublicationRule(3).mean_revenue(few) is None
+    assert PublicationRule(3).mean_revenue(dominated) is None
+    assert PublicationRule(3).mean_revenue(Evidence()) is None

@@ -96,7 +96,7 @@ def test_the_requirements_hold_at_their_limits() -> None:
 def test_the_answer_names_the_hurdle_of_the_one_that_came_farthest() -> None:
     """With one of each kind, the reason is the last hurdle; and any that passes wins over all."""
     failing = list(FAILING.values())
-    assert rank(failing, REQUIRED).no_match is NoMatch.ONE_ACCOUNT_DOMINATES
+    assert rank(failing, REQUIRED).no_match is NoMatch.SUCCESS_RATE_TOO_LOW
     ranking = rank([*failing, candidate(9)], REQUIRED)
     assert chosen(ranking) == candidate(9)
     assert ranking.no_match is None

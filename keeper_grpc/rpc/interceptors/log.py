@@ -25,9 +25,11 @@ class Log(Around):
     async def around(self, call: Call) -> AsyncIterator[None]:
         """Measure, and log however the call ends."""
         start = time.perf_counter()
-        code = "OK"
+        code = "UNKNOWN"
         try:
             yield
+            # A handler may return after it has aborted.
+            code = _name(call.context.code() or 0)
         except (asyncio.CancelledError, GeneratorExit):
             code = grpc.StatusCode.CANCELLED.name
             raise

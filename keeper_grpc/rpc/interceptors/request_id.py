@@ -12,8 +12,9 @@ import structlog
 from keeper_grpc.rpc.interceptors.around import Around, Call
 
 HEADER = "x-request-id"
-# A caller's id goes into the log: nothing that could forge a line or carry a text.
-_PLAIN = re.compile(r"[A-Za-z0-9-]{8,64}")
+# A caller's id goes into the log: a UUID or hexadecimal, as tracing makes them. Names, account ids and
+# telephone numbers are neither; a card number is hexadecimal, hence the letter.
+_RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{16,64}")
 
 
 class RequestId(Around):
@@ -26,7 +27,7 @@ class RequestId(Around):
     async def around(self, call: Call) -> AsyncIterator[None]:
         """Bind the id to the call's log lines."""
         given = dict(call.context.invocation_metadata() or ()).get(HEADER, "")
-        name = given if isinstance(given, str) and _PLAIN.fullmatch(given) else uuid4().hex
+        name = given if isinstance(given, str) and _RANDOM.fullmatch(given) else uuid4().hex
         await call.context.send_initial_metadata(((HEADER, name),))
         with structlog.contextvars.bound_contextvars(call_id=name):
             yield

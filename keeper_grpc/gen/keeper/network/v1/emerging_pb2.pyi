@@ -70,6 +70,8 @@ class EmergingPattern(_message.Message):
     FIRST_SEEN_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEEN_TIME_FIELD_NUMBER: _builtins.int
     PROMOTED_PATTERN_ID_FIELD_NUMBER: _builtins.int
+    GROWTH_RATE_FIELD_NUMBER: _builtins.int
+    NOVELTY_FIELD_NUMBER: _builtins.int
     emerging_pattern_id: _builtins.str
     """UUID of the cluster, stable through its life."""
     change: Global___EmergingPattern.Change.ValueType
@@ -90,6 +92,15 @@ class EmergingPattern(_message.Message):
     """Sum of their potential values, in their accounts' currencies."""
     promoted_pattern_id: _builtins.str
     """The pattern it became, when change is CHANGE_PROMOTED."""
+    growth_rate: _builtins.float
+    """Insights of the last day against the daily mean of the window before it, in [-1, 1]:
+    1 when there were none before, 0.5 when they doubled, 0 when steady, -0.5 when they halved,
+    -1 when they ceased.
+    """
+    novelty: _builtins.float
+    """How little is known of it yet, in [0, 1]: one less the cosine similarity to the nearest known
+    pattern of its type, 1 when there is none.
+    """
     @_builtins.property
     def business_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The lines of business that see it."""
@@ -118,10 +129,12 @@ class EmergingPattern(_message.Message):
         first_seen_time: _timestamp_pb2.Timestamp | None = ...,
         last_seen_time: _timestamp_pb2.Timestamp | None = ...,
         promoted_pattern_id: _builtins.str = ...,
+        growth_rate: _builtins.float = ...,
+        novelty: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen_time", b"first_seen_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "business_categories", b"business_categories", "change", b"change", "common_pattern", b"common_pattern", "emerging_pattern_id", b"emerging_pattern_id", "first_seen_time", b"first_seen_time", "last_seen_time", b"last_seen_time", "mean_confidence", b"mean_confidence", "mean_similarity", b"mean_similarity", "pattern_type", b"pattern_type", "promoted_pattern_id", b"promoted_pattern_id", "sighting_count", b"sighting_count", "total_potential_value", b"total_potential_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "business_categories", b"business_categories", "change", b"change", "common_pattern", b"common_pattern", "emerging_pattern_id", b"emerging_pattern_id", "first_seen_time", b"first_seen_time", "growth_rate", b"growth_rate", "last_seen_time", b"last_seen_time", "mean_confidence", b"mean_confidence", "mean_similarity", b"mean_similarity", "novelty", b"novelty", "pattern_type", b"pattern_type", "promoted_pattern_id", b"promoted_pattern_id", "sighting_count", b"sighting_count", "total_potential_value", b"total_potential_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

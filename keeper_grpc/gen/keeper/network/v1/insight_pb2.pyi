@@ -68,7 +68,9 @@ class Insight(_message.Message):
 
     @_builtins.property
     def observed_time(self) -> _timestamp_pb2.Timestamp:
-        """When the engine noticed it. Not set means now."""
+        """When the engine noticed it: what emerging patterns go by. Not set means now, or when the outcome
+        occurred.
+        """
 
     def __init__(
         self,

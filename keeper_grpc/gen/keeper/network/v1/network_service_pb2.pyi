@@ -124,10 +124,12 @@ class CapturePatternResponse(_message.Message):
     replayed: _builtins.bool
     """Whether this is the answer to an earlier request with the same request_id."""
     similarity: _builtins.float
-    """Cosine similarity to the pattern it merged into, or to the nearest one that it did not."""
+    """Cosine similarity to the pattern it merged into; 0 when it did not merge."""
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
-        """The pattern after this capture, if enough accounts support it to be published."""
+        """The pattern after this capture, without this account's own evidence, if enough other accounts
+        support it to be published.
+        """
 
     @_builtins.property
     def anonymization(self) -> _insight_pb2.AnonymizationReport:
@@ -251,7 +253,7 @@ class EnhanceInsightResponse(_message.Message):
 
     @_typing.final
     class ClosestMiss(_message.Message):
-        """The candidate that came closest. Of one that may not be published, only the similarity is told."""
+        """The published candidate that came closest."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -268,21 +270,14 @@ class EnhanceInsightResponse(_message.Message):
             self,
             *,
             similarity: _builtins.float = ...,
-            success_rate: _builtins.float | None = ...,
-            occurrence_count: _builtins.int | None = ...,
+            success_rate: _builtins.float = ...,
+            occurrence_count: _builtins.int = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_occurrence_count", b"_occurrence_count", "_success_rate", b"_success_rate", "occurrence_count", b"occurrence_count", "success_rate", b"success_rate"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_occurrence_count", b"_occurrence_count", "_success_rate", b"_success_rate", "occurrence_count", b"occurrence_count", "similarity", b"similarity", "success_rate", b"success_rate"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["occurrence_count", b"occurrence_count", "similarity", b"similarity", "success_rate", b"success_rate"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        _WhichOneofReturnType__occurrence_count: _TypeAlias = _typing.Literal["occurrence_count"]  # noqa: Y015
-        _WhichOneofArgType__occurrence_count: _TypeAlias = _typing.Literal["_occurrence_count", b"_occurrence_count"]  # noqa: Y015
-        _WhichOneofReturnType__success_rate: _TypeAlias = _typing.Literal["success_rate"]  # noqa: Y015
-        _WhichOneofArgType__success_rate: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate"]  # noqa: Y015
-        @_typing.overload
-        def WhichOneof(self, oneof_group: _WhichOneofArgType__occurrence_count) -> _WhichOneofReturnType__occurrence_count | None: ...
-        @_typing.overload
-        def WhichOneof(self, oneof_group: _WhichOneofArgType__success_rate) -> _WhichOneofReturnType__success_rate | None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ENHANCEMENT_ID_FIELD_NUMBER: _builtins.int
     ENHANCED_INSIGHT_FIELD_NUMBER: _builtins.int
@@ -303,7 +298,7 @@ class EnhanceInsightResponse(_message.Message):
 
     @_builtins.property
     def closest_miss(self) -> Global___EnhanceInsightResponse.ClosestMiss:
-        """What came closest, when no pattern was applied and something was known."""
+        """What came closest, when no pattern was applied and what came closest may be published."""
 
     def __init__(
         self,
@@ -680,6 +675,7 @@ class StreamEmergingPatternsRequest(_message.Message):
     MIN_SIMILARITY_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    MIN_TOTAL_POTENTIAL_VALUE_FIELD_NUMBER: _builtins.int
     pattern_type: _builtins.str
     """Only this type."""
     business_category: _builtins.str
@@ -692,6 +688,8 @@ class StreamEmergingPatternsRequest(_message.Message):
     """The last resume_token that was received: only what came after it is sent. A token that is too
     old brings a new snapshot.
     """
+    min_total_potential_value: _builtins.float
+    """Only what is worth at least so much: see EmergingPattern.total_potential_value."""
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
         """Only what was seen within this time. Not set, or longer than the network's own window (7 days),
@@ -707,10 +705,11 @@ class StreamEmergingPatternsRequest(_message.Message):
         min_similarity: _builtins.float = ...,
         window: _duration_pb2.Duration | None = ...,
         resume_token: _builtins.str = ...,
+        min_total_potential_value: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_category", b"business_category", "min_accounts", b"min_accounts", "min_similarity", b"min_similarity", "pattern_type", b"pattern_type", "resume_token", b"resume_token", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_category", b"business_category", "min_accounts", b"min_accounts", "min_similarity", b"min_similarity", "min_total_potential_value", b"min_total_potential_value", "pattern_type", b"pattern_type", "resume_token", b"resume_token", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,11 +58,11 @@ class Pattern(_message.Message):
 
     @_builtins.property
     def first_discovered_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was first observed."""
+        """When it was first observed. Not set while too few accounts support an authored pattern."""
 
     @_builtins.property
     def last_validated_time(self) -> _timestamp_pb2.Timestamp:
-        """When an observation last added to it."""
+        """When an observation last added to it. Not set likewise."""
 
     def __init__(
         self,
@@ -114,7 +114,9 @@ class Evidence(_message.Message):
     similarity: _builtins.float
     """Cosine similarity to the insight that asked. Zero where nobody asked."""
     mean_revenue_impact: _builtins.float
-    """Mean revenue impact of the observations that measured it, in their accounts' currencies."""
+    """Mean revenue impact of the observations that measured it, in their accounts' currencies. Set only
+    where enough accounts measured it.
+    """
     def __init__(
         self,
         *,

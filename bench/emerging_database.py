@@ -1,0 +1,181 @@
+"""What one more sighting costs the detector with a real database, and how soon a new leader is ready.
+
+    python -m bench.emerging_database                          1,000 and 10,000 sightings stored
+    python -m bench.emerging_database --sizes 1000 100000      100,000 need 1 GB of disk
+
+The vectors are those of bench/emerging.py. `one` is a step that finds a single new sighting, `batch`
+a step that finds five hundred, per sighting; both in milliseconds of wall time, the database's share
+included, as the median. `restore` is what a new leader reads before its first step, `read` what a
+full pass reads before it computes, in seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import numpy as np
+from pgvector import Vector
+from pgvector.asyncpg import register_vector
+
+from bench.emerging import BATCH, Labelled, Matrix, incremental, labelled, synthetic
+from keeper_grpc.domain.emerging import Emergence, Proven
+from keeper_grpc.embedding.embedder import DIMENSIONS
+from keeper_grpc.embedding.local import THRESHOLDS
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.emerging_detection import PostgresDetection
+from keeper_grpc.storage.migrate import migrate
+from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming, Leadership
+
+MODEL, TYPE = "bench", "churn_prevention"
+ONES = 60
+COLUMNS = (
+    "account_key",
+    "pattern_type",
+    "business_category",
+    "embedding_model",
+    "embedding",
+    "rendered",
+    "rendered_hash",
+    "confidence",
+    "potential_value",
+    "seen_time",
+    "emerging_pattern_id",
+    "pending",
+)
+
+
+def rows(vectors: Matrix, first: int, clusters: list[UUID] | None) -> Iterator[tuple[object, ...]]:
+    """Sightings of a thousand accounts within the last day: of these clusters, or pending."""
+    now = datetime.now(UTC)
+    padded = np.zeros(DIMENSIONS, np.float32)
+    for number, vector in enumerate(vectors, start=first):
+        padded[: len(vector)] = vector
+        yield (
+            f"{number % 1000:064x}",
+            TYPE,
+            "spa",
+            MODEL,
+            Vector(padded.copy()),
+            f"When days since last visit is {number}, send a note (churn prevention, spa).",
+            number.to_bytes(32),
+            0.5,
+            100.0,
+            now - timedelta(seconds=number % 86_400),
+            None if clusters is None else clusters[number - first],
+            clusters is None,
+        )
+
+
+async def store(connection: asyncpg.Connection[asyncpg.Record], vectors: Matrix) -> None:
+    """Store sightings and the clusters that incremental clustering makes of them."""
+    labels = incremental(vectors)
+    ids = [uuid4() for _ in range(int(labels.max()) + 1)]
+    await connection.executemany(
+        """
+        INSERT INTO emerging_patterns (id, embedding_model, pattern_type, state,
+            business_categories, common_pattern, account_count, sighting_count, mean_similarity,
+            mean_confidence, total_potential_value, first_seen_time, last_seen_time)
+        VALUES ($1, $2, $3, 'forming', '{}', '', 0, 0, 0, 0, 0, now(), now())
+        """,
+        [(cluster_id, MODEL, TYPE) for cluster_id in ids],
+    )
+    await connection.copy_records_to_table(
+        "sightings", records=rows(vectors, 0, [ids[label] for label in labels]), columns=COLUMNS
+    )
+    await connection.execute("VACUUM ANALYZE sightings")
+    # Else the steps wait for what the load left to be written.
+    await connection.execute("CHECKPOINT")
+
+
+async def measure(dsn: str, data: Labelled, size: int) -> None:
+    """Print the costs with so many sightings stored."""
+    vectors, _ = synthetic(data, size + ONES + 3 * BATCH)
+    connection = await asyncpg.connect(dsn)
+    await register_vector(connection)
+    await connection.execute("TRUNCATE sightings, emerging_patterns, emerging_events")
+    await store(connection, vectors[:size])
+    database = await Database.open(dsn, pool_size=4, acquire_timeout=5, statement_timeout=10)
+    detection = PostgresDetection(database, MODEL)
+    use_case = DetectEmerging(
+        store=detection,
+        cluster_threshold=THRESHOLDS.cluster,
+        emergence=Emergence(min_accounts=3, min_similarity=THRESHOLDS.cluster),
+        proven=Proven(min_similarity=THRESHOLDS.merge, min_lower_bound=0.6, min_accounts=3),
+        # Sweeps and full passes are not part of a sighting's cost.
+        timing=DetectorTiming(sweep=timedelta(days=1), full_pass=timedelta(days=1)),
+        clock=lambda: datetime.now(UTC),
+        new_id=uuid4,
+    )
+    try:
+        async with detection.lead() as leadership:
+            if leadership is None:
+                message = "another process leads"
+                raise RuntimeError(message)
+            began = time.perf_counter()
+            await use_case.restore(leadership)
+            restore = time.perf_counter() - began
+            await use_case.step(leadership)
+            ones: list[float] = []
+            batches: list[float] = []
+            at = size
+            for count, costs in [(1, ones)] * ONES + [(BATCH, batches)] * 3:
+                await connection.copy_records_to_table(
+                    "sightings", records=rows(vectors[at : at + count], at, None), columns=COLUMNS
+                )
+                at += count
+                costs.append(await timed_step(use_case, leadership) / count)
+            began = time.perf_counter()
+            await leadership.window((MODEL, TYPE), vectors.shape[1])
+            read = time.perf_counter() - began
+    finally:
+        await database.close()
+        await connection.close()
+    print(f"{size:>9}{statistics.median(ones):>9.2f}{statistics.median(batches):>9.2f}", end="")
+    print(f"{restore:>11.2f}{read:>9.2f}")
+
+
+async def timed_step(use_case: DetectEmerging, leadership: Leadership) -> float:
+    """Milliseconds of one step."""
+    began = time.perf_counter()
+    await use_case.step(leadership)
+    return (time.perf_counter() - began) * 1000
+
+
+async def run(sizes: list[int]) -> None:
+    """Print the table."""
+    data = await asyncio.to_thread(labelled)
+    with tempfile.TemporaryDirectory() as directory:
+        # The bundled server runs as another user when we are root.
+        await asyncio.to_thread(Path(directory).chmod, 0o711)
+        postgres = EmbeddedPostgres(Path(directory) / "data")
+        dsn = await postgres.start()
+        try:
+            await migrate(dsn)
+            print(f"{'sightings':>9}{'one ms':>9}{'batch ms':>9}{'restore s':>11}{'read s':>9}")
+            for size in sizes:
+                await measure(dsn, data, size)
+        finally:
+            await postgres.stop()
+
+
+def main() -> None:
+    """Read the sizes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
+    asyncio.run(run(parser.parse_args().sizes))
+
+
+if __name__ == "__main__":
+    main()

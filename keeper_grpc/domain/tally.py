@@ -1,0 +1,167 @@
+"""What is known of a cluster besides its vectors, kept up to date sighting by sighting.
+
+Adding, renewing and taking out a sighting cost the same however many there are. Amounts are summed as
+integers, so that any sequence of these leaves exactly what counting anew would give.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heapify, heappop, heappush
+from sys import intern
+from typing import TypeVar
+
+CONFIDENCE_UNIT = 1_000_000
+"""Confidences are summed in millionths: two digits more than are shown."""
+
+VALUE_UNIT = 10_000
+"""Potential values are summed in hundredths of a cent."""
+
+Key = TypeVar("Key")
+
+HOUR = 3600
+DAY_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What one sighting adds to its cluster. `potential_value` is in the account's currency."""
+
+    account_key: str
+    business_category: str
+    confidence: float
+    potential_value: float
+    seen_time: datetime
+
+
+class Tally:
+    """The sightings of one cluster, counted."""
+
+    def __init__(self) -> None:
+        self._facts: dict[int, Fact] = {}
+        self._accounts: Counter[str] = Counter()
+        self._categories: Counter[str] = Counter()
+        self._hours: Counter[int] = Counter()
+        self._confidence = 0
+        self._value = 0
+        # A heap with lazy deletion: an entry counts while its sighting still has that time.
+        self._oldest: list[tuple[datetime, int]] = []
+        self._newest: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def __contains__(self, sighting_id: int) -> bool:
+        return sighting_id in self._facts
+
+    def add(self, sighting_id: int, fact: Fact) -> None:
+        """Count a sighting. One that is known is renewed: it counts once, as it is now."""
+        before = self._facts.get(sighting_id)
+        if before is not None:
+            self._count(before, -1)
+        # Thousands of sightings name the same few accounts and categories: keep one string of each.
+        fact = Fact(
+            intern(fact.account_key),
+            intern(fact.business_category),
+            fact.confidence,
+            fact.potential_value,
+            fact.seen_time,
+        )
+        self._facts[sighting_id] = fact
+        self._count(fact, 1)
+        heappush(self._oldest, (fact.seen_time, sighting_id))
+        if len(self._oldest) > 2 * len(self._facts) + DAY_HOURS:
+            # A hot loop of renewals leaves as many stale entries: build the heap anew.
+            self._oldest = [(seen.seen_time, key) for key, seen in self._facts.items()]
+            heapify(self._oldest)
+        if len(self._facts) == 1 or (self._newest is not None and fact.seen_time >= self._newest):
+            self._newest = fact.seen_time
+        elif before is not None and before.seen_time == self._newest:
+            self._newest = None
+
+    def remove(self, sighting_id: int) -> Fact:
+        """Take a sighting out, and return how it was counted."""
+        fact = self._facts.pop(sighting_id)
+        self._count(fact, -1)
+        if fact.seen_time == self._newest:
+            self._newest = None
+        return fact
+
+    @property
+    def account_count(self) -> int:
+        """Distinct accounts."""
+        return len(self._accounts)
+
+    @property
+    def business_categories(self) -> tuple[str, ...]:
+        """Distinct categories, sorted."""
+        return tuple(sorted(self._categories))
+
+    @property
+    def mean_confidence(self) -> float:
+        """Mean of the confidences; 0 of none."""
+        return self._confidence / CONFIDENCE_UNIT / max(1, len(self))
+
+    @property
+    def total_potential_value(self) -> float:
+        """Sum of the potential values."""
+        return self._value / VALUE_UNIT
+
+    @property
+    def first_seen_time(self) -> datetime:
+        """The oldest sighting. The tally must not be empty."""
+        while not self._is_current(*self._oldest[0]):
+            heappop(self._oldest)
+        return self._oldest[0][0]
+
+    @property
+    def last_seen_time(self) -> datetime:
+        """The newest sighting. The tally must not be empty.
+
+        Expiry takes the oldest, so the newest is looked for anew only after it was itself moved to
+        another cluster or forgotten.
+        """
+        if self._newest is None:
+            self._newest = max(fact.seen_time for fact in self._facts.values())
+        return self._newest
+
+    def growth_rate(self, now: datetime, window: timedelta) -> float:
+        """Sightings of the last day against the daily mean of the window before it, in [-1, 1].
+
+        (recent - usual) / max(recent, usual): 1 when there were none before, 0.5 when they doubled,
+        0 when steady, -0.5 when they halved, -1 when they ceased. Counted by whole hours. A window
+        of a day or less has nothing to compare with: 0.
+        """
+        days_before = window / timedelta(days=1) - 1
+        if days_before <= 0:
+            return 0.0
+        since = _hour(now) - DAY_HOURS
+        recent = sum(count for hour, count in self._hours.items() if hour > since)
+        usual = (len(self) - recent) / days_before
+        return (recent - usual) / max(recent, usual) if self._facts else 0.0
+
+    def _is_current(self, seen_time: datetime, sighting_id: int) -> bool:
+        fact = self._facts.get(sighting_id)
+        return fact is not None and fact.seen_time == seen_time
+
+    def _count(self, fact: Fact, by: int) -> None:
+        _add(self._accounts, fact.account_key, by)
+        _add(self._categories, fact.business_category, by)
+        _add(self._hours, _hour(fact.seen_time), by)
+        self._confidence += by * round(fact.confidence * CONFIDENCE_UNIT)
+        self._value += by * round(fact.potential_value * VALUE_UNIT)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _hour(time: datetime) -> int:
+    return int((time - _EPOCH).total_seconds() // HOUR)
+
+
+def _add(counter: Counter[Key], key: Key, by: int) -> None:
+    counter[key] += by
+    if not counter[key]:
+        del counter[key]

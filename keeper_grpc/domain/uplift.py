@@ -1,0 +1,58 @@
+"""What advice is worth: how much more often those succeed who get it than those who are held out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Z = 1.959964
+"""Two-sided 95%."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Reported outcomes of one arm of the experiment."""
+
+    trials: int
+    successes: int
+
+    @property
+    def rate(self) -> float:
+        """Successes / trials; 0 without trials."""
+        return self.successes / self.trials if self.trials else 0.0
+
+    def interval(self) -> tuple[float, float]:
+        """The 95% score interval of the rate (Wilson, 1927)."""
+        if not self.trials:
+            return 0.0, 1.0
+        centre = self.rate + Z**2 / (2 * self.trials)
+        half = Z * math.sqrt(
+            self.rate * (1 - self.rate) / self.trials + Z**2 / (4 * self.trials**2)
+        )
+        scale = 1 + Z**2 / self.trials
+        return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Uplift:
+    """Advised against held out, where the network had advice for both.
+
+    Only those who report are counted: if one arm reports its failures less often than the other, the
+    difference is biased, which no interval shows.
+    """
+
+    advised: Arm
+    held_out: Arm
+
+    @property
+    def difference(self) -> float:
+        """The advised arm's rate less the held-out arm's."""
+        return self.advised.rate - self.held_out.rate
+
+    def interval(self) -> tuple[float, float]:
+        """The difference's 95% interval (Newcombe, 1998, method 10); (-1, 1) without outcomes."""
+        low, high = self.advised.interval()
+        low_held, high_held = self.held_out.interval()
+        below = math.hypot(self.advised.rate - low, high_held - self.held_out.rate)
+        above = math.hypot(high - self.advised.rate, self.held_out.rate - low_held)
+        return max(self.difference - below, -1.0), min(self.difference + above, 1.0)

@@ -1,0 +1,93 @@
+"""StreamEmergingPatterns: the feed's messages as bytes, each change serialized once for all readers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import grpc
+
+from keeper_grpc.domain.emerging import Change
+from keeper_grpc.domain.errors import KeeperError
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
+from keeper_grpc.rpc import convert, status
+from keeper_grpc.usecases.emerging_feed import EmergingFeed
+from keeper_grpc.usecases.feed_messages import Changed, Message
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+LAST_WORD = 1.0
+"""Seconds for the status to leave. One whose reader does not read waits in gRPC, without us."""
+
+SHARED = 4_096
+"""Serialized changes that are kept, about 0.5 KB each: those of more clusters than one look shows."""
+
+
+class EmergingStream:
+    """Serves every StreamEmergingPatterns call of a process."""
+
+    def __init__(self, feed: EmergingFeed) -> None:
+        self._feed = feed
+        self._encoder = Encoder()
+
+    async def serve(self, request: StreamEmergingPatternsRequest, context: Context) -> None:
+        """Write messages, as bytes, until the stream ends; it always ends with an error."""
+        wanted = convert.feed_filter(request)
+        try:
+            await self._feed.deliver(wanted, request.resume_token, self._sender(context.write))
+        except KeeperError as error:
+            await _abort(context, error)
+
+    def _sender(
+        self, write: Callable[[bytes], Awaitable[None]]
+    ) -> Callable[[Message, str], Awaitable[None]]:
+        async def send(message: Message, token: str) -> None:
+            try:
+                await write(self._encoder(message, token))
+            except grpc.aio.InternalError as failure:
+                # The caller is gone, and gRPC has yet to cancel this handler.
+                raise asyncio.CancelledError from failure
+
+        return send
+
+
+class Encoder:
+    """Messages as bytes. What the feed tells many is serialized once, and its bytes are shared."""
+
+    def __init__(self) -> None:
+        self._shared: OrderedDict[tuple[UUID, Change], tuple[Changed, str, bytes]] = OrderedDict()
+
+    def __call__(self, message: Message, token: str) -> bytes:
+        """The encoded StreamEmergingPatternsResponse."""
+        if not isinstance(message, Changed):
+            return convert.feed_message(message, token).SerializeToString()
+        key = (message.cluster.emerging_pattern_id, message.change)
+        kept = self._shared.get(key)
+        # By identity: an equal one is just serialized again.
+        if kept is not None and kept[0] is message and kept[1] == token:
+            return kept[2]
+        encoded = convert.feed_message(message, token).SerializeToString()
+        self._shared[key] = (message, token, encoded)
+        self._shared.move_to_end(key)
+        if len(self._shared) > SHARED:
+            self._shared.popitem(last=False)
+        return encoded
+
+
+async def _abort(context: Context, error: KeeperError) -> None:
+    """End the call. The status goes behind what the reader has not read, so it may have to wait.
+
+    gRPC knows the status from the beginning on, so the handler may return before it has left.
+    """
+    ending = asyncio.ensure_future(status.abort(context, status.to_status(error)))
+    await asyncio.wait([ending], timeout=LAST_WORD)
+    if not ending.done():
+        ending.cancel()
+        await asyncio.wait([ending])
+    if not ending.cancelled():
+        with contextlib.suppress(grpc.aio.InternalError):  # the caller is gone
+            await ending

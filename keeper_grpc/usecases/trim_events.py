@@ -1,0 +1,55 @@
+"""Retention: events too old to resume from are taken out, so that their table stops growing."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.usecases.ports import Clock
+
+log = structlog.get_logger()
+
+BATCH = 5_000
+"""Events a transaction trims at most: some tens of milliseconds."""
+
+
+class RetentionStore(Protocol):
+    """Where the events are."""
+
+    async def trim(self, before: datetime, limit: int) -> int:
+        """Trim the oldest `limit` events as far as they are older; how many those were."""
+
+
+class TrimEvents:
+    """The use case. `run` it as a task in every process, or call it once."""
+
+    def __init__(
+        self, *, store: RetentionStore, retention: timedelta, interval: timedelta, clock: Clock
+    ) -> None:
+        self._store = store
+        self._retention = retention
+        self._interval = interval
+        self._clock = clock
+
+    async def __call__(self) -> int:
+        """Trim what is due; how many events were. Raises StorageUnavailable."""
+        before = self._clock() - self._retention
+        total = 0
+        while count := await self._store.trim(before, BATCH):
+            total += count
+        if total:
+            log.info("emerging_events_trimmed", events=total)
+        return total
+
+    async def run(self) -> None:
+        """Trim what is due, for ever. A database that is away is waited for."""
+        while True:
+            try:
+                await self()
+            except StorageUnavailable:
+                log.warning("trimming_postponed")
+            await asyncio.sleep(self._interval.total_seconds())

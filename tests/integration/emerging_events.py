@@ -1,0 +1,67 @@
+"""Events of emerging patterns, made without a detector: what its leader would have written."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from keeper_grpc.domain.emerging import Change, EmergingPattern
+from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
+from keeper_grpc.storage.emerging_rows import to_json
+
+if TYPE_CHECKING:
+    import asyncpg
+
+SEEN = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def cluster(number: int, **fields: Any) -> EmergingPattern:
+    """Cluster number so and so; fields that are not given are the same for all."""
+    return EmergingPattern(
+        **{
+            "emerging_pattern_id": UUID(int=number),
+            "pattern_type": "made_of_events",
+            "embedding_model": "none",
+            "business_categories": ("spa",),
+            "common_pattern": "When it rains, Offer a warm towel",
+            "account_count": 3,
+            "sighting_count": 3,
+            "mean_similarity": 0.9,
+            "mean_confidence": 0.5,
+            "total_potential_value": 300.0,
+            "first_seen_time": SEEN,
+            "last_seen_time": SEEN + timedelta(hours=1),
+            **fields,
+        }
+    )
+
+
+async def tell(
+    database: asyncpg.Pool[asyncpg.Record],
+    *changes: tuple[Change, EmergingPattern],
+    created: datetime | None = None,
+    notify: bool = True,
+) -> int:
+    """Append events in one transaction, and wake the readers; the last one's sequence."""
+    async with database.acquire() as connection, connection.transaction():
+        await connection.executemany(
+            """
+            INSERT INTO emerging_events (emerging_pattern_id, change, state, created_at)
+            VALUES ($1, $2, $3, $4)
+            """,
+            [
+                (
+                    told.emerging_pattern_id,
+                    change.value,
+                    json.dumps(to_json(told)),
+                    created or datetime.now(UTC),
+                )
+                for change, told in changes
+            ],
+        )
+        if notify:
+            await connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
+        last: int = await connection.fetchval("SELECT max(sequence) FROM emerging_events")
+    return last

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent
+from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
+from keeper_grpc.storage.emerging_retention import PostgresRetention
+from keeper_grpc.usecases.trim_events import TrimEvents
+from tests.integration.emerging_events import cluster, tell
+from tests.integration.feed import emerged, following
+from tests.integration.observations import opened
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+RETENTION = timedelta(days=30)
+OLD = NOW - RETENTION - timedelta(days=1)
+
+
+def lives(rng: random.Random, count: int) -> list[tuple[Change, EmergingPattern]]:
+    """Events as a detector makes them: what is shown is updated or ends, what is not emerges."""
+    shown: set[int] = set()
+    changes = []
+    for number in range(count):
+        which = rng.randrange(6)
+        if which not in shown:
+            change = Change.NEW
+            shown.add(which)
+        else:
+            change = rng.choice([Change.UPDATED, Change.UPDATED, Change.FADED, Change.PROMOTED])
+            if change is not Change.UPDATED:
+                shown.discard(which)
+        made = cluster(10**6 + which, pattern_type="lives", sighting_count=number)
+        changes.append((change, made))
+    return changes
+
+
+def trimming(database: object, clock: datetime = NOW) -> TrimEvents:
+    """The use case, at a time of the test's."""
+    return TrimEvents(
+        store=PostgresRetention(database),  # type: ignore[arg-type]  # the fixture's Database
+        retention=RETENTION,
+        interval=timedelta(hours=1),
+        clock=lambda: clock,
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whoever_can_still_resume_sees_no_difference(database_url: str, seed: int) -> None:
+    """For every token from the trimmed place on: what is shown there, and every event after it."""
+    rng = random.Random(seed)  # noqa: S311 - a test's, to be the same each time
+    changes = lives(rng, 60)
+    old = rng.randrange(20, 60)
+
+    async def seen(
+        store: PostgresEmergingFeed, sequence: int
+    ) -> tuple[list[EmergingPattern], list[FeedEvent]]:
+        shown = sorted(await store.shown_at(sequence), key=lambda each: each.emerging_pattern_id)
+        return shown, list((await store.events_after(sequence, 100))[1])
+
+    async with opened(database_url) as database, following(database_url) as feed:
+        store = PostgresEmergingFeed(database)
+        trimmed = await tell(feed.database, *changes[:old], created=OLD)
+        last = await tell(feed.database, *changes[old:], created=NOW)
+        before = [await seen(store, sequence) for sequence in range(trimmed, last + 1)]
+        assert await trimming(database)() == old
+        history, _ = await store.events_after(trimmed, 0)
+        assert (history.trimmed, history.sequence) == (trimmed, last)
+        after = [await seen(store, sequence) for sequence in range(trimmed, last + 1)]
+        assert after == before
+        left = await feed.database.fetchval("SELECT count(*) FROM emerging_events")
+        assert left <= len(changes) - old + 6
+        await feed.database.execute("TRUNCATE emerging_events")
+        await trimming(database)()
+
+
+async def test_a_token_older_than_what_is_kept_brings_a_flagged_snapshot(
+    database_url: str,
+) -> None:
+    """And one that is just not too old brings exactly what it missed."""
+    changes = emerged("kept", 4)
+    wanted = {"pattern_type": "kept"}
+    async with opened(database_url) as database, following(database_url) as feed:
+        async with feed.subscribed(**wanted) as (reader, _):
+            await tell(feed.database, *changes[:2], created=OLD)
+            await tell(feed.database, *changes[2:], created=NOW)
+            await reader.has(5)
+        tokens = [token for _, token in reader.sent]
+        await trimming(database)()
+        async with feed.subscribed(tokens[1], **wanted) as (stale, _):
+            await stale.until_snapshot()
+        assert stale.expired
+        assert sorted(c.emerging_pattern_id for _, c in stale.changes) == sorted(
+            c.emerging_pattern_id for _, c in changes
+        )
+        async with feed.subscribed(tokens[2], **wanted) as (fresh, _):
+            await fresh.has(2)
+        assert fresh.changes == changes[2:]
+
+
+async def test_when_all_is_trimmed_history_has_not_gone_back(database_url: str) -> None:
+    """A token from before is still the present's, and the next event is the next."""
+    ((_, made),) = emerged("all", 1)
+    async with opened(database_url) as database, following(database_url) as feed:
+        store = PostgresEmergingFeed(database)
+        last = await tell(feed.database, (Change.NEW, made), (Change.FADED, made), created=OLD)
+        await trimming(database)()
+        history, events = await store.events_after(last, 10)
+        assert (history.trimmed, history.sequence, events) == (last, last, [])
+        assert await tell(feed.database, (Change.NEW, made), created=NOW) == last + 1
+
+
+async def test_it_is_done_in_batches(database_url: str) -> None:
+    """Each no larger than asked for, until nothing old is left; what is young stays."""
+    async with opened(database_url) as database, following(database_url) as feed:
+        await trimming(database, NOW + timedelta(days=1000))()
+        await tell(feed.database, *emerged("batches", 5), created=OLD)
+        await tell(feed.database, *emerged("batches", 2), created=NOW)
+        store = PostgresRetention(database)
+        counts = [await store.trim(NOW - RETENTION, 2) for _ in range(4)]
+    assert counts == [2, 2, 1, 0]
