@@ -194,7 +194,7 @@ class DetectEmerging:
                         await self._lead(leadership)
             except StorageUnavailable:
                 log.warning("emerging_detector_lost_database")
-            except Exception as error:  # noqa: BLE001 - what one sighting causes must not end the process
+            except Exception as error:
                 self._failures += 1
                 # Without its message, which may quote a row.
                 log.error(  # noqa: TRY400 - a traceback would hold the message

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -12,11 +13,19 @@ from numpy.typing import NDArray
 
 from keeper_grpc.domain.emerging import RENEWAL, Emergence, EmergingPattern, Proven
 from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.domain.forgetting import Forgotten
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging_detection import LEADER_LOCK, PostgresDetection
-from keeper_grpc.storage.emerging_rows import COLUMNS, from_row
+from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row
+from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.sightings import insert_sighting
-from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming, Leadership
+from keeper_grpc.usecases import detect_emerging
+from keeper_grpc.usecases.detect_emerging import (
+    FAILURES,
+    DetectEmerging,
+    DetectorTiming,
+    Leadership,
+)
 from keeper_grpc.usecases.full_pass import Agreement
 from tests.integration.observations import (
     MODEL,
@@ -211,6 +220,16 @@ async def changes(database: Database, pattern_type: str) -> list[tuple[str, UUID
     return [(row["change"], row["emerging_pattern_id"]) for row in rows]
 
 
+async def told(database: Database, pattern_type: str) -> list[EmergingPattern]:
+    """The descriptions that went with these changes."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT state FROM emerging_events WHERE state->>'pattern_type' = $1 ORDER BY sequence",
+            pattern_type,
+        )
+    return [from_json(row["state"]) for row in rows]
+
+
 async def test_a_renewed_sighting_is_counted_once_as_it_is_now(database_url: str) -> None:
     """The same account with the same sentence again: one sighting, with the new amount."""
     async with opened(database_url) as database:
@@ -363,3 +382,184 @@ async def test_a_full_pass_splits_what_drifted_apart(database_url: str) -> None:
     assert [cluster.sighting_count for cluster in again] == [5, 3]
     assert again[0].emerging_pattern_id == large.emerging_pattern_id
     assert again[1].total_potential_value == small.total_potential_value + 100
+
+
+async def forget(database: Database, *accounts: str) -> None:
+    """What ForgetAccount does to an account that only asked."""
+    for account in accounts:
+        await PostgresForgetting(database).end_forgetting(
+            account, Forgotten(), uuid4(), datetime.now(UTC)
+        )
+
+
+async def led(database: Database, model: str = MODEL) -> None:
+    """A new leader restores, and steps until nothing is new."""
+    store = PostgresDetection(database, model)
+    async with store.lead() as leadership:
+        assert leadership is not None
+        use_case = detector(store)
+        await use_case.restore(leadership)
+        await steps(use_case, leadership)
+
+
+async def test_what_faded_is_told_as_it_was(database_url: str) -> None:
+    """What is left is of fewer than k accounts: not a number and not a word of it leaves the leader."""
+    async with opened(database_url) as database:
+        for account in "abc":
+            await ask(database, "faded", account, vector(9, noise=0.2, of=ord(account)))
+        await led(database)
+        await forget(database, "c")
+        await led(database)
+        assert [change for change, _ in await changes(database, "faded")] == ["new", "faded"]
+        new, faded = await told(database, "faded")
+        async with database.connection() as connection:
+            (row,) = await connection.fetch(
+                "SELECT state, account_count, common_pattern FROM emerging_patterns"
+                " WHERE pattern_type = 'faded'"
+            )
+    assert faded == new
+    assert tuple(row) == ("forming", 2, "")
+
+
+@pytest.mark.parametrize("restored", [True, False])
+async def test_a_forgotten_account_counts_nowhere(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    restored: bool,
+) -> None:
+    """However many sightings it had, looked at or renewed: they are gone before anything is told."""
+    kind = f"forgotten_{restored}".lower()
+    began = datetime.now(UTC)
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        for account in "abcd":
+            await ask(database, kind, account, vector(10))
+        for number in range(6):
+            await ask(database, kind, "e", vector(10), action=f"offer {number} soaks")
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+            for number in range(3):
+                action = f"offer {number} soaks"
+                await ask(database, kind, "e", vector(10), action=action, later=2 * RENEWAL)
+            await ask(database, kind, "e", vector(10), action="offer what nobody looked at")
+            await forget(database, "e")
+            # A step must take out more of them than it looks at otherwise.
+            monkeypatch.setattr(detect_emerging, "BATCH", 2)
+            if restored:
+                use_case = detector(store)
+                await use_case.restore(leadership)
+            await use_case.step(leadership)
+        first, *later = await told(database, kind)
+        async with database.connection() as connection:
+            left = await connection.fetchval(
+                "SELECT count(*) FROM sightings WHERE account_key = ''"
+            )
+    assert (first.account_count, first.sighting_count) == (5, 10)
+    assert [(c.account_count, c.sighting_count) for c in later] == [(4, 4)]
+    assert later[0].first_seen_time >= began
+    assert later[0].total_potential_value == 40.0
+    assert left == 0
+
+
+async def test_a_sighting_forgotten_amid_a_step_is_not_pending(database_url: str) -> None:
+    """The step has taken out the forgotten ones by then; the next one takes out this."""
+    async with opened(database_url) as database:
+        await led(database)
+        async with PostgresDetection(database, MODEL).lead() as leadership:
+            assert leadership is not None
+            await ask(database, "amid", "e", vector(15))
+            async with leadership.step() as step:
+                assert not await step.forgotten(10)
+                await forget(database, "e")
+                assert not await step.pending(10)
+                (gone,) = await step.forgotten(10)
+    assert gone.family == (MODEL, "amid")
+
+
+async def test_clusters_of_a_replaced_model_fade_with_their_sightings(database_url: str) -> None:
+    """Nobody detects in the old model any more; the leader of the new one ends what is over."""
+    async with opened(database_url) as database:
+        for account in "abc":
+            await ask(database, "replaced", account, vector(11))
+        await led(database)
+        await led(database, model="the-next-model")
+        assert len(await shown(database, "replaced")) == 1
+        async with database.transaction() as connection:
+            await connection.execute(
+                "UPDATE sightings SET seen_time = now() - interval '8 days'"
+                " WHERE pattern_type = 'replaced'"
+            )
+        await led(database, model="the-next-model")
+        async with database.connection() as connection:
+            left = await connection.fetchval(
+                "SELECT count(*) FROM emerging_patterns WHERE pattern_type = 'replaced'"
+            )
+        assert [change for change, _ in await changes(database, "replaced")] == ["new", "faded"]
+    assert left == 0
+
+
+class FailingIds:
+    """Ids for clusters, which fail as often as told before each one. `made` is set by the last."""
+
+    def __init__(self, failures: Iterable[int]) -> None:
+        self._plan = [answer for count in failures for answer in [*[None] * count, uuid4()]]
+        self.calls = 0
+        self.made = asyncio.Event()
+
+    def __call__(self) -> UUID:
+        answer = self._plan[self.calls] if self.calls < len(self._plan) else None
+        self.calls += 1
+        if self.calls == len(self._plan):
+            self.made.set()
+        if answer is None:
+            raise RuntimeError("a defect")
+        return answer
+
+
+def running(database: Database, new_id: FailingIds) -> DetectEmerging:
+    """A detector that wastes no time, and whose steps fail as the ids do."""
+    return DetectEmerging(
+        store=PostgresDetection(database, MODEL),
+        cluster_threshold=THRESHOLD,
+        emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
+        proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+        timing=DetectorTiming(poll=timedelta(milliseconds=5), takeover=timedelta(milliseconds=5)),
+        clock=lambda: datetime.now(UTC),
+        new_id=new_id,
+    )
+
+
+async def test_a_detector_that_fails_starts_over(database_url: str) -> None:
+    """Errors count in a row: a step that succeeds between them makes the detector last."""
+    async with opened(database_url) as database:
+        await led(database)
+        ids = FailingIds([FAILURES - 1, FAILURES - 1])
+        task = asyncio.create_task(running(database, ids).run())
+        try:
+            for account in "abc":
+                await ask(database, "fails_first", account, vector(12))
+            async with asyncio.timeout(20):
+                while not await shown(database, "fails_first"):  # noqa: ASYNC110 - the database tells of itself in no other way
+                    await asyncio.sleep(0.01)
+                await ask(database, "fails_again", "a", vector(13))
+                await ids.made.wait()
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        assert task.cancelled()
+
+
+async def test_a_detector_that_cannot_go_on_gives_up(database_url: str) -> None:
+    """A defect that does not pass ends the process after so many attempts."""
+    async with opened(database_url) as database:
+        await led(database)
+        await ask(database, "never", "a", vector(14))
+        ids = FailingIds([])
+        with pytest.raises(RuntimeError, match="a defect"):
+            await running(database, ids).run()
+        # The lead is free again, and what was pending still is.
+        await led(database)
+    assert ids.calls == FAILURES

@@ -57,6 +57,27 @@ async def test_a_word_passes_at_k_accounts_until_one_is_forgotten(eager: Service
     await until_it_reads(eager, MASKED)
 
 
+async def test_a_word_that_k_accounts_use_moves_no_account_to_another_category(
+    eager: Service,
+) -> None:
+    """A category whose word passes in texts from then on is `other` still, as it was registered."""
+    accounts = [new_account() for _ in range(3)]
+    action = "Offer a frostomax soak"
+    for account in accounts:
+        await eager.network.CapturePattern(
+            capture(new_topic(), action, account=account, category="frostomax_bar")
+        )
+    async with asyncio.timeout(30):
+        while True:
+            # An account that was refused for its category would raise here.
+            asked = question(new_topic(), action, account=accounts[0], category="frostomax_bar")
+            answer = (await eager.network.EnhanceInsight(asked)).enhanced_insight.insight
+            assert answer.business_category == "other"
+            if answer.action == action:
+                break
+            await asyncio.sleep(0.02)
+
+
 async def test_a_retry_and_a_question_count_no_word(eager: Service) -> None:
     """Only a capture that is written counts, once; what is stored is the keyed hash."""
     account = new_account()

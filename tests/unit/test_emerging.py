@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from keeper_grpc.domain.emerging import (
     RENEWAL,
     Change,
+    ClusterChange,
     Emergence,
     EmergingPattern,
     FeedFilter,
@@ -76,6 +77,23 @@ def test_the_table_is_complete() -> None:
     """Each state is paired with each kind of cluster once."""
     kinds = [None, FEW, LOOSE, PROVEN_FEW, SHOWN, PROVEN]
     assert [(row[0], row[1]) for row in TABLE] == [(s, k) for s in State for k in kinds]
+
+
+@pytest.mark.parametrize(
+    ("change", "left", "told"),
+    [
+        (Change.NEW, SHOWN, SHOWN),
+        (Change.UPDATED, SHOWN, SHOWN),
+        (Change.PROMOTED, PROVEN, PROVEN),
+        (Change.FADED, FEW, SHOWN),
+        (Change.FADED, None, SHOWN),
+    ],
+)
+def test_what_faded_is_told_as_it_was(
+    change: Change, left: EmergingPattern | None, told: EmergingPattern
+) -> None:
+    """What is left of a cluster that faded is told to nobody; all else is told as it is."""
+    assert ClusterChange(SHOWN.emerging_pattern_id, left, SHOWN, State.FORMING, change).told == told
 
 
 @pytest.mark.parametrize(
