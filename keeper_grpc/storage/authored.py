@@ -34,7 +34,7 @@ class PostgresAuthored:
         """
         async with self._database.transaction() as connection:
             # Without it a capture would see no pattern here, and create another beside this one.
-            0 and await lock_scope(
+            await lock_scope(
                 connection,
                 Scope(pattern.pattern_type, pattern.business_category, embedding_model),
             )

@@ -170,13 +170,14 @@ class CapturePattern:
                 occurred_time=occurred,
                 recorded_time=now,
             )
-            if vectors is not None and pattern_id is not None:
-                if target is None:
-                    await transaction.create(pattern_id, observation, vectors)
-                seen = min(capture.insight.observed_time or occurred, now)
-                await transaction.sight(observation, vectors.sentence, seen)
+            if vectors is not None and pattern_id is not None and target is None:
+                await transaction.create(pattern_id, observation, vectors)
             await transaction.note_words(account.key, anonymized.unknown_words)
             await transaction.record(observation, vectors if target else None)
+            if vectors is not None:
+                # Last, because ForgetAccount takes the account before its sightings as well.
+                seen = min(capture.insight.observed_time or occurred, now)
+                await transaction.sight(observation, vectors.sentence, seen)
             pattern = await transaction.pattern(pattern_id, account.key) if pattern_id else None
         return Captured(
             pattern_id=pattern_id,

@@ -2,12 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import grpc
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from keeper_grpc.domain.forgetting import Forgotten, Words
+from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.publication import PublicationRule
+from keeper_grpc.domain.similarity import Thresholds
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.forgetting import PostgresForgetting
+from keeper_grpc.usecases.forget import ROUNDS, ForgetAccount
+from tests.integration.observations import opened
+from tests.integration.openai_stand_in import hashed_vector
 from tests.rpc.feedback import ask, report
 from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import read, refusal
@@ -338,33 +351,92 @@ async def test_a_pattern_worded_by_advice_takes_the_words_of_its_own_category(
     )
 
 
-async def test_forgetting_ends_while_others_go_on_capturing(service: Service, topic: str) -> None:
-    """Further observations of known wordings, and even new wordings in every capture, do not stop it."""
-    gone, others = new_account(), [new_account() for _ in range(3)]
-    for account in (gone, *others):
-        await service.network.CapturePattern(capture(topic, account=account))
-    ended = asyncio.Event()
-    captured = 0
+class Busy(PostgresForgetting):
+    """Tables into which somebody else's capture comes before every attempt to forget."""
 
-    async def go_on(account: str, *, new_wordings: bool) -> None:
-        nonlocal captured
-        while not ended.is_set():
-            captured += 1
-            conditions = {"rating": captured} if new_wordings else {}
-            await service.network.CapturePattern(
-                capture(topic, account=account, conditions=conditions)
-            )
+    def __init__(self, database: Database, capture_first: Callable[[int], Awaitable[None]]) -> None:
+        super().__init__(database)
+        self._capture_first = capture_first
+        self.attempts = 0
 
-    going = [
-        asyncio.create_task(go_on(account, new_wordings=account == others[0])) for account in others
-    ]
-    try:
-        answer = await service.admin.ForgetAccount(
-            admin_service_pb2.ForgetAccountRequest(account_id=gone), timeout=20
+    async def forget_in_pattern(
+        self,
+        pattern_id: uuid.UUID,
+        account_key: str,
+        vectors: Mapping[Words, Vectors] | None,
+        rule: PublicationRule,
+        *,
+        settle: bool,
+    ) -> Forgotten | None:
+        """As the tables do, after the capture; fails the test when there is no end."""
+        self.attempts += 1
+        assert self.attempts <= 2 * ROUNDS
+        await self._capture_first(self.attempts)
+        return await super().forget_in_pattern(
+            pattern_id, account_key, vectors, rule, settle=settle
         )
-    finally:
-        ended.set()
-        await asyncio.gather(*going)
-    assert answer.observations_removed == 1
-    assert captured > len(others)
+
+
+class Hashed:
+    """Embeds as the stand-in does, under the name of the service's model."""
+
+    thresholds = Thresholds(
+        merge=0.95, reworded_sentence=1.0, reworded_action=1.0, cluster=0.9, retrieval=0.5
+    )
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector a text."""
+        return np.array([hashed_vector(text) for text in texts], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("new_wordings", "attempts"), [(False, 1), (True, ROUNDS)], ids=["known", "new"]
+)
+async def test_captures_of_others_do_not_keep_forgetting_from_its_end(
+    service: Service,
+    database_url: str,
+    topic: str,
+    geometry: Geometry,
+    *,
+    new_wordings: bool,
+    attempts: int,
+) -> None:
+    """Known wordings do not even delay it; new ones in every capture are left out after some rounds."""
+    geometry.together(topic.replace("_", " "))
+    geometry.together("Offer a warm towel")
+    gone = new_account()
+    for account in (gone, *(new_account() for _ in range(3))):
+        first = await service.network.CapturePattern(capture(topic, account=account))
+
+    async def capture_first(attempt: int) -> None:
+        merged = await service.network.CapturePattern(
+            capture(topic, "Offer a warm towel" + " again" * attempt * new_wordings)
+        )
+        assert merged.pattern_id == first.pattern_id
+
+    model = await service.value(
+        "SELECT embedding_model FROM network_patterns WHERE pattern_type = $1", topic
+    )
+    async with opened(database_url) as database:
+        store = Busy(database, capture_first)
+        forgotten, _ = await ForgetAccount(
+            pseudonyms=KEYS,
+            embedder=Hashed(model),
+            store=store,
+            rule=PublicationRule(3),
+            clock=lambda: datetime.now(UTC),
+            new_id=uuid.uuid4,
+        )(gone)
+    assert store.attempts == attempts
+    assert forgotten.observations_removed == 1
+    assert (
+        await service.value(
+            "SELECT occurrence_count FROM network_patterns WHERE id = $1",
+            uuid.UUID(first.pattern_id),
+        )
+        == 3 + attempts
+    )
     assert await rows_that_mention(service, KEYS.key_of(gone)) == []
