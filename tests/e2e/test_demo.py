@@ -84,8 +84,14 @@ def test_demo_shows_the_network_learn_and_leaves_nothing_behind(
 def test_demo_that_is_interrupted_cleans_up(make_directory: Callable[[], Path]) -> None:
     """Ctrl-C while captures are played ends the server and removes every file."""
     temporary = make_directory()
+    # A shell starts background jobs, and so perhaps these tests, with SIGINT ignored, and a process
+    # inherits that. At a terminal it is not so.
+    listens = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
     process = subprocess.Popen(
-        COMMAND, env=environment(temporary), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", listens + "os.execv(sys.argv[1], sys.argv[1:])", *COMMAND],
+        env=environment(temporary),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout
     port = b""
