@@ -12,10 +12,10 @@ import asyncpg
 from keeper_grpc.domain.enhancement import HandedOut
 from keeper_grpc.domain.errors import AccountBeingForgotten
 from keeper_grpc.domain.insight import AnonymizedInsight
-from keeper_grpc.domain.pattern import Pattern, Scope
+from keeper_grpc.domain.pattern import Scope
 from keeper_grpc.storage.captures import PostgresCapture
-from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.pattern_rows import scripts_of, to_pattern
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.pattern_rows import fetch_pattern
 
 
 class PostgresReports:
@@ -41,7 +41,7 @@ class PostgresReports:
             if row is None:
                 return None
             pattern = (
-                await _seen_by(connection, row["pattern_id"], account_key)
+                await fetch_pattern(connection, row["pattern_id"], account_key)
                 if row["pattern_id"]
                 else None
             )
@@ -92,29 +92,3 @@ class PostgresReport(PostgresCapture):
             "SELECT action_template FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
         )
         return action
-
-
-async def _seen_by(connection: Connection, pattern_id: UUID, account_key: str) -> Pattern | None:
-    """A pattern with evidence that leaves one account out, or None."""
-    row = await connection.fetchrow(
-        """
-        SELECT p.id, p.pattern_type, p.business_category, p.embedding_model, p.context,
-               p.action_template, p.prior_successes, p.prior_failures,
-               p.catalog_key IS NOT NULL AS authored, p.first_discovered, p.last_validated,
-               coalesce(sum(a.occurrence_count), 0)::bigint AS occurrence_count,
-               coalesce(sum(a.success_count), 0)::bigint    AS success_count,
-               count(a.account_key)::integer                AS account_count,
-               coalesce(max(a.occurrence_count), 0)         AS largest_account_occurrences,
-               coalesce(sum(a.revenue_total), 0)            AS revenue_total,
-               coalesce(sum(a.revenue_count), 0)::bigint    AS revenue_count
-          FROM network_patterns p
-          LEFT JOIN pattern_accounts a ON a.pattern_id = p.id AND a.account_key <> $2
-         WHERE p.id = $1 GROUP BY p.id
-        """,
-        pattern_id,
-        account_key,
-    )
-    if row is None:
-        return None
-    scripts = await scripts_of(connection, [pattern_id], account_key)
-    return to_pattern(row, scripts.get(pattern_id, []))
