@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -16,47 +15,32 @@ import structlog
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.emerging import Emergence, Proven
-from keeper_grpc.domain.pattern import AuthoredPattern
 from keeper_grpc.domain.publication import PublicationRule
-from keeper_grpc.domain.triggers import parse_trigger
-from keeper_grpc.domain.uplift import Uplift
-from keeper_grpc.embedding.batching import BatchingEmbedder
-from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
-from keeper_grpc.embedding.local import LocalEmbedder
-from keeper_grpc.embedding.onnx import OnnxEmbedder
-from keeper_grpc.embedding.openai import OpenAIEmbedder
-from keeper_grpc.privacy.anonymizer import Anonymizer
+from keeper_grpc.parts import make_anonymizer, make_embedder, make_pseudonyms, open_pool, utc_now
 from keeper_grpc.privacy.approved import KAccountWords
-from keeper_grpc.privacy.key_file import load_or_create
-from keeper_grpc.privacy.pseudonyms import Pseudonyms
 from keeper_grpc.rpc.emerging_stream import EmergingStream
 from keeper_grpc.rpc.enhance_stream import EnhanceStream
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
-from keeper_grpc.settings import Settings, SettingsInvalid
+from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts import PostgresAccounts
 from keeper_grpc.storage.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.audit import PostgresAudit
-from keeper_grpc.storage.authored import PostgresAuthored
 from keeper_grpc.storage.candidates import PostgresCandidates
 from keeper_grpc.storage.captures import PostgresCaptures
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.emerging_detection import PostgresDetection
 from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging_retention import PostgresRetention
 from keeper_grpc.storage.enhancements import PostgresEnhancements
 from keeper_grpc.storage.forgetting import PostgresForgetting
-from keeper_grpc.storage.migrate import is_current, migrate
+from keeper_grpc.storage.migrate import is_current
 from keeper_grpc.storage.moves import PostgresMoves
 from keeper_grpc.storage.patterns import PostgresPatterns
-from keeper_grpc.storage.preflight import DatabaseUnreachable
 from keeper_grpc.storage.rebuild import PostgresRebuild
 from keeper_grpc.storage.reports import PostgresReports
 from keeper_grpc.storage.turns import ScopeTurns
-from keeper_grpc.storage.uplift import PostgresUplift
-from keeper_grpc.storage.vectors import PostgresVectors
 from keeper_grpc.storage.words import PostgresWords
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.approve_words import ApproveWords
@@ -69,9 +53,8 @@ from keeper_grpc.usecases.enhance import EnhanceInsight
 from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.generate_task import GenerateTask
 from keeper_grpc.usecases.maintain import Maintain
-from keeper_grpc.usecases.rebuild import RebuildEvidence, RebuildResult
+from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.report_outcome import ReportOutcome
-from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
 from keeper_grpc.usecases.suggest import SuggestMoves
 from keeper_grpc.usecases.trim_events import TrimEvents
 
@@ -85,9 +68,6 @@ WORDS_INTERVAL = timedelta(minutes=5)
 
 CANCEL_AGAIN = 0.5
 """Seconds after which a background task that has not ended is cancelled once more."""
-
-RETRY_INTERVAL = 0.5
-"""Seconds between attempts to reach the database at the start."""
 
 
 class App:
@@ -123,41 +103,25 @@ class App:
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
-    """The DSN of a migrated database: the bundled one unless the settings name another."""
-    async with AsyncExitStack() as stack:
-        if settings.database_url is None:
-            postgres = EmbeddedPostgres(settings.data_dir)
-            dsn = await postgres.start()
-            stack.push_async_callback(postgres.stop)
-        else:
-            dsn = settings.database_url.get_secret_value()
-        applied = await _migrate_when_reachable(dsn, settings.startup_timeout.total_seconds())
-        if applied:
-            log.info("migrations_applied", names=applied)
-        yield dsn
-
-
-@asynccontextmanager
-async def application(settings: Settings) -> AsyncIterator[App]:
+async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[App]:
     """Start the service, and close everything in the opposite order at the end.
+
+    `clock` is what the service takes for the time; a simulation passes its own.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
     DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, RuntimeError (port taken).
     """
     if settings.database_url is not None or settings.pseudonym_keys is not None:
         # Only a generated key needs the data directory; a wrong one should not wait for a database.
-        _pseudonyms(settings)
+        make_pseudonyms(settings)
     async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(database(settings))
-        pool = await _pool(settings, dsn)
-        stack.push_async_callback(pool.close)
+        pool = await stack.enter_async_context(open_pool(settings))
         await PostgresRebuild(pool).agree(settings.evidence_half_life)
-        embedder = await _embedder(settings, pool)
+        embedder = await make_embedder(settings, pool)
         stack.push_async_callback(embedder.aclose)
         # Calls nothing at a price later: the vector of this text is cached for good.
         await embedder.embed(["ready"])
-        parts = _Parts(settings, pool, embedder, load_catalog())
+        parts = _Parts(settings, pool, embedder, load_catalog(), clock)
         words = parts.words()
         await words()
         feed = parts.feed()
@@ -181,58 +145,24 @@ async def application(settings: Settings) -> AsyncIterator[App]:
         yield app
 
 
-async def seed(settings: Settings) -> SeedResult:
-    """Seed the catalog into the database that the settings name."""
-    async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(database(settings))
-        pool = await _pool(settings, dsn)
-        stack.push_async_callback(pool.close)
-        embedder = await _embedder(settings, pool)
-        stack.push_async_callback(embedder.aclose)
-        catalog = load_catalog()
-        use_case = SeedCatalog(
-            anonymizer=_anonymizer(settings, catalog),
-            embedder=embedder,
-            store=PostgresAuthored(pool),
-            clock=_now,
-            new_id=uuid4,
-        )
-        return await use_case(_authored(catalog))
-
-
-async def rebuild(settings: Settings) -> RebuildResult:
-    """Recount the evidence in the database that the settings name."""
-    async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(database(settings))
-        pool = await _pool(settings, dsn)
-        stack.push_async_callback(pool.close)
-        use_case = RebuildEvidence(
-            store=PostgresRebuild(pool), half_life=settings.evidence_half_life
-        )
-        return await use_case()
-
-
-async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:
-    """What advice is worth, by category and type, in the database that the settings name."""
-    async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(database(settings))
-        pool = await _pool(settings, dsn)
-        stack.push_async_callback(pool.close)
-        return await PostgresUplift(pool).uplift()
-
-
 class _Parts:
     """The parts of one process, joined."""
 
     def __init__(
-        self, settings: Settings, pool: Database, embedder: Embedder, catalog: Catalog
+        self,
+        settings: Settings,
+        pool: Database,
+        embedder: Embedder,
+        catalog: Catalog,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._pool = pool
         self._embedder = embedder
-        self._pseudonyms = _pseudonyms(settings)
+        self._clock = clock
+        self._pseudonyms = make_pseudonyms(settings)
         self._words = KAccountWords(self._pseudonyms.word_hash)
-        self._anonymizer = _anonymizer(
+        self._anonymizer = make_anonymizer(
             settings, catalog, approved=self._words, hash_word=self._pseudonyms.word_hash
         )
         self._rule = PublicationRule(settings.min_accounts)
@@ -243,7 +173,7 @@ class _Parts:
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
             store=PostgresAccounts(pool),
-            clock=_now,
+            clock=self._clock,
         )
 
         # What the use cases that read an insight have in common.
@@ -252,7 +182,7 @@ class _Parts:
             "anonymizer": self._anonymizer,
             "embedder": self._embedder,
             "rule": self._rule,
-            "clock": _now,
+            "clock": self._clock,
             "new_id": uuid4,
         }
 
@@ -262,7 +192,7 @@ class _Parts:
                 self._pool,
                 self._indexes,
                 half_life=self._settings.evidence_half_life,
-                clock=_now,
+                clock=self._clock,
             ),
             enhancements=PostgresEnhancements(self._pool),
             holdout=self._settings.holdout_share,
@@ -298,7 +228,7 @@ class _Parts:
                     accounts=self._accounts,
                     embedder=self._embedder,
                     store=self._reports,
-                    clock=_now,
+                    clock=self._clock,
                     new_id=uuid4,
                 ),
                 task=GenerateTask(
@@ -306,7 +236,7 @@ class _Parts:
                     anonymizer=self._anonymizer,
                     store=self._reports,
                     rule=self._rule,
-                    clock=_now,
+                    clock=self._clock,
                 ),
                 suggest=SuggestMoves(
                     accounts=self._accounts,
@@ -326,7 +256,7 @@ class _Parts:
                     embedder=self._embedder,
                     store=PostgresForgetting(self._pool),
                     rule=self._rule,
-                    clock=_now,
+                    clock=self._clock,
                     new_id=uuid4,
                 ),
                 audit=AuditLog(PostgresAudit(self._pool)),
@@ -346,7 +276,7 @@ class _Parts:
                 stall=self._settings.stream_stall,
             ),
             buffer=self._settings.stream_buffer,
-            clock=_now,
+            clock=self._clock,
             rng=Random(),  # noqa: S311 - parts streams, no secrets
         )
 
@@ -369,7 +299,7 @@ class _Parts:
             timing=DetectorTiming(
                 window=settings.emerging_window, full_pass=settings.emerging_full_pass
             ),
-            clock=_now,
+            clock=self._clock,
             new_id=uuid4,
         )
 
@@ -393,101 +323,12 @@ class _Parts:
             store=PostgresRetention(self._pool),
             retention=self._settings.event_retention,
             interval=self._settings.maintenance_interval,
-            clock=_now,
+            clock=self._clock,
         )
 
     async def _ready(self) -> bool:
         """The embedder answered at the start; what can go away since is the database."""
         return await self._pool.answers(is_current)
-
-
-async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
-    """Migrate; a database that is still starting is waited for."""
-    give_up = time.monotonic() + patience
-    while True:
-        try:
-            return await migrate(dsn)
-        except DatabaseUnreachable as error:
-            if time.monotonic() > give_up:
-                raise
-            log.warning("waiting_for_database", reason=str(error))
-            await asyncio.sleep(RETRY_INTERVAL)
-
-
-async def _pool(settings: Settings, dsn: str) -> Database:
-    return await Database.open(
-        dsn,
-        pool_size=settings.pool_size,
-        acquire_timeout=settings.acquire_timeout.total_seconds(),
-        statement_timeout=settings.statement_timeout.total_seconds(),
-    )
-
-
-async def _embedder(settings: Settings, pool: Database) -> Embedder:
-    return CachedEmbedder(
-        await _model(settings), PostgresVectors(pool), max_entries=settings.embedding_cache_size
-    )
-
-
-async def _model(settings: Settings) -> Embedder:
-    key = settings.openai_api_key
-    if settings.embedder == "openai" and key is None:
-        raise SettingsInvalid("KEEPER_OPENAI_API_KEY: required when KEEPER_EMBEDDER is openai")
-    if key is not None and settings.embedder != "local":
-        return BatchingEmbedder(
-            OpenAIEmbedder(
-                api_key=key.get_secret_value(),
-                base_url=settings.openai_base_url,
-                attempt_timeout=settings.openai_attempt_timeout.total_seconds(),
-                total_timeout=settings.openai_total_timeout.total_seconds(),
-                max_retries=settings.openai_max_retries,
-                concurrency=settings.openai_concurrency,
-            ),
-            max_in_flight=settings.openai_concurrency,
-        )
-    if settings.local_model_dir is not None:
-        return await asyncio.to_thread(OnnxEmbedder, settings.local_model_dir)
-    return await asyncio.to_thread(LocalEmbedder)
-
-
-def _anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anonymizer:
-    extra = [key.strip() for key in settings.shared_keys.split(",") if key.strip()]
-    return Anonymizer.default(catalog.service_names, shared_keys=extra, **words)
-
-
-def _pseudonyms(settings: Settings) -> Pseudonyms:
-    keys = settings.pseudonym_key_map()
-    if keys is None:
-        if settings.database_url is not None:
-            # Two processes with a key each would count every account twice.
-            raise SettingsInvalid(
-                "KEEPER_PSEUDONYM_KEYS: required with KEEPER_DATABASE_URL; "
-                "make one with `echo main:$(openssl rand -base64 32)`"
-            )
-        keys = load_or_create(settings.data_dir)
-    try:
-        return Pseudonyms(keys, next(iter(keys)))
-    except ValueError as error:
-        raise SettingsInvalid(f"KEEPER_PSEUDONYM_KEYS: {error}") from error
-
-
-def _authored(catalog: Catalog) -> Sequence[AuthoredPattern]:
-    return [
-        AuthoredPattern(
-            key=pattern.key,
-            version=pattern.version,
-            pattern_type=pattern.pattern_type,
-            business_category=category,
-            conditions=pattern.conditions,
-            action=pattern.action,
-            script=pattern.script,
-            prior=pattern.prior.as_prior(),
-            trigger=parse_trigger(pattern.trigger),
-            learned_from=pattern.learned_from,
-        )
-        for pattern in catalog.patterns
-        for category in pattern.business_categories
-    ]
 
 
 def _report_death(failed: asyncio.Event, task: asyncio.Task[None]) -> None:
@@ -504,7 +345,3 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=CANCEL_AGAIN)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

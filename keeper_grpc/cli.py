@@ -25,12 +25,13 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc import logs
-from keeper_grpc.app import database, rebuild, seed, uplift
 from keeper_grpc.demo.play import demo
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.importing.failure import ImportFailed
 from keeper_grpc.importing.run import Options
 from keeper_grpc.importing.run import run as run_import
+from keeper_grpc.one_shot import rebuild, seed, uplift
+from keeper_grpc.parts import database
 from keeper_grpc.privacy.key_file import KeyFileInvalid
 from keeper_grpc.privacy.report import figures, privacy_report, render
 from keeper_grpc.process import ServiceFailed, serve
@@ -39,6 +40,7 @@ from keeper_grpc.storage.embedded import EmbeddedPostgresError
 from keeper_grpc.storage.migrate import MigrationError
 from keeper_grpc.storage.preflight import DatabaseUnfit
 from keeper_grpc.storage.rebuild import EvidenceStale
+from keeper_grpc.subcommand import add_command
 
 # What an operator can mend. Each comes with the line that says how.
 _CANNOT_START = (
@@ -62,11 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="keeper", description="Keeper Network Learning")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands)
-    _add(commands, "migrate", "bring the database to this program's schema", _migrate)
-    _add(commands, "seed", "add or upgrade the pattern catalog", _seed)
-    _add(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
-    _add(commands, "uplift", "how much more often advice succeeds than its holdout", _uplift)
-    story = _add(commands, "demo", "play examples/history.jsonl through a server and show", _demo)
+    add_command(commands, "migrate", "bring the database to this program's schema", _migrate)
+    add_command(commands, "seed", "add or upgrade the pattern catalog", _seed)
+    add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
+    add_command(commands, "uplift", "how much more often advice succeeds than its holdout", _uplift)
+    story = add_command(
+        commands, "demo", "play examples/history.jsonl through a server and show", _demo
+    )
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
     _add_import(commands)
     _add_privacy_report(commands)
@@ -81,19 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    summary: str,
-    run: Callable[[argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=summary, description=summary)
-    command.set_defaults(run=run)
-    return command
-
-
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add(commands, "serve", "serve the network over gRPC", _serve)
+    command = add_command(commands, "serve", "serve the network over gRPC", _serve)
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.epilog = "settings, from the environment:\n" + "\n".join(
         f"  {PREFIX}{name.upper()}\n      {field.description}{_default(name)}"
@@ -102,7 +95,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add(commands, "import", "capture a history from a CSV or JSONL file", _import)
+    command = add_command(commands, "import", "capture a history from a CSV or JSONL file", _import)
     command.description = (
         "Capture a history from a CSV or JSONL file, through a running server (docs/import.md). "
         "Run it again to go on after an interruption: no row counts twice. "
@@ -139,7 +132,7 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_privacy_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add(
+    command = add_command(
         commands, "privacy-report", "measure the anonymizer on the labelled set", _privacy_report
     )
     command.add_argument(

@@ -8,4 +8,4 @@ compile() {
         --generate-hashes --no-emit-index-url --no-header --quiet "$@"
 }
 compile --output-file requirements.lock
-compile --group dev --extra onnx --constraint requirements.lock --output-file requirements-dev.lock
+compile --group dev --all-extras --constraint requirements.lock --output-file requirements-dev.lock

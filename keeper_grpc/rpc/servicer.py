@@ -112,6 +112,18 @@ class NetworkLearning(NetworkLearningServiceServicer):
         """Stream what several accounts have begun to see."""
         await self._emerging_stream.serve(request, context)
 
+    async def GetNetworkMetrics(
+        self, request: network.GetNetworkMetricsRequest, context: Context
+    ) -> network.GetNetworkMetricsResponse:
+        """Tell what the network is worth."""
+        raise NotImplementedError
+
+    async def StreamNetworkMetrics(  # type: ignore[override]  # the stub knows generators only
+        self, request: network.StreamNetworkMetricsRequest, context: Context
+    ) -> None:
+        """Tell it again whenever it changed."""
+        raise NotImplementedError
+
     async def GetPattern(
         self, request: network.GetPatternRequest, context: Context
     ) -> network.GetPatternResponse:

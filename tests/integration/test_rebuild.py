@@ -13,8 +13,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from keeper_grpc.app import application, rebuild
+from keeper_grpc.app import application
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
+from keeper_grpc.one_shot import rebuild
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.rebuild import EvidenceStale
 from tests.rpc.feedback import ask, report

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from keeper_grpc import app
+from keeper_grpc import one_shot
 from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.evidence import Prior
 from keeper_grpc.domain.insight import Outcome
@@ -36,7 +36,7 @@ from tests.integration.observations import (
 def authored(key: str) -> AuthoredPattern:
     """The first version of an authored pattern: one of the catalog's in a scope of its own."""
     return replace(
-        app._authored(load_catalog())[0],
+        one_shot._authored(load_catalog())[0],
         key=key,
         version=1,
         pattern_type=key,

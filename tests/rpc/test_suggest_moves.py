@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
-from keeper_grpc.app import seed
 from keeper_grpc.catalog.load import CatalogPattern, load_catalog
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
+from keeper_grpc.one_shot import seed
 from keeper_grpc.settings import Settings
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.geometry import Geometry

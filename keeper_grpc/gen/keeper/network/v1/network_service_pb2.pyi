@@ -14,6 +14,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from keeper_grpc.gen.keeper.network.v1 import emerging_pb2 as _emerging_pb2
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2 as _insight_pb2
+from keeper_grpc.gen.keeper.network.v1 import metrics_pb2 as _metrics_pb2
 from keeper_grpc.gen.keeper.network.v1 import pattern_pb2 as _pattern_pb2
 import builtins as _builtins
 import sys
@@ -804,22 +805,196 @@ class StreamEmergingPatternsResponse(_message.Message):
 Global___StreamEmergingPatternsResponse: _TypeAlias = StreamEmergingPatternsResponse  # noqa: Y015
 
 @_typing.final
+class GetNetworkMetricsRequest(_message.Message):
+    """Request of GetNetworkMetrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
+    business_category: _builtins.str
+    """Only this line of business. Empty means the whole network."""
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """How far back to look, in whole days (UTC): the day on which the window began counts. Not set
+        means 30 days.
+        """
+
+    def __init__(
+        self,
+        *,
+        window: _duration_pb2.Duration | None = ...,
+        business_category: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_category", b"business_category", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNetworkMetricsRequest: _TypeAlias = GetNetworkMetricsRequest  # noqa: Y015
+
+@_typing.final
+class GetNetworkMetricsResponse(_message.Message):
+    """Response of GetNetworkMetrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRICS_FIELD_NUMBER: _builtins.int
+    KPIS_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    WINDOW_START_TIME_FIELD_NUMBER: _builtins.int
+    WITHHELD_FIELD_NUMBER: _builtins.int
+    PUBLISHED_PATTERN_COUNT_FIELD_NUMBER: _builtins.int
+    withheld: _builtins.bool
+    """Whether too few accounts were active within the window for their numbers to be shown: nothing
+    else is set then but the times.
+    """
+    published_pattern_count: _builtins.int
+    """Patterns that are published now."""
+    @_builtins.property
+    def metrics(self) -> _metrics_pb2.NetworkMetrics:
+        """What the network did."""
+
+    @_builtins.property
+    def kpis(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.Kpi]:
+        """How that compares with what it should do."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """When this was true."""
+
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.NetworkDay]:
+        """The window's days on which something happened, the oldest first."""
+
+    @_builtins.property
+    def window_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When the window began."""
+
+    def __init__(
+        self,
+        *,
+        metrics: _metrics_pb2.NetworkMetrics | None = ...,
+        kpis: _abc.Iterable[_metrics_pb2.Kpi] | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        days: _abc.Iterable[_metrics_pb2.NetworkDay] | None = ...,
+        window_start_time: _timestamp_pb2.Timestamp | None = ...,
+        withheld: _builtins.bool = ...,
+        published_pattern_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "metrics", b"metrics", "window_start_time", b"window_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "days", b"days", "kpis", b"kpis", "metrics", b"metrics", "published_pattern_count", b"published_pattern_count", "window_start_time", b"window_start_time", "withheld", b"withheld"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNetworkMetricsResponse: _TypeAlias = GetNetworkMetricsResponse  # noqa: Y015
+
+@_typing.final
+class StreamNetworkMetricsRequest(_message.Message):
+    """Request of StreamNetworkMetrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
+    business_category: _builtins.str
+    """As in GetNetworkMetricsRequest."""
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """As in GetNetworkMetricsRequest."""
+
+    def __init__(
+        self,
+        *,
+        window: _duration_pb2.Duration | None = ...,
+        business_category: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_category", b"business_category", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamNetworkMetricsRequest: _TypeAlias = StreamNetworkMetricsRequest  # noqa: Y015
+
+@_typing.final
+class StreamNetworkMetricsResponse(_message.Message):
+    """One message of StreamNetworkMetrics. Each is whole, so there is nothing to resume."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Heartbeat(_message.Message):
+        """A sign of life."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SERVER_TIME_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def server_time(self) -> _timestamp_pb2.Timestamp:
+            """The server's clock."""
+
+        def __init__(
+            self,
+            *,
+            server_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REPORT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def report(self) -> Global___GetNetworkMetricsResponse:
+        """The metrics, as GetNetworkMetrics returns them."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___StreamNetworkMetricsResponse.Heartbeat:
+        """Nothing has changed for a while; the stream lives."""
+
+    def __init__(
+        self,
+        *,
+        report: Global___GetNetworkMetricsResponse | None = ...,
+        heartbeat: Global___StreamNetworkMetricsResponse.Heartbeat | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "heartbeat", b"heartbeat", "report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "heartbeat", b"heartbeat", "report", b"report"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["report", "heartbeat"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___StreamNetworkMetricsResponse: _TypeAlias = StreamNetworkMetricsResponse  # noqa: Y015
+
+@_typing.final
 class GetPatternRequest(_message.Message):
     """Request of GetPattern."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PATTERN_ID_FIELD_NUMBER: _builtins.int
+    INCLUDE_HISTORY_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
     """UUID of the pattern."""
+    include_history: _builtins.bool
+    """Whether to tell also which wordings were used and how the pattern fared over time."""
     def __init__(
         self,
         *,
         pattern_id: _builtins.str = ...,
+        include_history: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern_id", b"pattern_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_history", b"include_history", "pattern_id", b"pattern_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -831,19 +1006,95 @@ class GetPatternResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Script(_message.Message):
+        """One wording of the action."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TEMPLATE_FIELD_NUMBER: _builtins.int
+        EVIDENCE_FIELD_NUMBER: _builtins.int
+        template: _builtins.str
+        """The wording. Placeholders in braces, such as {name}, are for the account to fill."""
+        @_builtins.property
+        def evidence(self) -> _pattern_pb2.Evidence:
+            """What is known about how well it works."""
+
+        def __init__(
+            self,
+            *,
+            template: _builtins.str = ...,
+            evidence: _pattern_pb2.Evidence | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "template", b"template"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Period(_message.Message):
+        """Some weeks of a pattern."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        START_TIME_FIELD_NUMBER: _builtins.int
+        END_TIME_FIELD_NUMBER: _builtins.int
+        OCCURRENCE_COUNT_FIELD_NUMBER: _builtins.int
+        SUCCESS_COUNT_FIELD_NUMBER: _builtins.int
+        occurrence_count: _builtins.int
+        """Observations."""
+        success_count: _builtins.int
+        """Successful ones among them."""
+        @_builtins.property
+        def start_time(self) -> _timestamp_pb2.Timestamp:
+            """When it began."""
+
+        @_builtins.property
+        def end_time(self) -> _timestamp_pb2.Timestamp:
+            """When it ended, exclusive."""
+
+        def __init__(
+            self,
+            *,
+            start_time: _timestamp_pb2.Timestamp | None = ...,
+            end_time: _timestamp_pb2.Timestamp | None = ...,
+            occurrence_count: _builtins.int = ...,
+            success_count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "occurrence_count", b"occurrence_count", "start_time", b"start_time", "success_count", b"success_count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PATTERN_FIELD_NUMBER: _builtins.int
+    SCRIPTS_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
         """The pattern."""
+
+    @_builtins.property
+    def scripts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPatternResponse.Script]:
+        """With include_history: the wordings that enough accounts used, the best lower bound first."""
+
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPatternResponse.Period]:
+        """With include_history: what was observed, the oldest period first. Each lasts as many weeks as it
+        took until enough accounts had observed something; what is still too little for one is left out.
+        """
 
     def __init__(
         self,
         *,
         pattern: _pattern_pb2.Pattern | None = ...,
+        scripts: _abc.Iterable[Global___GetPatternResponse.Script] | None = ...,
+        history: _abc.Iterable[Global___GetPatternResponse.Period] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "pattern", b"pattern", "scripts", b"scripts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

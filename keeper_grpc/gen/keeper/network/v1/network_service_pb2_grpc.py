@@ -71,6 +71,16 @@ class NetworkLearningServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamEmergingPatternsRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamEmergingPatternsResponse.FromString,
                 _registered_method=True)
+        self.GetNetworkMetrics = channel.unary_unary(
+                '/keeper.network.v1.NetworkLearningService/GetNetworkMetrics',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetNetworkMetricsRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetNetworkMetricsResponse.FromString,
+                _registered_method=True)
+        self.StreamNetworkMetrics = channel.unary_stream(
+                '/keeper.network.v1.NetworkLearningService/StreamNetworkMetrics',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsResponse.FromString,
+                _registered_method=True)
         self.GetPattern = channel.unary_unary(
                 '/keeper.network.v1.NetworkLearningService/GetPattern',
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetPatternRequest.SerializeToString,
@@ -140,6 +150,20 @@ class NetworkLearningServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetNetworkMetrics(self, request, context):
+        """Returns what the network is worth: its metrics and KPIs over a window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamNetworkMetrics(self, request, context):
+        """Streams the same: at once, and again whenever it changed, at most once a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPattern(self, request, context):
         """Returns one published pattern.
         """
@@ -191,6 +215,16 @@ def add_NetworkLearningServiceServicer_to_server(servicer, server):
                     servicer.StreamEmergingPatterns,
                     request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamEmergingPatternsRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamEmergingPatternsResponse.SerializeToString,
+            ),
+            'GetNetworkMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNetworkMetrics,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetNetworkMetricsRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetNetworkMetricsResponse.SerializeToString,
+            ),
+            'StreamNetworkMetrics': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamNetworkMetrics,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsResponse.SerializeToString,
             ),
             'GetPattern': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPattern,
@@ -394,6 +428,60 @@ class NetworkLearningService:
             '/keeper.network.v1.NetworkLearningService/StreamEmergingPatterns',
             keeper_dot_network_dot_v1_dot_network__service__pb2.StreamEmergingPatternsRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_network__service__pb2.StreamEmergingPatternsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNetworkMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/GetNetworkMetrics',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.GetNetworkMetricsRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.GetNetworkMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamNetworkMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/StreamNetworkMetrics',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsResponse.FromString,
             options,
             channel_credentials,
             insecure,

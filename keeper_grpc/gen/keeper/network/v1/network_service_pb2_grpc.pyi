@@ -55,6 +55,10 @@ class NetworkLearningServiceStub:
     """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _grpc.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]
     """Streams what several accounts have begun to see: a snapshot, then every change."""
+    GetNetworkMetrics: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GetNetworkMetricsRequest, _network_service_pb2.GetNetworkMetricsResponse]
+    """Returns what the network is worth: its metrics and KPIs over a window."""
+    StreamNetworkMetrics: _grpc.UnaryStreamMultiCallable[_network_service_pb2.StreamNetworkMetricsRequest, _network_service_pb2.StreamNetworkMetricsResponse]
+    """Streams the same: at once, and again whenever it changed, at most once a second."""
     GetPattern: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]
     """Returns one published pattern."""
     ListPatterns: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ListPatternsRequest, _network_service_pb2.ListPatternsResponse]
@@ -87,6 +91,10 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _aio.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]  # type: ignore[assignment]
     """Streams what several accounts have begun to see: a snapshot, then every change."""
+    GetNetworkMetrics: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GetNetworkMetricsRequest, _network_service_pb2.GetNetworkMetricsResponse]  # type: ignore[assignment]
+    """Returns what the network is worth: its metrics and KPIs over a window."""
+    StreamNetworkMetrics: _aio.UnaryStreamMultiCallable[_network_service_pb2.StreamNetworkMetricsRequest, _network_service_pb2.StreamNetworkMetricsResponse]  # type: ignore[assignment]
+    """Streams the same: at once, and again whenever it changed, at most once a second."""
     GetPattern: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]  # type: ignore[assignment]
     """Returns one published pattern."""
     ListPatterns: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ListPatternsRequest, _network_service_pb2.ListPatternsResponse]  # type: ignore[assignment]
@@ -158,6 +166,22 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_network_service_pb2.StreamEmergingPatternsResponse], _abc.AsyncIterator[_network_service_pb2.StreamEmergingPatternsResponse]]:
         """Streams what several accounts have begun to see: a snapshot, then every change."""
+
+    @_abc_1.abstractmethod
+    def GetNetworkMetrics(
+        self,
+        request: _network_service_pb2.GetNetworkMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_network_service_pb2.GetNetworkMetricsResponse, _abc.Awaitable[_network_service_pb2.GetNetworkMetricsResponse]]:
+        """Returns what the network is worth: its metrics and KPIs over a window."""
+
+    @_abc_1.abstractmethod
+    def StreamNetworkMetrics(
+        self,
+        request: _network_service_pb2.StreamNetworkMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_network_service_pb2.StreamNetworkMetricsResponse], _abc.AsyncIterator[_network_service_pb2.StreamNetworkMetricsResponse]]:
+        """Streams the same: at once, and again whenever it changed, at most once a second."""
 
     @_abc_1.abstractmethod
     def GetPattern(

@@ -1,0 +1,70 @@
+"""What the one-shot commands do to the database that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+from keeper_grpc.catalog.load import Catalog, load_catalog
+from keeper_grpc.domain.pattern import AuthoredPattern
+from keeper_grpc.domain.triggers import parse_trigger
+from keeper_grpc.domain.uplift import Uplift
+from keeper_grpc.parts import make_anonymizer, make_embedder, open_pool, utc_now
+from keeper_grpc.settings import Settings
+from keeper_grpc.storage.authored import PostgresAuthored
+from keeper_grpc.storage.rebuild import PostgresRebuild
+from keeper_grpc.storage.uplift import PostgresUplift
+from keeper_grpc.usecases.rebuild import RebuildEvidence, RebuildResult
+from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
+
+
+async def seed(settings: Settings) -> SeedResult:
+    """Seed the catalog into the database that the settings name."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(settings))
+        embedder = await make_embedder(settings, pool)
+        stack.push_async_callback(embedder.aclose)
+        catalog = load_catalog()
+        use_case = SeedCatalog(
+            anonymizer=make_anonymizer(settings, catalog),
+            embedder=embedder,
+            store=PostgresAuthored(pool),
+            clock=utc_now,
+            new_id=uuid4,
+        )
+        return await use_case(_authored(catalog))
+
+
+async def rebuild(settings: Settings) -> RebuildResult:
+    """Recount the evidence in the database that the settings name."""
+    async with open_pool(settings) as pool:
+        use_case = RebuildEvidence(
+            store=PostgresRebuild(pool), half_life=settings.evidence_half_life
+        )
+        return await use_case()
+
+
+async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:
+    """What advice is worth, by category and type, in the database that the settings name."""
+    async with open_pool(settings) as pool:
+        return await PostgresUplift(pool).uplift()
+
+
+def _authored(catalog: Catalog) -> Sequence[AuthoredPattern]:
+    return [
+        AuthoredPattern(
+            key=pattern.key,
+            version=pattern.version,
+            pattern_type=pattern.pattern_type,
+            business_category=category,
+            conditions=pattern.conditions,
+            action=pattern.action,
+            script=pattern.script,
+            prior=pattern.prior.as_prior(),
+            trigger=parse_trigger(pattern.trigger),
+            learned_from=pattern.learned_from,
+        )
+        for pattern in catalog.patterns
+        for category in pattern.business_categories
+    ]

@@ -1,0 +1,135 @@
+"""Parts that need nothing but the settings: what serving and the one-shot commands have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.embedding.batching import BatchingEmbedder
+from keeper_grpc.embedding.cache import CachedEmbedder
+from keeper_grpc.embedding.embedder import Embedder
+from keeper_grpc.embedding.local import LocalEmbedder
+from keeper_grpc.embedding.onnx import OnnxEmbedder
+from keeper_grpc.embedding.openai import OpenAIEmbedder
+from keeper_grpc.privacy.anonymizer import Anonymizer
+from keeper_grpc.privacy.key_file import load_or_create
+from keeper_grpc.privacy.pseudonyms import Pseudonyms
+from keeper_grpc.settings import Settings, SettingsInvalid
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.migrate import migrate
+from keeper_grpc.storage.preflight import DatabaseUnreachable
+from keeper_grpc.storage.vectors import PostgresVectors
+
+log = structlog.get_logger()
+
+RETRY_INTERVAL = 0.5
+"""Seconds between attempts to reach the database at the start."""
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """The DSN of a migrated database: the bundled one unless the settings name another."""
+    async with AsyncExitStack() as stack:
+        if settings.database_url is None:
+            postgres = EmbeddedPostgres(settings.data_dir)
+            dsn = await postgres.start()
+            stack.push_async_callback(postgres.stop)
+        else:
+            dsn = settings.database_url.get_secret_value()
+        applied = await _migrate_when_reachable(dsn, settings.startup_timeout.total_seconds())
+        if applied:
+            log.info("migrations_applied", names=applied)
+        yield dsn
+
+
+async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
+    """Migrate; a database that is still starting is waited for."""
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            return await migrate(dsn)
+        except DatabaseUnreachable as error:
+            if time.monotonic() > give_up:
+                raise
+            log.warning("waiting_for_database", reason=str(error))
+            await asyncio.sleep(RETRY_INTERVAL)
+
+
+@asynccontextmanager
+async def open_pool(settings: Settings) -> AsyncIterator[Database]:
+    """Connections to a migrated database, closed at the end."""
+    async with database(settings) as dsn:
+        pool = await Database.open(
+            dsn,
+            pool_size=settings.pool_size,
+            acquire_timeout=settings.acquire_timeout.total_seconds(),
+            statement_timeout=settings.statement_timeout.total_seconds(),
+        )
+        try:
+            yield pool
+        finally:
+            await pool.close()
+
+
+async def make_embedder(settings: Settings, pool: Database) -> Embedder:
+    """The model that the settings name, behind its cache. Raises SettingsInvalid, ModelUnusable."""
+    return CachedEmbedder(
+        await _model(settings), PostgresVectors(pool), max_entries=settings.embedding_cache_size
+    )
+
+
+async def _model(settings: Settings) -> Embedder:
+    key = settings.openai_api_key
+    if settings.embedder == "openai" and key is None:
+        raise SettingsInvalid("KEEPER_OPENAI_API_KEY: required when KEEPER_EMBEDDER is openai")
+    if key is not None and settings.embedder != "local":
+        return BatchingEmbedder(
+            OpenAIEmbedder(
+                api_key=key.get_secret_value(),
+                base_url=settings.openai_base_url,
+                attempt_timeout=settings.openai_attempt_timeout.total_seconds(),
+                total_timeout=settings.openai_total_timeout.total_seconds(),
+                max_retries=settings.openai_max_retries,
+                concurrency=settings.openai_concurrency,
+            ),
+            max_in_flight=settings.openai_concurrency,
+        )
+    if settings.local_model_dir is not None:
+        return await asyncio.to_thread(OnnxEmbedder, settings.local_model_dir)
+    return await asyncio.to_thread(LocalEmbedder)
+
+
+def make_anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anonymizer:
+    """The anonymizer, which also knows the catalog's service names."""
+    extra = [key.strip() for key in settings.shared_keys.split(",") if key.strip()]
+    return Anonymizer.default(catalog.service_names, shared_keys=extra, **words)
+
+
+def make_pseudonyms(settings: Settings) -> Pseudonyms:
+    """The pseudonyms under the keys of the settings. Raises SettingsInvalid, KeyFileInvalid."""
+    keys = settings.pseudonym_key_map()
+    if keys is None:
+        if settings.database_url is not None:
+            # Two processes with a key each would count every account twice.
+            raise SettingsInvalid(
+                "KEEPER_PSEUDONYM_KEYS: required with KEEPER_DATABASE_URL; "
+                "make one with `echo main:$(openssl rand -base64 32)`"
+            )
+        keys = load_or_create(settings.data_dir)
+    try:
+        return Pseudonyms(keys, next(iter(keys)))
+    except ValueError as error:
+        raise SettingsInvalid(f"KEEPER_PSEUDONYM_KEYS: {error}") from error
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
