@@ -26,20 +26,25 @@ from keeper_grpc.client.keeper import KeeperClient
 from keeper_grpc.client.retries import Retries
 from keeper_grpc.client.tournament import Failed, Ranked, Tournament
 from keeper_grpc.client.watch import Changed, EmergingEvent, SnapshotComplete
+from keeper_grpc.client.watch_metrics import Alive, Interrupted, MetricsEvent, Reported
 
 __all__ = [
+    "Alive",
     "Changed",
     "Conflict",
     "DeadlineExceeded",
     "EmergingEvent",
     "Failed",
     "FieldViolation",
+    "Interrupted",
     "InvalidRequest",
     "KeeperClient",
     "KeeperClientError",
+    "MetricsEvent",
     "NotFound",
     "PreconditionFailed",
     "Ranked",
+    "Reported",
     "Retries",
     "ServerError",
     "SnapshotComplete",

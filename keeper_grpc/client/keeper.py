@@ -21,6 +21,7 @@ from keeper_grpc.client.errors import from_call
 from keeper_grpc.client.retries import Retries, may_retry
 from keeper_grpc.client.tournament import Tournament, play
 from keeper_grpc.client.watch import EmergingEvent, watch
+from keeper_grpc.client.watch_metrics import MetricsEvent, watch_metrics
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -278,6 +279,35 @@ class KeeperClient:
             resume_token=resume_token,
         )
         events = watch(self._network.StreamEmergingPatterns, request, self._retries)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def get_pattern_history(self, pattern_id: str) -> network.GetPatternResponse:
+        """One published pattern with its wordings and how it fared over time. Raises NotFound."""
+        request = network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
+        return await self._call(self._network.GetPattern, request)
+
+    async def network_metrics(
+        self, *, window: timedelta | None = None, business_category: str = ""
+    ) -> network.GetNetworkMetricsResponse:
+        """What the network is worth. `window` goes back from now; None means 30 days."""
+        request = network.GetNetworkMetricsRequest(
+            window=_duration(window), business_category=business_category
+        )
+        return await self._call(self._network.GetNetworkMetrics, request)
+
+    async def watch_network_metrics(
+        self, *, window: timedelta | None = None, business_category: str = ""
+    ) -> AsyncGenerator[MetricsEvent]:
+        """Follow what the network is worth: a report at once, and again whenever it changed.
+
+        Restarts are survived; `Interrupted` says when the server cannot be reached.
+        """
+        request = network.StreamNetworkMetricsRequest(
+            window=_duration(window), business_category=business_category
+        )
+        events = watch_metrics(self._network.StreamNetworkMetrics, request, self._retries)
         async with aclosing(events):
             async for event in events:
                 yield event
