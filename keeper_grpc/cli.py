@@ -41,6 +41,7 @@ from keeper_grpc.storage.migrate import MigrationError
 from keeper_grpc.storage.preflight import DatabaseUnfit
 from keeper_grpc.storage.rebuild import EvidenceStale
 from keeper_grpc.subcommand import add_command
+from keeper_grpc.telemetry.unusable import TelemetryUnusable
 
 # What an operator can mend. Each comes with the line that says how.
 _CANNOT_START = (
@@ -51,6 +52,7 @@ _CANNOT_START = (
     EvidenceStale,
     ModelUnusable,
     KeyFileInvalid,
+    TelemetryUnusable,
     ImportFailed,
     ServiceFailed,
 )

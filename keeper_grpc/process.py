@@ -37,7 +37,7 @@ async def serve(settings: Settings) -> None:
     try:
         async with application(settings) as app:
             starting = None
-            log.info("serving", host=settings.host, port=app.port)
+            log.info("serving", host=settings.host, port=app.port, metrics_port=app.metrics_port)
             failed = asyncio.create_task(app.failed.wait())
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)

@@ -150,7 +150,10 @@ class _Touched:
 
 
 class DetectEmerging:
-    """The use case: `run` it as a task; cancel the task to stop it."""
+    """The use case: `run` it as a task; cancel the task to stop it.
+
+    `leads` tells whether this process detects now; `steps` and `errors` count since the start.
+    """
 
     def __init__(
         self,
@@ -176,6 +179,9 @@ class DetectEmerging:
         self._full_pass = FullPass(cluster_threshold, new_id)
         self._next_pass = datetime.max.replace(tzinfo=UTC)
         self._failures = 0
+        self.leads = False
+        self.steps = 0
+        self.errors = 0
 
     @property
     def agreement(self) -> Agreement | None:
@@ -196,6 +202,7 @@ class DetectEmerging:
                 log.warning("emerging_detector_lost_database")
             except Exception as error:
                 self._failures += 1
+                self.errors += 1
                 # Without its message, which may quote a row.
                 log.error(  # noqa: TRY400 - a traceback would hold the message
                     "emerging_detector_failed", error=type(error).__name__, failures=self._failures
@@ -207,14 +214,17 @@ class DetectEmerging:
 
     async def _lead(self, leadership: Leadership) -> None:
         log.info("emerging_detector_leads")
-        await self.restore(leadership)
+        self.leads = True
         try:
+            await self.restore(leadership)
             while True:
                 news = await self.step(leadership)
                 self._failures = 0
+                self.steps += 1
                 if not news:
                     await asyncio.sleep(self._timing.poll.total_seconds())
         finally:
+            self.leads = False
             await self._full_pass.stop()
 
     async def restore(self, leadership: Leadership) -> None:

@@ -1,0 +1,122 @@
+"""Metrics and traces of one process, from its settings and the standard OTEL_* variables.
+
+Nothing here is registered for the whole process: each service has instruments, readers and exporters of
+its own, and closes them. docs/adr/0011 says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from uuid import uuid4
+
+import structlog
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Meter, NoOpMeter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import CollectorRegistry
+
+from keeper_grpc.spans import Spans
+from keeper_grpc.telemetry import otlp
+from keeper_grpc.telemetry.environment import asked
+from keeper_grpc.telemetry.instruments import Instruments
+from keeper_grpc.telemetry.prometheus import Endpoint
+from keeper_grpc.telemetry.unusable import TelemetryUnusable
+
+log = structlog.get_logger()
+
+SCOPE = "keeper_grpc"
+"""The name of the instruments' and spans' maker."""
+
+LAST_EXPORT = 3.0
+"""Seconds that a stopping process gives its last spans, and its last metrics, to reach the collector."""
+
+
+def _no_instruments() -> Instruments:
+    return Instruments(NoOpMeter(SCOPE))
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What the parts of a service are given. By default nobody reads and nobody traces."""
+
+    instruments: Instruments = field(default_factory=_no_instruments)
+    spans: Spans = field(default_factory=Spans)
+    metrics_port: int | None = None
+
+
+@asynccontextmanager
+async def open_telemetry(metrics_host: str, metrics_port: int | None) -> AsyncIterator[Telemetry]:
+    """Begin to export what the settings and the environment ask for; at the end, send what is left.
+
+    Raises TelemetryUnusable.
+    """
+    wanted = asked(os.environ)
+    if wanted.disabled:
+        if metrics_port is not None:
+            log.warning("metrics_disabled", reason="OTEL_SDK_DISABLED")
+        yield Telemetry()
+        return
+    resource = _resource()
+    async with AsyncExitStack() as stack:
+        readers: list[MetricReader] = []
+        registry = CollectorRegistry()
+        if metrics_port is not None:
+            readers.append(PrometheusMetricReader(registry=registry, scope_info_enabled=False))
+        if wanted.metrics:
+            readers.append(PeriodicExportingMetricReader(otlp.metric_exporter()))
+        spans = Spans()
+        if wanted.traces:
+            spans = Spans(_tracing(stack, resource).get_tracer(SCOPE))
+        meter: Meter = NoOpMeter(SCOPE)
+        if readers:
+            metering = MeterProvider(readers, resource, shutdown_on_exit=False)
+            stack.push_async_callback(
+                asyncio.to_thread, metering.shutdown, timeout_millis=LAST_EXPORT * 1000
+            )
+            meter = metering.get_meter(SCOPE)
+        endpoint = None
+        if metrics_port is not None:
+            endpoint = await asyncio.to_thread(Endpoint, metrics_host, metrics_port, registry)
+            stack.push_async_callback(asyncio.to_thread, endpoint.close)
+        yield Telemetry(Instruments(meter), spans, endpoint.port if endpoint else None)
+
+
+def _tracing(stack: AsyncExitStack, resource: Resource) -> TracerProvider:
+    exporter = otlp.span_exporter()
+    try:
+        processor = BatchSpanProcessor(exporter)
+    except ValueError as error:
+        exporter.shutdown()
+        raise TelemetryUnusable("OTEL_BSP_*: these values contradict each other") from error
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    stack.push_async_callback(_end, provider.shutdown, exporter.shutdown)
+    return provider
+
+
+async def _end(finish: Callable[[], None], give_up: Callable[[], None]) -> None:
+    """Send what is left. A collector that does not answer would hold the stop for a minute."""
+    finishing = asyncio.ensure_future(asyncio.to_thread(finish))
+    await asyncio.wait([finishing], timeout=LAST_EXPORT)
+    if not finishing.done():
+        await asyncio.to_thread(give_up)
+    await finishing
+
+
+def _resource() -> Resource:
+    """Who exports: what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say goes before our own."""
+    ours = {
+        "service.name": "keeper",
+        "service.version": version("keeper-grpc"),
+        "service.instance.id": str(uuid4()),
+    }
+    return Resource.create(ours).merge(OTELResourceDetector().detect())
