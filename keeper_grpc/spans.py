@@ -19,7 +19,8 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, Stat
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 TRACEPARENT = "traceparent"
-"""The header of W3C Trace Context that names trace and span."""
+"""The header of W3C Trace Context that names trace and span. Its companions are left aside: what callers
+put into `tracestate` and `baggage` could be anything, and would go on to whoever gets the spans."""
 
 OUR_FAULT = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
@@ -29,7 +30,6 @@ OUR_FAULT = frozenset(
 Place: TypeAlias = Span
 """Where in a trace something belongs. Nobody but this module looks into it."""
 
-# Not OpenTelemetry's baggage: what callers put into it could be anything, and nobody here reads it.
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -50,9 +50,8 @@ class Spans:
 
         `mark_end` says how it ended.
         """
-        parent = _PROPAGATOR.extract(
-            {key: value for key, value in metadata if isinstance(value, str)}, otel.Context()
-        )
+        given = next((value for key, value in metadata if key == TRACEPARENT), "")
+        parent = _PROPAGATOR.extract({TRACEPARENT: str(given)}, otel.Context())
         attributes = {"rpc.system.name": "grpc", "rpc.method": method}
         with self._around(method, SpanKind.SERVER, attributes, parent) as span:
             yield trace.format_trace_id(span.get_span_context().trace_id)
@@ -62,7 +61,7 @@ class Spans:
         self, name: str, *, links: Sequence[Place] = (), **attributes: str | int
     ) -> Iterator[None]:
         """Around a part of a call. `links` are places in other calls that it also works for."""
-        if self._tracer is None:
+        if not self._in_a_call():
             yield
             return
         with self._around(name, SpanKind.INTERNAL, attributes, links=links) as span, _failing(span):
@@ -72,15 +71,18 @@ class Spans:
     def request(
         self, name: str, attributes: Mapping[str, str | int]
     ) -> Iterator[Mapping[str, str]]:
-        """Around a request to another service: the headers that hand on the trace."""
-        if self._tracer is None:
+        """Around what a call asks of another service: the headers that hand on the trace."""
+        if not self._in_a_call():
             yield {}
             return
         with self._around(name, SpanKind.CLIENT, attributes) as span, _failing(span):
             carrier: dict[str, str] = {}
             _PROPAGATOR.inject(carrier)
-            # Not tracestate: it is the caller's, and may hold anything.
-            yield {TRACEPARENT: carrier[TRACEPARENT]}
+            yield carrier
+
+    def _in_a_call(self) -> bool:
+        """The background's work would be nothing but traces of one span each."""
+        return self._tracer is not None and current().get_span_context().is_valid
 
     @contextmanager
     def _around(

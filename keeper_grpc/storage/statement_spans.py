@@ -44,10 +44,7 @@ def summary(statement: str) -> tuple[str, str]:
 
 
 def with_spans(spans: Spans) -> type[asyncpg.Connection[Record]]:
-    """A class of connections for a pool whose statements are to have spans.
-
-    Only within a call that somebody traces: the background's would be traces of one span each.
-    """
+    """A class of connections for a pool whose statements are to have spans, where they are seen."""
 
     @contextmanager
     def around(statement: str) -> Iterator[None]:

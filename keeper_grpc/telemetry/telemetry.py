@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -36,8 +36,8 @@ log = structlog.get_logger()
 SCOPE = "keeper_grpc"
 """The name of the instruments' and spans' maker."""
 
-LAST_EXPORT = 3.0
-"""Seconds that a stopping process gives its last spans, and its last metrics, to reach the collector."""
+LAST_EXPORT = 2.0
+"""Seconds that a stopping process gives its last spans to reach the collector, and its last metrics."""
 
 
 def _no_instruments() -> Instruments:
@@ -66,23 +66,17 @@ async def open_telemetry(metrics_host: str, metrics_port: int | None) -> AsyncIt
         yield Telemetry()
         return
     resource = _resource()
+    registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
         readers: list[MetricReader] = []
-        registry = CollectorRegistry()
         if metrics_port is not None:
             readers.append(PrometheusMetricReader(registry=registry, scope_info_enabled=False))
         if wanted.metrics:
             readers.append(PeriodicExportingMetricReader(otlp.metric_exporter()))
+        meter = await stack.enter_async_context(_metering(readers, resource))
         spans = Spans()
         if wanted.traces:
-            spans = Spans(_tracing(stack, resource).get_tracer(SCOPE))
-        meter: Meter = NoOpMeter(SCOPE)
-        if readers:
-            metering = MeterProvider(readers, resource, shutdown_on_exit=False)
-            stack.push_async_callback(
-                asyncio.to_thread, metering.shutdown, timeout_millis=LAST_EXPORT * 1000
-            )
-            meter = metering.get_meter(SCOPE)
+            spans = await stack.enter_async_context(_tracing(resource))
         endpoint = None
         if metrics_port is not None:
             endpoint = await asyncio.to_thread(Endpoint, metrics_host, metrics_port, registry)
@@ -90,7 +84,22 @@ async def open_telemetry(metrics_host: str, metrics_port: int | None) -> AsyncIt
         yield Telemetry(Instruments(meter), spans, endpoint.port if endpoint else None)
 
 
-def _tracing(stack: AsyncExitStack, resource: Resource) -> TracerProvider:
+@asynccontextmanager
+async def _metering(readers: Sequence[MetricReader], resource: Resource) -> AsyncIterator[Meter]:
+    """What makes instruments for these readers; without any, instruments that do nothing."""
+    if not readers:
+        yield NoOpMeter(SCOPE)
+        return
+    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    try:
+        yield provider.get_meter(SCOPE)
+    finally:
+        await asyncio.to_thread(provider.shutdown, LAST_EXPORT * 1000)
+
+
+@asynccontextmanager
+async def _tracing(resource: Resource) -> AsyncIterator[Spans]:
+    """Spans that are sent by OTLP. Raises TelemetryUnusable."""
     exporter = otlp.span_exporter()
     try:
         processor = BatchSpanProcessor(exporter)
@@ -99,17 +108,15 @@ def _tracing(stack: AsyncExitStack, resource: Resource) -> TracerProvider:
         raise TelemetryUnusable("OTEL_BSP_*: these values contradict each other") from error
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(processor)
-    stack.push_async_callback(_end, provider.shutdown, exporter.shutdown)
-    return provider
-
-
-async def _end(finish: Callable[[], None], give_up: Callable[[], None]) -> None:
-    """Send what is left. A collector that does not answer would hold the stop for a minute."""
-    finishing = asyncio.ensure_future(asyncio.to_thread(finish))
-    await asyncio.wait([finishing], timeout=LAST_EXPORT)
-    if not finishing.done():
-        await asyncio.to_thread(give_up)
-    await finishing
+    try:
+        yield Spans(provider.get_tracer(SCOPE))
+    finally:
+        finishing = asyncio.ensure_future(asyncio.to_thread(provider.shutdown))
+        await asyncio.wait([finishing], timeout=LAST_EXPORT)
+        if not finishing.done():
+            # The provider would wait half a minute for a collector that does not answer.
+            await asyncio.to_thread(exporter.shutdown)
+        await finishing
 
 
 def _resource() -> Resource:
