@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
 import socket
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,15 +16,6 @@ NOTHING = Asked(traces=False, metrics=False, disabled=False)
 BOTH = Asked(traces=True, metrics=True, disabled=False)
 TRACES = Asked(traces=True, metrics=False, disabled=False)
 METRICS = Asked(traces=False, metrics=True, disabled=False)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No OTEL_ variable of this machine's."""
-    with monkeypatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("OTEL_")]:
-            patch.delenv(name)
-        yield
 
 
 @pytest.mark.parametrize(
