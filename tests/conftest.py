@@ -16,12 +16,13 @@ import pytest
 # gRPC's fork handlers crashed children of this process (SIGSEGV in `postgres -V`) before they became
 # another program. Read when grpc is imported, hence before anything of ours is.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-# A collector of this machine's is no business of the tests.
-for name in [name for name in os.environ if name.startswith("OTEL_")]:
-    del os.environ[name]
 
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.migrate import migrate
+
+# A collector of this machine's is no business of the tests.
+for name in [name for name in os.environ if name.startswith("OTEL_")]:
+    del os.environ[name]
 
 
 @dataclass(frozen=True)
