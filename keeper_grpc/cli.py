@@ -41,6 +41,7 @@ from keeper_grpc.storage.migrate import MigrationError
 from keeper_grpc.storage.preflight import DatabaseUnfit
 from keeper_grpc.storage.rebuild import EvidenceStale
 from keeper_grpc.subcommand import add_command
+from keeper_grpc.terminal import metrics, pattern, patterns, watch
 
 # What an operator can mend. Each comes with the line that says how.
 _CANNOT_START = (
@@ -74,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
     _add_import(commands)
     _add_privacy_report(commands)
+    for asking in (watch, patterns, pattern, metrics):
+        asking.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
