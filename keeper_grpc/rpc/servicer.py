@@ -135,6 +135,9 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self, request: network.GetPatternRequest, context: Context
     ) -> network.GetPatternResponse:
         """Return one published pattern."""
+        if request.include_history:
+            history = await self._catalog.history(UUID(request.pattern_id))
+            return convert.pattern_history(history, self._rule)
         found = await self._catalog.get(UUID(request.pattern_id))
         return network.GetPatternResponse(pattern=convert.pattern(found, self._rule))
 
