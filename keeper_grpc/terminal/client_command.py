@@ -46,10 +46,13 @@ def _run(
     except KeeperClientError as error:
         print(f"keeper: {_said(error, parsed.target)}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
+    except OSError as error:
         # Python would complain when it fails to write the rest at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        print(f"keeper: cannot write the answer: {error.strerror}", file=sys.stderr)
+        return 1
     except asyncio.CancelledError:
         return 128 + signal.SIGTERM
     return 0

@@ -257,22 +257,37 @@ async def test_a_watch_ends_when_nobody_reads(server: ServerProcess, tmp_path: P
     assert (tmp_path / "stderr").read_bytes() == b""
 
 
+def answered_into(server: ServerProcess, output: int) -> tuple[int, str]:
+    """Exit code and stderr of a command whose stdout is this descriptor, which is closed here."""
+    done = subprocess.run(
+        [*KEEPER, "metrics", "--target", server.address],
+        env=environment(),
+        cwd=REPOSITORY,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(output)
+    return done.returncode, done.stderr
+
+
 def test_an_answer_that_nobody_reads_ends_in_silence(server: ServerProcess) -> None:
     """`keeper metrics | true` complains of nothing."""
     read, write = os.pipe()
     os.close(read)
 
-    done = subprocess.run(
-        [*KEEPER, "metrics", "--target", server.address],
-        env=environment(),
-        cwd=REPOSITORY,
-        stdout=write,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    os.close(write)
+    assert answered_into(server, write) == (128 + signal.SIGPIPE, "")
 
-    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+def test_an_answer_that_cannot_be_written_is_one_line(server: ServerProcess) -> None:
+    """On a full disk the command says so and fails."""
+    full = os.open("/dev/full", os.O_WRONLY)
+
+    assert answered_into(server, full) == (
+        1,
+        "keeper: cannot write the answer: No space left on device\n",
+    )
 
 
 @pytest.mark.parametrize(
