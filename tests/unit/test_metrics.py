@@ -44,14 +44,14 @@ def kpi(gathered: Gathered, name: KpiName) -> Kpi:
 
 
 def newcomer(
-    *, asked: float | None = 0, met: bool = True, advised: float | None = 1, success: float | None
+    *, met: bool = True, advised: float | None = 1, success: float | None = None
 ) -> Newcomer:
     """An account by hours from its joining to what happened to it."""
-
-    def at(hours: float | None) -> datetime | None:
-        return None if hours is None else START + timedelta(hours=hours)
-
-    return Newcomer(START, at(asked), met, at(advised), at(success))
+    return Newcomer(
+        met,
+        None if advised is None else advised * 3600,
+        None if success is None else success * 3600,
+    )
 
 
 def test_a_window_begins_at_the_midnight_of_its_first_day() -> None:
@@ -138,18 +138,13 @@ def test_patterns_are_discovered_by_the_week_of_the_network_s_age() -> None:
 
 def test_the_first_insight_is_waited_for_also_by_those_who_have_none() -> None:
     """Five accounts: three got advice after 1, 2 and 30 hours, two are still without."""
-    waits = [
-        newcomer(advised=hours, success=None, met=False) for hours in (1.0, 2.0, 30.0, None, None)
-    ]
+    waits = [newcomer(advised=hours, met=False) for hours in (1.0, 2.0, 30.0, None, None)]
     found = kpi(replace(ACTIVE, newcomers=waits), KpiName.TIME_TO_FIRST_INSIGHT)
     assert found.metric == Metric(30 * 3600.0, Unit.SECONDS, 5)
     assert found.status is Status.MISSED
     assert found.target == 24 * 3600
-    silent = [*waits[:4], replace(waits[4], first_asked=None)]
-    assert (
-        kpi(replace(ACTIVE, newcomers=silent), KpiName.TIME_TO_FIRST_INSIGHT).status
-        is Status.NOT_ENOUGH_DATA
-    )
+    few = replace(ACTIVE, newcomers=waits[:4])
+    assert kpi(few, KpiName.TIME_TO_FIRST_INSIGHT).status is Status.NOT_ENOUGH_DATA
     waiting = [*waits[:2], *waits[3:], waits[4]]
     assert (
         kpi(replace(ACTIVE, newcomers=waiting), KpiName.TIME_TO_FIRST_INSIGHT).metric.value is None
@@ -162,7 +157,7 @@ def test_value_comes_sooner_to_those_whom_advice_met() -> None:
     unmet = [newcomer(success=40, met=False) for _ in range(5)]
     found = kpi(replace(ACTIVE, newcomers=met + unmet), KpiName.VALUE_ACCELERATION)
     assert (found.metric.value, found.status) == (4.0, Status.MET)
-    waiting = [*unmet[:2], *(replace(one, first_success=None) for one in unmet[2:])]
+    waiting = [*unmet[:2], *(replace(one, succeeded_after=None) for one in unmet[2:])]
     unknown = kpi(replace(ACTIVE, newcomers=met + waiting), KpiName.VALUE_ACCELERATION)
     assert unknown.metric.value is None
 
