@@ -1,6 +1,6 @@
 """What metrics and traces cost a server: its processor time for one EnhanceInsight.
 
-    python -m bench.telemetry                  five rounds of 200 questions to each server
+    python -m bench.telemetry                  five rounds of 100 questions to each server
     python -m bench.telemetry --rounds 20      more of them
 
 Servers that differ in nothing else share a database of 1,000 patterns and are asked in turn, question
@@ -43,8 +43,8 @@ from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.migrate import migrate
 
 PATTERNS = 1_000
-QUESTIONS = 200
-"""Of a round: about a second for each server, where nobody else uses the machine."""
+QUESTIONS = 100
+"""Of a round: about half a second for each server, where nobody else uses the machine."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

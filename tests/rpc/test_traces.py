@@ -18,7 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
 )
 from keeper_grpc.storage.captures import PostgresCapture
-from keeper_grpc.telemetry.telemetry import LAST_EXPORT
+from keeper_grpc.telemetry.exporting import LAST_EXPORT
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.integration.openai_stand_in import Status as HttpStatus
 from tests.rpc import test_canaries as canaries

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from keeper_grpc.telemetry.environment import Asked, asked
-from keeper_grpc.telemetry.telemetry import open_telemetry
+from keeper_grpc.telemetry.exporting import open_telemetry
 from keeper_grpc.telemetry.unusable import TelemetryUnusable
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
