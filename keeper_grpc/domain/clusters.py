@@ -7,7 +7,7 @@ to that centre is |S| / n. The search for the nearest centre is exact (docs/adr/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import numpy as np
@@ -49,10 +49,9 @@ class Clusters:
         """Leading components beyond which every vector so far was zero, rounded up."""
         return int(self._sums.shape[1])
 
-    def restore(self, clusters: Iterable[tuple[UUID, Vector, int]]) -> None:
-        """Take over clusters from storage: (id, sum of the members' vectors, members)."""
-        for cluster_id, total, count in clusters:
-            self._append(cluster_id, self._fitted(total), count)
+    def restore(self, cluster_id: UUID, total: Vector, count: int) -> None:
+        """Take over a cluster from storage: the sum of its members' vectors, and their number."""
+        self._append(cluster_id, self._fitted(total), count)
 
     def assign(self, vectors: Sequence[Vector], new_id: Callable[[], UUID]) -> list[UUID]:
         """The clusters that sightings join, one after the other: the nearest, or a new one.

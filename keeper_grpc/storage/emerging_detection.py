@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -39,7 +39,8 @@ TYPICAL_SAMPLE = 32
 """Newest sightings among which the most typical is looked for: bounds the cost of a large cluster."""
 
 READ_AHEAD = 500
-"""Rows of a window that are fetched at once: each fetch is a few milliseconds of the event loop."""
+"""Rows that are fetched at once where all are read: each fetch is a few milliseconds of the event loop,
+and no statement grows with the table."""
 
 
 class PostgresDetection:
@@ -75,37 +76,38 @@ class PostgresLeadership:
         self._connection = connection
         self._model = embedding_model
 
-    async def clusters(self) -> Sequence[StoredCluster]:
-        rows = await self._connection.fetch(
-            """
-            SELECT s.emerging_pattern_id, s.embedding_model, s.pattern_type,
-                   sum(s.embedding) AS vector_sum, count(*)::integer AS count
-              FROM sightings s
-             WHERE s.emerging_pattern_id IS NOT NULL AND s.embedding_model = $1
-             GROUP BY 1, 2, 3
-            """,
-            self._model,
-        )
-        return [
-            StoredCluster(
-                row["emerging_pattern_id"],
-                (row["embedding_model"], row["pattern_type"]),
-                to_array(row["vector_sum"]),
-                row["count"],
-            )
-            for row in rows
-        ]
+    async def clusters(self) -> AsyncGenerator[StoredCluster, None]:
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(
+                """
+                SELECT s.emerging_pattern_id, s.embedding_model, s.pattern_type,
+                       sum(s.embedding) AS vector_sum, count(*)::integer AS count
+                  FROM sightings s
+                 WHERE s.emerging_pattern_id IS NOT NULL AND s.embedding_model = $1
+                 GROUP BY 1, 2, 3
+                """,
+                self._model,
+                prefetch=READ_AHEAD,
+            ):
+                yield StoredCluster(
+                    row["emerging_pattern_id"],
+                    (row["embedding_model"], row["pattern_type"]),
+                    to_array(row["vector_sum"]),
+                    row["count"],
+                )
 
-    async def members(self) -> Sequence[StoredMember]:
-        rows = await self._connection.fetch(
-            """
-            SELECT id, emerging_pattern_id, account_key, business_category, confidence,
-                   potential_value, seen_time
-              FROM sightings WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
-            """,
-            self._model,
-        )
-        return [StoredMember(row["id"], row["emerging_pattern_id"], _fact(row)) for row in rows]
+    async def members(self) -> AsyncGenerator[StoredMember, None]:
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(
+                """
+                SELECT id, emerging_pattern_id, account_key, business_category, confidence,
+                       potential_value, seen_time
+                  FROM sightings WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
+                """,
+                self._model,
+                prefetch=READ_AHEAD,
+            ):
+                yield StoredMember(row["id"], row["emerging_pattern_id"], _fact(row))
 
     async def window(self, family: Family, width: int) -> Window:
         model, pattern_type = family

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -47,7 +47,7 @@ BATCH = 500
 """Sightings a step looks at: bounds the step's transaction to a few milliseconds per cluster."""
 
 FAILURES = 5
-"""Errors in a row after which the detector gives up: with the default timing, a quarter of a minute in
+"""Errors in a row after which the detector gives up: with the default timing, eight seconds in
 which another leader or a passing trouble would have helped. The process then drains and starts anew."""
 
 DRIFT = 10
@@ -56,12 +56,18 @@ DRIFT = 10
 
 @dataclass(frozen=True, slots=True)
 class DetectorTiming:
-    """How far back the detector looks, and how often it does what."""
+    """How far back the detector looks, and how often it does what.
+
+    Who does not lead asks for the lead every `takeover`; who failed, after `retry`. Waiting for the lock
+    in the database is no better: a statement that waits holds up vacuum, and one that gives up waiting
+    is an error in the database's log.
+    """
 
     window: timedelta = timedelta(days=7)
     poll: timedelta = timedelta(milliseconds=200)
     sweep: timedelta = timedelta(seconds=5)
-    takeover: timedelta = timedelta(seconds=3)
+    takeover: timedelta = timedelta(milliseconds=500)
+    retry: timedelta = timedelta(seconds=2)
     full_pass: timedelta = timedelta(minutes=10)
 
 
@@ -118,10 +124,10 @@ class DetectionTransaction(Protocol):
 class Leadership(Protocol):
     """The leader's own connection. Losing it is losing the lead."""
 
-    async def clusters(self) -> Sequence[StoredCluster]:
+    def clusters(self) -> AsyncGenerator[StoredCluster, None]:
         """All clusters, to begin with."""
 
-    async def members(self) -> Sequence[StoredMember]:
+    def members(self) -> AsyncGenerator[StoredMember, None]:
         """What their sightings add to them, to begin with."""
 
     async def window(self, family: Family, width: int) -> Window:
@@ -188,10 +194,12 @@ class DetectEmerging:
         Any other error makes it start over as well; raises the FAILURES-th without a step between.
         """
         while True:
+            pause = self._timing.retry
             try:
                 async with self._store.lead() as leadership:
                     if leadership is not None:
                         await self._lead(leadership)
+                pause = self._timing.takeover
             except StorageUnavailable:
                 log.warning("emerging_detector_lost_database")
             except Exception as error:
@@ -203,7 +211,7 @@ class DetectEmerging:
                 if self._failures >= FAILURES:
                     raise
             self._forget()
-            await asyncio.sleep(self._timing.takeover.total_seconds())
+            await asyncio.sleep(pause.total_seconds())
 
     async def _lead(self, leadership: Leadership) -> None:
         log.info("emerging_detector_leads")
@@ -219,14 +227,15 @@ class DetectEmerging:
 
     async def restore(self, leadership: Leadership) -> None:
         """Load what the last leader committed."""
-        stored = defaultdict(list)
-        for cluster in await leadership.clusters():
-            stored[cluster.family].append((cluster.cluster_id, cluster.vector_sum, cluster.count))
         self._forget()
-        for family, clusters in stored.items():
-            self._clusters(family).restore(clusters)
-        for member in await leadership.members():
-            self._tallies[member.cluster_id].add(member.sighting_id, member.fact)
+        async with aclosing(leadership.clusters()) as clusters:
+            async for stored in clusters:
+                self._clusters(stored.family).restore(
+                    stored.cluster_id, stored.vector_sum, stored.count
+                )
+        async with aclosing(leadership.members()) as members:
+            async for member in members:
+                self._tallies[member.cluster_id].add(member.sighting_id, member.fact)
         self._next_pass = self._clock() + self._timing.full_pass
 
     async def step(self, leadership: Leadership) -> bool:
