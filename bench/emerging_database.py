@@ -157,6 +157,7 @@ def detector(store: PostgresDetection, timing: DetectorTiming) -> DetectEmerging
         cluster_threshold=THRESHOLDS.cluster,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLDS.cluster),
         proven=Proven(min_similarity=THRESHOLDS.merge, min_lower_bound=0.6, min_accounts=3),
+        k=3,
         timing=timing,
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,

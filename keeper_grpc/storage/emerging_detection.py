@@ -14,9 +14,9 @@ from pgvector import Vector
 
 from keeper_grpc.domain.emerging import (
     ClusterChange,
-    EmergingPattern,
     Family,
     Proven,
+    SavedCluster,
     Sighting,
     State,
     StoredCluster,
@@ -24,8 +24,9 @@ from keeper_grpc.domain.emerging import (
     Window,
 )
 from keeper_grpc.domain.tally import Fact
+from keeper_grpc.domain.wording import Sentence
 from keeper_grpc.storage.database import Connection, Database, to_array
-from keeper_grpc.storage.emerging_rows import COLUMNS, from_row, to_json
+from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row, to_json
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -34,9 +35,6 @@ LEADER_LOCK = 0x6B656570_656D6572
 """Advisory lock of the leader ("keepemer"). One per database, since advisory locks are."""
 
 EVENTS_CHANNEL = "keeper_emerging"
-
-TYPICAL_SAMPLE = 32
-"""Newest sightings among which the most typical is looked for: bounds the cost of a large cluster."""
 
 READ_AHEAD = 500
 """Rows that are fetched at once where all are read: each fetch is a few milliseconds of the event loop,
@@ -251,34 +249,56 @@ class PostgresDetectionStep:
         )
         return {row["id"]: (row["embedding_model"], row["pattern_type"]) for row in rows}
 
-    async def saved(
-        self, cluster_ids: Collection[UUID]
-    ) -> Mapping[UUID, tuple[State, EmergingPattern]]:
+    async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
+        # Of a cluster that is shown, retention keeps the last event, however old.
         rows = await self._connection.fetch(
-            f"SELECT state, {COLUMNS} FROM emerging_patterns WHERE id = ANY($1::uuid[])",  # noqa: S608 - a constant
+            f"""
+            SELECT state, {COLUMNS}, last.told
+              FROM emerging_patterns p
+              LEFT JOIN LATERAL (
+                SELECT e.state AS told FROM emerging_events e
+                 WHERE e.emerging_pattern_id = p.id
+                 ORDER BY e.sequence DESC LIMIT 1) last ON p.state = 'emerging'
+             WHERE id = ANY($1::uuid[])
+            """,  # noqa: S608 - a constant
             list(cluster_ids),
         )
-        return {row["id"]: (State(row["state"]), from_row(row)) for row in rows}
+        return {
+            row["id"]: SavedCluster(
+                State(row["state"]),
+                from_row(row),
+                None if row["told"] is None else from_json(row["told"]),
+            )
+            for row in rows
+        }
 
-    async def typical(self, centres: Mapping[UUID, NDArray[np.float32]]) -> Mapping[UUID, str]:
+    async def sentences(
+        self,
+        centres: Mapping[UUID, NDArray[np.float32]],
+        sightings: Mapping[UUID, Sequence[int]],
+    ) -> Mapping[UUID, Sequence[Sentence]]:
         if not centres:
             return {}
+        chosen = [(cluster, each) for cluster, some in sightings.items() for each in some]
         rows = await self._connection.fetch(
             """
-            SELECT c.id, typical.rendered
+            SELECT c.id, s.account_key, s.rendered, s.action, s.embedding <=> c.centre AS distance
               FROM unnest($1::uuid[], $2::vector[]) AS c (id, centre)
-             CROSS JOIN LATERAL (
-                SELECT t.rendered
-                  FROM (SELECT rendered, embedding FROM sightings
-                         WHERE emerging_pattern_id = c.id AND rendered <> ''
-                         ORDER BY seen_time DESC LIMIT $3) t
-                 ORDER BY t.embedding <=> c.centre, t.rendered LIMIT 1) typical
+              JOIN unnest($3::uuid[], $4::bigint[]) AS m (cluster, sighting) ON m.cluster = c.id
+              JOIN sightings s ON s.id = m.sighting
+             WHERE s.rendered <> ''
             """,
             list(centres),
             [Vector(centre) for centre in centres.values()],
-            TYPICAL_SAMPLE,
+            [cluster for cluster, _ in chosen],
+            [each for _, each in chosen],
         )
-        return {row["id"]: row["rendered"] for row in rows}
+        said: dict[UUID, list[Sentence]] = {cluster: [] for cluster in centres}
+        for row in rows:
+            said[row["id"]].append(
+                Sentence(row["account_key"], row["rendered"], row["action"], row["distance"])
+            )
+        return said
 
     async def known_distance(
         self, centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]]
@@ -344,7 +364,7 @@ class PostgresDetectionStep:
                SET state = $2, business_categories = $3, common_pattern = $4, account_count = $5,
                    sighting_count = $6, mean_similarity = $7, mean_confidence = $8,
                    total_potential_value = $9, first_seen_time = $10, last_seen_time = $11,
-                   promoted_pattern_id = $12, growth_rate = $13, novelty = $14
+                   promoted_pattern_id = $12, growth_rate = $13, novelty = $14, label = $15
              WHERE id = $1
             """,
             [
@@ -363,6 +383,7 @@ class PostgresDetectionStep:
                     cluster.promoted_pattern_id,
                     cluster.growth_rate,
                     cluster.novelty,
+                    cluster.label,
                 )
                 for change in changes
                 if (cluster := change.cluster) is not None

@@ -262,7 +262,7 @@ async def _disown_sightings(connection: Connection, account_key: str) -> int:
     return await _count(
         connection,
         """
-        UPDATE sightings SET account_key = '', rendered = '', seen_time = $2,
+        UPDATE sightings SET account_key = '', rendered = '', action = '', seen_time = $2,
                rendered_hash = uuid_send(gen_random_uuid()), confidence = 0, potential_value = 0
          WHERE account_key = $1
         """,

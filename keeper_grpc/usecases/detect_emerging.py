@@ -27,6 +27,7 @@ from keeper_grpc.domain.emerging import (
     EmergingPattern,
     Family,
     Proven,
+    SavedCluster,
     Sighting,
     State,
     StoredCluster,
@@ -38,6 +39,7 @@ from keeper_grpc.domain.emerging import (
 )
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.tally import Fact, Tally
+from keeper_grpc.domain.wording import Sentence, Wording, wording
 from keeper_grpc.usecases.full_pass import Agreement, FullPass
 from keeper_grpc.usecases.ports import Clock, NewId, Vector
 
@@ -49,6 +51,9 @@ BATCH = 500
 FAILURES = 5
 """Errors in a row after which the detector gives up: with the default timing, eight seconds in
 which another leader or a passing trouble would have helped. The process then drains and starts anew."""
+
+VOICES = 32
+"""Accounts whose newest sentence decides the words of a cluster: bounds what a large one costs."""
 
 DRIFT = 10
 """Share of the time between full passes after which one is due when a cluster drifted apart."""
@@ -99,13 +104,13 @@ class DetectionTransaction(Protocol):
         once their last sighting has left the window.
         """
 
-    async def saved(
-        self, cluster_ids: Collection[UUID]
-    ) -> Mapping[UUID, tuple[State, EmergingPattern]]:
-        """State and description of clusters as they were last saved."""
+    async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
+        """Clusters as they were last saved and last told."""
 
-    async def typical(self, centres: Mapping[UUID, Vector]) -> Mapping[UUID, str]:
-        """The sentence nearest to each centre, among a bounded sample of the newest."""
+    async def sentences(
+        self, centres: Mapping[UUID, Vector], sightings: Mapping[UUID, Sequence[int]]
+    ) -> Mapping[UUID, Sequence[Sentence]]:
+        """What these sightings of each cluster say. One that was forgotten says nothing."""
 
     async def known_distance(
         self, centres: Mapping[UUID, tuple[Family, Vector]]
@@ -165,14 +170,17 @@ class DetectEmerging:
         cluster_threshold: float,
         emergence: Emergence,
         proven: Proven,
+        k: int,
         timing: DetectorTiming,
         clock: Clock,
         new_id: NewId,
     ) -> None:
+        """`k` is the least number of accounts behind each word that is told."""
         self._store = store
         self._threshold = cluster_threshold
         self._emergence = emergence
         self._proven = proven
+        self._k = k
         self._timing = timing
         self._clock = clock
         self._new_id = new_id
@@ -187,6 +195,11 @@ class DetectEmerging:
     def agreement(self) -> Agreement | None:
         """How well incremental clustering agreed with the last full pass; None before the first."""
         return self._full_pass.agreement
+
+    @property
+    def failed_passes(self) -> int:
+        """Full passes in a row that failed. The steps go on without, and so does the process."""
+        return self._full_pass.failures
 
     async def run(self) -> None:
         """Lead when nobody else does, for ever. A database that is away is waited for.
@@ -329,22 +342,25 @@ class DetectEmerging:
         described = await self._described(transaction, touched, saved, now)
         changes = []
         for cluster_id in touched.families:
-            before, was = saved.get(cluster_id, (State.FORMING, None))
+            was = saved.get(cluster_id)
+            before = was.state if was else State.FORMING
+            last_told = was.told if was else None
             cluster = described.get(cluster_id)
             state, change = transition(before, cluster, self._emergence)
-            if change is Change.UPDATED and cluster and was and not worth_telling(was, cluster):
+            if change is Change.UPDATED and cluster and not worth_telling(last_told, cluster):
                 change = None
             if change is Change.FADED and cluster is not None and self._is_loose(cluster):
                 self._next_pass = min(self._next_pass, now + self._timing.full_pass / DRIFT)
-            if change is not None or state is not before or cluster is None or cluster != was:
-                changes.append(ClusterChange(cluster_id, cluster, was, state, change))
+            same = was is not None and cluster == was.cluster and state is before
+            if change is not None or not same:
+                changes.append(ClusterChange(cluster_id, cluster, last_told, state, change))
         return changes
 
     async def _described(
         self,
         transaction: DetectionTransaction,
         touched: _Touched,
-        saved: Mapping[UUID, tuple[State, EmergingPattern]],
+        saved: Mapping[UUID, SavedCluster],
         now: datetime,
     ) -> Mapping[UUID, EmergingPattern]:
         """Clusters as their sightings describe them now; absent where there are none left.
@@ -365,7 +381,7 @@ class DetectEmerging:
         # A promoted cluster stays what it became, and is not looked up again.
         for cluster_id, cluster in described.items():
             if _state(saved, cluster_id) is State.PROMOTED:
-                promoted = saved[cluster_id][1].promoted_pattern_id
+                promoted = saved[cluster_id].cluster.promoted_pattern_id
                 described[cluster_id] = replace(cluster, promoted_pattern_id=promoted)
         return described
 
@@ -374,7 +390,7 @@ class DetectEmerging:
         transaction: DetectionTransaction,
         told: Mapping[UUID, EmergingPattern],
         touched: _Touched,
-        saved: Mapping[UUID, tuple[State, EmergingPattern]],
+        saved: Mapping[UUID, SavedCluster],
     ) -> Mapping[UUID, EmergingPattern]:
         """Clusters that are told of, with their words, their novelty and what they became."""
         centres: dict[UUID, tuple[Family, Vector]] = {}
@@ -382,7 +398,7 @@ class DetectEmerging:
             family = touched.families[cluster_id]
             centres[cluster_id] = (family, self._families[family].centre(cluster_id))
         news = {key: centres[key] for key in told if key in touched.changed}
-        words = await transaction.typical({key: centre for key, (_, centre) in news.items()})
+        words = await self._worded(transaction, news)
         known = await transaction.known_distance(news)
         candidates = {key: centres[key] for key in told if _state(saved, key) is not State.PROMOTED}
         promoted = await transaction.proven(candidates, self._proven)
@@ -390,16 +406,37 @@ class DetectEmerging:
         for cluster_id, cluster in told.items():
             was = saved.get(cluster_id)
             if cluster_id in news or was is None:
-                text, new = words.get(cluster_id, ""), novelty(known.get(cluster_id))
+                said = words.get(cluster_id, Wording())
+                new = round(novelty(known.get(cluster_id)), 4)
             else:
-                text, new = was[1].common_pattern, was[1].novelty
+                said = Wording(was.cluster.common_pattern, was.cluster.label)
+                new = was.cluster.novelty
             looked_up[cluster_id] = replace(
                 cluster,
-                common_pattern=text,
-                novelty=round(new, 4),
+                common_pattern=said.common_pattern,
+                label=said.label,
+                novelty=new,
                 promoted_pattern_id=promoted.get(cluster_id),
             )
         return looked_up
+
+    async def _worded(
+        self,
+        transaction: DetectionTransaction,
+        centres: Mapping[UUID, tuple[Family, Vector]],
+    ) -> Mapping[UUID, Wording]:
+        """The words of clusters, as of the accounts that were seen last."""
+        sentences = await transaction.sentences(
+            {cluster_id: centre for cluster_id, (_, centre) in centres.items()},
+            {cluster_id: self._tallies[cluster_id].heard(VOICES) for cluster_id in centres},
+        )
+        worded = {}
+        for cluster_id, said in sentences.items():
+            (_, pattern_type), _ = centres[cluster_id]
+            worded[cluster_id] = wording(pattern_type, said, self._k)
+            # A millisecond each: let calls in between.
+            await asyncio.sleep(0)
+        return worded
 
     def _is_loose(self, cluster: EmergingPattern) -> bool:
         """Whether enough accounts see it, but its sightings drifted apart: it may be several."""
@@ -444,5 +481,5 @@ class DetectEmerging:
         return self._families.setdefault(family, Clusters(self._threshold))
 
 
-def _state(saved: Mapping[UUID, tuple[State, EmergingPattern]], cluster_id: UUID) -> State:
-    return saved[cluster_id][0] if cluster_id in saved else State.FORMING
+def _state(saved: Mapping[UUID, SavedCluster], cluster_id: UUID) -> State:
+    return saved[cluster_id].state if cluster_id in saved else State.FORMING

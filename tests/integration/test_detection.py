@@ -19,7 +19,7 @@ from keeper_grpc.storage.emerging_detection import LEADER_LOCK, PostgresDetectio
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row
 from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.sightings import insert_sighting
-from keeper_grpc.usecases import detect_emerging
+from keeper_grpc.usecases import detect_emerging, full_pass
 from keeper_grpc.usecases.detect_emerging import (
     FAILURES,
     DetectEmerging,
@@ -162,6 +162,7 @@ def detector(store: PostgresDetection, full_pass: timedelta = timedelta(days=1))
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+        k=3,
         timing=DetectorTiming(full_pass=full_pass),
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,
@@ -525,6 +526,7 @@ def running(database: Database, new_id: Callable[[], UUID]) -> DetectEmerging:
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+        k=3,
         timing=DetectorTiming(
             poll=timedelta(milliseconds=5),
             takeover=timedelta(milliseconds=5),
@@ -597,3 +599,83 @@ async def test_a_standby_takes_over_what_the_leader_leaves_pending(database_url:
 def test_a_standby_asks_for_the_lead_more_often_than_once_a_second() -> None:
     """Takeover within ten seconds at 100,000 sightings leaves the most of them to the restoring."""
     assert DetectorTiming().takeover < timedelta(seconds=1)
+
+
+async def test_small_renewals_are_told_once_they_add_up(database_url: str) -> None:
+    """Each is less than a minute after the last: subscribers hear of every third, not of none."""
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        third = RENEWAL / 3
+        await ask(database, "adds_up", "oldest", vector(17), later=-100 * RENEWAL)
+        for number in range(9):
+            await ask(database, "adds_up", str(number), vector(17), later=(number - 9) * third)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+            renewed = []
+            for number in range(6):
+                # Of one moment more, for the time that the test takes.
+                later = (number + 0.5) * third
+                await ask(database, "adds_up", str(number), vector(17), later=later)
+                await steps(use_case, leadership)
+                renewed.append(len(await changes(database, "adds_up")))
+        (first, *later_ones) = await told(database, "adds_up")
+    assert renewed == [1, 1, 2, 2, 2, 3]
+    before = first
+    for after in later_ones:
+        assert after.last_seen_time - before.last_seen_time >= RENEWAL
+        before = after
+
+
+async def test_no_word_of_fewer_than_k_accounts_is_told(database_url: str) -> None:
+    """Not in the common pattern and not in the label, though the sentence is the most typical."""
+    async with opened(database_url) as database:
+        for account, action in (
+            ("a", "offer the mayor a warm towel"),
+            ("b", "offer the mayor a warm towel"),
+            ("c", "offer guests a warm towel"),
+        ):
+            await ask(database, "said_by_few", account, vector(18), action=action)
+        await led(database)
+        (first,) = await told(database, "said_by_few")
+        await ask(database, "said_by_few", "d", vector(18), action="offer the mayor a warm towel")
+        await led(database)
+        _, second = await told(database, "said_by_few")
+    assert first.common_pattern == (
+        "When day of week is Monday, offer … a warm towel (said by few, spa)."
+    )
+    assert first.label == "Said by few: day, monday, offer"
+    assert second.common_pattern == (
+        "When day of week is Monday, offer the mayor a warm towel (said by few, spa)."
+    )
+    assert second.label == "Offer the mayor a warm towel"
+
+
+async def test_a_full_pass_that_fails_costs_its_corrections_only(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often: the leader goes on detecting, and the next pass that succeeds corrects."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        await ask(database, "passes_fail", "a", vector(19))
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store, full_pass=timedelta(microseconds=1))
+            with monkeypatch.context() as patch:
+                patch.setattr(full_pass, "recluster", fail)
+                await use_case.restore(leadership)
+                while use_case.failed_passes <= FAILURES:
+                    await use_case.step(leadership)
+                assert use_case.agreement is None
+                for account in "bc":
+                    await ask(database, "passes_fail", account, vector(19))
+                await steps(use_case, leadership)
+                assert len(await shown(database, "passes_fail")) == 1
+            while use_case.failed_passes or use_case.agreement is None:
+                await use_case.step(leadership)
