@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush, nlargest
-from sys import intern
 from typing import TypeVar
 
 CONFIDENCE_UNIT = 1_000_000
@@ -65,14 +64,6 @@ class Tally:
             self._count(before, -1)
             if before.account_key != fact.account_key or before.seen_time > fact.seen_time:
                 self._latest = None
-        # Thousands of sightings name the same few accounts and categories: keep one string of each.
-        fact = Fact(
-            intern(fact.account_key),
-            intern(fact.business_category),
-            fact.confidence,
-            fact.potential_value,
-            fact.seen_time,
-        )
         self._facts[sighting_id] = fact
         self._count(fact, 1)
         if self._latest is not None:

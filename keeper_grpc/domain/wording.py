@@ -8,7 +8,7 @@ fewer than k used is left out: as "…" within the common pattern, and from the 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -21,6 +21,9 @@ MOST_CHARACTERS = 60
 MOST_WORDS = 8
 FEWEST_WORDS = 3
 """Of a label that is taken from the actions. With fewer it would say too little."""
+
+QUOTED = 8
+"""Actions, the nearest, among which a phrase is looked for: reading one costs as much as counting four."""
 
 MOST_TOPICS = 3
 """Shared words that go behind the type where no action can be quoted."""
@@ -88,10 +91,12 @@ def _common_pattern(texts: Sequence[str], shared: AbstractSet[str]) -> str:
     """The sentence of which most can be told and least is left out; of equal ones, the nearest."""
 
     def told(text: str) -> int:
-        return sum(1 if word in shared else -GAP for word in _words(text))
+        words = _words(text)
+        known = sum(map(shared.__contains__, words))
+        return known - GAP * (len(words) - known)
 
     best = max(dict.fromkeys(texts), key=told, default="")
-    return _abridged(best, shared) if any(word in shared for word in _words(best)) else ""
+    return _abridged(best, shared) if not shared.isdisjoint(_words(best)) else ""
 
 
 def _abridged(text: str, shared: AbstractSet[str]) -> str:
@@ -113,7 +118,8 @@ def _abridged(text: str, shared: AbstractSet[str]) -> str:
 def _label(pattern_type: str, nearest: Sequence[Sentence], k: int) -> str:
     """The longest phrase that can be quoted from an action, else the type with what it is about."""
     words = _shared(((each.account_key, each.action) for each in nearest), k).keys()
-    phrases = (phrase for each in nearest for phrase in _phrases(each.action, words))
+    actions = list(dict.fromkeys(each.action for each in nearest if each.action))
+    phrases = (phrase for action in actions[:QUOTED] for phrase in _phrases(action, words))
     best = max(phrases, key=_length, default="")
     if _length(best) >= FEWEST_WORDS:
         return best[0].upper() + best[1:]
@@ -176,13 +182,15 @@ def _by_topics(pattern_type: str, shared: Counter[str]) -> str:
 
 def _shared(texts: Iterable[tuple[str, str]], k: int) -> Counter[str]:
     """How many accounts used each word, of the words that at least k did."""
-    uses = {(account, word) for account, text in texts for word in _words(text)}
-    counts = Counter(word for _, word in uses)
+    uses: dict[str, set[str]] = defaultdict(set)
+    for account, text in texts:
+        uses[account].update(_words(text))
+    counts = Counter(word for words in uses.values() for word in words)
     return Counter({word: count for word, count in counts.items() if count >= k})
 
 
-def _words(text: str) -> Iterator[str]:
-    return (_fold(match[0]) for match in _WORD.finditer(text))
+def _words(text: str) -> list[str]:
+    return _WORD.findall(_fold(text))
 
 
 def _fold(word: str) -> str:

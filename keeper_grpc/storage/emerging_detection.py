@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from sys import intern
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -417,8 +418,9 @@ def _sighting(row: Record) -> Sighting:
 
 def _fact(row: Record) -> Fact:
     return Fact(
-        row["account_key"],
-        row["business_category"],
+        # Thousands of sightings name the same few accounts and categories: keep one string of each.
+        intern(row["account_key"]),
+        intern(row["business_category"]),
         row["confidence"],
         row["potential_value"],
         row["seen_time"],

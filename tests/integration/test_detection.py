@@ -474,6 +474,13 @@ async def test_a_sighting_forgotten_amid_a_step_is_not_pending(database_url: str
             async with leadership.step() as step:
                 assert not await step.forgotten(10)
                 await forget(database, "e")
+                async with database.connection() as connection:
+                    left = await connection.fetchrow(
+                        "SELECT account_key, rendered, action FROM sightings"
+                        " WHERE pattern_type = 'amid'"
+                    )
+                assert left is not None
+                assert tuple(left) == ("", "", "")
                 assert not await step.pending(10)
                 (gone,) = await step.forgotten(10)
     assert gone.family == (MODEL, "amid")
