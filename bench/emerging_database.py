@@ -87,14 +87,20 @@ async def store(connection: asyncpg.Connection[asyncpg.Record], vectors: Matrix)
     """Store sightings and the clusters that incremental clustering makes of them."""
     labels = incremental(vectors)
     ids = [uuid4() for _ in range(int(labels.max()) + 1)]
+    sums = np.zeros((len(ids), DIMENSIONS), np.float32)
+    np.add.at(sums[:, : vectors.shape[1]], labels, vectors)
     await connection.executemany(
         """
         INSERT INTO emerging_patterns (id, embedding_model, pattern_type, state,
             business_categories, common_pattern, account_count, sighting_count, mean_similarity,
-            mean_confidence, total_potential_value, first_seen_time, last_seen_time)
-        VALUES ($1, $2, $3, 'forming', '{}', '', 0, 0, 0, 0, 0, now(), now())
+            mean_confidence, total_potential_value, first_seen_time, last_seen_time,
+            vector_sum, vector_count)
+        VALUES ($1, $2, $3, 'forming', '{}', '', 0, 0, 0, 0, 0, now(), now(), $4, $5)
         """,
-        [(cluster_id, MODEL, TYPE) for cluster_id in ids],
+        [
+            (cluster_id, MODEL, TYPE, Vector(total), int(count))
+            for cluster_id, total, count in zip(ids, sums, np.bincount(labels), strict=True)
+        ],
     )
     await connection.copy_records_to_table(
         "sightings", records=rows(vectors, 0, [ids[label] for label in labels]), columns=COLUMNS

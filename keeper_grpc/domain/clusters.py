@@ -84,12 +84,18 @@ class Clusters:
         if self._counts[self._rows[cluster_id]] == 0:
             self._drop(cluster_id)
 
+    def total(self, cluster_id: UUID) -> Vector:
+        """The sum of the members' vectors, as wide as they came."""
+        row = self._rows[cluster_id]
+        total = np.zeros(self._length, np.float32)
+        width = min(self.width, self._length)
+        total[:width] = self._sums[row, :width]
+        return total
+
     def centre(self, cluster_id: UUID) -> Vector:
         """The cluster's centre, of unit length and as wide as the vectors came."""
-        row = self._rows[cluster_id]
-        centre = np.zeros(self._length, np.float32)
-        width = min(self.width, self._length)
-        centre[:width] = self._sums[row, :width] / max(self._lengths[row], np.float32(1e-30))
+        centre = self.total(cluster_id)
+        centre /= max(self._lengths[self._rows[cluster_id]], np.float32(1e-30))
         return centre
 
     def mean_similarity(self, cluster_id: UUID) -> float:

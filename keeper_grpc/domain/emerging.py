@@ -112,11 +112,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class StoredCluster:
-    """A cluster to restore: the sum of its members' vectors and their number."""
+    """A cluster to restore: the sum of `count` vectors; None when it was never summed."""
 
     cluster_id: UUID
     family: Family
-    vector_sum: NDArray[np.float32]
+    vector_sum: NDArray[np.float32] | None
     count: int
 
 

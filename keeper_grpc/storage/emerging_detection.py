@@ -41,6 +41,9 @@ READ_AHEAD = 500
 """Rows that are fetched at once where all are read: each fetch is a few milliseconds of the event loop,
 and no statement grows with the table."""
 
+MEMBERS_AHEAD = 2_000
+"""The same for rows without a vector."""
+
 
 class PostgresDetection:
     """Lends the lead."""
@@ -79,21 +82,28 @@ class PostgresLeadership:
         async with self._connection.transaction(readonly=True):
             async for row in self._connection.cursor(
                 """
-                SELECT s.emerging_pattern_id, s.embedding_model, s.pattern_type,
-                       sum(s.embedding) AS vector_sum, count(*)::integer AS count
-                  FROM sightings s
-                 WHERE s.emerging_pattern_id IS NOT NULL AND s.embedding_model = $1
-                 GROUP BY 1, 2, 3
+                SELECT id, embedding_model, pattern_type, vector_sum, vector_count
+                  FROM emerging_patterns WHERE embedding_model = $1
                 """,
                 self._model,
                 prefetch=READ_AHEAD,
             ):
-                yield StoredCluster(
-                    row["emerging_pattern_id"],
-                    (row["embedding_model"], row["pattern_type"]),
-                    to_array(row["vector_sum"]),
-                    row["count"],
-                )
+                yield _stored(row)
+
+    async def summed(self, cluster_ids: Collection[UUID]) -> AsyncGenerator[StoredCluster, None]:
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(
+                """
+                SELECT p.id, p.embedding_model, p.pattern_type, sum(s.embedding) AS vector_sum,
+                       count(*)::integer AS vector_count
+                  FROM emerging_patterns p JOIN sightings s ON s.emerging_pattern_id = p.id
+                 WHERE p.id = ANY($1::uuid[])
+                 GROUP BY p.id
+                """,
+                list(cluster_ids),
+                prefetch=READ_AHEAD,
+            ):
+                yield _stored(row)
 
     async def members(self) -> AsyncGenerator[StoredMember, None]:
         async with self._connection.transaction(readonly=True):
@@ -104,7 +114,7 @@ class PostgresLeadership:
                   FROM sightings WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
                 """,
                 self._model,
-                prefetch=READ_AHEAD,
+                prefetch=MEMBERS_AHEAD,
             ):
                 yield StoredMember(row["id"], row["emerging_pattern_id"], _fact(row))
 
@@ -205,6 +215,20 @@ class PostgresDetectionStep:
             """,
             list(members),
             list(members.values()),
+        )
+
+    async def keep_sums(self, sums: Mapping[UUID, tuple[NDArray[np.float32], int]]) -> None:
+        if not sums:
+            return
+        await self._connection.execute(
+            """
+            UPDATE emerging_patterns p SET vector_sum = k.total, vector_count = k.count
+              FROM unnest($1::uuid[], $2::vector[], $3::integer[]) AS k (id, total, count)
+             WHERE p.id = k.id
+            """,
+            list(sums),
+            [Vector(total) for total, _ in sums.values()],
+            [count for _, count in sums.values()],
         )
 
     async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
@@ -404,6 +428,15 @@ class PostgresDetectionStep:
                 told,
             )
             await self._connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
+
+
+def _stored(row: Record) -> StoredCluster:
+    return StoredCluster(
+        row["id"],
+        (row["embedding_model"], row["pattern_type"]),
+        None if row["vector_sum"] is None else to_array(row["vector_sum"]),
+        row["vector_count"],
+    )
 
 
 def _sighting(row: Record) -> Sighting:

@@ -94,6 +94,9 @@ class DetectionTransaction(Protocol):
     async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
         """Mark sightings (by id) as members of clusters and as looked at; add the new clusters."""
 
+    async def keep_sums(self, sums: Mapping[UUID, tuple[Vector, int]]) -> None:
+        """Note the sum of a cluster's vectors, and how many they are, for the next leader."""
+
     async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
         """Make sightings members of other clusters, pending or not; add the new clusters."""
 
@@ -130,7 +133,10 @@ class Leadership(Protocol):
     """The leader's own connection. Losing it is losing the lead."""
 
     def clusters(self) -> AsyncGenerator[StoredCluster, None]:
-        """All clusters, to begin with."""
+        """All clusters as the steps left them, to begin with."""
+
+    def summed(self, cluster_ids: Collection[UUID]) -> AsyncGenerator[StoredCluster, None]:
+        """Clusters summed anew from their sightings, which takes long."""
 
     def members(self) -> AsyncGenerator[StoredMember, None]:
         """What their sightings add to them, to begin with."""
@@ -150,14 +156,21 @@ class DetectionStore(Protocol):
 
 @dataclass(slots=True)
 class _Touched:
-    """The clusters of one step: those whose sightings changed, and those that are only looked at."""
+    """The clusters of one step: all that are looked at, those of them of which a sighting came, went or
+    was renewed, and those of these that are of more or fewer sightings, or of others.
+    """
 
     families: dict[UUID, Family] = field(default_factory=dict)
     changed: set[UUID] = field(default_factory=set)
+    resized: set[UUID] = field(default_factory=set)
 
-    def change(self, cluster_id: UUID, family: Family) -> None:
+    def renew(self, cluster_id: UUID, family: Family) -> None:
         self.families[cluster_id] = family
         self.changed.add(cluster_id)
+
+    def resize(self, cluster_id: UUID, family: Family) -> None:
+        self.renew(cluster_id, family)
+        self.resized.add(cluster_id)
 
 
 class DetectEmerging:
@@ -241,15 +254,31 @@ class DetectEmerging:
     async def restore(self, leadership: Leadership) -> None:
         """Load what the last leader committed."""
         self._forget()
-        async with aclosing(leadership.clusters()) as clusters:
-            async for stored in clusters:
-                self._clusters(stored.family).restore(
-                    stored.cluster_id, stored.vector_sum, stored.count
-                )
         async with aclosing(leadership.members()) as members:
             async for member in members:
                 self._tallies[member.cluster_id].add(member.sighting_id, member.fact)
+        missing = await self._restore_sums(leadership.clusters())
+        if missing:
+            # Clusters of a version that kept no sums, or of sightings that somebody else moved.
+            log.info("emerging_detector_sums_anew", clusters=len(missing))
+            await self._restore_sums(leadership.summed(missing))
         self._next_pass = self._clock() + self._timing.full_pass
+
+    async def _restore_sums(
+        self, clusters: AsyncGenerator[StoredCluster, None]
+    ) -> Collection[UUID]:
+        """Take over the sums that are of as many sightings as there are; the clusters of the others."""
+        missing = []
+        async with aclosing(clusters):
+            async for stored in clusters:
+                count = len(self._tallies.get(stored.cluster_id, ()))
+                if stored.vector_sum is not None and stored.count == count:
+                    self._clusters(stored.family).restore(
+                        stored.cluster_id, stored.vector_sum, count
+                    )
+                elif count:
+                    missing.append(stored.cluster_id)
+        return missing
 
     async def step(self, leadership: Leadership) -> bool:
         """Look at what is new and at what is old, once; whether there was anything.
@@ -280,6 +309,7 @@ class DetectEmerging:
                 self._next_sweep = now + self._timing.sweep
             if touched.families:
                 changes = await self._changes(transaction, touched, now)
+                await transaction.keep_sums(self._sums(touched))
                 if changes:
                     await transaction.save(changes, now)
         return bool(pending)
@@ -291,7 +321,7 @@ class DetectEmerging:
                 self._take_out(
                     sighting.family, sighting.cluster_id, sighting.sighting_id, sighting.vector
                 )
-                touched.change(sighting.cluster_id, sighting.family)
+                touched.resize(sighting.cluster_id, sighting.family)
 
     async def _correct(self, transaction: DetectionTransaction, touched: _Touched) -> None:
         """Apply what a full pass found, where it still holds: steps went on meanwhile."""
@@ -304,8 +334,8 @@ class DetectEmerging:
             fact = self._take_out(move.family, move.source, move.sighting_id, move.vector)
             self._clusters(move.family).add(move.target, move.vector)
             self._tallies[move.target].add(move.sighting_id, fact)
-            touched.change(move.source, move.family)
-            touched.change(move.target, move.family)
+            touched.resize(move.source, move.family)
+            touched.resize(move.target, move.family)
         if moves:
             await transaction.move(
                 {move.sighting_id: move.target for move in moves}, touched.families
@@ -330,9 +360,19 @@ class DetectEmerging:
         for sighting in pending:
             cluster_id = members[sighting.sighting_id]
             self._tallies[cluster_id].add(sighting.sighting_id, sighting.fact)
-            touched.change(cluster_id, sighting.family)
+            if sighting.cluster_id is None:
+                touched.resize(cluster_id, sighting.family)
+            else:
+                touched.renew(cluster_id, sighting.family)
         if members:
             await transaction.assign(members, touched.families)
+
+    def _sums(self, touched: _Touched) -> Mapping[UUID, tuple[Vector, int]]:
+        return {
+            cluster_id: (self._clusters(family).total(cluster_id), len(self._tallies[cluster_id]))
+            for cluster_id in touched.resized
+            if cluster_id in self._clusters(family := touched.families[cluster_id])
+        }
 
     async def _changes(
         self, transaction: DetectionTransaction, touched: _Touched, now: datetime

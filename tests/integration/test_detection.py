@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -14,8 +15,12 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.emerging import RENEWAL, Emergence, EmergingPattern, Proven
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.forgetting import Forgotten
-from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.emerging_detection import LEADER_LOCK, PostgresDetection
+from keeper_grpc.storage.database import Database, to_array
+from keeper_grpc.storage.emerging_detection import (
+    LEADER_LOCK,
+    PostgresDetection,
+    PostgresLeadership,
+)
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row
 from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.sightings import insert_sighting
@@ -130,11 +135,15 @@ async def test_a_new_leader_restores_what_was_committed(database_url: str) -> No
             async with leadership.step() as step:
                 mine = [s for s in await step.pending(100) if s.family[1] == "restored"]
                 await step.assign({s.sighting_id: cluster for s in mine}, {cluster: mine[0].family})
+                await step.keep_sums({cluster: (3 * vector(1), 3)})
         async with PostgresDetection(database, MODEL).lead() as leadership:
             assert leadership is not None
-            restored = {c.cluster_id: c async for c in leadership.clusters()}
-        assert restored[cluster].count == 3
-        assert restored[cluster].vector_sum == pytest.approx(3 * vector(1), abs=1e-5)
+            kept = {c.cluster_id: c async for c in leadership.clusters()}
+            anew = {c.cluster_id: c async for c in leadership.summed([cluster])}
+        assert anew.keys() == {cluster}
+        for restored in (kept, anew):
+            assert restored[cluster].count == 3
+            assert restored[cluster].vector_sum == pytest.approx(3 * vector(1), abs=1e-5)
 
 
 async def test_a_cancelled_leader_gives_the_lead_back(database_url: str) -> None:
@@ -251,8 +260,15 @@ async def test_a_renewed_sighting_is_counted_once_as_it_is_now(database_url: str
     assert cluster.common_pattern.startswith("When day of week is Monday, offer a package")
 
 
-async def test_the_next_leader_counts_on_from_what_the_last_one_counted(database_url: str) -> None:
-    """What is restored from the sightings is what was in memory: no change is told, then the next."""
+async def test_the_next_leader_counts_on_from_what_the_last_one_counted(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is restored is what was in memory, without reading a vector: no change is told, then the next."""
+
+    def summed(_: object, cluster_ids: Collection[UUID]) -> NoReturn:
+        raise AssertionError(f"summed {len(cluster_ids)} clusters anew")
+
+    monkeypatch.setattr(PostgresLeadership, "summed", summed)
     async with opened(database_url) as database:
         store = PostgresDetection(database, MODEL)
         for account in "abc":
@@ -686,3 +702,21 @@ async def test_a_full_pass_that_fails_costs_its_corrections_only(
                 assert len(await shown(database, "passes_fail")) == 1
             while use_case.failed_passes or use_case.agreement is None:
                 await use_case.step(leadership)
+
+
+async def test_a_cluster_keeps_no_sum_of_what_is_forgotten(database_url: str) -> None:
+    """Neither before the leader has taken it out nor after; a new leader sums what is left anew."""
+    async with opened(database_url) as database:
+        for account in "abcd":
+            await ask(database, "sum_forgotten", account, vector(20, noise=0.3, of=ord(account)))
+        await led(database)
+        await forget(database, "d")
+        kept = "SELECT vector_sum, vector_count FROM emerging_patterns WHERE pattern_type = $1"
+        async with database.connection() as connection:
+            (row,) = await connection.fetch(kept, "sum_forgotten")
+            assert tuple(row) == (None, 0)
+            await led(database)
+            (row,) = await connection.fetch(kept, "sum_forgotten")
+    left = np.sum([vector(20, noise=0.3, of=ord(account)) for account in "abc"], axis=0)
+    assert row["vector_count"] == 3
+    assert to_array(row["vector_sum"]) == pytest.approx(left, abs=1e-5)

@@ -23,7 +23,7 @@ from tests.integration.emerging_events import cluster
 from tests.integration.observations import MODEL, opened, vector
 
 MIGRATIONS = Path(package.__file__).with_name("migrations")
-WORDS = "0010_emerging_words.sql"
+WORDS = "0010_emerging.sql"
 RARE = "When it rains, offer the mayor a towel (made of events, spa)."
 PLAIN = "When it rains, offer a towel (made of events, spa)."
 
