@@ -5,7 +5,8 @@
 
 The vectors are those of bench/emerging.py. `one` is a step that finds a single new sighting, `batch`
 a step that finds five hundred, per sighting; both in milliseconds of wall time, the database's share
-included, as the median. `restore` is what a new leader reads before its first step, in seconds, and
+included, as the median. `restore` is what a new leader reads before its first step, in seconds, `cpu`
+how many of them this process computes (what a machine without other work would take, or nearly), and
 `held` the longest that this holds up the event loop, in milliseconds; `read` is what a full pass reads
 before it computes, in seconds. `takeover` is the time from kill -9 of the leader's process until a
 standby with the service's timing has committed its first step, in seconds: median and worst of five.
@@ -127,10 +128,10 @@ async def measure(dsn: str, data: Labelled, size: int) -> None:
             if leadership is None:
                 message = "another process leads"
                 raise RuntimeError(message)
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             async with held() as gaps:
                 await use_case.restore(leadership)
-            restore = time.perf_counter() - began
+            restore, cpu = time.perf_counter() - began, time.process_time() - worked
             await use_case.step(leadership)
             ones: list[float] = []
             batches: list[float] = []
@@ -152,7 +153,7 @@ async def measure(dsn: str, data: Labelled, size: int) -> None:
         await database.close()
         await connection.close()
     print(f"{size:>9}{statistics.median(ones):>9.2f}{statistics.median(batches):>9.2f}", end="")
-    print(f"{restore:>11.2f}{1000 * max(gaps):>9.0f}{read:>9.2f}", end="")
+    print(f"{restore:>11.2f}{cpu:>9.2f}{1000 * max(gaps):>9.0f}{read:>9.2f}", end="")
     print(f"{statistics.median(takeovers):>12.2f}{max(takeovers):>9.2f}")
 
 
@@ -257,7 +258,7 @@ async def run(sizes: list[int]) -> None:
         try:
             await migrate(dsn)
             print(f"{'sightings':>9}{'one ms':>9}{'batch ms':>9}{'restore s':>11}", end="")
-            print(f"{'held ms':>9}{'read s':>9}{'takeover s':>12}{'worst s':>9}")
+            print(f"{'cpu s':>9}{'held ms':>9}{'read s':>9}{'takeover s':>12}{'worst s':>9}")
             for size in sizes:
                 await measure(dsn, data, size)
         finally:
