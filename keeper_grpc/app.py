@@ -368,6 +368,7 @@ class _Parts:
                 min_lower_bound=settings.proven_lower_bound,
                 min_accounts=settings.min_accounts,
             ),
+            k=settings.min_accounts,
             timing=DetectorTiming(
                 window=settings.emerging_window, full_pass=settings.emerging_full_pass
             ),

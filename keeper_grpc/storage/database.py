@@ -100,6 +100,11 @@ class Database:
                 "timezone": "UTC",
                 "statement_timeout": str(int(statement_timeout * 1000)),
                 "idle_in_transaction_session_timeout": "30000",
+                # A process whose host is gone must not hold the detector's lead: the server drops its
+                # connection after six seconds. PostgreSQL's default is the system's two hours.
+                "tcp_keepalives_idle": "3",
+                "tcp_keepalives_interval": "1",
+                "tcp_keepalives_count": "3",
                 # A generic plan may choose an ANN index over the exact scan (FACTS: 3.4x slower).
                 "plan_cache_mode": "force_custom_plan",
                 "jit": "off",
