@@ -66,7 +66,7 @@ from keeper_grpc.usecases.fold_measures import FoldMeasures
 from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.generate_task import GenerateTask
 from keeper_grpc.usecases.maintain import Maintain
-from keeper_grpc.usecases.metrics_feed import MetricsFeed
+from keeper_grpc.usecases.metrics_feed import MetricsFeed, MetricsFeedTiming
 from keeper_grpc.usecases.network_metrics import NetworkMetrics
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.report_outcome import ReportOutcome
@@ -273,8 +273,11 @@ class _Parts:
         return MetricsFeed(
             metrics=metrics,
             store=PostgresMetrics(self._pool),
-            heartbeat=self._settings.stream_heartbeat,
-            max_age=self._settings.stream_max_age,
+            timing=MetricsFeedTiming(
+                heartbeat=self._settings.stream_heartbeat,
+                stall=self._settings.stream_stall,
+                max_age=self._settings.stream_max_age,
+            ),
             clock=self._clock,
             rng=Random(),  # noqa: S311 - parts streams, no secrets
         )

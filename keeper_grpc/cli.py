@@ -212,7 +212,7 @@ def _rebuild(_: argparse.Namespace) -> int:
     result = asyncio.run(rebuild(_settings()))
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
     if result.corrected:
-        print(f"corrected {result.corrected} rows that metrics are computed from")
+        print(f"corrected the metrics' counts of {result.corrected} days, patterns and accounts")
     return 0
 
 

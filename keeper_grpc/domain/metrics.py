@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from statistics import median
@@ -25,8 +25,9 @@ ENOUGH_TO_COMPARE = 20
 ENOUGH_ACCOUNTS = 5
 """Least accounts behind a median of accounts: above k, so that no median is one account's own."""
 
-JUDGED = 5
-"""Least outcomes of a pattern's advice from which its prediction is judged: fewer refute nothing."""
+JUDGED = 20
+"""Least outcomes of a pattern's advice from which its prediction is judged: five of a rate of 70% would
+be judged right 92 times in a hundred when it is truly 40%, twenty 24 times."""
 
 WEEK = timedelta(days=7)
 
@@ -202,23 +203,38 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Accounts:
+    """How many accounts did what within the window.
+
+    Were active; reported an outcome of advice, its revenue, its retention; reported an outcome of the
+    holdout, its retention.
+    """
+
+    active: int = 0
+    advised: int = 0
+    revenue: int = 0
+    advised_retention: int = 0
+    held_out: int = 0
+    held_out_retention: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
     """Everything that metrics are computed from.
 
     `lags` are the seconds from a pattern's discovery to its first advice, of those that first gave
-    advice in the window; `predictions` those of the patterns whose advice came to an outcome in it.
-    The accounts are those active in the window, those with an outcome of advice or of the holdout,
-    and those that measured such an outcome's revenue. `since` is the first day of all.
+    advice in the window. `predictions` and `revenues` are of the patterns whose advice came to an
+    outcome in it, over all that their advice ever came to. `newcomers` are registered accounts.
+    `since` is the first day of all.
     """
 
     totals: Totals = Totals()
     patterns: PatternCounts = PatternCounts()
     lags: Sequence[float] = ()
     predictions: Sequence[Prediction] = ()
+    revenues: Sequence[float] = ()
     newcomers: Sequence[Newcomer] = ()
-    active_accounts: int = 0
-    outcome_accounts: int = 0
-    revenue_accounts: int = 0
+    accounts: Accounts = Accounts()
     since: date | None = None
     days: Sequence[Day] = ()
 
@@ -256,10 +272,14 @@ def window_start(as_of: datetime, window: timedelta) -> datetime:
 def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Report:
     """Metrics and KPIs; withheld when fewer than k accounts were active in the window.
 
-    What rests on outcomes or on revenue needs k accounts that reported those.
+    What rests on outcomes, on revenue or on retention needs k accounts that reported those.
     """
-    if gathered.active_accounts < k:
+    totals, accounts = gathered.totals, gathered.accounts
+    if accounts.active < k:
         return Report(as_of, start, None)
+    told = accounts.advised >= k
+    compared = min(accounts.advised, accounts.held_out) >= k
+    retention = min(accounts.advised_retention, accounts.held_out_retention) >= k
     return Report(
         as_of,
         start,
@@ -269,41 +289,55 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
             Kpi(KpiName.CROSS_APPLICATION_RATE, _cross_application_rate(gathered)),
             Kpi(
                 KpiName.SUCCESS_RATE_IMPROVEMENT,
-                _improvement(gathered.totals.advised, gathered.totals.held_out, gathered, k),
+                _improvement(totals.advised, totals.held_out) if compared else _unknown(Unit.SHARE),
             ),
             Kpi(KpiName.TIME_TO_FIRST_INSIGHT, _time_to_first_insight(gathered)),
-            Kpi(KpiName.PATTERN_ACCURACY, _pattern_accuracy(gathered)),
-            Kpi(KpiName.REVENUE_PER_PATTERN, _revenue_per_pattern(gathered, k)),
+            Kpi(
+                KpiName.PATTERN_ACCURACY,
+                _pattern_accuracy(gathered) if told else _unknown(Unit.SHARE),
+            ),
+            Kpi(
+                KpiName.REVENUE_PER_PATTERN,
+                _revenue_per_pattern(gathered)
+                if accounts.revenue >= k
+                else _unknown(Unit.CURRENCY),
+            ),
             Kpi(
                 KpiName.RETENTION_IMPROVEMENT,
-                _improvement(
-                    gathered.totals.advised_retention,
-                    gathered.totals.held_out_retention,
-                    gathered,
-                    k,
-                ),
+                _improvement(totals.advised_retention, totals.held_out_retention)
+                if retention
+                else _unknown(Unit.SHARE),
             ),
             Kpi(KpiName.VALUE_ACCELERATION, _value_acceleration(gathered)),
         ],
-        gathered.days,
+        [
+            replace(
+                day,
+                advised=day.advised if told else NONE,
+                held_out=day.held_out if compared else NONE,
+            )
+            for day in gathered.days
+        ],
         gathered.patterns.published,
     )
 
 
 def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
     totals = gathered.totals
-    told = gathered.outcome_accounts >= k or not totals.advised.trials
-    measured = gathered.revenue_accounts >= k
     return NetworkMetrics(
         patterns_discovered=Metric(
             gathered.patterns.discovered, Unit.COUNT, gathered.patterns.discovered
         ),
         total_success_applications=Metric(
-            totals.advised.successes if told else None, Unit.COUNT, totals.advised.trials
-        ),
+            totals.advised.successes, Unit.COUNT, totals.advised.trials
+        )
+        if gathered.accounts.advised >= k
+        else _unknown(Unit.COUNT),
         revenue_generated_network=Metric(
-            totals.advised_revenue if measured else None, Unit.CURRENCY, totals.advised_measured
-        ),
+            totals.advised_revenue, Unit.CURRENCY, totals.advised_measured
+        )
+        if gathered.accounts.revenue >= k
+        else _unknown(Unit.CURRENCY),
         average_confidence_boost=Metric(
             totals.confidence_added / totals.enhanced if totals.enhanced >= ENOUGH else None,
             Unit.SHARE,
@@ -319,6 +353,11 @@ def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
     )
 
 
+def _unknown(unit: Unit) -> Metric:
+    """Of too few accounts: not even how much there is may be told."""
+    return Metric(None, unit, 0)
+
+
 def _share(arm: Arm) -> Metric:
     if arm.trials < ENOUGH:
         return Metric(None, Unit.SHARE, arm.trials)
@@ -326,23 +365,26 @@ def _share(arm: Arm) -> Metric:
 
 
 def _discovery_rate(gathered: Gathered, as_of: datetime, start: datetime) -> Metric:
-    """Over the window, or over the network's age where that is shorter; a week at least."""
+    """Over the window, or over the network's age where that is shorter; a week at least.
+
+    Whole days: a rate that falls from second to second would be news without any.
+    """
     discovered = gathered.patterns.discovered
     if gathered.since is None:
         return Metric(None, Unit.PER_WEEK, discovered)
-    began = max(start, datetime.combine(gathered.since, time(), UTC))
-    if as_of - began < WEEK:
+    days = as_of.date() - max(start.date(), gathered.since)
+    if days < WEEK:
         return Metric(None, Unit.PER_WEEK, discovered)
-    return Metric(discovered / ((as_of - began) / WEEK), Unit.PER_WEEK, discovered)
+    return Metric(discovered / (days / WEEK), Unit.PER_WEEK, discovered)
 
 
 def _cross_application_rate(gathered: Gathered) -> Metric:
     return _share(Arm(gathered.patterns.in_use, gathered.patterns.shared))
 
 
-def _improvement(advised: Arm, held_out: Arm, gathered: Gathered, k: int) -> Metric:
+def _improvement(advised: Arm, held_out: Arm) -> Metric:
     sample = advised.trials + held_out.trials
-    if min(advised.trials, held_out.trials) < ENOUGH_TO_COMPARE or gathered.outcome_accounts < k:
+    if min(advised.trials, held_out.trials) < ENOUGH_TO_COMPARE:
         return Metric(None, Unit.SHARE, sample)
     uplift = Uplift(advised, held_out)
     return Metric(uplift.difference, Unit.SHARE, sample, uplift.interval())
@@ -359,11 +401,9 @@ def _pattern_accuracy(gathered: Gathered) -> Metric:
     return _share(Arm(len(judged), sum(prediction.held for prediction in judged)))
 
 
-def _revenue_per_pattern(gathered: Gathered, k: int) -> Metric:
-    patterns = len(gathered.predictions)
-    if gathered.revenue_accounts < k or not patterns:
-        return Metric(None, Unit.CURRENCY, patterns)
-    return Metric(gathered.totals.advised_revenue / patterns, Unit.CURRENCY, patterns)
+def _revenue_per_pattern(gathered: Gathered) -> Metric:
+    patterns = len(gathered.revenues)
+    return Metric(sum(gathered.revenues) / patterns if patterns else None, Unit.CURRENCY, patterns)
 
 
 def _value_acceleration(gathered: Gathered) -> Metric:

@@ -27,16 +27,19 @@ class PostgresAccounts:
             )
         return Account(*row) if row else None
 
-    async def add_account(self, account: Account, joined_time: datetime) -> bool:
+    async def add_account(
+        self, account: Account, joined_time: datetime, *, registered: bool
+    ) -> bool:
         """Add it unless it is there; whether it was added."""
         async with self._database.connection() as connection:
             added = await connection.fetchval(
                 """
-                INSERT INTO accounts (account_key, business_category, joined_time)
-                VALUES ($1, $2, $3) ON CONFLICT (account_key) DO NOTHING RETURNING true
+                INSERT INTO accounts (account_key, business_category, joined_time, registered)
+                VALUES ($1, $2, $3, $4) ON CONFLICT (account_key) DO NOTHING RETURNING true
                 """,
                 account.key,
                 account.business_category,
                 joined_time,
+                registered,
             )
         return bool(added)

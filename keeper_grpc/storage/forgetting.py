@@ -122,6 +122,18 @@ class PostgresForgetting(PostgresAccounts):
                 "SELECT EXISTS (SELECT FROM pattern_accounts WHERE account_key = $1)", account_key
             ):
                 return None
+            # Deleting its questions counts this advice anew, and another ForgetAccount that deletes a
+            # pattern holds its advice before it comes to these questions: first things first.
+            await connection.execute(
+                """
+                SELECT 1 FROM pattern_advice a
+                 WHERE EXISTS (SELECT FROM enhancements e
+                                WHERE e.account_key = $1 AND e.pattern_id = a.pattern_id
+                                  AND e.business_category = a.business_category)
+                 ORDER BY a.pattern_id, a.business_category FOR UPDATE
+                """,
+                account_key,
+            )
             rest = Forgotten(
                 observations_removed=await _count(
                     connection,

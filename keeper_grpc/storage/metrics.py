@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import date, datetime
 
 from keeper_grpc.domain.metrics import (
+    Accounts,
     Day,
     Gathered,
     Newcomer,
@@ -17,9 +17,6 @@ from keeper_grpc.domain.metrics import (
 from keeper_grpc.domain.uplift import Arm
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.publication import published
-
-if TYPE_CHECKING:
-    from asyncpg import Record
 
 SHOWN_DAYS = 366
 """Days that are told one by one, the newest: a year of them draws a line, older ones only count."""
@@ -46,26 +43,32 @@ class PostgresMetrics:
         """Everything since `start`, a midnight (UTC), of one category or (empty) of all."""
         async with self._database.transaction(read_only=True) as connection:
             days = await _days(connection, business_category, start)
-            lags, predictions = await _advice(connection, business_category, start)
+            lags, predictions, revenues = await _advice(connection, business_category, start)
             accounts = await _accounts(connection, business_category, start)
             return Gathered(
                 totals=await _totals(connection, business_category, start),
                 patterns=await _patterns(connection, business_category, start, k),
                 lags=lags,
                 predictions=predictions,
+                revenues=revenues,
                 newcomers=await _newcomers(connection, business_category, start),
-                active_accounts=accounts["active"],
-                outcome_accounts=accounts["outcome"],
-                revenue_accounts=accounts["revenue"],
-                since=accounts["since"],
+                accounts=accounts,
+                since=await _since(connection, business_category),
                 days=days,
             )
 
-    async def version(self) -> int:
-        """How many changes there have ever been: folded ones and those that wait."""
+    async def version(self) -> str:
+        """Another one whenever a change has been appended or a transaction that may append one ended.
+
+        A change takes its number before it commits. While it is under way, or anything else that
+        writes, the oldest such transaction is part of the version; its end makes another one.
+        """
         async with self._database.connection() as connection:
-            version: int = await connection.fetchval(
-                "SELECT folded + (SELECT count(*) FROM measure_changes) FROM measure_fold"
+            version: str = await connection.fetchval(
+                """
+                SELECT last_value || ':' || pg_snapshot_xmin(pg_current_snapshot())
+                  FROM measure_changes_id_seq
+                """
             )
         return version
 
@@ -84,14 +87,12 @@ _FOLD = f"""
          WHERE id IN (SELECT id FROM measure_changes ORDER BY id LIMIT $1) RETURNING *
     ), added AS (
         INSERT INTO daily_measures AS d (day, business_category, {_SUMMED})
-        SELECT day, business_category,
-               {", ".join(f"sum(sign * {column.strip()})" for column in _SUMMED.split(","))}
+        SELECT day, business_category, {", ".join(f"sum({c})" for c in _SUMMED.split(","))}
           FROM gone GROUP BY 1, 2
         ON CONFLICT (day, business_category) DO UPDATE
            SET {", ".join(f"{c.strip()} = d.{c.strip()} + excluded.{c.strip()}" for c in _SUMMED.split(","))}
     )
-    UPDATE measure_fold SET folded = folded + (SELECT count(*) FROM gone)
-    RETURNING (SELECT count(*) FROM gone)
+    SELECT count(*) FROM gone
 """  # noqa: S608 - only constants are interpolated
 
 
@@ -152,7 +153,7 @@ async def _days(connection: Connection, category: str, start: datetime) -> Seque
                     SELECT (first_discovered AT TIME ZONE 'UTC')::date, count(*), 0, 0, 0, 0, 0, 0,
                            0
                       FROM network_patterns
-                     WHERE first_discovered >= $3 AND occurrence_count > 0
+                     WHERE first_discovered >= $3 AND occurrence_count > 0 AND catalog_key IS NULL
                        AND ($1 = '' OR business_category = $1) GROUP BY 1) happened
              GROUP BY day ORDER BY day DESC LIMIT $4) newest
          ORDER BY day
@@ -181,7 +182,7 @@ async def _patterns(
 ) -> PatternCounts:
     (row,) = await connection.fetch(
         f"""
-        SELECT count(*) FILTER (WHERE first_discovered >= $2) AS discovered,
+        SELECT count(*) FILTER (WHERE first_discovered >= $2 AND catalog_key IS NULL) AS discovered,
                count(*) FILTER (WHERE last_validated >= $2) AS in_use,
                count(*) FILTER (WHERE last_validated >= $2 AND account_count >= 2) AS shared,
                count(*) FILTER (WHERE {published("p", "$3")}) AS published
@@ -197,22 +198,24 @@ async def _patterns(
 
 async def _advice(
     connection: Connection, category: str, start: datetime
-) -> tuple[Sequence[float], Sequence[Prediction]]:
+) -> tuple[Sequence[float], Sequence[Prediction], Sequence[float]]:
     """What patterns did in the window; each is judged by all that its advice ever came to."""
     (row,) = await connection.fetch(
         """
         WITH given AS (
             SELECT pattern_id, min(first_advised_time) AS first_advised_time,
-                   max(last_outcome_time) AS last_outcome_time, sum(outcomes) AS outcomes,
+                   max(last_outcome_time) AS last_outcome_time,
+                   sum(revenue)::double precision AS revenue, sum(outcomes) AS outcomes,
                    sum(successes) AS successes, sum(expected / 1e6::double precision) AS expected,
                    sum(variance / 1e6::double precision) AS variance,
                    sum(deviation / 1e6::double precision) AS deviation
               FROM pattern_advice WHERE $1 = '' OR business_category = $1 GROUP BY pattern_id
         )
-        SELECT (SELECT array_agg(extract(epoch FROM g.first_advised_time - p.first_discovered)
-                                 ::double precision)
+        SELECT (SELECT array_agg(greatest(0, extract(
+                           epoch FROM g.first_advised_time - p.first_discovered))::double precision)
                   FROM given g JOIN network_patterns p ON p.id = g.pattern_id
-                 WHERE g.first_advised_time >= $2) AS lags,
+                 WHERE g.first_advised_time >= $2 AND p.catalog_key IS NULL) AS lags,
+               array_agg(revenue) AS revenues,
                array_agg(outcomes) AS outcomes, array_agg(successes) AS successes,
                array_agg(expected) AS expected, array_agg(variance) AS variance,
                array_agg(deviation) AS deviation
@@ -226,24 +229,32 @@ async def _advice(
         Prediction(*values)
         for values in zip(*(row[column] or () for column in columns), strict=True)
     ]
-    return row["lags"] or (), predictions
+    return row["lags"] or (), predictions, row["revenues"] or ()
 
 
-async def _accounts(connection: Connection, category: str, start: datetime) -> Record:
+async def _accounts(connection: Connection, category: str, start: datetime) -> Accounts:
     (row,) = await connection.fetch(
         """
-        SELECT count(*) FILTER (WHERE m.last_active_day >= $2::date) AS active,
-               count(*) FILTER (WHERE m.last_outcome_day >= $2::date) AS outcome,
-               count(*) FILTER (WHERE m.last_revenue_day >= $2::date) AS revenue,
-               (SELECT min(day) FROM current_measures
-                 WHERE $1 = '' OR business_category = $1) AS since
+        SELECT count(*) FILTER (WHERE m.last_active_day >= $2) AS active,
+               count(*) FILTER (WHERE m.last_advised_day >= $2) AS advised,
+               count(*) FILTER (WHERE m.last_revenue_day >= $2) AS revenue,
+               count(*) FILTER (WHERE m.last_advised_retention_day >= $2) AS advised_retention,
+               count(*) FILTER (WHERE m.last_held_out_day >= $2) AS held_out,
+               count(*) FILTER (WHERE m.last_held_out_retention_day >= $2) AS held_out_retention
           FROM account_milestones m JOIN accounts a USING (account_key)
          WHERE NOT a.forgetting AND ($1 = '' OR a.business_category = $1)
         """,
         category,
         start.date(),
     )
-    return row
+    return Accounts(**row)
+
+
+async def _since(connection: Connection, category: str) -> date | None:
+    first: date | None = await connection.fetchval(
+        "SELECT min(day) FROM current_measures WHERE $1 = '' OR business_category = $1", category
+    )
+    return first
 
 
 async def _newcomers(connection: Connection, category: str, start: datetime) -> Sequence[Newcomer]:
@@ -255,7 +266,8 @@ async def _newcomers(connection: Connection, category: str, start: datetime) -> 
                array_agg(extract(epoch FROM m.first_success_time - a.joined_time)
                          ::double precision) AS succeeded_after
           FROM accounts a JOIN account_milestones m USING (account_key)
-         WHERE a.joined_time >= $2 AND m.first_asked_time IS NOT NULL AND NOT a.forgetting
+         WHERE a.registered AND a.joined_time >= $2 AND m.first_asked_time IS NOT NULL
+           AND NOT a.forgetting
            AND ($1 = '' OR a.business_category = $1)
         """,
         category,

@@ -148,7 +148,8 @@ class PostgresRebuild:
             # Seconds for a million observations, and whoever writes waits: longer than any call may.
             await connection.execute("SET LOCAL statement_timeout = 0")
             await connection.execute(
-                "LOCK TABLE observations, enhancements IN SHARE ROW EXCLUSIVE MODE"
+                "LOCK TABLE observations, enhancements IN SHARE ROW EXCLUSIVE MODE",
+                timeout=MEASURES_TIMEOUT,
             )
             await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
             wrong: int = await connection.fetchval(

@@ -35,8 +35,13 @@ class AccountStore(Protocol):
     async def find_account(self, keys: Sequence[str]) -> Account | None:
         """The account that is known by one of these pseudonyms."""
 
-    async def add_account(self, account: Account, joined_time: datetime) -> bool:
-        """Add it unless it is there; whether it was added."""
+    async def add_account(
+        self, account: Account, joined_time: datetime, *, registered: bool
+    ) -> bool:
+        """Add it unless it is there; whether it was added.
+
+        `registered`: somebody said that it joined, rather than a first call.
+        """
 
 
 class Accounts:
@@ -63,7 +68,8 @@ class Accounts:
         Raises AccountCategoryConflict when it is registered in another category.
         """
         category = self._anonymous(business_category)
-        _, created = await self._find_or_add(account_id, category, joined_time)
+        joined = joined_time or self._clock()
+        _, created = await self._find_or_add(account_id, category, joined, registered=True)
         return created
 
     async def identify(self, account_id: str, business_category: str) -> Account:
@@ -71,13 +77,17 @@ class Accounts:
         category = self._anonymous(business_category) if business_category else ""
         return await self.resolve(account_id, category)
 
-    async def resolve(self, account_id: str, business_category: str) -> Account:
-        """The account behind an id. A first call that names a category registers it.
+    async def resolve(
+        self, account_id: str, business_category: str, now: datetime | None = None
+    ) -> Account:
+        """The account behind an id. A first call that names a category registers it, as of `now`.
 
         `business_category` comes from an anonymized insight and is empty where the request named
         none. Raises AccountCategoryUnknown, AccountCategoryConflict and AccountBeingForgotten.
         """
-        account, _ = await self._find_or_add(account_id, business_category, None)
+        account, _ = await self._find_or_add(
+            account_id, business_category, now or self._clock(), registered=False
+        )
         return account
 
     def _anonymous(self, business_category: str) -> str:
@@ -85,7 +95,7 @@ class Accounts:
         return self._anonymizer.anonymize(probe, Identifiers()).insight.business_category
 
     async def _find_or_add(
-        self, account_id: str, business_category: str, joined_time: datetime | None
+        self, account_id: str, business_category: str, joined: datetime, *, registered: bool
     ) -> tuple[Account, bool]:
         keys = self._pseudonyms.all_keys_of(account_id)
         account = await self._store.find_account(keys)
@@ -94,7 +104,7 @@ class Accounts:
             if not business_category:
                 raise AccountCategoryUnknown
             account = Account(self._pseudonyms.key_of(account_id), business_category)
-            created = await self._store.add_account(account, joined_time or self._clock())
+            created = await self._store.add_account(account, joined, registered=registered)
             if not created:  # another call was faster; what it wrote is what counts
                 account = await self._store.find_account(keys) or account
         if account.forgetting:

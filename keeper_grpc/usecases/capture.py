@@ -137,7 +137,7 @@ class CapturePattern:
             raise InvalidInput("occurred_time", "must not be in the future")
         anonymized = self._anonymizer.anonymize(capture.insight, capture.identifiers)
         account = await self._accounts.resolve(
-            capture.account_id, anonymized.insight.business_category
+            capture.account_id, anonymized.insight.business_category, now
         )
         insight = anonymized.insight.in_category(account.business_category)
         scope = Scope(insight.type, insight.business_category, self._embedder.model)

@@ -7,13 +7,14 @@ when it reads again, and no queue is needed. Streams that ask the same share one
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
-from typing import NoReturn, Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias, TypeVar
 
-from keeper_grpc.domain.errors import ShuttingDown, StreamMaxAge
+from keeper_grpc.domain.errors import ShuttingDown, StreamMaxAge, SubscriberTooSlow
 from keeper_grpc.domain.metrics import Report
 from keeper_grpc.usecases.network_metrics import NetworkMetrics
 from keeper_grpc.usecases.ports import Clock
@@ -24,6 +25,11 @@ INTERVAL = 1.0
 AGE_SPREAD = 0.2
 """Streams end at their greatest age give or take this share, so that they do not return all at once."""
 
+KEPT = 64
+"""Reports that are shared, the last ones asked for: a year of days is some tens of kilobytes."""
+
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
@@ -32,23 +38,25 @@ class Heartbeat:
     server_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class MetricsFeedTiming:
+    """A heartbeat after so much silence, a cut-off for a reader that takes nothing for `stall`, and
+    about how old a stream may become.
+    """
+
+    heartbeat: timedelta
+    stall: timedelta
+    max_age: timedelta
+
+
 Send: TypeAlias = Callable[[Report | Heartbeat], Awaitable[None]]
 
 
 class VersionStore(Protocol):
     """Where changes are seen."""
 
-    async def version(self) -> int:
-        """A number that is another one whenever anything that is measured has changed."""
-
-
-@dataclass(slots=True)
-class _Shared:
-    """The last report of one question, and what was true when it was made."""
-
-    version: int
-    day: date
-    report: Report
+    async def version(self) -> str:
+        """Another one whenever anything that is measured may have changed."""
 
 
 class MetricsFeed:
@@ -59,22 +67,19 @@ class MetricsFeed:
         *,
         metrics: NetworkMetrics,
         store: VersionStore,
-        heartbeat: timedelta,
-        max_age: timedelta,
+        timing: MetricsFeedTiming,
         clock: Clock,
         rng: Random,
     ) -> None:
         self._metrics = metrics
         self._store = store
-        self._heartbeat = heartbeat.total_seconds()
-        self._max_age = max_age.total_seconds()
+        self._timing = timing
         self._clock = clock
         self._rng = rng
         self._draining = asyncio.Event()
-        self._looking = asyncio.Lock()
-        self._version = 0
-        self._looked = -INTERVAL
-        self._reports: dict[tuple[timedelta | None, str], _Shared] = {}
+        self._look: asyncio.Task[str] | None = None
+        self._looked = 0.0
+        self._reports: OrderedDict[tuple[datetime, str, str], asyncio.Task[Report]] = OrderedDict()
 
     def drain(self) -> None:
         """End all streams."""
@@ -85,15 +90,17 @@ class MetricsFeed:
     ) -> NoReturn:
         """Send reports until the stream ends.
 
-        Raises ShuttingDown, StreamMaxAge and StorageUnavailable.
+        Raises ShuttingDown, StreamMaxAge, SubscriberTooSlow and StorageUnavailable.
         """
-        age = self._max_age * self._rng.uniform(1 - AGE_SPREAD, 1 + AGE_SPREAD)
+        age = self._timing.max_age * self._rng.uniform(1 - AGE_SPREAD, 1 + AGE_SPREAD)
         # Beside the telling, because a reader that does not read holds that up.
         telling = asyncio.create_task(self._tell(window, business_category, send))
         draining = asyncio.create_task(self._draining.wait())
         try:
             await asyncio.wait(
-                (telling, draining), timeout=age, return_when=asyncio.FIRST_COMPLETED
+                (telling, draining),
+                timeout=age.total_seconds(),
+                return_when=asyncio.FIRST_COMPLETED,
             )
             if telling.done():
                 await telling
@@ -109,40 +116,61 @@ class MetricsFeed:
 
     async def _tell(self, window: timedelta | None, business_category: str, send: Send) -> NoReturn:
         loop = asyncio.get_running_loop()
+        heartbeat = self._timing.heartbeat.total_seconds()
         told: Report | None = None
         spoke = loop.time()
         while True:
             report = await self._report(window, business_category)
+            message: Report | Heartbeat | None = None
             if told is None or not _same(told, report):
-                await send(report)
-                told, spoke = report, loop.time()
-            elif loop.time() - spoke >= self._heartbeat:
-                await send(Heartbeat(self._clock()))
+                message = told = report
+            elif loop.time() - spoke >= heartbeat:
+                message = Heartbeat(self._clock())
+            if message is not None:
+                await self._send(send, message)
                 spoke = loop.time()
-            await asyncio.sleep(min(INTERVAL, self._heartbeat))
+            await asyncio.sleep(min(INTERVAL, heartbeat))
+
+    async def _send(self, send: Send, message: Report | Heartbeat) -> None:
+        try:
+            async with asyncio.timeout(self._timing.stall.total_seconds()):
+                await send(message)
+        except TimeoutError:
+            raise SubscriberTooSlow from None
 
     async def _report(self, window: timedelta | None, business_category: str) -> Report:
-        """The report as of the newest version, made once for all who ask the same."""
-        question = (window, business_category)
-        async with self._looking:
-            loop = asyncio.get_running_loop()
-            if loop.time() - self._looked >= INTERVAL:
-                version = await self._store.version()
-                today = self._clock().date()
-                # Reports that nobody has asked for since they went stale are not kept.
-                self._reports = {
-                    asked: shared
-                    for asked, shared in self._reports.items()
-                    if shared.version == version and shared.day == today
-                }
-                self._version, self._looked = version, loop.time()
-            shared = self._reports.get(question)
-            if shared is None:
-                # The version was read first: what changes in between brings another report.
-                report = await self._metrics(window, business_category)
-                shared = _Shared(self._version, self._clock().date(), report)
-                self._reports[question] = shared
-        return shared.report
+        """The report as of the newest version, made once for all who ask the same.
+
+        The version is looked at first: what changes while a report is made brings another one.
+        """
+        version = await self._version()
+        key = (self._metrics.start(window), business_category, version)
+        making = self._reports.get(key)
+        if making is None:
+            making = asyncio.create_task(self._metrics(window, business_category))
+            self._reports[key] = making
+            if len(self._reports) > KEPT:
+                self._reports.popitem(last=False)
+        self._reports.move_to_end(key)
+        try:
+            return await _shared(making)
+        except BaseException:
+            # A failure is told to all who wait for it, and to nobody after.
+            if making.done() and self._reports.get(key) is making:
+                del self._reports[key]
+            raise
+
+    async def _version(self) -> str:
+        """As of the last look, which is shared by all who come within one interval."""
+        loop = asyncio.get_running_loop()
+        if self._look is None or loop.time() - self._looked >= INTERVAL:
+            self._look, self._looked = asyncio.create_task(self._store.version()), loop.time()
+        return await _shared(self._look)
+
+
+async def _shared(task: asyncio.Task[Answer]) -> Answer:
+    """What a task comes to, which goes on when one of those who wait for it is cancelled."""
+    return await asyncio.shield(task)
 
 
 def _same(told: Report, report: Report) -> bool:

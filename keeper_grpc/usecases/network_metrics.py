@@ -27,9 +27,13 @@ class NetworkMetrics:
         self._rule = rule
         self._clock = clock
 
+    def start(self, window: timedelta | None) -> datetime:
+        """Where a window of now begins: all that it depends on, beside its category."""
+        return window_start(self._clock(), window or DEFAULT_WINDOW)
+
     async def __call__(self, window: timedelta | None, business_category: str) -> Report:
         """The report as of now; a window of None is 30 days. Raises StorageUnavailable."""
         now = self._clock()
-        start = window_start(now, window or DEFAULT_WINDOW)
+        start = self.start(window)
         gathered = await self._store.gather(business_category, start, self._rule.k)
         return report(gathered, self._rule.k, now, start)

@@ -13,7 +13,7 @@ from uuid import UUID
 class RebuildResult:
     """How many patterns were recounted, from how many observations.
 
-    `corrected` are the rows of the metrics' counts that were wrong: 0 unless something was damaged.
+    `corrected` are the days, patterns and accounts whose counts for the metrics were wrong.
     """
 
     patterns: int
@@ -34,7 +34,7 @@ class RebuildStore(Protocol):
         """Recount one pattern in one transaction: from how many observations; None if it is gone."""
 
     async def recount_measures(self) -> int:
-        """Recount what metrics are computed from; how many rows were wrong. Callers wait meanwhile."""
+        """Recount what metrics are computed from; how many were wrong. Writers wait meanwhile."""
 
     async def finish(self, half_life: timedelta) -> None:
         """Note that every count has this half-life."""

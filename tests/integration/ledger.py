@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from keeper_grpc.domain.metrics import (
+    Accounts,
     Day,
     Gathered,
     Newcomer,
@@ -40,13 +41,19 @@ class Ledger:
         """Begin anew."""
         await self.connection.execute(f"TRUNCATE {', '.join((*TABLES, *MEASURES))} CASCADE")
 
-    async def account(self, key: str, category: str, joined: datetime) -> None:
-        """An account that is registered."""
+    async def account(
+        self, key: str, category: str, joined: datetime, *, registered: bool = True
+    ) -> None:
+        """An account, registered or known from its first call."""
         await self.connection.execute(
-            "INSERT INTO accounts (account_key, business_category, joined_time) VALUES ($1, $2, $3)",
+            """
+            INSERT INTO accounts (account_key, business_category, joined_time, registered)
+            VALUES ($1, $2, $3, $4)
+            """,
             key,
             category,
             joined,
+            registered,
         )
 
     async def pattern(
@@ -106,7 +113,7 @@ class Ledger:
             held_out,
             given["at"],
             pattern["category"] if pattern else None,
-            given["deviation"] if pattern else 0.0,
+            given["deviation"] if pattern else None,
         )
         return enhancement_id
 
@@ -184,28 +191,10 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
             ),
         ),
         lags=_lags(enhancements, tables["network_patterns"], start),
-        predictions=_predictions(observations, given, start),
+        predictions=[prediction for prediction, _ in _advised_patterns(observations, given, start)],
+        revenues=[revenue for _, revenue in _advised_patterns(observations, given, start)],
         newcomers=_newcomers(here(tables["accounts"]), observations, enhancements, start),
-        active_accounts=len(
-            {row["account_key"] for row in observations if _day(row) >= start.date()}
-            | {row["account_key"] for row in enhancements if _day(row) >= start.date()}
-        ),
-        outcome_accounts=len(
-            {
-                row["account_key"]
-                for row in observations
-                if _day(row) >= start.date() and (_advised(row, given) or _held_out(row, given))
-            }
-        ),
-        revenue_accounts=len(
-            {
-                row["account_key"]
-                for row in observations
-                if _day(row) >= start.date()
-                and _advised(row, given)
-                and row["revenue_impact"] is not None
-            }
-        ),
+        accounts=_accounts(observations, enhancements, given, start),
         since=min(
             [_day(row) for row in observations]
             + [_day(row) for row in enhancements if not row["holdout"]],
@@ -271,32 +260,65 @@ def _lags(enhancements: Sequence[Row], patterns: Sequence[Row], start: datetime)
                 first.get(row["pattern_id"], row["created_at"]), row["created_at"]
             )
     return [
-        (at - discovered[pattern]).total_seconds() for pattern, at in first.items() if at >= start
+        max((at - discovered[pattern]).total_seconds(), 0.0)
+        for pattern, at in first.items()
+        if at >= start
     ]
 
 
-def _predictions(
+def _accounts(
+    observations: Sequence[Row],
+    enhancements: Sequence[Row],
+    given: Mapping[UUID, Row],
+    start: datetime,
+) -> Accounts:
+    seen = [row for row in observations if _day(row) >= start.date()]
+    advised = [row for row in seen if _advised(row, given)]
+    held_out = [row for row in seen if _held_out(row, given)]
+
+    def distinct(rows: Sequence[Row], told: str = "success") -> int:
+        return len({row["account_key"] for row in rows if row[told] is not None})
+
+    return Accounts(
+        active=len(
+            {row["account_key"] for row in seen}
+            | {row["account_key"] for row in enhancements if _day(row) >= start.date()}
+        ),
+        advised=distinct(advised),
+        revenue=distinct(advised, "revenue_impact"),
+        advised_retention=distinct(advised, "customer_retained"),
+        held_out=distinct(held_out),
+        held_out_retention=distinct(held_out, "customer_retained"),
+    )
+
+
+def _advised_patterns(
     observations: Sequence[Row], given: Mapping[UUID, Row], start: datetime
-) -> Sequence[Prediction]:
+) -> Sequence[tuple[Prediction, float]]:
     by_pattern: dict[UUID, list[tuple[Row, Row]]] = defaultdict(list)
     for row in observations:
         if _advised(row, given) and given[row["enhancement_id"]]["pattern_id"]:
             advice = given[row["enhancement_id"]]
             by_pattern[advice["pattern_id"]].append((row, advice))
-    return [
-        Prediction(
-            outcomes=len(pairs),
-            successes=sum(row["success"] for row, _ in pairs),
-            expected=sum(advice["expected_success_rate"] for _, advice in pairs),
+    found = []
+    for pairs in by_pattern.values():
+        if all(row["occurred_time"] < start for row, _ in pairs):
+            continue
+        judged = [
+            (row, advice) for row, advice in pairs if advice["expected_deviation"] is not None
+        ]
+        prediction = Prediction(
+            outcomes=len(judged),
+            successes=sum(row["success"] for row, _ in judged),
+            expected=sum(advice["expected_success_rate"] for _, advice in judged),
             variance=sum(
                 advice["expected_success_rate"] * (1 - advice["expected_success_rate"])
-                for _, advice in pairs
+                for _, advice in judged
             ),
-            deviation=sum(advice["expected_deviation"] for _, advice in pairs),
+            deviation=sum(advice["expected_deviation"] for _, advice in judged),
         )
-        for pairs in by_pattern.values()
-        if any(row["occurred_time"] >= start for row, _ in pairs)
-    ]
+        found.append((prediction, sum(row["revenue_impact"] or 0.0 for row, _ in pairs)))
+    return found
 
 
 def _newcomers(
@@ -310,7 +332,7 @@ def _newcomers(
         key, joined = account["account_key"], account["joined_time"]
         seen = [row for row in observations if row["account_key"] == key]
         asked = [row for row in enhancements if row["account_key"] == key]
-        if joined < start or not asked:
+        if joined < start or not asked or not account["registered"]:
             continue
         first = min(row["created_at"] for row in asked)
         told = [row["created_at"] for row in asked if row["no_match_reason"] is None]

@@ -101,7 +101,9 @@ def observation(
 async def register(database: Database, *accounts: str) -> None:
     """Make the accounts known, as every use case does before it writes."""
     for account in accounts:
-        await PostgresAccounts(database).add_account(Account(account, "spa"), START)
+        await PostgresAccounts(database).add_account(
+            Account(account, "spa"), START, registered=True
+        )
 
 
 async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.float32]) -> UUID:

@@ -120,7 +120,7 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
     assert told.published_pattern_count == 1
     (day,) = told.days
     assert (day.observation_count, day.question_count, day.enhanced_count) == (11, 3, 2)
-    assert (day.patterns_discovered, day.advised_count, day.advised_success_count) == (1, 2, 1)
+    assert (day.patterns_discovered, day.advised_count, day.advised_success_count) == (1, 0, 0)
     assert moment(told.window_start_time) <= moment(day.start_time) <= moment(told.as_of_time)
 
     third = new_account()
@@ -129,6 +129,7 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
     told = await metrics(service, category="bakery")
     assert told.metrics.total_success_applications.value == 2
     assert told.metrics.total_success_applications.sample_size == 3
+    assert (told.days[0].advised_count, told.days[0].advised_success_count) == (3, 2)
     assert told.metrics.revenue_generated_network.value == 100.0
     assert kpi(told, Kpi.NAME_REVENUE_PER_PATTERN).metric.value == 100.0
     assert kpi(told, Kpi.NAME_REVENUE_PER_PATTERN).status == Kpi.STATUS_MISSED
@@ -137,7 +138,7 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
     await service.admin.ForgetAccount(ForgetAccountRequest(account_id=third))
     told = await metrics(service, category="bakery")
     assert not told.metrics.total_success_applications.HasField("value")
-    assert told.metrics.total_success_applications.sample_size == 2
+    assert told.metrics.total_success_applications.sample_size == 0
 
 
 async def test_too_few_accounts_are_not_told_of(service: Service, topic: str) -> None:

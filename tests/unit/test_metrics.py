@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from keeper_grpc.domain.metrics import (
     TARGETS,
+    Accounts,
+    Day,
     Gathered,
     Kpi,
     KpiName,
@@ -29,7 +31,8 @@ from keeper_grpc.domain.uplift import Arm
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
 START = window_start(NOW, timedelta(days=30))
 K = 3
-ACTIVE = Gathered(active_accounts=9, outcome_accounts=9, revenue_accounts=9, since=date(2020, 1, 1))
+EVERYBODY = Accounts(9, 9, 9, 9, 9, 9)
+ACTIVE = Gathered(accounts=EVERYBODY, since=date(2020, 1, 1))
 
 
 def made(gathered: Gathered) -> Report:
@@ -63,34 +66,60 @@ def test_a_window_begins_at_the_midnight_of_its_first_day() -> None:
 def test_nothing_is_told_of_fewer_than_k_accounts() -> None:
     """Whatever two accounts did is theirs."""
     gathered = replace(ACTIVE, totals=Totals(observations=500, questions=500, enhanced=400))
-    told = made(replace(gathered, active_accounts=2))
+    told = made(replace(gathered, accounts=replace(EVERYBODY, active=2)))
     assert told.metrics is None
     assert (told.kpis, told.days, told.published_patterns) == ((), (), 0)
-    assert made(replace(gathered, active_accounts=3)).metrics is not None
+    assert made(replace(gathered, accounts=replace(EVERYBODY, active=3))).metrics is not None
 
 
-def test_outcomes_and_revenue_need_k_accounts_of_their_own() -> None:
-    """Nine accounts may ask while one reports: its successes and its revenue are not shown."""
+def test_outcomes_revenue_and_retention_need_k_accounts_of_their_own() -> None:
+    """Nine accounts may ask while two report: what came of it is theirs, day by day too."""
     totals = Totals(
-        advised=Arm(50, 40), held_out=Arm(50, 20), advised_measured=50, advised_revenue=900.0
+        advised=Arm(50, 40),
+        held_out=Arm(50, 20),
+        advised_retention=Arm(50, 40),
+        held_out_retention=Arm(50, 20),
+        advised_measured=50,
+        advised_revenue=900.0,
     )
-    predictions = [Prediction(5, 4, 4.0, 0.8, 0.1)]
-    few = replace(
-        ACTIVE, totals=totals, predictions=predictions, outcome_accounts=2, revenue_accounts=2
+    enough = replace(
+        ACTIVE,
+        totals=totals,
+        revenues=[900.0, 100.0],
+        predictions=[Prediction(20, 16, 16.0, 3.2, 0.1)] * 10,
+        days=[Day(START.date(), advised=Arm(50, 40), held_out=Arm(50, 20))],
     )
-    metrics = made(few).metrics
-    assert metrics is not None
-    assert metrics.total_success_applications.value is None
-    assert metrics.revenue_generated_network.value is None
-    assert kpi(few, KpiName.SUCCESS_RATE_IMPROVEMENT).metric.value is None
-    assert kpi(few, KpiName.REVENUE_PER_PATTERN).metric.value is None
-    enough = replace(few, outcome_accounts=3, revenue_accounts=3)
-    metrics = made(enough).metrics
-    assert metrics is not None
-    assert metrics.total_success_applications.value == 40
-    assert metrics.revenue_generated_network.value == 900.0
-    assert kpi(enough, KpiName.SUCCESS_RATE_IMPROVEMENT).metric.value == pytest.approx(0.4)
-    assert kpi(enough, KpiName.REVENUE_PER_PATTERN).metric.value == 900.0
+    needs = {
+        "advised": ("successes", "improvement", "accuracy", "day"),
+        "revenue": ("revenue", "per pattern"),
+        "held_out": ("improvement", "held out day"),
+        "advised_retention": ("retention",),
+        "held_out_retention": ("retention",),
+    }
+    assert not unknown(enough)
+    for field, withheld in needs.items():
+        few = replace(enough, accounts=replace(EVERYBODY, **{field: 2}))
+        assert set(withheld) <= unknown(few), field
+        assert unknown(few) <= {*withheld, "held out day"}, field
+
+
+def unknown(gathered: Gathered) -> set[str]:
+    """What is not told of it."""
+    told = made(gathered)
+    assert told.metrics is not None
+    numbers = {
+        "successes": told.metrics.total_success_applications,
+        "revenue": told.metrics.revenue_generated_network,
+        "improvement": kpi(gathered, KpiName.SUCCESS_RATE_IMPROVEMENT).metric,
+        "accuracy": kpi(gathered, KpiName.PATTERN_ACCURACY).metric,
+        "per pattern": kpi(gathered, KpiName.REVENUE_PER_PATTERN).metric,
+        "retention": kpi(gathered, KpiName.RETENTION_IMPROVEMENT).metric,
+    }
+    (day,) = told.days
+    absent = {name for name, metric in numbers.items() if metric.value is None}
+    assert all(numbers[name].sample_size == 0 for name in absent)
+    absent |= set() if day.advised.trials else {"day"}
+    return absent | (set() if day.held_out.trials else {"held out day"})
 
 
 def test_an_empty_network_has_no_numbers_but_counts() -> None:
@@ -106,7 +135,7 @@ def test_an_empty_network_has_no_numbers_but_counts() -> None:
         metrics.enhanced_rate,
     ):
         assert unknown.value is None
-    for found in made(replace(ACTIVE, revenue_accounts=0)).kpis:
+    for found in made(ACTIVE).kpis:
         if found.name is not KpiName.DISCOVERY_RATE:
             assert found.status is Status.NOT_ENOUGH_DATA, found.name
 
@@ -124,13 +153,9 @@ def test_shares_come_with_their_interval_and_sample() -> None:
 def test_patterns_are_discovered_by_the_week_of_the_network_s_age() -> None:
     """A network of two weeks is not blamed for the two before it was there; one of days says nothing."""
     found = replace(ACTIVE, patterns=PatternCounts(discovered=30))
-    weeks = (NOW - START) / timedelta(days=7)
-    assert kpi(found, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(30 / weeks)
+    assert kpi(found, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(7.0)
     young = replace(found, since=(NOW - timedelta(days=14)).date())
-    age = NOW - datetime(2026, 2, 24, tzinfo=UTC)
-    assert kpi(young, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(
-        30 / (age / timedelta(days=7))
-    )
+    assert kpi(young, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(15.0)
     assert kpi(young, KpiName.DISCOVERY_RATE).status is Status.MET
     newborn = replace(found, since=(NOW - timedelta(days=6)).date())
     assert kpi(newborn, KpiName.DISCOVERY_RATE).status is Status.NOT_ENOUGH_DATA
@@ -171,8 +196,8 @@ def test_a_prediction_holds_within_its_interval() -> None:
     assert not replace(base, expected=16 + edge + 1e-6).held
     unsure = replace(base, expected=16 + edge + 1e-6, deviation=2.0)
     assert unsure.held
-    assert not replace(base, outcomes=4).judged
-    predictions = [base] * 9 + [replace(base, successes=2)] + [replace(base, outcomes=4)] * 5
+    assert not replace(base, outcomes=19).judged
+    predictions = [base] * 9 + [replace(base, successes=2)] + [replace(base, outcomes=19)] * 5
     accuracy = kpi(replace(ACTIVE, predictions=predictions), KpiName.PATTERN_ACCURACY)
     assert (accuracy.metric.value, accuracy.metric.sample_size) == (0.9, 10)
     assert accuracy.status is Status.MET
