@@ -25,6 +25,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc import logs
+from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.demo.play import demo
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.importing.failure import ImportFailed
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
     _add_import(commands)
     _add_privacy_report(commands)
+    dashboard.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:

@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rpc": {"usecases", "domain", "gen"},
     "client": {"gen"},
     "importing": {"client", "gen"},
+    "dashboard": {"client", "gen", "subcommand"},
     "settings": set(),
     "logs": set(),
     "subcommand": set(),
