@@ -90,7 +90,11 @@ class Trends:
         step, rate_step = _STEPS[self._days]
         self._show_patterns(report, buckets(report.days, first, last, step))
         self._show_coverage(buckets(report.days, first, last, step))
-        self._show_success(buckets(report.days, first, last, rate_step))
+        advised = report.metrics.total_success_applications
+        if advised.sample_size and not advised.HasField("value"):
+            self._success.show("Too few accounts have reported outcomes of advice.", None, [])
+        else:
+            self._show_success(buckets(report.days, first, last, rate_step))
 
     def _show_patterns(self, report: GetNetworkMetricsResponse, steps: Sequence[Bucket]) -> None:
         found = sum(step.patterns_discovered for step in steps)

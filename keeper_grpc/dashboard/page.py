@@ -52,14 +52,11 @@ class Frame:
 
     def show(self, feed: MetricsFeed) -> None:
         """Show whether what the page says still holds."""
-        report = feed.report
-        self._as_of.text = (
-            f"as of {figures.clock(report.as_of_time.ToDatetime())}" if report else ""
-        )
+        self._as_of.text = f"as of {figures.clock(feed.heard)}" if feed.heard else ""
         if feed.stale:
             self._state.show("bad", "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}", "Stale")
             self._notice.text = _why_stale(feed)
-        elif report is not None:
+        elif feed.report is not None:
             self._state.show("good", "\N{BLACK CIRCLE}", "Live")
         self._notice.set_visibility(feed.stale)
 
@@ -73,10 +70,9 @@ def _why_stale(feed: MetricsFeed) -> str:
         what = "The server answers with an error"
     if feed.report is None or feed.heard is None:
         return f"{what}. Trying again."
-    true_at = figures.clock(feed.report.as_of_time.ToDatetime())
     return (
-        f"Stale: {what.lower()} (last heard at {figures.clock(feed.heard)}). "
-        f"What you see was true at {true_at}. Trying again."
+        f"Stale: {what[0].lower()}{what[1:]}. What you see was true at {figures.clock(feed.heard)}. "
+        "Trying again."
     )
 
 
