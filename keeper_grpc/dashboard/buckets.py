@@ -71,10 +71,10 @@ def buckets(days: Iterable[NetworkDay], first: date, last: date, size: int) -> S
         end = start - timedelta(days=1)
     made.reverse()
     for day in days:
-        back = (last - day.start_time.ToDatetime().date()).days // size
-        if not 0 <= back < len(made):
+        date_of_day = day.start_time.ToDatetime().date()
+        if not first <= date_of_day <= last:
             continue
-        bucket = made[-1 - back]
+        bucket = made[-1 - (last - date_of_day).days // size]
         for name in _COUNTED:
             setattr(bucket, name, getattr(bucket, name) + getattr(day, name))
     return made
