@@ -73,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands, "demo", "play examples/history.jsonl through a server and show", _demo
     )
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
+    story.add_argument(
+        "--stay", action="store_true", help="then show it on a dashboard until Ctrl-C"
+    )
     _add_import(commands)
     _add_privacy_report(commands)
     dashboard.add(commands)
@@ -245,7 +248,7 @@ def _privacy_report(parsed: argparse.Namespace) -> int:
 
 
 def _demo(parsed: argparse.Namespace) -> int:
-    return demo(parsed.examples)
+    return demo(parsed.examples, stay=parsed.stay)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from keeper_grpc.dashboard import figures
 from keeper_grpc.dashboard.feed import EmergingFeed
 from keeper_grpc.dashboard.filters import words
-from keeper_grpc.dashboard.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.markup import Cell, Column, Row, Table, Text
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 
-_SHOWN = 20
-"""Rows: a page that is open for weeks shows the newest of what emerges, not all that ever did."""
+_SHOWN = 8
+"""Rows: enough to see what is new; the rest is counted."""
 
 _STEADY = 0.1
 """A growth rate nearer to zero than this is called steady."""
@@ -38,6 +38,7 @@ class Emerging:
             ],
             "Nothing is emerging now. What three or more accounts begin to see appears here.",
         )
+        self._more = Text("p", "", "empty")
 
     def show(self, feed: EmergingFeed) -> None:
         """Show what the feed holds."""
@@ -60,6 +61,10 @@ class Emerging:
         }
         self._table.show(
             _row(pattern, self._arrived.get(pattern.emerging_pattern_id)) for pattern in shown
+        )
+        more = len(feed.patterns) - len(latest)
+        self._more.text = (
+            f"{figures.count(more, 'other is', 'others are')} emerging." if more else ""
         )
         if news:
             self._say(_news(news))

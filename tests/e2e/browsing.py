@@ -41,10 +41,10 @@ OFTEN = re.compile(
 def chromium() -> str:
     """The browser's program. Skips the test where there is none."""
     named = os.environ.get("KEEPER_TEST_CHROMIUM")
-    found = shutil.which(named or "chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.skip(MISSING)
-    return found
+    for name in (named,) if named else ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    pytest.skip(MISSING)
 
 
 @asynccontextmanager
