@@ -43,6 +43,9 @@ _PULSE = 2.0
 _REVENUE = (40, 160)
 """What a success brings, in invented money."""
 
+_STAYS_ANYWAY = 0.3
+"""Share of customers who stay although it did not work."""
+
 
 async def stay(examples: Examples, environment: Mapping[str, str], log: Path, show: Show) -> None:
     """Serve what the story left, with a dashboard, until Ctrl-C. Raises DemoFailed, AioRpcError."""
@@ -91,8 +94,7 @@ class _Accounts:
     def __init__(self, network: NetworkLearningServiceAsyncStub, examples: Examples) -> None:
         self._network = network
         self._rows = examples.replayed
-        # Seeded, so that two demos tell the same.
-        self._random = random.Random(7)  # noqa: S311 - nothing is kept secret by it
+        self._random = random.Random()  # noqa: S311 - nothing is kept secret by it
         self._usual = _success_rates(examples)
         self._counts: Counter[str] = Counter()
 
@@ -145,7 +147,7 @@ class _Accounts:
                 outcome=Outcome(
                     success=success,
                     revenue_impact=self._random.uniform(*_REVENUE) if success else 0.0,
-                    customer_retained=success,
+                    customer_retained=success or self._random.random() < _STAYS_ANYWAY,
                 ),
             ),
             timeout=_DEADLINE,

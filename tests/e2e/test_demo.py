@@ -122,6 +122,7 @@ def test_demo_that_is_interrupted_cleans_up(make_directory: Callable[[], Path]) 
     assert not listening(int(port))
 
 
+@pytest.mark.timeout(300)  # the whole story, a second server, 474 questions and a dashboard
 def test_demo_that_stays_shows_a_dashboard_until_ctrl_c(make_directory: Callable[[], Path]) -> None:
     """With --stay it prints an address that answers; Ctrl-C ends dashboard and server, exit code 0."""
     temporary = make_directory()
