@@ -177,13 +177,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """An account that joined within the window. Times are None for what has not happened yet."""
+    """An account that joined within the window and has asked.
 
-    joined: datetime
-    first_asked: datetime | None
-    first_asked_enhanced: bool
-    first_advised: datetime | None
-    first_success: datetime | None
+    `met`: its first question was enhanced. The others are seconds from its joining, which may be
+    negative where it asked before it was registered; None for what has not happened yet.
+    """
+
+    met: bool
+    advised_after: float | None
+    succeeded_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class Day:
 class Gathered:
     """Everything that metrics are computed from.
 
-    `lags` are the times from a pattern's discovery to its first advice, of those that first gave
+    `lags` are the seconds from a pattern's discovery to its first advice, of those that first gave
     advice in the window; `predictions` those of the patterns whose advice came to an outcome in it.
     The accounts are those active in the window, those with an outcome of advice or of the holdout,
     and those that measured such an outcome's revenue. `since` is the first day of all.
@@ -211,7 +213,7 @@ class Gathered:
 
     totals: Totals = Totals()
     patterns: PatternCounts = PatternCounts()
-    lags: Sequence[timedelta] = ()
+    lags: Sequence[float] = ()
     predictions: Sequence[Prediction] = ()
     newcomers: Sequence[Newcomer] = ()
     active_accounts: int = 0
@@ -308,9 +310,7 @@ def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
             totals.enhanced,
         ),
         time_to_insight=Metric(
-            median(lag.total_seconds() for lag in gathered.lags)
-            if len(gathered.lags) >= ENOUGH
-            else None,
+            median(gathered.lags) if len(gathered.lags) >= ENOUGH else None,
             Unit.SECONDS,
             len(gathered.lags),
         ),
@@ -350,8 +350,7 @@ def _improvement(advised: Arm, held_out: Arm, gathered: Gathered, k: int) -> Met
 
 def _time_to_first_insight(gathered: Gathered) -> Metric:
     """Of all who asked: those still without advice wait longer than any other."""
-    asked = [newcomer for newcomer in gathered.newcomers if newcomer.first_asked]
-    waits = [_wait(newcomer.joined, newcomer.first_advised) for newcomer in asked]
+    waits = [_wait(newcomer.advised_after) for newcomer in gathered.newcomers]
     return Metric(_median(waits), Unit.SECONDS, len(waits))
 
 
@@ -369,24 +368,23 @@ def _revenue_per_pattern(gathered: Gathered, k: int) -> Metric:
 
 def _value_acceleration(gathered: Gathered) -> Metric:
     """Median wait for the first success: accounts not met with advice, over those that were."""
-    asked = [newcomer for newcomer in gathered.newcomers if newcomer.first_asked]
     waits = {
         met: [
-            _wait(newcomer.joined, newcomer.first_success)
-            for newcomer in asked
-            if newcomer.first_asked_enhanced is met
+            _wait(newcomer.succeeded_after)
+            for newcomer in gathered.newcomers
+            if newcomer.met is met
         ]
         for met in (True, False)
     }
     met, unmet = _median(waits[True]), _median(waits[False])
     if met is None or unmet is None or not met:
-        return Metric(None, Unit.RATIO, len(asked))
-    return Metric(unmet / met, Unit.RATIO, len(asked))
+        return Metric(None, Unit.RATIO, len(gathered.newcomers))
+    return Metric(unmet / met, Unit.RATIO, len(gathered.newcomers))
 
 
-def _wait(joined: datetime, happened: datetime | None) -> float:
-    """Seconds; infinite for what has not happened."""
-    return max((happened - joined).total_seconds(), 0.0) if happened else math.inf
+def _wait(seconds: float | None) -> float:
+    """Infinite for what has not happened."""
+    return math.inf if seconds is None else max(seconds, 0.0)
 
 
 def _median(waits: Sequence[float]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from keeper_grpc.domain.metrics import (
@@ -197,24 +197,25 @@ async def _patterns(
 
 async def _advice(
     connection: Connection, category: str, start: datetime
-) -> tuple[Sequence[timedelta], Sequence[Prediction]]:
+) -> tuple[Sequence[float], Sequence[Prediction]]:
     """What patterns did in the window; each is judged by all that its advice ever came to."""
     (row,) = await connection.fetch(
         """
         WITH given AS (
             SELECT pattern_id, min(first_advised_time) AS first_advised_time,
                    max(last_outcome_time) AS last_outcome_time, sum(outcomes) AS outcomes,
-                   sum(successes) AS successes, sum(expected) AS expected,
-                   sum(variance) AS variance, sum(deviation) AS deviation
+                   sum(successes) AS successes, sum(expected / 1e6::double precision) AS expected,
+                   sum(variance / 1e6::double precision) AS variance,
+                   sum(deviation / 1e6::double precision) AS deviation
               FROM pattern_advice WHERE $1 = '' OR business_category = $1 GROUP BY pattern_id
         )
-        SELECT (SELECT array_agg(g.first_advised_time - p.first_discovered)
+        SELECT (SELECT array_agg(extract(epoch FROM g.first_advised_time - p.first_discovered)
+                                 ::double precision)
                   FROM given g JOIN network_patterns p ON p.id = g.pattern_id
                  WHERE g.first_advised_time >= $2) AS lags,
-               array_agg(outcomes::bigint) AS outcomes, array_agg(successes::bigint) AS successes,
-               array_agg(expected::double precision) AS expected,
-               array_agg(variance::double precision) AS variance,
-               array_agg(deviation::double precision) AS deviation
+               array_agg(outcomes) AS outcomes, array_agg(successes) AS successes,
+               array_agg(expected) AS expected, array_agg(variance) AS variance,
+               array_agg(deviation) AS deviation
           FROM given WHERE last_outcome_time >= $2
         """,
         category,
@@ -246,14 +247,21 @@ async def _accounts(connection: Connection, category: str, start: datetime) -> R
 
 
 async def _newcomers(connection: Connection, category: str, start: datetime) -> Sequence[Newcomer]:
-    rows = await connection.fetch(
+    (row,) = await connection.fetch(
         """
-        SELECT a.joined_time, m.first_asked_time, m.first_asked_enhanced, m.first_advised_time,
-               m.first_success_time
+        SELECT array_agg(first_asked_enhanced) AS met,
+               array_agg(extract(epoch FROM m.first_advised_time - a.joined_time)
+                         ::double precision) AS advised_after,
+               array_agg(extract(epoch FROM m.first_success_time - a.joined_time)
+                         ::double precision) AS succeeded_after
           FROM accounts a JOIN account_milestones m USING (account_key)
-         WHERE a.joined_time >= $2 AND NOT a.forgetting AND ($1 = '' OR a.business_category = $1)
+         WHERE a.joined_time >= $2 AND m.first_asked_time IS NOT NULL AND NOT a.forgetting
+           AND ($1 = '' OR a.business_category = $1)
         """,
         category,
         start,
     )
-    return [Newcomer(*row) for row in rows]
+    columns = ("met", "advised_after", "succeeded_after")
+    return [
+        Newcomer(*values) for values in zip(*(row[column] or () for column in columns), strict=True)
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -262,9 +262,7 @@ def _totals(
     )
 
 
-def _lags(
-    enhancements: Sequence[Row], patterns: Sequence[Row], start: datetime
-) -> Sequence[timedelta]:
+def _lags(enhancements: Sequence[Row], patterns: Sequence[Row], start: datetime) -> Sequence[float]:
     discovered = {row["id"]: row["first_discovered"] for row in patterns}
     first: dict[UUID, datetime] = {}
     for row in enhancements:
@@ -272,7 +270,9 @@ def _lags(
             first[row["pattern_id"]] = min(
                 first.get(row["pattern_id"], row["created_at"]), row["created_at"]
             )
-    return [at - discovered[pattern] for pattern, at in first.items() if at >= start]
+    return [
+        (at - discovered[pattern]).total_seconds() for pattern, at in first.items() if at >= start
+    ]
 
 
 def _predictions(
@@ -310,24 +310,20 @@ def _newcomers(
         key, joined = account["account_key"], account["joined_time"]
         seen = [row for row in observations if row["account_key"] == key]
         asked = [row for row in enhancements if row["account_key"] == key]
-        if joined < start or (not seen and not asked):
+        if joined < start or not asked:
             continue
-        first = min((row["created_at"] for row in asked), default=None)
+        first = min(row["created_at"] for row in asked)
         told = [row["created_at"] for row in asked if row["no_match_reason"] is None]
+        successes = [
+            row["occurred_time"]
+            for row in seen
+            if row["success"] and row["occurred_time"] >= joined
+        ]
         found.append(
             Newcomer(
-                joined,
-                first,
                 first in told,
-                min(told, default=None),
-                min(
-                    (
-                        row["occurred_time"]
-                        for row in seen
-                        if row["success"] and row["occurred_time"] >= joined
-                    ),
-                    default=None,
-                ),
+                (min(told) - joined).total_seconds() if told else None,
+                (min(successes) - joined).total_seconds() if successes else None,
             )
         )
     return found

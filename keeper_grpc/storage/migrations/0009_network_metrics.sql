@@ -123,12 +123,13 @@ CREATE TABLE pattern_advice (
     business_category  text NOT NULL,
     first_advised_time timestamptz NOT NULL,
     last_outcome_time  timestamptz,
-    outcomes           bigint NOT NULL DEFAULT 0,
-    successes          bigint NOT NULL DEFAULT 0,
-    -- Sums over the outcomes: of the rate expected, of its binomial variance, of its deviation.
-    expected           numeric NOT NULL DEFAULT 0,
-    variance           numeric NOT NULL DEFAULT 0,
-    deviation          numeric NOT NULL DEFAULT 0,
+    outcomes           integer NOT NULL DEFAULT 0,
+    successes          integer NOT NULL DEFAULT 0,
+    -- Sums over the outcomes, in millionths, which add up exactly in any order: of the rate expected,
+    -- of its binomial variance, of its deviation.
+    expected           bigint NOT NULL DEFAULT 0,
+    variance           bigint NOT NULL DEFAULT 0,
+    deviation          bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (pattern_id, business_category)
 );
 
@@ -145,15 +146,21 @@ CREATE TABLE account_milestones (
     last_revenue_day     date                    -- of such an outcome whose revenue was measured
 );
 
+CREATE FUNCTION millionths(share double precision) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$ SELECT round(share * 1000000)::bigint $$;
+
 -- The same, from the ledger.
 CREATE VIEW ledger_advice AS
 SELECT e.pattern_id, e.business_category, min(e.created_at) AS first_advised_time,
        max(o.occurred_time) AS last_outcome_time,
-       count(o.id) AS outcomes, count(o.id) FILTER (WHERE o.success) AS successes,
-       coalesce(sum(e.expected_success_rate::numeric) FILTER (WHERE o.id IS NOT NULL), 0) AS expected,
-       coalesce(sum((e.expected_success_rate * (1 - e.expected_success_rate))::numeric)
-                FILTER (WHERE o.id IS NOT NULL), 0) AS variance,
-       coalesce(sum(e.expected_deviation::numeric) FILTER (WHERE o.id IS NOT NULL), 0) AS deviation
+       count(o.id)::integer AS outcomes,
+       (count(o.id) FILTER (WHERE o.success))::integer AS successes,
+       coalesce(sum(millionths(e.expected_success_rate)) FILTER (WHERE o.id IS NOT NULL), 0)::bigint
+           AS expected,
+       coalesce(sum(millionths(e.expected_success_rate * (1 - e.expected_success_rate)))
+                FILTER (WHERE o.id IS NOT NULL), 0)::bigint AS variance,
+       coalesce(sum(millionths(e.expected_deviation)) FILTER (WHERE o.id IS NOT NULL), 0)::bigint
+           AS deviation
   FROM enhancements e LEFT JOIN observations o ON o.enhancement_id = e.id
  WHERE e.pattern_id IS NOT NULL AND e.no_match_reason IS NULL
  GROUP BY 1, 2;
@@ -265,10 +272,10 @@ BEGIN
             UPDATE pattern_advice a
                SET last_outcome_time = greatest(a.last_outcome_time, NEW.occurred_time),
                    outcomes = a.outcomes + 1, successes = a.successes + NEW.success::integer,
-                   expected = a.expected + given.expected_success_rate::numeric,
-                   variance = a.variance + (given.expected_success_rate
-                                            * (1 - given.expected_success_rate))::numeric,
-                   deviation = a.deviation + given.expected_deviation::numeric
+                   expected = a.expected + millionths(given.expected_success_rate),
+                   variance = a.variance + millionths(given.expected_success_rate
+                                                      * (1 - given.expected_success_rate)),
+                   deviation = a.deviation + millionths(given.expected_deviation)
              WHERE a.pattern_id = given.pattern_id
                AND a.business_category = given.business_category;
         END IF;
