@@ -19,11 +19,6 @@ class Text(TextElement):
         self.props.update(props)
 
 
-def hidden(text: str) -> Text:
-    """A text for those who do not see the page."""
-    return Text("span", text, "unseen")
-
-
 class Status:
     """A state as an icon and a word; the colour only repeats what they say."""
 

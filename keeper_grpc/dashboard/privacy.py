@@ -16,7 +16,8 @@ from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 _PROMISES = {
     "Only what several accounts share": (
         "Nothing is shown below k distinct accounts (3 unless the operator chose more): no "
-        "pattern, no script, no emerging pattern, no number of a window."
+        "pattern, no script, no emerging pattern, and no number of a window in which fewer were "
+        "active."
     ),
     "Anonymous before it is stored": (
         "Names, numbers, addresses and links are taken out of every text before it is embedded, "

@@ -89,10 +89,9 @@ _METRICS: Mapping[str, Told] = {
 }
 
 _STATUS: Mapping[Kpi.Status.ValueType, tuple[str, str, str]] = {
-    Kpi.STATUS_MET: ("good", "\N{CHECK MARK}", "On target"),
-    Kpi.STATUS_MISSED: ("bad", "\N{DOWNWARDS ARROW}", "Below target"),
+    Kpi.STATUS_MET: ("good", "\N{CHECK MARK}", "Met"),
+    Kpi.STATUS_MISSED: ("bad", "\N{MULTIPLICATION X}", "Missed"),
 }
-_LATE = ("bad", "\N{UPWARDS ARROW}", "Above target")
 _UNKNOWN = ("none", "\N{HORIZONTAL ELLIPSIS}", "Not enough data")
 _WITHHELD = ("none", "\N{HORIZONTAL ELLIPSIS}", "Withheld")
 _LOADING = ("none", "\N{HORIZONTAL ELLIPSIS}", "Loading")
@@ -134,10 +133,7 @@ class _Tile:
             return
         told, metric = self._told, kpi.metric
         known = metric.HasField("value")
-        status = _STATUS.get(kpi.status, _UNKNOWN)
-        if told.at_most and kpi.status == Kpi.STATUS_MISSED:
-            status = _LATE
-        self._status.show(*status)
+        self._status.show(*_STATUS.get(kpi.status, _UNKNOWN))
         self._value.text = (
             figures.figure(metric, difference=told.difference) if known else figures.NOTHING
         )

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
-from tests.e2e.browsing import OFTEN, Dashboard, browsing, chromium, dashboard, opened
+from tests.e2e.browsing import MISSING, OFTEN, Dashboard, browsing, chromium, dashboard, opened
 from tests.e2e.calls import emerge
 from tests.e2e.conftest import starter
 from tests.e2e.server_process import ServerProcess
@@ -34,6 +34,10 @@ PHONE = {"width": 360, "height": 740}
 
 ZOOMED = {"width": 640, "height": 450}
 """What a window of 1280 by 900 has room for at a zoom of 200%."""
+
+if chromium() is None:
+    # Here and not in a fixture, so that the reason is told once.
+    pytest.skip(MISSING, allow_module_level=True)
 
 expect.set_options(timeout=1000 * SOON)
 
@@ -78,7 +82,6 @@ class Network:
 @pytest.fixture(scope="module")
 async def network(make_directory: MakeDirectory, database_url: str) -> AsyncIterator[Network]:
     """A server that knows three patterns of spas and one observation of a gym."""
-    chromium()
     async with starter(make_directory) as start_server:
 
         async def start(port: int) -> ServerProcess:
@@ -213,6 +216,19 @@ async def test_a_capture_appears_without_a_reload(
             page.get_by_role("table", name="Top patterns").get_by_text("Text guests who are late")
         ).to_be_visible()
         assert await unchanged()
+
+
+async def test_words_that_look_like_markup_are_only_words(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """What an account wrote is shown as it was written, and never becomes part of the page."""
+    await learn(network.address, "Offer a <i>gift</i> at the desk")
+    async with opened(browser, served.url) as page:
+        link = page.get_by_role("table", name="Top patterns").get_by_role("link", name="gift")
+        await expect(link).to_contain_text("<i>gift</i>")
+        await expect(page.locator("i")).to_have_count(0)
+        await link.click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("<i>gift</i>")
 
 
 async def test_emerging_patterns_arrive_live_and_are_said_once(
