@@ -17,7 +17,6 @@ from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
-from keeper_grpc.embedding.openai import OpenAIEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.privacy.key_file import load_or_create
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
@@ -91,6 +90,9 @@ async def _model(settings: Settings) -> Embedder:
     if settings.embedder == "openai" and key is None:
         raise SettingsInvalid("KEEPER_OPENAI_API_KEY: required when KEEPER_EMBEDDER is openai")
     if key is not None and settings.embedder != "local":
+        # The OpenAI client is a third of what a command would import, and few ever make one.
+        from keeper_grpc.embedding.openai import OpenAIEmbedder  # noqa: PLC0415
+
         return BatchingEmbedder(
             OpenAIEmbedder(
                 api_key=key.get_secret_value(),

@@ -26,6 +26,7 @@ from keeper_grpc.domain.emerging import (
 from keeper_grpc.domain.tally import Fact
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_row, to_json
+from keeper_grpc.storage.publication import published
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -307,7 +308,7 @@ class PostgresDetectionStep:
         if not centres:
             return {}
         rows = await self._connection.fetch(
-            """
+            f"""
             SELECT c.id, nearest.pattern_id
               FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
                    AS c (id, model, type, centre)
@@ -315,11 +316,10 @@ class PostgresDetectionStep:
                 SELECT p.id AS pattern_id, p.pattern_embedding <=> c.centre AS distance
                   FROM network_patterns p
                  WHERE p.pattern_type = c.type AND p.embedding_model = c.model
-                   AND p.account_count >= $5 AND p.confidence_score >= $6
-                   AND p.largest_account_occurrences * 2 <= p.occurrence_count
+                   AND {published("p", "$5")} AND p.confidence_score >= $6
                  ORDER BY distance, p.id LIMIT 1) nearest
              WHERE 1 - nearest.distance >= $7
-            """,
+            """,  # noqa: S608 - a constant
             list(centres),
             [family[0] for family, _ in centres.values()],
             [family[1] for family, _ in centres.values()],
