@@ -42,8 +42,8 @@ class Emerging:
 
     def show(self, feed: EmergingFeed) -> None:
         """Show what the feed holds."""
-        if not feed.complete and not feed.patterns:
-            return
+        if not feed.complete:
+            return  # what comes in a snapshot is no news
         latest = sorted(
             feed.patterns.values(), key=lambda p: p.last_seen_time.ToNanoseconds(), reverse=True
         )[:_SHOWN]

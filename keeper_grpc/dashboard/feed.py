@@ -192,7 +192,7 @@ class EmergingFeed(Feed):
     """What is emerging for one line of business (empty: for any).
 
     `patterns` holds what emerges now, by id; `gone` the last few that do so no longer, each as it
-    was when it went. `complete` says that the first snapshot has arrived.
+    was when it went. `complete` says that the snapshot has arrived.
     """
 
     def __init__(self, client: KeeperClient, category: str) -> None:
@@ -205,6 +205,7 @@ class EmergingFeed(Feed):
 
     async def _follow(self) -> None:
         self.patterns.clear()
+        self.complete = False
         events = self._client.watch_emerging(business_category=self._category)
         async with aclosing(events):
             async for event in events:

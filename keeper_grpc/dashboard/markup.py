@@ -69,7 +69,9 @@ class Table:
     def __init__(self, caption: str, columns: Sequence[Column], empty: str) -> None:
         self._columns = columns
         self._rows: dict[str, _RowElements] = {}
-        self._empty = Text("p", empty, "empty")
+        self._empty = empty
+        # Until the first rows are known, or known to be none, nothing is said about them.
+        self._instead = Text("p", "Loading", "empty")
         with html.table(role="table").classes("stacks") as self._table:
             Text("caption", caption, "unseen")
             with html.thead(role="rowgroup"), html.tr(role="row"):
@@ -92,7 +94,8 @@ class Table:
             if self._body.default_slot.children[index] is not elements.element:
                 elements.element.move(self._body, index)
         self._table.set_visibility(bool(wanted))
-        self._empty.set_visibility(not wanted)
+        self._instead.text = self._empty
+        self._instead.set_visibility(not wanted)
 
 
 class _RowElements:

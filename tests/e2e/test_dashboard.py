@@ -298,6 +298,16 @@ async def test_a_server_that_is_away_makes_the_page_stale_and_heals_it(
         notice = page.get_by_role("status").filter(has_text="What you see was true at")
         await expect(notice).to_be_visible()
         await expect(table).to_contain_text(ACTIONS[0])
+        # Nothing was ever heard of what this one looks at: it must not look like nothing.
+        late = await page.context.new_page()
+        await late.goto(f"{served.url}?category=salon")
+        await expect(
+            late.get_by_text("The server cannot be reached. Trying again.")
+        ).to_be_visible()
+        await expect(late.locator(".tile .status")).to_have_text(
+            ["\N{HORIZONTAL ELLIPSIS}Loading"] * 8
+        )
+        await expect(late.get_by_role("region", name="Top patterns")).to_contain_text("Loading")
 
         await network.start_again()
         await learn(network.address, "Thank guests with a small gift after ten visits")
@@ -305,6 +315,7 @@ async def test_a_server_that_is_away_makes_the_page_stale_and_heals_it(
         await expect(page.get_by_text("Live", exact=True)).to_be_visible()
         await expect(notice).to_be_hidden()
         await expect(table).to_contain_text("Thank guests with a small gift")
+        await expect(late.get_by_text("they are withheld, not zero")).to_be_visible()
         assert await unchanged()
 
 

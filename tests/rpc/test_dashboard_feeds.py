@@ -198,6 +198,20 @@ async def test_what_has_gone_is_told_of_but_not_for_ever(feeds: Feeds, upstream:
     ]
 
 
+async def test_a_snapshot_is_complete_only_at_its_end(feeds: Feeds, upstream: Upstream) -> None:
+    """Until then a page shows nothing of it, or all of it would look like news."""
+    feed = feeds.emerging[""]
+    feed.listen(ignore)
+    upstream.emerged("first", EmergingPattern.CHANGE_NEW)
+    await until(lambda: feed.patterns, within=SOON, what="the first has arrived")
+    assert not feed.complete
+
+    complete = StreamEmergingPatternsResponse.SnapshotComplete(count=1)
+    upstream.emerging.put_nowait(StreamEmergingPatternsResponse(snapshot_complete=complete))
+
+    await until(lambda: feed.complete, within=SOON, what="the snapshot is complete")
+
+
 async def test_what_comes_back_is_no_longer_gone(feeds: Feeds, upstream: Upstream) -> None:
     """A cluster that fades and emerges again is in one place only."""
     feed = feeds.emerging[""]
