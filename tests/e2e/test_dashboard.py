@@ -253,8 +253,8 @@ async def test_emerging_patterns_arrive_live_and_are_said_once(
 
 
 async def test_a_pattern_has_a_page_of_its_own(browser: Browser, served: Dashboard) -> None:
-    """Its evidence, conditions, scripts and history, and the way back."""
-    async with opened(browser, served.url) as page:
+    """Its evidence, conditions, scripts and history, and the way back; also on a phone."""
+    async with opened(browser, served.url, viewport=PHONE) as page:
         await page.get_by_role("link", name=ACTIONS[0]).click()
         await expect(page.get_by_role("heading", level=1)).to_have_text(ACTIONS[0])
         evidence = page.get_by_role("region", name="Evidence")
@@ -270,6 +270,7 @@ async def test_a_pattern_has_a_page_of_its_own(browser: Browser, served: Dashboa
         await history.get_by_text("as a table").click()
         await expect(history.locator("tbody tr")).to_have_count(1)
         assert await serious(page) == []
+        assert await overflow(page) <= 0
         await page.get_by_role("link", name="All patterns").click()
         await expect(page).to_have_url(f"{served.url}#patterns")
 
