@@ -33,7 +33,7 @@ class Frame:
                 with html.select(id="theme"):
                     for name in ("system", "light", "dark"):
                         Text("option", name.capitalize(), value=name)
-        self._notice = Text("p", "", "notice", role="status")
+        self._notice = Text("p", "", "notice")
         self._live = Text("p", "", "unseen", role="status")
         self.content = html.div(id="content", tabindex="-1").classes("nicegui-column")
         self.content.style("gap: 1.75rem; align-items: stretch")
@@ -45,6 +45,7 @@ class Frame:
             )
         self._state.show("none", "\N{HORIZONTAL ELLIPSIS}", "Connecting")
         self._notice.set_visibility(False)
+        self._was_stale = False
 
     def say(self, text: str) -> None:
         """Tell something new to those who do not see the page, when they pause."""
@@ -56,9 +57,14 @@ class Frame:
         if feed.stale:
             self._state.show("bad", "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}", "Stale")
             self._notice.text = _why_stale(feed)
+            if not self._was_stale:
+                self.say(self._notice.text)
         elif feed.report is not None:
             self._state.show("good", "\N{BLACK CIRCLE}", "Live")
+            if self._was_stale:
+                self.say("Live again")
         self._notice.set_visibility(feed.stale)
+        self._was_stale = feed.stale
 
 
 def _why_stale(feed: MetricsFeed) -> str:

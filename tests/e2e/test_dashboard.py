@@ -296,8 +296,10 @@ async def test_a_server_that_is_away_makes_the_page_stale_and_heals_it(
         await network.server.kill()
 
         await expect(page.get_by_text("Stale", exact=True)).to_be_visible()
-        notice = page.get_by_role("status").filter(has_text="What you see was true at")
+        notice = page.locator(".notice", has_text="What you see was true at")
         await expect(notice).to_be_visible()
+        said = page.get_by_role("status")
+        await expect(said).to_contain_text("Stale: the server cannot be reached")
         await expect(table).to_contain_text(ACTIONS[0])
         # Nothing was ever heard of what this one looks at: it must not look like nothing.
         late = await page.context.new_page()
@@ -315,6 +317,7 @@ async def test_a_server_that_is_away_makes_the_page_stale_and_heals_it(
 
         await expect(page.get_by_text("Live", exact=True)).to_be_visible()
         await expect(notice).to_be_hidden()
+        await expect(said).to_have_text(re.compile("Live again|New emerging pattern"))
         await expect(table).to_contain_text("Thank guests with a small gift")
         await expect(late.get_by_text("they are withheld, not zero")).to_be_visible()
         assert await unchanged()
