@@ -305,7 +305,7 @@ async def test_a_server_that_is_away_makes_the_page_stale_and_heals_it(
         late = await page.context.new_page()
         await late.goto(f"{served.url}?category=salon")
         await expect(
-            late.get_by_text("The server cannot be reached. Trying again.")
+            late.locator(".notice", has_text="The server cannot be reached. Trying again.")
         ).to_be_visible()
         await expect(late.locator(".tile .status")).to_have_text(
             ["\N{HORIZONTAL ELLIPSIS}Loading"] * 8
