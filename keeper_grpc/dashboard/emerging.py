@@ -73,7 +73,12 @@ class Emerging:
 def _news(arrived: Sequence[EmergingPattern]) -> str:
     if len(arrived) > 1:
         return f"{len(arrived)} new emerging patterns"
-    return f"New emerging pattern: {arrived[0].common_pattern}"
+    return f"New emerging pattern: {_what(arrived[0])}"
+
+
+def _what(pattern: EmergingPattern) -> str:
+    """What is seen, in words; its insights may share none."""
+    return pattern.common_pattern or "Insights that share no words"
 
 
 def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
@@ -82,7 +87,7 @@ def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
         pattern.emerging_pattern_id,
         [
             Cell(
-                pattern.common_pattern,
+                _what(pattern),
                 words(pattern.pattern_type),
                 f"patterns/{promoted}" if promoted else "",
             ),
