@@ -77,6 +77,7 @@ def _mendable() -> tuple[type[Exception], ...]:
     from keeper_grpc.storage.migrate import MigrationError
     from keeper_grpc.storage.preflight import DatabaseUnfit
     from keeper_grpc.storage.rebuild import EvidenceStale
+    from keeper_grpc.telemetry.unusable import TelemetryUnusable
 
     return (
         SettingsInvalid,
@@ -86,6 +87,7 @@ def _mendable() -> tuple[type[Exception], ...]:
         EvidenceStale,
         ModelUnusable,
         KeyFileInvalid,
+        TelemetryUnusable,
         ImportFailed,
         ServiceFailed,
     )

@@ -77,8 +77,8 @@ def _news(arrived: Sequence[EmergingPattern]) -> str:
 
 
 def _what(pattern: EmergingPattern) -> str:
-    """What is seen, in words; its insights may share none."""
-    return pattern.common_pattern or "Insights that share no words"
+    """What is seen, in words; an old change has no label, and its insights may share no words."""
+    return pattern.label or pattern.common_pattern or "Insights that share no words"
 
 
 def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
