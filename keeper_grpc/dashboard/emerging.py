@@ -88,7 +88,8 @@ def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
         [
             Cell(
                 _what(pattern),
-                words(pattern.pattern_type),
+                # A label begins with the type.
+                pattern.common_pattern if pattern.label else words(pattern.pattern_type),
                 f"patterns/{promoted}" if promoted else "",
             ),
             Cell(", ".join(map(words, pattern.business_categories))),
