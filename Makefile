@@ -19,8 +19,8 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY) ## play a history through a real server and watch the network learn
-	$(BIN)/keeper demo
+demo: $(READY) ## play a history and watch the network learn; STAY=1 goes on with a dashboard
+	$(BIN)/keeper demo $(if $(STAY),--stay)
 
 test: $(READY) ## run all tests
 	$(BIN)/pytest

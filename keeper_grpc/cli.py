@@ -26,6 +26,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 # A command imports what only it needs when it runs: all of it together would take each of them
 # seconds of CPU at its start.
+from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.subcommand import add_command
 from keeper_grpc.terminal import metrics, pattern, patterns, watch
@@ -47,9 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands, "demo", "play examples/history.jsonl through a server and show", _demo
     )
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
+    story.add_argument(
+        "--stay", action="store_true", help="then show it on a dashboard until Ctrl-C"
+    )
     _add_import(commands)
     _add_privacy_report(commands)
-    for asking in (watch, patterns, pattern, metrics):
+    for asking in (watch, patterns, pattern, metrics, dashboard):
         asking.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
@@ -265,7 +269,7 @@ def _privacy_report(parsed: argparse.Namespace) -> int:
 def _demo(parsed: argparse.Namespace) -> int:
     from keeper_grpc.demo.play import demo
 
-    return demo(parsed.examples)
+    return demo(parsed.examples, stay=parsed.stay)
 
 
 if __name__ == "__main__":

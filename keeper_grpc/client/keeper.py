@@ -288,6 +288,11 @@ class KeeperClient:
         request = network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
         return await self._call(self._network.GetPattern, request)
 
+    async def list_audit_events(self, *, page_size: int = 0) -> Sequence[admin.AuditEvent]:
+        """The newest things that operators did, at most `page_size` (0: 50)."""
+        request = admin.ListAuditEventsRequest(page_size=page_size)
+        return (await self._call(self._admin.ListAuditEvents, request)).audit_events
+
     async def network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
     ) -> network.GetNetworkMetricsResponse:

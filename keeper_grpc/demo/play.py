@@ -27,6 +27,7 @@ from keeper_grpc.demo.loop import close_the_loop
 from keeper_grpc.demo.scan import scan_database, scan_file
 from keeper_grpc.demo.server_process import ServerProcess, seed, serving
 from keeper_grpc.demo.show import Show
+from keeper_grpc.demo.stay import stay
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
@@ -55,15 +56,18 @@ _INTERRUPTED = 128 + signal.SIGTERM
 """The exit code of a process that SIGTERM ended."""
 
 
-def demo(examples: Path) -> int:
-    """Play the story with the sample data in a directory. The exit code: 0, or 1 with a line why."""
+def demo(examples: Path, *, stay: bool = False) -> int:
+    """Play the story with the sample data in a directory, and `stay` with a dashboard until Ctrl-C.
+
+    The exit code: 0, or 1 with a line why.
+    """
     logs.configure("warning", "auto")
     descriptor, name = tempfile.mkstemp(prefix="keeper-demo-", suffix=".log")
     os.close(descriptor)
     log = Path(name)
     show = Show()
     try:
-        asyncio.run(_interruptible(_Story(load(examples), log, show)))
+        asyncio.run(_interruptible(_Story(load(examples), log, show, stay=stay)))
     except aio.AioRpcError as error:
         return _failed(show, f"the server answered {error.code().name}: {error.details()}", log)
     except (DemoFailed, EmbeddedPostgresError, DatabaseUnfit, asyncpg.PostgresError) as error:
@@ -95,8 +99,9 @@ async def _interruptible(story: _Story) -> None:
 class _Story:
     """One run. `now` is the same throughout, so that a capture sent twice is the same capture."""
 
-    def __init__(self, examples: Examples, log: Path, show: Show) -> None:
+    def __init__(self, examples: Examples, log: Path, show: Show, *, stay: bool) -> None:
         self._examples = examples
+        self._stays = stay
         self._log = log
         self._show = show
         self._now = datetime.now(UTC)
@@ -115,7 +120,11 @@ class _Story:
                 show.line(f"serving on 127.0.0.1:{server.port} after {self._elapsed():.1f} s")
                 await self._served(server)
             await self._search(database)
-        show.heading(f"Done in {self._elapsed():.0f} s: every step held.")
+            show.heading(f"Done in {self._elapsed():.0f} s: every step held.")
+            if self._stays:
+                # What was logged so far has been searched.
+                self._log.write_bytes(b"")
+                await stay(self._examples, environment, self._log, show)
 
     async def _served(self, server: ServerProcess) -> None:
         async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:

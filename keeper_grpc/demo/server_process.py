@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from keeper_grpc.demo.failure import DemoFailed
+
+T = TypeVar("T")
 
 _START = 45.0
 """Seconds for a server to serve. It takes two to five: imports, initdb, migrations, the model."""
@@ -58,6 +61,18 @@ class ServerProcess:
 
 
 @asynccontextmanager
+async def dashboard(port: int, environment: Mapping[str, str], log: Path) -> AsyncIterator[str]:
+    """Show the server on `port` on a web page: its address. Raises DemoFailed."""
+    process = await _start(
+        "dashboard", environment, log, "--target", f"127.0.0.1:{port}", "--port=0"
+    )
+    try:
+        yield await _address(process, log)
+    finally:
+        await _end(process)
+
+
+@asynccontextmanager
 async def serving(environment: Mapping[str, str], log: Path) -> AsyncIterator[ServerProcess]:
     """Start a server that logs to `log`. It is gone at the end of the block, drained or not.
 
@@ -86,12 +101,17 @@ async def seed(environment: Mapping[str, str], log: Path) -> str:
 
 
 async def _start(
-    command: str, environment: Mapping[str, str], log: Path, stdout: int | None = None
+    command: str,
+    environment: Mapping[str, str],
+    log: Path,
+    *arguments: str,
+    stdout: int | None = None,
 ) -> asyncio.subprocess.Process:
     with log.open("ab") as file:
         return await asyncio.create_subprocess_exec(
             *_KEEPER,
             command,
+            *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=file if stdout is None else stdout,
             stderr=file,
@@ -103,16 +123,37 @@ async def _start(
 
 async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
     """The port of the log line "serving"."""
+
+    def announced() -> int | None:
+        serving = (line for line in _lines(log) if line.get("event") == "serving")
+        return next((int(line["port"]) for line in serving), None)
+
+    return await _announcement("the server", announced, process, log)
+
+
+async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
+    """The address in the line that the dashboard prints."""
+
+    def announced() -> str | None:
+        said = re.search(r"^dashboard on (http://\S+)", _text(log), re.MULTILINE)
+        return said[1] if said else None
+
+    return await _announcement("the dashboard", announced, process, log)
+
+
+async def _announcement(
+    who: str, announced: Callable[[], T | None], process: asyncio.subprocess.Process, log: Path
+) -> T:
+    """What a process says of itself once it serves."""
     try:
         async with asyncio.timeout(_START):
             while process.returncode is None:
-                for line in _lines(log):
-                    if line.get("event") == "serving":
-                        return int(line["port"])
+                if (said := announced()) is not None:
+                    return said
                 await asyncio.sleep(_POLL)
     except TimeoutError:
-        raise DemoFailed(f"the server did not serve within {_START:g} s\n{_tail(log)}") from None
-    raise DemoFailed(f"the server exited with {process.returncode}\n{_tail(log)}")
+        raise DemoFailed(f"{who} did not serve within {_START:g} s\n{_tail(log)}") from None
+    raise DemoFailed(f"{who} exited with {process.returncode}\n{_tail(log)}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -131,7 +172,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _lines(log: Path) -> list[dict[str, Any]]:
     """The log's JSON lines; what is not JSON (a traceback, half a line) is left out."""
     found = []
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in _text(log).splitlines():
         with contextlib.suppress(ValueError):
             entry = json.loads(line)
             if isinstance(entry, dict):
@@ -140,4 +181,8 @@ def _lines(log: Path) -> list[dict[str, Any]]:
 
 
 def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
+    return "\n".join(_text(log).splitlines()[-_TAIL:])
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")

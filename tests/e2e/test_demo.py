@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import asyncpg
 import pytest
@@ -34,6 +35,27 @@ def environment(temporary: Path, **settings: str) -> dict[str, str]:
     if EXTERNAL:
         settings = {"KEEPER_DATABASE_URL": EXTERNAL} | settings
     return inherited | {"TMPDIR": str(temporary)} | settings
+
+
+def at_a_terminal(temporary: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start the demo so that it heeds Ctrl-C.
+
+    A shell starts background jobs, and so perhaps these tests, with SIGINT ignored, and a process
+    inherits that. At a terminal it is not so.
+    """
+    listens = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            listens + "os.execv(sys.argv[1], sys.argv[1:])",
+            *COMMAND,
+            *arguments,
+        ],
+        env=environment(temporary),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def finder() -> Finder:
@@ -84,15 +106,7 @@ def test_demo_shows_the_network_learn_and_leaves_nothing_behind(
 def test_demo_that_is_interrupted_cleans_up(make_directory: Callable[[], Path]) -> None:
     """Ctrl-C while captures are played ends the server and removes every file."""
     temporary = make_directory()
-    # A shell starts background jobs, and so perhaps these tests, with SIGINT ignored, and a process
-    # inherits that. At a terminal it is not so.
-    listens = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
-    process = subprocess.Popen(
-        [sys.executable, "-c", listens + "os.execv(sys.argv[1], sys.argv[1:])", *COMMAND],
-        env=environment(temporary),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = at_a_terminal(temporary)
     assert process.stdout
     port = b""
     for line in process.stdout:
@@ -106,6 +120,33 @@ def test_demo_that_is_interrupted_cleans_up(make_directory: Callable[[], Path]) 
     assert (process.returncode, said) == (130, b"")
     assert list(temporary.iterdir()) == []
     assert not listening(int(port))
+
+
+@pytest.mark.timeout(300)  # the whole story, a second server, 474 questions and a dashboard
+def test_demo_that_stays_shows_a_dashboard_until_ctrl_c(make_directory: Callable[[], Path]) -> None:
+    """With --stay it prints an address that answers; Ctrl-C ends dashboard and server, exit code 0."""
+    temporary = make_directory()
+    process = at_a_terminal(temporary, "--stay")
+    assert process.stdout
+    said = b""
+    for line in process.stdout:
+        said += line
+        if b"Ctrl-C ends both" in line:
+            break
+    ports = [int(port) for port in re.findall(rb"(?:server is on |open http://)[\d.]+:(\d+)", said)]
+    assert len(ports) == 2
+    assert all(listening(port) for port in ports)
+    with urlopen(f"http://127.0.0.1:{ports[1]}/", timeout=30) as page:
+        assert b"What the network has learned" in page.read()
+
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate()
+
+    assert (process.returncode, errors) == (0, b"")
+    assert b"the dashboard ended, the server drained and exited 0" in rest
+    assert re.search(rb"474 questions: [1-9]\d+ were given advice, [1-9]\d* were held out", said)
+    assert list(temporary.iterdir()) == []
+    assert not any(listening(port) for port in ports)
 
 
 def listening(port: int) -> bool:

@@ -30,6 +30,7 @@ from keeper_grpc.client import (
 )
 from keeper_grpc.client.errors import Detail
 from keeper_grpc.client.tournament import WINDOW
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -335,6 +336,26 @@ async def test_attempts_and_time_are_bounded() -> None:
             await keeper.capture("account", insight("churn_prevention"), GOOD)
     assert late.value.retry_after == 3600
     assert len(scripted.request_ids) == QUICK.attempts + 1
+
+
+async def test_what_operators_did_is_listed_newest_first(
+    keeper: KeeperClient, service: Service
+) -> None:
+    """As many events as are asked for, with counts and without an account."""
+    accounts = [new_account(), new_account()]
+    for account in accounts:
+        await keeper.register_account(account, "spa")
+    forgotten = []
+    for account in accounts:
+        done = await service.admin.ForgetAccount(ForgetAccountRequest(account_id=account))
+        forgotten.append(done.audit_event_id)
+
+    # That it began is an event of its own.
+    newest, _, older = await keeper.list_audit_events(page_size=3)
+
+    assert [newest.audit_event_id, older.audit_event_id] == forgotten[::-1]
+    assert newest.action == "forget_account"
+    assert "observations_removed" in newest.counts
 
 
 async def test_a_call_ends_at_its_timeout(service: Service, held: OpenAIStandIn) -> None:

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"usecases", "domain", "embedding", "spans"},
     "client": {"gen"},
     "importing": {"client", "gen"},
+    "dashboard": {"client", "gen", "subcommand"},
     "settings": set(),
     "logs": set(),
     "spans": set(),

@@ -1,0 +1,1 @@
+"""The web page of the network: a plain client of the service, in NiceGUI."""

@@ -1,0 +1,80 @@
+"""Days gathered into the steps of a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import NetworkDay
+
+_COUNTED = (
+    "patterns_discovered",
+    "question_count",
+    "enhanced_count",
+    "advised_count",
+    "advised_success_count",
+    "held_out_count",
+    "held_out_success_count",
+)
+
+ENOUGH = 5
+"""Outcomes from which a step of a chart shows a rate: below, a single one moves it by 20 points."""
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Some days, the first of which is `start`, and what happened on them."""
+
+    start: date
+    days: int
+    patterns_discovered: int = 0
+    question_count: int = 0
+    enhanced_count: int = 0
+    advised_count: int = 0
+    advised_success_count: int = 0
+    held_out_count: int = 0
+    held_out_success_count: int = 0
+
+    @property
+    def label(self) -> str:
+        """The days, in words."""
+        if self.days == 1:
+            return f"{self.start:%d %b}"
+        return f"{self.start:%d %b} \N{EN DASH} {self.start + timedelta(days=self.days - 1):%d %b}"
+
+    @property
+    def advised_rate(self) -> float | None:
+        """How often advice succeeded; None when too few outcomes tell."""
+        return _rate(self.advised_success_count, self.advised_count)
+
+    @property
+    def held_out_rate(self) -> float | None:
+        """How often those succeeded that were not told; None when too few outcomes tell."""
+        return _rate(self.held_out_success_count, self.held_out_count)
+
+
+def _rate(successes: int, trials: int) -> float | None:
+    return successes / trials if trials >= ENOUGH else None
+
+
+def buckets(days: Iterable[NetworkDay], first: date, last: date, size: int) -> Sequence[Bucket]:
+    """Steps of `size` days up to `last`, with empty ones where nothing happened.
+
+    They are counted back from `last`, so only the first may be cut short, by `first`.
+    """
+    made: list[Bucket] = []
+    end = last
+    while end >= first:
+        start = max(first, end - timedelta(days=size - 1))
+        made.append(Bucket(start, (end - start).days + 1))
+        end = start - timedelta(days=1)
+    made.reverse()
+    for day in days:
+        date_of_day = day.start_time.ToDatetime().date()
+        if not first <= date_of_day <= last:
+            continue
+        bucket = made[-1 - (last - date_of_day).days // size]
+        for name in _COUNTED:
+            setattr(bucket, name, getattr(bucket, name) + getattr(day, name))
+    return made

@@ -1,0 +1,289 @@
+"""What goes on upstream, read once for all pages that show it.
+
+Feed                  listeners, and a task that runs while there are any
+ +- MetricsFeed       the metrics of one filter, and whether they are still true
+ +- EmergingFeed      what is emerging for one line of business
+ +- Fetched           the answer of a call, asked for again when something has changed
+Shared                one feed for each key, as long as somebody listens
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from keeper_grpc.client import (
+    Alive,
+    Changed,
+    Interrupted,
+    KeeperClient,
+    KeeperClientError,
+    Reported,
+)
+from keeper_grpc.dashboard.filters import Filter
+from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
+
+_log = logging.getLogger(__name__)
+
+Listener = Callable[[], None]
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+_PACE = 0.25
+"""Seconds in which changes are gathered before the listeners are told: more often is only flicker."""
+
+_LINGER = 20.0
+"""Seconds for which a feed outlives its last listener: a page that is loaded anew finds it warm."""
+
+_PAUSE = 5.0
+"""Seconds before a call is tried again that failed for a reason which its own retries do not cure."""
+
+_FETCH_PACE = 2.0
+"""Seconds between two calls for the same answer, at least."""
+
+_FETCH_AGAIN = 60.0
+"""Seconds between them at most, for changes that no metric tells of."""
+
+_GONE = (EmergingPattern.CHANGE_PROMOTED, EmergingPattern.CHANGE_FADED)
+
+_GONE_FOR = 600.0
+"""Seconds for which something that emerged and is gone is still told of."""
+
+_GONE_KEPT = 5
+"""So many of those at most."""
+
+
+class Feed(ABC):
+    """Calls its listeners whenever it has changed; they look at it to see how."""
+
+    def __init__(self) -> None:
+        self.problem: KeeperClientError | None = None
+        self.on_idle: Callable[[], None] = lambda: None
+        self._listeners: list[Listener] = []
+        self._task: asyncio.Task[None] | None = None
+        self._telling: asyncio.TimerHandle | None = None
+        self._idle = self._when_idle()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Be called after every change, until the function that this returns is called."""
+        self._idle.cancel()
+        self._listeners.append(listener)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+            if not self._listeners:
+                self._idle.cancel()
+                self._idle = self._when_idle()
+
+        return stop
+
+    def close(self) -> None:
+        """End the subscription upstream."""
+        self._idle.cancel()
+        if self._telling is not None:
+            self._telling.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self.on_idle()
+
+    @abstractmethod
+    async def _follow(self) -> None:
+        """Read what goes on upstream, without end. Raises KeeperClientError."""
+
+    def _changed(self) -> None:
+        """Tell the listeners soon."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_PACE, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        for listener in list(self._listeners):
+            try:
+                listener()
+            except Exception:  # noqa: BLE001 - a defect of one page must not keep the others from the news
+                _log.exception("a page could not show a change")
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except KeeperClientError as error:
+                self.problem = error
+                self._changed()
+            await asyncio.sleep(_PAUSE)
+
+    def _when_idle(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(_LINGER, self.close)
+
+
+class MetricsFeed(Feed):
+    """The metrics of one filter. `report` is None until the first has come.
+
+    `stale` says that `report` may no longer be true: the server is out of reach, or was silent for
+    longer than `stale_after` seconds. `heard` is when it last said something.
+    """
+
+    def __init__(self, client: KeeperClient, where: Filter, stale_after: float) -> None:
+        super().__init__()
+        self.report: GetNetworkMetricsResponse | None = None
+        self.heard: datetime | None = None
+        self.stale = False
+        self._client = client
+        self._where = where
+        self._stale_after = stale_after
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        super().close()
+
+    async def _follow(self) -> None:
+        events = self._client.watch_network_metrics(
+            window=self._where.window, business_category=self._where.category
+        )
+        self._expect()
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    match event:
+                        case Reported(report):
+                            self.report = report
+                            self._fresh()
+                        case Alive():
+                            self._fresh()
+                        case Interrupted(error):
+                            self.problem = error
+                            self._silent()
+        except KeeperClientError:
+            self._silent()
+            raise
+
+    def _fresh(self) -> None:
+        self.heard = datetime.now(UTC)
+        self.stale = False
+        self.problem = None
+        self._expect()
+        self._changed()
+
+    def _expect(self) -> None:
+        """Grow stale unless something is heard in time."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(self._stale_after, self._silent)
+
+    def _silent(self) -> None:
+        self.stale = True
+        self._changed()
+
+
+class EmergingFeed(Feed):
+    """What is emerging for one line of business (empty: for any).
+
+    `patterns` holds what emerges now, by id; `gone` the last few that do so no longer, each as it
+    was when it went. `complete` says that the snapshot has arrived.
+    """
+
+    def __init__(self, client: KeeperClient, category: str) -> None:
+        super().__init__()
+        self.patterns: dict[str, EmergingPattern] = {}
+        self.gone: deque[EmergingPattern] = deque(maxlen=_GONE_KEPT)
+        self.complete = False
+        self._client = client
+        self._category = category
+
+    async def _follow(self) -> None:
+        self.patterns.clear()
+        self.complete = False
+        events = self._client.watch_emerging(business_category=self._category)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Changed):
+                    self._take(event.pattern)
+                else:
+                    self.complete = True
+                self.problem = None
+                self._changed()
+
+    def _take(self, pattern: EmergingPattern) -> None:
+        name = pattern.emerging_pattern_id
+        self._forget(name)
+        if pattern.change not in _GONE:
+            self.patterns[name] = pattern
+            return
+        self.patterns.pop(name, None)
+        self.gone.append(pattern)
+        asyncio.get_running_loop().call_later(_GONE_FOR, self._forget, name)
+
+    def _forget(self, name: str) -> None:
+        for pattern in list(self.gone):
+            if pattern.emerging_pattern_id == name:
+                self.gone.remove(pattern)
+                self._changed()
+
+
+class Fetched(Feed, Generic[T]):
+    """The answer of a call. `value` is None until the first has come."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
+        super().__init__()
+        self.value: T | None = None
+        self._fetch = fetch
+        self._wanted = asyncio.Event()
+
+    def refresh(self) -> None:
+        """Ask again, soon; any number of pages may say so at once."""
+        self._wanted.set()
+
+    async def _follow(self) -> None:
+        while True:
+            self._wanted.clear()
+            self.value = await self._fetch()
+            self.problem = None
+            self._changed()
+            await asyncio.sleep(_FETCH_PACE)
+            try:
+                async with asyncio.timeout(_FETCH_AGAIN):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+
+
+F = TypeVar("F", bound=Feed)
+
+
+class Shared(Generic[K, F]):
+    """One feed for each key, however many pages ask for it."""
+
+    def __init__(self, make: Callable[[K], F]) -> None:
+        self._make = make
+        self._open: dict[K, F] = {}
+
+    def __getitem__(self, key: K) -> F:
+        feed = self._open.get(key)
+        if feed is None:
+            feed = self._open[key] = self._make(key)
+            feed.on_idle = lambda: self._closed(key)
+        return feed
+
+    def _closed(self, key: K) -> None:
+        self._open.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def close(self) -> None:
+        """End all of them."""
+        for feed in list(self._open.values()):
+            feed.close()

@@ -1,0 +1,113 @@
+"""Numbers as people read them. Nothing here turns what is not known into a zero."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Metric
+
+NOT_ENOUGH = "Not enough data"
+NOTHING = "\N{EN DASH}"
+
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+
+
+def figure(metric: Metric, *, difference: bool = False) -> str:
+    """A metric's number with its unit, or that there is none. `difference`: of two shares."""
+    if not metric.HasField("value"):
+        return NOT_ENOUGH
+    return number(metric.value, metric.unit, difference=difference)
+
+
+def number(value: float, unit: Metric.Unit.ValueType, *, difference: bool = False) -> str:
+    """A number with its unit."""
+    match unit:
+        case Metric.UNIT_SHARE:
+            return points(value) if difference else share(value)
+        case Metric.UNIT_CURRENCY:
+            return money(value)
+        case Metric.UNIT_SECONDS:
+            return span(value)
+        case Metric.UNIT_PER_WEEK:
+            return f"{_short(value)} a week"
+        case Metric.UNIT_RATIO:
+            return f"{_short(value)} times"
+        case _:
+            return _short(value)
+
+
+def target(value: float, unit: Metric.Unit.ValueType, *, difference: bool = False) -> str:
+    """A target: what a number of this unit should be."""
+    if difference and unit == Metric.UNIT_SHARE:
+        return f"{_short(round(100 * value, 1))} points"
+    return number(value, unit)
+
+
+def interval(metric: Metric, *, difference: bool = False) -> str:
+    """Where the true value lies, or nothing when that was not estimated."""
+    if not metric.HasField("interval"):
+        return ""
+    low, high = (
+        number(end, metric.unit, difference=difference)
+        for end in (metric.interval.lower, metric.interval.upper)
+    )
+    # A unit that both ends have is said once.
+    unit = low.partition(" ")[2]
+    if unit and unit == high.partition(" ")[2]:
+        low = low.partition(" ")[0]
+    return f"{low} to {high}"
+
+
+def share(value: float) -> str:
+    """A share as a percentage; a small one with a digit more."""
+    return f"{value:.1%}" if 0 < abs(value) < 0.0995 else f"{value:.0%}"  # noqa: PLR2004 - 9.95%
+
+
+def points(value: float) -> str:
+    """A difference of shares."""
+    return f"{100 * value:+.1f} points"
+
+
+def money(value: float) -> str:
+    """An amount in whichever currencies it was made of."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"  # noqa: PLR2004 - cents matter
+
+
+def count(value: float, one: str, many: str) -> str:
+    """So many of something."""
+    return f"{value:,.0f} {one if value == 1 else many}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in the unit that fits it."""
+    for size, name in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
+        # Two days are days; one day is 24 hours, which is how the targets are put.
+        if abs(seconds) >= (2 * size if size == _DAY else size):
+            return f"{_short(seconds / size)} {name}"
+    return f"{_short(seconds)} seconds"
+
+
+def at(stamp: Timestamp) -> str:
+    """A time in UTC, to the minute."""
+    return f"{stamp.ToDatetime():%Y-%m-%d %H:%M} UTC"
+
+
+def moment(stamp: Timestamp) -> str:
+    """A recent time in UTC, where it is said that it is UTC."""
+    return f"{stamp.ToDatetime():%d %b %H:%M}"
+
+
+def day(stamp: Timestamp) -> str:
+    """The day of a time in UTC; a dash when it is not set."""
+    return f"{stamp.ToDatetime():%Y-%m-%d}" if stamp.ByteSize() else NOTHING
+
+
+def clock(moment: datetime) -> str:
+    """A time of day in UTC."""
+    return f"{moment:%H:%M:%S} UTC"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.1f}"  # noqa: PLR2004 - three digits

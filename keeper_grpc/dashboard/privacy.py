@@ -1,0 +1,85 @@
+"""What the network promises about the accounts, and what shows that it keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nicegui import html
+
+from keeper_grpc.client import KeeperClientError
+from keeper_grpc.dashboard import figures
+from keeper_grpc.dashboard.filters import words
+from keeper_grpc.dashboard.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+
+_PROMISES = {
+    "Only what several accounts share": (
+        "Nothing is shown below k distinct accounts (3 unless the operator chose more): no "
+        "pattern, no script, no emerging pattern, and no number of a window in which fewer were "
+        "active."
+    ),
+    "Anonymous before it is stored": (
+        "Names, numbers, addresses and links are taken out of every text before it is embedded, "
+        "logged or kept. A text that cannot be vouched for is dropped."
+    ),
+    "No account here": (
+        "Accounts are stored as keyed hashes. This page knows none of them and needs no account: "
+        "it shows what the service answers to everyone."
+    ),
+    "To forget is possible": (
+        "When an account leaves, what came from it is removed and everything it was part of is "
+        "counted anew. That it was done, and how much it touched, is listed below."
+    ),
+}
+
+
+class PrivacyPanel:
+    """Promises, the least support of anything on show, and what operators did."""
+
+    def __init__(self) -> None:
+        with html.ul().classes("promises"):
+            for title, text in _PROMISES.items():
+                with html.li():
+                    Text("h3", title)
+                    Text("p", text)
+        self._least = Text("p", "", "least")
+        Text("h3", "What operators did")
+        self._problem = Text("p", "", "empty")
+        self._problem.set_visibility(False)
+        self._table = Table(
+            "What operators did, the latest first",
+            [Column("When", "whole"), Column("What"), Column("What it touched", "wide")],
+            "Nothing has been done to accounts or patterns.",
+        )
+
+    def show_patterns(self, patterns: Sequence[Pattern]) -> None:
+        """Say how many accounts support what is supported least."""
+        support = [p.evidence.account_count for p in patterns if p.evidence.account_count]
+        self._least.text = (
+            f"Of the {len(support):,} patterns read for this page, the one that the fewest accounts "
+            f"support rests on {min(support):,} of them."
+            if support
+            else ""
+        )
+
+    def show_audit(
+        self, events: Iterable[AuditEvent] | None, problem: KeeperClientError | None
+    ) -> None:
+        """Show the latest events, or that they cannot be had."""
+        self._problem.text = "The list cannot be had at the moment."
+        self._problem.set_visibility(events is None and problem is not None)
+        if events is not None:
+            self._table.show(map(_row, events))
+
+
+def _row(event: AuditEvent) -> Row:
+    touched = ", ".join(f"{words(name)}: {count:,}" for name, count in sorted(event.counts.items()))
+    return Row(
+        event.audit_event_id,
+        [
+            Cell(figures.at(event.event_time)),
+            Cell(words(event.action)),
+            Cell(touched or figures.NOTHING),
+        ],
+    )

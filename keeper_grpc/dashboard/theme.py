@@ -1,0 +1,19 @@
+"""How the pages look, and the little that they do in the browser by themselves."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from nicegui import ui
+
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+    '<circle cx="16" cy="16" r="12" fill="#c2681a" stroke="#0f8376" stroke-width="7"/></svg>'
+)
+
+
+def install() -> None:
+    """Put style and script into the head of every page."""
+    here = files(__package__)
+    css, script = (here.joinpath(name).read_text("utf-8") for name in ("theme.css", "theme.js"))
+    ui.add_head_html(f"<style>{css}</style><script>{script}</script>", shared=True)

@@ -1,0 +1,182 @@
+"""A dashboard in a process of its own, and a real browser that looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+
+from tests.e2e.server_process import START, STOP, environment
+from tests.e2e.waiting import until
+
+LOG = "dashboard.log"
+
+STALE_AFTER = 3.0
+"""Seconds of silence that make the page stale; the server under test sends a heartbeat every half."""
+
+MISSING = (
+    "the dashboard's browser tests need Chromium: apt-get install chromium, "
+    "or name a browser in KEEPER_TEST_CHROMIUM"
+)
+
+OFTEN = re.compile(
+    r"WebSocket connection to .* failed|net::ERR_CONNECTION_REFUSED|reloading because"
+)
+"""What a browser says about a server that is down; only tests that stop the dashboard expect it."""
+
+
+def chromium() -> str | None:
+    """The browser's program, if there is one."""
+    named = os.environ.get("KEEPER_TEST_CHROMIUM")
+    for name in (named,) if named else ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    return None
+
+
+@asynccontextmanager
+async def browsing() -> AsyncIterator[Browser]:
+    """A headless Chromium for the length of the block."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@dataclass
+class Dashboard:
+    """A running `keeper dashboard`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    target: str
+    port: int = 0
+
+    @classmethod
+    def launch(cls, target: str, directory: Path) -> Dashboard:
+        """Start the process, which writes below `directory` only; it does not serve yet."""
+        log = directory / LOG
+        return cls(_process(target, log, 0), log, target)
+
+    async def serving(self) -> None:
+        """Wait until it serves."""
+
+        def announced() -> re.Match[str] | None:
+            said = self.log.read_text()
+            assert self.process.poll() is None, f"the dashboard ended:\n{said}"
+            return re.fullmatch(r"dashboard on http://127\.0\.0\.1:(\d+) .*\n", said)
+
+        self.port = int((await until(announced, within=START, what="the dashboard serves"))[1])
+
+    async def start_again(self) -> None:
+        """Serve at the same address, after it has ended."""
+        self.process = _process(self.target, self.log, self.port)
+        await self.serving()
+
+    def left_behind(self) -> list[str]:
+        """What lies in its directory."""
+        return sorted(entry.name for entry in self.log.parent.iterdir())
+
+    @property
+    def url(self) -> str:
+        """Where the overview is."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    async def end(self) -> int:
+        """SIGTERM, and its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        await until(lambda: self.process.poll() is not None, within=STOP, what="the page ends")
+        return self.process.returncode
+
+
+def _process(target: str, log: Path, port: int) -> subprocess.Popen[bytes]:
+    arguments = ["--target", target, "--port", str(port), "--stale-after", str(STALE_AFTER)]
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "keeper_grpc.cli", "dashboard", *arguments],
+            env=environment(),
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+
+
+@asynccontextmanager
+async def dashboard(target: str, directory: Path) -> AsyncIterator[Dashboard]:
+    """Serve the pages of the network at `target`; everything is written below `directory`."""
+    started = Dashboard.launch(target, directory)
+    try:
+        await started.serving()
+        yield started
+    finally:
+        code = await started.end()
+        assert (code, started.left_behind()) == (0, [LOG]), started.log.read_text()
+        # The line that says where it serves is all: no warning, no traceback.
+        assert len(started.log.read_text().splitlines()) == 1, started.log.read_text()
+
+
+@dataclass
+class Watched:
+    """A page, and what it did that it should not have done."""
+
+    page: Page
+    own: str
+    tolerated: re.Pattern[str] | None = None
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        self.page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type not in ("error", "warning"):
+            return
+        if self.tolerated is None or not self.tolerated.search(message.text):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob") and address.netloc != self.own:
+            self.complaints.append(f"request to another host: {request.url}")
+
+
+@asynccontextmanager
+async def opened(
+    browser: Browser,
+    url: str,
+    *,
+    tolerated: re.Pattern[str] | None = None,
+    **context: Any,
+) -> AsyncIterator[Page]:
+    """Open a page in a browser profile of its own, and see that it did nothing wrong."""
+    profile = await browser.new_context(**context)
+    try:
+        page = await profile.new_page()
+        watched = Watched(page, urlsplit(url).netloc, tolerated)
+        await page.goto(url)
+        await page.get_by_text("Live", exact=True).wait_for()
+        yield page
+        # Whatever the last actions caused has a moment to be said.
+        await asyncio.wait_for(page.evaluate("new Promise((r) => setTimeout(r, 50))"), 5)
+        assert watched.complaints == []
+    finally:
+        await profile.close()

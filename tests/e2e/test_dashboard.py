@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from keeper_grpc.client import KeeperClient
+from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
+from tests.e2e.browsing import MISSING, OFTEN, Dashboard, browsing, chromium, dashboard, opened
+from tests.e2e.calls import emerge
+from tests.e2e.conftest import starter
+from tests.e2e.server_process import ServerProcess
+from tests.e2e.waiting import SOON
+
+MakeDirectory = Callable[[], Path]
+
+SPAS = ("spa-1", "spa-2", "spa-3", "spa-4")
+
+ACTIONS = (
+    "Send a personal reminder with a discount",
+    "Book the next appointment at the desk",
+    "Offer a hot stone upgrade with the massage",
+)
+
+DESK = {"width": 1280, "height": 900}
+
+PHONE = {"width": 360, "height": 740}
+
+ZOOMED = {"width": 640, "height": 450}
+"""What a window of 1280 by 900 has room for at a zoom of 200%."""
+
+if chromium() is None:
+    # Here and not in a fixture, so that the reason is told once.
+    pytest.skip(MISSING, allow_module_level=True)
+
+expect.set_options(timeout=1000 * SOON)
+
+
+async def learn(target: str, action: str, *, category: str = "spa", accounts: int = 4) -> None:
+    """Let accounts capture the same, so that it becomes a pattern; the last one fails."""
+    async with KeeperClient(target) as keeper:
+        for number, account in enumerate(SPAS[:accounts]):
+            insight = Insight(
+                type="churn_prevention",
+                business_category=category,
+                action=action,
+                script="Hi {name}, we have missed you. Shall we find a time this week?",
+                confidence=0.6,
+            )
+            insight.conditions.update({"days_since_visit": 60})
+            await keeper.capture(
+                f"{category}-{account}",
+                insight,
+                Outcome(success=number < 3, revenue_impact=40.0),
+                request_id=str(uuid.uuid4()),
+            )
+
+
+@dataclass
+class Network:
+    """A server that can be killed and started again, on the same port and database."""
+
+    start: Callable[[int], Awaitable[ServerProcess]]
+    server: ServerProcess
+
+    @property
+    def address(self) -> str:
+        """What clients connect to."""
+        return self.server.address
+
+    async def start_again(self) -> None:
+        """Serve at the same address, after it was killed."""
+        self.server = await self.start(self.server.port)
+
+
+@pytest.fixture(scope="module")
+async def network(make_directory: MakeDirectory, database_url: str) -> AsyncIterator[Network]:
+    """A server that knows three patterns of spas and one observation of a gym."""
+    async with starter(make_directory) as start_server:
+
+        async def start(port: int) -> ServerProcess:
+            return await start_server(
+                database_url=database_url, KEEPER_PORT=str(port), KEEPER_STREAM_HEARTBEAT="0.5"
+            )
+
+        started = Network(start, await start(0))
+        for action in ACTIONS:
+            await learn(started.address, action)
+        await learn(
+            started.address, "Call new members in their second week", category="gym", accounts=1
+        )
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def served(network: Network, make_directory: MakeDirectory) -> AsyncIterator[Dashboard]:
+    """The dashboard of that server."""
+    async with dashboard(network.address, make_directory()) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """The module's browser."""
+    async with browsing() as started:
+        yield started
+
+
+async def marked(page: Page) -> Callable[[], Awaitable[bool]]:
+    """Mark the page; what this returns tells whether it is still the same, never loaded anew."""
+    await page.evaluate("window.marked = true")
+
+    async def unchanged() -> bool:
+        return bool(await page.evaluate("window.marked === true"))
+
+    return unchanged
+
+
+async def serious(page: Page) -> list[str]:
+    """What axe-core finds that is serious or critical."""
+    found = await Axe().run(page)
+    return [
+        f"{violation['id']}: {node['target']}"
+        for violation in found.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+async def overflow(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    return int(await page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+async def test_the_overview_shows_what_the_server_tells(
+    browser: Browser, served: Dashboard
+) -> None:
+    """Tiles with targets, charts with tables, patterns with evidence, and the privacy panel."""
+    async with opened(browser, served.url) as page:
+        tiles = page.locator(".tile")
+        await expect(tiles).to_have_count(8)
+        accuracy = tiles.filter(has_text="Pattern accuracy")
+        await expect(accuracy).to_contain_text("Target: at least 85%")
+        await expect(accuracy).to_contain_text("Not enough data")
+        await expect(accuracy).to_contain_text("From 0 patterns")
+        await expect(accuracy.locator(".value")).to_have_text("\N{EN DASH}")
+        await expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        for name in ("Targets", "Over time", "Emerging now", "Top patterns", "Privacy"):
+            await expect(page.get_by_role("region", name=name)).to_be_visible()
+        chart = page.locator("figure").filter(has_text="Patterns over time")
+        await expect(chart.locator("svg path").first).to_be_attached()
+        await chart.get_by_text("Patterns over time as a table").click()
+        await expect(chart.get_by_role("columnheader", name="New patterns")).to_be_visible()
+        await expect(chart.locator("tbody tr")).to_have_count(1)
+        top = page.get_by_role("table", name="Top patterns")
+        for action in ACTIONS:
+            row = top.get_by_role("row").filter(has_text=action)
+            await expect(row).to_contain_text("75%")
+            await expect(row).to_contain_text(re.compile(r"at least \d+%"))
+        privacy = page.get_by_role("region", name="Privacy")
+        await expect(privacy).to_contain_text("rests on 4 of them")
+        await expect(privacy).to_contain_text("Nothing has been done to accounts or patterns.")
+
+
+async def test_what_too_few_accounts_did_is_withheld_and_not_zero(
+    browser: Browser, served: Dashboard
+) -> None:
+    """A line of business of one account shows no number at all, and says why."""
+    async with opened(browser, f"{served.url}?category=gym&days=7") as page:
+        await expect(page.get_by_text("they are withheld, not zero")).to_be_visible()
+        await expect(page.locator(".tile .status")).to_have_text(
+            ["\N{HORIZONTAL ELLIPSIS}Withheld"] * 8
+        )
+        await expect(page.locator(".tile .value")).to_have_text(["\N{EN DASH}"] * 8)
+        await expect(page.locator(".numbers .value")).to_have_text(["Withheld"] * 7)
+        await expect(page.get_by_text("No pattern has enough evidence")).to_be_visible()
+
+
+async def test_filters_are_links_that_the_address_keeps(
+    browser: Browser, served: Dashboard
+) -> None:
+    """A click narrows the page to a line of business and keeps the window; a reload changes nothing."""
+    async with opened(browser, f"{served.url}?days=90") as page:
+        lines = page.get_by_role("navigation", name="Line of business")
+        await expect(lines.get_by_role("link", name="Gym")).to_have_count(0)  # nothing is published
+        await lines.get_by_role("link", name="Spa").click()
+        await expect(page).to_have_url(f"{served.url}?category=spa&days=90")
+        await expect(lines.get_by_role("link", name="Spa")).to_have_attribute(
+            "aria-current", "true"
+        )
+        windows = page.get_by_role("navigation", name="Window")
+        await expect(windows.locator("[aria-current]")).to_have_text("90 days")
+        await page.reload()
+        await expect(lines.locator("[aria-current]")).to_have_text("Spa")
+
+
+async def test_a_capture_appears_without_a_reload(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """Counts and the list of patterns follow what is captured while the page is open."""
+    async with opened(browser, served.url) as page:
+        found = page.locator(".numbers > div").filter(has_text="New patterns").locator(".value")
+        await expect(found).to_have_text("4")
+        unchanged = await marked(page)
+
+        await learn(network.address, "Text guests who are late on their way")
+
+        await expect(found).to_have_text("5")
+        await expect(
+            page.get_by_role("table", name="Top patterns").get_by_text("Text guests who are late")
+        ).to_be_visible()
+        assert await unchanged()
+
+
+async def test_words_that_look_like_markup_are_only_words(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """What an account wrote is shown as it was written, and never becomes part of the page."""
+    await learn(network.address, "Offer a <i>gift</i> at the desk")
+    async with opened(browser, served.url) as page:
+        link = page.get_by_role("table", name="Top patterns").get_by_role("link", name="gift")
+        await expect(link).to_contain_text("<i>gift</i>")
+        await expect(page.locator("i")).to_have_count(0)
+        await link.click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("<i>gift</i>")
+
+
+async def test_emerging_patterns_arrive_live_and_are_said_once(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """What three accounts begin to see appears on top, marked in words, and is announced."""
+    async with opened(browser, served.url) as page, network.server.channel() as channel:
+        emerging = page.get_by_role("region", name="Emerging now")
+        # What the fixture's accounts captured is emerging too.
+        await expect(emerging.locator("tbody tr").first).to_be_visible()
+        unchanged = await marked(page)
+
+        await emerge(channel, "Offer a quiet evening soak", insight_type="service_demand")
+
+        row = emerging.get_by_role("row").filter(has_text="Offer a quiet evening soak")
+        await expect(row).to_contain_text(re.compile(r"new at \d\d:\d\d:\d\d UTC"))
+        await expect(row).to_contain_text("service demand")
+        await expect(
+            page.get_by_role("status").filter(has_text="New emerging pattern: Offer a quiet")
+        ).to_have_count(1)
+        assert await unchanged()
+
+
+async def test_a_pattern_has_a_page_of_its_own(browser: Browser, served: Dashboard) -> None:
+    """Its evidence, conditions, scripts and history, and the way back; also on a phone."""
+    async with opened(browser, served.url, viewport=PHONE) as page:
+        await page.get_by_role("link", name=ACTIONS[0]).click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(ACTIONS[0])
+        evidence = page.get_by_role("region", name="Evidence")
+        await expect(evidence).to_contain_text("75%")
+        await expect(evidence).to_contain_text("3 successful")
+        await expect(evidence).to_contain_text("40.00")
+        await expect(page.get_by_role("table", name="When it applies")).to_contain_text("60")
+        await expect(page.get_by_role("table", name="Scripts")).to_contain_text(
+            "we have missed you"
+        )
+        history = page.get_by_role("region", name="History")
+        await expect(history).to_contain_text("1 period")
+        await history.get_by_text("as a table").click()
+        await expect(history.locator("tbody tr")).to_have_count(1)
+        assert await serious(page) == []
+        assert await overflow(page) <= 0
+        await page.get_by_role("link", name="All patterns").click()
+        await expect(page).to_have_url(f"{served.url}#patterns")
+
+
+@pytest.mark.parametrize("pattern_id", [str(uuid.UUID(int=7)), "no-uuid"])
+async def test_a_pattern_that_is_not_shown_says_so(
+    browser: Browser, served: Dashboard, pattern_id: str
+) -> None:
+    """An address of nothing, or of what too few accounts support, leads to words and not an error."""
+    async with opened(browser, f"{served.url}patterns/{pattern_id}") as page:
+        await expect(page.get_by_role("heading", level=1)).to_have_text("No such pattern")
+
+
+async def test_a_server_that_is_away_makes_the_page_stale_and_heals_it(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """It says since when nothing is known, and goes on by itself once the server is back."""
+    async with opened(browser, served.url) as page:
+        table = page.get_by_role("table", name="Top patterns")
+        await expect(table).to_contain_text(ACTIONS[0])
+        unchanged = await marked(page)
+
+        await network.server.kill()
+
+        await expect(page.get_by_text("Stale", exact=True)).to_be_visible()
+        notice = page.locator(".notice", has_text="What you see was true at")
+        await expect(notice).to_be_visible()
+        said = page.get_by_role("status")
+        await expect(said).to_contain_text("Stale: the server cannot be reached")
+        await expect(table).to_contain_text(ACTIONS[0])
+        # Nothing was ever heard of what this one looks at: it must not look like nothing.
+        late = await page.context.new_page()
+        await late.goto(f"{served.url}?category=salon")
+        await expect(
+            late.locator(".notice", has_text="The server cannot be reached. Trying again.")
+        ).to_be_visible()
+        await expect(late.locator(".tile .status")).to_have_text(
+            ["\N{HORIZONTAL ELLIPSIS}Loading"] * 8
+        )
+        await expect(late.get_by_role("region", name="Top patterns")).to_contain_text("Loading")
+
+        await network.start_again()
+        await learn(network.address, "Thank guests with a small gift after ten visits")
+
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        await expect(notice).to_be_hidden()
+        await expect(said).to_have_text(re.compile("Live again|New emerging pattern"))
+        await expect(table).to_contain_text("Thank guests with a small gift")
+        await expect(late.get_by_text("they are withheld, not zero")).to_be_visible()
+        assert await unchanged()
+
+
+async def test_a_dashboard_that_restarts_gets_its_pages_back(
+    browser: Browser, served: Dashboard
+) -> None:
+    """While its own server is away the page says that it is disconnected; then it is live again."""
+    async with opened(browser, served.url, tolerated=OFTEN) as page:
+        assert await served.end() == 0
+
+        await expect(page.get_by_text("Disconnected: may be stale")).to_be_visible()
+        await expect(page.get_by_text("Live", exact=True)).to_be_hidden()
+
+        await served.start_again()
+
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        await expect(page.get_by_role("table", name="Top patterns")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "viewport"), [("light", DESK), ("dark", PHONE), ("light", PHONE), ("dark", ZOOMED)]
+)
+async def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
+    browser: Browser, served: Dashboard, scheme: str, viewport: dict[str, int]
+) -> None:
+    """In both themes, on a phone and at 200% zoom, with every table open."""
+    async with opened(browser, served.url, color_scheme=scheme, viewport=viewport) as page:
+        await expect(page.get_by_role("table", name="Top patterns")).to_be_visible()
+        for summary in await page.locator("details:visible > summary").all():
+            await summary.click()
+
+        assert await serious(page) == []
+        assert await overflow(page) <= 0
+
+
+async def test_the_theme_follows_the_system_until_one_is_chosen(
+    browser: Browser, served: Dashboard
+) -> None:
+    """Dark where the system is dark; a choice is kept in the browser."""
+    background = "getComputedStyle(document.body).backgroundColor"
+    async with opened(browser, served.url, color_scheme="dark") as page:
+        dark = await page.evaluate(background)
+        await page.get_by_role("combobox", name="Theme").select_option("light")
+        light = await page.evaluate(background)
+        assert light != dark
+        await page.reload()
+        await expect(page.get_by_role("combobox", name="Theme")).to_have_value("light")
+        assert await page.evaluate(background) == light
+        await page.get_by_role("combobox", name="Theme").select_option("system")
+        assert await page.evaluate(background) == dark
+
+
+async def test_everything_is_reached_with_the_keyboard(browser: Browser, served: Dashboard) -> None:
+    """The first stop skips to the content; links are followed with Enter; the focus is seen."""
+    async with opened(browser, served.url) as page:
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        first = page.get_by_role("navigation", name="Line of business").get_by_role("link").first
+        await expect(first).to_be_focused()
+        assert await first.evaluate("(e) => getComputedStyle(e).outlineStyle") == "solid"
+        week = page.get_by_role("link", name="7 days")
+        await week.focus()
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(f"{served.url}?days=7")

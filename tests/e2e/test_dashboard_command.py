@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.server_process import environment
+
+WITHOUT_NICEGUI = "import sys; sys.modules['nicegui'] = None; "
+"""What Python holds for a module that cannot be imported."""
+
+MAIN = "from keeper_grpc.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_the_extra_the_command_says_how_to_get_it() -> None:
+    """Exit code 1 and one line, not a traceback."""
+    done = run(WITHOUT_NICEGUI + MAIN, "dashboard")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "keeper dashboard: the page needs NiceGUI: pip install 'keeper-grpc[dashboard]'\n"
+    )
+
+
+def test_other_commands_do_not_load_the_web_server() -> None:
+    """Knowing the command costs nothing."""
+    done = run("import sys, keeper_grpc.cli; print('nicegui' in sys.modules)")
+
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--port", "70000"], "must be from 0 to 65535"),
+        (["--stale-after", "0"], "must be more than 0"),
+        (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1:0"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_a_line(arguments: list[str], reason: str) -> None:
+    """A port that is none, a silence that is none, an address that is not this machine's."""
+    done = run("import sys; " + MAIN, "dashboard", *arguments)
+
+    assert done.returncode in (1, 2)
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,73 @@
+"""Take the pictures of the dashboard that README.md and docs/dashboard.md show.
+
+Plays the demo, looks at its dashboard with the machine's Chromium, in both themes and on a phone, and
+ends it: `.venv/bin/python tools/screenshot_dashboard.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+
+PICTURES: dict[str, dict[str, Any]] = {
+    "dashboard.png": {"viewport": {"width": 1280, "height": 1010}, "color_scheme": "light"},
+    "dashboard-dark.png": {"viewport": {"width": 1280, "height": 1010}, "color_scheme": "dark"},
+    "dashboard-phone.png": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+}
+
+BIGGEST = 300_000
+"""Bytes of a picture: the repository keeps every version of it."""
+
+
+def take(address: str) -> None:
+    """Save every picture."""
+    IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for name, profile in PICTURES.items():
+            page = browser.new_page(**profile)
+            page.goto(f"{address}?days=90")
+            page.get_by_role("table", name="Top patterns").wait_for()
+            page.locator("figure svg").first.wait_for()
+            page.screenshot(path=IMAGES / name)
+            size = (IMAGES / name).stat().st_size
+            print(f"{name}: {size:,} bytes")
+            if size > BIGGEST:
+                raise SystemExit(f"{name} is bigger than {BIGGEST:,} bytes")
+        browser.close()
+
+
+def main() -> None:
+    """Play, look, end."""
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "keeper_grpc.cli", "demo", "--stay"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in demo.stdout or ():
+            if found := re.search(r"open (http://\S+)", line):
+                take(f"{found[1]}/")
+                break
+        else:
+            raise SystemExit("the demo did not get as far as its dashboard")
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.communicate()
+
+
+if __name__ == "__main__":
+    main()
