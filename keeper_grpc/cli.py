@@ -36,6 +36,7 @@ from keeper_grpc.privacy.key_file import KeyFileInvalid
 from keeper_grpc.privacy.report import figures, privacy_report, render
 from keeper_grpc.process import ServiceFailed, serve
 from keeper_grpc.settings import PREFIX, Settings, SettingsInvalid
+from keeper_grpc.simulation import command as simulation
 from keeper_grpc.storage.embedded import EmbeddedPostgresError
 from keeper_grpc.storage.migrate import MigrationError
 from keeper_grpc.storage.preflight import DatabaseUnfit
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands, "demo", "play examples/history.jsonl through a server and show", _demo
     )
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
+    simulation.add(commands)
     _add_import(commands)
     _add_privacy_report(commands)
     parsed = parser.parse_args(arguments)
