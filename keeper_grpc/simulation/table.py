@@ -41,6 +41,11 @@ def sheets(report: Report) -> list[Sheet]:
     return [_timeline(report), _truth(report), _value(report)]
 
 
+def _relative(report: StageReport) -> str:
+    better, base = report.growth.success, report.growth.success_alone
+    return f"{better / base - 1:+.1%}" if better is not None and base else _NOTHING
+
+
 _Row = tuple[str, str, Callable[[StageReport], str]]
 
 _TIMELINE: Sequence[_Row] = (
@@ -65,9 +70,10 @@ _TIMELINE: Sequence[_Row] = (
     ),
     ("success with the network", "", lambda s: _percent(s.growth.success)),
     ("success of the same insights without it", "", lambda s: _percent(s.growth.success_alone)),
+    ("so much better, relatively", "+20%", _relative),
     (
         "uplift of followed advice, by the holdout",
-        "+20%",
+        "",
         lambda s: (
             f"{_points(s.growth.uplift.difference)} "
             f"({_points(s.growth.uplift.interval()[0])} to "

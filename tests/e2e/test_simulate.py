@@ -13,8 +13,8 @@ from keeper_grpc.simulation.run import simulate
 from keeper_grpc.simulation.table import sheets
 
 SMALL = Parameters(
-    customers=(4, 9),
-    days=24,
+    customers=(4, 7),
+    days=16,
     seed=5,
     insights_a_day=2.0,
     hunch=0.95,
@@ -23,7 +23,7 @@ SMALL = Parameters(
     holdout=0.3,
     category_shares={"spa": 0.7, "gym": 0.3},
 )
-"""Two stages of twelve days, with accounts that act much and alike, so that there soon is advice."""
+"""Two stages of eight days, with accounts that act much and alike, so that there soon is advice."""
 
 PLOTS = ("simulation-success.png", "simulation-truth.png", "simulation-value.png")
 
@@ -50,7 +50,7 @@ async def test_a_seed_gives_one_story(tmp_path: Path) -> None:
     second = await simulate(SMALL, lambda _: None)
 
     assert tables(first) == tables(second)
-    assert days == list(range(24))
+    assert days == list(range(16))
     last = first.stages[-1]
     assert last.growth.enhanced is not None
     assert last.growth.enhanced > 0

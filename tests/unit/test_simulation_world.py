@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_grpc.simulation.belief import Belief
+from keeper_grpc.simulation.episodes import Episode
 from keeper_grpc.simulation.parameters import Parameters, stream
 from keeper_grpc.simulation.person import Person, alone
 from keeper_grpc.simulation.population import met, population, stages
@@ -136,7 +137,8 @@ def test_a_person_whom_nobody_tells_anything_lives_as_if_alone() -> None:
     world = World(PARAMETERS)
     account = population(PARAMETERS)[0]
     person = Person(PARAMETERS, world, account, 60)
-    waiting, episodes = [], []
+    waiting: list[Episode] = []
+    episodes: list[Episode] = []
     for day in range(60):
         for episode in [each for each in waiting if each.known_day == day]:
             person.learn(episode)
