@@ -21,6 +21,7 @@ from keeper_grpc.parts import make_anonymizer, make_embedder, make_pseudonyms, o
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.rpc.emerging_stream import EmergingStream
 from keeper_grpc.rpc.enhance_stream import EnhanceStream
+from keeper_grpc.rpc.metrics_stream import MetricsStream
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.settings import Settings
@@ -35,6 +36,7 @@ from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging_retention import PostgresRetention
 from keeper_grpc.storage.enhancements import PostgresEnhancements
 from keeper_grpc.storage.forgetting import PostgresForgetting
+from keeper_grpc.storage.metrics import PostgresMetrics
 from keeper_grpc.storage.migrate import is_current
 from keeper_grpc.storage.moves import PostgresMoves
 from keeper_grpc.storage.patterns import PostgresPatterns
@@ -50,9 +52,12 @@ from keeper_grpc.usecases.catalog import PatternCatalog
 from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging_feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.enhance import EnhanceInsight
+from keeper_grpc.usecases.fold_measures import FoldMeasures
 from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.generate_task import GenerateTask
 from keeper_grpc.usecases.maintain import Maintain
+from keeper_grpc.usecases.metrics_feed import MetricsFeed
+from keeper_grpc.usecases.network_metrics import NetworkMetrics
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.report_outcome import ReportOutcome
 from keeper_grpc.usecases.suggest import SuggestMoves
@@ -80,7 +85,7 @@ class App:
     def __init__(
         self,
         server: Server,
-        streams: Sequence[EmergingFeed | EnhanceStream],
+        streams: Sequence[EmergingFeed | EnhanceStream | MetricsFeed],
         drain_grace: float,
         failed: asyncio.Event,
     ) -> None:
@@ -127,7 +132,11 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         feed = parts.feed()
         enhance = parts.enhance()
         enhance_stream = parts.enhance_stream(enhance)
-        server = parts.server(feed, enhance, enhance_stream)
+        metrics = NetworkMetrics(
+            store=PostgresMetrics(pool), rule=PublicationRule(settings.min_accounts), clock=clock
+        )
+        metrics_feed = parts.metrics_feed(metrics)
+        server = parts.server(feed, enhance, enhance_stream, metrics, metrics_feed)
         failed = asyncio.Event()
         for name, loop in (
             ("feed", feed.run()),
@@ -135,12 +144,18 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
             ("maintenance", parts.maintenance().run()),
             ("retention", parts.retention().run()),
             ("words", words.run()),
+            ("measures", FoldMeasures(PostgresMetrics(pool)).run()),
         ):
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))
             stack.push_async_callback(_cancel, task)
         await server.start()
-        app = App(server, (feed, enhance_stream), settings.drain_grace.total_seconds(), failed)
+        app = App(
+            server,
+            (feed, enhance_stream, metrics_feed),
+            settings.drain_grace.total_seconds(),
+            failed,
+        )
         stack.push_async_callback(app.drain)
         yield app
 
@@ -208,8 +223,23 @@ class _Parts:
             max_duration=self._settings.max_call_duration.total_seconds(),
         )
 
+    def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
+        return MetricsFeed(
+            metrics=metrics,
+            store=PostgresMetrics(self._pool),
+            heartbeat=self._settings.stream_heartbeat,
+            max_age=self._settings.stream_max_age,
+            clock=self._clock,
+            rng=Random(),  # noqa: S311 - parts streams, no secrets
+        )
+
     def server(
-        self, feed: EmergingFeed, enhance: EnhanceInsight, enhance_stream: EnhanceStream
+        self,
+        feed: EmergingFeed,
+        enhance: EnhanceInsight,
+        enhance_stream: EnhanceStream,
+        metrics: NetworkMetrics,
+        metrics_feed: MetricsFeed,
     ) -> Server:
         return Server(
             network=NetworkLearning(
@@ -245,6 +275,8 @@ class _Parts:
                     rule=self._rule,
                 ),
                 emerging_stream=EmergingStream(feed),
+                metrics=metrics,
+                metrics_stream=MetricsStream(metrics_feed),
                 catalog=PatternCatalog(store=self._patterns, rule=self._rule),
                 rule=self._rule,
                 fingerprint=self._pseudonyms.fingerprints,

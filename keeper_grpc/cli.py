@@ -199,6 +199,8 @@ def _seed(_: argparse.Namespace) -> int:
 def _rebuild(_: argparse.Namespace) -> int:
     result = asyncio.run(rebuild(_settings()))
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
+    if result.corrected:
+        print(f"corrected {result.corrected} rows that metrics are computed from")
     return 0
 
 

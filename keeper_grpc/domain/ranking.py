@@ -64,6 +64,10 @@ class Candidate:
         return expect(self.pattern.evidence, self.pattern.prior, self.situation, rule)
 
 
+LOWER_QUANTILE_DEVIATIONS = 1.644854
+"""Deviations between a normal variable's mean and its 5% quantile, which lower bounds are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """A candidate that meets the requirements, and each factor of its score.
@@ -80,6 +84,15 @@ class Scored:
     def score(self) -> float:
         """The product of the factors."""
         return self.candidate.similarity * self.lower_bound * self.candidate.transfer * self.caution
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of what is expected, if what is known of the rate were normal.
+
+        A normal variable lies 1.645 deviations or more below its mean one time in twenty.
+        """
+        below = self.expected_success_rate - self.lower_bound * self.candidate.transfer
+        return max(below, 0.0) / LOWER_QUANTILE_DEVIATIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,11 @@ class Arm:
             self.rate * (1 - self.rate) / self.trials + Z**2 / (4 * self.trials**2)
         )
         scale = 1 + Z**2 / self.trials
-        return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
+        # Rounding may put an end on the wrong side of a rate of 0 or 1.
+        return (
+            min(max((centre - half) / scale, 0.0), self.rate),
+            max(min((centre + half) / scale, 1.0), self.rate),
+        )
 
 
 @dataclass(frozen=True, slots=True)

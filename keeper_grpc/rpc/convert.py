@@ -40,7 +40,7 @@ from keeper_grpc.gen.keeper.network.v1 import (
     pattern_pb2,
 )
 from keeper_grpc.usecases.capture import Capture, Captured
-from keeper_grpc.usecases.catalog import Page
+from keeper_grpc.usecases.catalog import History, Page
 from keeper_grpc.usecases.enhance import Question
 from keeper_grpc.usecases.feed_messages import Changed, Heartbeat, Message, SnapshotComplete
 
@@ -219,6 +219,32 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
     if known.last_validated:
         message.last_validated_time.FromDatetime(known.last_validated)
     return message
+
+
+def pattern_history(
+    history: History, rule: PublicationRule
+) -> network_service_pb2.GetPatternResponse:
+    """Write a GetPatternResponse with all that is known of a pattern."""
+    response = network_service_pb2.GetPatternResponse
+    return response(
+        pattern=pattern(history.pattern, rule),
+        scripts=[
+            response.Script(
+                template=script.template,
+                evidence=_evidence(script.evidence, script.evidence.lower_bound(), 0.0, None),
+            )
+            for script in history.scripts
+        ],
+        history=[
+            response.Period(
+                start_time=_timestamp(period.start),
+                end_time=_timestamp(period.end),
+                occurrence_count=period.trials,
+                success_count=period.successes,
+            )
+            for period in history.periods
+        ],
+    )
 
 
 def json_object(message: Struct, field: str) -> Mapping[str, JsonValue]:

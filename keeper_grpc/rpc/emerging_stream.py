@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -14,14 +13,12 @@ import grpc
 from keeper_grpc.domain.emerging import Change
 from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
-from keeper_grpc.rpc import convert, status
+from keeper_grpc.rpc import convert
+from keeper_grpc.rpc.ending import end_stream
 from keeper_grpc.usecases.emerging_feed import EmergingFeed
 from keeper_grpc.usecases.feed_messages import Changed, Message
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-
-LAST_WORD = 1.0
-"""Seconds for the status to leave. One whose reader does not read waits in gRPC, without us."""
 
 SHARED = 4_096
 """Serialized changes that are kept, about 0.5 KB each: those of more clusters than one look shows."""
@@ -40,7 +37,7 @@ class EmergingStream:
         try:
             await self._feed.deliver(wanted, request.resume_token, self._sender(context.write))
         except KeeperError as error:
-            await _abort(context, error)
+            await end_stream(context, error)
 
     def _sender(
         self, write: Callable[[bytes], Awaitable[None]]
@@ -76,18 +73,3 @@ class Encoder:
         if len(self._shared) > SHARED:
             self._shared.popitem(last=False)
         return encoded
-
-
-async def _abort(context: Context, error: KeeperError) -> None:
-    """End the call. The status goes behind what the reader has not read, so it may have to wait.
-
-    gRPC knows the status from the beginning on, so the handler may return before it has left.
-    """
-    ending = asyncio.ensure_future(status.abort(context, status.to_status(error)))
-    await asyncio.wait([ending], timeout=LAST_WORD)
-    if not ending.done():
-        ending.cancel()
-        await asyncio.wait([ending])
-    if not ending.cancelled():
-        with contextlib.suppress(grpc.aio.InternalError):  # the caller is gone
-            await ending

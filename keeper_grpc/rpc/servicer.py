@@ -15,9 +15,10 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServic
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
-from keeper_grpc.rpc import convert, convert_admin, convert_feedback, convert_moves
+from keeper_grpc.rpc import convert, convert_admin, convert_feedback, convert_metrics, convert_moves
 from keeper_grpc.rpc.emerging_stream import EmergingStream
 from keeper_grpc.rpc.enhance_stream import EnhanceStream
+from keeper_grpc.rpc.metrics_stream import MetricsStream
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.audit import AuditLog
 from keeper_grpc.usecases.capture import CapturePattern
@@ -25,6 +26,7 @@ from keeper_grpc.usecases.catalog import PatternCatalog
 from keeper_grpc.usecases.enhance import EnhanceInsight
 from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.generate_task import GenerateTask
+from keeper_grpc.usecases.network_metrics import NetworkMetrics
 from keeper_grpc.usecases.report_outcome import ReportOutcome
 from keeper_grpc.usecases.suggest import SuggestMoves
 
@@ -47,6 +49,8 @@ class NetworkLearning(NetworkLearningServiceServicer):
         suggest: SuggestMoves,
         task: GenerateTask,
         emerging_stream: EmergingStream,
+        metrics: NetworkMetrics,
+        metrics_stream: MetricsStream,
         catalog: PatternCatalog,
         rule: PublicationRule,
         fingerprint: Callable[[bytes], tuple[bytes, ...]],
@@ -58,6 +62,8 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._suggest = suggest
         self._task = task
         self._emerging_stream = emerging_stream
+        self._metrics = metrics
+        self._metrics_stream = metrics_stream
         self._catalog = catalog
         self._rule = rule
         self._fingerprint = fingerprint
@@ -116,18 +122,22 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self, request: network.GetNetworkMetricsRequest, context: Context
     ) -> network.GetNetworkMetricsResponse:
         """Tell what the network is worth."""
-        raise NotImplementedError
+        found = await self._metrics(convert_metrics.window(request), request.business_category)
+        return convert_metrics.report(found)
 
     async def StreamNetworkMetrics(  # type: ignore[override]  # the stub knows generators only
         self, request: network.StreamNetworkMetricsRequest, context: Context
     ) -> None:
-        """Tell it again whenever it changed."""
-        raise NotImplementedError
+        """Tell what the network is worth whenever that changed."""
+        await self._metrics_stream.serve(request, context)
 
     async def GetPattern(
         self, request: network.GetPatternRequest, context: Context
     ) -> network.GetPatternResponse:
         """Return one published pattern."""
+        if request.include_history:
+            history = await self._catalog.history(UUID(request.pattern_id))
+            return convert.pattern_history(history, self._rule)
         found = await self._catalog.get(UUID(request.pattern_id))
         return network.GetPatternResponse(pattern=convert.pattern(found, self._rule))
 

@@ -40,9 +40,9 @@ class PostgresEnhancements:
                     id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
                     embedding_model, similarity, base_confidence, confidence,
                     expected_success_rate, transfer, script, script_propensity, holdout, context,
-                    action, created_at)
+                    action, created_at, advised_category, expected_deviation)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                        $18)
+                        $18, $19, $20)
                 """,
                 enhancement.enhancement_id,
                 asked.account_key,
@@ -62,6 +62,8 @@ class PostgresEnhancements:
                 enhancement.insight.conditions,
                 enhancement.insight.action,
                 enhancement.created_at,
+                best.candidate.pattern.scope.business_category if best else None,
+                best.deviation if best else 0.0,
             )
             await insert_sighting(
                 connection,

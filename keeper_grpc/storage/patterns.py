@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from keeper_grpc.domain.history import WeekShare
 from keeper_grpc.domain.listing import Cursor, PatternFilter
 from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
@@ -40,6 +41,22 @@ class PostgresPatterns:
         """One pattern with all its evidence, published or not."""
         async with self._database.transaction(read_only=True) as connection:
             return await fetch_pattern(connection, pattern_id)
+
+    async def find_history(self, pattern_id: UUID) -> tuple[Pattern, Sequence[WeekShare]] | None:
+        """One pattern, and by account and week what its evidence consists of."""
+        async with self._database.transaction(read_only=True) as connection:
+            pattern = await fetch_pattern(connection, pattern_id)
+            if pattern is None:
+                return None
+            rows = await connection.fetch(
+                """
+                SELECT date_trunc('week', occurred_time, 'UTC') AS week, account_key,
+                       count(*) AS trials, count(*) FILTER (WHERE success) AS successes
+                  FROM observations WHERE pattern_id = $1 GROUP BY 1, 2
+                """,
+                pattern_id,
+            )
+        return pattern, [WeekShare(*row) for row in rows]
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int

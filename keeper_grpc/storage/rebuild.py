@@ -14,11 +14,16 @@ from keeper_grpc.domain.evidence import recency_weight
 from keeper_grpc.domain.situation import facts, whole
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence import refresh_evidence
+from keeper_grpc.storage.metrics import FOLD_LOCK
 from keeper_grpc.storage.pattern_rows import fetch_pattern
 from keeper_grpc.storage.scope_lock import lock_scope
 
 if TYPE_CHECKING:
     from asyncpg import Record
+
+
+MEASURES_TIMEOUT = 3600.0
+"""Seconds: a bound for a ledger of any size, where the pool's own is for single rows."""
 
 
 class EvidenceStale(Exception):
@@ -137,6 +142,19 @@ class PostgresRebuild:
             await _write_span(connection, pattern_id, counts)
             await refresh_evidence(connection, pattern_id)
         return counts.observations
+
+    async def recount_measures(self) -> int:
+        async with self._database.transaction() as connection:
+            # Seconds for a million observations, and whoever writes waits: longer than any call may.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute(
+                "LOCK TABLE observations, enhancements IN SHARE ROW EXCLUSIVE MODE"
+            )
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
+            wrong: int = await connection.fetchval(
+                "SELECT rebuild_measures()", timeout=MEASURES_TIMEOUT
+            )
+        return wrong
 
     async def finish(self, half_life: timedelta) -> None:
         async with self._database.connection() as connection:

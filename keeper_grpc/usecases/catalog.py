@@ -8,8 +8,9 @@ from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.errors import PatternNotFound
+from keeper_grpc.domain.history import Period, WeekShare, periods
 from keeper_grpc.domain.listing import Cursor, PatternFilter
-from keeper_grpc.domain.pattern import Pattern
+from keeper_grpc.domain.pattern import Pattern, Script
 from keeper_grpc.domain.publication import PublicationRule
 
 DEFAULT_PAGE_SIZE = 50
@@ -24,10 +25,22 @@ class Page:
     next: Cursor | None
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """A pattern, the wordings that may be shown (best lower bound first), and how it fared."""
+
+    pattern: Pattern
+    scripts: Sequence[Script]
+    periods: Sequence[Period]
+
+
 class PatternStore(Protocol):
     """Where patterns are read."""
 
     async def find_pattern(self, pattern_id: UUID) -> Pattern | None: ...
+
+    async def find_history(self, pattern_id: UUID) -> tuple[Pattern, Sequence[WeekShare]] | None:
+        """A pattern, and by account and week what its evidence consists of."""
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
@@ -48,6 +61,22 @@ class PatternCatalog:
         if pattern is None or (self._rule.withheld(pattern.evidence) and not pattern.authored):
             raise PatternNotFound
         return self._shown(pattern)
+
+    async def history(self, pattern_id: UUID) -> History:
+        """One pattern with what is known beyond its totals. Raises PatternNotFound as `get`."""
+        found = await self._store.find_history(pattern_id)
+        if found is None:
+            raise PatternNotFound
+        pattern, shares = found
+        if not self._rule.withheld(pattern.evidence):
+            scripts = sorted(
+                pattern.publishable_scripts(self._rule),
+                key=lambda script: (-script.evidence.lower_bound(), script.template),
+            )
+            return History(pattern, scripts, periods(shares, self._rule))
+        if not pattern.authored:
+            raise PatternNotFound
+        return History(self._shown(pattern), [], [])
 
     async def page(self, where: PatternFilter, after: Cursor | None, size: int) -> Page:
         """A page of patterns, the surest first. `size` 0 means 50; more than 500 means 500."""

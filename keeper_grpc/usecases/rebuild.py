@@ -11,10 +11,14 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """How many patterns were recounted, from how many observations."""
+    """How many patterns were recounted, from how many observations.
+
+    `corrected` are the rows of the metrics' counts that were wrong: 0 unless something was damaged.
+    """
 
     patterns: int
     observations: int
+    corrected: int
 
 
 class RebuildStore(Protocol):
@@ -28,6 +32,9 @@ class RebuildStore(Protocol):
 
     async def recount(self, pattern_id: UUID, half_life: timedelta) -> int | None:
         """Recount one pattern in one transaction: from how many observations; None if it is gone."""
+
+    async def recount_measures(self) -> int:
+        """Recount what metrics are computed from; how many rows were wrong. Callers wait meanwhile."""
 
     async def finish(self, half_life: timedelta) -> None:
         """Note that every count has this half-life."""
@@ -53,5 +60,6 @@ class RebuildEvidence:
             if counted is not None:
                 done += 1
                 observations += counted
+        corrected = await self._store.recount_measures()
         await self._store.finish(self._half_life)
-        return RebuildResult(done, observations)
+        return RebuildResult(done, observations, corrected)

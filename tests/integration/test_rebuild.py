@@ -130,6 +130,7 @@ async def test_rebuilding_changes_nothing_and_repairs_what_is_damaged(database_u
         assert result.observations == sum(
             row["pattern_id"] is not None for row in before["observations"]
         )
+        assert result.corrected == 0
         assert differences(before, await dump(service.database)) == []
 
         for damage in (

@@ -35,6 +35,10 @@ REQUIRED_NAMES = ["", *NAMES]
 RATIOS = [-0.01, 1.01, NAN, INFINITY, -INFINITY]
 AMOUNTS = [-1.1e9, 1.1e9, NAN, INFINITY, -INFINITY]
 PAGE: Mapping[str, Sequence[object]] = {"page_size": [-1], "page_token": ["x" * 513]}
+WINDOWED: Mapping[str, Sequence[object]] = {
+    "window": ["0s", "-1s", "315360001s"],
+    "business_category": NAMES,
+}
 
 INSIGHT: Mapping[str, Sequence[object]] = {
     "insight_id": ["x" * 129],
@@ -96,6 +100,8 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         "resume_token": ["x" * 257],
         "min_total_potential_value": [-0.01, NAN, INFINITY],
     },
+    (NETWORK, "GetNetworkMetrics"): WINDOWED,
+    (NETWORK, "StreamNetworkMetrics"): WINDOWED,
     (NETWORK, "GetPattern"): {"pattern_id": UUIDS},
     (NETWORK, "ListPatterns"): {
         "pattern_type": NAMES,
@@ -138,6 +144,8 @@ def valid(method: str) -> Message:
         "CapturePattern": lambda: capture("pricing", account="acct"),
         "EnhanceInsight": lambda: question("pricing", account="acct"),
         "StreamEmergingPatterns": network.StreamEmergingPatternsRequest,
+        "GetNetworkMetrics": network.GetNetworkMetricsRequest,
+        "StreamNetworkMetrics": network.StreamNetworkMetricsRequest,
         "GetPattern": lambda: network.GetPatternRequest(pattern_id=some_id),
         "ListPatterns": network.ListPatternsRequest,
         "ReportOutcome": lambda: network.ReportOutcomeRequest(

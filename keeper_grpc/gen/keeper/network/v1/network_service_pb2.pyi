@@ -1082,7 +1082,7 @@ class GetPatternResponse(_message.Message):
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPatternResponse.Period]:
         """With include_history: what was observed, the oldest period first. Each lasts as many weeks as it
-        took until enough accounts had observed something; what is still too little for one is left out.
+        took until enough accounts had observed something. Together they are the pattern's evidence.
         """
 
     def __init__(
