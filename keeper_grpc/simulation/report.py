@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkMetrics
 from keeper_grpc.simulation.episodes import Episode
 from keeper_grpc.simulation.growth import Bucket, Growth, calibration, growth
 from keeper_grpc.simulation.knowledge import Knowledge, knowledge
@@ -42,13 +43,15 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """One stage: `value` by definition."""
+    """One stage: `value` by definition; `metrics` and `kpis` are what the network says of itself."""
 
     stage: Stage
     newcomers: int
     growth: Growth
     knowledge: Knowledge
     value: Mapping[str, Value]
+    metrics: NetworkMetrics
+    kpis: Sequence[Kpi]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ def measure(parameters: Parameters, world: World, told: Told) -> Report:
                 growth=growth(world, stage, told.episodes, twins),
                 knowledge=knowledge(world, snapshot),
                 value=_value(newcomers, by_account, lonely, stage.ends, followed_until),
+                metrics=snapshot.metrics,
+                kpis=snapshot.kpis,
             )
         )
     last = [e for e in told.episodes if e.asked_day >= all_stages[-1].reached]

@@ -9,13 +9,16 @@ scope's outcomes depends on another's. So timing decides nothing, and a seed giv
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkMetrics
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternResponse,
     EnhanceInsightResponse,
@@ -24,7 +27,7 @@ from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.simulation.episodes import Advice, Answer, Episode
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.person import Person
-from keeper_grpc.simulation.population import Met, population, stages
+from keeper_grpc.simulation.population import Met, Stage, population, stages
 from keeper_grpc.simulation.server import Clock
 from keeper_grpc.simulation.speech import question, statement, tone_of
 from keeper_grpc.simulation.world import Action, World
@@ -57,11 +60,16 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The network's knowledge at the end of a stage."""
+    """The network's knowledge at the end of a stage.
+
+    `metrics` are its own of the measured part, `kpis` of the whole stage.
+    """
 
     published: Sequence[Pattern]
     meaning: Mapping[str, Action]
     support: Mapping[str, Sequence[Support]]
+    metrics: NetworkMetrics
+    kpis: Sequence[Kpi]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Story:
     async def tell(self) -> Told:
         """Tell it, from the first day to the last. Raises KeeperClientError."""
         joining = population(self._parameters)
-        ends = {int(stage.ends) for stage in stages(self._parameters)}
+        ends = {int(stage.ends) - 1: stage for stage in stages(self._parameters)}
         snapshots = []
         for day in range(self._parameters.days):
             self._clock.move_to(day)
@@ -113,8 +121,8 @@ class Story:
                 self._calls += 1
                 await self._client.register_account(account.account_id, account.category)
             await self._ask(day)
-            if day + 1 in ends:
-                snapshots.append(await self._snapshot())
+            if day in ends:
+                snapshots.append(await self._snapshot(ends[day], day))
             self._progress(day)
         return Told(self._episodes, snapshots, self._calls)
 
@@ -199,11 +207,21 @@ class Story:
             self._meaning[captured.pattern_id] = episode.action
         return captured.pattern_id
 
-    async def _snapshot(self) -> Snapshot:
+    async def _snapshot(self, stage: Stage, day: int) -> Snapshot:
         published = [pattern async for pattern in self._client.list_patterns(page_size=_PAGE)]
-        self._calls += 1 + len(published) // _PAGE
+        measured = await self._client.network_metrics(window=_back(day, stage.reached))
+        whole = await self._client.network_metrics(window=_back(day, stage.begins))
+        self._calls += 3 + len(published) // _PAGE
         return Snapshot(
             published=published,
             meaning=dict(self._meaning),
             support={pattern_id: list(each) for pattern_id, each in self._support.items()},
+            metrics=measured.metrics,
+            kpis=whole.kpis,
         )
+
+
+def _back(day: int, begin: float) -> timedelta:
+    """How long before a day's questions the first whole day since `begin` began, less half an hour."""
+    days = max(day - math.ceil(begin), 0)
+    return timedelta(days=days + _HOUR / 2)

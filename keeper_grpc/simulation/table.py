@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
 
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
 from keeper_grpc.simulation.report import Report, StageReport, Value
 from keeper_grpc.simulation.value import DEFINITIONS, PRIMARY
 
 _NOTHING = "-"
+_UNKNOWN = "not enough data"
+_DAY = 86_400
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Sheet:
 
 def sheets(report: Report) -> list[Sheet]:
     """Everything that a run has to say."""
-    return [_timeline(report), _truth(report), _value(report)]
+    return [_timeline(report), _truth(report), _value(report), _own_words(report)]
 
 
 def _relative(report: StageReport) -> str:
@@ -130,6 +134,13 @@ _TRUTH: Sequence[_Row] = (
 )
 
 
+_METRICS: Sequence[tuple[str, Callable[[NetworkMetrics], Metric]]] = (
+    ("questions enhanced", lambda metrics: metrics.enhanced_rate),
+    ("of those, from another category", lambda metrics: metrics.cross_pollination_rate),
+    ("confidence added", lambda metrics: metrics.average_confidence_boost),
+)
+
+
 def _timeline(report: Report) -> Sheet:
     return _sheet("The network as it grows", "promised", _TIMELINE, report)
 
@@ -163,6 +174,47 @@ def _value(report: Report) -> Sheet:
             for name in DEFINITIONS
         ],
     )
+
+
+def _own_words(report: Report) -> Sheet:
+    """GetNetworkMetrics, to be held against what the simulation counted."""
+    rows = [
+        [name, "", *(_metric(tell(each.metrics)) for each in report.stages)]
+        for name, tell in _METRICS
+    ]
+    for last in report.stages[-1].kpis:
+        told = [_kpi(each, last.name) for each in report.stages]
+        rows.append(
+            [
+                Kpi.Name.Name(last.name).removeprefix("NAME_").replace("_", " ").lower(),
+                _FORMATS[last.metric.unit](last.target),
+                *told,
+            ]
+        )
+    return Sheet(
+        "What GetNetworkMetrics says",
+        ["", "target", *(f"{each.stage.customers} customers" for each in report.stages)],
+        rows,
+    )
+
+
+def _kpi(report: StageReport, name: Kpi.Name.ValueType) -> str:
+    """One KPI; a network of fewer than k accounts is told none."""
+    return next((_metric(kpi.metric) for kpi in report.kpis if kpi.name == name), _UNKNOWN)
+
+
+def _metric(metric: Metric) -> str:
+    return _FORMATS[metric.unit](metric.value) if metric.HasField("value") else _UNKNOWN
+
+
+_FORMATS: Mapping[Metric.Unit.ValueType, Callable[[float], str]] = {
+    Metric.UNIT_COUNT: lambda value: f"{value:,.0f}",
+    Metric.UNIT_SHARE: lambda value: f"{value:.1%}",
+    Metric.UNIT_CURRENCY: lambda value: f"{value:,.0f}",
+    Metric.UNIT_SECONDS: lambda value: f"{value / _DAY:.1f} days",
+    Metric.UNIT_PER_WEEK: lambda value: f"{value:.1f} a week",
+    Metric.UNIT_RATIO: lambda value: f"{value:.1f}x",
+}
 
 
 def _percent(share: float | None) -> str:

@@ -58,6 +58,9 @@ async def test_a_seed_gives_one_story(tmp_path: Path) -> None:
     assert 0 < last.knowledge.found <= last.knowledge.tried
     assert last.growth.uplift.held_out.trials > 0
 
+    assert last.metrics.enhanced_rate.value == last.growth.enhanced
+    assert last.metrics.cross_pollination_rate.sample_size > 0
+
     written = await asyncio.to_thread(write_plots, first, tmp_path)
     assert sorted(path.name for path in written) == list(PLOTS)
     assert {picture_size(path) for path in written} == {(640, 360)}
