@@ -5,6 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keeper_grpc.catalog.load import load_catalog
+from keeper_grpc.privacy.anonymizer import Anonymizer
+from keeper_grpc.rpc import convert
 from keeper_grpc.simulation.belief import Belief
 from keeper_grpc.simulation.episodes import Episode
 from keeper_grpc.simulation.parameters import Parameters, stream
@@ -199,3 +202,27 @@ def test_names_are_declared_for_the_share_that_is_documented() -> None:
     assert len(personal) / len(statements) == pytest.approx(parameters.personal, abs=0.05)
     declared = sum(bool(each.customer_names) for each in personal)
     assert declared / len(personal) == pytest.approx(parameters.declared, abs=0.06)
+
+
+def test_nothing_that_accounts_say_is_left_for_them_to_approve() -> None:
+    """Words are approved by the wall clock: were there any, a run would depend on its speed."""
+    catalog = load_catalog()
+    anonymizer = Anonymizer.default(catalog.service_names, hash_word=lambda word: word)
+    for account in population(replace(PARAMETERS, customers=(12,))):
+        for insight in met(PARAMETERS, account, 60):
+            actions = actions_for(insight.situation.kind)
+            said, declared = statement(
+                PARAMETERS, insight, actions[insight.number % len(actions)], account.tone
+            )
+            anonymized = anonymizer.anonymize(convert.insight(said), convert.identifiers(declared))
+
+            assert anonymized.unknown_words == ()
+            assert anonymized.insight.action
+            assert tone_of(anonymized.insight.script) == account.tone
+            texts = f"{anonymized.insight.action} {anonymized.insight.script}"
+            assert not any(
+                word in texts
+                for customer in (0, 1)
+                for name in names(account, customer)
+                for word in name.split()
+            )
