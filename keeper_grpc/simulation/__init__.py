@@ -6,12 +6,14 @@ world.py       the truth: how often which action works where
 population.py  who joins when, and what they meet
 belief.py      what an account has learned by itself
 speech.py      how an account words it, and what the network's words mean
+person.py      an account as it acts, in either arm, and its life without the network
+server.py      the real server, at a simulated time
 story.py       with the network: the day loop over the API
-alone.py       without it: the same accounts, the same luck, no network
 episodes.py    what happened, one insight a row
-truth.py, value.py, growth.py
-               measures: estimates against truth, time to value, the stages of growth
+growth.py, knowledge.py, value.py, averages.py
+               measures: of the stages, of what was learned, of time to value
 report.py      all measures of one run
+run.py         one run
 table.py       as text and Markdown
 plots.py       as pictures
 command.py     the command

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from keeper_grpc.domain.uplift import Arm, Uplift
-from keeper_grpc.simulation.episodes import Episode
-from keeper_grpc.simulation.population import Stage
-from keeper_grpc.simulation.world import World
+from keeper_grpc.simulation.averages import mean
+from keeper_grpc.simulation.episodes import Advice, Episode
+from keeper_grpc.simulation.population import Met, Stage
+from keeper_grpc.simulation.world import Action, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +50,24 @@ def growth(
     here = [e for e in episodes if stage.reached <= e.asked_day < stage.ends]
     whole = [e for e in episodes if stage.begins <= e.asked_day < stage.ends]
     asked = [e for e in here if e.answer and not e.answer.held_out]
-    advised = [e for e in asked if e.advice]
-    off = [_expected(e) - _advised(world, e) for e in advised]
+    advised = [(e.met, e.advice) for e in asked if e.advice]
+    truths = [_true_rate(world, met, advice) for met, advice in advised]
+    off = [advice.expected - true for (_, advice), true in zip(advised, truths, strict=True)]
     return Growth(
         questions=len(here),
-        enhanced=_share(asked, lambda e: e.advice is not None),
-        elsewhere=_share(advised, _from_elsewhere),
-        confidence=_mean(e.advice.confidence for e in advised if e.advice),
-        success=_share(here, lambda e: e.success),
-        success_alone=_share(
-            [alone[e.met.account.number, e.met.number] for e in here], lambda e: e.success
-        ),
+        enhanced=mean(e.advice is not None for e in asked),
+        elsewhere=mean(advice.category != met.account.category for met, advice in advised),
+        confidence=mean(advice.confidence for _, advice in advised),
+        success=mean(e.success for e in here),
+        success_alone=mean(alone[e.met.account.number, e.met.number].success for e in here),
         uplift=measured_uplift(whole),
-        true_uplift=_mean(e.chance - e.own_chance for e in whole if e.followed),
-        advised_chance=_mean(_advised(world, e) for e in advised),
-        best_chance=_mean(_best(world, e) for e in advised),
-        best_found=_share(advised, lambda e: _is_best(world, e)),
-        own_best=_share(
-            here,
-            lambda e: e.action == world.best_action(e.met.account.category, e.met.situation),
-        )
-        if here
-        else None,
-        bias=_mean(off),
-        error=_mean(abs(each) for each in off),
+        true_uplift=mean(e.chance - e.own_chance for e in whole if e.followed),
+        advised_chance=mean(truths),
+        best_chance=mean(_best_rate(world, met) for met, _ in advised),
+        best_found=mean(advice.action == _best(world, met) for met, advice in advised),
+        own_best=mean(e.action == _best(world, e.met) for e in here),
+        bias=mean(off),
+        error=mean(abs(each) for each in off),
     )
 
 
@@ -94,53 +90,31 @@ class Bucket:
 
 def calibration(world: World, episodes: Iterable[Episode], width: float = 0.05) -> list[Bucket]:
     """Promise against truth, by promise."""
-    buckets: dict[int, list[Episode]] = {}
+    buckets: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for episode in episodes:
-        if episode.advice:
-            buckets.setdefault(math.floor(episode.advice.expected / width), []).append(episode)
+        if advice := episode.advice:
+            true = _true_rate(world, episode.met, advice)
+            buckets[math.floor(advice.expected / width)].append((advice.expected, true))
     return [
         Bucket(
-            fmean(_expected(e) for e in bucket),
-            fmean(_advised(world, e) for e in bucket),
+            fmean(expected for expected, _ in bucket),
+            fmean(true for _, true in bucket),
             len(bucket),
         )
         for _, bucket in sorted(buckets.items())
     ]
 
 
-def _expected(episode: Episode) -> float:
-    return episode.advice.expected if episode.advice else math.nan
-
-
-def _advised(world: World, episode: Episode) -> float:
+def _true_rate(world: World, met: Met, advice: Advice) -> float:
     """How often an average account succeeds with this advice here."""
-    advice, met = episode.advice, episode.met
-    if advice is None:
-        return math.nan
     return world.success_rate(met.account.category, met.situation, advice.action, advice.tone)
 
 
-def _best(world: World, episode: Episode) -> float:
-    """How often it would succeed with the best action and the best tone."""
-    category, situation = episode.met.account.category, episode.met.situation
-    best = world.best_action(category, situation)
-    return world.success_rate(category, situation, best, world.best_tone(best))
+def _best(world: World, met: Met) -> Action:
+    return world.best_action(met.account.category, met.situation)
 
 
-def _is_best(world: World, episode: Episode) -> bool:
-    met = episode.met
-    best = world.best_action(met.account.category, met.situation)
-    return episode.advice is not None and episode.advice.action == best
-
-
-def _from_elsewhere(episode: Episode) -> bool:
-    return episode.advice is not None and episode.advice.category != episode.met.account.category
-
-
-def _share(episodes: Sequence[Episode], test: Callable[[Episode], bool]) -> float | None:
-    return _mean(float(test(episode)) for episode in episodes)
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    listed = list(values)
-    return fmean(listed) if listed else None
+def _best_rate(world: World, met: Met) -> float:
+    """How often an average account would succeed with the best action in the best tone."""
+    best = _best(world, met)
+    return world.success_rate(met.account.category, met.situation, best, world.best_tone(best))

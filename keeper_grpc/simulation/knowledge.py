@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
+from keeper_grpc.simulation.averages import mean
 from keeper_grpc.simulation.speech import tone_of
 from keeper_grpc.simulation.story import Snapshot
 from keeper_grpc.simulation.world import Action, World
@@ -13,7 +13,8 @@ from keeper_grpc.simulation.world import Action, World
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """One snapshot. `tried` are the (category, action) pairs that anyone had acted on.
+    """One snapshot. `tried` counts the (category, action) pairs that anyone had acted on, `found`
+    those that the words of a pattern say.
 
     `misplaced` is the share of outcomes that count for a pattern of another action. `rate_error` is
     the mean distance of published success rates from the true rates of what was counted, and
@@ -25,7 +26,6 @@ class Knowledge:
     patterns: int
     found: int
     published: int
-    published_tried: int
     misplaced: float | None
     rate_error: float | None
     bound_holds: float | None
@@ -41,7 +41,6 @@ def knowledge(world: World, snapshot: Snapshot) -> Knowledge:
         for pattern_id, all_of_it in support.items()
         for each in all_of_it
     ]
-    named = {pattern_id: _named(snapshot, pattern_id) for pattern_id in support}
     proven = [
         (snapshot.meaning[pattern.pattern_id], tone)
         for pattern in snapshot.published
@@ -54,26 +53,16 @@ def knowledge(world: World, snapshot: Snapshot) -> Knowledge:
     return Knowledge(
         tried=len({(each.category, each.action) for _, each in counted}),
         patterns=len(support),
-        found=len(set(named.values())),
+        found=len({_named(snapshot, pattern_id) for pattern_id in support}),
         published=len(snapshot.published),
-        published_tried=len({named[pattern.pattern_id] for pattern in snapshot.published}),
-        misplaced=_share(meaning != each.action for meaning, each in counted),
-        rate_error=_mean(abs(p.evidence.success_rate - truth) for p, truth in rates),
-        bound_holds=_share(p.evidence.lower_bound <= truth for p, truth in rates),
+        misplaced=mean(meaning != each.action for meaning, each in counted),
+        rate_error=mean(abs(p.evidence.success_rate - truth) for p, truth in rates),
+        bound_holds=mean(p.evidence.lower_bound <= truth for p, truth in rates),
         scripts=len(proven),
-        best_script=_share(tone == world.best_tone(action) for action, tone in proven),
+        best_script=mean(tone == world.best_tone(action) for action, tone in proven),
     )
 
 
 def _named(snapshot: Snapshot, pattern_id: str) -> tuple[str, Action]:
     """The (category, action) that the pattern's words say."""
     return snapshot.support[pattern_id][0].category, snapshot.meaning[pattern_id]
-
-
-def _share(tests: Iterable[bool]) -> float | None:
-    return _mean(float(test) for test in tests)
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    listed = list(values)
-    return fmean(listed) if listed else None

@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import NetworkMetrics
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.simulation.episodes import Advice, Answer, Episode
 from keeper_grpc.simulation.growth import calibration, growth, measured_uplift
+from keeper_grpc.simulation.knowledge import knowledge
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.population import Met, Stage, population
+from keeper_grpc.simulation.speech import script
+from keeper_grpc.simulation.story import Snapshot, Support
 from keeper_grpc.simulation.value import (
     Reached,
     begun,
@@ -20,6 +25,7 @@ from keeper_grpc.simulation.value import (
     successes,
     time_to_value,
 )
+from keeper_grpc.simulation.wordings import TONES
 from keeper_grpc.simulation.world import SITUATIONS, World, actions_for
 
 PARAMETERS = Parameters(customers=(3,), days=60)
@@ -215,3 +221,47 @@ def test_calibration_loses_no_advice(promises: list[float]) -> None:
     assert sum(bucket.count for bucket in buckets) == len(promises)
     assert sum(b.expected * b.count for b in buckets) == pytest.approx(sum(promises))
     assert [bucket.expected for bucket in buckets] == sorted(bucket.expected for bucket in buckets)
+
+
+def pattern(pattern_id: str, successes: int, trials: int, bound: float, tone: str) -> Pattern:
+    """A published pattern with a proven script in a tone."""
+    published = Pattern(pattern_id=pattern_id)
+    published.evidence.success_rate = successes / trials
+    published.evidence.lower_bound = bound
+    if tone:
+        published.proven_script = script(GOOD, "spa", tone)
+    return published
+
+
+def test_knowledge_is_held_against_what_was_really_done() -> None:
+    """One pattern with an outcome of another action in it, a second one of the same action."""
+    world = World(PARAMETERS)
+    best = world.best_tone(GOOD)
+    worst = next(tone for tone in TONES if tone != best)
+    snapshot = Snapshot(
+        published=[pattern("p", 3, 4, 0.4, best), pattern("q", 1, 2, 0.6, worst)],
+        meaning={"p": GOOD, "q": GOOD, "r": BAD},
+        support={
+            "p": [Support(GOOD, "spa", 0.6), Support(GOOD, "spa", 0.6), Support(BAD, "spa", 0.3)],
+            "q": [Support(GOOD, "spa", 0.5)],
+            "r": [Support(BAD, "gym", 0.5)],
+        },
+        metrics=NetworkMetrics(),
+        kpis=(),
+    )
+    known = knowledge(world, snapshot)
+
+    assert (known.tried, known.patterns, known.found, known.published) == (3, 3, 2, 2)
+    assert known.misplaced == pytest.approx(1 / 5)
+    assert known.rate_error == pytest.approx((abs(0.75 - 0.5) + 0) / 2)
+    assert known.bound_holds == 0.5
+    assert (known.scripts, known.best_script) == (2, 0.5)
+
+
+def test_an_empty_network_knows_nothing() -> None:
+    """Nothing is made up where nothing is known."""
+    empty = Snapshot((), {}, {}, NetworkMetrics(), ())
+    known = knowledge(World(PARAMETERS), empty)
+
+    assert (known.tried, known.patterns, known.found, known.scripts) == (0, 0, 0, 0)
+    assert known.misplaced is known.rate_error is known.bound_holds is known.best_script is None
