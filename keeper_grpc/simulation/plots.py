@@ -84,16 +84,14 @@ def _success(axes: Axes, report: Report) -> None:
             f"{each.stage.customers} customers",
             (each.stage.reached, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(-4, -4),
+            xytext=(0, 3),
             textcoords="offset points",
-            rotation=90,
-            ha="right",
-            va="top",
+            ha="center",
             color=_GREY,
             fontsize="small",
         )
+    axes.set_title("The network as it grows", pad=18)
     axes.set(
-        title="The network as it grows",
         xlabel="day of the simulation",
         ylabel="percent, by 30 days",
         ylim=(0, 100),
