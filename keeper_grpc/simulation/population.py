@@ -24,7 +24,7 @@ from keeper_grpc.simulation.world import (
 JOINING = 0.75
 """The part of a stage in which accounts join; in the rest nobody does, and the network is measured."""
 
-MIDDLE_CONFIDENCE = (0.45, 0.8)
+CONFIDENCE = (0.45, 0.8)
 """Between these an engine's own confidence lies, as in examples/history.jsonl."""
 
 
@@ -113,7 +113,7 @@ def met(parameters: Parameters, account: Account, until: float) -> Iterator[Met]
             situation=situation,
             details={key: rng.choice(values) for key, values in details.items()}
             | {"service": rng.choice(SERVICES[account.category])},
-            confidence=round(rng.uniform(*MIDDLE_CONFIDENCE), 2),
+            confidence=round(rng.uniform(*CONFIDENCE), 2),
             follows=rng.random() < parameters.follow,
             luck=rng.random(),
             outcome_after=rng.randint(*parameters.outcome_after),

@@ -65,6 +65,7 @@ _TIMELINE: Sequence[_Row] = (
     ),
     ("of these found, in a pattern of their own", "", lambda s: f"{s.knowledge.found:,}"),
     ("patterns published", "", lambda s: f"{s.knowledge.published:,}"),
+    ("insights measured", "", lambda s: f"{s.growth.questions:,}"),
     ("insights enhanced", "200: 90%", lambda s: _percent(s.growth.enhanced)),
     ("mean confidence of those", "50: 80%", lambda s: _percent(s.growth.confidence)),
     (
