@@ -176,8 +176,8 @@ async def server(dsn: str, directory: Path) -> AsyncIterator[int]:
         await asyncio.to_thread(process.wait)
 
 
-def launch(dsn: str, directory: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a server that writes this log."""
+def launch(dsn: str, directory: Path, log: Path, **more: str) -> subprocess.Popen[bytes]:
+    """Start a server that writes this log, with these settings too."""
     keys = f"bench:{base64.b64encode(bytes(32)).decode()}"
     settings = {
         "KEEPER_DATABASE_URL": dsn,
@@ -188,7 +188,9 @@ def launch(dsn: str, directory: Path, log: Path) -> subprocess.Popen[bytes]:
         "KEEPER_LOG_FORMAT": "json",
     }
     with log.open("wb") as stream:
-        return subprocess.Popen([sys.executable, SERVER], env=os.environ | settings, stderr=stream)
+        return subprocess.Popen(
+            [sys.executable, SERVER], env=os.environ | settings | more, stderr=stream
+        )
 
 
 def serving(process: subprocess.Popen[bytes], log: Path) -> int:

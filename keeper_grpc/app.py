@@ -16,7 +16,7 @@ import structlog
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.emerging import Emergence, Proven
 from keeper_grpc.domain.publication import PublicationRule
-from keeper_grpc.embedding.embedder import Embedder
+from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.parts import make_anonymizer, make_embedder, make_pseudonyms, open_pool, utc_now
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.rpc.emerging_stream import EmergingStream
@@ -44,6 +44,16 @@ from keeper_grpc.storage.rebuild import PostgresRebuild
 from keeper_grpc.storage.reports import PostgresReports
 from keeper_grpc.storage.turns import ScopeTurns
 from keeper_grpc.storage.words import PostgresWords
+from keeper_grpc.telemetry.exporting import open_telemetry
+from keeper_grpc.telemetry.measured import MeasuredAnonymizer, MeasuredCapture, MeasuredEnhance
+from keeper_grpc.telemetry.telemetry import Telemetry
+from keeper_grpc.telemetry.watched import (
+    watch_cache,
+    watch_detector,
+    watch_feed,
+    watch_pool,
+    watch_server,
+)
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.approve_words import ApproveWords
 from keeper_grpc.usecases.audit import AuditLog
@@ -79,7 +89,7 @@ class App:
     """A running service.
 
     `failed` is set when one of its background loops died of a defect: it is then no longer whole, and
-    should be drained and started anew.
+    should be drained and started anew. `metrics_port` is where Prometheus connects to, if it may.
     """
 
     def __init__(
@@ -88,8 +98,10 @@ class App:
         streams: Sequence[EmergingFeed | EnhanceStream | MetricsFeed],
         drain_grace: float,
         failed: asyncio.Event,
+        metrics_port: int | None,
     ) -> None:
         self.failed = failed
+        self.metrics_port = metrics_port
         self._server = server
         self._streams = streams
         self._drain_grace = drain_grace
@@ -114,19 +126,25 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
     `clock` is what the service takes for the time; a simulation passes its own.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
-    DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, RuntimeError (port taken).
+    DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, TelemetryUnusable,
+    RuntimeError (port taken).
     """
     if settings.database_url is not None or settings.pseudonym_keys is not None:
         # Only a generated key needs the data directory; a wrong one should not wait for a database.
         make_pseudonyms(settings)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(settings))
+        telemetry = await stack.enter_async_context(
+            open_telemetry(settings.metrics_host, settings.metrics_port)
+        )
+        pool = await stack.enter_async_context(open_pool(settings, telemetry))
         await PostgresRebuild(pool).agree(settings.evidence_half_life)
-        embedder = await make_embedder(settings, pool)
+        embedder = await make_embedder(settings, pool, telemetry)
         stack.push_async_callback(embedder.aclose)
         # Calls nothing at a price later: the vector of this text is cached for good.
         await embedder.embed(["ready"])
-        parts = _Parts(settings, pool, embedder, load_catalog(), clock)
+        parts = _Parts(
+            settings, pool, embedder, catalog=load_catalog(), clock=clock, telemetry=telemetry
+        )
         words = parts.words()
         await words()
         feed = parts.feed()
@@ -137,10 +155,16 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         )
         metrics_feed = parts.metrics_feed(metrics)
         server = parts.server(feed, enhance, enhance_stream, metrics, metrics_feed)
+        detector = parts.detector()
+        watch_pool(telemetry.instruments, pool)
+        watch_cache(telemetry.instruments, embedder)
+        watch_feed(telemetry.instruments, feed)
+        watch_detector(telemetry.instruments, detector)
+        watch_server(telemetry.instruments, server)
         failed = asyncio.Event()
         for name, loop in (
             ("feed", feed.run()),
-            ("detector", parts.detector().run()),
+            ("detector", detector.run()),
             ("maintenance", parts.maintenance().run()),
             ("retention", parts.retention().run()),
             ("words", words.run()),
@@ -155,6 +179,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
             (feed, enhance_stream, metrics_feed),
             settings.drain_grace.total_seconds(),
             failed,
+            telemetry.metrics_port,
         )
         stack.push_async_callback(app.drain)
         yield app
@@ -167,18 +192,24 @@ class _Parts:
         self,
         settings: Settings,
         pool: Database,
-        embedder: Embedder,
+        embedder: CachedEmbedder,
+        *,
         catalog: Catalog,
         clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._settings = settings
         self._pool = pool
         self._embedder = embedder
         self._clock = clock
+        self._telemetry = telemetry
         self._pseudonyms = make_pseudonyms(settings)
         self._words = KAccountWords(self._pseudonyms.word_hash)
-        self._anonymizer = make_anonymizer(
-            settings, catalog, approved=self._words, hash_word=self._pseudonyms.word_hash
+        self._anonymizer = MeasuredAnonymizer(
+            make_anonymizer(
+                settings, catalog, approved=self._words, hash_word=self._pseudonyms.word_hash
+            ),
+            telemetry.instruments,
         )
         self._rule = PublicationRule(settings.min_accounts)
         self._indexes = PostgresAnnIndexes(pool)
@@ -201,8 +232,8 @@ class _Parts:
             "new_id": uuid4,
         }
 
-    def enhance(self) -> EnhanceInsight:
-        return EnhanceInsight(
+    def enhance(self) -> MeasuredEnhance:
+        enhance = EnhanceInsight(
             patterns=PostgresCandidates(
                 self._pool,
                 self._indexes,
@@ -215,13 +246,28 @@ class _Parts:
             rng=Random(),  # noqa: S311 - draws wordings, not secrets
             **self._shared,
         )
+        return MeasuredEnhance(enhance, self._telemetry.instruments)
 
-    def enhance_stream(self, enhance: EnhanceInsight) -> EnhanceStream:
+    def enhance_stream(self, enhance: MeasuredEnhance) -> EnhanceStream:
         return EnhanceStream(
             enhance=enhance,
             in_flight=self._settings.stream_in_flight,
             max_duration=self._settings.max_call_duration.total_seconds(),
+            on_answer=self._telemetry.instruments.question_answered,
+            spans=self._telemetry.spans,
         )
+
+    def capture(self) -> MeasuredCapture:
+        capture = CapturePattern(
+            store=PostgresCaptures(
+                self._pool,
+                self._settings.evidence_half_life,
+                # Half of the pool stays for everyone else.
+                ScopeTurns(self._settings.pool_size // 2),
+            ),
+            **self._shared,
+        )
+        return MeasuredCapture(capture, self._telemetry.instruments)
 
     def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
@@ -236,22 +282,14 @@ class _Parts:
     def server(
         self,
         feed: EmergingFeed,
-        enhance: EnhanceInsight,
+        enhance: MeasuredEnhance,
         enhance_stream: EnhanceStream,
         metrics: NetworkMetrics,
         metrics_feed: MetricsFeed,
     ) -> Server:
         return Server(
             network=NetworkLearning(
-                capture=CapturePattern(
-                    store=PostgresCaptures(
-                        self._pool,
-                        self._settings.evidence_half_life,
-                        # Half of the pool stays for everyone else.
-                        ScopeTurns(self._settings.pool_size // 2),
-                    ),
-                    **self._shared,
-                ),
+                capture=self.capture(),
                 enhance=enhance,
                 enhance_stream=enhance_stream,
                 report=ReportOutcome(
@@ -297,6 +335,8 @@ class _Parts:
             address=f"{self._settings.host}:{self._settings.port}",
             max_call_duration=self._settings.max_call_duration.total_seconds(),
             readiness_interval=READINESS_INTERVAL,
+            on_end=self._telemetry.instruments.call_ended,
+            spans=self._telemetry.spans,
         )
 
     def feed(self) -> EmergingFeed:
@@ -328,6 +368,7 @@ class _Parts:
                 min_lower_bound=settings.proven_lower_bound,
                 min_accounts=settings.min_accounts,
             ),
+            k=settings.min_accounts,
             timing=DetectorTiming(
                 window=settings.emerging_window, full_pass=settings.emerging_full_pass
             ),

@@ -24,37 +24,12 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 # try to stop its threads for each, and complain on stderr when it cannot.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from keeper_grpc import logs
-from keeper_grpc.demo.play import demo
-from keeper_grpc.embedding.unusable import ModelUnusable
-from keeper_grpc.importing.failure import ImportFailed
-from keeper_grpc.importing.run import Options
-from keeper_grpc.importing.run import run as run_import
-from keeper_grpc.one_shot import rebuild, seed, uplift
-from keeper_grpc.parts import database
-from keeper_grpc.privacy.key_file import KeyFileInvalid
-from keeper_grpc.privacy.report import figures, privacy_report, render
-from keeper_grpc.process import ServiceFailed, serve
-from keeper_grpc.settings import PREFIX, Settings, SettingsInvalid
+# A command imports what only it needs when it runs: all of it together would take each of them
+# seconds of CPU at its start.
+from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
-from keeper_grpc.storage.embedded import EmbeddedPostgresError
-from keeper_grpc.storage.migrate import MigrationError
-from keeper_grpc.storage.preflight import DatabaseUnfit
-from keeper_grpc.storage.rebuild import EvidenceStale
 from keeper_grpc.subcommand import add_command
-
-# What an operator can mend. Each comes with the line that says how.
-_CANNOT_START = (
-    SettingsInvalid,
-    EmbeddedPostgresError,
-    DatabaseUnfit,
-    MigrationError,
-    EvidenceStale,
-    ModelUnusable,
-    KeyFileInvalid,
-    ImportFailed,
-    ServiceFailed,
-)
+from keeper_grpc.terminal import metrics, pattern, patterns, watch
 
 _IN_PART = 3
 """The exit code of an import that was done but for some rows."""
@@ -73,18 +48,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands, "demo", "play examples/history.jsonl through a server and show", _demo
     )
     story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
-    simulation.add(commands)
     _add_import(commands)
     _add_privacy_report(commands)
+    simulation.add(commands)
+    for asking in (watch, patterns, pattern, metrics):
+        asking.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
-    except _CANNOT_START as error:
-        print(f"keeper: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
+    except _mendable() as error:
+        print(f"keeper: {error}", file=sys.stderr)
+        return 1
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """What an operator can mend. Each comes with the line that says how."""
+    from keeper_grpc.embedding.unusable import ModelUnusable
+    from keeper_grpc.importing.failure import ImportFailed
+    from keeper_grpc.privacy.key_file import KeyFileInvalid
+    from keeper_grpc.process import ServiceFailed
+    from keeper_grpc.settings import SettingsInvalid
+    from keeper_grpc.storage.embedded import EmbeddedPostgresError
+    from keeper_grpc.storage.migrate import MigrationError
+    from keeper_grpc.storage.preflight import DatabaseUnfit
+    from keeper_grpc.storage.rebuild import EvidenceStale
+    from keeper_grpc.telemetry.unusable import TelemetryUnusable
+
+    return (
+        SettingsInvalid,
+        EmbeddedPostgresError,
+        DatabaseUnfit,
+        MigrationError,
+        EvidenceStale,
+        ModelUnusable,
+        KeyFileInvalid,
+        TelemetryUnusable,
+        ImportFailed,
+        ServiceFailed,
+    )
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -161,12 +165,16 @@ def _default(name: str) -> str:
 
 
 def _settings() -> Settings:
+    from keeper_grpc import logs
+
     settings = Settings.from_environment()
     logs.configure(settings.log_level, settings.log_format)
     return settings
 
 
 def _serve(_: argparse.Namespace) -> int:
+    from keeper_grpc.process import serve
+
     try:
         asyncio.run(serve(_settings()))
     except RuntimeError as error:
@@ -179,6 +187,8 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _migrate(_: argparse.Namespace) -> int:
+    from keeper_grpc.parts import database
+
     async def run() -> None:
         async with database(_settings()):
             pass
@@ -189,6 +199,8 @@ def _migrate(_: argparse.Namespace) -> int:
 
 
 def _seed(_: argparse.Namespace) -> int:
+    from keeper_grpc.one_shot import seed
+
     result = asyncio.run(seed(_settings()))
     print(
         f"catalog: {result.added} added, {result.upgraded} upgraded, {result.unchanged} unchanged"
@@ -197,6 +209,8 @@ def _seed(_: argparse.Namespace) -> int:
 
 
 def _rebuild(_: argparse.Namespace) -> int:
+    from keeper_grpc.one_shot import rebuild
+
     result = asyncio.run(rebuild(_settings()))
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
     if result.corrected:
@@ -205,6 +219,8 @@ def _rebuild(_: argparse.Namespace) -> int:
 
 
 def _uplift(_: argparse.Namespace) -> int:
+    from keeper_grpc.one_shot import uplift
+
     measured = asyncio.run(uplift(_settings()))
     if not measured:
         print("nobody was held out and reported: set KEEPER_HOLDOUT_SHARE, and report outcomes")
@@ -225,10 +241,12 @@ def _uplift(_: argparse.Namespace) -> int:
 
 
 def _import(parsed: argparse.Namespace) -> int:
+    from keeper_grpc.importing.run import Options, run
+
     chosen = vars(parsed)
     options = Options(**{field.name: chosen[field.name] for field in fields(Options)})
     try:
-        tally = asyncio.run(run_import(options))
+        tally = asyncio.run(run(options))
     except asyncio.CancelledError:
         print("keeper: interrupted; run the same command again to go on", file=sys.stderr)
         return 128 + signal.SIGTERM
@@ -236,6 +254,8 @@ def _import(parsed: argparse.Namespace) -> int:
 
 
 def _privacy_report(parsed: argparse.Namespace) -> int:
+    from keeper_grpc.privacy.report import figures, privacy_report, render
+
     report = privacy_report(parsed.split.replace("-", "_"))
     if parsed.json:
         print(json.dumps(figures(report), indent=2))
@@ -245,6 +265,8 @@ def _privacy_report(parsed: argparse.Namespace) -> int:
 
 
 def _demo(parsed: argparse.Namespace) -> int:
+    from keeper_grpc.demo.play import demo
+
     return demo(parsed.examples)
 
 

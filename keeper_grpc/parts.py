@@ -17,7 +17,6 @@ from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
-from keeper_grpc.embedding.openai import OpenAIEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.privacy.key_file import load_or_create
 from keeper_grpc.privacy.pseudonyms import Pseudonyms
@@ -27,6 +26,8 @@ from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.migrate import migrate
 from keeper_grpc.storage.preflight import DatabaseUnreachable
 from keeper_grpc.storage.vectors import PostgresVectors
+from keeper_grpc.telemetry.measured import MeasuredEmbedder
+from keeper_grpc.telemetry.telemetry import Telemetry
 
 log = structlog.get_logger()
 
@@ -64,14 +65,19 @@ async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
 
 
 @asynccontextmanager
-async def open_pool(settings: Settings) -> AsyncIterator[Database]:
+async def open_pool(
+    settings: Settings, telemetry: Telemetry | None = None
+) -> AsyncIterator[Database]:
     """Connections to a migrated database, closed at the end."""
+    telemetry = telemetry or Telemetry()
     async with database(settings) as dsn:
         pool = await Database.open(
             dsn,
             pool_size=settings.pool_size,
             acquire_timeout=settings.acquire_timeout.total_seconds(),
             statement_timeout=settings.statement_timeout.total_seconds(),
+            on_wait=telemetry.instruments.waited,
+            spans=telemetry.spans,
         )
         try:
             yield pool
@@ -79,32 +85,48 @@ async def open_pool(settings: Settings) -> AsyncIterator[Database]:
             await pool.close()
 
 
-async def make_embedder(settings: Settings, pool: Database) -> Embedder:
+async def make_embedder(
+    settings: Settings, pool: Database, telemetry: Telemetry | None = None
+) -> CachedEmbedder:
     """The model that the settings name, behind its cache. Raises SettingsInvalid, ModelUnusable."""
+    telemetry = telemetry or Telemetry()
     return CachedEmbedder(
-        await _model(settings), PostgresVectors(pool), max_entries=settings.embedding_cache_size
+        await _model(settings, telemetry),
+        PostgresVectors(pool),
+        max_entries=settings.embedding_cache_size,
+        spans=telemetry.spans,
     )
 
 
-async def _model(settings: Settings) -> Embedder:
+async def _model(settings: Settings, telemetry: Telemetry) -> Embedder:
     key = settings.openai_api_key
     if settings.embedder == "openai" and key is None:
         raise SettingsInvalid("KEEPER_OPENAI_API_KEY: required when KEEPER_EMBEDDER is openai")
     if key is not None and settings.embedder != "local":
-        return BatchingEmbedder(
-            OpenAIEmbedder(
-                api_key=key.get_secret_value(),
-                base_url=settings.openai_base_url,
-                attempt_timeout=settings.openai_attempt_timeout.total_seconds(),
-                total_timeout=settings.openai_total_timeout.total_seconds(),
-                max_retries=settings.openai_max_retries,
-                concurrency=settings.openai_concurrency,
-            ),
-            max_in_flight=settings.openai_concurrency,
+        # The OpenAI client is a third of what a command would import, and few ever make one.
+        from keeper_grpc.embedding.openai import OpenAIEmbedder  # noqa: PLC0415
+
+        remote = OpenAIEmbedder(
+            api_key=key.get_secret_value(),
+            base_url=settings.openai_base_url,
+            attempt_timeout=settings.openai_attempt_timeout.total_seconds(),
+            total_timeout=settings.openai_total_timeout.total_seconds(),
+            max_retries=settings.openai_max_retries,
+            concurrency=settings.openai_concurrency,
+            on_failure=telemetry.instruments.attempt_failed,
+            spans=telemetry.spans,
         )
-    if settings.local_model_dir is not None:
-        return await asyncio.to_thread(OnnxEmbedder, settings.local_model_dir)
-    return await asyncio.to_thread(LocalEmbedder)
+        return BatchingEmbedder(
+            MeasuredEmbedder(remote, telemetry.instruments),
+            max_in_flight=settings.openai_concurrency,
+            spans=telemetry.spans,
+        )
+    local: Embedder = (
+        await asyncio.to_thread(OnnxEmbedder, settings.local_model_dir)
+        if settings.local_model_dir is not None
+        else await asyncio.to_thread(LocalEmbedder)
+    )
+    return MeasuredEmbedder(local, telemetry.instruments)
 
 
 def make_anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anonymizer:

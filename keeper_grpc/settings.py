@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     drain_grace: Seconds = Field(
         timedelta(seconds=10), description="time that calls in flight get to finish at SIGTERM"
     )
+    metrics_host: str = Field(
+        "127.0.0.1", description="address that Prometheus reads metrics from; 0.0.0.0 for every one"
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port that Prometheus reads metrics from; unset is none, 0 picks a free one",
+    )
 
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL with pgvector; unset starts the bundled server"

@@ -20,6 +20,10 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.migrate import migrate
 
+# A collector of this machine's is no business of the tests.
+for name in [name for name in os.environ if name.startswith("OTEL_")]:
+    del os.environ[name]
+
 
 @dataclass(frozen=True)
 class PostgresServer:

@@ -110,7 +110,7 @@ class Show:
             f"  {pattern.account_count} accounts, {pattern.sighting_count} sightings,"
             f" similarity {pattern.mean_similarity:.2f}"
         )
-        self.line(f'"{pattern.common_pattern}"')
+        self.line(f'{pattern.label}: "{pattern.common_pattern}"')
 
     def scan(self, scan: Scan, identifiers: int, log_lines: int) -> None:
         """What was searched for identifiers, and every place where one was found."""

@@ -7,7 +7,7 @@ to that centre is |S| / n. The search for the nearest centre is exact (docs/adr/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import numpy as np
@@ -49,10 +49,9 @@ class Clusters:
         """Leading components beyond which every vector so far was zero, rounded up."""
         return int(self._sums.shape[1])
 
-    def restore(self, clusters: Iterable[tuple[UUID, Vector, int]]) -> None:
-        """Take over clusters from storage: (id, sum of the members' vectors, members)."""
-        for cluster_id, total, count in clusters:
-            self._append(cluster_id, self._fitted(total), count)
+    def restore(self, cluster_id: UUID, total: Vector, count: int) -> None:
+        """Take over a cluster from storage: the sum of its members' vectors, and their number."""
+        self._append(cluster_id, self._fitted(total), count)
 
     def assign(self, vectors: Sequence[Vector], new_id: Callable[[], UUID]) -> list[UUID]:
         """The clusters that sightings join, one after the other: the nearest, or a new one.
@@ -85,12 +84,18 @@ class Clusters:
         if self._counts[self._rows[cluster_id]] == 0:
             self._drop(cluster_id)
 
+    def total(self, cluster_id: UUID) -> Vector:
+        """The sum of the members' vectors, as wide as they came."""
+        row = self._rows[cluster_id]
+        total = np.zeros(self._length, np.float32)
+        width = min(self.width, self._length)
+        total[:width] = self._sums[row, :width]
+        return total
+
     def centre(self, cluster_id: UUID) -> Vector:
         """The cluster's centre, of unit length and as wide as the vectors came."""
-        row = self._rows[cluster_id]
-        centre = np.zeros(self._length, np.float32)
-        width = min(self.width, self._length)
-        centre[:width] = self._sums[row, :width] / max(self._lengths[row], np.float32(1e-30))
+        centre = self.total(cluster_id)
+        centre /= max(self._lengths[self._rows[cluster_id]], np.float32(1e-30))
         return centre
 
     def mean_similarity(self, cluster_id: UUID) -> float:

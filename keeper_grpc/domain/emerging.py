@@ -38,8 +38,8 @@ class State(Enum):
 class EmergingPattern:
     """A cluster of recent sightings, as subscribers see it.
 
-    `common_pattern` is the anonymized sentence of its most typical sighting, empty while the cluster
-    is not shown. `growth_rate` in [-1, 1] is the last day against the days before (Tally.growth_rate).
+    `common_pattern` and `label` are its words (wording.py), empty while the cluster is not shown, the
+    label also in events that are older than it. `growth_rate` in [-1, 1] is the last day against the days before (Tally.growth_rate).
     `novelty` in [0, 1] is one less the cosine to the nearest known pattern of the type, published or
     not: 1 when there is none.
     """
@@ -59,6 +59,7 @@ class EmergingPattern:
     promoted_pattern_id: UUID | None = None
     growth_rate: float = 0.0
     novelty: float = 1.0
+    label: str = ""
 
 
 Family: TypeAlias = tuple[str, str]
@@ -111,24 +112,36 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class StoredCluster:
-    """A cluster to restore: the sum of its members' vectors and their number."""
+    """A cluster to restore: the sum of `count` vectors; None when it was never summed."""
 
     cluster_id: UUID
     family: Family
-    vector_sum: NDArray[np.float32]
+    vector_sum: NDArray[np.float32] | None
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCluster:
+    """What is stored of a cluster: as it was last saved, and as subscribers were last told of it.
+
+    `told` is None when they do not see it now.
+    """
+
+    state: State
+    cluster: EmergingPattern
+    told: EmergingPattern | None
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterChange:
     """What a step decided about one cluster.
 
-    `cluster` is None when it has no sightings left; `was` is its description as last saved.
+    `cluster` is None when it has no sightings left; `last_told` is as in SavedCluster.
     """
 
     cluster_id: UUID
     cluster: EmergingPattern | None
-    was: EmergingPattern | None
+    last_told: EmergingPattern | None
     state: State
     change: Change | None
 
@@ -136,10 +149,10 @@ class ClusterChange:
     def told(self) -> EmergingPattern | None:
         """The description that goes with the change.
 
-        One that faded is told as it last was: what is left of it may be of fewer accounts than may be
-        shown, and its difference from the last message would be what a single account added.
+        One that faded is told as it was last told: what is left of it may be of fewer accounts than
+        may be shown, and any difference from the last message would be what a single account added.
         """
-        return self.was if self.change is Change.FADED else self.cluster
+        return self.last_told if self.change is Change.FADED else self.cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,18 +259,19 @@ RENEWAL = timedelta(minutes=1)
 """An account that asks the same again moves last_seen_time; less than this is not news."""
 
 
-def worth_telling(before: EmergingPattern, now: EmergingPattern) -> bool:
-    """Whether a cluster changed in a way that a subscriber would want to know.
+def worth_telling(told: EmergingPattern | None, now: EmergingPattern) -> bool:
+    """Whether a cluster differs from what was last told of it in a way that a subscriber would want to
+    know.
 
     Growth and novelty alone are no news: they drift with the clock and with other patterns, and are
     told with the next change.
     """
-    if now.last_seen_time - before.last_seen_time >= RENEWAL:
+    if told is None or now.last_seen_time - told.last_seen_time >= RENEWAL:
         return True
     same_time = replace(
         now,
-        last_seen_time=before.last_seen_time,
-        growth_rate=before.growth_rate,
-        novelty=before.novelty,
+        last_seen_time=told.last_seen_time,
+        growth_rate=told.growth_rate,
+        novelty=told.novelty,
     )
-    return same_time != before
+    return same_time != told

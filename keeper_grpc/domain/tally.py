@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from heapq import heapify, heappop, heappush
-from sys import intern
+from heapq import heapify, heappop, heappush, nlargest
 from typing import TypeVar
 
 CONFIDENCE_UNIT = 1_000_000
@@ -49,6 +48,8 @@ class Tally:
         # A heap with lazy deletion: an entry counts while its sighting still has that time.
         self._oldest: list[tuple[datetime, int]] = []
         self._newest: datetime | None = None
+        # Each account's newest sighting; None while that is to be looked for anew.
+        self._latest: dict[str, int] | None = {}
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -61,16 +62,12 @@ class Tally:
         before = self._facts.get(sighting_id)
         if before is not None:
             self._count(before, -1)
-        # Thousands of sightings name the same few accounts and categories: keep one string of each.
-        fact = Fact(
-            intern(fact.account_key),
-            intern(fact.business_category),
-            fact.confidence,
-            fact.potential_value,
-            fact.seen_time,
-        )
+            if before.account_key != fact.account_key or before.seen_time > fact.seen_time:
+                self._latest = None
         self._facts[sighting_id] = fact
         self._count(fact, 1)
+        if self._latest is not None:
+            self._note_latest(self._latest, sighting_id, fact)
         heappush(self._oldest, (fact.seen_time, sighting_id))
         if len(self._oldest) > 2 * len(self._facts) + DAY_HOURS:
             # A hot loop of renewals leaves as many stale entries: build the heap anew.
@@ -85,6 +82,11 @@ class Tally:
         """Take a sighting out, and return how it was counted."""
         fact = self._facts.pop(sighting_id)
         self._count(fact, -1)
+        if self._latest is not None and self._latest[fact.account_key] == sighting_id:
+            if fact.account_key in self._accounts:
+                self._latest = None
+            else:
+                del self._latest[fact.account_key]
         if fact.seen_time == self._newest:
             self._newest = None
         return fact
@@ -127,6 +129,18 @@ class Tally:
             self._newest = max(fact.seen_time for fact in self._facts.values())
         return self._newest
 
+    def heard(self, accounts: int) -> list[int]:
+        """The newest sighting of each of so many accounts, of those that were seen last.
+
+        Expiry takes an account's oldest, so these are looked for anew only after one of them was
+        itself moved to another cluster or forgotten.
+        """
+        if self._latest is None:
+            self._latest = {}
+            for sighting_id, fact in self._facts.items():
+                self._note_latest(self._latest, sighting_id, fact)
+        return nlargest(accounts, self._latest.values(), key=self._recency)
+
     def growth_rate(self, now: datetime, window: timedelta) -> float:
         """Sightings of the last day against the daily mean of the window before it, in [-1, 1].
 
@@ -141,6 +155,14 @@ class Tally:
         recent = sum(count for hour, count in self._hours.items() if hour > since)
         usual = (len(self) - recent) / days_before
         return (recent - usual) / max(recent, usual) if self._facts else 0.0
+
+    def _note_latest(self, latest: dict[str, int], sighting_id: int, fact: Fact) -> None:
+        known = latest.get(fact.account_key)
+        if known is None or self._recency(known) < self._recency(sighting_id):
+            latest[fact.account_key] = sighting_id
+
+    def _recency(self, sighting_id: int) -> tuple[datetime, int]:
+        return self._facts[sighting_id].seen_time, sighting_id
 
     def _is_current(self, seen_time: datetime, sighting_id: int) -> bool:
         fact = self._facts.get(sighting_id)

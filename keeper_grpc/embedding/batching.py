@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from contextvars import Context
 from dataclasses import dataclass
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
 from keeper_grpc.domain.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
+from keeper_grpc.spans import Place, Spans, context_of, current
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """One caller: its texts and where its vectors go."""
+    """One caller: its texts, where its vectors go, and where in a trace it stands."""
 
     texts: tuple[str, ...]
     answer: asyncio.Future[Vectors]
+    place: Place
 
 
 class BatchingEmbedder:
@@ -41,8 +42,10 @@ class BatchingEmbedder:
         max_batch: int = 256,
         max_in_flight: int = 8,
         max_waiting: int = 10_000,
+        spans: Spans | None = None,
     ) -> None:
         self._inner = inner
+        self._spans = spans or Spans()
         self._window = window
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
@@ -80,7 +83,7 @@ class BatchingEmbedder:
         if self._waiting and self._texts_waiting + len(texts) > self._max_waiting:
             raise EmbedderUnavailable("too many texts wait for the embedding service")
         loop = asyncio.get_running_loop()
-        call = _Call(tuple(texts), loop.create_future())
+        call = _Call(tuple(texts), loop.create_future(), current())
         self._waiting.append(call)
         self._texts_waiting += len(texts)
         if self._texts_waiting >= self._max_batch:
@@ -132,14 +135,20 @@ class BatchingEmbedder:
             batch.append(call)
             size += len(call.texts)
         self._texts_waiting -= size
-        # An empty context: the batch belongs to no single caller, so neither may its log lines.
-        task = asyncio.get_running_loop().create_task(self._run(batch), context=Context())
+        # The batch belongs to no single caller, so neither may its log lines; its span stands in the
+        # first one's trace and points to the others'.
+        task = asyncio.get_running_loop().create_task(
+            self._run(batch), context=context_of(batch[0].place)
+        )
         self._in_flight[task] = batch
         task.add_done_callback(self._returned)
 
     async def _run(self, batch: list[_Call]) -> None:
         try:
-            vectors = await self._inner.embed([text for call in batch for text in call.texts])
+            texts = [text for call in batch for text in call.texts]
+            others = [call.place for call in batch[1:]]
+            with self._spans.step("embed batch", links=others, texts=len(texts)):
+                vectors = await self._inner.embed(texts)
         except asyncio.CancelledError:
             _refuse(batch)
             raise

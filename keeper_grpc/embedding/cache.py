@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from contextvars import Context
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ from keeper_grpc.domain.errors import EmbedderUnavailable
 from keeper_grpc.domain.similarity import Thresholds
 from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
+from keeper_grpc.spans import Spans, context_of, current
 
 log = structlog.get_logger()
 
@@ -58,11 +58,13 @@ class CachedEmbedder:
         *,
         max_entries: int = 10_000,
         store_timeout: float = STORE_TIMEOUT,
+        spans: Spans | None = None,
     ) -> None:
         self._inner = inner
         self._store = store
         self._max_entries = max_entries
         self._store_timeout = store_timeout
+        self._spans = spans or Spans()
         self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[Vectors]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,12 +111,13 @@ class CachedEmbedder:
             else:
                 awaited[key] = self._under_way[key] = asyncio.get_running_loop().create_future()
                 missing[key] = text
-        if missing:
-            self._start(missing)
         if awaited:
-            # wait() leaves the futures alone when this caller is cancelled: others share them.
-            await asyncio.wait(awaited.values())
-            rows.update((key, future.result()) for key, future in awaited.items())
+            with self._spans.step("embed", texts=len(awaited), missing=len(missing)):
+                if missing:
+                    self._start(missing)
+                # wait() leaves the futures alone when this caller is cancelled: others share them.
+                await asyncio.wait(awaited.values())
+                rows.update((key, future.result()) for key, future in awaited.items())
         return np.stack([rows[key] for key in keys])
 
     async def aclose(self) -> None:
@@ -123,8 +126,10 @@ class CachedEmbedder:
         await self._inner.aclose()
 
     def _start(self, missing: dict[bytes, str]) -> None:
-        # An empty context: callers that join later must not log under the first one's request id.
-        task = asyncio.get_running_loop().create_task(self._fill(missing), context=Context())
+        # Of this caller only its trace: callers that join later must not log under its call id.
+        task = asyncio.get_running_loop().create_task(
+            self._fill(missing), context=context_of(current())
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

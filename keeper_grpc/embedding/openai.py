@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,6 +29,7 @@ from keeper_grpc.embedding.vectors import (
     refuse_empty,
     unit_vectors,
 )
+from keeper_grpc.spans import Spans, mark_failed
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class OpenAIEmbedder:
 
     attempt_timeout: seconds for one HTTP exchange. total_timeout: seconds for one `embed`,
     with its waits for a free slot and its retries. max_retries: further attempts per request.
-    concurrency: requests open at once.
+    concurrency: requests open at once. on_failure: told of each failed attempt, by its log event.
 
     A `Retry-After` closes the embedder for all callers until then; one that cannot wait so long is
     told at once and costs the server nothing.
@@ -100,12 +101,16 @@ class OpenAIEmbedder:
         total_timeout: float = 15.0,
         max_retries: int = 2,
         concurrency: int = 8,
+        on_failure: Callable[[str], None] = lambda event: None,  # noqa: ARG005 - nobody listens
+        spans: Spans | None = None,
     ) -> None:
         self._name = model
         self._thresholds = thresholds
         self._attempt_timeout = attempt_timeout
         self._total_timeout = total_timeout
         self._max_retries = max_retries
+        self._on_failure = on_failure
+        self._spans = spans or Spans()
         self._slots = asyncio.Semaphore(concurrency)
         self._closed_until = 0.0
         # Retries are done here: the client would sleep for up to two minutes at a Retry-After.
@@ -166,11 +171,12 @@ class OpenAIEmbedder:
         for attempt in range(1, self._max_retries + 2):
             async with self._slots:
                 await self._until_open(deadline)
-                outcome = await self._attempt(texts)
+                outcome = await self._traced_attempt(texts)
             if not isinstance(outcome, _Failure):
                 return outcome
             failure = outcome
             log.warning(failure.event, status=failure.status, attempt=attempt, texts=len(texts))
+            self._on_failure(failure.event)
             if failure.retry_after is not None:
                 reopening = asyncio.get_running_loop().time() + failure.retry_after
                 self._closed_until = max(self._closed_until, reopening)
@@ -200,12 +206,26 @@ class OpenAIEmbedder:
         if self._closed_until > now:
             await asyncio.sleep(self._closed_until - now)
 
-    async def _attempt(self, texts: Sequence[str]) -> Vectors | _Failure:
+    async def _traced_attempt(self, texts: Sequence[str]) -> Vectors | _Failure:
+        attributes = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": self._name}
+        with self._spans.request(
+            f"embeddings {self._name}", attributes | {"texts": len(texts)}
+        ) as headers:
+            outcome = await self._attempt(texts, headers)
+            if isinstance(outcome, _Failure):
+                mark_failed(outcome.event)
+            return outcome
+
+    async def _attempt(
+        self, texts: Sequence[str], headers: Mapping[str, str]
+    ) -> Vectors | _Failure:
         """One HTTP exchange. Whatever it ends with is a value: an exception would carry texts."""
         try:
             # The client's own timeout starts anew with every byte that drips in.
             async with asyncio.timeout(self._attempt_timeout):
-                answer = await self._client.embeddings.create(model=self._name, input=list(texts))
+                answer = await self._client.embeddings.create(
+                    model=self._name, input=list(texts), extra_headers=headers
+                )
             return _vectors(answer, len(texts))
         except (TimeoutError, openai.APITimeoutError):
             return _Failure("openai_timeout", "the embedding service did not answer in time", True)

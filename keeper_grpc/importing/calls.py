@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from google.protobuf.message import DecodeError, Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
-from google.rpc.status_pb2 import Status
 from grpc import StatusCode, aio
 
+from keeper_grpc.client.channel import open_channel
+from keeper_grpc.client.errors import KeeperClientError, from_call
+from keeper_grpc.client.retries import Retries
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
     CapturePatternResponse,
@@ -33,11 +31,14 @@ _CONNECT = 10.0
 _DEADLINE = 30.0
 """Seconds for one attempt: the server's own limit."""
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
-"""Seconds between attempts when the server names none: doubled each time, up to the longest."""
+_WAITS = Retries(first=0.2, longest=5.0)
+"""How long to wait between attempts. How many there are is for patience to say."""
 
 _RETRIED = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
-"""What another attempt may cure. The request_id makes it safe, whatever became of the first one."""
+"""What another attempt may cure. The request_id makes it safe, whatever became of the first one.
+
+More than the client retries, whose deadline is for a call as a whole: here it is for one attempt.
+"""
 
 _ROW_IS_WRONG = frozenset(
     {
@@ -67,29 +68,29 @@ class Captures:
     async def __call__(self, request: CapturePatternRequest) -> CapturePatternResponse:
         """The server's answer. Raises RowRejected, or ImportFailed when patience ends."""
         give_up = time.monotonic() + self._patience
-        wait = _FIRST_WAIT
+        failures = 0
         while True:
             try:
                 return await self._network.CapturePattern(request, timeout=_DEADLINE)
-            except aio.AioRpcError as error:
-                if error.code() in _ROW_IS_WRONG:
-                    raise RowRejected(_reasons(error)) from None
-                asked = _asked_wait(error)
-                if error.code() not in _RETRIED or time.monotonic() + asked > give_up:
-                    raise ImportFailed(
-                        f"the server answers {error.code().name}: {error.details()}; "
-                        "run the same command again to go on"
-                    ) from None
+            except aio.AioRpcError as broken:
+                error = from_call(broken)
+            if error.code in _ROW_IS_WRONG:
+                raise RowRejected(_reasons(error))
+            asked = error.retry_after or 0.0
+            if error.code not in _RETRIED or time.monotonic() + asked > give_up:
+                raise ImportFailed(
+                    f"the server answers {error.code.name}: {error.message}; "
+                    "run the same command again to go on"
+                )
+            failures += 1
             self.retries += 1
-            # Spread out, so that the calls in flight do not all come back at once.
-            await asyncio.sleep(asked + random.uniform(wait / 2, wait))  # noqa: S311 - no secret
-            wait = min(2 * wait, _LONGEST_WAIT)
+            await asyncio.sleep(_WAITS.delay(failures, error))
 
 
 @asynccontextmanager
 async def connected(target: str, patience: float) -> AsyncIterator[Captures]:
     """Captures to a server. Raises ImportFailed when there is none."""
-    async with aio.insecure_channel(target, options=_CHANNEL) as channel:
+    async with open_channel(target, None, _CHANNEL) as channel:
         longest = min(_CONNECT, patience)
         try:
             async with asyncio.timeout(longest):
@@ -99,33 +100,9 @@ async def connected(target: str, patience: float) -> AsyncIterator[Captures]:
         yield Captures(NetworkLearningServiceStub(channel), patience)
 
 
-def _reasons(error: aio.AioRpcError) -> list[Reason]:
+def _reasons(error: KeeperClientError) -> list[Reason]:
     """What the server says of the request: each field, or the call as a whole."""
-    status = _status(error)
-    info, fields = ErrorInfo(), BadRequest()
-    code = info.reason if _unpack(status, info) and info.reason else error.code().name
-    if _unpack(status, fields) and fields.field_violations:
-        return [Reason(each.field, code, each.description) for each in fields.field_violations]
-    return [Reason("request", code, error.details() or "")]
-
-
-def _asked_wait(error: aio.AioRpcError) -> float:
-    """Seconds that the server asks to wait; 0 when it asks for none."""
-    retry = RetryInfo()
-    if not _unpack(_status(error), retry):
-        return 0.0
-    return float(retry.retry_delay.ToTimedelta().total_seconds())
-
-
-def _status(error: aio.AioRpcError) -> Status:
-    status = Status()
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            # What does not parse is a proxy's; the code says enough.
-            with contextlib.suppress(DecodeError):
-                status.ParseFromString(value)
-    return status
-
-
-def _unpack(status: Status, into: Message) -> bool:
-    return any(detail.Unpack(into) for detail in status.details)
+    code = error.reason or error.code.name
+    if error.field_violations:
+        return [Reason(each.field, code, each.description) for each in error.field_violations]
+    return [Reason("request", code, error.message)]

@@ -460,6 +460,7 @@ def _emerging(change: Change, cluster: EmergingPattern) -> emerging_pb2.Emerging
         promoted_pattern_id=str(promoted) if promoted else "",
         growth_rate=cluster.growth_rate,
         novelty=cluster.novelty,
+        label=cluster.label,
     )
 
 

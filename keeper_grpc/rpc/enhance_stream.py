@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import TypeAlias
 
@@ -18,9 +19,13 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.rpc import convert, status
 from keeper_grpc.rpc.defects import report_defect
 from keeper_grpc.rpc.rules import Rules
+from keeper_grpc.spans import Spans, mark_end
 from keeper_grpc.usecases.enhance import Question
 
 log = structlog.get_logger()
+
+Answered: TypeAlias = Callable[[str, float], None]
+"""Is told of each question: the name of the code that it was answered with, and its duration."""
 
 Send: TypeAlias = Callable[[EnhanceInsightsResponse], Awaitable[None]]
 
@@ -39,10 +44,14 @@ class EnhanceStream:
         enhance: Callable[[Question], Awaitable[Enhancement]],
         in_flight: int,
         max_duration: float,
+        on_answer: Answered = lambda code, seconds: None,  # noqa: ARG005 - nobody listens
+        spans: Spans | None = None,
     ) -> None:
         self._enhance = enhance
         self._in_flight = in_flight
         self._max_duration = max_duration
+        self._on_answer = on_answer
+        self._spans = spans or Spans()
         self._rules = Rules(warm_up=[EnhanceInsightsRequest()])
         self._readers: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -61,7 +70,7 @@ class EnhanceStream:
         """
         if self._draining:
             raise ShuttingDown("the server is shutting down; ask another one")
-        stream = _Stream(self._answer, send, self._in_flight)
+        stream = _Stream(self._measured, send, self._in_flight)
         # The group ends what runs in it before a cancellation or an error goes on to the caller.
         try:
             async with asyncio.TaskGroup() as group:
@@ -77,6 +86,16 @@ class EnhanceStream:
             log.info("questions_answered", answered=stream.answered, failed=stream.failed)
         if reader.cancelled():
             raise ShuttingDown("the server is shutting down; ask again what was not answered")
+
+    async def _measured(self, question: EnhanceInsightsRequest) -> EnhanceInsightsResponse:
+        """Answer, and tell how; a question is to the metrics what a call is elsewhere."""
+        start = time.perf_counter()
+        with self._spans.step("EnhanceInsights question"):
+            response = await self._answer(question)
+            code = status.code_of(response.error).name
+            mark_end(code)
+        self._on_answer(code, time.perf_counter() - start)
+        return response
 
     async def _answer(self, question: EnhanceInsightsRequest) -> EnhanceInsightsResponse:
         response = EnhanceInsightsResponse(correlation_id=question.correlation_id)

@@ -20,12 +20,15 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
 )
 from keeper_grpc.rpc.interceptors.deadline import Deadline
 from keeper_grpc.rpc.interceptors.encoded import Encoded
+from keeper_grpc.rpc.interceptors.end import EndListener, TellEnd
 from keeper_grpc.rpc.interceptors.errors import Errors
 from keeper_grpc.rpc.interceptors.in_flight import InFlight
-from keeper_grpc.rpc.interceptors.log import Log
+from keeper_grpc.rpc.interceptors.log import log_end
 from keeper_grpc.rpc.interceptors.request_id import RequestId
+from keeper_grpc.rpc.interceptors.trace import Trace, note_end
 from keeper_grpc.rpc.interceptors.validation import Validation
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
+from keeper_grpc.spans import Spans
 
 log = structlog.get_logger()
 
@@ -55,7 +58,10 @@ _OPTIONS = (
 
 
 class Server:
-    """The server of one process. `ready` tells whether its parts can answer now."""
+    """The server of one process. `ready` tells whether its parts can answer now.
+
+    `on_end` is told of each call that has ended; `spans` are those of the callers' traces.
+    """
 
     def __init__(
         self,
@@ -66,13 +72,16 @@ class Server:
         address: str,
         max_call_duration: float,
         readiness_interval: float,
+        on_end: EndListener,
+        spans: Spans,
     ) -> None:
         self._in_flight = InFlight()
         self._server = grpc.aio.server(
             interceptors=[
                 self._in_flight,
+                *([Trace(spans)] if spans.on else []),
                 RequestId(),
-                Log(),
+                TellEnd(log_end, on_end, *([note_end] if spans.on else [])),
                 Errors(),
                 Deadline(max_call_duration),
                 Validation(warm_up=_one_of_each()),
@@ -90,8 +99,19 @@ class Server:
         self._ready = ready
         self._readiness_interval = readiness_interval
         self._watch: asyncio.Task[None] | None = None
+        self._is_ready = False
         # Raises RuntimeError when the address is taken.
         self.port = self._server.add_insecure_port(address)
+
+    @property
+    def is_ready(self) -> bool:
+        """What health was told last."""
+        return self._is_ready
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Calls and streams that have not ended, health watches aside."""
+        return self._in_flight.count
 
     async def start(self) -> None:
         """Begin to answer. Health says NOT_SERVING until the parts are ready."""
@@ -103,6 +123,7 @@ class Server:
         """Tell health checkers to send nothing more; calls are still answered."""
         if self._watch is not None:
             self._watch.cancel()
+        self._is_ready = False
         await self._health.enter_graceful_shutdown()
 
     async def stop(self, grace: float) -> None:
@@ -129,6 +150,7 @@ class Server:
             await self._report(ready=ready)
 
     async def _report(self, *, ready: bool) -> None:
+        self._is_ready = ready
         serving = health_pb2.HealthCheckResponse.SERVING
         status = serving if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in ("", *SERVICES):

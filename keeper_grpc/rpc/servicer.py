@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import grpc
 
+from keeper_grpc.domain.enhancement import Enhancement
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
@@ -21,9 +22,9 @@ from keeper_grpc.rpc.enhance_stream import EnhanceStream
 from keeper_grpc.rpc.metrics_stream import MetricsStream
 from keeper_grpc.usecases.accounts import Accounts
 from keeper_grpc.usecases.audit import AuditLog
-from keeper_grpc.usecases.capture import CapturePattern
+from keeper_grpc.usecases.capture import Capture, Captured
 from keeper_grpc.usecases.catalog import PatternCatalog
-from keeper_grpc.usecases.enhance import EnhanceInsight
+from keeper_grpc.usecases.enhance import Question
 from keeper_grpc.usecases.forget import ForgetAccount
 from keeper_grpc.usecases.generate_task import GenerateTask
 from keeper_grpc.usecases.network_metrics import NetworkMetrics
@@ -42,8 +43,8 @@ class NetworkLearning(NetworkLearningServiceServicer):
     def __init__(
         self,
         *,
-        capture: CapturePattern,
-        enhance: EnhanceInsight,
+        capture: Callable[[Capture], Awaitable[Captured]],
+        enhance: Callable[[Question], Awaitable[Enhancement]],
         enhance_stream: EnhanceStream,
         report: ReportOutcome,
         suggest: SuggestMoves,

@@ -14,11 +14,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from keeper_grpc import logs
 from keeper_grpc.simulation.parameters import Parameters
-from keeper_grpc.simulation.plots import PlotsUnavailable, write_plots
-from keeper_grpc.simulation.run import simulate
-from keeper_grpc.simulation.table import sheets
 from keeper_grpc.subcommand import add_command
 
 _DEFAULTS = Parameters()
@@ -80,6 +76,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    from keeper_grpc import logs
+    from keeper_grpc.simulation.plots import PlotsUnavailable, write_plots
+    from keeper_grpc.simulation.run import simulate
+    from keeper_grpc.simulation.table import sheets
+
     names = {field.name for field in fields(Parameters)}
     chosen = {name: value for name, value in vars(parsed).items() if name in names}
     parameters = Parameters(**chosen)

@@ -19,6 +19,7 @@ from keeper_grpc.domain.transfer import TransferRecord
 from keeper_grpc.storage.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.pattern_rows import scripts_of, to_pattern
+from keeper_grpc.storage.publication import enough_accounts
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -29,7 +30,7 @@ be a few times what is ranked, and hnsw.ef_search is set to the same."""
 
 # Exact search: the btree finds the scope's rows, the distance is computed once, and the asking
 # account's own share is taken off before anything is judged. $6 asks for patterns that meet the
-# requirements, or for any.
+# requirements, or for any; whose largest share is too large is told afterwards, from the shares.
 _NEAREST = """
     WITH scoped AS MATERIALIZED (
         SELECT p.id, p.distance,
@@ -47,7 +48,7 @@ _NEAREST = """
           LEFT JOIN pattern_accounts own ON own.pattern_id = p.id AND own.account_key = $5
     ), nearest AS (
         SELECT * FROM scoped
-         WHERE NOT $6 OR (accounts >= $7 AND trials >= $8 AND successes >= $9 * trials)
+         WHERE NOT $6 OR ({enough_accounts} AND trials >= $8 AND successes >= $9 * trials)
          ORDER BY distance LIMIT $10
     )
     SELECT p.id, p.pattern_type, p.business_category, p.embedding_model, p.context,
@@ -72,12 +73,17 @@ _NEAREST = """
            ) revenue ON true
      ORDER BY n.distance
 """
-_EXACTLY = _NEAREST.format(category="=", approximately="")
+
+
+def _nearest(category: str, approximately: str = "") -> str:
+    enough = enough_accounts("accounts", "$7")
+    return _NEAREST.format(category=category, approximately=approximately, enough_accounts=enough)
+
+
+_EXACTLY = _nearest("=")
 # Only this form can use a scope's ANN index: the nearest first, what they are worth afterwards.
-_APPROXIMATELY = _NEAREST.format(
-    category="=", approximately=f"ORDER BY pattern_embedding <=> $4 LIMIT {ANN_CANDIDATES}"
-)
-_ELSEWHERE = _NEAREST.format(category="<>", approximately="")
+_APPROXIMATELY = _nearest("=", f"ORDER BY pattern_embedding <=> $4 LIMIT {ANN_CANDIDATES}")
+_ELSEWHERE = _nearest("<>")
 
 
 class PostgresCandidates:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from sys import intern
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,9 +15,9 @@ from pgvector import Vector
 
 from keeper_grpc.domain.emerging import (
     ClusterChange,
-    EmergingPattern,
     Family,
     Proven,
+    SavedCluster,
     Sighting,
     State,
     StoredCluster,
@@ -24,8 +25,10 @@ from keeper_grpc.domain.emerging import (
     Window,
 )
 from keeper_grpc.domain.tally import Fact
+from keeper_grpc.domain.wording import Sentence
 from keeper_grpc.storage.database import Connection, Database, to_array
-from keeper_grpc.storage.emerging_rows import COLUMNS, from_row, to_json
+from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row, to_json
+from keeper_grpc.storage.publication import published
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -35,11 +38,12 @@ LEADER_LOCK = 0x6B656570_656D6572
 
 EVENTS_CHANNEL = "keeper_emerging"
 
-TYPICAL_SAMPLE = 32
-"""Newest sightings among which the most typical is looked for: bounds the cost of a large cluster."""
-
 READ_AHEAD = 500
-"""Rows of a window that are fetched at once: each fetch is a few milliseconds of the event loop."""
+"""Rows that are fetched at once where all are read: each fetch is a few milliseconds of the event loop,
+and no statement grows with the table."""
+
+MEMBERS_AHEAD = 2_000
+"""The same for rows without a vector."""
 
 
 class PostgresDetection:
@@ -75,37 +79,45 @@ class PostgresLeadership:
         self._connection = connection
         self._model = embedding_model
 
-    async def clusters(self) -> Sequence[StoredCluster]:
-        rows = await self._connection.fetch(
-            """
-            SELECT s.emerging_pattern_id, s.embedding_model, s.pattern_type,
-                   sum(s.embedding) AS vector_sum, count(*)::integer AS count
-              FROM sightings s
-             WHERE s.emerging_pattern_id IS NOT NULL AND s.embedding_model = $1
-             GROUP BY 1, 2, 3
-            """,
-            self._model,
-        )
-        return [
-            StoredCluster(
-                row["emerging_pattern_id"],
-                (row["embedding_model"], row["pattern_type"]),
-                to_array(row["vector_sum"]),
-                row["count"],
-            )
-            for row in rows
-        ]
+    async def clusters(self) -> AsyncGenerator[StoredCluster, None]:
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(
+                """
+                SELECT id, embedding_model, pattern_type, vector_sum, vector_count
+                  FROM emerging_patterns WHERE embedding_model = $1
+                """,
+                self._model,
+                prefetch=READ_AHEAD,
+            ):
+                yield _stored(row)
 
-    async def members(self) -> Sequence[StoredMember]:
-        rows = await self._connection.fetch(
-            """
-            SELECT id, emerging_pattern_id, account_key, business_category, confidence,
-                   potential_value, seen_time
-              FROM sightings WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
-            """,
-            self._model,
-        )
-        return [StoredMember(row["id"], row["emerging_pattern_id"], _fact(row)) for row in rows]
+    async def summed(self, cluster_ids: Collection[UUID]) -> AsyncGenerator[StoredCluster, None]:
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(
+                """
+                SELECT p.id, p.embedding_model, p.pattern_type, sum(s.embedding) AS vector_sum,
+                       count(*)::integer AS vector_count
+                  FROM emerging_patterns p JOIN sightings s ON s.emerging_pattern_id = p.id
+                 WHERE p.id = ANY($1::uuid[])
+                 GROUP BY p.id
+                """,
+                list(cluster_ids),
+                prefetch=READ_AHEAD,
+            ):
+                yield _stored(row)
+
+    async def members(self) -> AsyncGenerator[StoredMember, None]:
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(
+                """
+                SELECT id, emerging_pattern_id, account_key, business_category, confidence,
+                       potential_value, seen_time
+                  FROM sightings WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
+                """,
+                self._model,
+                prefetch=MEMBERS_AHEAD,
+            ):
+                yield StoredMember(row["id"], row["emerging_pattern_id"], _fact(row))
 
     async def window(self, family: Family, width: int) -> Window:
         model, pattern_type = family
@@ -206,6 +218,20 @@ class PostgresDetectionStep:
             list(members.values()),
         )
 
+    async def keep_sums(self, sums: Mapping[UUID, tuple[NDArray[np.float32], int]]) -> None:
+        if not sums:
+            return
+        await self._connection.execute(
+            """
+            UPDATE emerging_patterns p SET vector_sum = k.total, vector_count = k.count
+              FROM unnest($1::uuid[], $2::vector[], $3::integer[]) AS k (id, total, count)
+             WHERE p.id = k.id
+            """,
+            list(sums),
+            [Vector(total) for total, _ in sums.values()],
+            [count for _, count in sums.values()],
+        )
+
     async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
         await self._add_clusters(sorted(set(members.values())), families)
         await self._connection.execute(
@@ -249,34 +275,56 @@ class PostgresDetectionStep:
         )
         return {row["id"]: (row["embedding_model"], row["pattern_type"]) for row in rows}
 
-    async def saved(
-        self, cluster_ids: Collection[UUID]
-    ) -> Mapping[UUID, tuple[State, EmergingPattern]]:
+    async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
+        # Of a cluster that is shown, retention keeps the last event, however old.
         rows = await self._connection.fetch(
-            f"SELECT state, {COLUMNS} FROM emerging_patterns WHERE id = ANY($1::uuid[])",  # noqa: S608 - a constant
+            f"""
+            SELECT state, {COLUMNS}, last.told
+              FROM emerging_patterns p
+              LEFT JOIN LATERAL (
+                SELECT e.state AS told FROM emerging_events e
+                 WHERE e.emerging_pattern_id = p.id
+                 ORDER BY e.sequence DESC LIMIT 1) last ON p.state = 'emerging'
+             WHERE id = ANY($1::uuid[])
+            """,  # noqa: S608 - a constant
             list(cluster_ids),
         )
-        return {row["id"]: (State(row["state"]), from_row(row)) for row in rows}
+        return {
+            row["id"]: SavedCluster(
+                State(row["state"]),
+                from_row(row),
+                None if row["told"] is None else from_json(row["told"]),
+            )
+            for row in rows
+        }
 
-    async def typical(self, centres: Mapping[UUID, NDArray[np.float32]]) -> Mapping[UUID, str]:
+    async def sentences(
+        self,
+        centres: Mapping[UUID, NDArray[np.float32]],
+        sightings: Mapping[UUID, Sequence[int]],
+    ) -> Mapping[UUID, Sequence[Sentence]]:
         if not centres:
             return {}
+        chosen = [(cluster, each) for cluster, some in sightings.items() for each in some]
         rows = await self._connection.fetch(
             """
-            SELECT c.id, typical.rendered
+            SELECT c.id, s.account_key, s.rendered, s.action, s.embedding <=> c.centre AS distance
               FROM unnest($1::uuid[], $2::vector[]) AS c (id, centre)
-             CROSS JOIN LATERAL (
-                SELECT t.rendered
-                  FROM (SELECT rendered, embedding FROM sightings
-                         WHERE emerging_pattern_id = c.id AND rendered <> ''
-                         ORDER BY seen_time DESC LIMIT $3) t
-                 ORDER BY t.embedding <=> c.centre, t.rendered LIMIT 1) typical
+              JOIN unnest($3::uuid[], $4::bigint[]) AS m (cluster, sighting) ON m.cluster = c.id
+              JOIN sightings s ON s.id = m.sighting
+             WHERE s.rendered <> ''
             """,
             list(centres),
             [Vector(centre) for centre in centres.values()],
-            TYPICAL_SAMPLE,
+            [cluster for cluster, _ in chosen],
+            [each for _, each in chosen],
         )
-        return {row["id"]: row["rendered"] for row in rows}
+        said: dict[UUID, list[Sentence]] = {cluster: [] for cluster in centres}
+        for row in rows:
+            said[row["id"]].append(
+                Sentence(row["account_key"], row["rendered"], row["action"], row["distance"])
+            )
+        return said
 
     async def known_distance(
         self, centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]]
@@ -307,7 +355,7 @@ class PostgresDetectionStep:
         if not centres:
             return {}
         rows = await self._connection.fetch(
-            """
+            f"""
             SELECT c.id, nearest.pattern_id
               FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
                    AS c (id, model, type, centre)
@@ -315,11 +363,10 @@ class PostgresDetectionStep:
                 SELECT p.id AS pattern_id, p.pattern_embedding <=> c.centre AS distance
                   FROM network_patterns p
                  WHERE p.pattern_type = c.type AND p.embedding_model = c.model
-                   AND p.account_count >= $5 AND p.confidence_score >= $6
-                   AND p.largest_account_occurrences * 2 <= p.occurrence_count
+                   AND {published("p", "$5")} AND p.confidence_score >= $6
                  ORDER BY distance, p.id LIMIT 1) nearest
              WHERE 1 - nearest.distance >= $7
-            """,
+            """,  # noqa: S608 - a constant
             list(centres),
             [family[0] for family, _ in centres.values()],
             [family[1] for family, _ in centres.values()],
@@ -342,7 +389,7 @@ class PostgresDetectionStep:
                SET state = $2, business_categories = $3, common_pattern = $4, account_count = $5,
                    sighting_count = $6, mean_similarity = $7, mean_confidence = $8,
                    total_potential_value = $9, first_seen_time = $10, last_seen_time = $11,
-                   promoted_pattern_id = $12, growth_rate = $13, novelty = $14
+                   promoted_pattern_id = $12, growth_rate = $13, novelty = $14, label = $15
              WHERE id = $1
             """,
             [
@@ -361,6 +408,7 @@ class PostgresDetectionStep:
                     cluster.promoted_pattern_id,
                     cluster.growth_rate,
                     cluster.novelty,
+                    cluster.label,
                 )
                 for change in changes
                 if (cluster := change.cluster) is not None
@@ -382,6 +430,15 @@ class PostgresDetectionStep:
             await self._connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
 
 
+def _stored(row: Record) -> StoredCluster:
+    return StoredCluster(
+        row["id"],
+        (row["embedding_model"], row["pattern_type"]),
+        None if row["vector_sum"] is None else to_array(row["vector_sum"]),
+        row["vector_count"],
+    )
+
+
 def _sighting(row: Record) -> Sighting:
     return Sighting(
         row["id"],
@@ -394,8 +451,9 @@ def _sighting(row: Record) -> Sighting:
 
 def _fact(row: Record) -> Fact:
     return Fact(
-        row["account_key"],
-        row["business_category"],
+        # Thousands of sightings name the same few accounts and categories: keep one string of each.
+        intern(row["account_key"]),
+        intern(row["business_category"]),
         row["confidence"],
         row["potential_value"],
         row["seen_time"],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = """
     id, pattern_type, embedding_model, business_categories, common_pattern, account_count,
     sighting_count, mean_similarity, mean_confidence, total_potential_value, first_seen_time,
-    last_seen_time, promoted_pattern_id, growth_rate, novelty
+    last_seen_time, promoted_pattern_id, growth_rate, novelty, label
 """
 
 
@@ -36,6 +36,7 @@ def from_row(row: Record) -> EmergingPattern:
         promoted_pattern_id=row["promoted_pattern_id"],
         growth_rate=row["growth_rate"],
         novelty=row["novelty"],
+        label=row["label"],
     )
 
 
@@ -58,6 +59,7 @@ def to_json(cluster: EmergingPattern) -> dict[str, Any]:
         "promoted_pattern_id": str(promoted) if promoted else None,
         "growth_rate": cluster.growth_rate,
         "novelty": cluster.novelty,
+        "label": cluster.label,
     }
 
 
@@ -81,4 +83,5 @@ def from_json(state: dict[str, Any]) -> EmergingPattern:
         # Events written before these were told do not have them.
         growth_rate=state.get("growth_rate", 0.0),
         novelty=state.get("novelty", 1.0),
+        label=state.get("label", ""),
     )

@@ -257,18 +257,24 @@ async def _reset_span(connection: Connection, pattern_id: UUID) -> None:
 async def _disown_sightings(connection: Connection, account_key: str) -> int:
     """Strip sightings of account and words, and leave them to the detector.
 
-    Their clusters are sums that its leader holds: it must be the one to take them out.
+    Their clusters are sums that its leader holds: it must be the one to take them out. The sums that
+    are kept for the next leader are dropped at once.
     """
-    return await _count(
-        connection,
+    rows = await connection.fetch(
         """
-        UPDATE sightings SET account_key = '', rendered = '', seen_time = $2,
+        UPDATE sightings SET account_key = '', rendered = '', action = '', seen_time = $2,
                rendered_hash = uuid_send(gen_random_uuid()), confidence = 0, potential_value = 0
          WHERE account_key = $1
+        RETURNING emerging_pattern_id
         """,
         account_key,
         LONG_AGO,
     )
+    await connection.execute(
+        "UPDATE emerging_patterns SET vector_sum = NULL, vector_count = 0 WHERE id = ANY($1::uuid[])",
+        [row["emerging_pattern_id"] for row in rows],
+    )
+    return len(rows)
 
 
 async def _count(connection: Connection, statement: str, *arguments: object) -> int:

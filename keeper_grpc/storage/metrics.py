@@ -16,6 +16,7 @@ from keeper_grpc.domain.metrics import (
 )
 from keeper_grpc.domain.uplift import Arm
 from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.publication import published
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -179,15 +180,14 @@ async def _patterns(
     connection: Connection, category: str, start: datetime, k: int
 ) -> PatternCounts:
     (row,) = await connection.fetch(
-        """
+        f"""
         SELECT count(*) FILTER (WHERE first_discovered >= $2) AS discovered,
                count(*) FILTER (WHERE last_validated >= $2) AS in_use,
                count(*) FILTER (WHERE last_validated >= $2 AND account_count >= 2) AS shared,
-               count(*) FILTER (WHERE account_count >= $3
-                   AND largest_account_occurrences * 2 <= occurrence_count) AS published
-          FROM network_patterns
+               count(*) FILTER (WHERE {published("p", "$3")}) AS published
+          FROM network_patterns p
          WHERE occurrence_count > 0 AND ($1 = '' OR business_category = $1)
-        """,
+        """,  # noqa: S608 - a constant
         category,
         start,
         k,

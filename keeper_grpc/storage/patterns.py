@@ -11,24 +11,29 @@ from keeper_grpc.domain.pattern import Pattern
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.pattern_rows import COLUMNS, fetch_pattern, scripts_of, to_pattern
+from keeper_grpc.storage.publication import published
 
-# Evidence that may not be shown counts as none, or the order and the filter would tell it.
+# Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
+# are two lists, each in the order of an index, and a page is the first rows of both. The bound on the
+# score is said apart from the tie, because only that finds the page's place in the index.
 _LIST = f"""
-    WITH listed AS (
-        SELECT {COLUMNS},
-               CASE WHEN shown THEN p.confidence_score ELSE 0 END AS listed_score
-          FROM (SELECT q.*, q.account_count >= $4
-                            AND q.largest_account_occurrences * 2 <= q.occurrence_count AS shown
-                  FROM network_patterns q
-                 WHERE ($1 = '' OR q.pattern_type = $1)
-                   AND ($2 = '' OR q.business_category = $2)) p
-         WHERE (shown OR p.catalog_key IS NOT NULL)
-           AND CASE WHEN shown THEN p.success_rate ELSE 0 END >= $3
+    WITH matching AS NOT MATERIALIZED (
+        SELECT * FROM network_patterns
+         WHERE ($1 = '' OR pattern_type = $1) AND ($2 = '' OR business_category = $2)
+    ), shown AS (
+        SELECT {COLUMNS}, p.confidence_score AS listed_score FROM matching p
+         WHERE {published("p", "$4")} AND p.success_rate >= $3
+           AND ($5::double precision IS NULL
+                OR p.confidence_score <= $5 AND (p.confidence_score < $5 OR p.id > $6::uuid))
+         ORDER BY p.confidence_score DESC, p.id LIMIT $7
+    ), hidden AS (
+        SELECT {COLUMNS}, 0::double precision AS listed_score FROM matching p
+         WHERE p.catalog_key IS NOT NULL AND NOT {published("p", "$4")} AND 0 >= $3
+           AND ($5::double precision IS NULL OR $5 > 0 OR $5 = 0 AND p.id > $6::uuid)
+         ORDER BY p.id LIMIT $7
     )
-    SELECT * FROM listed
-     WHERE $5::double precision IS NULL OR (-listed_score, id) > (-$5::double precision, $6::uuid)
-     ORDER BY -listed_score, id LIMIT $7
-"""  # noqa: S608 - only a constant is interpolated
+    SELECT * FROM shown UNION ALL SELECT * FROM hidden ORDER BY listed_score DESC, id LIMIT $7
+"""  # noqa: S608 - only constants are interpolated
 
 
 class PostgresPatterns:

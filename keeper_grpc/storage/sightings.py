@@ -29,8 +29,8 @@ async def insert_sighting(
         """
         INSERT INTO sightings (account_key, pattern_type, business_category, embedding_model,
                                embedding, rendered, rendered_hash, confidence,
-                               potential_value, seen_time)
-        VALUES ($1, $2, $3, $4, $5, $6, sha256(convert_to($6, 'UTF8')), $7, $8, $9)
+                               potential_value, seen_time, action)
+        VALUES ($1, $2, $3, $4, $5, $6, sha256(convert_to($6, 'UTF8')), $7, $8, $9, $11)
         ON CONFLICT (account_key, rendered_hash, embedding_model) DO UPDATE
            SET confidence = excluded.confidence, potential_value = excluded.potential_value,
                seen_time = greatest(sightings.seen_time, excluded.seen_time), pending = true
@@ -46,4 +46,5 @@ async def insert_sighting(
         insight.potential_value,
         seen_time,
         RENEWAL,
+        insight.action,
     )

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -27,6 +27,7 @@ from keeper_grpc.domain.emerging import (
     EmergingPattern,
     Family,
     Proven,
+    SavedCluster,
     Sighting,
     State,
     StoredCluster,
@@ -38,6 +39,7 @@ from keeper_grpc.domain.emerging import (
 )
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.tally import Fact, Tally
+from keeper_grpc.domain.wording import Sentence, Wording, wording
 from keeper_grpc.usecases.full_pass import Agreement, FullPass
 from keeper_grpc.usecases.ports import Clock, NewId, Vector
 
@@ -47,8 +49,11 @@ BATCH = 500
 """Sightings a step looks at: bounds the step's transaction to a few milliseconds per cluster."""
 
 FAILURES = 5
-"""Errors in a row after which the detector gives up: with the default timing, a quarter of a minute in
+"""Errors in a row after which the detector gives up: with the default timing, eight seconds in
 which another leader or a passing trouble would have helped. The process then drains and starts anew."""
+
+VOICES = 32
+"""Accounts whose newest sentence decides the words of a cluster: bounds what a large one costs."""
 
 DRIFT = 10
 """Share of the time between full passes after which one is due when a cluster drifted apart."""
@@ -56,12 +61,18 @@ DRIFT = 10
 
 @dataclass(frozen=True, slots=True)
 class DetectorTiming:
-    """How far back the detector looks, and how often it does what."""
+    """How far back the detector looks, and how often it does what.
+
+    Who does not lead asks for the lead every `takeover`; who failed, after `retry`. Waiting for the lock
+    in the database is no better: a statement that waits holds up vacuum, and one that gives up waiting
+    is an error in the database's log.
+    """
 
     window: timedelta = timedelta(days=7)
     poll: timedelta = timedelta(milliseconds=200)
     sweep: timedelta = timedelta(seconds=5)
-    takeover: timedelta = timedelta(seconds=3)
+    takeover: timedelta = timedelta(milliseconds=500)
+    retry: timedelta = timedelta(seconds=2)
     full_pass: timedelta = timedelta(minutes=10)
 
 
@@ -83,6 +94,9 @@ class DetectionTransaction(Protocol):
     async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
         """Mark sightings (by id) as members of clusters and as looked at; add the new clusters."""
 
+    async def keep_sums(self, sums: Mapping[UUID, tuple[Vector, int]]) -> None:
+        """Note the sum of a cluster's vectors, and how many they are, for the next leader."""
+
     async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
         """Make sightings members of other clusters, pending or not; add the new clusters."""
 
@@ -93,13 +107,13 @@ class DetectionTransaction(Protocol):
         once their last sighting has left the window.
         """
 
-    async def saved(
-        self, cluster_ids: Collection[UUID]
-    ) -> Mapping[UUID, tuple[State, EmergingPattern]]:
-        """State and description of clusters as they were last saved."""
+    async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
+        """Clusters as they were last saved and last told."""
 
-    async def typical(self, centres: Mapping[UUID, Vector]) -> Mapping[UUID, str]:
-        """The sentence nearest to each centre, among a bounded sample of the newest."""
+    async def sentences(
+        self, centres: Mapping[UUID, Vector], sightings: Mapping[UUID, Sequence[int]]
+    ) -> Mapping[UUID, Sequence[Sentence]]:
+        """What these sightings of each cluster say. One that was forgotten says nothing."""
 
     async def known_distance(
         self, centres: Mapping[UUID, tuple[Family, Vector]]
@@ -118,10 +132,13 @@ class DetectionTransaction(Protocol):
 class Leadership(Protocol):
     """The leader's own connection. Losing it is losing the lead."""
 
-    async def clusters(self) -> Sequence[StoredCluster]:
-        """All clusters, to begin with."""
+    def clusters(self) -> AsyncGenerator[StoredCluster, None]:
+        """All clusters as the steps left them, to begin with."""
 
-    async def members(self) -> Sequence[StoredMember]:
+    def summed(self, cluster_ids: Collection[UUID]) -> AsyncGenerator[StoredCluster, None]:
+        """Clusters summed anew from their sightings, which takes long."""
+
+    def members(self) -> AsyncGenerator[StoredMember, None]:
         """What their sightings add to them, to begin with."""
 
     async def window(self, family: Family, width: int) -> Window:
@@ -139,18 +156,28 @@ class DetectionStore(Protocol):
 
 @dataclass(slots=True)
 class _Touched:
-    """The clusters of one step: those whose sightings changed, and those that are only looked at."""
+    """The clusters of one step: all that are looked at, those of them of which a sighting came, went or
+    was renewed, and those of these that are of more or fewer sightings, or of others.
+    """
 
     families: dict[UUID, Family] = field(default_factory=dict)
     changed: set[UUID] = field(default_factory=set)
+    resized: set[UUID] = field(default_factory=set)
 
-    def change(self, cluster_id: UUID, family: Family) -> None:
+    def renew(self, cluster_id: UUID, family: Family) -> None:
         self.families[cluster_id] = family
         self.changed.add(cluster_id)
 
+    def resize(self, cluster_id: UUID, family: Family) -> None:
+        self.renew(cluster_id, family)
+        self.resized.add(cluster_id)
+
 
 class DetectEmerging:
-    """The use case: `run` it as a task; cancel the task to stop it."""
+    """The use case: `run` it as a task; cancel the task to stop it.
+
+    `leads` tells whether this process detects now; `steps` and `errors` count since the start.
+    """
 
     def __init__(
         self,
@@ -159,14 +186,17 @@ class DetectEmerging:
         cluster_threshold: float,
         emergence: Emergence,
         proven: Proven,
+        k: int,
         timing: DetectorTiming,
         clock: Clock,
         new_id: NewId,
     ) -> None:
+        """`k` is the least number of accounts behind each word that is told."""
         self._store = store
         self._threshold = cluster_threshold
         self._emergence = emergence
         self._proven = proven
+        self._k = k
         self._timing = timing
         self._clock = clock
         self._new_id = new_id
@@ -176,11 +206,19 @@ class DetectEmerging:
         self._full_pass = FullPass(cluster_threshold, new_id)
         self._next_pass = datetime.max.replace(tzinfo=UTC)
         self._failures = 0
+        self.leads = False
+        self.steps = 0
+        self.errors = 0
 
     @property
     def agreement(self) -> Agreement | None:
         """How well incremental clustering agreed with the last full pass; None before the first."""
         return self._full_pass.agreement
+
+    @property
+    def failed_passes(self) -> int:
+        """Full passes in a row that failed. The steps go on without, and so does the process."""
+        return self._full_pass.failures
 
     async def run(self) -> None:
         """Lead when nobody else does, for ever. A database that is away is waited for.
@@ -188,14 +226,17 @@ class DetectEmerging:
         Any other error makes it start over as well; raises the FAILURES-th without a step between.
         """
         while True:
+            pause = self._timing.retry
             try:
                 async with self._store.lead() as leadership:
                     if leadership is not None:
                         await self._lead(leadership)
+                pause = self._timing.takeover
             except StorageUnavailable:
                 log.warning("emerging_detector_lost_database")
             except Exception as error:
                 self._failures += 1
+                self.errors += 1
                 # Without its message, which may quote a row.
                 log.error(  # noqa: TRY400 - a traceback would hold the message
                     "emerging_detector_failed", error=type(error).__name__, failures=self._failures
@@ -203,31 +244,51 @@ class DetectEmerging:
                 if self._failures >= FAILURES:
                     raise
             self._forget()
-            await asyncio.sleep(self._timing.takeover.total_seconds())
+            await asyncio.sleep(pause.total_seconds())
 
     async def _lead(self, leadership: Leadership) -> None:
         log.info("emerging_detector_leads")
-        await self.restore(leadership)
+        self.leads = True
         try:
+            await self.restore(leadership)
             while True:
                 news = await self.step(leadership)
                 self._failures = 0
+                self.steps += 1
                 if not news:
                     await asyncio.sleep(self._timing.poll.total_seconds())
         finally:
+            self.leads = False
             await self._full_pass.stop()
 
     async def restore(self, leadership: Leadership) -> None:
         """Load what the last leader committed."""
-        stored = defaultdict(list)
-        for cluster in await leadership.clusters():
-            stored[cluster.family].append((cluster.cluster_id, cluster.vector_sum, cluster.count))
         self._forget()
-        for family, clusters in stored.items():
-            self._clusters(family).restore(clusters)
-        for member in await leadership.members():
-            self._tallies[member.cluster_id].add(member.sighting_id, member.fact)
+        async with aclosing(leadership.members()) as members:
+            async for member in members:
+                self._tallies[member.cluster_id].add(member.sighting_id, member.fact)
+        missing = await self._restore_sums(leadership.clusters())
+        if missing:
+            # Clusters of a version that kept no sums, or of sightings that somebody else moved.
+            log.info("emerging_detector_sums_anew", clusters=len(missing))
+            await self._restore_sums(leadership.summed(missing))
         self._next_pass = self._clock() + self._timing.full_pass
+
+    async def _restore_sums(
+        self, clusters: AsyncGenerator[StoredCluster, None]
+    ) -> Collection[UUID]:
+        """Take over the sums that are of as many sightings as there are; the clusters of the others."""
+        missing = []
+        async with aclosing(clusters):
+            async for stored in clusters:
+                count = len(self._tallies.get(stored.cluster_id, ()))
+                if stored.vector_sum is not None and stored.count == count:
+                    self._clusters(stored.family).restore(
+                        stored.cluster_id, stored.vector_sum, count
+                    )
+                elif count:
+                    missing.append(stored.cluster_id)
+        return missing
 
     async def step(self, leadership: Leadership) -> bool:
         """Look at what is new and at what is old, once; whether there was anything.
@@ -258,6 +319,7 @@ class DetectEmerging:
                 self._next_sweep = now + self._timing.sweep
             if touched.families:
                 changes = await self._changes(transaction, touched, now)
+                await transaction.keep_sums(self._sums(touched))
                 if changes:
                     await transaction.save(changes, now)
         return bool(pending)
@@ -269,7 +331,7 @@ class DetectEmerging:
                 self._take_out(
                     sighting.family, sighting.cluster_id, sighting.sighting_id, sighting.vector
                 )
-                touched.change(sighting.cluster_id, sighting.family)
+                touched.resize(sighting.cluster_id, sighting.family)
 
     async def _correct(self, transaction: DetectionTransaction, touched: _Touched) -> None:
         """Apply what a full pass found, where it still holds: steps went on meanwhile."""
@@ -282,8 +344,8 @@ class DetectEmerging:
             fact = self._take_out(move.family, move.source, move.sighting_id, move.vector)
             self._clusters(move.family).add(move.target, move.vector)
             self._tallies[move.target].add(move.sighting_id, fact)
-            touched.change(move.source, move.family)
-            touched.change(move.target, move.family)
+            touched.resize(move.source, move.family)
+            touched.resize(move.target, move.family)
         if moves:
             await transaction.move(
                 {move.sighting_id: move.target for move in moves}, touched.families
@@ -308,9 +370,19 @@ class DetectEmerging:
         for sighting in pending:
             cluster_id = members[sighting.sighting_id]
             self._tallies[cluster_id].add(sighting.sighting_id, sighting.fact)
-            touched.change(cluster_id, sighting.family)
+            if sighting.cluster_id is None:
+                touched.resize(cluster_id, sighting.family)
+            else:
+                touched.renew(cluster_id, sighting.family)
         if members:
             await transaction.assign(members, touched.families)
+
+    def _sums(self, touched: _Touched) -> Mapping[UUID, tuple[Vector, int]]:
+        return {
+            cluster_id: (self._clusters(family).total(cluster_id), len(self._tallies[cluster_id]))
+            for cluster_id in touched.resized
+            if cluster_id in self._clusters(family := touched.families[cluster_id])
+        }
 
     async def _changes(
         self, transaction: DetectionTransaction, touched: _Touched, now: datetime
@@ -320,22 +392,25 @@ class DetectEmerging:
         described = await self._described(transaction, touched, saved, now)
         changes = []
         for cluster_id in touched.families:
-            before, was = saved.get(cluster_id, (State.FORMING, None))
+            was = saved.get(cluster_id)
+            before = was.state if was else State.FORMING
+            last_told = was.told if was else None
             cluster = described.get(cluster_id)
             state, change = transition(before, cluster, self._emergence)
-            if change is Change.UPDATED and cluster and was and not worth_telling(was, cluster):
+            if change is Change.UPDATED and cluster and not worth_telling(last_told, cluster):
                 change = None
             if change is Change.FADED and cluster is not None and self._is_loose(cluster):
                 self._next_pass = min(self._next_pass, now + self._timing.full_pass / DRIFT)
-            if change is not None or state is not before or cluster is None or cluster != was:
-                changes.append(ClusterChange(cluster_id, cluster, was, state, change))
+            same = was is not None and cluster == was.cluster and state is before
+            if change is not None or not same:
+                changes.append(ClusterChange(cluster_id, cluster, last_told, state, change))
         return changes
 
     async def _described(
         self,
         transaction: DetectionTransaction,
         touched: _Touched,
-        saved: Mapping[UUID, tuple[State, EmergingPattern]],
+        saved: Mapping[UUID, SavedCluster],
         now: datetime,
     ) -> Mapping[UUID, EmergingPattern]:
         """Clusters as their sightings describe them now; absent where there are none left.
@@ -356,7 +431,7 @@ class DetectEmerging:
         # A promoted cluster stays what it became, and is not looked up again.
         for cluster_id, cluster in described.items():
             if _state(saved, cluster_id) is State.PROMOTED:
-                promoted = saved[cluster_id][1].promoted_pattern_id
+                promoted = saved[cluster_id].cluster.promoted_pattern_id
                 described[cluster_id] = replace(cluster, promoted_pattern_id=promoted)
         return described
 
@@ -365,7 +440,7 @@ class DetectEmerging:
         transaction: DetectionTransaction,
         told: Mapping[UUID, EmergingPattern],
         touched: _Touched,
-        saved: Mapping[UUID, tuple[State, EmergingPattern]],
+        saved: Mapping[UUID, SavedCluster],
     ) -> Mapping[UUID, EmergingPattern]:
         """Clusters that are told of, with their words, their novelty and what they became."""
         centres: dict[UUID, tuple[Family, Vector]] = {}
@@ -373,7 +448,7 @@ class DetectEmerging:
             family = touched.families[cluster_id]
             centres[cluster_id] = (family, self._families[family].centre(cluster_id))
         news = {key: centres[key] for key in told if key in touched.changed}
-        words = await transaction.typical({key: centre for key, (_, centre) in news.items()})
+        words = await self._worded(transaction, news)
         known = await transaction.known_distance(news)
         candidates = {key: centres[key] for key in told if _state(saved, key) is not State.PROMOTED}
         promoted = await transaction.proven(candidates, self._proven)
@@ -381,16 +456,37 @@ class DetectEmerging:
         for cluster_id, cluster in told.items():
             was = saved.get(cluster_id)
             if cluster_id in news or was is None:
-                text, new = words.get(cluster_id, ""), novelty(known.get(cluster_id))
+                said = words.get(cluster_id, Wording())
+                new = round(novelty(known.get(cluster_id)), 4)
             else:
-                text, new = was[1].common_pattern, was[1].novelty
+                said = Wording(was.cluster.common_pattern, was.cluster.label)
+                new = was.cluster.novelty
             looked_up[cluster_id] = replace(
                 cluster,
-                common_pattern=text,
-                novelty=round(new, 4),
+                common_pattern=said.common_pattern,
+                label=said.label,
+                novelty=new,
                 promoted_pattern_id=promoted.get(cluster_id),
             )
         return looked_up
+
+    async def _worded(
+        self,
+        transaction: DetectionTransaction,
+        centres: Mapping[UUID, tuple[Family, Vector]],
+    ) -> Mapping[UUID, Wording]:
+        """The words of clusters, as of the accounts that were seen last."""
+        sentences = await transaction.sentences(
+            {cluster_id: centre for cluster_id, (_, centre) in centres.items()},
+            {cluster_id: self._tallies[cluster_id].heard(VOICES) for cluster_id in centres},
+        )
+        worded = {}
+        for cluster_id, said in sentences.items():
+            (_, pattern_type), _ = centres[cluster_id]
+            worded[cluster_id] = wording(pattern_type, said, self._k)
+            # A millisecond each: let calls in between.
+            await asyncio.sleep(0)
+        return worded
 
     def _is_loose(self, cluster: EmergingPattern) -> bool:
         """Whether enough accounts see it, but its sightings drifted apart: it may be several."""
@@ -435,5 +531,5 @@ class DetectEmerging:
         return self._families.setdefault(family, Clusters(self._threshold))
 
 
-def _state(saved: Mapping[UUID, tuple[State, EmergingPattern]], cluster_id: UUID) -> State:
-    return saved[cluster_id][0] if cluster_id in saved else State.FORMING
+def _state(saved: Mapping[UUID, SavedCluster], cluster_id: UUID) -> State:
+    return saved[cluster_id].state if cluster_id in saved else State.FORMING

@@ -102,7 +102,10 @@ class FeedTiming:
 
 
 class EmergingFeed:
-    """The use case. `run` it as a task; one instance serves all streams of a process."""
+    """The use case. `run` it as a task; one instance serves all streams of a process.
+
+    `cut_offs` counts the streams that ended because their reader did not read.
+    """
 
     def __init__(
         self,
@@ -125,6 +128,17 @@ class EmergingFeed:
         self._audiences: dict[FeedFilter | _Subscription, _Audience] = {}
         self._now: _Present | None = None
         self._unpaced = 0
+        self.cut_offs = 0
+
+    @property
+    def subscribers(self) -> int:
+        """Streams that are open."""
+        return len(self._subscriptions)
+
+    @property
+    def longest_queue(self) -> int:
+        """Changes that wait for the subscriber who is the farthest behind."""
+        return max((len(s.queue) for s in tuple(self._subscriptions)), default=0)
 
     async def run(self) -> None:
         """Follow the event table for ever. A database that is away is waited for."""
@@ -163,6 +177,9 @@ class EmergingFeed:
         )
         try:
             await subscription.run(self._tell(subscription, wanted, resume))
+        except SubscriberTooSlow:
+            self.cut_offs += 1
+            raise
         finally:
             age.cancel()
             self._subscriptions.discard(subscription)

@@ -36,7 +36,11 @@ class Agreement:
 
 
 class FullPass:
-    """One pass at a time, in a thread: it never delays a step."""
+    """One pass at a time, in a thread: it never delays a step.
+
+    A pass works on a copy, so one that fails costs its corrections and nothing else. `failures` counts
+    those in a row.
+    """
 
     def __init__(self, threshold: float, new_id: NewId) -> None:
         self._threshold = threshold
@@ -44,6 +48,7 @@ class FullPass:
         self._task: asyncio.Task[Sequence[Move]] | None = None
         self._stop = threading.Event()
         self.agreement: Agreement | None = None
+        self.failures = 0
 
     def start(self, read: ReadWindow, widths: Mapping[Family, int]) -> None:
         """Begin a pass over these families, unless one is under way."""
@@ -52,11 +57,17 @@ class FullPass:
             self._task = asyncio.create_task(self._run(read, widths, self._stop))
 
     def take(self) -> Sequence[Move]:
-        """What the pass wants moved, once it is done. Raises what it failed with."""
+        """What the pass wants moved, once it is done; nothing when it failed."""
         if self._task is None or not self._task.done():
             return ()
         task, self._task = self._task, None
-        return task.result()
+        error = task.exception()
+        if error is None:
+            return task.result()
+        self.failures += 1
+        # Without its message, which may quote a row.
+        log.error("emerging_full_pass_failed", error=type(error).__name__, failures=self.failures)
+        return ()
 
     async def stop(self) -> None:
         """Give up the pass that is under way. Its thread ends at its next look, unheard."""
@@ -89,6 +100,7 @@ class FullPass:
             moves += found
             agreements.append(agreement)
             sightings += len(window.cluster_ids)
+        self.failures = 0
         self.agreement = Agreement(
             min(agreements, default=1.0), sightings, len(moves), time.monotonic() - began
         )

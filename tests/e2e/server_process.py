@@ -35,7 +35,7 @@ def environment(**settings: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("KEEPER_") and name != "OPENAI_API_KEY"
+        if not name.startswith(("KEEPER_", "OTEL_")) and name != "OPENAI_API_KEY"
     }
     ours = {"KEEPER_PORT": "0", "KEEPER_LOG_FORMAT": "json", **settings}
     return kept | ours

@@ -127,6 +127,26 @@ async def test_a_taken_port_stops_the_start(
         assert "KEEPER_PORT" in await start_error(server)
 
 
+async def test_a_taken_metrics_port_stops_the_start(start_server: StartServer) -> None:
+    """At once: no database is waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        server = await start_server(
+            database_url=NOBODY_LISTENS,
+            serving=False,
+            KEEPER_METRICS_PORT=str(holder.getsockname()[1]),
+        )
+
+        assert "KEEPER_METRICS_PORT" in await start_error(server)
+        assert not server.events("waiting_for_database")
+
+
+async def test_telemetry_that_cannot_be_had_stops_the_start(start_server: StartServer) -> None:
+    """The line names the variable, and not what it holds."""
+    server = await start_server(serving=False, OTEL_TRACES_EXPORTER=SECRET)
+
+    assert "OTEL_TRACES_EXPORTER" in await start_error(server)
+
+
 async def test_a_port_that_another_keeper_serves_on_counts_as_taken(
     start_server: StartServer, database_of_its_own: str, server: ServerProcess
 ) -> None:

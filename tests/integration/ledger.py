@@ -310,9 +310,9 @@ def _newcomers(
         key, joined = account["account_key"], account["joined_time"]
         seen = [row for row in observations if row["account_key"] == key]
         asked = [row for row in enhancements if row["account_key"] == key]
-        if joined < start or (not seen and not asked):
+        if joined < start or not asked:
             continue
-        first = min((row["created_at"] for row in asked), default=None)
+        first = min(row["created_at"] for row in asked)
         told = [row["created_at"] for row in asked if row["no_match_reason"] is None]
         successes = [
             row["occurred_time"]

@@ -63,7 +63,7 @@ def hashed_vector(text: str) -> list[float]:
 
 
 class OpenAIStandIn:
-    """The server: `then` plans the next answers, `bodies` holds every request's JSON body.
+    """The server: `then` plans the next answers, `bodies` and `headers` hold every request's.
 
     embed: text to vector; another test may pass a real model's. After `hold`, requests are read and
     kept waiting until `release`; `most_open` is the highest number of requests open at once.
@@ -82,6 +82,7 @@ class OpenAIStandIn:
         self.most_open = 0
         self.bodies: list[dict[str, Any]] = []
         self.authorizations: list[str] = []
+        self.headers: list[dict[str, str]] = []
 
     @property
     def base_url(self) -> str:
@@ -158,6 +159,7 @@ class OpenAIStandIn:
         async with self._arrived:
             self.bodies.append(asked)
             self.authorizations.append(headers.get("authorization", ""))
+            self.headers.append(headers)
             self._arrived.notify_all()
         self._open += 1
         self.most_open = max(self.most_open, self._open)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -14,12 +15,16 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.emerging import RENEWAL, Emergence, EmergingPattern, Proven
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.forgetting import Forgotten
-from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.emerging_detection import LEADER_LOCK, PostgresDetection
+from keeper_grpc.storage.database import Database, to_array
+from keeper_grpc.storage.emerging_detection import (
+    LEADER_LOCK,
+    PostgresDetection,
+    PostgresLeadership,
+)
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row
 from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.sightings import insert_sighting
-from keeper_grpc.usecases import detect_emerging
+from keeper_grpc.usecases import detect_emerging, full_pass
 from keeper_grpc.usecases.detect_emerging import (
     FAILURES,
     DetectEmerging,
@@ -41,11 +46,11 @@ from tests.integration.observations import (
 THRESHOLD = 0.8
 
 
-async def leader_pid(dsn: str) -> int:
-    """The backend that holds the leader's lock in this database."""
+async def leader_pid(dsn: str) -> int | None:
+    """The backend that holds the leader's lock in this database, if any."""
     connection = await asyncpg.connect(dsn)
     try:
-        (row,) = await connection.fetch(
+        pid: int | None = await connection.fetchval(
             """
             SELECT pid FROM pg_locks
              WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = $1
@@ -55,7 +60,6 @@ async def leader_pid(dsn: str) -> int:
         )
     finally:
         await connection.close()
-    pid: int = row["pid"]
     return pid
 
 
@@ -118,7 +122,7 @@ async def test_a_step_that_fails_leaves_its_sightings_pending(database_url: str)
             async with leadership.step() as step:
                 again = await step.pending(100)
             assert [s.sighting_id for s in again] == [s.sighting_id for s in seen]
-            assert not await leadership.clusters()
+            assert not [cluster async for cluster in leadership.clusters()]
 
 
 async def test_a_new_leader_restores_what_was_committed(database_url: str) -> None:
@@ -131,11 +135,15 @@ async def test_a_new_leader_restores_what_was_committed(database_url: str) -> No
             async with leadership.step() as step:
                 mine = [s for s in await step.pending(100) if s.family[1] == "restored"]
                 await step.assign({s.sighting_id: cluster for s in mine}, {cluster: mine[0].family})
+                await step.keep_sums({cluster: (3 * vector(1), 3)})
         async with PostgresDetection(database, MODEL).lead() as leadership:
             assert leadership is not None
-            restored = {c.cluster_id: c for c in await leadership.clusters()}
-        assert restored[cluster].count == 3
-        assert restored[cluster].vector_sum == pytest.approx(3 * vector(1), abs=1e-5)
+            kept = {c.cluster_id: c async for c in leadership.clusters()}
+            anew = {c.cluster_id: c async for c in leadership.summed([cluster])}
+        assert anew.keys() == {cluster}
+        for restored in (kept, anew):
+            assert restored[cluster].count == 3
+            assert restored[cluster].vector_sum == pytest.approx(3 * vector(1), abs=1e-5)
 
 
 async def test_a_cancelled_leader_gives_the_lead_back(database_url: str) -> None:
@@ -163,6 +171,7 @@ def detector(store: PostgresDetection, full_pass: timedelta = timedelta(days=1))
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+        k=3,
         timing=DetectorTiming(full_pass=full_pass),
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,
@@ -251,8 +260,15 @@ async def test_a_renewed_sighting_is_counted_once_as_it_is_now(database_url: str
     assert cluster.common_pattern.startswith("When day of week is Monday, offer a package")
 
 
-async def test_the_next_leader_counts_on_from_what_the_last_one_counted(database_url: str) -> None:
-    """What is restored from the sightings is what was in memory: no change is told, then the next."""
+async def test_the_next_leader_counts_on_from_what_the_last_one_counted(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is restored is what was in memory, without reading a vector: no change is told, then the next."""
+
+    def summed(_: object, cluster_ids: Collection[UUID]) -> NoReturn:
+        raise AssertionError(f"summed {len(cluster_ids)} clusters anew")
+
+    monkeypatch.setattr(PostgresLeadership, "summed", summed)
     async with opened(database_url) as database:
         store = PostgresDetection(database, MODEL)
         for account in "abc":
@@ -474,6 +490,13 @@ async def test_a_sighting_forgotten_amid_a_step_is_not_pending(database_url: str
             async with leadership.step() as step:
                 assert not await step.forgotten(10)
                 await forget(database, "e")
+                async with database.connection() as connection:
+                    left = await connection.fetchrow(
+                        "SELECT account_key, rendered, action FROM sightings"
+                        " WHERE pattern_type = 'amid'"
+                    )
+                assert left is not None
+                assert tuple(left) == ("", "", "")
                 assert not await step.pending(10)
                 (gone,) = await step.forgotten(10)
     assert gone.family == (MODEL, "amid")
@@ -519,14 +542,19 @@ class FailingIds:
         return answer
 
 
-def running(database: Database, new_id: FailingIds) -> DetectEmerging:
+def running(database: Database, new_id: Callable[[], UUID]) -> DetectEmerging:
     """A detector that wastes no time, and whose steps fail as the ids do."""
     return DetectEmerging(
         store=PostgresDetection(database, MODEL),
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
-        timing=DetectorTiming(poll=timedelta(milliseconds=5), takeover=timedelta(milliseconds=5)),
+        k=3,
+        timing=DetectorTiming(
+            poll=timedelta(milliseconds=5),
+            takeover=timedelta(milliseconds=5),
+            retry=timedelta(milliseconds=5),
+        ),
         clock=lambda: datetime.now(UTC),
         new_id=new_id,
     )
@@ -563,3 +591,132 @@ async def test_a_detector_that_cannot_go_on_gives_up(database_url: str) -> None:
         # The lead is free again, and what was pending still is.
         await led(database)
     assert ids.calls == FAILURES
+
+
+async def test_a_standby_takes_over_what_the_leader_leaves_pending(database_url: str) -> None:
+    """It asks for the lead again and again, and goes on from what the dead leader committed."""
+    async with opened(database_url) as one, opened(database_url) as other:
+        leader = asyncio.create_task(running(one, uuid4).run())
+        async with asyncio.timeout(20):
+            while not await leader_pid(database_url):  # noqa: ASYNC110 - the lock tells of itself in no other way
+                await asyncio.sleep(0.01)
+            standby = asyncio.create_task(running(other, uuid4).run())
+            try:
+                for account in "abc":
+                    await ask(one, "left_behind", account, vector(16))
+                while not await shown(one, "left_behind"):  # noqa: ASYNC110 - nor does the database
+                    await asyncio.sleep(0.01)
+                # What a kill does to it: nobody unlocks, and nothing is cleaned up.
+                await terminate_leader(database_url)
+                leader.cancel()
+                await ask(other, "left_behind", "d", vector(16))
+                while (await shown(other, "left_behind"))[0].account_count < 4:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            finally:
+                for task in (leader, standby):
+                    task.cancel()
+                await asyncio.wait([leader, standby])
+        assert [change for change, _ in await changes(other, "left_behind")] == ["new", "updated"]
+
+
+def test_a_standby_asks_for_the_lead_more_often_than_once_a_second() -> None:
+    """Takeover within ten seconds at 100,000 sightings leaves the most of them to the restoring."""
+    assert DetectorTiming().takeover < timedelta(seconds=1)
+
+
+async def test_small_renewals_are_told_once_they_add_up(database_url: str) -> None:
+    """Each is less than a minute after the last: subscribers hear of every third, not of none."""
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        third = RENEWAL / 3
+        await ask(database, "adds_up", "oldest", vector(17), later=-100 * RENEWAL)
+        for number in range(9):
+            await ask(database, "adds_up", str(number), vector(17), later=(number - 9) * third)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+            renewed = []
+            for number in range(6):
+                # Of one moment more, for the time that the test takes.
+                later = (number + 0.5) * third
+                await ask(database, "adds_up", str(number), vector(17), later=later)
+                await steps(use_case, leadership)
+                renewed.append(len(await changes(database, "adds_up")))
+        (first, *later_ones) = await told(database, "adds_up")
+    assert renewed == [1, 1, 2, 2, 2, 3]
+    before = first
+    for after in later_ones:
+        assert after.last_seen_time - before.last_seen_time >= RENEWAL
+        before = after
+
+
+async def test_no_word_of_fewer_than_k_accounts_is_told(database_url: str) -> None:
+    """Not in the common pattern and not in the label, though the sentence is the most typical."""
+    async with opened(database_url) as database:
+        for account, action in (
+            ("a", "offer the mayor a warm towel"),
+            ("b", "offer the mayor a warm towel"),
+            ("c", "offer guests a warm towel"),
+        ):
+            await ask(database, "said_by_few", account, vector(18), action=action)
+        await led(database)
+        (first,) = await told(database, "said_by_few")
+        await ask(database, "said_by_few", "d", vector(18), action="offer the mayor a warm towel")
+        await led(database)
+        _, second = await told(database, "said_by_few")
+    assert first.common_pattern == (
+        "When day of week is Monday, offer … a warm towel (said by few, spa)."
+    )
+    assert first.label == "Said by few: day, monday, offer"
+    assert second.common_pattern == (
+        "When day of week is Monday, offer the mayor a warm towel (said by few, spa)."
+    )
+    assert second.label == "Offer the mayor a warm towel"
+
+
+async def test_a_full_pass_that_fails_costs_its_corrections_only(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often: the leader goes on detecting, and the next pass that succeeds corrects."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    async with opened(database_url) as database:
+        store = PostgresDetection(database, MODEL)
+        await ask(database, "passes_fail", "a", vector(19))
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store, full_pass=timedelta(microseconds=1))
+            with monkeypatch.context() as patch:
+                patch.setattr(full_pass, "recluster", fail)
+                await use_case.restore(leadership)
+                while use_case.failed_passes <= FAILURES:
+                    await use_case.step(leadership)
+                assert use_case.agreement is None
+                for account in "bc":
+                    await ask(database, "passes_fail", account, vector(19))
+                await steps(use_case, leadership)
+                assert len(await shown(database, "passes_fail")) == 1
+            while use_case.failed_passes or use_case.agreement is None:
+                await use_case.step(leadership)
+
+
+async def test_a_cluster_keeps_no_sum_of_what_is_forgotten(database_url: str) -> None:
+    """Neither before the leader has taken it out nor after; a new leader sums what is left anew."""
+    async with opened(database_url) as database:
+        for account in "abcd":
+            await ask(database, "sum_forgotten", account, vector(20, noise=0.3, of=ord(account)))
+        await led(database)
+        await forget(database, "d")
+        kept = "SELECT vector_sum, vector_count FROM emerging_patterns WHERE pattern_type = $1"
+        async with database.connection() as connection:
+            (row,) = await connection.fetch(kept, "sum_forgotten")
+            assert tuple(row) == (None, 0)
+            await led(database)
+            (row,) = await connection.fetch(kept, "sum_forgotten")
+    left = np.sum([vector(20, noise=0.3, of=ord(account)) for account in "abc"], axis=0)
+    assert row["vector_count"] == 3
+    assert to_array(row["vector_sum"]) == pytest.approx(left, abs=1e-5)

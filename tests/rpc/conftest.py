@@ -7,6 +7,7 @@ import pytest
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.geometry import Geometry
 from tests.rpc.requests import new_topic
+from tests.rpc.scraped import Scraped, under_traffic
 from tests.rpc.service import Service, openai, running
 
 
@@ -28,6 +29,13 @@ async def service(database_url: str, embeddings: OpenAIStandIn) -> AsyncIterator
     """The module's service, on a database of its own, embedding through the stand-in."""
     async with running(database_url, **openai(embeddings.base_url)) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+async def scraped(database_url: str) -> AsyncIterator[Scraped]:
+    """The module's service, on a database of its own, and what it exports after some traffic."""
+    async with under_traffic(database_url) as read:
+        yield read
 
 
 @pytest.fixture

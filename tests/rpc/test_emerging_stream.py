@@ -136,6 +136,7 @@ async def test_a_snapshot_comes_first(service: Service, topic: str) -> None:
     assert member.pattern_type == topic
     assert list(member.business_categories) == ["spa"]
     assert "Offer a warm towel" in member.common_pattern
+    assert member.label == "Offer a warm towel"
     assert (member.account_count, member.sighting_count) == (3, 3)
     assert member.mean_similarity == pytest.approx(1, abs=1e-5)
     assert member.mean_confidence == pytest.approx(0.4)

@@ -134,10 +134,8 @@ def test_a_restored_cluster_goes_on_where_it_was() -> None:
     before = Clusters(0.7)
     members = assigned(vectors, before)
     after = Clusters(0.7)
-    after.restore(
-        (key, np.sum([vectors[i] for i in positions], axis=0, dtype=np.float32), len(positions))
-        for key, positions in members.items()
-    )
+    for key, positions in members.items():
+        after.restore(key, np.stack([vectors[i] for i in positions]).sum(axis=0), len(positions))
     check(after, vectors, members)
 
 

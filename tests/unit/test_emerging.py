@@ -118,7 +118,8 @@ def test_each_filter_holds_at_its_limit(wanted: FeedFilter, matches: bool) -> No
 
 
 def test_only_news_is_told() -> None:
-    """A renewal within a minute is none; anything else that a subscriber sees is."""
+    """A renewal within a minute is none; anything else that a subscriber sees is, or the first word."""
+    assert worth_telling(None, SHOWN)
     assert not worth_telling(SHOWN, SHOWN)
     soon = SHOWN.last_seen_time + RENEWAL
     assert not worth_telling(SHOWN, replace(SHOWN, last_seen_time=soon - timedelta(seconds=1)))

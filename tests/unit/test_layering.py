@@ -15,16 +15,19 @@ ROOT = Path(keeper_grpc.__file__).parent
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
     "usecases": {"domain"},
-    "storage": {"domain"},
-    "embedding": {"domain"},
+    "storage": {"domain", "spans"},
+    "embedding": {"domain", "spans"},
     "privacy": {"domain"},
     "catalog": {"domain"},
-    "rpc": {"usecases", "domain", "gen"},
+    "rpc": {"usecases", "domain", "gen", "spans"},
+    "telemetry": {"usecases", "domain", "embedding", "spans"},
     "client": {"gen"},
     "importing": {"client", "gen"},
     "settings": set(),
     "logs": set(),
+    "spans": set(),
     "subcommand": set(),
+    "terminal": {"client", "gen", "subcommand"},
     "gen": set(),
 }
 """What each part may import beside itself: DESIGN.md, section 4. Parts not named here see all."""
@@ -104,6 +107,30 @@ def test_the_domain_stands_on_the_standard_library_and_computation() -> None:
         or (name.split(".")[0] not in pure and not is_standard(name))
     ]
     assert stray == []
+
+
+def test_only_telemetry_knows_opentelemetry() -> None:
+    """The rooms count for themselves or tell a callable; whoever makes spans goes through spans.py."""
+    stray = [
+        f"{path.relative_to(ROOT.parent)}:{line} imports {name}"
+        for path in sorted(ROOT.rglob("*.py"))
+        for line, name in imports_of(path, module_of(path, ROOT))
+        if name.split(".")[0] in {"opentelemetry", "prometheus_client"}
+        and part_of(module_of(path, ROOT)) not in {"telemetry", "spans"}
+    ]
+    assert stray == []
+
+
+def test_spans_need_the_api_of_opentelemetry_only() -> None:
+    """The SDK, the exporters and metrics are telemetry/'s business."""
+    path = ROOT / "spans.py"
+    names = [
+        name
+        for _, name in imports_of(path, module_of(path, ROOT))
+        if name.startswith("opentelemetry")
+    ]
+    assert names
+    assert [n for n in names if n.split(".")[1:2] not in ([], ["context"], ["trace"])] == []
 
 
 def is_standard(module: str) -> bool:

@@ -37,6 +37,13 @@ def seen(hours_ago: Iterable[float]) -> Tally:
     return tally
 
 
+def newest_of_accounts(kept: dict[int, Fact]) -> list[int]:
+    """The last sighting of each account, the last of all first, by brute force."""
+    order = sorted(kept, key=lambda key: (kept[key].seen_time, key), reverse=True)
+    accounts = dict.fromkeys(kept[key].account_key for key in order)
+    return [next(key for key in order if kept[key].account_key == name) for name in accounts]
+
+
 @given(steps)
 def test_counts_are_what_counting_anew_gives(
     sequence: list[tuple[str, int, Fact]],
@@ -64,6 +71,7 @@ def test_counts_are_what_counting_anew_gives(
             sum(fact.potential_value for fact in kept.values())
         )
         assert tally.growth_rate(NOW, WEEK) == anew.growth_rate(NOW, WEEK)
+        assert tally.heard(3) == newest_of_accounts(kept)[:3]
         if kept:
             times = [fact.seen_time for fact in kept.values()]
             assert (tally.first_seen_time, tally.last_seen_time) == (min(times), max(times))

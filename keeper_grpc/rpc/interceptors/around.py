@@ -11,6 +11,9 @@ from typing import Any
 
 import grpc
 
+OURS = "/keeper.network."
+"""How the methods of this service begin; infrastructure's (health, reflection) do not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

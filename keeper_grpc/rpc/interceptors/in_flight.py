@@ -20,6 +20,11 @@ class InFlight(Around):
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def count(self) -> int:
+        """Calls in flight."""
+        return self._count
+
     async def idle(self) -> None:
         """Wait until no call is in flight."""
         await self._idle.wait()

@@ -7,11 +7,8 @@ from contextlib import asynccontextmanager
 
 from google.protobuf.message import Message
 
-from keeper_grpc.rpc.interceptors.around import Around, Call
+from keeper_grpc.rpc.interceptors.around import OURS, Around, Call
 from keeper_grpc.rpc.rules import Rules
-
-# Infrastructure's own messages declare no rules.
-_OURS = "/keeper.network."
 
 
 class Validation(Around):
@@ -27,6 +24,7 @@ class Validation(Around):
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:
         """Raise RequestInvalid before the handler sees the request."""
-        if call.request is not None and call.method.startswith(_OURS):
+        # Infrastructure's own messages declare no rules.
+        if call.request is not None and call.method.startswith(OURS):
             self._rules.check(call.request)
         yield

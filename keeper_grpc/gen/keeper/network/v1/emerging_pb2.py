@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n keeper/network/v1/emerging.proto\x12\x11keeper.network.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x06\n\x0f\x45mergingPattern\x12.\n\x13\x65merging_pattern_id\x18\x01 \x01(\tR\x11\x65mergingPatternId\x12\x41\n\x06\x63hange\x18\x02 \x01(\x0e\x32).keeper.network.v1.EmergingPattern.ChangeR\x06\x63hange\x12!\n\x0cpattern_type\x18\x03 \x01(\tR\x0bpatternType\x12/\n\x13\x62usiness_categories\x18\x04 \x03(\tR\x12\x62usinessCategories\x12%\n\x0e\x63ommon_pattern\x18\x05 \x01(\tR\rcommonPattern\x12#\n\raccount_count\x18\x06 \x01(\x05R\x0c\x61\x63\x63ountCount\x12%\n\x0esighting_count\x18\x07 \x01(\x05R\rsightingCount\x12\'\n\x0fmean_similarity\x18\x08 \x01(\x01R\x0emeanSimilarity\x12\'\n\x0fmean_confidence\x18\t \x01(\x01R\x0emeanConfidence\x12\x32\n\x15total_potential_value\x18\n \x01(\x01R\x13totalPotentialValue\x12\x42\n\x0f\x66irst_seen_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rfirstSeenTime\x12@\n\x0elast_seen_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0clastSeenTime\x12.\n\x13promoted_pattern_id\x18\r \x01(\tR\x11promotedPatternId\x12\x1f\n\x0bgrowth_rate\x18\x0e \x01(\x01R\ngrowthRate\x12\x18\n\x07novelty\x18\x0f \x01(\x01R\x07novelty\"k\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x0e\n\nCHANGE_NEW\x10\x01\x12\x12\n\x0e\x43HANGE_UPDATED\x10\x02\x12\x13\n\x0f\x43HANGE_PROMOTED\x10\x03\x12\x10\n\x0c\x43HANGE_FADED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n keeper/network/v1/emerging.proto\x12\x11keeper.network.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x06\n\x0f\x45mergingPattern\x12.\n\x13\x65merging_pattern_id\x18\x01 \x01(\tR\x11\x65mergingPatternId\x12\x41\n\x06\x63hange\x18\x02 \x01(\x0e\x32).keeper.network.v1.EmergingPattern.ChangeR\x06\x63hange\x12!\n\x0cpattern_type\x18\x03 \x01(\tR\x0bpatternType\x12/\n\x13\x62usiness_categories\x18\x04 \x03(\tR\x12\x62usinessCategories\x12%\n\x0e\x63ommon_pattern\x18\x05 \x01(\tR\rcommonPattern\x12#\n\raccount_count\x18\x06 \x01(\x05R\x0c\x61\x63\x63ountCount\x12%\n\x0esighting_count\x18\x07 \x01(\x05R\rsightingCount\x12\'\n\x0fmean_similarity\x18\x08 \x01(\x01R\x0emeanSimilarity\x12\'\n\x0fmean_confidence\x18\t \x01(\x01R\x0emeanConfidence\x12\x32\n\x15total_potential_value\x18\n \x01(\x01R\x13totalPotentialValue\x12\x42\n\x0f\x66irst_seen_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rfirstSeenTime\x12@\n\x0elast_seen_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0clastSeenTime\x12.\n\x13promoted_pattern_id\x18\r \x01(\tR\x11promotedPatternId\x12\x1f\n\x0bgrowth_rate\x18\x0e \x01(\x01R\ngrowthRate\x12\x18\n\x07novelty\x18\x0f \x01(\x01R\x07novelty\x12\x14\n\x05label\x18\x10 \x01(\tR\x05label\"k\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x0e\n\nCHANGE_NEW\x10\x01\x12\x12\n\x0e\x43HANGE_UPDATED\x10\x02\x12\x13\n\x0f\x43HANGE_PROMOTED\x10\x03\x12\x10\n\x0c\x43HANGE_FADED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'keeper.network.v1.emerging_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMERGINGPATTERN']._serialized_start=89
-  _globals['_EMERGINGPATTERN']._serialized_end=904
-  _globals['_EMERGINGPATTERN_CHANGE']._serialized_start=797
-  _globals['_EMERGINGPATTERN_CHANGE']._serialized_end=904
+  _globals['_EMERGINGPATTERN']._serialized_end=926
+  _globals['_EMERGINGPATTERN_CHANGE']._serialized_start=819
+  _globals['_EMERGINGPATTERN_CHANGE']._serialized_end=926
 # @@protoc_insertion_point(module_scope)

@@ -41,7 +41,9 @@ class EmergingPattern(_message.Message):
         CHANGE_PROMOTED: EmergingPattern._Change.ValueType  # 3
         """It is now a proven pattern."""
         CHANGE_FADED: EmergingPattern._Change.ValueType  # 4
-        """Too few accounts have seen it within the window."""
+        """Too few accounts are left in the window, or its insights have drifted apart. It is shown as it was
+        last told: what is left of it may be of too few accounts.
+        """
 
     class Change(_Change, metaclass=_ChangeEnumTypeWrapper):
         """What happened to an emerging pattern."""
@@ -55,7 +57,9 @@ class EmergingPattern(_message.Message):
     CHANGE_PROMOTED: EmergingPattern.Change.ValueType  # 3
     """It is now a proven pattern."""
     CHANGE_FADED: EmergingPattern.Change.ValueType  # 4
-    """Too few accounts have seen it within the window."""
+    """Too few accounts are left in the window, or its insights have drifted apart. It is shown as it was
+    last told: what is left of it may be of too few accounts.
+    """
 
     EMERGING_PATTERN_ID_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
@@ -72,6 +76,7 @@ class EmergingPattern(_message.Message):
     PROMOTED_PATTERN_ID_FIELD_NUMBER: _builtins.int
     GROWTH_RATE_FIELD_NUMBER: _builtins.int
     NOVELTY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     emerging_pattern_id: _builtins.str
     """UUID of the cluster, stable through its life."""
     change: Global___EmergingPattern.Change.ValueType
@@ -79,7 +84,9 @@ class EmergingPattern(_message.Message):
     pattern_type: _builtins.str
     """The type of its insights."""
     common_pattern: _builtins.str
-    """Its most typical insight, in anonymized words."""
+    """Its most typical insight, in anonymized words that at least k accounts used; "…" stands for what
+    fewer of them said. Empty when they share no words.
+    """
     account_count: _builtins.int
     """Distinct accounts that see it."""
     sighting_count: _builtins.int
@@ -100,6 +107,10 @@ class EmergingPattern(_message.Message):
     novelty: _builtins.float
     """How little is known of it yet, in [0, 1]: one less the cosine similarity to the nearest known
     pattern of its type, 1 when there is none.
+    """
+    label: _builtins.str
+    """A short title for people, of at most 60 characters, under the same rule as common_pattern. Empty
+    only in changes that were written before this field was.
     """
     @_builtins.property
     def business_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -131,10 +142,11 @@ class EmergingPattern(_message.Message):
         promoted_pattern_id: _builtins.str = ...,
         growth_rate: _builtins.float = ...,
         novelty: _builtins.float = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen_time", b"first_seen_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "business_categories", b"business_categories", "change", b"change", "common_pattern", b"common_pattern", "emerging_pattern_id", b"emerging_pattern_id", "first_seen_time", b"first_seen_time", "growth_rate", b"growth_rate", "last_seen_time", b"last_seen_time", "mean_confidence", b"mean_confidence", "mean_similarity", b"mean_similarity", "novelty", b"novelty", "pattern_type", b"pattern_type", "promoted_pattern_id", b"promoted_pattern_id", "sighting_count", b"sighting_count", "total_potential_value", b"total_potential_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "business_categories", b"business_categories", "change", b"change", "common_pattern", b"common_pattern", "emerging_pattern_id", b"emerging_pattern_id", "first_seen_time", b"first_seen_time", "growth_rate", b"growth_rate", "label", b"label", "last_seen_time", b"last_seen_time", "mean_confidence", b"mean_confidence", "mean_similarity", b"mean_similarity", "novelty", b"novelty", "pattern_type", b"pattern_type", "promoted_pattern_id", b"promoted_pattern_id", "sighting_count", b"sighting_count", "total_potential_value", b"total_potential_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,150 @@
+"""The instruments: everything that is counted and measured, each named once.
+
+docs/operations.md lists them under their Prometheus names; tests/rpc/test_metrics.py holds the list to
+what a server exports. Labels have few values, all of this program's or its operator's making: a type,
+a category, a key of conditions is a caller's and would be a series each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""An enhancement takes 5 ms where its vector is cached; the longest call takes 30 s by default."""
+
+WORK_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0)
+"""For what is a part of a call: anonymizing takes 3 ms for 500 characters, a free connection none."""
+
+TEXTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 2048.0)
+"""A capture embeds two texts, a full batch holds 256, a request of OpenAI's at most 2,048."""
+
+OURS = "/keeper.network.v1."
+"""Calls of health and reflection are counted nowhere: probes would drown the others."""
+
+
+class Instruments:
+    """The instruments of one process. Its methods are what the parts of the service call."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._calls = meter.create_histogram(
+            "keeper.rpc.duration",
+            unit="s",
+            description="Duration of unary calls, by method and code",
+            explicit_bucket_boundaries_advisory=CALL_SECONDS,
+        )
+        self._streams = meter.create_counter(
+            "keeper.rpc.streams.ended",
+            description="Streams that ended, by method and code",
+        )
+        self._questions = meter.create_histogram(
+            "keeper.rpc.question.duration",
+            unit="s",
+            description="Time to answer a question of an EnhanceInsights stream, by code",
+            explicit_bucket_boundaries_advisory=CALL_SECONDS,
+        )
+        self._captures = meter.create_counter(
+            "keeper.captures",
+            description="Captures, by what became of them: created, merged, withheld, replayed",
+        )
+        self._enhancements = meter.create_counter(
+            "keeper.enhancements",
+            description="Insights asked about, by result: enhanced, or why not",
+        )
+        self._anonymizing = meter.create_histogram(
+            "keeper.anonymizer.duration",
+            unit="s",
+            description="Time to anonymize an insight; nothing else runs meanwhile",
+            explicit_bucket_boundaries_advisory=WORK_SECONDS,
+        )
+        self._drops = meter.create_counter(
+            "keeper.anonymizer.drops",
+            description="Fields that the anonymizer removed whole, by reason",
+        )
+        self._embedding = meter.create_histogram(
+            "keeper.embedding.duration",
+            unit="s",
+            description="Duration of calls of the embedding model, by model and result",
+            explicit_bucket_boundaries_advisory=CALL_SECONDS,
+        )
+        self._batches = meter.create_histogram(
+            "keeper.embedding.batch.size",
+            unit="{text}",
+            description="Texts in a call of the embedding model",
+            explicit_bucket_boundaries_advisory=TEXTS,
+        )
+        self._failed_attempts = meter.create_counter(
+            "keeper.embedding.attempts.failed",
+            description="Requests to the embeddings API that failed, by reason, also if retried",
+        )
+        self._waits = meter.create_histogram(
+            "keeper.database.wait",
+            unit="s",
+            description="Time that a user of the pool waited for a connection, also in vain",
+            explicit_bucket_boundaries_advisory=WORK_SECONDS,
+        )
+
+    def call_ended(self, method: str, code: str, *, streaming: bool, seconds: float) -> None:
+        """Count a call. A stream's duration says nothing: it ends when someone wants it to."""
+        if not method.startswith(OURS):
+            return
+        labels = {"method": method.removeprefix(OURS), "code": code}
+        if streaming:
+            self._streams.add(1, labels)
+        else:
+            self._calls.record(seconds, labels)
+
+    def question_answered(self, code: str, seconds: float) -> None:
+        """Count a question of an EnhanceInsights stream."""
+        self._questions.record(seconds, {"code": code})
+
+    def captured(self, disposition: str) -> None:
+        """Count a capture."""
+        self._captures.add(1, {"disposition": disposition})
+
+    def enhanced(self, result: str) -> None:
+        """Count an insight that was asked about."""
+        self._enhancements.add(1, {"result": result})
+
+    def anonymized(self, seconds: float) -> None:
+        """Measure a use of the anonymizer."""
+        self._anonymizing.record(seconds)
+
+    def dropped(self, reason: str) -> None:
+        """Count a field that was removed."""
+        self._drops.add(1, {"reason": reason})
+
+    def embedded(self, model: str, result: str, seconds: float, texts: int) -> None:
+        """Count a call of the embedding model."""
+        self._embedding.record(seconds, {"model": model, "result": result})
+        self._batches.record(texts)
+
+    def attempt_failed(self, reason: str) -> None:
+        """Count a failed request to the embeddings API."""
+        self._failed_attempts.add(1, {"reason": reason})
+
+    def waited(self, seconds: float) -> None:
+        """Measure a wait for a connection."""
+        self._waits.record(seconds)
+
+    def watch(
+        self,
+        name: str,
+        description: str,
+        *readings: tuple[dict[str, str], Callable[[], float]],
+        counts: bool = False,
+    ) -> None:
+        """Export numbers that somebody else keeps, each with its labels, as they are when read.
+
+        `counts`: they only grow. They are read in another thread, so reading must be safe there.
+        """
+
+        def read(_: CallbackOptions) -> list[Observation]:
+            return [Observation(value(), labels) for labels, value in readings]
+
+        if counts:
+            self._meter.create_observable_counter(name, [read], description=description)
+        else:
+            self._meter.create_observable_gauge(name, [read], description=description)

@@ -1,0 +1,104 @@
+"""Parts that are measured from outside: each does what it wraps does, and counts how that went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from keeper_grpc.domain.enhancement import Enhancement
+from keeper_grpc.domain.errors import EmbedderUnavailable
+from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight
+from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.embedding.embedder import Embedder, Vectors
+from keeper_grpc.telemetry.instruments import Instruments
+from keeper_grpc.usecases.capture import Capture, Captured
+from keeper_grpc.usecases.enhance import Question
+from keeper_grpc.usecases.ports import Anonymizes
+
+
+class MeasuredCapture:
+    """CapturePattern."""
+
+    def __init__(
+        self, inner: Callable[[Capture], Awaitable[Captured]], instruments: Instruments
+    ) -> None:
+        self._inner = inner
+        self._instruments = instruments
+
+    async def __call__(self, capture: Capture) -> Captured:
+        """Capture."""
+        answer = await self._inner(capture)
+        self._instruments.captured("replayed" if answer.replayed else answer.disposition.value)
+        return answer
+
+
+class MeasuredEnhance:
+    """EnhanceInsight."""
+
+    def __init__(
+        self, inner: Callable[[Question], Awaitable[Enhancement]], instruments: Instruments
+    ) -> None:
+        self._inner = inner
+        self._instruments = instruments
+
+    async def __call__(self, question: Question) -> Enhancement:
+        """Enhance."""
+        answer = await self._inner(question)
+        self._instruments.enhanced(
+            answer.no_match.name.lower() if answer.no_match is not None else "enhanced"
+        )
+        return answer
+
+
+class MeasuredAnonymizer:
+    """The anonymizer."""
+
+    def __init__(self, inner: Anonymizes, instruments: Instruments) -> None:
+        self._inner = inner
+        self._instruments = instruments
+
+    def anonymize(self, insight: Insight, identifiers: Identifiers) -> Anonymized:
+        """Anonymize."""
+        start = time.perf_counter()
+        answer = self._inner.anonymize(insight, identifiers)
+        self._instruments.anonymized(time.perf_counter() - start)
+        for drop in answer.report.dropped:
+            self._instruments.dropped(drop.reason)
+        return answer
+
+
+class MeasuredEmbedder:
+    """A model itself: what caches and batches stand before it."""
+
+    def __init__(self, inner: Embedder, instruments: Instruments) -> None:
+        self._inner = inner
+        self._instruments = instruments
+
+    @property
+    def model(self) -> str:
+        return self._inner.model
+
+    @property
+    def dimensions(self) -> int:
+        return self._inner.dimensions
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return self._inner.thresholds
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed."""
+        start = time.perf_counter()
+        result = "error"
+        try:
+            vectors = await self._inner.embed(texts)
+            result = "ok"
+        except EmbedderUnavailable:
+            result = "unavailable"
+            raise
+        finally:
+            self._instruments.embedded(self.model, result, time.perf_counter() - start, len(texts))
+        return vectors
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

@@ -1,0 +1,147 @@
+"""What the parts of the service know of themselves, exported as it is when somebody reads it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from keeper_grpc.telemetry.instruments import Instruments
+
+
+class Pool(Protocol):
+    """Connections to the database: open, of those unused, and at most."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def idle(self) -> int: ...
+
+    @property
+    def max_size(self) -> int: ...
+
+
+class Cache(Protocol):
+    """Texts by where their vectors were found, and failures of the store."""
+
+    hits: int
+    store_hits: int
+    misses: int
+    store_failures: int
+
+
+class Feed(Protocol):
+    """Subscribers of StreamEmergingPatterns."""
+
+    cut_offs: int
+
+    @property
+    def subscribers(self) -> int: ...
+
+    @property
+    def longest_queue(self) -> int: ...
+
+
+class Detector(Protocol):
+    """The emerging-pattern detector."""
+
+    leads: bool
+    steps: int
+    errors: int
+
+
+class Server(Protocol):
+    """The gRPC server."""
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    @property
+    def calls_in_flight(self) -> int: ...
+
+
+def watch_pool(instruments: Instruments, pool: Pool) -> None:
+    """Export the use of the connection pool."""
+    instruments.watch(
+        "keeper.database.connections",
+        "Open connections of the pool, by state",
+        ({"state": "used"}, lambda: pool.size - pool.idle),
+        ({"state": "idle"}, lambda: pool.idle),
+    )
+    instruments.watch(
+        "keeper.database.connections.limit",
+        "Most connections that the pool may open",
+        ({}, lambda: pool.max_size),
+    )
+
+
+def watch_cache(instruments: Instruments, cache: Cache) -> None:
+    """Export where vectors came from."""
+    instruments.watch(
+        "keeper.embedding.texts",
+        "Texts whose vectors were asked for, by where they came from",
+        ({"source": "memory"}, lambda: cache.hits),
+        ({"source": "database"}, lambda: cache.store_hits),
+        ({"source": "model"}, lambda: cache.misses),
+        counts=True,
+    )
+    instruments.watch(
+        "keeper.embedding.store.failures",
+        "Looks into the vectors kept in the database, or writes to them, that failed",
+        ({}, lambda: cache.store_failures),
+        counts=True,
+    )
+
+
+def watch_feed(instruments: Instruments, feed: Feed) -> None:
+    """Export who listens, and who does not read."""
+    instruments.watch(
+        "keeper.feed.subscribers",
+        "Open streams of StreamEmergingPatterns",
+        ({}, lambda: feed.subscribers),
+    )
+    instruments.watch(
+        "keeper.feed.queue.longest",
+        "Changes that wait for the subscriber who is the farthest behind",
+        ({}, lambda: feed.longest_queue),
+    )
+    instruments.watch(
+        "keeper.feed.cut.offs",
+        "Subscribers that were cut off because they did not read",
+        ({}, lambda: feed.cut_offs),
+        counts=True,
+    )
+
+
+def watch_detector(instruments: Instruments, detector: Detector) -> None:
+    """Export which process leads, and whether it gets on."""
+    instruments.watch(
+        "keeper.detector.leader",
+        "1 in the process that detects emerging patterns, else 0",
+        ({}, lambda: int(detector.leads)),
+    )
+    instruments.watch(
+        "keeper.detector.steps",
+        "Steps that the detector has finished while this process led",
+        ({}, lambda: detector.steps),
+        counts=True,
+    )
+    instruments.watch(
+        "keeper.detector.errors",
+        "Errors at which the detector started over",
+        ({}, lambda: detector.errors),
+        counts=True,
+    )
+
+
+def watch_server(instruments: Instruments, server: Server) -> None:
+    """Export whether the server serves, and how much at once."""
+    instruments.watch(
+        "keeper.ready",
+        "1 while health says SERVING, else 0",
+        ({}, lambda: int(server.is_ready)),
+    )
+    instruments.watch(
+        "keeper.rpc.in.flight",
+        "Calls and streams that have not ended",
+        ({}, lambda: server.calls_in_flight),
+    )

@@ -1,0 +1,79 @@
+"""A command that asks a server: its arguments, its errors and its end.
+
+Exit codes beside 0 and argparse's 2: 1 with one line on stderr for what the server refuses or when
+there is none, 128 + the signal's number for SIGTERM and for a pipe that nobody reads any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from keeper_grpc.client import KeeperClient, KeeperClientError, Unavailable
+from keeper_grpc.subcommand import add_command
+from keeper_grpc.terminal.plain import plain
+
+_TARGET = "127.0.0.1:50051"
+
+
+def add_client_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    ask: Callable[[KeeperClient, argparse.Namespace], Awaitable[None]],
+) -> argparse.ArgumentParser:
+    """Declare `keeper name`: `ask` gets a client of `--target` and prints, as JSON with `--json`."""
+    command = add_command(commands, name, summary, lambda parsed: _run(parsed, ask))
+    command.add_argument("--target", default=_TARGET, help="the server (%(default)s)")
+    command.add_argument("--json", action="store_true", help="print what a program can read")
+    return command
+
+
+def _run(
+    parsed: argparse.Namespace,
+    ask: Callable[[KeeperClient, argparse.Namespace], Awaitable[None]],
+) -> int:
+    if hasattr(sys.stdout, "reconfigure"):
+        # A terminal of another encoding gets escapes for what it cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        asyncio.run(_ask(parsed, ask))
+        sys.stdout.flush()
+    except KeeperClientError as error:
+        print(f"keeper: {_said(error, parsed.target)}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        # Python would complain when it fails to write the rest at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        print(f"keeper: cannot write the answer: {error.strerror}", file=sys.stderr)
+        return 1
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+    return 0
+
+
+async def _ask(
+    parsed: argparse.Namespace,
+    ask: Callable[[KeeperClient, argparse.Namespace], Awaitable[None]],
+) -> None:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in a task
+    # Unwinds, so that a terminal is left as it was found.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with KeeperClient(parsed.target) as client:
+        await ask(client, parsed)
+
+
+def _said(error: KeeperClientError, target: str) -> str:
+    """One line for the person at the terminal."""
+    if error.field_violations:
+        return plain("; ".join(f"{v.field}: {v.description}" for v in error.field_violations))
+    if isinstance(error, Unavailable) and not error.reason:
+        return plain(f"no server at {target}: {error.message}")
+    return plain(f"the server at {target} says {error}")

@@ -1,0 +1,131 @@
+"""`keeper pattern ID`: what is known of one pattern."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from keeper_grpc.client import KeeperClient
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from keeper_grpc.terminal.as_json import document, history_json
+from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.evidence import (
+    accounts,
+    at_least,
+    cases,
+    known,
+    revenue,
+    sentence,
+    success,
+)
+from keeper_grpc.terminal.plain import plain
+from keeper_grpc.terminal.quantities import NOT_ENOUGH_DATA
+from keeper_grpc.terminal.screen import Screen
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = add_client_command(
+        commands, "pattern", "show a pattern with its evidence, scripts and history", _pattern
+    )
+    command.add_argument("pattern_id", metavar="ID", help="as `keeper patterns` shows it")
+
+
+async def _pattern(client: KeeperClient, parsed: argparse.Namespace) -> None:
+    answer = await client.get_pattern_history(parsed.pattern_id)
+    if parsed.json:
+        print(document(history_json(answer)))
+    else:
+        Screen().print(shown(answer))
+
+
+def shown(answer: GetPatternResponse) -> RenderableType:
+    """The pattern, the wordings that were used, and how it fared."""
+    pattern = answer.pattern
+    return Group(
+        Text(plain(pattern.action), style="bold"),
+        Text(),
+        _facts(pattern),
+        Text(),
+        Text("scripts", style="bold"),
+        _scripts(answer.scripts),
+        Text(),
+        Text("history", style="bold"),
+        _history(answer.history),
+    )
+
+
+def _facts(pattern: Pattern) -> RenderableType:
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_row("id", plain(pattern.pattern_id))
+    facts.add_row("type", plain(pattern.pattern_type))
+    facts.add_row("category", plain(pattern.business_category))
+    facts.add_row("when", _conditions(pattern) or "always")
+    facts.add_row("evidence", sentence(pattern.evidence))
+    facts.add_row("mean revenue", revenue(pattern.evidence))
+    told = known(pattern.evidence)
+    facts.add_row("discovered", _date(pattern.first_discovered_time) if told else NOT_ENOUGH_DATA)
+    facts.add_row("validated", _date(pattern.last_validated_time) if told else NOT_ENOUGH_DATA)
+    return facts
+
+
+def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:
+    if not scripts:
+        return Text("no wording was used by enough accounts")
+    table = _table("success", "at least", "cases", "accounts", "wording")
+    for script in scripts:
+        evidence = script.evidence
+        table.add_row(
+            success(evidence),
+            at_least(evidence),
+            cases(evidence),
+            accounts(evidence),
+            plain(script.template),
+        )
+    return table
+
+
+def _history(periods: Sequence[GetPatternResponse.Period]) -> RenderableType:
+    if not periods:
+        return Text(f"{NOT_ENOUGH_DATA} for any period")
+    table = _table("from", "until", "cases", "succeeded", "success")
+    for period in periods:
+        rate = (
+            f"{period.success_count / period.occurrence_count:.0%}"
+            if period.occurrence_count
+            else NOT_ENOUGH_DATA
+        )
+        table.add_row(
+            _date(period.start_time),
+            _date(period.end_time),
+            f"{period.occurrence_count:,}",
+            f"{period.success_count:,}",
+            rate,
+        )
+    return table
+
+
+def _conditions(pattern: Pattern) -> str:
+    conditions = MessageToDict(pattern.conditions)
+    return ", ".join(plain(f"{name}: {value}") for name, value in sorted(conditions.items()))
+
+
+def _date(time: Timestamp) -> str:
+    return f"{time.ToDatetime(UTC):%Y-%m-%d}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        words = column in {"wording", "from", "until"}
+        table.add_column(column, justify="left" if words else "right")
+    return table

@@ -1,0 +1,113 @@
+"""`keeper patterns`: the published patterns, those that surely work best first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from keeper_grpc.client import KeeperClient
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from keeper_grpc.terminal.arguments import add_category, positive, share
+from keeper_grpc.terminal.as_json import line, pattern_json
+from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.evidence import accounts, at_least, cases, known, success
+from keeper_grpc.terminal.plain import plain
+from keeper_grpc.terminal.screen import Screen
+
+_TABLE_WIDTH = 130
+"""Columns from which on an id (36) leaves enough of the line to the action."""
+
+_LARGEST_PAGE = 500
+"""The API's own bound."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = add_client_command(commands, "patterns", "list the published patterns", _patterns)
+    command.add_argument("--type", default="", help="only this type")
+    add_category(command)
+    command.add_argument(
+        "--min-success-rate",
+        type=share,
+        default=0.0,
+        metavar="RATE",
+        help="only those that worked at least this often: 0.6 or 60%%",
+    )
+    command.add_argument(
+        "--limit", type=positive, default=50, metavar="N", help="list at most so many (%(default)s)"
+    )
+
+
+async def _patterns(client: KeeperClient, parsed: argparse.Namespace) -> None:
+    found: list[Pattern] = []
+    more = False
+    listing = client.list_patterns(
+        pattern_type=parsed.type,
+        business_category=parsed.category,
+        min_success_rate=parsed.min_success_rate,
+        page_size=min(parsed.limit + 1, _LARGEST_PAGE),
+    )
+    async with aclosing(listing):
+        async for pattern in listing:
+            more = len(found) == parsed.limit
+            if more:
+                break
+            found.append(pattern)
+    if parsed.json:
+        for pattern in found:
+            print(line(pattern_json(pattern)))
+    else:
+        screen = Screen()
+        screen.print(listed(found, screen.width))
+    if more:
+        print(f"keeper: there are more; --limit {parsed.limit} stopped the list", file=sys.stderr)
+
+
+def listed(patterns: Sequence[Pattern], width: int) -> RenderableType:
+    """The patterns as a table, or as a few lines each where a table would not fit."""
+    if not patterns:
+        return Text("no published pattern matches")
+    if width < _TABLE_WIDTH:
+        return Group(*(_entry(pattern) for pattern in patterns))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("id", no_wrap=True)
+    for name in ("success", "at least", "cases", "accounts"):
+        table.add_column(name, justify="right")
+    for name in ("type", "category", "action"):
+        table.add_column(name)
+    for pattern in patterns:
+        evidence = pattern.evidence
+        table.add_row(
+            plain(pattern.pattern_id),
+            success(evidence),
+            at_least(evidence),
+            cases(evidence),
+            accounts(evidence),
+            plain(pattern.pattern_type),
+            plain(pattern.business_category),
+            plain(pattern.action),
+        )
+    return table
+
+
+def _entry(pattern: Pattern) -> RenderableType:
+    evidence = pattern.evidence
+    numbers = success(evidence)
+    if known(evidence):
+        numbers += (
+            f", at least {at_least(evidence)}, {cases(evidence)} cases,"
+            f" {accounts(evidence)} accounts"
+        )
+    scope = plain(f"{pattern.pattern_type}, {pattern.business_category}")
+    return Group(
+        Text(plain(pattern.pattern_id), style="bold"),
+        Padding(Text(f"{scope}: {numbers}\n{plain(pattern.action)}"), (0, 0, 0, 2)),
+    )
