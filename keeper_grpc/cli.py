@@ -28,6 +28,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # seconds of CPU at its start.
 from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.settings import PREFIX, Settings
+from keeper_grpc.simulation import command as simulation
 from keeper_grpc.subcommand import add_command
 from keeper_grpc.terminal import metrics, pattern, patterns, watch
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     _add_import(commands)
     _add_privacy_report(commands)
-    for asking in (watch, patterns, pattern, metrics, dashboard):
+    for asking in (watch, patterns, pattern, metrics, dashboard, simulation):
         asking.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run

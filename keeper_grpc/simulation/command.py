@@ -1,0 +1,134 @@
+"""`keeper simulate`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+
+from keeper_grpc.simulation.parameters import Parameters
+from keeper_grpc.subcommand import add_command
+
+_DEFAULTS = Parameters()
+
+_Number = TypeVar("_Number", int, float)
+
+_MOST_CUSTOMERS = 2_000
+"""Invented words are unique up to some ten thousand accounts; a run of this many takes hours."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = add_command(
+        commands, "simulate", "grow a network through the API and hold it against the truth", _run
+    )
+    command.description = (
+        "Grow a network of simulated customers through the real API, and hold what it learns against "
+        "the truth, which a simulation knows (docs/simulation.md). Uses a database of its own."
+    )
+    command.add_argument(
+        "--customers",
+        type=_sizes,
+        default=_DEFAULTS.customers,
+        metavar="N,N,...",
+        help="the sizes at which the network is looked at (10,50,200)",
+    )
+    command.add_argument("--seed", type=int, default=_DEFAULTS.seed, help="(%(default)s)")
+    command.add_argument(
+        "--days",
+        type=_within(int, 1, 3_650),
+        default=_DEFAULTS.days,
+        help="length of the story (%(default)s)",
+    )
+    command.add_argument(
+        "--follow",
+        type=_within(float, 0.0, 1.0),
+        default=_DEFAULTS.follow,
+        help="share of the advice that is followed (%(default)s)",
+    )
+    command.add_argument(
+        "--category-effect",
+        type=_within(float, 0.0, 5.0),
+        default=_DEFAULTS.category_effect,
+        help="how much categories differ, in log-odds (%(default)s)",
+    )
+    command.add_argument(
+        "--hunch",
+        type=_within(float, 0.0, 1.0),
+        default=_DEFAULTS.hunch,
+        help="correlation of accounts' own judgement with the truth (%(default)s)",
+    )
+    command.add_argument(
+        "--repertoire",
+        type=_within(int, 1, 10),
+        default=_DEFAULTS.repertoire,
+        help="actions that occur to an account by itself, of ten (%(default)s)",
+    )
+    command.add_argument("--out", type=Path, help="where to write plots and the table in Markdown")
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from keeper_grpc import logs
+    from keeper_grpc.simulation.plots import PlotsUnavailable, write_plots
+    from keeper_grpc.simulation.run import simulate
+    from keeper_grpc.simulation.table import sheets
+
+    names = {field.name for field in fields(Parameters)}
+    chosen = {name: value for name, value in vars(parsed).items() if name in names}
+    parameters = Parameters(**chosen)
+    # A busy machine makes the embedding cache skip a write now and then: slower, never wrong.
+    logs.configure("error", "console")
+    console = Console()
+    wall, spent = time.monotonic(), os.times()
+    with console.status("day 0") as status:
+        report = asyncio.run(
+            simulate(parameters, lambda day: status.update(f"day {day + 1} of {parameters.days}"))
+        )
+    pages = sheets(report)
+    for page in pages:
+        console.print(page.rich())
+    used = os.times()
+    processor = sum(used[:4]) - sum(spent[:4])
+    console.print(
+        f"seed {parameters.seed}: {report.calls:,} calls in {time.monotonic() - wall:.0f} s, "
+        f"{processor:.0f} s of CPU"
+    )
+    if parsed.out:
+        parsed.out.mkdir(parents=True, exist_ok=True)
+        (parsed.out / "simulation.md").write_text(
+            "\n".join(page.markdown() for page in pages), encoding="utf-8"
+        )
+        try:
+            write_plots(report, parsed.out)
+        except PlotsUnavailable as error:
+            print(f"keeper: {error}", file=sys.stderr)
+    return 0
+
+
+def _within(
+    kind: Callable[[str], _Number], low: _Number, high: _Number
+) -> Callable[[str], _Number]:
+    """Reads a number of a range."""
+
+    def number(text: str) -> _Number:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be between {low} and {high}")
+        return value
+
+    return number
+
+
+_size = _within(int, 1, _MOST_CUSTOMERS)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(_size(each) for each in text.split(","))

@@ -1,0 +1,19 @@
+"""One run from the first day to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keeper_grpc.simulation.parameters import Parameters
+from keeper_grpc.simulation.report import Report, measure
+from keeper_grpc.simulation.server import Clock, network
+from keeper_grpc.simulation.story import Story
+from keeper_grpc.simulation.world import World
+
+
+async def simulate(parameters: Parameters, progress: Callable[[int], None]) -> Report:
+    """Tell the story and measure it. Raises KeeperClientError, and what stops a server's start."""
+    world, clock = World(parameters), Clock()
+    async with network(parameters, clock) as client:
+        told = await Story(parameters, world, client, clock, progress).tell()
+    return measure(parameters, world, told)

@@ -1,0 +1,81 @@
+"""The real server, in this process, on a database of its own, at a simulated time."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from keeper_grpc.app import application
+from keeper_grpc.client import KeeperClient
+from keeper_grpc.settings import Settings
+from keeper_grpc.simulation.parameters import DAY_ZERO, Parameters
+from keeper_grpc.storage.embedded import EmbeddedPostgres
+
+_PATIENCE = timedelta(minutes=2)
+"""For anything that waits: a busy machine may make a run slow, but must not make it another one."""
+
+_KEYS = f"simulation:{base64.b64encode(bytes(32)).decode()}"
+"""Always the same, since pseudonyms decide who is held out. Nothing here is secret."""
+
+
+class Clock:
+    """The server's clock. It stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self._now = DAY_ZERO
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def move_to(self, day: float) -> None:
+        """So many days after the beginning."""
+        self._now = DAY_ZERO + timedelta(days=day)
+
+
+class _Chosen(Settings):
+    """Settings that come from nowhere but here: a run must not depend on the environment."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+@asynccontextmanager
+async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperClient]:
+    """A network that knows nothing yet, with the service's default settings but for the holdout."""
+    directory = Path(tempfile.mkdtemp(prefix="keeper-simulation-"))
+    try:
+        async with EmbeddedPostgres(directory, durable=False) as postgres:
+            settings = _Chosen(
+                port=0,
+                database_url=postgres.dsn,
+                data_dir=directory,
+                pseudonym_keys=_KEYS,
+                embedder="local",
+                holdout_share=parameters.holdout,
+                max_call_duration=_PATIENCE,
+                acquire_timeout=_PATIENCE,
+                statement_timeout=_PATIENCE,
+            )
+            async with (
+                application(settings, clock) as app,
+                KeeperClient(f"127.0.0.1:{app.port}", timeout=_PATIENCE.total_seconds()) as client,
+            ):
+                yield client
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
