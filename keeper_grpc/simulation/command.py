@@ -8,14 +8,17 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.subcommand import add_command
+
+if TYPE_CHECKING:  # loading it takes a second
+    from keeper_grpc.simulation.report import Report
 
 _DEFAULTS = Parameters()
 
@@ -42,6 +45,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="the sizes at which the network is looked at (10,50,200)",
     )
     command.add_argument("--seed", type=int, default=_DEFAULTS.seed, help="(%(default)s)")
+    command.add_argument(
+        "--worlds",
+        type=_within(int, 1, 100),
+        default=1,
+        help="how many worlds, of this seed and the next ones (%(default)s)",
+    )
     command.add_argument(
         "--days",
         type=_within(int, 1, 3_650),
@@ -78,39 +87,49 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     from keeper_grpc import logs
     from keeper_grpc.simulation.plots import PlotsUnavailable, write_plots
-    from keeper_grpc.simulation.run import simulate
-    from keeper_grpc.simulation.table import sheets
+    from keeper_grpc.simulation.table import sheets, worlds_sheet
 
     names = {field.name for field in fields(Parameters)}
-    chosen = {name: value for name, value in vars(parsed).items() if name in names}
-    parameters = Parameters(**chosen)
+    chosen = Parameters(**{name: value for name, value in vars(parsed).items() if name in names})
     # A busy machine makes the embedding cache skip a write now and then: slower, never wrong.
     logs.configure("error", "console")
     console = Console()
+    reports = []
+    for seed in range(chosen.seed, chosen.seed + parsed.worlds):
+        reports.append(_world(replace(chosen, seed=seed), console))
+        for page in sheets(reports[-1]):
+            console.print(page.rich())
+    if len(reports) > 1:
+        console.print(worlds_sheet(reports).rich())
+    if parsed.out:
+        parsed.out.mkdir(parents=True, exist_ok=True)
+        pages = sheets(reports[0]) + ([worlds_sheet(reports)] if len(reports) > 1 else [])
+        (parsed.out / "simulation.md").write_text(
+            "\n".join(page.markdown() for page in pages), encoding="utf-8"
+        )
+        try:
+            write_plots(reports[0], parsed.out)
+        except PlotsUnavailable as error:
+            print(f"keeper: {error}", file=sys.stderr)
+    return 0
+
+
+def _world(parameters: Parameters, console: Console) -> Report:
+    """One world's story, and what it cost."""
+    from keeper_grpc.simulation.run import simulate
+
     wall, spent = time.monotonic(), os.times()
     with console.status("day 0") as status:
         report = asyncio.run(
             simulate(parameters, lambda day: status.update(f"day {day + 1} of {parameters.days}"))
         )
-    pages = sheets(report)
-    for page in pages:
-        console.print(page.rich())
     used = os.times()
     processor = sum(used[:4]) - sum(spent[:4])
     console.print(
         f"seed {parameters.seed}: {report.calls:,} calls in {time.monotonic() - wall:.0f} s, "
         f"{processor:.0f} s of CPU"
     )
-    if parsed.out:
-        parsed.out.mkdir(parents=True, exist_ok=True)
-        (parsed.out / "simulation.md").write_text(
-            "\n".join(page.markdown() for page in pages), encoding="utf-8"
-        )
-        try:
-            write_plots(report, parsed.out)
-        except PlotsUnavailable as error:
-            print(f"keeper: {error}", file=sys.stderr)
-    return 0
+    return report
 
 
 def _within(

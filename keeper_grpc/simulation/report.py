@@ -14,7 +14,13 @@ from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.person import alone
 from keeper_grpc.simulation.population import Account, Stage, population, stages
 from keeper_grpc.simulation.story import Told
-from keeper_grpc.simulation.value import DEFINITIONS, median, time_to_value
+from keeper_grpc.simulation.value import (
+    DEFINITIONS,
+    Definition,
+    Reached,
+    median,
+    time_to_value,
+)
 from keeper_grpc.simulation.world import World
 
 PATIENCE = 360
@@ -24,21 +30,40 @@ takes long to reach value."""
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Median days to value of the accounts that joined in a stage; None where it was not reached.
+    """How long the accounts that joined in a stage took to reach value, in either arm.
 
     `watched` are the days for which the last of those without the network was followed.
     """
 
-    networked: float | None
-    alone: float | None
+    networked_times: Sequence[Reached]
+    alone_times: Sequence[Reached]
     watched: float
+
+    @property
+    def networked(self) -> float | None:
+        """The median with the network, in days; None where it was not reached."""
+        return median(self.networked_times)
+
+    @property
+    def alone(self) -> float | None:
+        """The median without it."""
+        return median(self.alone_times)
 
     @property
     def acceleration(self) -> float | None:
         """How many times sooner with the network; at least so many where `alone` is None."""
-        if not self.networked:
+        networked, alone = self.networked, self.alone
+        if not networked:
             return None
-        return (self.watched if self.alone is None else self.alone) / self.networked
+        return (self.watched if alone is None else alone) / networked
+
+    def pooled(self, other: Value) -> Value:
+        """Of the accounts of both."""
+        return Value(
+            [*self.networked_times, *other.networked_times],
+            [*self.alone_times, *other.alone_times],
+            min(self.watched, other.watched),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +143,22 @@ def _value(
     until: float,
     followed_until: float,
 ) -> Mapping[str, Value]:
-    def middle(arm: Mapping[int, Sequence[Episode]], name: str, until: float) -> float | None:
-        definition = DEFINITIONS[name]
-        return median(
-            [
-                time_to_value(account, arm.get(account.number, ()), definition, until)
-                for account in newcomers
-            ]
-        )
+    def times(
+        arm: Mapping[int, Sequence[Episode]], definition: Definition, until: float
+    ) -> Sequence[Reached]:
+        return [
+            time_to_value(account, arm.get(account.number, ()), definition, until)
+            for account in newcomers
+        ]
 
     watched = followed_until - max((account.joined for account in newcomers), default=0.0)
     return {
         name: Value(
-            networked=middle(networked, name, until),
-            alone=middle(lonely, name, followed_until),
+            networked_times=times(networked, definition, until),
+            alone_times=times(lonely, definition, followed_until),
             watched=watched,
         )
-        for name in DEFINITIONS
+        for name, definition in DEFINITIONS.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,45 @@ class Sheet:
 def sheets(report: Report) -> list[Sheet]:
     """Everything that a run has to say."""
     return [_timeline(report), _truth(report), _value(report), _own_words(report)]
+
+
+def worlds_sheet(reports: Sequence[Report]) -> Sheet:
+    """Several worlds at their last size, and all of them together."""
+    stages = [report.stages[-1] for report in reports]
+    asked = sum(stage.growth.questions for stage in stages)
+    values = [stage.value[PRIMARY] for stage in stages]
+    together = functools.reduce(Value.pooled, values)
+    enhanced = sum((s.growth.enhanced or 0.0) * s.growth.questions for s in stages) / max(asked, 1)
+    return Sheet(
+        f"{len(reports)} worlds at {stages[0].stage.customers} customers",
+        ["", *(f"seed {report.parameters.seed}" for report in reports), "together"],
+        [
+            [
+                "insights measured",
+                *(f"{stage.growth.questions:,}" for stage in stages),
+                f"{asked:,}",
+            ],
+            [
+                "insights enhanced",
+                *(_percent(stage.growth.enhanced) for stage in stages),
+                _percent(enhanced),
+            ],
+            [
+                "newcomers",
+                *(f"{stage.newcomers:,}" for stage in stages),
+                f"{sum(stage.newcomers for stage in stages):,}",
+            ],
+            [
+                "days to value without the network",
+                *(_days(value.alone, value.watched) for value in [*values, together]),
+            ],
+            [
+                "days to value with it",
+                *(_days(value.networked, None) for value in [*values, together]),
+            ],
+            ["times sooner", *(_times(value) for value in [*values, together])],
+        ],
+    )
 
 
 def _relative(report: StageReport) -> str:

@@ -69,10 +69,11 @@ async def test_a_seed_gives_one_story(tmp_path: Path) -> None:
 def test_the_command_prints_the_tables_and_writes_them(
     make_directory: Callable[[], Path], tmp_path: Path
 ) -> None:
-    """`keeper simulate` shows a table, writes it with the plots, and leaves no other file behind."""
+    """Two worlds, each with its table, and both together; no other file is left behind."""
     temporary = make_directory()
+    chosen = ["--customers", "2,3", "--days", "8", "--seed", "3", "--worlds", "2"]
     done = subprocess.run(
-        [*COMMAND, "--customers", "2,3", "--days", "8", "--seed", "3", "--out", str(tmp_path)],
+        [*COMMAND, *chosen, "--out", str(tmp_path)],
         # What an operator has set for a server must not reach the simulation.
         env=os.environ
         | {"TMPDIR": str(temporary), "KEEPER_HOLDOUT_SHARE": "1", "KEEPER_EMBEDDER": "openai"},
@@ -84,6 +85,8 @@ def test_the_command_prints_the_tables_and_writes_them(
     assert (done.returncode, done.stderr) == (0, "")
     assert "The network as it grows" in done.stdout
     assert "seed 3: " in done.stdout
+    assert "seed 4: " in done.stdout
+    assert "| seed 3 | seed 4 | together |" in (tmp_path / "simulation.md").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"simulation.md", *PLOTS}
     assert "| 2 customers | 3 customers |" in (tmp_path / "simulation.md").read_text()
     assert list(temporary.iterdir()) == []

@@ -13,6 +13,7 @@ from keeper_grpc.simulation.growth import calibration, growth, measured_uplift
 from keeper_grpc.simulation.knowledge import knowledge
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.population import Met, Stage, population
+from keeper_grpc.simulation.report import Value
 from keeper_grpc.simulation.speech import script
 from keeper_grpc.simulation.story import Snapshot, Support
 from keeper_grpc.simulation.value import (
@@ -265,3 +266,12 @@ def test_an_empty_network_knows_nothing() -> None:
 
     assert (known.tried, known.patterns, known.found, known.scripts) == (0, 0, 0, 0)
     assert known.misplaced is known.rate_error is known.bound_holds is known.best_script is None
+
+
+def test_worlds_are_pooled_account_by_account() -> None:
+    """The median of all accounts together, not the mean of two medians."""
+    one = Value([Reached(1, reached=True)] * 3, [Reached(10, reached=True)] * 3, 400)
+    other = Value([Reached(5, reached=True)], [Reached(90, reached=False)], 90)
+    together = one.pooled(other)
+    assert (together.networked, together.alone, together.watched) == (1, 10, 90)
+    assert together.acceleration == 10
