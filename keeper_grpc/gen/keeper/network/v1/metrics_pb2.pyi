@@ -41,7 +41,9 @@ class NetworkMetrics(_message.Message):
 
     @_builtins.property
     def revenue_generated_network(self) -> Global___Metric:
-        """Revenue impact of the reported outcomes of advice. UNIT_CURRENCY."""
+        """Revenue impact of the reported outcomes of advice, also what would have come without it.
+        UNIT_CURRENCY.
+        """
 
     @_builtins.property
     def average_confidence_boost(self) -> Global___Metric:
@@ -208,7 +210,7 @@ class Kpi(_message.Message):
         NAME_PATTERN_ACCURACY: Kpi._Name.ValueType  # 5
         """Share of patterns whose later outcomes stayed within what was predicted."""
         NAME_REVENUE_PER_PATTERN: Kpi._Name.ValueType  # 6
-        """Revenue impact of the outcomes of advice, per pattern that gave it."""
+        """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice came to one."""
         NAME_RETENTION_IMPROVEMENT: Kpi._Name.ValueType  # 7
         """Share of customers retained with advice less the share retained by those held out."""
         NAME_VALUE_ACCELERATION: Kpi._Name.ValueType  # 8
@@ -230,7 +232,7 @@ class Kpi(_message.Message):
     NAME_PATTERN_ACCURACY: Kpi.Name.ValueType  # 5
     """Share of patterns whose later outcomes stayed within what was predicted."""
     NAME_REVENUE_PER_PATTERN: Kpi.Name.ValueType  # 6
-    """Revenue impact of the outcomes of advice, per pattern that gave it."""
+    """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice came to one."""
     NAME_RETENTION_IMPROVEMENT: Kpi.Name.ValueType  # 7
     """Share of customers retained with advice less the share retained by those held out."""
     NAME_VALUE_ACCELERATION: Kpi.Name.ValueType  # 8

@@ -867,7 +867,9 @@ class GetNetworkMetricsResponse(_message.Message):
 
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.NetworkDay]:
-        """The window's days on which something happened, the oldest first."""
+        """The window's days on which something happened, the oldest first; the newest 366 at most. Outcomes
+        are 0 where metrics does not tell of them as a whole.
+        """
 
     @_builtins.property
     def window_start_time(self) -> _timestamp_pb2.Timestamp:
