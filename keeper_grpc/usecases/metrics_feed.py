@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import NoReturn, Protocol, TypeAlias, TypeVar
 
-from keeper_grpc.domain.errors import ShuttingDown, StreamMaxAge, SubscriberTooSlow
+from keeper_grpc.domain.errors import KeeperError, ShuttingDown, StreamMaxAge, SubscriberTooSlow
 from keeper_grpc.domain.metrics import Report
 from keeper_grpc.usecases.network_metrics import NetworkMetrics
 from keeper_grpc.usecases.ports import Clock
@@ -154,9 +154,9 @@ class MetricsFeed:
         self._reports.move_to_end(key)
         try:
             return await _shared(making)
-        except BaseException:
+        except KeeperError:
             # A failure is told to all who wait for it, and to nobody after.
-            if making.done() and self._reports.get(key) is making:
+            if self._reports.get(key) is making:
                 del self._reports[key]
             raise
 
