@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 # gRPC's fork handlers crashed children of this process (SIGSEGV in `postgres -V`) before they became
 # another program. Read when grpc is imported, hence before anything of ours is.
@@ -19,6 +20,10 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.migrate import migrate
+
+# Time on a shared machine proves nothing: a hang is pytest-timeout's to find.
+settings.register_profile("keeper", deadline=None)
+settings.load_profile("keeper")
 
 # A collector of this machine's is no business of the tests.
 for name in [name for name in os.environ if name.startswith("OTEL_")]:

@@ -99,7 +99,6 @@ async def ledger(database_url: str) -> AsyncIterator[Ledger]:
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     # Without shrinking: an example is a hundred statements, and a failure must not become a timeout.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

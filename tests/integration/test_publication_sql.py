@@ -21,9 +21,7 @@ K = st.integers(2, 5)
 
 
 @given(st.lists(EVIDENCE, min_size=1, max_size=50), K)
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_database_publishes_what_the_domain_does(
     database_url: str, evidence: list[Evidence], k: int
 ) -> None:

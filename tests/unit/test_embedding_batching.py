@@ -173,7 +173,7 @@ async def test_closing_answers_everyone() -> None:
     max_batch=st.integers(1, 8),
     max_in_flight=st.integers(1, 3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_caller_gets_its_own_rows_in_order(
     sizes: list[int],
     max_batch: int,

@@ -210,7 +210,7 @@ def test_models_do_not_share_hashes() -> None:
 
 
 @given(calls=st.lists(st.lists(st.sampled_from("abcdef"), min_size=1), min_size=1, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_cache_never_changes_an_answer(calls: list[list[str]]) -> None:
     """Whatever was asked before and at once, with a tiny memory, the bits are the model's own."""
 

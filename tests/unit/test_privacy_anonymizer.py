@@ -390,7 +390,7 @@ def test_hostile_text_costs_milliseconds(anonymizer: Anonymizer, shape: str, siz
     assert min(spent) < 0.1
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.text(max_size=200), st.text(max_size=30))
 def test_no_content_makes_it_raise(text: str, name: str) -> None:
     """Whatever the texts and the declared names are, there is an answer."""
@@ -400,7 +400,7 @@ def test_no_content_makes_it_raise(text: str, name: str) -> None:
     assert not any(drop.reason.endswith("_LAYER_FAILED") for drop in result.report.dropped)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sampled_from(["Offer {} to lapsed guests", "{} said yes", "call {}", "ask {}, please"]),
        st.sampled_from(sorted(default_vocabulary().given_names)))  # fmt: skip
 def test_a_listed_given_name_never_survives(template: str, name: str) -> None:
