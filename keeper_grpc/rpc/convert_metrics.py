@@ -8,16 +8,8 @@ from typing import TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from keeper_grpc.domain.metrics import (
-    Day,
-    Kpi,
-    KpiName,
-    Metric,
-    NetworkMetrics,
-    Report,
-    Status,
-    Unit,
-)
+from keeper_grpc.domain.measures import Day
+from keeper_grpc.domain.metrics import Kpi, KpiName, Metric, NetworkMetrics, Report, Status, Unit
 from keeper_grpc.gen.keeper.network.v1 import metrics_pb2, network_service_pb2
 from keeper_grpc.usecases.metrics_feed import Heartbeat
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from keeper_grpc.domain.metrics import (
+from keeper_grpc.domain.measures import (
     Accounts,
     Day,
     Gathered,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from keeper_grpc.domain.metrics import Gathered, Report, report, window_start
+from keeper_grpc.domain.measures import Gathered
+from keeper_grpc.domain.metrics import Report, report, window_start
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.usecases.ports import Clock
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from keeper_grpc.domain.metrics import (
+from keeper_grpc.domain.measures import (
     Accounts,
     Day,
     Gathered,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.metrics import Gathered
+from keeper_grpc.domain.measures import Gathered
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.metrics import PostgresMetrics
 from tests.integration.ledger import Ledger

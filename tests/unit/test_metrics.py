@@ -8,20 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.metrics import (
-    TARGETS,
+from keeper_grpc.domain.measures import (
     Accounts,
     Day,
     Gathered,
-    Kpi,
-    KpiName,
-    Metric,
     Newcomer,
     PatternCounts,
     Prediction,
+    Totals,
+)
+from keeper_grpc.domain.metrics import (
+    TARGETS,
+    Kpi,
+    KpiName,
+    Metric,
     Report,
     Status,
-    Totals,
     Unit,
     report,
     window_start,

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from keeper_grpc.domain.errors import StorageUnavailable, SubscriberTooSlow
-from keeper_grpc.domain.metrics import Accounts, Gathered, Report
+from keeper_grpc.domain.measures import Accounts, Gathered
+from keeper_grpc.domain.metrics import Report
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.usecases import metrics_feed
 from keeper_grpc.usecases.metrics_feed import Heartbeat, MetricsFeed, MetricsFeedTiming
