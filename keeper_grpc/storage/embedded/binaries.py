@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def _staged(site: Path) -> Path:
         "\n".join(line for line in record.splitlines() if line.startswith(_PACKAGE)).encode()
     ).hexdigest()
     target = STAGING_ROOT / f"postgresql-{distribution.version}-{digest[:12]}"
-    if not STAGING_ROOT.exists():
+    with suppress(FileExistsError):  # also when another process makes it at this moment
         STAGING_ROOT.mkdir()
         STAGING_ROOT.chmod(0o755)  # whatever the umask
     _require_private(STAGING_ROOT)
