@@ -29,6 +29,7 @@ from keeper_grpc.domain.wording import Sentence
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row, to_json
 from keeper_grpc.storage.publication import published
+from keeper_grpc.storage.step_lock import lock_step
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -157,6 +158,7 @@ class PostgresLeadership:
     @asynccontextmanager
     async def step(self) -> AsyncIterator[PostgresDetectionStep]:
         async with self._connection.transaction():
+            await lock_step(self._connection)
             yield PostgresDetectionStep(self._connection, self._model)
 
 

@@ -26,6 +26,7 @@ from keeper_grpc.storage.evidence import refresh_evidence
 from keeper_grpc.storage.pattern_rows import fetch_pattern
 from keeper_grpc.storage.rewording import reword, reword_advised
 from keeper_grpc.storage.scope_lock import lock_scope
+from keeper_grpc.storage.step_lock import lock_step
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -272,6 +273,7 @@ async def _disown_sightings(connection: Connection, account_key: str) -> int:
     Their clusters are sums that its leader holds: it must be the one to take them out. The sums that
     are kept for the next leader are dropped at once.
     """
+    await lock_step(connection)
     rows = await connection.fetch(
         """
         UPDATE sightings SET account_key = '', rendered = '', action = '', seen_time = $2,

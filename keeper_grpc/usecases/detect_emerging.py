@@ -203,6 +203,7 @@ class DetectEmerging:
         self._families: dict[Family, Clusters] = {}
         self._tallies: dict[UUID, Tally] = defaultdict(Tally)
         self._next_sweep = datetime.min.replace(tzinfo=UTC)
+        self._first_look = True
         self._full_pass = FullPass(cluster_threshold, new_id)
         self._next_pass = datetime.max.replace(tzinfo=UTC)
         self._failures = 0
@@ -315,7 +316,12 @@ class DetectEmerging:
             await self._assign(transaction, pending, touched)
             if now >= self._next_sweep:
                 # A pattern may have become proven without any new sighting.
-                touched.families |= await transaction.due()
+                due = await transaction.due()
+                touched.families |= due
+                if self._first_look:
+                    # What the last leader said may be of another version, or under a smaller k.
+                    touched.changed |= due.keys()
+                    self._first_look = False
                 self._next_sweep = now + self._timing.sweep
             if touched.families:
                 changes = await self._changes(transaction, touched, now)
@@ -526,6 +532,8 @@ class DetectEmerging:
         """Drop what is in memory: the sightings have it all."""
         self._families = {}
         self._tallies = defaultdict(Tally)
+        self._next_sweep = datetime.min.replace(tzinfo=UTC)
+        self._first_look = True
 
     def _clusters(self, family: Family) -> Clusters:
         return self._families.setdefault(family, Clusters(self._threshold))

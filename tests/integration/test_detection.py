@@ -32,6 +32,7 @@ from keeper_grpc.usecases.detect_emerging import (
     Leadership,
 )
 from keeper_grpc.usecases.full_pass import Agreement
+from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
     MODEL,
     capture,
@@ -164,14 +165,16 @@ async def test_a_cancelled_leader_gives_the_lead_back(database_url: str) -> None
             assert next_leader is not None
 
 
-def detector(store: PostgresDetection, full_pass: timedelta = timedelta(days=1)) -> DetectEmerging:
+def detector(
+    store: PostgresDetection, full_pass: timedelta = timedelta(days=1), k: int = 3
+) -> DetectEmerging:
     """A detector that is stepped by the test."""
     return DetectEmerging(
         store=store,
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
-        k=3,
+        k=k,
         timing=DetectorTiming(full_pass=full_pass),
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,
@@ -408,12 +411,12 @@ async def forget(database: Database, *accounts: str) -> None:
         )
 
 
-async def led(database: Database, model: str = MODEL) -> None:
+async def led(database: Database, model: str = MODEL, k: int = 3) -> None:
     """A new leader restores, and steps until nothing is new."""
     store = PostgresDetection(database, model)
     async with store.lead() as leadership:
         assert leadership is not None
-        use_case = detector(store)
+        use_case = detector(store, k=k)
         await use_case.restore(leadership)
         await steps(use_case, leadership)
 
@@ -480,25 +483,30 @@ async def test_a_forgotten_account_counts_nowhere(
     assert left == 0
 
 
-async def test_a_sighting_forgotten_amid_a_step_is_not_pending(database_url: str) -> None:
-    """The step has taken out the forgotten ones by then; the next one takes out this."""
+async def test_nothing_is_forgotten_amid_a_step(database_url: str) -> None:
+    """ForgetAccount waits for the step, and the next one takes out what it left."""
     async with opened(database_url) as database:
         await led(database)
         async with PostgresDetection(database, MODEL).lead() as leadership:
             assert leadership is not None
             await ask(database, "amid", "e", vector(15))
             async with leadership.step() as step:
+                forgetting = asyncio.create_task(forget(database, "e"))
+                await waiting_for_a_lock(database)
                 assert not await step.forgotten(10)
-                await forget(database, "e")
-                async with database.connection() as connection:
-                    left = await connection.fetchrow(
-                        "SELECT account_key, rendered, action FROM sightings"
-                        " WHERE pattern_type = 'amid'"
-                    )
-                assert left is not None
-                assert tuple(left) == ("", "", "")
+                (seen,) = await step.pending(10)
+            await forgetting
+            async with database.connection() as connection:
+                left = await connection.fetchrow(
+                    "SELECT account_key, rendered, action FROM sightings"
+                    " WHERE pattern_type = 'amid'"
+                )
+            async with leadership.step() as step:
                 assert not await step.pending(10)
                 (gone,) = await step.forgotten(10)
+    assert seen.fact.account_key == "e"
+    assert left is not None
+    assert tuple(left) == ("", "", "")
     assert gone.family == (MODEL, "amid")
 
 
@@ -674,6 +682,22 @@ async def test_no_word_of_fewer_than_k_accounts_is_told(database_url: str) -> No
         "When day of week is Monday, offer the mayor a warm towel (said by few, spa)."
     )
     assert second.label == "Offer the mayor a warm towel"
+
+
+async def test_a_greater_k_holds_for_what_is_on_show_already(database_url: str) -> None:
+    """The next leader looks at every word once, though nobody has seen the insight again."""
+    async with opened(database_url) as database:
+        for account in "abcdef":
+            who = "the mayor" if account < "d" else "guests"
+            action = f"offer {who} a warm towel"
+            await ask(database, "k_was_raised", account, vector(19), action=action)
+        await led(database)
+        (before,) = await shown(database, "k_was_raised")
+        await led(database, k=5)
+        (after,) = await shown(database, "k_was_raised")
+    assert "mayor" in before.common_pattern + before.label
+    assert "mayor" not in after.common_pattern + after.label
+    assert after.account_count == 6
 
 
 async def test_a_full_pass_that_fails_costs_its_corrections_only(

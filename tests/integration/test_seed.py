@@ -20,6 +20,7 @@ from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.pattern_rows import fetch_pattern
 from keeper_grpc.storage.rebuild import PostgresRebuild
 from keeper_grpc.storage.scope_lock import lock_scope
+from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
     MODEL,
     START,
@@ -146,13 +147,7 @@ async def test_seeding_waits_for_whoever_changes_the_scope(database_url: str) ->
         async with database.transaction() as owner:
             await lock_scope(owner, scope(pattern.key))
             seeding = asyncio.create_task(sow(database, pattern, 1))
-            async with database.connection() as connection:
-                while not await connection.fetchval(
-                    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' "
-                    "AND NOT granted AND database = "
-                    "(SELECT oid FROM pg_database WHERE datname = current_database()))"
-                ):
-                    assert not seeding.done()
+            await waiting_for_a_lock(database)
         assert await seeding is Seeded.ADDED
         merged = await capture(
             captures_of(database), observation(scope(pattern.key), account), vector(1)
