@@ -121,6 +121,8 @@ class Feed(ABC):
             except KeeperClientError as error:
                 self.problem = error
                 self._changed()
+            except Exception:  # noqa: BLE001 - a defect must not make every page stand still for good
+                _log.exception("a feed could not be read")
             await asyncio.sleep(_PAUSE)
 
     def _when_idle(self) -> asyncio.TimerHandle:

@@ -25,11 +25,11 @@ _PROMISES = {
     ),
     "No account here": (
         "Accounts are stored as keyed hashes. This page knows none of them and needs no account: "
-        "it shows what the service answers to everyone."
+        "what it shows of the network, the service answers to everyone."
     ),
     "To forget is possible": (
         "When an account leaves, what came from it is removed and everything it was part of is "
-        "counted anew. That it was done, and how much it touched, is listed below."
+        "counted anew. That it was done is listed below; how much was removed is that account's own."
     ),
 }
 
@@ -49,7 +49,7 @@ class PrivacyPanel:
         self._problem.set_visibility(False)
         self._table = Table(
             "What operators did, the latest first",
-            [Column("When", "whole"), Column("What"), Column("What it touched", "wide")],
+            [Column("When", "whole"), Column("What", "wide")],
             "Nothing has been done to accounts or patterns.",
         )
 
@@ -74,12 +74,7 @@ class PrivacyPanel:
 
 
 def _row(event: AuditEvent) -> Row:
-    touched = ", ".join(f"{words(name)}: {count:,}" for name, count in sorted(event.counts.items()))
+    """Without its counts: of a forgotten account they are one account's."""
     return Row(
-        event.audit_event_id,
-        [
-            Cell(figures.at(event.event_time)),
-            Cell(words(event.action)),
-            Cell(touched or figures.NOTHING),
-        ],
+        event.audit_event_id, [Cell(figures.at(event.event_time)), Cell(words(event.action))]
     )

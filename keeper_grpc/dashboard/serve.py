@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from nicegui import app as nicegui_app
-from nicegui import ui
+from nicegui import core, ui
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.dashboard import theme
@@ -54,6 +54,9 @@ async def serve(target: str, host: str, port: int, stale_after: float) -> None:
             show_welcome_message=False,
         )
         nicegui_app.storage.max_tab_storage_age = _TAB_MEMORY
+        # NiceGUI lets any website's scripts open the socket, with the browser's credentials for the
+        # proxy. None is the page's own origin only.
+        core.sio.eio.cors_allowed_origins = None
         server = _Server(
             uvicorn.Config(
                 web, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE

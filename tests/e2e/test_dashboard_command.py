@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import http.client
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.e2e.browsing import dashboard
 from tests.e2e.server_process import environment
 
 WITHOUT_NICEGUI = "import sys; sys.modules['nicegui'] = None; "
@@ -56,3 +61,24 @@ def test_what_cannot_be_served_is_said_in_a_line(arguments: list[str], reason: s
     assert done.returncode in (1, 2)
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_no_other_website_may_open_its_socket(make_directory: Callable[[], Path]) -> None:
+    """A browser sends its login at the proxy along, whoever's script asks."""
+
+    def handshake(address: str, origin: str) -> int:
+        connection = http.client.HTTPConnection(address)
+        try:
+            query = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
+            connection.request("GET", query, headers={"Origin": origin})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    nowhere = "127.0.0.1:9"
+    warns = "is not an accepted origin"
+    async with dashboard(nowhere, make_directory(), warns=warns) as page:
+        address = page.url.removeprefix("http://").rstrip("/")
+        own = await asyncio.to_thread(handshake, address, f"http://{address}")
+        other = await asyncio.to_thread(handshake, address, "http://elsewhere.example")
+    assert (own, other) == (200, 400)

@@ -182,6 +182,32 @@ async def test_a_page_with_a_defect_does_not_keep_others_from_the_news(
     assert "a page could not show a change" in caplog.text
 
 
+class Defective(feed_module.Feed):
+    """Has a defect the first time it reads."""
+
+    reads = 0
+
+    async def _follow(self) -> None:
+        self.reads += 1
+        if self.reads == 1:
+            raise ZeroDivisionError
+        self._changed()
+        await asyncio.Event().wait()
+
+
+async def test_a_feed_with_a_defect_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged, and read again: else every page that shares it would stand still for good."""
+    monkeypatch.setattr(feed_module, "_PAUSE", 0.01)
+    monkeypatch.setattr(feed_module, "_PACE", 0.01)
+    told = asyncio.Event()
+    feed = Defective()
+    feed.listen(told.set)
+    async with asyncio.timeout(SOON):
+        await told.wait()
+    feed.close()
+    assert feed.reads == 2
+
+
 async def test_what_has_gone_is_told_of_but_not_for_ever(feeds: Feeds, upstream: Upstream) -> None:
     """However much emerges and goes while a page is open, only the last few departures are kept."""
     feed = feeds.emerging[""]
