@@ -108,11 +108,14 @@ class Day:
 class Accounts:
     """How many accounts did what within the window.
 
-    Were active; reported an outcome of advice, its revenue, its retention; reported an outcome of the
-    holdout, its retention.
+    Were active; asked and were not held out; were given advice; observed something; reported an outcome
+    of advice, its revenue, its retention; reported an outcome of the holdout, its retention.
     """
 
     active: int = 0
+    asked: int = 0
+    enhanced: int = 0
+    observed: int = 0
     advised: int = 0
     revenue: int = 0
     advised_retention: int = 0

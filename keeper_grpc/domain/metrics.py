@@ -24,7 +24,7 @@ ENOUGH_TO_COMPARE = 20
 """Least outcomes in each arm of a comparison: Newcombe's interval is then narrower than 60 points."""
 
 ENOUGH_ACCOUNTS = 5
-"""Least accounts behind a median of accounts: above k, so that no median is one account's own."""
+"""Least accounts behind a median of accounts, or k if that is more: of fewer it jumps with each one."""
 
 WEEK = timedelta(days=7)
 
@@ -142,11 +142,13 @@ def window_start(as_of: datetime, window: timedelta) -> datetime:
 def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Report:
     """Metrics and KPIs; withheld when fewer than k accounts were active in the window.
 
-    What rests on outcomes, on revenue or on retention needs k accounts that reported those.
+    What rests on questions, on advice, on observations, on outcomes, on revenue or on retention needs k
+    accounts that asked, were advised, observed or reported those.
     """
     totals, accounts = gathered.totals, gathered.accounts
     if accounts.active < k:
         return Report(as_of, start, None)
+    asked, observed = accounts.asked >= k, accounts.observed >= k
     told = accounts.advised >= k
     compared = min(accounts.advised, accounts.held_out) >= k
     retention = min(accounts.advised_retention, accounts.held_out_retention) >= k
@@ -155,13 +157,19 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
         start,
         _metrics(gathered, k),
         [
-            Kpi(KpiName.DISCOVERY_RATE, _discovery_rate(gathered, as_of, start)),
-            Kpi(KpiName.CROSS_APPLICATION_RATE, _cross_application_rate(gathered)),
+            Kpi(
+                KpiName.DISCOVERY_RATE,
+                _discovery_rate(gathered, as_of, start) if observed else _unknown(Unit.PER_WEEK),
+            ),
+            Kpi(
+                KpiName.CROSS_APPLICATION_RATE,
+                _cross_application_rate(gathered) if observed else _unknown(Unit.SHARE),
+            ),
             Kpi(
                 KpiName.SUCCESS_RATE_IMPROVEMENT,
                 _improvement(totals.advised, totals.held_out) if compared else _unknown(Unit.SHARE),
             ),
-            Kpi(KpiName.TIME_TO_FIRST_INSIGHT, _time_to_first_insight(gathered)),
+            Kpi(KpiName.TIME_TO_FIRST_INSIGHT, _time_to_first_insight(gathered, k)),
             Kpi(
                 KpiName.PATTERN_ACCURACY,
                 _pattern_accuracy(gathered) if told else _unknown(Unit.SHARE),
@@ -178,11 +186,15 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
                 if retention
                 else _unknown(Unit.SHARE),
             ),
-            Kpi(KpiName.VALUE_ACCELERATION, _value_acceleration(gathered)),
+            Kpi(KpiName.VALUE_ACCELERATION, _value_acceleration(gathered, k)),
         ],
         [
             replace(
                 day,
+                patterns_discovered=day.patterns_discovered if observed else 0,
+                observations=day.observations if observed else 0,
+                questions=day.questions if asked else 0,
+                enhanced=day.enhanced if asked else 0,
                 advised=day.advised if told else NONE,
                 held_out=day.held_out if compared else NONE,
             )
@@ -194,10 +206,13 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
 
 def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
     totals = gathered.totals
+    enhanced = gathered.accounts.enhanced >= k
     return NetworkMetrics(
         patterns_discovered=Metric(
             gathered.patterns.discovered, Unit.COUNT, gathered.patterns.discovered
-        ),
+        )
+        if gathered.accounts.observed >= k
+        else _unknown(Unit.COUNT),
         total_success_applications=Metric(
             totals.advised.successes, Unit.COUNT, totals.advised.trials
         )
@@ -212,14 +227,22 @@ def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
             totals.confidence_added / totals.enhanced if totals.enhanced >= ENOUGH else None,
             Unit.SHARE,
             totals.enhanced,
-        ),
+        )
+        if enhanced
+        else _unknown(Unit.SHARE),
         time_to_insight=Metric(
             median(gathered.lags) if len(gathered.lags) >= ENOUGH else None,
             Unit.SECONDS,
             len(gathered.lags),
-        ),
-        cross_pollination_rate=_share(Arm(totals.enhanced, totals.from_elsewhere)),
-        enhanced_rate=_share(Arm(totals.questions, totals.enhanced)),
+        )
+        if enhanced
+        else _unknown(Unit.SECONDS),
+        cross_pollination_rate=_share(Arm(totals.enhanced, totals.from_elsewhere))
+        if enhanced
+        else _unknown(Unit.SHARE),
+        enhanced_rate=_share(Arm(totals.questions, totals.enhanced))
+        if gathered.accounts.asked >= k
+        else _unknown(Unit.SHARE),
     )
 
 
@@ -237,15 +260,17 @@ def _share(arm: Arm) -> Metric:
 def _discovery_rate(gathered: Gathered, as_of: datetime, start: datetime) -> Metric:
     """Over the window, or over the network's age where that is shorter; a week at least.
 
-    Whole days: a rate that falls from second to second would be news without any.
+    Whole days, today's among them: a rate that falls from second to second would be news without any,
+    and one that leaves today out would count what is discovered today twice.
     """
     discovered = gathered.patterns.discovered
     if gathered.since is None:
         return Metric(None, Unit.PER_WEEK, discovered)
-    days = as_of.date() - max(start.date(), gathered.since)
-    if days < WEEK:
+    before_today = as_of.date() - max(start.date(), gathered.since)
+    if before_today < WEEK:
         return Metric(None, Unit.PER_WEEK, discovered)
-    return Metric(discovered / (days / WEEK), Unit.PER_WEEK, discovered)
+    weeks = (before_today + timedelta(days=1)) / WEEK
+    return Metric(discovered / weeks, Unit.PER_WEEK, discovered)
 
 
 def _cross_application_rate(gathered: Gathered) -> Metric:
@@ -260,10 +285,12 @@ def _improvement(advised: Arm, held_out: Arm) -> Metric:
     return Metric(uplift.difference, Unit.SHARE, sample, uplift.interval())
 
 
-def _time_to_first_insight(gathered: Gathered) -> Metric:
+def _time_to_first_insight(gathered: Gathered, k: int) -> Metric:
     """Of all who asked: those still without advice wait longer than any other."""
     waits = [_wait(newcomer.advised_after) for newcomer in gathered.newcomers]
-    return Metric(_median(waits), Unit.SECONDS, len(waits))
+    if len(waits) < k:
+        return _unknown(Unit.SECONDS)
+    return Metric(_median(waits, k), Unit.SECONDS, len(waits))
 
 
 def _pattern_accuracy(gathered: Gathered) -> Metric:
@@ -276,8 +303,10 @@ def _revenue_per_pattern(gathered: Gathered) -> Metric:
     return Metric(sum(gathered.revenues) / patterns if patterns else None, Unit.CURRENCY, patterns)
 
 
-def _value_acceleration(gathered: Gathered) -> Metric:
+def _value_acceleration(gathered: Gathered, k: int) -> Metric:
     """Median wait for the first success: accounts not met with advice, over those that were."""
+    if len(gathered.newcomers) < k:
+        return _unknown(Unit.RATIO)
     waits = {
         met: [
             _wait(newcomer.succeeded_after)
@@ -286,7 +315,7 @@ def _value_acceleration(gathered: Gathered) -> Metric:
         ]
         for met in (True, False)
     }
-    met, unmet = _median(waits[True]), _median(waits[False])
+    met, unmet = _median(waits[True], k), _median(waits[False], k)
     if met is None or unmet is None or not met:
         return Metric(None, Unit.RATIO, len(gathered.newcomers))
     return Metric(unmet / met, Unit.RATIO, len(gathered.newcomers))
@@ -297,9 +326,9 @@ def _wait(seconds: float | None) -> float:
     return math.inf if seconds is None else max(seconds, 0.0)
 
 
-def _median(waits: Sequence[float]) -> float | None:
+def _median(waits: Sequence[float], k: int) -> float | None:
     """None of too few, and when half of them still wait: then nobody knows it yet."""
-    if len(waits) < ENOUGH_ACCOUNTS:
+    if len(waits) < max(ENOUGH_ACCOUNTS, k):
         return None
     middle = median(waits)
     return None if math.isinf(middle) else middle

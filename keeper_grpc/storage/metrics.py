@@ -236,6 +236,9 @@ async def _accounts(connection: Connection, category: str, start: datetime) -> A
     (row,) = await connection.fetch(
         """
         SELECT count(*) FILTER (WHERE m.last_active_day >= $2) AS active,
+               count(*) FILTER (WHERE m.last_asked_day >= $2) AS asked,
+               count(*) FILTER (WHERE m.last_enhanced_day >= $2) AS enhanced,
+               count(*) FILTER (WHERE m.last_observed_day >= $2) AS observed,
                count(*) FILTER (WHERE m.last_advised_day >= $2) AS advised,
                count(*) FILTER (WHERE m.last_revenue_day >= $2) AS revenue,
                count(*) FILTER (WHERE m.last_advised_retention_day >= $2) AS advised_retention,

@@ -65,16 +65,18 @@ class Ledger:
         accounts: int,
         largest: int,
         occurrences: int,
+        authored: bool = False,
     ) -> UUID:
-        """A pattern with these counts."""
+        """A pattern with these counts, of the catalog if it is `authored`."""
         pattern_id = uuid4()
         await self.connection.execute(
             """
             INSERT INTO network_patterns (
                 id, pattern_type, business_category, embedding_model, pattern_embedding, context,
                 action_template, first_discovered, last_validated, occurrence_count,
-                account_count, largest_account_occurrences)
-            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', $4, $5, $6, $7, $8)
+                account_count, largest_account_occurrences, catalog_key)
+            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', $4, $5, $6, $7, $8,
+                    $9)
             """,
             pattern_id,
             category,
@@ -84,6 +86,7 @@ class Ledger:
             occurrences,
             accounts,
             largest,
+            str(pattern_id) if authored else None,
         )
         return pattern_id
 
@@ -179,7 +182,9 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
     return Gathered(
         totals=_totals(observations, enhancements, given, start),
         patterns=PatternCounts(
-            discovered=sum(row["first_discovered"] >= start for row in patterns),
+            discovered=sum(
+                row["first_discovered"] >= start and row["catalog_key"] is None for row in patterns
+            ),
             in_use=sum(row["last_validated"] >= start for row in patterns),
             shared=sum(
                 row["last_validated"] >= start and row["account_count"] > 1 for row in patterns
@@ -252,7 +257,9 @@ def _totals(
 
 
 def _lags(enhancements: Sequence[Row], patterns: Sequence[Row], start: datetime) -> Sequence[float]:
-    discovered = {row["id"]: row["first_discovered"] for row in patterns}
+    discovered = {
+        row["id"]: row["first_discovered"] for row in patterns if row["catalog_key"] is None
+    }
     first: dict[UUID, datetime] = {}
     for row in enhancements:
         if row["no_match_reason"] is None and row["pattern_id"]:
@@ -262,7 +269,7 @@ def _lags(enhancements: Sequence[Row], patterns: Sequence[Row], start: datetime)
     return [
         max((at - discovered[pattern]).total_seconds(), 0.0)
         for pattern, at in first.items()
-        if at >= start
+        if at >= start and pattern in discovered
     ]
 
 
@@ -273,6 +280,7 @@ def _accounts(
     start: datetime,
 ) -> Accounts:
     seen = [row for row in observations if _day(row) >= start.date()]
+    asked = [row for row in enhancements if _day(row) >= start.date()]
     advised = [row for row in seen if _advised(row, given)]
     held_out = [row for row in seen if _held_out(row, given)]
 
@@ -280,10 +288,10 @@ def _accounts(
         return len({row["account_key"] for row in rows if row[told] is not None})
 
     return Accounts(
-        active=len(
-            {row["account_key"] for row in seen}
-            | {row["account_key"] for row in enhancements if _day(row) >= start.date()}
-        ),
+        active=len({row["account_key"] for row in [*seen, *asked]}),
+        asked=len({row["account_key"] for row in asked if not row["holdout"]}),
+        enhanced=len({row["account_key"] for row in asked if row["no_match_reason"] is None}),
+        observed=distinct(seen),
         advised=distinct(advised),
         revenue=distinct(advised, "revenue_impact"),
         advised_retention=distinct(advised, "customer_retained"),
@@ -358,7 +366,11 @@ def _days(
     given: Mapping[UUID, Row],
     start: datetime,
 ) -> Sequence[Day]:
-    discovered = [row["first_discovered"].astimezone(UTC).date() for row in patterns]
+    discovered = [
+        row["first_discovered"].astimezone(UTC).date()
+        for row in patterns
+        if row["catalog_key"] is None
+    ]
     days = (
         {_day(row) for row in observations}
         | {_day(row) for row in enhancements if not row["holdout"]}

@@ -44,6 +44,7 @@ patterns = st.lists(
             "accounts": st.integers(1, 4),
             "largest": st.integers(0, 5),
             "occurrences": st.integers(0, 10),
+            "authored": st.booleans(),
         }
     ),
     min_size=1,
@@ -150,6 +151,7 @@ async def play(
                 accounts=pattern["accounts"],
                 largest=pattern["largest"],
                 occurrences=pattern["occurrences"],
+                authored=pattern["authored"],
             ),
         }
         for pattern in patterns
@@ -219,6 +221,7 @@ async def test_damage_is_found_and_mended_by_counting_anew(
                 "accounts": 3,
                 "largest": 1,
                 "occurrences": 3,
+                "authored": False,
             }
         ],
         [step | {"deviation": 0.1, "at": NOW, "outcome": outcome}],

@@ -112,14 +112,13 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
     assert told.metrics.patterns_discovered == Metric(
         value=1, unit=Metric.UNIT_COUNT, sample_size=1
     )
-    # Two accounts reported: what came of advice is theirs.
+    # Two accounts asked and reported: what they asked and what came of it is theirs.
     assert not told.metrics.total_success_applications.HasField("value")
     assert not told.metrics.revenue_generated_network.HasField("value")
-    assert told.metrics.enhanced_rate.sample_size == 3
-    assert not told.metrics.enhanced_rate.HasField("value")
+    assert told.metrics.enhanced_rate.sample_size == 0
     assert told.published_pattern_count == 1
     (day,) = told.days
-    assert (day.observation_count, day.question_count, day.enhanced_count) == (11, 3, 2)
+    assert (day.observation_count, day.question_count, day.enhanced_count) == (11, 0, 0)
     assert (day.patterns_discovered, day.advised_count, day.advised_success_count) == (1, 0, 0)
     assert moment(told.window_start_time) <= moment(day.start_time) <= moment(told.as_of_time)
 
@@ -127,6 +126,9 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
     enhanced = await ask(service, topic, third, category="bakery")
     await service.network.ReportOutcome(report(third, enhanced.enhancement_id, revenue_impact=20.0))
     told = await metrics(service, category="bakery")
+    assert told.metrics.enhanced_rate.sample_size == 4
+    assert not told.metrics.enhanced_rate.HasField("value")
+    assert (told.days[0].question_count, told.days[0].enhanced_count) == (4, 3)
     assert told.metrics.total_success_applications.value == 2
     assert told.metrics.total_success_applications.sample_size == 3
     assert (told.days[0].advised_count, told.days[0].advised_success_count) == (3, 2)

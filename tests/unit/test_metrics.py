@@ -33,7 +33,7 @@ from keeper_grpc.domain.uplift import Arm
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
 START = window_start(NOW, timedelta(days=30))
 K = 3
-EVERYBODY = Accounts(9, 9, 9, 9, 9, 9)
+EVERYBODY = Accounts(*[9] * 9)
 ACTIVE = Gathered(accounts=EVERYBODY, since=date(2020, 1, 1))
 
 
@@ -74,9 +74,27 @@ def test_nothing_is_told_of_fewer_than_k_accounts() -> None:
     assert made(replace(gathered, accounts=replace(EVERYBODY, active=3))).metrics is not None
 
 
-def test_outcomes_revenue_and_retention_need_k_accounts_of_their_own() -> None:
-    """Nine accounts may ask while two report: what came of it is theirs, day by day too."""
+NEEDS = {
+    "asked": {"enhanced rate", "questions of a day"},
+    "enhanced": {"boost", "time to insight", "from elsewhere"},
+    "observed": {"discovered", "discovery rate", "cross application", "observations of a day"},
+    "advised": {"successes", "improvement", "accuracy", "outcomes of a day", "held out of a day"},
+    "revenue": {"revenue", "revenue per pattern"},
+    "held_out": {"improvement", "held out of a day"},
+    "advised_retention": {"retention"},
+    "held_out_retention": {"retention"},
+}
+"""What is not told where fewer than k accounts did so."""
+
+
+@pytest.mark.parametrize("did", NEEDS)
+def test_every_number_needs_k_accounts_that_did_what_it_counts(did: str) -> None:
+    """Nine accounts may be active while two ask, or report: that is theirs, day by day too."""
     totals = Totals(
+        questions=80,
+        enhanced=60,
+        from_elsewhere=20,
+        confidence_added=6.0,
         advised=Arm(50, 40),
         held_out=Arm(50, 20),
         advised_retention=Arm(50, 40),
@@ -84,44 +102,63 @@ def test_outcomes_revenue_and_retention_need_k_accounts_of_their_own() -> None:
         advised_measured=50,
         advised_revenue=900.0,
     )
+    day = Day(START.date(), 4, 50, 80, 60, Arm(50, 40), Arm(50, 20))
     enough = replace(
         ACTIVE,
         totals=totals,
+        patterns=PatternCounts(discovered=30, in_use=40, shared=30),
+        lags=[60.0] * 20,
         revenues=[900.0, 100.0],
         predictions=[Prediction(20, 16, 16.0, 3.2, 0.1)] * 10,
-        days=[Day(START.date(), advised=Arm(50, 40), held_out=Arm(50, 20))],
+        days=[day],
     )
-    needs = {
-        "advised": ("successes", "improvement", "accuracy", "day"),
-        "revenue": ("revenue", "per pattern"),
-        "held_out": ("improvement", "held out day"),
-        "advised_retention": ("retention",),
-        "held_out_retention": ("retention",),
-    }
     assert not unknown(enough)
-    for field, withheld in needs.items():
-        few = replace(enough, accounts=replace(EVERYBODY, **{field: 2}))
-        assert set(withheld) <= unknown(few), field
-        assert unknown(few) <= {*withheld, "held out day"}, field
+    few = replace(enough, accounts=replace(EVERYBODY, **{did: 2}))
+    assert unknown(few) == NEEDS[did]
 
 
 def unknown(gathered: Gathered) -> set[str]:
     """What is not told of it."""
     told = made(gathered)
-    assert told.metrics is not None
+    metrics = told.metrics
+    assert metrics is not None
     numbers = {
-        "successes": told.metrics.total_success_applications,
-        "revenue": told.metrics.revenue_generated_network,
+        "discovered": metrics.patterns_discovered,
+        "successes": metrics.total_success_applications,
+        "revenue": metrics.revenue_generated_network,
+        "boost": metrics.average_confidence_boost,
+        "time to insight": metrics.time_to_insight,
+        "from elsewhere": metrics.cross_pollination_rate,
+        "enhanced rate": metrics.enhanced_rate,
+        "discovery rate": kpi(gathered, KpiName.DISCOVERY_RATE).metric,
+        "cross application": kpi(gathered, KpiName.CROSS_APPLICATION_RATE).metric,
         "improvement": kpi(gathered, KpiName.SUCCESS_RATE_IMPROVEMENT).metric,
         "accuracy": kpi(gathered, KpiName.PATTERN_ACCURACY).metric,
-        "per pattern": kpi(gathered, KpiName.REVENUE_PER_PATTERN).metric,
+        "revenue per pattern": kpi(gathered, KpiName.REVENUE_PER_PATTERN).metric,
         "retention": kpi(gathered, KpiName.RETENTION_IMPROVEMENT).metric,
     }
-    (day,) = told.days
     absent = {name for name, metric in numbers.items() if metric.value is None}
     assert all(numbers[name].sample_size == 0 for name in absent)
-    absent |= set() if day.advised.trials else {"day"}
-    return absent | (set() if day.held_out.trials else {"held out day"})
+    (day,) = told.days
+    of_a_day = {
+        "questions of a day": day.questions + day.enhanced,
+        "observations of a day": day.observations + day.patterns_discovered,
+        "outcomes of a day": day.advised.trials,
+        "held out of a day": day.held_out.trials,
+    }
+    return absent | {name for name, count in of_a_day.items() if not count}
+
+
+@pytest.mark.parametrize("k", [3, 10])
+def test_no_median_is_of_fewer_than_k_accounts(k: int) -> None:
+    """Nor of fewer than five; of fewer than k not even how many they are is told."""
+    for accounts in range(1, 15):
+        gathered = replace(ACTIVE, newcomers=[newcomer(success=2)] * accounts)
+        kpis = {found.name: found.metric for found in report(gathered, k, NOW, START).kpis}
+        waits = kpis[KpiName.TIME_TO_FIRST_INSIGHT]
+        assert (waits.value is not None) == (accounts >= max(k, 5))
+        for name in (KpiName.TIME_TO_FIRST_INSIGHT, KpiName.VALUE_ACCELERATION):
+            assert kpis[name].sample_size == (accounts if accounts >= k else 0)
 
 
 def test_an_empty_network_has_no_numbers_but_counts() -> None:
@@ -153,11 +190,14 @@ def test_shares_come_with_their_interval_and_sample() -> None:
 
 
 def test_patterns_are_discovered_by_the_week_of_the_network_s_age() -> None:
-    """A network of two weeks is not blamed for the two before it was there; one of days says nothing."""
+    """A network of two weeks is not blamed for the two before it was there; one of days says nothing.
+
+    Thirty patterns in the 31 days that a window of thirty touches, or in fifteen days.
+    """
     found = replace(ACTIVE, patterns=PatternCounts(discovered=30))
-    assert kpi(found, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(7.0)
+    assert kpi(found, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(30 / 31 * 7)
     young = replace(found, since=(NOW - timedelta(days=14)).date())
-    assert kpi(young, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(15.0)
+    assert kpi(young, KpiName.DISCOVERY_RATE).metric.value == pytest.approx(14.0)
     assert kpi(young, KpiName.DISCOVERY_RATE).status is Status.MET
     newborn = replace(found, since=(NOW - timedelta(days=6)).date())
     assert kpi(newborn, KpiName.DISCOVERY_RATE).status is Status.NOT_ENOUGH_DATA
