@@ -4,8 +4,9 @@
     python bench/metrics.py --observations 10000     another size
 
 A ledger of a year is written: half of its observations are reported outcomes of advice, and as many
-questions again were never reported. Its measures are counted by `rebuild_measures`, then a service on
-this database is asked over a real channel. Two floors are measured in the same run: health Check over
+questions again were never reported. Its measures are counted by `rebuild_measures`, but for those of a
+few seconds of calls, which are kept from being folded into their days. Then a service on this database
+is asked over a real channel. Two floors are measured in the same run: health Check over
 the same channel, and one scan that sums the ledger in PostgreSQL without any rollup. Machines differ
 and are shared, so read the ratios.
 """
@@ -43,6 +44,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetr
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.metrics import FOLD_LOCK
 from keeper_grpc.storage.migrate import migrate
 
 if TYPE_CHECKING:  # a type of the stub file only
@@ -53,14 +55,16 @@ if TYPE_CHECKING:  # a type of the stub file only
 ACCOUNTS = 2_000
 PATTERNS = 10_000
 """The source design's growth: 200 customers ~ 10,000 patterns; ten times as many customers."""
+UNFOLDED = 2_500
+"""Changes that have yet to be folded: what comes between two folds, five seconds of 500 calls each."""
 REPEATS = 15
 
 LEDGER = f"""
     ALTER TABLE observations DISABLE TRIGGER USER;
     ALTER TABLE enhancements DISABLE TRIGGER USER;
-    INSERT INTO accounts (account_key, business_category, joined_time)
+    INSERT INTO accounts (account_key, business_category, joined_time, registered)
     SELECT 'bench:' || n, (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1],
-           now() - n % 365 * interval '1 day'
+           now() - n % 365 * interval '1 day', true
       FROM generate_series(1, {ACCOUNTS}) n;
     INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
         pattern_embedding, context, action_template, occurrence_count, success_count,
@@ -96,6 +100,9 @@ LEDGER = f"""
     ALTER TABLE observations ENABLE TRIGGER USER;
     ALTER TABLE enhancements ENABLE TRIGGER USER;
     SELECT rebuild_measures();
+    INSERT INTO measure_changes (day, business_category, questions, enhanced)
+    SELECT current_date, (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1], 1, 1
+      FROM generate_series(1, {UNFOLDED}) n;
 """  # noqa: S608 - only constants are interpolated
 
 SCAN = """
@@ -134,6 +141,7 @@ async def main(observations: int) -> None:
             began = time.perf_counter()
             await connection.execute(LEDGER.replace("$OBSERVATIONS", str(observations)))
             await connection.execute("VACUUM ANALYZE")
+            await connection.execute("SELECT pg_advisory_lock($1)", FOLD_LOCK)
             print(
                 f"a ledger of {observations:,} observations, {PATTERNS:,} patterns, {ACCOUNTS:,} "
                 f"accounts in {time.perf_counter() - began:.0f} s"

@@ -43,3 +43,35 @@ class PostgresAccounts:
                 registered,
             )
         return bool(added)
+
+    async def register_known(self, key: str, joined_time: datetime | None) -> bool:
+        """See usecases/accounts.py."""
+        async with self._database.transaction() as connection:
+            # Waits for outcomes under way, and they for this: each is judged by one time of joining.
+            if not await connection.fetchval(
+                """
+                SELECT true FROM accounts
+                 WHERE account_key = $1 AND NOT registered AND NOT forgetting FOR UPDATE
+                """,
+                key,
+            ):
+                return False
+            await connection.execute(
+                """
+                UPDATE accounts SET registered = true, joined_time = coalesce($2, joined_time)
+                 WHERE account_key = $1
+                """,
+                key,
+                joined_time,
+            )
+            await connection.execute(
+                """
+                UPDATE account_milestones SET first_success_time = (
+                    SELECT min(o.occurred_time)
+                      FROM observations o JOIN accounts a USING (account_key)
+                     WHERE o.account_key = $1 AND o.success AND o.occurred_time >= a.joined_time)
+                 WHERE account_key = $1
+                """,
+                key,
+            )
+        return True

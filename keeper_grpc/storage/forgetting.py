@@ -115,6 +115,8 @@ class PostgresForgetting(PostgresAccounts):
         self, account_key: str, done_so_far: Forgotten, event_id: UUID, now: datetime
     ) -> Forgotten | None:
         async with self._database.transaction() as connection:
+            # First, since a step may take a second, and what is locked below keeps calls waiting.
+            await lock_step(connection)
             # Excludes every insert that refers to the account, until the account is gone.
             await connection.execute(
                 "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", account_key
@@ -271,9 +273,8 @@ async def _disown_sightings(connection: Connection, account_key: str) -> int:
     """Strip sightings of account and words, and leave them to the detector.
 
     Their clusters are sums that its leader holds: it must be the one to take them out. The sums that
-    are kept for the next leader are dropped at once.
+    are kept for the next leader are dropped at once. The caller holds the step lock.
     """
-    await lock_step(connection)
     rows = await connection.fetch(
         """
         UPDATE sightings SET account_key = '', rendered = '', action = '', seen_time = $2,

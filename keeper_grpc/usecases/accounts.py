@@ -14,9 +14,10 @@ from keeper_grpc.domain.errors import (
     AccountBeingForgotten,
     AccountCategoryConflict,
     AccountCategoryUnknown,
+    InvalidInput,
 )
 from keeper_grpc.domain.insight import Identifiers, Insight
-from keeper_grpc.usecases.ports import Anonymizes, Clock
+from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock
 
 
 class Pseudonymizes(Protocol):
@@ -43,6 +44,13 @@ class AccountStore(Protocol):
         `registered`: somebody said that it joined, rather than a first call.
         """
 
+    async def register_known(self, key: str, joined_time: datetime | None) -> bool:
+        """Register an account that is known from its first call; whether that was news.
+
+        None lets it have joined with that call. What is counted from its joining is counted anew. The
+        first registration is the one that holds.
+        """
+
 
 class Accounts:
     """Resolves account ids to accounts."""
@@ -65,12 +73,17 @@ class Accounts:
     ) -> bool:
         """Register an account; whether that was news. The category passes the anonymizer too.
 
-        Raises AccountCategoryConflict when it is registered in another category.
+        Raises AccountCategoryConflict when it is registered in another category, and InvalidInput for a
+        `joined_time` in the future.
         """
+        now = self._clock()
+        if joined_time is not None and joined_time > now + CLOCK_SKEW:
+            raise InvalidInput("joined_time", "must not be in the future")
         category = self._anonymous(business_category)
-        joined = joined_time or self._clock()
-        _, created = await self._find_or_add(account_id, category, joined, registered=True)
-        return created
+        account, created = await self._find_or_add(
+            account_id, category, joined_time or now, registered=True
+        )
+        return created or await self._store.register_known(account.key, joined_time)
 
     async def identify(self, account_id: str, business_category: str) -> Account:
         """`resolve` for a call without an insight: the category has yet to pass the anonymizer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -25,14 +25,11 @@ from keeper_grpc.domain.observation import Disposition, Observation, Recorded, V
 from keeper_grpc.domain.pattern import Neighbour, Pattern, Scope, merge_target
 from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.usecases.accounts import Accounts
-from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId, Vector
+from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds, NewId, Vector
 
 NEIGHBOURS = 20
 """Nearest patterns to consider. More than one, because the nearest may be an opposite, or another
 action in the same situation."""
-
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far a caller's clock may run ahead before its occurred_time counts as the future."""
 
 
 @dataclass(frozen=True, slots=True)

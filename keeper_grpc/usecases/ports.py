@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
@@ -18,6 +18,9 @@ Vector: TypeAlias = NDArray[np.float32]
 
 Clock: TypeAlias = Callable[[], datetime]
 """Tells the time, in UTC."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a caller's clock may run ahead before the times it tells count as the future."""
 
 NewId: TypeAlias = Callable[[], UUID]
 

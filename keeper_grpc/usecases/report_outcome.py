@@ -24,9 +24,9 @@ from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, O
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.pattern import Neighbour, Scope, merge_target
 from keeper_grpc.usecases.accounts import Accounts
-from keeper_grpc.usecases.capture import CLOCK_SKEW, NEIGHBOURS
+from keeper_grpc.usecases.capture import NEIGHBOURS
 from keeper_grpc.usecases.handed_out import HandedOutStore, find_handed_out
-from keeper_grpc.usecases.ports import Clock, Embeds, NewId
+from keeper_grpc.usecases.ports import CLOCK_SKEW, Clock, Embeds, NewId
 
 
 @dataclass(frozen=True, slots=True)

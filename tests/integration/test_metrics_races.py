@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ import pytest
 
 from keeper_grpc.domain.forgetting import Forgotten
 from keeper_grpc.storage import migrate as package
+from keeper_grpc.storage.accounts import PostgresAccounts
 from keeper_grpc.storage.forgetting import PostgresForgetting
 from keeper_grpc.storage.metrics import PostgresMetrics
 from keeper_grpc.storage.migrate import migrate
@@ -66,6 +67,17 @@ async def waits(connection: asyncpg.Connection[asyncpg.Record], blocked: int) ->
             await asyncio.sleep(0.01)
 
 
+async def anyone_waits(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Wait until another session of this database waits for a lock."""
+    sql = """
+        SELECT EXISTS (SELECT FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock')
+    """
+    async with asyncio.timeout(20):
+        while not await connection.fetchval(sql):  # noqa: ASYNC110 - the server alone tells
+            await asyncio.sleep(0.01)
+
+
 async def test_advice_that_commits_while_its_pattern_is_counted_anew_is_not_lost(
     ledgers: tuple[Ledger, Ledger],
 ) -> None:
@@ -83,6 +95,30 @@ async def test_advice_that_commits_while_its_pattern_is_counted_anew_is_not_lost
     assert row is not None
     assert tuple(row) == (1, 1)
     assert await asking.connection.fetchval("SELECT rebuild_measures()") == 0
+
+
+async def test_an_outcome_amid_a_registration_is_judged_by_the_time_that_it_sets(
+    database_url: str, ledgers: tuple[Ledger, Ledger]
+) -> None:
+    """The account succeeds at noon; before that commits, somebody says that it joined at one."""
+    ledger, _ = ledgers
+    accounts, _pattern = await known(ledger)
+    await ledger.connection.execute("UPDATE accounts SET registered = false")
+    async with opened(database_url) as database:
+        async with ledger.connection.transaction():
+            await ledger.observation(accounts[0], OUTCOME, pattern=None, enhancement=None)
+            registering = asyncio.create_task(
+                PostgresAccounts(database).register_known("key-0", NOW + timedelta(hours=1))
+            )
+            await anyone_waits(ledger.connection)
+        assert await registering
+    assert (
+        await ledger.connection.fetchval(
+            "SELECT first_success_time FROM account_milestones WHERE account_key = 'key-0'"
+        )
+        is None
+    )
+    assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 0
 
 
 async def test_the_advice_of_a_deleted_pattern_goes_with_it(

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -16,6 +16,8 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountR
 from tests.rpc.refusal import refusal
 from tests.rpc.requests import capture, new_account, question
 from tests.rpc.service import Service
+
+JOINED = "SELECT joined_time FROM accounts WHERE account_key = $1"
 
 
 def register(account: str, category: str = "spa") -> RegisterAccountRequest:
@@ -75,10 +77,33 @@ async def test_the_time_of_joining_is_kept(service: Service) -> None:
     request = register(account)
     request.joined_time.CopyFrom(joined)
     await service.admin.RegisterAccount(request)
-    stored = await service.value(
-        "SELECT joined_time FROM accounts WHERE account_key = $1", key_of(account)
-    )
+    stored = await service.value(JOINED, key_of(account))
     assert stored == datetime(2025, 3, 1, tzinfo=UTC)
+
+
+async def test_an_account_that_is_known_from_a_call_is_registered_once(
+    service: Service, topic: str
+) -> None:
+    """When it joined is told once; without a time it joined with its first call."""
+    for told in (datetime(2025, 3, 1, tzinfo=UTC), None):
+        account = new_account()
+        await service.network.CapturePattern(capture(topic, account=account))
+        first_call = await service.value(JOINED, key_of(account))
+        request = register(account)
+        if told:
+            request.joined_time.FromDatetime(told)
+        answers = [await service.admin.RegisterAccount(request) for _ in range(2)]
+        assert [answer.created for answer in answers] == [True, False]
+        assert await service.value(JOINED, key_of(account)) == (told or first_call)
+
+
+async def test_no_account_joins_in_the_future(service: Service) -> None:
+    """Its wait for the first insight would be over before it began."""
+    request = register(new_account())
+    request.joined_time.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+    refused = await refusal(service.admin.RegisterAccount(request))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert list(refused.fields) == ["joined_time"]
 
 
 def _messages() -> Iterator[Descriptor]:

@@ -34,7 +34,9 @@ class RegisterAccountRequest(_message.Message):
     """Its line of business, for example "spa", "salon", "gym"."""
     @_builtins.property
     def joined_time(self) -> _timestamp_pb2.Timestamp:
-        """When it became a customer. Not set means now."""
+        """When it became a customer, not in the future. Not set means now, or for an account that the network
+        knows from a call already: then.
+        """
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class RegisterAccountResponse(_message.Message):
 
     CREATED_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
-    """Whether this call registered it; false if it was registered alike before."""
+    """Whether this call registered it; false if another call had, whose joined_time holds."""
     def __init__(
         self,
         *,
