@@ -33,7 +33,7 @@ from keeper_grpc.domain.uplift import Arm
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
 START = window_start(NOW, timedelta(days=30))
 K = 3
-EVERYBODY = Accounts(*[9] * 9)
+EVERYBODY = Accounts(*[20] * 9)
 ACTIVE = Gathered(accounts=EVERYBODY, since=date(2020, 1, 1))
 
 
@@ -89,7 +89,7 @@ NEEDS = {
 
 @pytest.mark.parametrize("did", NEEDS)
 def test_every_number_needs_k_accounts_that_did_what_it_counts(did: str) -> None:
-    """Nine accounts may be active while two ask, or report: that is theirs, day by day too."""
+    """Twenty accounts may be active while two ask, or report: that is theirs, day by day too."""
     totals = Totals(
         questions=80,
         enhanced=60,
