@@ -214,6 +214,10 @@ CLAUSE_OPENERS: Final = frozenset(
 """Words that begin a sentence as themselves, though surnames spelled like them exist: `How is ...`,
 `Life got busy`. Not `He`, `Her`, `My`, `So` and `An`, which are frequent names."""
 
+ADDRESSED: Final = "you"
+"""Whom a script speaks to, before whatever people do: `You asked, we listened`. The surname that is
+spelled like it is masked beside a given name or a title, and alone only when it was declared."""
+
 IMPERATIVES: Final = frozenset(
     listed(
         "alert ask begin block box bring call carry check clear close come cover edit end escort "

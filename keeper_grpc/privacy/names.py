@@ -61,6 +61,8 @@ class Names:
             return self._vocabulary.is_name(key) or (word.capitalized and len(key) > 1)
         if key in self._vocabulary.given_words:
             return given_score(reading, at) >= NAME_FROM
+        if key == cues.ADDRESSED:
+            return False
         if key in cues.CLAUSE_OPENERS and reading.after(at) not in cues.HUMAN and reading.opens(at):
             return False
         surname = word.capitalized and key in self._vocabulary.surname_words
@@ -223,7 +225,8 @@ def _follows_title(title: Word, word: Word, gap: str) -> bool:
     if gap.strip(" ") not in {"", "."} or len(gap) > 3:  # noqa: PLR2004  # ". " and one more
         return False
     if title.key in cues.SHORT_TITLES:
-        return word.key not in cues.FUNCTION_WORDS
+        surname = word.capitalized and word.key == cues.ADDRESSED
+        return surname or word.key not in cues.FUNCTION_WORDS
     return (
         title.key in cues.TITLES
         and title.capitalized
