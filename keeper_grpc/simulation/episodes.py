@@ -12,11 +12,14 @@ from keeper_grpc.simulation.world import Action
 class Advice:
     """What the network said. `tone` is the tone of its script, None where it gave none.
 
-    `category` is the category that it was learned in, `expected` the success rate it promised.
+    `action` is what whoever follows it does: what the script says where there is one, since that is what
+    the guest hears. `meant` is what the pattern is about. `category` is the category that it was learned
+    in, `expected` the success rate it promised.
     """
 
     pattern_id: str
     action: Action
+    meant: Action
     tone: str | None
     category: str
     confidence: float

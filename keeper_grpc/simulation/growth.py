@@ -21,7 +21,8 @@ class Growth:
 
     Shares and rates are None where there is nothing to take them of. `success_alone` is the success
     rate that the same insights had without the network. `true_uplift` is by how much the advice that
-    was followed was better than what the same accounts would have done.
+    was followed was better than what the same accounts would have done. `script_differs` is the share
+    of advice whose script says to do something else than its pattern does.
     """
 
     questions: int
@@ -35,6 +36,7 @@ class Growth:
     advised_chance: float | None
     best_chance: float | None
     best_found: float | None
+    script_differs: float | None
     own_best: float | None
     bias: float | None
     error: float | None
@@ -65,6 +67,7 @@ def growth(
         advised_chance=mean(truths),
         best_chance=mean(_best_rate(world, met) for met, _ in advised),
         best_found=mean(advice.action == _best(world, met) for met, advice in advised),
+        script_differs=mean(advice.action != advice.meant for _, advice in advised if advice.tone),
         own_best=mean(e.action == _best(world, e.met) for e in here),
         bias=mean(off),
         error=mean(abs(each) for each in off),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from string import Template
 
 from google.protobuf.struct_pb2 import Struct
@@ -11,7 +12,7 @@ from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Identifiers, Insight
 from keeper_grpc.simulation.parameters import Parameters, stream
 from keeper_grpc.simulation.population import Account, Met
 from keeper_grpc.simulation.wordings import KINDS, MARKERS, NOUNS, TONES
-from keeper_grpc.simulation.world import Action
+from keeper_grpc.simulation.world import Action, actions_for
 
 _SYLLABLES = (
     "ta", "vo", "mi", "re", "qui", "zo", "ba", "hu", "fe", "dru", "ki", "lo", "na", "os", "pe", "we",
@@ -71,6 +72,23 @@ def script(action: Action, category: str, tone: str) -> str:
 def tone_of(text: str) -> str | None:
     """The tone of a script, also of an anonymized one; None for none of ours."""
     return next((tone for tone, marker in MARKERS.items() if marker in text), None)
+
+
+def done_by(text: str, meant: Action) -> Action:
+    """What whoever uses this script does: what is `meant`, unless it says something else of that kind."""
+    said = [action for line, action in _lines(meant.kind) if line in text]
+    return said[0] if said and meant not in said else meant
+
+
+@cache
+def _lines(kind: int) -> Sequence[tuple[str, Action]]:
+    """What scripts say in any category's words, and what it means; one line may stand for every level."""
+    lines = {
+        (_filled(action.means.line, action, category), action)
+        for action in actions_for(kind)
+        for category in NOUNS
+    }
+    return sorted(lines)
 
 
 def names(account: Account, customer: int) -> tuple[str, str]:

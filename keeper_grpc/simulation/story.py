@@ -29,7 +29,7 @@ from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.person import Person
 from keeper_grpc.simulation.population import Met, Stage, population, stages
 from keeper_grpc.simulation.server import Clock
-from keeper_grpc.simulation.speech import question, statement, tone_of
+from keeper_grpc.simulation.speech import done_by, question, statement, tone_of
 from keeper_grpc.simulation.world import Action, World
 
 _AT_ONCE = 16
@@ -146,9 +146,11 @@ class Story:
         enhanced = answer.enhanced_insight
         advice = None
         if enhanced.network_enhanced:
+            meant = self._meaning[enhanced.pattern_id]
             advice = Advice(
                 pattern_id=enhanced.pattern_id,
-                action=self._meaning[enhanced.pattern_id],
+                action=done_by(enhanced.proven_script, meant),
+                meant=meant,
                 tone=tone_of(enhanced.proven_script),
                 category=enhanced.factors.business_category,
                 confidence=enhanced.confidence,
@@ -197,7 +199,8 @@ class Story:
             )
             if reported.pattern_id:
                 # Another category's advice may have become a pattern of this one.
-                self._meaning.setdefault(reported.pattern_id, episode.action)
+                meant = episode.advice.meant if episode.advice else episode.action
+                self._meaning.setdefault(reported.pattern_id, meant)
             return reported.pattern_id
         said, identifiers = statement(self._parameters, episode.met, episode.action, episode.tone)
         captured = await self._client.capture(

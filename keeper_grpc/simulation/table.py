@@ -146,6 +146,11 @@ _TRUTH: Sequence[_Row] = (
         "",
         lambda s: _percent(s.growth.own_best),
     ),
+    (
+        "its script says another action than its pattern",
+        "0%",
+        lambda s: _percent(s.growth.script_differs),
+    ),
     ("expected success rate is off by, on average", "0", lambda s: _points(s.growth.bias)),
     ("and in absolute terms", "", lambda s: _plain_points(s.growth.error)),
     (

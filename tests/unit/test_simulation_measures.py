@@ -27,7 +27,7 @@ from keeper_grpc.simulation.value import (
     time_to_value,
 )
 from keeper_grpc.simulation.wordings import TONES
-from keeper_grpc.simulation.world import SITUATIONS, World, actions_for
+from keeper_grpc.simulation.world import SITUATIONS, Action, World, actions_for
 
 PARAMETERS = Parameters(customers=(3,), days=60)
 ACCOUNT = population(PARAMETERS)[0]
@@ -64,9 +64,11 @@ def episode(day: float, **fields: object) -> Episode:
     return replace(plain, **fields)  # type: ignore[arg-type] # each test knows its fields
 
 
-def advised(expected: float = 0.7, category: str = ACCOUNT.category) -> Answer:
-    """An answer with advice."""
-    advice = Advice("p", GOOD, "warm", category, confidence=0.8, expected=expected)
+def advised(
+    expected: float = 0.7, category: str = ACCOUNT.category, meant: Action = GOOD
+) -> Answer:
+    """An answer with advice, whose script says GOOD and whose pattern is about `meant`."""
+    advice = Advice("p", GOOD, meant, "warm", category, confidence=0.8, expected=expected)
     return Answer("e", advice, "unspecified", held_out=False)
 
 
@@ -183,7 +185,7 @@ def test_growth_counts_what_was_asked_and_answered() -> None:
     other = "gym" if ACCOUNT.category != "gym" else "spa"
     lived = [
         episode(1, answer=advised(0.9), followed=True, chance=0.7, own_chance=0.4),
-        episode(2, answer=advised(0.5, other), success=False),
+        episode(2, answer=advised(0.5, other, BAD), success=False),
         episode(3, answer=NOTHING, success=False),
         episode(4, answer=HELD_OUT, success=False),
     ]
@@ -192,7 +194,7 @@ def test_growth_counts_what_was_asked_and_answered() -> None:
 
     assert measured.questions == 4
     assert measured.enhanced == pytest.approx(2 / 3)
-    assert measured.elsewhere == 0.5
+    assert measured.elsewhere == measured.script_differs == 0.5
     assert measured.confidence == pytest.approx(0.8)
     assert (measured.success, measured.success_alone) == (0.25, 1.0)
     assert measured.true_uplift == pytest.approx(0.3)

@@ -13,7 +13,14 @@ from keeper_grpc.simulation.episodes import Episode
 from keeper_grpc.simulation.parameters import Parameters, stream
 from keeper_grpc.simulation.person import Person, alone
 from keeper_grpc.simulation.population import met, population, stages
-from keeper_grpc.simulation.speech import names, script, statement, tone_of, wording
+from keeper_grpc.simulation.speech import (
+    done_by,
+    names,
+    script,
+    statement,
+    tone_of,
+    wording,
+)
 from keeper_grpc.simulation.wordings import KINDS, NOUNS, TONES
 from keeper_grpc.simulation.world import SITUATIONS, World, actions_for
 
@@ -153,14 +160,20 @@ def test_a_person_whom_nobody_tells_anything_lives_as_if_alone() -> None:
     assert episodes == alone(PARAMETERS, world, account, 60)
 
 
-def test_every_tone_is_told_from_its_script() -> None:
-    """A script's tone is found again, for every action of every category."""
+def test_tone_and_action_are_told_from_a_script() -> None:
+    """Both are found again, for every action of every category, whatever the pattern is about."""
     for category in NOUNS:
         for kind in range(len(KINDS)):
             for action in actions_for(kind):
                 for tone in TONES:
-                    assert tone_of(script(action, category, tone)) == tone
+                    said = script(action, category, tone)
+                    assert tone_of(said) == tone
+                    for other in actions_for(kind):
+                        done = done_by(said, other)
+                        assert done.idea == action.idea
+                        assert done == action or "$n" not in action.means.line
     assert tone_of("Come back soon") is None
+    assert done_by("Come back soon", actions_for(0)[1]) == actions_for(0)[1]
 
 
 def test_no_two_actions_of_a_kind_are_worded_alike() -> None:
@@ -211,14 +224,15 @@ def test_nothing_that_accounts_say_is_left_for_them_to_approve() -> None:
     for account in population(replace(PARAMETERS, customers=(12,))):
         for insight in met(PARAMETERS, account, 60):
             actions = actions_for(insight.situation.kind)
-            said, declared = statement(
-                PARAMETERS, insight, actions[insight.number % len(actions)], account.tone
-            )
+            action = actions[insight.number % len(actions)]
+            said, declared = statement(PARAMETERS, insight, action, account.tone)
             anonymized = anonymizer.anonymize(convert.insight(said), convert.identifiers(declared))
 
             assert anonymized.unknown_words == ()
             assert anonymized.insight.action
             assert tone_of(anonymized.insight.script) == account.tone
+            other = actions[(insight.number + 1) % len(actions)]
+            assert done_by(anonymized.insight.script, other).idea == action.idea
             texts = f"{anonymized.insight.action} {anonymized.insight.script}"
             assert not any(
                 word in texts
