@@ -38,7 +38,7 @@ def emerging_table(patterns: Sequence[EmergingPattern], width: int) -> Table:
             "novelty": f"{pattern.novelty:.2f}",
         }
         scope = [] if narrow else [plain(pattern.pattern_type), _seen_in(pattern)]
-        table.add_row(*(cells[name] for name in numbers), *scope, plain(pattern.common_pattern))
+        table.add_row(*(cells[name] for name in numbers), *scope, _what(pattern))
     return table
 
 
@@ -49,7 +49,7 @@ def change_line(pattern: EmergingPattern) -> str:
         f"{change_name(pattern)}{became} {plain(pattern.pattern_type)} ({_seen_in(pattern)}):"
         f" {pattern.account_count:,} accounts, {pattern.sighting_count:,} sightings,"
         f" growth {pattern.growth_rate:+.2f}, novelty {pattern.novelty:.2f}:"
-        f" {plain(pattern.common_pattern)}"
+        f" {_what(pattern)}"
     )
 
 
@@ -61,6 +61,11 @@ def change_name(pattern: EmergingPattern) -> str:
         if known
         else f"CHANGE {pattern.change}"
     )
+
+
+def _what(pattern: EmergingPattern) -> str:
+    """What is seen, in words; an old change has no label, and its insights may share no words."""
+    return plain(pattern.label or pattern.common_pattern) or "insights that share no words"
 
 
 def _seen_in(pattern: EmergingPattern) -> str:

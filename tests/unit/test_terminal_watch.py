@@ -52,6 +52,16 @@ def drawn(page: Page, width: int = 100, height: int = 24) -> list[str]:
     return rendered(page.drawn(console(width, height)), width)
 
 
+def test_a_change_is_told_by_its_label_and_never_by_nothing() -> None:
+    """An old change has no label, and insights may share no words."""
+    pattern = change(1).pattern
+    assert change_line(pattern).endswith(": Offer number 1")
+    pattern.label = "Offer a number"
+    assert change_line(pattern).endswith(": Offer a number")
+    pattern.label = pattern.common_pattern = ""
+    assert change_line(pattern).endswith(": insights that share no words")
+
+
 def test_the_page_shows_what_is_emerging_and_forgets_what_is_gone() -> None:
     """Patterns of most accounts first; a promoted one leaves the table and is the latest news."""
     page = Page("keeper:50051", "")
