@@ -47,46 +47,47 @@ def sheets(report: Report) -> list[Sheet]:
 
 
 def worlds_sheet(reports: Sequence[Report]) -> Sheet:
-    """Several worlds at their last size, and all of them together."""
+    """Several worlds at their last size, and what can be said of all of them together."""
     stages = [report.stages[-1] for report in reports]
-    asked = sum(stage.growth.questions for stage in stages)
-    values = [stage.value[PRIMARY] for stage in stages]
-    together = functools.reduce(Value.pooled, values)
-    enhanced = sum((s.growth.enhanced or 0.0) * s.growth.questions for s in stages) / max(asked, 1)
+    together = _together(stages)
     return Sheet(
         f"{len(reports)} worlds at {stages[0].stage.customers} customers",
-        ["", *(f"seed {report.parameters.seed}" for report in reports), "together"],
+        ["", "promised", *(f"seed {report.parameters.seed}" for report in reports), "together"],
         [
-            [
-                "insights measured",
-                *(f"{stage.growth.questions:,}" for stage in stages),
-                f"{asked:,}",
-            ],
-            [
-                "insights enhanced",
-                *(_percent(stage.growth.enhanced) for stage in stages),
-                _percent(enhanced),
-            ],
-            [
-                "newcomers",
-                *(f"{stage.newcomers:,}" for stage in stages),
-                f"{sum(stage.newcomers for stage in stages):,}",
-            ],
-            [
-                "days to value without the network",
-                *(_days(value.alone, value.watched) for value in [*values, together]),
-            ],
-            [
-                "days to value with it",
-                *(_days(value.networked, None) for value in [*values, together]),
-            ],
-            ["times sooner", *(_times(value) for value in [*values, together])],
+            ["newcomers", "", *(f"{each.newcomers:,}" for each in stages), together["newcomers"]],
+            *(
+                [name, aim, *(tell(each) for each in stages), together.get(name, "")]
+                for name, aim, tell in (*_TIMELINE, *_TRUTH)
+            ),
         ],
     )
 
 
-def _relative(report: StageReport) -> str:
-    better, base = report.growth.success, report.growth.success_alone
+def _together(stages: Sequence[StageReport]) -> Mapping[str, str]:
+    """Rows over all worlds: insight by insight, newcomer by newcomer."""
+    value = functools.reduce(Value.pooled, (stage.value[PRIMARY] for stage in stages))
+
+    def pooled(share: Callable[[StageReport], float | None]) -> float | None:
+        known = [(stage.growth.questions, share(stage)) for stage in stages]
+        counted = [(count, each) for count, each in known if each is not None]
+        asked = sum(count for count, _ in counted)
+        return sum(count * each for count, each in counted) / asked if asked else None
+
+    better, alone = pooled(lambda s: s.growth.success), pooled(lambda s: s.growth.success_alone)
+    return {
+        "newcomers": f"{sum(stage.newcomers for stage in stages):,}",
+        "insights measured": f"{sum(stage.growth.questions for stage in stages):,}",
+        "insights enhanced": _percent(pooled(lambda s: s.growth.enhanced)),
+        "success with the network": _percent(better),
+        "success of the same insights without it": _percent(alone),
+        "so much better, relatively": _relative(better, alone),
+        "days to value without the network": _days(value.alone, value.watched),
+        "days to value with it": _days(value.networked, None),
+        "times sooner": _times(value),
+    }
+
+
+def _relative(better: float | None, base: float | None) -> str:
     return f"{better / base - 1:+.1%}" if better is not None and base else _NOTHING
 
 
@@ -115,7 +116,11 @@ _TIMELINE: Sequence[_Row] = (
     ),
     ("success with the network", "", lambda s: _percent(s.growth.success)),
     ("success of the same insights without it", "", lambda s: _percent(s.growth.success_alone)),
-    ("so much better, relatively", "+20%", _relative),
+    (
+        "so much better, relatively",
+        "+20%",
+        lambda s: _relative(s.growth.success, s.growth.success_alone),
+    ),
     (
         "uplift of followed advice, by the holdout",
         "",
