@@ -220,19 +220,23 @@ class EmergingFeed(Feed):
 
     def _take(self, pattern: EmergingPattern) -> None:
         name = pattern.emerging_pattern_id
-        self._forget(name)
+        for departed in list(self.gone):
+            if departed.emerging_pattern_id == name:
+                self._forget(departed)
         if pattern.change not in _GONE:
             self.patterns[name] = pattern
             return
         self.patterns.pop(name, None)
         self.gone.append(pattern)
-        asyncio.get_running_loop().call_later(_GONE_FOR, self._forget, name)
+        asyncio.get_running_loop().call_later(_GONE_FOR, self._forget, pattern)
 
-    def _forget(self, name: str) -> None:
-        for pattern in list(self.gone):
-            if pattern.emerging_pattern_id == name:
-                self.gone.remove(pattern)
+    def _forget(self, departed: EmergingPattern) -> None:
+        """Tell no longer of this departure; by then the same cluster may have departed anew."""
+        for index, pattern in enumerate(self.gone):
+            if pattern is departed:
+                del self.gone[index]
                 self._changed()
+                return
 
 
 class Fetched(Feed, Generic[T]):

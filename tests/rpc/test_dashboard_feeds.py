@@ -249,6 +249,37 @@ async def test_what_comes_back_is_no_longer_gone(feeds: Feeds, upstream: Upstrea
     assert not feed.gone
 
 
+async def test_what_departs_again_is_told_of_from_then_on(
+    feeds: Feeds, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of its first departure does not end the telling of its second."""
+    loop = asyncio.get_running_loop()
+    clock, ahead = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: clock() + ahead)
+    feed = feeds.emerging[""]
+    feed.listen(ignore)
+
+    def gone() -> set[str]:
+        return {pattern.emerging_pattern_id for pattern in feed.gone}
+
+    upstream.emerged("back", EmergingPattern.CHANGE_FADED)
+    upstream.emerged("later", EmergingPattern.CHANGE_FADED)
+    await until(lambda: gone() == {"back", "later"}, within=SOON, what="both have gone")
+    ahead += feed_module._GONE_FOR / 2
+    upstream.emerged("back", EmergingPattern.CHANGE_NEW)
+    await until(lambda: gone() == {"later"}, within=SOON, what="it is back")
+    upstream.emerged("back", EmergingPattern.CHANGE_FADED)
+    await until(lambda: gone() == {"back", "later"}, within=SOON, what="it has gone again")
+
+    ahead += feed_module._GONE_FOR / 2
+    # It departed after the other did for the first time: the timer of that one has run before.
+    await until(lambda: "later" not in gone(), within=SOON, what="the time of both is over")
+    assert gone() == {"back"}
+
+    ahead += feed_module._GONE_FOR / 2
+    await until(lambda: not gone(), within=SOON, what="the time of the second is over too")
+
+
 async def test_an_answer_is_fetched_again_only_when_something_has_changed(
     feeds: Feeds, upstream: Upstream
 ) -> None:
