@@ -25,6 +25,7 @@ from keeper_grpc.client import (
     KeeperClient,
     KeeperClientError,
     Reported,
+    SnapshotComplete,
 )
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
@@ -211,11 +212,17 @@ class EmergingFeed(Feed):
         events = self._client.watch_emerging(business_category=self._category)
         async with aclosing(events):
             async for event in events:
-                if isinstance(event, Changed):
-                    self._take(event.pattern)
-                else:
-                    self.complete = True
-                self.problem = None
+                match event:
+                    case Changed(pattern):
+                        self._take(pattern)
+                    case SnapshotComplete():
+                        self.complete = True
+                    case Interrupted(error):
+                        self.problem = error
+                        self._changed()
+                        continue
+                if self.complete:
+                    self.problem = None
                 self._changed()
 
     def _take(self, pattern: EmergingPattern) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from keeper_grpc.client import KeeperClient, NotFound, Retries, Unavailable
+from keeper_grpc.client import KeeperClient, NotFound, Retries, ServerError, Unavailable
 from keeper_grpc.dashboard import feed as feed_module
 from keeper_grpc.dashboard.feeds import Feeds
 from keeper_grpc.dashboard.filters import Filter
@@ -42,7 +42,9 @@ class Upstream(NetworkLearningServiceServicer):
         self.open: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.metrics: asyncio.Queue[StreamNetworkMetricsResponse] = asyncio.Queue()
-        self.emerging: asyncio.Queue[StreamEmergingPatternsResponse] = asyncio.Queue()
+        self.emerging: asyncio.Queue[StreamEmergingPatternsResponse | grpc.StatusCode] = (
+            asyncio.Queue()
+        )
         self.published = 0
 
     def report(self, published: int) -> None:
@@ -54,6 +56,16 @@ class Upstream(NetworkLearningServiceServicer):
         """Say what happened to an emerging pattern."""
         pattern = EmergingPattern(emerging_pattern_id=name, change=change)
         self.emerging.put_nowait(StreamEmergingPatternsResponse(emerging_pattern=pattern))
+
+    def all_emerged(self) -> None:
+        """Say that the snapshot is complete."""
+        complete = StreamEmergingPatternsResponse.SnapshotComplete()
+        self.emerging.put_nowait(StreamEmergingPatternsResponse(snapshot_complete=complete))
+
+    def refuse(self, *codes: grpc.StatusCode) -> None:
+        """End this stream of what emerges and those after it with these codes."""
+        for code in codes:
+            self.emerging.put_nowait(code)
 
     async def StreamNetworkMetrics(  # noqa: N802 - gRPC names it
         self, request: StreamNetworkMetricsRequest, context: object
@@ -67,10 +79,15 @@ class Upstream(NetworkLearningServiceServicer):
             self.open["metrics"] -= 1
 
     async def StreamEmergingPatterns(  # noqa: N802 - as above
-        self, request: StreamEmergingPatternsRequest, context: object
+        self,
+        request: StreamEmergingPatternsRequest,
+        context: grpc.aio.ServicerContext[object, object],
     ) -> AsyncIterator[StreamEmergingPatternsResponse]:
         while True:
-            yield await self.emerging.get()
+            said = await self.emerging.get()
+            if isinstance(said, grpc.StatusCode):
+                await context.abort(said, "as planned")
+            yield said
 
     async def ListPatterns(  # noqa: N802 - as above
         self, request: ListPatternsRequest, context: object
@@ -208,6 +225,46 @@ async def test_a_feed_with_a_defect_goes_on(monkeypatch: pytest.MonkeyPatch) -> 
     assert feed.reads == 2
 
 
+async def test_an_interruption_of_what_emerges_is_a_problem_until_a_sign_of_life(
+    feeds: Feeds, upstream: Upstream
+) -> None:
+    """One stream that ends is none: another follows at once."""
+    feed = feeds.emerging[""]
+    feed.listen(ignore)
+    upstream.all_emerged()
+    upstream.refuse(grpc.StatusCode.UNAVAILABLE)
+    upstream.emerged("first", EmergingPattern.CHANGE_NEW)
+    await until(lambda: feed.patterns, within=SOON, what="another stream has followed")
+    assert feed.problem is None
+
+    upstream.refuse(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE)
+    await until(lambda: isinstance(feed.problem, Unavailable), within=SOON, what="it is noticed")
+
+    beat = StreamEmergingPatternsResponse.Heartbeat()
+    upstream.emerging.put_nowait(StreamEmergingPatternsResponse(heartbeat=beat))
+
+    await until(lambda: feed.problem is None, within=SOON, what="the heartbeat is noticed")
+    assert list(feed.patterns) == ["first"]
+
+
+async def test_an_error_of_what_emerges_is_a_problem_until_a_snapshot_is_complete(
+    feeds: Feeds, upstream: Upstream
+) -> None:
+    """Until then a page shows what was known before."""
+    feed = feeds.emerging[""]
+    feed.listen(ignore)
+    upstream.all_emerged()
+    upstream.refuse(grpc.StatusCode.INTERNAL)
+    upstream.emerged("first", EmergingPattern.CHANGE_NEW)
+    await until(lambda: feed.patterns, within=SOON, what="the next snapshot has begun")
+    assert isinstance(feed.problem, ServerError)
+
+    upstream.all_emerged()
+
+    await until(lambda: feed.complete, within=SOON, what="the snapshot is complete")
+    assert feed.problem is None
+
+
 async def test_what_has_gone_is_told_of_but_not_for_ever(feeds: Feeds, upstream: Upstream) -> None:
     """However much emerges and goes while a page is open, only the last few departures are kept."""
     feed = feeds.emerging[""]
@@ -232,8 +289,7 @@ async def test_a_snapshot_is_complete_only_at_its_end(feeds: Feeds, upstream: Up
     await until(lambda: feed.patterns, within=SOON, what="the first has arrived")
     assert not feed.complete
 
-    complete = StreamEmergingPatternsResponse.SnapshotComplete(count=1)
-    upstream.emerging.put_nowait(StreamEmergingPatternsResponse(snapshot_complete=complete))
+    upstream.all_emerged()
 
     await until(lambda: feed.complete, within=SOON, what="the snapshot is complete")
 
