@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
-from tests.e2e.browsing import MISSING, OFTEN, Dashboard, browsing, chromium, dashboard, opened
+from tests.e2e.browsing import (
+    MISSING,
+    OFTEN,
+    PHONE,
+    Dashboard,
+    browsing,
+    chromium,
+    dashboard,
+    opened,
+    overflow,
+    serious,
+)
 from tests.e2e.calls import emerge
 from tests.e2e.conftest import starter
 from tests.e2e.server_process import ServerProcess
@@ -29,8 +39,6 @@ ACTIONS = (
 )
 
 DESK = {"width": 1280, "height": 900}
-
-PHONE = {"width": 360, "height": 740}
 
 ZOOMED = {"width": 640, "height": 450}
 """What a window of 1280 by 900 has room for at a zoom of 200%."""
@@ -120,22 +128,6 @@ async def marked(page: Page) -> Callable[[], Awaitable[bool]]:
         return bool(await page.evaluate("window.marked === true"))
 
     return unchanged
-
-
-async def serious(page: Page) -> list[str]:
-    """What axe-core finds that is serious or critical."""
-    found = await Axe().run(page)
-    return [
-        f"{violation['id']}: {node['target']}"
-        for violation in found.response["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-
-
-async def overflow(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    return int(await page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
 async def test_the_overview_shows_what_the_server_tells(

@@ -199,30 +199,44 @@ async def test_a_page_with_a_defect_does_not_keep_others_from_the_news(
     assert "a page could not show a change" in caplog.text
 
 
-class Defective(feed_module.Feed):
-    """Has a defect the first time it reads."""
-
-    reads = 0
-
-    async def _follow(self) -> None:
-        self.reads += 1
-        if self.reads == 1:
-            raise ZeroDivisionError
-        self._changed()
-        await asyncio.Event().wait()
-
-
-async def test_a_feed_with_a_defect_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is logged, and read again: else every page that shares it would stand still for good."""
+async def test_a_feed_with_a_defect_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a problem until the feed is read again: else every page would stand still and look well."""
     monkeypatch.setattr(feed_module, "_PAUSE", 0.01)
-    monkeypatch.setattr(feed_module, "_PACE", 0.01)
-    told = asyncio.Event()
-    feed = Defective()
+    told, mended = asyncio.Event(), asyncio.Event()
+    answers = [7]
+
+    async def fetch() -> int:
+        if not told.is_set():
+            raise ZeroDivisionError
+        await mended.wait()
+        return answers.pop()
+
+    feed = feed_module.Fetched(fetch)
     feed.listen(told.set)
-    async with asyncio.timeout(SOON):
-        await told.wait()
+    await asyncio.wait_for(told.wait(), SOON)
+    assert isinstance(feed.problem, ZeroDivisionError)
+
+    mended.set()
+
+    await until(lambda: feed.value and feed.problem is None, within=SOON, what="it is read again")
     feed.close()
-    assert feed.reads == 2
+
+
+async def test_metrics_with_a_defect_are_stale_at_once(
+    feeds: Feeds, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a silence is allowed: a defect that comes again would put off the alarm for ever."""
+    feed = feeds.metrics[EVERYWHERE]
+    monkeypatch.setattr(feed, "_stale_after", 3600.0)
+    with monkeypatch.context() as defect:
+        defect.setattr(KeeperClient, "watch_network_metrics", None)
+        feed.listen(ignore)
+        await until(lambda: feed.stale, within=SOON, what="the defect is noticed")
+        assert isinstance(feed.problem, TypeError)
+
+    upstream.report(1)
+
+    await until(lambda: feed.report and not feed.stale, within=SOON, what="it is read again")
 
 
 async def test_an_interruption_of_what_emerges_is_a_problem_until_a_sign_of_life(
