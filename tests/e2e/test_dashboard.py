@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 from tests.e2e.browsing import (
     MISSING,
@@ -23,7 +24,7 @@ from tests.e2e.browsing import (
     overflow,
     serious,
 )
-from tests.e2e.calls import emerge
+from tests.e2e.calls import admin, emerge
 from tests.e2e.conftest import starter
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.waiting import SOON
@@ -208,6 +209,35 @@ async def test_a_capture_appears_without_a_reload(
             page.get_by_role("table", name="Top patterns").get_by_text("Text guests who are late")
         ).to_be_visible()
         assert await unchanged()
+
+
+async def test_a_forgotten_account_is_listed_without_how_much_was_removed(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """What an operator did is everyone's to see; the counts of it are that one account's."""
+    async with (
+        opened(browser, served.url) as page,
+        KeeperClient(network.address) as keeper,
+        network.server.channel() as channel,
+    ):
+        unchanged = await marked(page)
+        await keeper.register_account("leaver", "gym")
+        offer = Insight(type="upsell_opportunity", action="Offer a locker", confidence=0.6)
+        await keeper.capture("leaver", offer, Outcome(success=True))
+        await admin(channel).ForgetAccount(ForgetAccountRequest(account_id="leaver"))
+        # A page asks anew for what operators did when the metrics have changed.
+        await learn(network.address, "Show members the sauna", category="gym", accounts=1)
+
+        rows = page.get_by_role("table", name="What operators did").locator("tbody tr")
+        await expect(rows).to_have_text(
+            [
+                re.compile(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d UTC\s*{what}$")
+                for what in ("forget account", "forget account begun")
+            ]
+        )
+        assert await unchanged()
+        newest, _ = await keeper.list_audit_events()
+        assert newest.counts["observations_removed"] == 1
 
 
 async def test_words_that_look_like_markup_are_only_words(
