@@ -173,6 +173,9 @@ async def test_what_too_few_accounts_did_is_withheld_and_not_zero(
         await expect(page.locator(".tile .value")).to_have_text(["\N{EN DASH}"] * 8)
         await expect(page.locator(".numbers .value")).to_have_text(["Withheld"] * 7)
         await expect(page.get_by_text("No pattern has enough evidence")).to_be_visible()
+        # The address alone chose it: nothing of it is published, so it is not to be chosen from.
+        lines = page.get_by_role("navigation", name="Line of business")
+        await expect(lines.locator("[aria-current]")).to_have_text("Gym")
 
 
 async def test_filters_are_links_that_the_address_keeps(
