@@ -23,10 +23,11 @@ from keeper_grpc.client.errors import (
     Unavailable,
 )
 from keeper_grpc.client.keeper import KeeperClient
+from keeper_grpc.client.liveness import Alive, Interrupted
 from keeper_grpc.client.retries import Retries
 from keeper_grpc.client.tournament import Failed, Ranked, Tournament
-from keeper_grpc.client.watch import Changed, EmergingEvent, SnapshotComplete
-from keeper_grpc.client.watch_metrics import Alive, Interrupted, MetricsEvent, Reported
+from keeper_grpc.client.watch import Changed, EmergingEvent, EmergingNews, SnapshotComplete
+from keeper_grpc.client.watch_metrics import MetricsEvent, Reported
 
 __all__ = [
     "Alive",
@@ -34,6 +35,7 @@ __all__ = [
     "Conflict",
     "DeadlineExceeded",
     "EmergingEvent",
+    "EmergingNews",
     "Failed",
     "FieldViolation",
     "Interrupted",

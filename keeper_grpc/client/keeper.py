@@ -267,8 +267,9 @@ class KeeperClient:
     ) -> AsyncGenerator[EmergingEvent]:
         """Follow what several accounts begin to see: a snapshot, then every change, without end.
 
-        Restarts and cut-offs are survived: events neither repeat nor go missing. To survive the
-        caller's own restart, keep the last event's `resume_token` and pass it here.
+        Restarts and cut-offs are survived: news neither repeats nor goes missing, and `Interrupted`
+        says when the server cannot be reached. To survive the caller's own restart, keep the last
+        `resume_token` and pass it here.
         """
         request = network.StreamEmergingPatternsRequest(
             pattern_type=pattern_type,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import grpc
 
 from keeper_grpc.client.errors import from_call, stream_ended
+from keeper_grpc.client.liveness import Alive, Interrupted
 from keeper_grpc.client.retries import Retries, may_retry
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -46,7 +47,8 @@ class SnapshotComplete:
     resume_token: str
 
 
-EmergingEvent: TypeAlias = Changed | SnapshotComplete
+EmergingNews: TypeAlias = Changed | SnapshotComplete
+EmergingEvent: TypeAlias = EmergingNews | Alive | Interrupted
 
 
 async def watch(
@@ -79,6 +81,9 @@ async def watch(
         finally:
             call.cancel()
         failures += 1
+        if failures > 1:
+            # A stream that merely reached its greatest age is followed at once: no news.
+            yield Interrupted(error)
         await asyncio.sleep(retries.delay(failures, error))
 
 
@@ -98,7 +103,7 @@ class _View:
     def stream_begins(self) -> None:
         self._in_this_stream.clear()
 
-    def events(self, message: StreamEmergingPatternsResponse) -> Iterator[EmergingEvent]:
+    def events(self, message: StreamEmergingPatternsResponse) -> Iterator[EmergingNews | Alive]:
         """The news in a message."""
         token = message.resume_token
         match message.WhichOneof("event"):
@@ -106,6 +111,8 @@ class _View:
                 yield from self._pattern(message.emerging_pattern, token)
             case "snapshot_complete":
                 yield from self._snapshot_complete(message.snapshot_complete, token)
+            case "heartbeat":
+                yield Alive()
 
     def _pattern(self, pattern: EmergingPattern, token: str) -> Iterator[Changed]:
         name = pattern.emerging_pattern_id
@@ -124,14 +131,16 @@ class _View:
 
     def _snapshot_complete(
         self, message: _Response.SnapshotComplete, token: str
-    ) -> Iterator[EmergingEvent]:
+    ) -> Iterator[EmergingNews | Alive]:
         for name in self._known.keys() - self._in_this_stream:
             pattern = self._known.pop(name)
             pattern.change = EmergingPattern.CHANGE_FADED
             yield Changed(pattern, token)
-        if not self._complete:
-            self._complete = True
-            yield SnapshotComplete(message.count, message.resume_token_expired, token)
+        if self._complete:
+            yield Alive()
+            return
+        self._complete = True
+        yield SnapshotComplete(message.count, message.resume_token_expired, token)
 
 
 def _state(pattern: EmergingPattern) -> EmergingPattern:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 
-from keeper_grpc.client.errors import KeeperClientError, from_call, stream_ended
+from keeper_grpc.client.errors import from_call, stream_ended
+from keeper_grpc.client.liveness import Alive, Interrupted
 from keeper_grpc.client.retries import Retries, may_retry
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
@@ -28,18 +29,6 @@ class Reported:
     """The metrics as they are now."""
 
     report: GetNetworkMetricsResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Alive:
-    """Nothing has changed; what was reported last still holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The server is out of reach: what was reported last may be stale. The watch goes on trying."""
-
-    error: KeeperClientError
 
 
 MetricsEvent: TypeAlias = Reported | Alive | Interrupted

@@ -9,6 +9,7 @@ from keeper_grpc.dashboard import figures
 from keeper_grpc.dashboard.feed import EmergingFeed
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.notice import Notice
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 
 _SHOWN = 8
@@ -25,6 +26,7 @@ class Emerging:
         self._say = say
         self._known: set[str] | None = None
         self._arrived: dict[str, datetime] = {}
+        self._notice = Notice("The list of what is emerging")
         self._table = Table(
             "Emerging patterns, the latest first",
             [
@@ -42,6 +44,7 @@ class Emerging:
 
     def show(self, feed: EmergingFeed) -> None:
         """Show what the feed holds."""
+        self._notice.show(feed.problem, known=feed.complete or self._known is not None)
         if not feed.complete:
             return  # what comes in a snapshot is no news
         latest = sorted(

@@ -25,6 +25,7 @@ from keeper_grpc.client import (
     KeeperClient,
     KeeperClientError,
     Reported,
+    SnapshotComplete,
 )
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
@@ -61,10 +62,13 @@ _GONE_KEPT = 5
 
 
 class Feed(ABC):
-    """Calls its listeners whenever it has changed; they look at it to see how."""
+    """Calls its listeners whenever it has changed; they look at it to see how.
+
+    `problem` is why it cannot be read now: a KeeperClientError, or whatever a defect raised.
+    """
 
     def __init__(self) -> None:
-        self.problem: KeeperClientError | None = None
+        self.problem: Exception | None = None
         self.on_idle: Callable[[], None] = lambda: None
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
@@ -119,11 +123,16 @@ class Feed(ABC):
             try:
                 await self._follow()
             except KeeperClientError as error:
-                self.problem = error
-                self._changed()
-            except Exception:  # noqa: BLE001 - a defect must not make every page stand still for good
+                self._failed(error)
+            except Exception as defect:  # noqa: BLE001 - it must not make every page stand still for good
                 _log.exception("a feed could not be read")
+                self._failed(defect)
             await asyncio.sleep(_PAUSE)
+
+    def _failed(self, problem: Exception) -> None:
+        """Note why it cannot be read now."""
+        self.problem = problem
+        self._changed()
 
     def _when_idle(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(_LINGER, self.close)
@@ -132,7 +141,7 @@ class Feed(ABC):
 class MetricsFeed(Feed):
     """The metrics of one filter. `report` is None until the first has come.
 
-    `stale` says that `report` may no longer be true: the server is out of reach, or was silent for
+    `stale` says that `report` may no longer be true: there is a problem, or the server was silent for
     longer than `stale_after` seconds. `heard` is when it last said something.
     """
 
@@ -156,21 +165,20 @@ class MetricsFeed(Feed):
             window=self._where.window, business_category=self._where.category
         )
         self._expect()
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    match event:
-                        case Reported(report):
-                            self.report = report
-                            self._fresh()
-                        case Alive():
-                            self._fresh()
-                        case Interrupted(error):
-                            self.problem = error
-                            self._silent()
-        except KeeperClientError:
-            self._silent()
-            raise
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Reported(report):
+                        self.report = report
+                        self._fresh()
+                    case Alive():
+                        self._fresh()
+                    case Interrupted(error):
+                        self._failed(error)
+
+    def _failed(self, problem: Exception) -> None:
+        self.stale = True
+        super()._failed(problem)
 
     def _fresh(self) -> None:
         self.heard = datetime.now(UTC)
@@ -211,28 +219,37 @@ class EmergingFeed(Feed):
         events = self._client.watch_emerging(business_category=self._category)
         async with aclosing(events):
             async for event in events:
-                if isinstance(event, Changed):
-                    self._take(event.pattern)
-                else:
-                    self.complete = True
-                self.problem = None
+                match event:
+                    case Changed(pattern):
+                        self._take(pattern)
+                    case SnapshotComplete():
+                        self.complete = True
+                    case Interrupted(error):
+                        self._failed(error)
+                        continue
+                if self.complete:
+                    self.problem = None
                 self._changed()
 
     def _take(self, pattern: EmergingPattern) -> None:
         name = pattern.emerging_pattern_id
-        self._forget(name)
+        for departed in list(self.gone):
+            if departed.emerging_pattern_id == name:
+                self._forget(departed)
         if pattern.change not in _GONE:
             self.patterns[name] = pattern
             return
         self.patterns.pop(name, None)
         self.gone.append(pattern)
-        asyncio.get_running_loop().call_later(_GONE_FOR, self._forget, name)
+        asyncio.get_running_loop().call_later(_GONE_FOR, self._forget, pattern)
 
-    def _forget(self, name: str) -> None:
-        for pattern in list(self.gone):
-            if pattern.emerging_pattern_id == name:
-                self.gone.remove(pattern)
+    def _forget(self, departed: EmergingPattern) -> None:
+        """Tell no longer of this departure; by then the same cluster may have departed anew."""
+        for index, pattern in enumerate(self.gone):
+            if pattern is departed:
+                del self.gone[index]
                 self._changed()
+                return
 
 
 class Fetched(Feed, Generic[T]):

@@ -9,6 +9,9 @@ from nicegui import html
 from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 
+WARNING = "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}"
+"""The sign as a character of the text, not as a coloured picture."""
+
 
 class Text(TextElement):
     """An element of any tag that holds a text. Setting `text` sends only what differs."""

@@ -113,8 +113,8 @@ class Overview:
         self._emerging_table.show(self._emerging)
 
     def _patterns_changed(self) -> None:
+        self._top.show(self._patterns)
         if self._patterns.value is not None:
-            self._top.show(self._patterns.value)
             self._privacy.show_patterns(self._patterns.value)
 
     def _categories_changed(self) -> None:
@@ -132,7 +132,7 @@ class Overview:
         )
 
     def _audit_changed(self) -> None:
-        self._privacy.show_audit(self._audit.value, self._audit.problem)
+        self._privacy.show_audit(self._audit)
 
 
 class _Choices:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from nicegui import html, ui
 
-from keeper_grpc.client import Unavailable
+from keeper_grpc.client import KeeperClientError, Unavailable
 from keeper_grpc.dashboard import figures
 from keeper_grpc.dashboard.feed import MetricsFeed
-from keeper_grpc.dashboard.markup import Status, Text
+from keeper_grpc.dashboard.markup import WARNING, Status, Text
 
 
 class Frame:
@@ -26,7 +26,7 @@ class Frame:
                 self._state = Status()
                 self._as_of = Text("span")
             with html.span().classes("status bad lost"):
-                Text("span", "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}", **{"aria-hidden": "true"})
+                Text("span", WARNING, **{"aria-hidden": "true"})
                 Text("span", "Disconnected: may be stale")
             with html.label().classes("theme"):
                 Text("span", "Theme", "unseen")
@@ -55,7 +55,7 @@ class Frame:
         """Show whether what the page says still holds."""
         self._as_of.text = f"as of {figures.clock(feed.heard)}" if feed.heard else ""
         if feed.stale:
-            self._state.show("bad", "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}", "Stale")
+            self._state.show("bad", WARNING, "Stale")
             self._notice.text = _why_stale(feed)
             if not self._was_stale:
                 self.say(self._notice.text)
@@ -72,8 +72,10 @@ def _why_stale(feed: MetricsFeed) -> str:
         what = "Nothing has been heard from the server"
     elif isinstance(feed.problem, Unavailable):
         what = "The server cannot be reached"
-    else:
+    elif isinstance(feed.problem, KeeperClientError):
         what = "The server answers with an error"
+    else:
+        what = "This dashboard has a defect"
     if feed.report is None or feed.heard is None:
         return f"{what}. Trying again."
     return (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from nicegui import html, ui
 
-from keeper_grpc.client import InvalidRequest, KeeperClientError, NotFound
+from keeper_grpc.client import InvalidRequest, NotFound
 from keeper_grpc.dashboard import figures
 from keeper_grpc.dashboard.charts import History
 from keeper_grpc.dashboard.feeds import Feeds
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.notice import Notice
 from keeper_grpc.dashboard.page import Frame, part
 from keeper_grpc.dashboard.patterns import at_least
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -33,6 +34,7 @@ class PatternPage:
                     Text("a", "\N{LEFTWARDS ARROW} All patterns", href="../#patterns")
                 self._title = Text("h1", "Pattern")
                 self._about = Text("p", "Loading", "lead")
+            self._notice = Notice("This pattern")
             self._body = html.div().classes("nicegui-column")
             self._body.style("gap: 1.75rem; align-items: stretch; width: 100%")
         with self._body:
@@ -94,15 +96,16 @@ class PatternPage:
 
     def _pattern_changed(self) -> None:
         problem = self._history_feed.problem
-        if isinstance(problem, NotFound | InvalidRequest):
+        value = self._history_feed.value
+        absent = isinstance(problem, NotFound | InvalidRequest)
+        self._notice.show(None if absent else problem, known=value is not None)
+        if absent:
             # Also when it was shown before: too few accounts support it now, or it was retired.
             self._title.text = "No such pattern"
             self._about.text = "It does not exist, or too few accounts support it to be shown."
             self._body.set_visibility(False)
-        elif self._history_feed.value is not None:
-            self._show(self._history_feed.value)
-        elif problem is not None:
-            self._about.text = _cannot(problem)
+        elif value is not None:
+            self._show(value)
 
     def _show(self, found: GetPatternResponse) -> None:
         pattern = found.pattern
@@ -156,10 +159,6 @@ class PatternPage:
         }.items():
             shown_value, shown_note = self._facts[name]
             shown_value.text, shown_note.text = value, note
-
-
-def _cannot(problem: KeeperClientError) -> str:
-    return f"It cannot be had at the moment ({problem.code.name}). Trying again."
 
 
 def _value(value: object) -> str:

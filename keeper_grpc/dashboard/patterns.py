@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from keeper_grpc.dashboard import figures
+from keeper_grpc.dashboard.feed import Fetched
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.notice import Notice
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
 
 _SHOWN = 10
@@ -16,6 +18,7 @@ class TopPatterns:
     """A table of those that have evidence, in the order in which the network ranks them."""
 
     def __init__(self) -> None:
+        self._notice = Notice("The list of patterns")
         self._table = Table(
             "Top patterns, the best lower bound first",
             [
@@ -29,10 +32,12 @@ class TopPatterns:
             "No pattern has enough evidence to be shown yet.",
         )
 
-    def show(self, patterns: Iterable[Pattern]) -> None:
-        """Show the best of them."""
-        proven = [pattern for pattern in patterns if pattern.evidence.occurrence_count]
-        self._table.show(map(_row, proven[:_SHOWN]))
+    def show(self, feed: Fetched[Sequence[Pattern]]) -> None:
+        """Show the best of those that were read."""
+        self._notice.show(feed.problem, known=feed.value is not None)
+        if feed.value is not None:
+            proven = [pattern for pattern in feed.value if pattern.evidence.occurrence_count]
+            self._table.show(map(_row, proven[:_SHOWN]))
 
 
 def _row(pattern: Pattern) -> Row:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from nicegui import html
 
-from keeper_grpc.client import KeeperClientError
 from keeper_grpc.dashboard import figures
+from keeper_grpc.dashboard.feed import Fetched
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.notice import Notice
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 
@@ -45,8 +46,7 @@ class PrivacyPanel:
                     Text("p", text)
         self._least = Text("p", "", "least")
         Text("h3", "What operators did")
-        self._problem = Text("p", "", "empty")
-        self._problem.set_visibility(False)
+        self._notice = Notice("The list of what operators did")
         self._table = Table(
             "What operators did, the latest first",
             [Column("When", "whole"), Column("What", "wide")],
@@ -63,14 +63,11 @@ class PrivacyPanel:
             else ""
         )
 
-    def show_audit(
-        self, events: Iterable[AuditEvent] | None, problem: KeeperClientError | None
-    ) -> None:
-        """Show the latest events, or that they cannot be had."""
-        self._problem.text = "The list cannot be had at the moment."
-        self._problem.set_visibility(events is None and problem is not None)
-        if events is not None:
-            self._table.show(map(_row, events))
+    def show_audit(self, feed: Fetched[Sequence[AuditEvent]]) -> None:
+        """Show the latest events that were read."""
+        self._notice.show(feed.problem, known=feed.value is not None)
+        if feed.value is not None:
+            self._table.show(map(_row, feed.value))
 
 
 def _row(event: AuditEvent) -> Row:

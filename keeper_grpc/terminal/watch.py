@@ -8,7 +8,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, aclosing
 from typing import Protocol
 
-from keeper_grpc.client import EmergingEvent, Interrupted, KeeperClient, MetricsEvent
+from keeper_grpc.client import (
+    Alive,
+    EmergingEvent,
+    EmergingNews,
+    Interrupted,
+    KeeperClient,
+    MetricsEvent,
+)
 from keeper_grpc.terminal.arguments import add_category, add_window
 from keeper_grpc.terminal.client_command import add_client_command
 from keeper_grpc.terminal.screen import Screen, nobody_reads
@@ -19,7 +26,7 @@ from keeper_grpc.terminal.watch_live import Live
 class _View(Protocol):
     """What shows the events."""
 
-    def emerging(self, event: EmergingEvent) -> None: ...
+    def emerging(self, event: EmergingNews) -> None: ...
 
     def metrics(self, event: MetricsEvent) -> None: ...
 
@@ -63,9 +70,11 @@ def _view(parsed: argparse.Namespace) -> AbstractContextManager[_View]:
 
 
 async def _follow_emerging(events: AsyncGenerator[EmergingEvent], view: _View) -> None:
+    """Whether the server can be reached, the metrics tell."""
     async with aclosing(events):
         async for event in events:
-            view.emerging(event)
+            if not isinstance(event, Alive | Interrupted):
+                view.emerging(event)
 
 
 async def _follow_metrics(events: AsyncGenerator[MetricsEvent], view: _View) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from keeper_grpc.client import (
     Changed,
-    EmergingEvent,
+    EmergingNews,
     Interrupted,
     MetricsEvent,
     Reported,
@@ -51,7 +51,7 @@ class Lines(_Printed):
         self._told: set[str] = set()
         self._interrupted = False
 
-    def emerging(self, event: EmergingEvent) -> None:
+    def emerging(self, event: EmergingNews) -> None:
         if isinstance(event, Changed):
             self._say(f"emerging {change_line(event.pattern)}")
         else:
@@ -80,7 +80,7 @@ class Lines(_Printed):
 class JsonLines(_Printed):
     """For programs: one object a line, with one key that says what it is."""
 
-    def emerging(self, event: EmergingEvent) -> None:
+    def emerging(self, event: EmergingNews) -> None:
         match event:
             case Changed(pattern):
                 self._say("emerging_pattern", message_json(pattern))

@@ -11,7 +11,7 @@ from rich import live
 from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.text import Text
 
-from keeper_grpc.client import Changed, EmergingEvent, Interrupted, MetricsEvent, Reported
+from keeper_grpc.client import Changed, EmergingNews, Interrupted, MetricsEvent, Reported
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.terminal.emerging import by_interest, change_line, emerging_table
 from keeper_grpc.terminal.plain import plain
@@ -39,7 +39,7 @@ class Page:
         self._interrupted: str = ""
         self._latest = ""
 
-    def emerging(self, event: EmergingEvent, now: datetime) -> None:
+    def emerging(self, event: EmergingNews, now: datetime) -> None:
         """Take in a change."""
         if not isinstance(event, Changed):
             self._complete = True
@@ -129,7 +129,7 @@ class Live:
     ) -> None:
         self._live.stop()
 
-    def emerging(self, event: EmergingEvent) -> None:
+    def emerging(self, event: EmergingNews) -> None:
         self._page.emerging(event, datetime.now(UTC))
         self._changed = True
 

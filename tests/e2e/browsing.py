@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from tests.e2e.server_process import START, STOP, environment
@@ -25,6 +26,9 @@ LOG = "dashboard.log"
 
 STALE_AFTER = 3.0
 """Seconds of silence that make the page stale; the server under test sends a heartbeat every half."""
+
+PHONE = {"width": 360, "height": 740}
+"""The smallest window that the pages are made for."""
 
 MISSING = (
     "the dashboard's browser tests need Chromium: apt-get install chromium, "
@@ -184,3 +188,19 @@ async def opened(
         assert watched.complaints == []
     finally:
         await profile.close()
+
+
+async def serious(page: Page) -> list[str]:
+    """What axe-core finds that is serious or critical."""
+    found = await Axe().run(page)
+    return [
+        f"{violation['id']}: {node['target']}"
+        for violation in found.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+async def overflow(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    return int(await page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))

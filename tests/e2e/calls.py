@@ -15,6 +15,7 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
@@ -26,7 +27,8 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceStub,
 )
 
-if TYPE_CHECKING:  # a type of the stub file only
+if TYPE_CHECKING:  # types of the stub files only
+    from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
         NetworkLearningServiceAsyncStub,
     )
@@ -38,6 +40,11 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 def network(channel: grpc.aio.Channel) -> NetworkLearningServiceAsyncStub:
     """A client of the network."""
     return NetworkLearningServiceStub(channel)
+
+
+def admin(channel: grpc.aio.Channel) -> AdminServiceAsyncStub:
+    """A client for operators."""
+    return AdminServiceStub(channel)
 
 
 def capture(

@@ -7,13 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
-from tests.e2e.browsing import MISSING, OFTEN, Dashboard, browsing, chromium, dashboard, opened
-from tests.e2e.calls import emerge
+from tests.e2e.browsing import (
+    MISSING,
+    OFTEN,
+    PHONE,
+    Dashboard,
+    browsing,
+    chromium,
+    dashboard,
+    opened,
+    overflow,
+    serious,
+)
+from tests.e2e.calls import admin, emerge
 from tests.e2e.conftest import starter
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.waiting import SOON
@@ -29,8 +40,6 @@ ACTIONS = (
 )
 
 DESK = {"width": 1280, "height": 900}
-
-PHONE = {"width": 360, "height": 740}
 
 ZOOMED = {"width": 640, "height": 450}
 """What a window of 1280 by 900 has room for at a zoom of 200%."""
@@ -122,22 +131,6 @@ async def marked(page: Page) -> Callable[[], Awaitable[bool]]:
     return unchanged
 
 
-async def serious(page: Page) -> list[str]:
-    """What axe-core finds that is serious or critical."""
-    found = await Axe().run(page)
-    return [
-        f"{violation['id']}: {node['target']}"
-        for violation in found.response["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-
-
-async def overflow(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    return int(await page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
-
-
 async def test_the_overview_shows_what_the_server_tells(
     browser: Browser, served: Dashboard
 ) -> None:
@@ -180,6 +173,9 @@ async def test_what_too_few_accounts_did_is_withheld_and_not_zero(
         await expect(page.locator(".tile .value")).to_have_text(["\N{EN DASH}"] * 8)
         await expect(page.locator(".numbers .value")).to_have_text(["Withheld"] * 7)
         await expect(page.get_by_text("No pattern has enough evidence")).to_be_visible()
+        # The address alone chose it: nothing of it is published, so it is not to be chosen from.
+        lines = page.get_by_role("navigation", name="Line of business")
+        await expect(lines.locator("[aria-current]")).to_have_text("Gym")
 
 
 async def test_filters_are_links_that_the_address_keeps(
@@ -216,6 +212,35 @@ async def test_a_capture_appears_without_a_reload(
             page.get_by_role("table", name="Top patterns").get_by_text("Text guests who are late")
         ).to_be_visible()
         assert await unchanged()
+
+
+async def test_a_forgotten_account_is_listed_without_how_much_was_removed(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """What an operator did is everyone's to see; the counts of it are that one account's."""
+    async with (
+        opened(browser, served.url) as page,
+        KeeperClient(network.address) as keeper,
+        network.server.channel() as channel,
+    ):
+        unchanged = await marked(page)
+        await keeper.register_account("leaver", "gym")
+        offer = Insight(type="upsell_opportunity", action="Offer a locker", confidence=0.6)
+        await keeper.capture("leaver", offer, Outcome(success=True))
+        await admin(channel).ForgetAccount(ForgetAccountRequest(account_id="leaver"))
+        # A page asks anew for what operators did when the metrics have changed.
+        await learn(network.address, "Show members the sauna", category="gym", accounts=1)
+
+        rows = page.get_by_role("table", name="What operators did").locator("tbody tr")
+        await expect(rows).to_have_text(
+            [
+                re.compile(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d UTC\s*{what}$")
+                for what in ("forget account", "forget account begun")
+            ]
+        )
+        assert await unchanged()
+        newest, _ = await keeper.list_audit_events()
+        assert newest.counts["observations_removed"] == 1
 
 
 async def test_words_that_look_like_markup_are_only_words(

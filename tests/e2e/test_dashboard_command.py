@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,9 @@ from tests.e2e.server_process import environment
 
 WITHOUT_NICEGUI = "import sys; sys.modules['nicegui'] = None; "
 """What Python holds for a module that cannot be imported."""
+
+NOWHERE = "127.0.0.1:9"
+"""A network that is not there."""
 
 MAIN = "from keeper_grpc.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -63,22 +66,37 @@ def test_what_cannot_be_served_is_said_in_a_line(arguments: list[str], reason: s
     assert "Traceback" not in done.stderr
 
 
+def handshake(address: str, origin: str, headers: Mapping[str, str]) -> int:
+    """The status of the answer to a page of `origin` that opens the socket."""
+    connection = http.client.HTTPConnection(address)
+    try:
+        query = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
+        connection.request("GET", query, headers={"Origin": origin, **headers})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 async def test_no_other_website_may_open_its_socket(make_directory: Callable[[], Path]) -> None:
     """A browser sends its login at the proxy along, whoever's script asks."""
-
-    def handshake(address: str, origin: str) -> int:
-        connection = http.client.HTTPConnection(address)
-        try:
-            query = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
-            connection.request("GET", query, headers={"Origin": origin})
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-    nowhere = "127.0.0.1:9"
     warns = "is not an accepted origin"
-    async with dashboard(nowhere, make_directory(), warns=warns) as page:
+    async with dashboard(NOWHERE, make_directory(), warns=warns) as page:
         address = page.url.removeprefix("http://").rstrip("/")
-        own = await asyncio.to_thread(handshake, address, f"http://{address}")
-        other = await asyncio.to_thread(handshake, address, "http://elsewhere.example")
+        own = await asyncio.to_thread(handshake, address, f"http://{address}", {})
+        other = await asyncio.to_thread(handshake, address, "http://elsewhere.example", {})
     assert (own, other) == (200, 400)
+
+
+async def test_behind_a_proxy_its_own_website_is_the_proxys(
+    make_directory: Callable[[], Path],
+) -> None:
+    """As the proxy tells it: the host and port that the browser asked for, and https."""
+    told = {"Host": "keeper.example:8443", "X-Forwarded-Proto": "https"}
+    warns = "is not an accepted origin"
+    async with dashboard(NOWHERE, make_directory(), warns=warns) as page:
+        address = page.url.removeprefix("http://").rstrip("/")
+        own, elsewhere, other_port = [
+            await asyncio.to_thread(handshake, address, f"https://{origin}", told)
+            for origin in ("keeper.example:8443", "elsewhere.example:8443", "keeper.example")
+        ]
+    assert (own, elsewhere, other_port) == (200, 400, 400)

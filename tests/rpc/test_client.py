@@ -15,10 +15,12 @@ from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status as RichStatus
 
 from keeper_grpc.client import (
+    Alive,
     Changed,
     Conflict,
     DeadlineExceeded,
     EmergingEvent,
+    Interrupted,
     InvalidRequest,
     KeeperClient,
     NotFound,
@@ -476,7 +478,7 @@ async def test_a_watch_tells_everything_once() -> None:
     scripted.failures.append(rich(grpc.StatusCode.INVALID_ARGUMENT))
     async with serving(scripted) as port, client(port) as keeper:
         events = keeper.watch_emerging()
-        seen = [brief(await anext(events)) for _ in range(7)]
+        seen = [brief(await anext(events)) for _ in range(8)]
         with pytest.raises(InvalidRequest):
             await anext(events)
     assert seen == [
@@ -487,6 +489,7 @@ async def test_a_watch_tells_everything_once() -> None:
         ("a", UPDATED, 5),
         ("c", NEW, 3),
         ("b", FADED, 3),
+        Alive(),  # the second snapshot is complete
     ]
     assert scripted.tokens == ["", "in-snapshot", "1", "2"]
 
@@ -498,6 +501,25 @@ def brief(event: EmergingEvent) -> object:
             return (pattern.emerging_pattern_id, pattern.change, pattern.account_count)
         case SnapshotComplete(count):
             return count
+        case Interrupted(error):
+            return error.code
+        case Alive():
+            return event
+
+
+async def test_a_watch_of_what_emerges_says_when_it_is_interrupted() -> None:
+    """The first failure may be a stream's greatest age; a heartbeat ends the second."""
+    scripted = script()
+    beat = StreamEmergingPatternsResponse(
+        heartbeat=StreamEmergingPatternsResponse.Heartbeat(), resume_token="1"
+    )
+    scripted.streams = [[complete(0, "1")], [], [beat]]
+    scripted.failures = [rich(UNAVAILABLE), rich(UNAVAILABLE), rich(UNAVAILABLE)]
+    async with serving(scripted) as port, client(port) as keeper:
+        events = keeper.watch_emerging()
+        seen = [brief(await anext(events)) for _ in range(3)]
+        await events.aclose()
+    assert seen == [0, UNAVAILABLE, Alive()]
 
 
 async def test_a_watch_survives_a_restart(database_url: str, embeddings: OpenAIStandIn) -> None:

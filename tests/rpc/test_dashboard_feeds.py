@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from keeper_grpc.client import KeeperClient, NotFound, Retries, Unavailable
+from keeper_grpc.client import KeeperClient, NotFound, Retries, ServerError, Unavailable
 from keeper_grpc.dashboard import feed as feed_module
 from keeper_grpc.dashboard.feeds import Feeds
 from keeper_grpc.dashboard.filters import Filter
@@ -42,7 +42,9 @@ class Upstream(NetworkLearningServiceServicer):
         self.open: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.metrics: asyncio.Queue[StreamNetworkMetricsResponse] = asyncio.Queue()
-        self.emerging: asyncio.Queue[StreamEmergingPatternsResponse] = asyncio.Queue()
+        self.emerging: asyncio.Queue[StreamEmergingPatternsResponse | grpc.StatusCode] = (
+            asyncio.Queue()
+        )
         self.published = 0
 
     def report(self, published: int) -> None:
@@ -54,6 +56,16 @@ class Upstream(NetworkLearningServiceServicer):
         """Say what happened to an emerging pattern."""
         pattern = EmergingPattern(emerging_pattern_id=name, change=change)
         self.emerging.put_nowait(StreamEmergingPatternsResponse(emerging_pattern=pattern))
+
+    def all_emerged(self) -> None:
+        """Say that the snapshot is complete."""
+        complete = StreamEmergingPatternsResponse.SnapshotComplete()
+        self.emerging.put_nowait(StreamEmergingPatternsResponse(snapshot_complete=complete))
+
+    def refuse(self, *codes: grpc.StatusCode) -> None:
+        """End this stream of what emerges and those after it with these codes."""
+        for code in codes:
+            self.emerging.put_nowait(code)
 
     async def StreamNetworkMetrics(  # noqa: N802 - gRPC names it
         self, request: StreamNetworkMetricsRequest, context: object
@@ -67,10 +79,15 @@ class Upstream(NetworkLearningServiceServicer):
             self.open["metrics"] -= 1
 
     async def StreamEmergingPatterns(  # noqa: N802 - as above
-        self, request: StreamEmergingPatternsRequest, context: object
+        self,
+        request: StreamEmergingPatternsRequest,
+        context: grpc.aio.ServicerContext[object, object],
     ) -> AsyncIterator[StreamEmergingPatternsResponse]:
         while True:
-            yield await self.emerging.get()
+            said = await self.emerging.get()
+            if isinstance(said, grpc.StatusCode):
+                await context.abort(said, "as planned")
+            yield said
 
     async def ListPatterns(  # noqa: N802 - as above
         self, request: ListPatternsRequest, context: object
@@ -182,30 +199,84 @@ async def test_a_page_with_a_defect_does_not_keep_others_from_the_news(
     assert "a page could not show a change" in caplog.text
 
 
-class Defective(feed_module.Feed):
-    """Has a defect the first time it reads."""
-
-    reads = 0
-
-    async def _follow(self) -> None:
-        self.reads += 1
-        if self.reads == 1:
-            raise ZeroDivisionError
-        self._changed()
-        await asyncio.Event().wait()
-
-
-async def test_a_feed_with_a_defect_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is logged, and read again: else every page that shares it would stand still for good."""
+async def test_a_feed_with_a_defect_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a problem until the feed is read again: else every page would stand still and look well."""
     monkeypatch.setattr(feed_module, "_PAUSE", 0.01)
-    monkeypatch.setattr(feed_module, "_PACE", 0.01)
-    told = asyncio.Event()
-    feed = Defective()
+    told, mended = asyncio.Event(), asyncio.Event()
+    answers = [7]
+
+    async def fetch() -> int:
+        if not told.is_set():
+            raise ZeroDivisionError
+        await mended.wait()
+        return answers.pop()
+
+    feed = feed_module.Fetched(fetch)
     feed.listen(told.set)
-    async with asyncio.timeout(SOON):
-        await told.wait()
+    await asyncio.wait_for(told.wait(), SOON)
+    assert isinstance(feed.problem, ZeroDivisionError)
+
+    mended.set()
+
+    await until(lambda: feed.value and feed.problem is None, within=SOON, what="it is read again")
     feed.close()
-    assert feed.reads == 2
+
+
+async def test_metrics_with_a_defect_are_stale_at_once(
+    feeds: Feeds, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a silence is allowed: a defect that comes again would put off the alarm for ever."""
+    feed = feeds.metrics[EVERYWHERE]
+    monkeypatch.setattr(feed, "_stale_after", 3600.0)
+    with monkeypatch.context() as defect:
+        defect.setattr(KeeperClient, "watch_network_metrics", None)
+        feed.listen(ignore)
+        await until(lambda: feed.stale, within=SOON, what="the defect is noticed")
+        assert isinstance(feed.problem, TypeError)
+
+    upstream.report(1)
+
+    await until(lambda: feed.report and not feed.stale, within=SOON, what="it is read again")
+
+
+async def test_an_interruption_of_what_emerges_is_a_problem_until_a_sign_of_life(
+    feeds: Feeds, upstream: Upstream
+) -> None:
+    """One stream that ends is none: another follows at once."""
+    feed = feeds.emerging[""]
+    feed.listen(ignore)
+    upstream.all_emerged()
+    upstream.refuse(grpc.StatusCode.UNAVAILABLE)
+    upstream.emerged("first", EmergingPattern.CHANGE_NEW)
+    await until(lambda: feed.patterns, within=SOON, what="another stream has followed")
+    assert feed.problem is None
+
+    upstream.refuse(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE)
+    await until(lambda: isinstance(feed.problem, Unavailable), within=SOON, what="it is noticed")
+
+    beat = StreamEmergingPatternsResponse.Heartbeat()
+    upstream.emerging.put_nowait(StreamEmergingPatternsResponse(heartbeat=beat))
+
+    await until(lambda: feed.problem is None, within=SOON, what="the heartbeat is noticed")
+    assert list(feed.patterns) == ["first"]
+
+
+async def test_an_error_of_what_emerges_is_a_problem_until_a_snapshot_is_complete(
+    feeds: Feeds, upstream: Upstream
+) -> None:
+    """Until then a page shows what was known before."""
+    feed = feeds.emerging[""]
+    feed.listen(ignore)
+    upstream.all_emerged()
+    upstream.refuse(grpc.StatusCode.INTERNAL)
+    upstream.emerged("first", EmergingPattern.CHANGE_NEW)
+    await until(lambda: feed.patterns, within=SOON, what="the next snapshot has begun")
+    assert isinstance(feed.problem, ServerError)
+
+    upstream.all_emerged()
+
+    await until(lambda: feed.complete, within=SOON, what="the snapshot is complete")
+    assert feed.problem is None
 
 
 async def test_what_has_gone_is_told_of_but_not_for_ever(feeds: Feeds, upstream: Upstream) -> None:
@@ -232,8 +303,7 @@ async def test_a_snapshot_is_complete_only_at_its_end(feeds: Feeds, upstream: Up
     await until(lambda: feed.patterns, within=SOON, what="the first has arrived")
     assert not feed.complete
 
-    complete = StreamEmergingPatternsResponse.SnapshotComplete(count=1)
-    upstream.emerging.put_nowait(StreamEmergingPatternsResponse(snapshot_complete=complete))
+    upstream.all_emerged()
 
     await until(lambda: feed.complete, within=SOON, what="the snapshot is complete")
 
@@ -247,6 +317,37 @@ async def test_what_comes_back_is_no_longer_gone(feeds: Feeds, upstream: Upstrea
 
     await until(lambda: "back" in feed.patterns, within=SOON, what="it is back")
     assert not feed.gone
+
+
+async def test_what_departs_again_is_told_of_from_then_on(
+    feeds: Feeds, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of its first departure does not end the telling of its second."""
+    loop = asyncio.get_running_loop()
+    clock, ahead = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: clock() + ahead)
+    feed = feeds.emerging[""]
+    feed.listen(ignore)
+
+    def gone() -> set[str]:
+        return {pattern.emerging_pattern_id for pattern in feed.gone}
+
+    upstream.emerged("back", EmergingPattern.CHANGE_FADED)
+    upstream.emerged("later", EmergingPattern.CHANGE_FADED)
+    await until(lambda: gone() == {"back", "later"}, within=SOON, what="both have gone")
+    ahead += feed_module._GONE_FOR / 2
+    upstream.emerged("back", EmergingPattern.CHANGE_NEW)
+    await until(lambda: gone() == {"later"}, within=SOON, what="it is back")
+    upstream.emerged("back", EmergingPattern.CHANGE_FADED)
+    await until(lambda: gone() == {"back", "later"}, within=SOON, what="it has gone again")
+
+    ahead += feed_module._GONE_FOR / 2
+    # It departed after the other did for the first time: the timer of that one has run before.
+    await until(lambda: "later" not in gone(), within=SOON, what="the time of both is over")
+    assert gone() == {"back"}
+
+    ahead += feed_module._GONE_FOR / 2
+    await until(lambda: not gone(), within=SOON, what="the time of the second is over too")
 
 
 async def test_an_answer_is_fetched_again_only_when_something_has_changed(
