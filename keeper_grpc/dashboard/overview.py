@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nicegui import html, ui
 
@@ -26,19 +26,18 @@ class Overview:
         self._metrics = feeds.metrics[where]
         self._emerging = feeds.emerging[where.category]
         self._patterns = feeds.patterns[where.category]
-        self._everywhere = feeds.patterns[""]
         self._audit = feeds.audit[None]
         self._report: GetNetworkMetricsResponse | None = None
         self._frame = Frame(home="./")
         with self._frame.content:
             self._head()
             self._body()
+        self._show_categories(())
         client = ui.context.client
         for feed, listener in (
             (self._metrics, self._metrics_changed),
             (self._emerging, self._emerging_changed),
             (self._patterns, self._patterns_changed),
-            (self._everywhere, self._categories_changed),
             (self._audit, self._audit_changed),
         ):
             client.on_delete(feed.listen(listener))
@@ -101,9 +100,10 @@ class Overview:
         if report is None or report is self._report:
             return
         if self._report is not None:
-            for fetched in (self._patterns, self._everywhere, self._audit):
-                fetched.refresh()
+            self._patterns.refresh()
+            self._audit.refresh()
         self._report = report
+        self._show_categories(report.business_categories)
         self._withheld.set_visibility(report.withheld)
         self._kpis.show(report)
         self._numbers.show(report)
@@ -117,8 +117,7 @@ class Overview:
         if self._patterns.value is not None:
             self._privacy.show_patterns(self._patterns.value)
 
-    def _categories_changed(self) -> None:
-        found = {pattern.business_category for pattern in self._everywhere.value or ()}
+    def _show_categories(self, found: Iterable[str]) -> None:
         chosen = self._where.category
         self._categories.show(
             [
@@ -127,7 +126,7 @@ class Overview:
                     Filter(name, self._where.days).query,
                     name == chosen,
                 )
-                for name in sorted(found | {"", chosen})
+                for name in sorted({"", chosen, *found})
             ]
         )
 

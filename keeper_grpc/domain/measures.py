@@ -130,7 +130,7 @@ class Gathered:
     `lags` are the seconds from a pattern's discovery to its first advice, of those that first gave
     advice in the window. `predictions` and `revenues` are of the patterns whose advice came to an
     outcome in it, over all that their advice ever came to. `newcomers` are registered accounts.
-    `since` is the first day of all.
+    `since` is the first day of all. `categories` are those in which k accounts or more were active.
     """
 
     totals: Totals = Totals()
@@ -142,3 +142,4 @@ class Gathered:
     accounts: Accounts = Accounts()
     since: date | None = None
     days: Sequence[Day] = ()
+    categories: Sequence[str] = ()

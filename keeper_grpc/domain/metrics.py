@@ -124,7 +124,9 @@ class NetworkMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the network is worth over one window. Nothing but its times is known when withheld."""
+    """What the network is worth over one window. When withheld, nothing is known but its times and in
+    which lines of business it is not.
+    """
 
     as_of: datetime
     window_start: datetime
@@ -132,6 +134,7 @@ class Report:
     kpis: Sequence[Kpi] = ()
     days: Sequence[Day] = ()
     published_patterns: int = 0
+    categories: Sequence[str] = ()
 
 
 def window_start(as_of: datetime, window: timedelta) -> datetime:
@@ -147,7 +150,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
     """
     totals, accounts = gathered.totals, gathered.accounts
     if accounts.active < k:
-        return Report(as_of, start, None)
+        return Report(as_of, start, None, categories=gathered.categories)
     asked, observed = accounts.asked >= k, accounts.observed >= k
     told = accounts.advised >= k
     compared = min(accounts.advised, accounts.held_out) >= k
@@ -201,6 +204,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
             for day in gathered.days
         ],
         gathered.patterns.published,
+        gathered.categories,
     )
 
 

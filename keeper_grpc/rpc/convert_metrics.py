@@ -37,6 +37,7 @@ def report(found: Report) -> network_service_pb2.GetNetworkMetricsResponse:
         window_start_time=_timestamp(found.window_start),
         withheld=found.metrics is None,
         published_pattern_count=found.published_patterns,
+        business_categories=found.categories,
     )
 
 

@@ -21,6 +21,9 @@ from keeper_grpc.storage.publication import published
 SHOWN_DAYS = 366
 """Days that are told one by one, the newest: a year of them draws a line, older ones only count."""
 
+MOST_CATEGORIES = 200
+"""Lines of business that are listed: they are callers' words, of which there may be any number."""
+
 FOLD_LOCK = 0x6B65657065720009
 """Advisory lock of whoever folds: "keeper" in ASCII and a number of ours."""
 
@@ -55,6 +58,7 @@ class PostgresMetrics:
                 accounts=accounts,
                 since=await _since(connection, business_category),
                 days=days,
+                categories=await _categories(connection, start, k),
             )
 
     async def version(self) -> str:
@@ -251,6 +255,22 @@ async def _accounts(connection: Connection, category: str, start: datetime) -> A
         start.date(),
     )
     return Accounts(**row)
+
+
+async def _categories(connection: Connection, start: datetime, k: int) -> Sequence[str]:
+    rows = await connection.fetch(
+        """
+        SELECT a.business_category
+          FROM account_milestones m JOIN accounts a USING (account_key)
+         WHERE m.last_active_day >= $1 AND NOT a.forgetting
+         GROUP BY 1 HAVING count(*) >= $2
+         ORDER BY count(*) DESC, 1 LIMIT $3
+        """,
+        start.date(),
+        k,
+        MOST_CATEGORIES,
+    )
+    return sorted(row["business_category"] for row in rows)
 
 
 async def _since(connection: Connection, category: str) -> date | None:

@@ -206,6 +206,21 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
             default=None,
         ),
         days=_days(observations, enhancements, patterns, given, start),
+        categories=[
+            name
+            for name in sorted({row["business_category"] for row in tables["accounts"]})
+            if _active(tables, name, start) >= k
+        ],
+    )
+
+
+def _active(tables: Mapping[str, Sequence[Row]], category: str, start: datetime) -> int:
+    """Accounts of a line of business that asked or observed something."""
+    rows = [*tables["observations"], *tables["enhancements"]]
+    active = {row["account_key"] for row in rows if _day(row) >= start.date()}
+    return sum(
+        row["account_key"] in active and row["business_category"] == category
+        for row in tables["accounts"]
     )
 
 

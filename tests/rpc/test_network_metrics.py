@@ -109,6 +109,8 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
         )
     told = await metrics(service, category="bakery")
     assert not told.withheld
+    assert "bakery" in told.business_categories
+    assert "bakery" in (await metrics(service, category="nobody")).business_categories
     assert told.metrics.patterns_discovered == Metric(
         value=1, unit=Metric.UNIT_COUNT, sample_size=1
     )
@@ -149,6 +151,7 @@ async def test_too_few_accounts_are_not_told_of(service: Service, topic: str) ->
     for category in ("florist", "nobody"):
         told = await metrics(service, category=category)
         assert told.withheld
+        assert category not in told.business_categories
         assert not told.HasField("metrics")
         assert not told.kpis
         assert not told.days

@@ -847,9 +847,10 @@ class GetNetworkMetricsResponse(_message.Message):
     WINDOW_START_TIME_FIELD_NUMBER: _builtins.int
     WITHHELD_FIELD_NUMBER: _builtins.int
     PUBLISHED_PATTERN_COUNT_FIELD_NUMBER: _builtins.int
+    BUSINESS_CATEGORIES_FIELD_NUMBER: _builtins.int
     withheld: _builtins.bool
     """Whether too few accounts were active within the window for their numbers to be shown: nothing
-    else is set then but the times.
+    else is set then but the times and business_categories.
     """
     published_pattern_count: _builtins.int
     """Patterns that are published now."""
@@ -868,12 +869,18 @@ class GetNetworkMetricsResponse(_message.Message):
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.NetworkDay]:
         """The window's days on which something happened, the oldest first; the newest 366 at most. Outcomes
-        are 0 where metrics does not tell of them as a whole.
+        are 0 where metrics does not tell of them as a whole, and so are questions and observations.
         """
 
     @_builtins.property
     def window_start_time(self) -> _timestamp_pb2.Timestamp:
         """When the window began."""
+
+    @_builtins.property
+    def business_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lines of business whose numbers are not withheld within the window, whichever one was asked about: in
+        alphabetical order, those with most active accounts, 200 at most.
+        """
 
     def __init__(
         self,
@@ -885,10 +892,11 @@ class GetNetworkMetricsResponse(_message.Message):
         window_start_time: _timestamp_pb2.Timestamp | None = ...,
         withheld: _builtins.bool = ...,
         published_pattern_count: _builtins.int = ...,
+        business_categories: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "metrics", b"metrics", "window_start_time", b"window_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "days", b"days", "kpis", b"kpis", "metrics", b"metrics", "published_pattern_count", b"published_pattern_count", "window_start_time", b"window_start_time", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "business_categories", b"business_categories", "days", b"days", "kpis", b"kpis", "metrics", b"metrics", "published_pattern_count", b"published_pattern_count", "window_start_time", b"window_start_time", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
