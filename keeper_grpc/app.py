@@ -70,6 +70,7 @@ from keeper_grpc.usecases.metrics_feed import MetricsFeed, MetricsFeedTiming
 from keeper_grpc.usecases.network_metrics import NetworkMetrics
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.report_outcome import ReportOutcome
+from keeper_grpc.usecases.shared_reports import SharedReports
 from keeper_grpc.usecases.suggest import SuggestMoves
 from keeper_grpc.usecases.trim_events import TrimEvents
 
@@ -271,8 +272,7 @@ class _Parts:
 
     def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
-            metrics=metrics,
-            store=PostgresMetrics(self._pool),
+            reports=SharedReports(metrics=metrics, store=PostgresMetrics(self._pool)),
             timing=MetricsFeedTiming(
                 heartbeat=self._settings.stream_heartbeat,
                 stall=self._settings.stream_stall,
