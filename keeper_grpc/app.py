@@ -50,7 +50,7 @@ from keeper_grpc.telemetry.telemetry import Telemetry
 from keeper_grpc.telemetry.watched import (
     watch_cache,
     watch_detector,
-    watch_feed,
+    watch_feeds,
     watch_pool,
     watch_server,
 )
@@ -159,7 +159,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         detector = parts.detector()
         watch_pool(telemetry.instruments, pool)
         watch_cache(telemetry.instruments, embedder)
-        watch_feed(telemetry.instruments, feed)
+        watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
         watch_server(telemetry.instruments, server)
         failed = asyncio.Event()

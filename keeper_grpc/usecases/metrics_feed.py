@@ -45,7 +45,10 @@ Send: TypeAlias = Callable[[Report | Heartbeat], Awaitable[None]]
 
 
 class MetricsFeed:
-    """Serves the streams of one process."""
+    """Serves the streams of one process.
+
+    `subscribers` of them are open; `cut_offs` ended because their reader did not read.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,8 @@ class MetricsFeed:
         self._clock = clock
         self._rng = rng
         self._draining = asyncio.Event()
+        self.subscribers = 0
+        self.cut_offs = 0
 
     def drain(self) -> None:
         """End all streams."""
@@ -76,6 +81,7 @@ class MetricsFeed:
         # Beside the telling, because a reader that does not read holds that up.
         telling = asyncio.create_task(self._tell(window, business_category, send))
         draining = asyncio.create_task(self._draining.wait())
+        self.subscribers += 1
         try:
             await asyncio.wait(
                 (telling, draining),
@@ -87,7 +93,11 @@ class MetricsFeed:
             if draining.done():
                 raise ShuttingDown("the server is shutting down; subscribe again")
             raise StreamMaxAge
+        except SubscriberTooSlow:
+            self.cut_offs += 1
+            raise
         finally:
+            self.subscribers -= 1
             for task in (telling, draining):
                 task.cancel()
             await asyncio.wait((telling, draining))

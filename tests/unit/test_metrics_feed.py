@@ -62,14 +62,18 @@ async def test_time_alone_is_no_news(feed: MetricsFeed, store: Store) -> None:
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off(feed: MetricsFeed) -> None:
-    """After the stall, with what it can resume from: nothing, for every report is whole."""
+    """After the stall, and counted; it needs nothing to resume from, for every report is whole."""
     never = asyncio.Event()
 
     async def send(_: Report | Heartbeat) -> None:
         await never.wait()
 
+    stream = asyncio.ensure_future(feed.deliver(None, "", send))
+    await asyncio.sleep(0)
+    assert (feed.subscribers, feed.cut_offs) == (1, 0)
     with pytest.raises(SubscriberTooSlow):
-        await feed.deliver(None, "", send)
+        await stream
+    assert (feed.subscribers, feed.cut_offs) == (0, 1)
 
 
 async def test_streams_share_a_look_and_fail_together(feed: MetricsFeed, store: Store) -> None:
