@@ -50,7 +50,7 @@ from keeper_grpc.telemetry.telemetry import Telemetry
 from keeper_grpc.telemetry.watched import (
     watch_cache,
     watch_detector,
-    watch_feed,
+    watch_feeds,
     watch_pool,
     watch_server,
 )
@@ -70,6 +70,7 @@ from keeper_grpc.usecases.metrics_feed import MetricsFeed, MetricsFeedTiming
 from keeper_grpc.usecases.network_metrics import NetworkMetrics
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.report_outcome import ReportOutcome
+from keeper_grpc.usecases.shared_reports import SharedReports
 from keeper_grpc.usecases.suggest import SuggestMoves
 from keeper_grpc.usecases.trim_events import TrimEvents
 
@@ -158,7 +159,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         detector = parts.detector()
         watch_pool(telemetry.instruments, pool)
         watch_cache(telemetry.instruments, embedder)
-        watch_feed(telemetry.instruments, feed)
+        watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
         watch_server(telemetry.instruments, server)
         failed = asyncio.Event()
@@ -271,8 +272,7 @@ class _Parts:
 
     def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
-            metrics=metrics,
-            store=PostgresMetrics(self._pool),
+            reports=SharedReports(metrics=metrics, store=PostgresMetrics(self._pool)),
             timing=MetricsFeedTiming(
                 heartbeat=self._settings.stream_heartbeat,
                 stall=self._settings.stream_stall,

@@ -62,18 +62,14 @@ class PostgresMetrics:
             )
 
     async def version(self) -> str:
-        """Another one whenever a change has been appended or a transaction that may append one ended.
+        """Another one whenever a transaction has ended that wrote: what a snapshot sees, in full.
 
-        A change takes its number before it commits. While it is under way, or anything else that
-        writes, the oldest such transaction is part of the version; its end makes another one.
+        Two equal ones see the same rows, whichever transactions are open. Any other table, and any
+        other database of the server, makes another one too: which of them counts could only be told
+        by a row that all writers update, and they would wait for each other.
         """
         async with self._database.connection() as connection:
-            version: str = await connection.fetchval(
-                """
-                SELECT last_value || ':' || pg_snapshot_xmin(pg_current_snapshot())
-                  FROM measure_changes_id_seq
-                """
-            )
+            version: str = await connection.fetchval("SELECT pg_current_snapshot()::text")
         return version
 
     async def fold(self, limit: int) -> int:

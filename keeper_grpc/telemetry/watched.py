@@ -30,12 +30,16 @@ class Cache(Protocol):
 
 
 class Feed(Protocol):
-    """Subscribers of StreamEmergingPatterns."""
+    """A stream's subscribers: those that it has, and those that did not read."""
 
     cut_offs: int
 
     @property
     def subscribers(self) -> int: ...
+
+
+class QueueingFeed(Feed, Protocol):
+    """A stream whose changes wait for its subscribers."""
 
     @property
     def longest_queue(self) -> int: ...
@@ -92,22 +96,25 @@ def watch_cache(instruments: Instruments, cache: Cache) -> None:
     )
 
 
-def watch_feed(instruments: Instruments, feed: Feed) -> None:
+def watch_feeds(instruments: Instruments, emerging: QueueingFeed, metrics: Feed) -> None:
     """Export who listens, and who does not read."""
+    of_emerging, of_metrics = {"stream": "emerging_patterns"}, {"stream": "network_metrics"}
     instruments.watch(
         "keeper.feed.subscribers",
-        "Open streams of StreamEmergingPatterns",
-        ({}, lambda: feed.subscribers),
+        "Open streams, by what they tell of",
+        (of_emerging, lambda: emerging.subscribers),
+        (of_metrics, lambda: metrics.subscribers),
     )
     instruments.watch(
         "keeper.feed.queue.longest",
-        "Changes that wait for the subscriber who is the farthest behind",
-        ({}, lambda: feed.longest_queue),
+        "Changes that wait for the subscriber to emerging patterns who is the farthest behind",
+        ({}, lambda: emerging.longest_queue),
     )
     instruments.watch(
         "keeper.feed.cut.offs",
         "Subscribers that were cut off because they did not read",
-        ({}, lambda: feed.cut_offs),
+        (of_emerging, lambda: emerging.cut_offs),
+        (of_metrics, lambda: metrics.cut_offs),
         counts=True,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -11,6 +12,10 @@ from keeper_grpc.domain.publication import PublicationRule
 from keeper_grpc.usecases.ports import Clock
 
 DEFAULT_WINDOW = timedelta(days=30)
+
+AT_ONCE = 1
+"""Calls whose reports are made at once; the others wait for as long as they may take. A report keeps a
+connection and a core of the database busy for some 30 ms, which EnhanceInsight needs more."""
 
 
 class MetricsStore(Protocol):
@@ -27,13 +32,23 @@ class NetworkMetrics:
         self._store = store
         self._rule = rule
         self._clock = clock
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     def start(self, window: timedelta | None) -> datetime:
         """Where a window of now begins: all that it depends on, beside its category."""
         return window_start(self._clock(), window or DEFAULT_WINDOW)
 
     async def __call__(self, window: timedelta | None, business_category: str) -> Report:
-        """The report as of now; a window of None is 30 days. Raises StorageUnavailable."""
+        """The report as of when the call's turn comes. Raises as `make` does."""
+        async with self._turns:
+            return await self.make(window, business_category)
+
+    async def make(self, window: timedelta | None, business_category: str) -> Report:
+        """The report as of now; a window of None is 30 days. Raises StorageUnavailable.
+
+        For streams, which take turns of their own: a call waits for calls, and not for all windows
+        that streams ask for.
+        """
         now = self._clock()
         start = self.start(window)
         gathered = await self._store.gather(business_category, start, self._rule.k)

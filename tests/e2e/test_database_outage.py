@@ -4,11 +4,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import pytest
 
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamNetworkMetricsRequest
 from tests.conftest import EmbeddedPostgresFactory
 from tests.e2e.calls import (
     NOT_SERVING,
@@ -33,10 +34,19 @@ NOTICED = 10.0
 ACTION = "Offer a package of three massages"
 
 
+async def exhaust(stream: Any) -> None:
+    """Read until there is no more."""
+    while await stream.read() is not grpc.aio.EOF:
+        pass
+
+
 async def test_an_outage_of_the_database_is_told_and_survived(
     start_server: StartServer, embedded_postgres_factory: EmbeddedPostgresFactory
 ) -> None:
-    """Without PostgreSQL calls say when to retry; with it back, the same process goes on."""
+    """Without PostgreSQL calls say when to retry, and so do metrics; what emerges is streamed on.
+
+    With it back, the same process goes on.
+    """
     postgres = await embedded_postgres_factory()
     server = await start_server(database_url=postgres.dsn, KEEPER_STREAM_HEARTBEAT="0.2")
     async with server.channel() as channel:
@@ -46,8 +56,15 @@ async def test_an_outage_of_the_database_is_told_and_survived(
         watch, stream = HealthWatch(channel), Subscription(channel)
         await until(lambda: watch.status == SERVING and stream.complete, within=SOON, what="ready")
 
+        metrics: Any = client.StreamNetworkMetrics(StreamNetworkMetricsRequest())
+        await metrics.read()
+
         await postgres.stop()
 
+        async with asyncio.timeout(NOTICED):
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await exhaust(metrics)
+        assert reason_of(ended.value) == "STORAGE_UNAVAILABLE"
         for call in (client.CapturePattern(capture("a", ACTION)), client.CapturePattern(before)):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call

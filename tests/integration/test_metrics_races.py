@@ -180,6 +180,24 @@ async def test_accounts_that_are_forgotten_at_once_do_not_deadlock(
     assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 0
 
 
+async def test_a_change_that_commits_beside_an_older_transaction_makes_another_version(
+    ledgers: tuple[Ledger, Ledger], database_url: str
+) -> None:
+    """It wrote before the look and commits after it, and what has been open for longer stays open."""
+    writing, older = ledgers
+    accounts, _ = await known(writing)
+    async with opened(database_url) as database, older.connection.transaction():
+        await older.connection.execute("SELECT pg_current_xact_id()")
+        store = PostgresMetrics(database)
+        async with writing.connection.transaction():
+            await writing.observation(accounts[0], OUTCOME, pattern=None, enhancement=None)
+            under_way = await store.version()
+        committed = await store.version()
+        await writing.account("key-2", "spa", NOW)
+        registered = await store.version()
+        assert len({under_way, committed, registered}) == 3
+
+
 async def test_what_an_older_version_recorded_is_counted_and_can_be_forgotten(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

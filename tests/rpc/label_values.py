@@ -47,6 +47,7 @@ VALUES = {
     "reason": _drops() | _failures(),
     "source": {"memory", "database", "model"},
     "state": {"used", "idle"},
+    "stream": {"emerging_patterns", "network_metrics"},
     "model": {"text-embedding-3-small/1/sentence-1"},
 }
 """By label. A label that is not here may have no value at all."""

@@ -158,6 +158,35 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> Non
         assert all(label in labels for labels in kept)
 
 
+def coded() -> list[str]:
+    """The series that tell with which code something ended: calls, streams, questions."""
+    return [
+        f"{name}_count" if kind == "histogram" else name
+        for name, (kind, labels) in documented().items()
+        if "code" in labels
+    ]
+
+
+@pytest.mark.parametrize("series", coded())
+def test_a_defect_is_seen_wherever_it_ends_something(series: str) -> None:
+    """Its increase, and where the series begins with it, that it is there and was not."""
+    (rule,) = [rule for rule in rules() if rule["alert"] == "KeeperDefect"]
+    found = nodes(rule["expr"])
+    increases = [node.vector_selector for node in found if isinstance(node, promql.MatrixSelector)]
+    begins: list[tuple[Any, Any]] = [
+        (node.lhs, node.rhs)
+        for node in found
+        if isinstance(node, promql.BinaryExpr) and str(node.op) == "unless"
+    ]
+    assert [selector.name for selector in increases].count(series) == 1
+    assert [(lhs.name, rhs.name) for lhs, rhs in begins].count((series, series)) == 1
+    assert all(rhs.offset and not lhs.offset for lhs, rhs in begins)
+    for selector in (*increases, *(side for pair in begins for side in pair)):
+        assert [(m.name, m.value) for m in selector.matchers.matchers] == [
+            ("code", "UNKNOWN|INTERNAL")
+        ]
+
+
 def test_alerts_have_names_of_their_own() -> None:
     """Two alerts of one name would be one to whoever silences it."""
     names = [rule["alert"] for rule in rules()]

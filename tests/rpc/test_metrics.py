@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
+from typing import Any
+
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    StreamEmergingPatternsRequest,
+    StreamNetworkMetricsRequest,
+)
 from tests.rpc import test_canaries as canaries
 from tests.rpc.exported import documented
 from tests.rpc.label_values import VALUES
@@ -92,11 +97,19 @@ async def test_two_services_of_one_process_count_apart(scraped: Scraped, databas
 
 
 async def test_subscribers_and_calls_in_flight_are_seen(scraped: Scraped) -> None:
-    """A stream counts while it is open."""
+    """A stream counts while it is open, whichever it is."""
     before = (await scrape(scraped.service)).value("keeper_rpc_in_flight")
-    stream = scraped.service.network.StreamEmergingPatterns(StreamEmergingPatternsRequest())
-    await stream.read()
+    network = scraped.service.network
+    streams: list[Any] = [
+        network.StreamEmergingPatterns(StreamEmergingPatternsRequest()),
+        network.StreamNetworkMetrics(StreamNetworkMetricsRequest()),
+        network.StreamNetworkMetrics(StreamNetworkMetricsRequest()),
+    ]
+    for stream in streams:
+        await stream.read()
     now = await scrape(scraped.service)
-    stream.cancel()
-    assert now.value("keeper_feed_subscribers") == 1
-    assert now.value("keeper_rpc_in_flight") == before + 1
+    for stream in streams:
+        stream.cancel()
+    assert now.value("keeper_feed_subscribers", stream="emerging_patterns") == 1
+    assert now.value("keeper_feed_subscribers", stream="network_metrics") == 2
+    assert now.value("keeper_rpc_in_flight") == before + 3
