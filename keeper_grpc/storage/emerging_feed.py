@@ -10,7 +10,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, FeedHistory
+from keeper_grpc.domain.emerging import (
+    Change,
+    EmergingPattern,
+    FeedEvent,
+    FeedHistory,
+    Place,
+)
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
@@ -29,38 +35,46 @@ class PostgresEmergingFeed:
         From the events alone, as subscribers know it: a renewal that is no news is not among them.
         """
         async with self._database.transaction(read_only=True) as connection:
-            history = _history((await connection.fetch(_HISTORY))[0])
-            return history, await _shown_at(connection, history.sequence)
+            row = (await connection.fetch(_HISTORY))[0]
+            history = FeedHistory(row["epoch"], Place(row["sequence"], row["tag"]))
+            return history, await _shown_at(connection, history.place)
 
     async def events_after(
-        self, sequence: int, limit: int
-    ) -> tuple[FeedHistory, Sequence[FeedEvent]]:
-        """The events that follow, oldest first, and how far history reached when they were read."""
+        self, epoch: UUID, place: Place, limit: int
+    ) -> Sequence[FeedEvent] | None:
+        """The events that follow, oldest first; None where history does not have this place.
+
+        It may be trimmed beyond it, or be another history, or one that had parted from it before.
+        """
         async with self._database.connection() as connection:
-            # One statement sees one snapshot: were these trimmed, `trimmed_sequence` tells it.
+            # One statement sees one snapshot: were these trimmed, the place would be gone.
             rows = await connection.fetch(
                 f"""
-                SELECT h.*, e.sequence AS event, e.change, e.state
-                  FROM ({_HISTORY}) h
+                SELECT e.* FROM (SELECT FROM emerging_history h WHERE {_HAS_PLACE}) h
                   LEFT JOIN LATERAL (
-                    SELECT sequence, change, state FROM emerging_events
-                     WHERE sequence > $1 ORDER BY sequence LIMIT $2) e ON true
+                    SELECT sequence, tag, change, state FROM emerging_events
+                     WHERE sequence > $2 ORDER BY sequence LIMIT $4) e ON true
                  ORDER BY e.sequence
                 """,  # noqa: S608 - a constant
-                sequence,
+                epoch,
+                place.sequence,
+                place.tag,
                 limit,
             )
-        events = [
-            FeedEvent(row["event"], Change(row["change"]), from_json(row["state"]))
+        if not rows:
+            return None
+        return [
+            FeedEvent(
+                Place(row["sequence"], row["tag"]), Change(row["change"]), from_json(row["state"])
+            )
             for row in rows
-            if row["event"] is not None
+            if row["sequence"] is not None
         ]
-        return _history(rows[0]), events
 
-    async def shown_at(self, sequence: int) -> Sequence[EmergingPattern]:
-        """What was emerging after this event. Not complete where history is trimmed beyond it."""
+    async def shown_at(self, place: Place) -> Sequence[EmergingPattern]:
+        """What was emerging at this place. Not complete where history is trimmed beyond it."""
         async with self._database.connection() as connection:
-            return await _shown_at(connection, sequence)
+            return await _shown_at(connection, place)
 
     @asynccontextmanager
     async def wakeups(self) -> AsyncIterator[PostgresWakeups]:
@@ -104,19 +118,26 @@ class PostgresWakeups:
 
 
 _HISTORY = """
-    SELECT epoch, trimmed_sequence,
-           -- The last events may be trimmed while older ones, which tell what is shown, are kept.
-           greatest((SELECT max(sequence) FROM emerging_events), trimmed_sequence) AS sequence
-      FROM emerging_history
+    SELECT h.epoch, last.sequence, last.tag
+      FROM emerging_history h CROSS JOIN LATERAL (
+        -- The last events may be trimmed while older ones, which tell what is shown, are kept.
+        SELECT h.trimmed_sequence AS sequence, h.trimmed_tag AS tag
+        UNION ALL
+        (SELECT sequence, tag FROM emerging_events
+          WHERE sequence > h.trimmed_sequence ORDER BY sequence DESC LIMIT 1)
+        ORDER BY sequence DESC LIMIT 1) last
 """
 
+_HAS_PLACE = """
+    h.epoch = $1
+    AND CASE WHEN h.trimmed_sequence = $2 THEN h.trimmed_tag = $3
+             ELSE h.trimmed_sequence < $2
+                  AND EXISTS (SELECT FROM emerging_events WHERE sequence = $2 AND tag = $3) END
+"""
+"""Of row h of emerging_history, whether it is history $1 and has the place ($2, $3)."""
 
-def _history(row: Any) -> FeedHistory:
-    epoch: UUID = row["epoch"]
-    return FeedHistory(epoch, row["sequence"], row["trimmed_sequence"])
 
-
-async def _shown_at(connection: Connection, sequence: int) -> Sequence[EmergingPattern]:
+async def _shown_at(connection: Connection, place: Place) -> Sequence[EmergingPattern]:
     rows = await connection.fetch(
         """
         SELECT state FROM (
@@ -124,6 +145,6 @@ async def _shown_at(connection: Connection, sequence: int) -> Sequence[EmergingP
              WHERE sequence <= $1 ORDER BY emerging_pattern_id, sequence DESC) last
          WHERE change IN ('new', 'updated')
         """,
-        sequence,
+        place.sequence,
     )
     return [from_json(row["state"]) for row in rows]

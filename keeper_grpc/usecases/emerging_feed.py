@@ -24,6 +24,7 @@ from keeper_grpc.domain.emerging import (
     FeedEvent,
     FeedFilter,
     FeedHistory,
+    Place,
 )
 from keeper_grpc.domain.errors import (
     KeeperError,
@@ -75,12 +76,15 @@ class FeedStore(Protocol):
         """What is emerging, and the place in history at which that is so."""
 
     async def events_after(
-        self, sequence: int, limit: int
-    ) -> tuple[FeedHistory, Sequence[FeedEvent]]:
-        """The events that follow, oldest first, and how far history reached when they were read."""
+        self, epoch: UUID, place: Place, limit: int
+    ) -> Sequence[FeedEvent] | None:
+        """The events that follow, oldest first; None where history does not have this place.
 
-    async def shown_at(self, sequence: int) -> Sequence[EmergingPattern]:
-        """What was emerging after this event. Not complete where history is trimmed beyond it."""
+        It may be trimmed beyond it, or be another history, or one that had parted from it before.
+        """
+
+    async def shown_at(self, place: Place) -> Sequence[EmergingPattern]:
+        """What was emerging at this place. Not complete where history is trimmed beyond it."""
 
     def wakeups(self) -> AbstractAsyncContextManager[Wakeups]:
         """Begin to listen. Whatever is written after the block began wakes `wait`."""
@@ -197,13 +201,14 @@ class EmergingFeed:
             expired = resume is not None and resume != Token(stream, None)
             view = await self._snapshot(now, wanted, stream, subscription, expired=expired)
         # One that catches up reads the table and not a queue, which would run over meanwhile.
-        while view.position.sequence < now.sequence:
-            history, events = await self._store.events_after(view.position.sequence, READ_BATCH)
-            if not now.continued_by(history, view.position.sequence):
+        while (place := view.position.place) != now.place:
+            events = await self._store.events_after(now.epoch, place, READ_BATCH)
+            # The reader will come to later ones, and tell them to all who see the same.
+            missed = [e for e in events or () if e.place.sequence <= now.place.sequence]
+            if not missed:
+                # The reader has been there: the place is gone, or history has parted from ours.
                 raise _replaced()
-            for event in events:
-                if event.sequence > now.sequence:
-                    break  # the reader will come to it, and tell it to all who see the same
+            for event in missed:
                 told = view.apply(event)
                 if told:
                     token = feed_token.write(stream, told.position)
@@ -240,16 +245,13 @@ class EmergingFeed:
         if resume is None or resume.stream != stream or resume.position is None:
             return None
         position = resume.position
-        if position.sequence > now.sequence:
-            return None
-        view = FeedView(wanted, position.sequence, position.judged or self._clock())
-        if position.sequence == now.sequence:
+        view = FeedView(wanted, position.place, position.judged or self._clock())
+        if position.place == now.place:
             view.begin(now.clusters.values())
             return view
-        shown = await self._store.shown_at(position.sequence)
+        shown = await self._store.shown_at(position.place)
         # Read after it: what is not trimmed now was not trimmed then.
-        history, _ = await self._store.events_after(position.sequence, 0)
-        if not now.continued_by(history, position.sequence):
+        if not await self._store.events_after(now.epoch, position.place, 1):
             return None
         view.begin(shown)
         return view
@@ -263,7 +265,7 @@ class EmergingFeed:
         *,
         expired: bool,
     ) -> FeedView:
-        view = FeedView(wanted, now.sequence, self._clock())
+        view = FeedView(wanted, now.place, self._clock())
         members = sorted(
             view.begin(now.clusters.values()),
             key=lambda cluster: (cluster.last_seen_time, cluster.emerging_pattern_id),
@@ -284,8 +286,8 @@ class EmergingFeed:
                 if now is None:
                     history, clusters = await self._store.snapshot()
                     now = self._now = _Present(history, clusters)
-                history, events = await self._store.events_after(now.sequence, READ_BATCH)
-                if not now.continued_by(history, now.sequence):
+                events = await self._store.events_after(now.epoch, now.place, READ_BATCH)
+                if events is None:
                     # Another database was put in place of ours, or we were away for too long.
                     log.warning("emerging_history_replaced", subscribers=len(self._subscriptions))
                     now = self._now = None
@@ -326,21 +328,17 @@ class _Present:
 
     def __init__(self, history: FeedHistory, clusters: Sequence[EmergingPattern]) -> None:
         self.epoch = history.epoch
-        self.sequence = history.sequence
+        self.place = history.place
         self.clusters: dict[UUID, EmergingPattern] = {
             cluster.emerging_pattern_id: cluster for cluster in clusters
         }
 
     def apply(self, event: FeedEvent) -> None:
-        self.sequence = event.sequence
+        self.place = event.place
         if event.change in (Change.FADED, Change.PROMOTED):
             self.clusters.pop(event.cluster.emerging_pattern_id, None)
         else:
             self.clusters[event.cluster.emerging_pattern_id] = event.cluster
-
-    def continued_by(self, history: FeedHistory, sequence: int) -> bool:
-        """Whether `history` is this one, and has everything that came after `sequence`."""
-        return history.epoch == self.epoch and history.trimmed <= sequence <= history.sequence
 
 
 class _Audience:

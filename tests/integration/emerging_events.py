@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from keeper_grpc.domain.emerging import Change, EmergingPattern
+from keeper_grpc.domain.emerging import Change, EmergingPattern, Place
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
 from keeper_grpc.storage.emerging_rows import to_json
 
@@ -38,6 +39,29 @@ def cluster(number: int, **fields: Any) -> EmergingPattern:
     )
 
 
+async def insert(
+    connection: Connection,
+    *changes: tuple[Change, EmergingPattern],
+    created: datetime | None = None,
+) -> None:
+    """Append events within a transaction."""
+    await connection.executemany(
+        """
+        INSERT INTO emerging_events (emerging_pattern_id, change, state, created_at)
+        VALUES ($1, $2, $3, $4)
+        """,
+        [
+            (
+                told.emerging_pattern_id,
+                change.value,
+                json.dumps(to_json(told)),
+                created or datetime.now(UTC),
+            )
+            for change, told in changes
+        ],
+    )
+
+
 async def tell(
     database: asyncpg.Pool[asyncpg.Record],
     *changes: tuple[Change, EmergingPattern],
@@ -46,22 +70,18 @@ async def tell(
 ) -> int:
     """Append events in one transaction, and wake the readers; the last one's sequence."""
     async with database.acquire() as connection, connection.transaction():
-        await connection.executemany(
-            """
-            INSERT INTO emerging_events (emerging_pattern_id, change, state, created_at)
-            VALUES ($1, $2, $3, $4)
-            """,
-            [
-                (
-                    told.emerging_pattern_id,
-                    change.value,
-                    json.dumps(to_json(told)),
-                    created or datetime.now(UTC),
-                )
-                for change, told in changes
-            ],
-        )
+        await insert(connection, *changes, created=created)
         if notify:
             await connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
         last: int = await connection.fetchval("SELECT max(sequence) FROM emerging_events")
     return last
+
+
+async def trimmed_to(database: Database) -> tuple[UUID, Place]:
+    """The history of a database, and the place where what is left of it begins."""
+    async with database.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT epoch, trimmed_sequence, trimmed_tag FROM emerging_history"
+        )
+    assert row is not None
+    return row["epoch"], Place(row["trimmed_sequence"], row["trimmed_tag"])
