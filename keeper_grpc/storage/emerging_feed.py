@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -18,9 +18,12 @@ from keeper_grpc.domain.emerging import (
     Place,
 )
 from keeper_grpc.domain.errors import StorageUnavailable
-from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
 from keeper_grpc.storage.emerging_rows import from_json
+
+SHOWN = [Change.NEW.value, Change.UPDATED.value]
+"""Changes after which a cluster is emerging."""
 
 
 class PostgresEmergingFeed:
@@ -37,7 +40,8 @@ class PostgresEmergingFeed:
         async with self._database.transaction(read_only=True) as connection:
             row = (await connection.fetch(_HISTORY))[0]
             history = FeedHistory(row["epoch"], Place(row["sequence"], row["tag"]))
-            return history, await _shown_at(connection, history.place)
+            shown = await connection.fetch(_SHOWN_NOW, SHOWN)
+        return history, [from_json(row["state"]) for row in shown]
 
     async def events_after(
         self, epoch: UUID, place: Place, limit: int
@@ -50,7 +54,7 @@ class PostgresEmergingFeed:
             # One statement sees one snapshot: were these trimmed, the place would be gone.
             rows = await connection.fetch(
                 f"""
-                SELECT e.* FROM (SELECT FROM emerging_history h WHERE {_HAS_PLACE}) h
+                SELECT e.* FROM (SELECT FROM emerging_history h WHERE {_has_place("$2", "$3")}) h
                   LEFT JOIN LATERAL (
                     SELECT sequence, tag, change, state FROM emerging_events
                      WHERE sequence > $2 ORDER BY sequence LIMIT $4) e ON true
@@ -71,10 +75,43 @@ class PostgresEmergingFeed:
             if row["sequence"] is not None
         ]
 
-    async def shown_at(self, place: Place) -> Sequence[EmergingPattern]:
-        """What was emerging at this place. Not complete where history is trimmed beyond it."""
+    async def before(
+        self, epoch: UUID, place: Place, now: Place
+    ) -> Mapping[UUID, EmergingPattern | None] | None:
+        """How each cluster that has an event after `place` and up to `now` was at `place`.
+
+        The value is None for one that was not emerging; the whole is None where history does not
+        have both places, in this order.
+        """
         async with self._database.connection() as connection:
-            return await _shown_at(connection, place)
+            # Reads what has changed alone, not what is kept. Of each cluster that was shown at a place
+            # that is not trimmed, the last event up to there is kept.
+            rows = await connection.fetch(
+                f"""
+                SELECT c.emerging_pattern_id, last.change, last.state
+                  FROM (SELECT FROM emerging_history h
+                         WHERE {_has_place("$2", "$3")} AND {_has_place("$4", "$5")}) h
+                 CROSS JOIN (
+                    SELECT DISTINCT emerging_pattern_id FROM emerging_events
+                     WHERE sequence > $2 AND sequence <= $4) c
+                  LEFT JOIN LATERAL (
+                    SELECT change, state FROM emerging_events e
+                     WHERE e.emerging_pattern_id = c.emerging_pattern_id AND e.sequence <= $2
+                     ORDER BY e.sequence DESC LIMIT 1) last ON true
+                """,  # noqa: S608 - constants
+                epoch,
+                place.sequence,
+                place.tag,
+                now.sequence,
+                now.tag,
+            )
+        # The last of these events was there when the place was, so no row is no such place.
+        if not rows:
+            return None
+        return {
+            row["emerging_pattern_id"]: from_json(row["state"]) if row["change"] in SHOWN else None
+            for row in rows
+        }
 
     @asynccontextmanager
     async def wakeups(self) -> AsyncIterator[PostgresWakeups]:
@@ -128,23 +165,28 @@ _HISTORY = """
         ORDER BY sequence DESC LIMIT 1) last
 """
 
-_HAS_PLACE = """
-    h.epoch = $1
-    AND CASE WHEN h.trimmed_sequence = $2 THEN h.trimmed_tag = $3
-             ELSE h.trimmed_sequence < $2
-                  AND EXISTS (SELECT FROM emerging_events WHERE sequence = $2 AND tag = $3) END
+
+def _has_place(sequence: str, tag: str) -> str:
+    """Of row h of emerging_history, whether it is history $1 and has this place."""
+    return f"""
+        h.epoch = $1
+        AND CASE WHEN h.trimmed_sequence = {sequence} THEN h.trimmed_tag = {tag}
+                 ELSE h.trimmed_sequence < {sequence}
+                      AND EXISTS (SELECT FROM emerging_events e
+                                   WHERE e.sequence = {sequence} AND e.tag = {tag}) END
+    """
+
+
+# The last event of each cluster that is kept, from the greatest id down: a look into the index of clusters
+# for each, however many events there are.
+_SHOWN_NOW = """
+    WITH RECURSIVE last AS (
+        (SELECT emerging_pattern_id, change, state FROM emerging_events
+          ORDER BY emerging_pattern_id DESC, sequence DESC LIMIT 1)
+        UNION ALL
+        SELECT e.* FROM last CROSS JOIN LATERAL (
+            SELECT emerging_pattern_id, change, state FROM emerging_events
+             WHERE emerging_pattern_id < last.emerging_pattern_id
+             ORDER BY emerging_pattern_id DESC, sequence DESC LIMIT 1) e)
+    SELECT state FROM last WHERE change = ANY ($1)
 """
-"""Of row h of emerging_history, whether it is history $1 and has the place ($2, $3)."""
-
-
-async def _shown_at(connection: Connection, place: Place) -> Sequence[EmergingPattern]:
-    rows = await connection.fetch(
-        """
-        SELECT state FROM (
-            SELECT DISTINCT ON (emerging_pattern_id) change, state FROM emerging_events
-             WHERE sequence <= $1 ORDER BY emerging_pattern_id, sequence DESC) last
-         WHERE change IN ('new', 'updated')
-        """,
-        place.sequence,
-    )
-    return [from_json(row["state"]) for row in rows]

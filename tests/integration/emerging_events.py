@@ -13,6 +13,8 @@ from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
 from keeper_grpc.storage.emerging_rows import to_json
 
 if TYPE_CHECKING:
+    import random
+
     import asyncpg
 
 SEEN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -37,6 +39,24 @@ def cluster(number: int, **fields: Any) -> EmergingPattern:
             **fields,
         }
     )
+
+
+def lives(rng: random.Random, count: int) -> list[tuple[Change, EmergingPattern]]:
+    """Events as a detector makes them: what is shown is updated or ends, what is not emerges."""
+    shown: set[int] = set()
+    changes = []
+    for number in range(count):
+        which = rng.randrange(6)
+        if which not in shown:
+            change = Change.NEW
+            shown.add(which)
+        else:
+            change = rng.choice([Change.UPDATED, Change.UPDATED, Change.FADED, Change.PROMOTED])
+            if change is not Change.UPDATED:
+                shown.discard(which)
+        made = cluster(10**6 + which, pattern_type="lives", sighting_count=number)
+        changes.append((change, made))
+    return changes
 
 
 async def insert(

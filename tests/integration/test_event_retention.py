@@ -3,39 +3,21 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 
 from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, Place
 from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging_retention import PostgresRetention
+from keeper_grpc.usecases.feed_present import Present
 from keeper_grpc.usecases.trim_events import TrimEvents
-from tests.integration.emerging_events import cluster, tell, trimmed_to
+from tests.integration.emerging_events import lives, tell, trimmed_to
 from tests.integration.feed import emerged, following
 from tests.integration.observations import opened
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 RETENTION = timedelta(days=30)
 OLD = NOW - RETENTION - timedelta(days=1)
-
-
-def lives(rng: random.Random, count: int) -> list[tuple[Change, EmergingPattern]]:
-    """Events as a detector makes them: what is shown is updated or ends, what is not emerges."""
-    shown: set[int] = set()
-    changes = []
-    for number in range(count):
-        which = rng.randrange(6)
-        if which not in shown:
-            change = Change.NEW
-            shown.add(which)
-        else:
-            change = rng.choice([Change.UPDATED, Change.UPDATED, Change.FADED, Change.PROMOTED])
-            if change is not Change.UPDATED:
-                shown.discard(which)
-        made = cluster(10**6 + which, pattern_type="lives", sighting_count=number)
-        changes.append((change, made))
-    return changes
 
 
 def trimming(database: object, clock: datetime = NOW) -> TrimEvents:
@@ -56,10 +38,12 @@ async def test_whoever_can_still_resume_sees_no_difference(database_url: str, se
     old = rng.randrange(20, 60)
 
     async def seen(
-        store: PostgresEmergingFeed, epoch: UUID, place: Place
-    ) -> tuple[list[EmergingPattern], Sequence[FeedEvent] | None]:
-        shown = sorted(await store.shown_at(place), key=lambda each: each.emerging_pattern_id)
-        return shown, await store.events_after(epoch, place, 100)
+        store: PostgresEmergingFeed, place: Place
+    ) -> tuple[set[EmergingPattern] | None, Sequence[FeedEvent] | None]:
+        now = Present(*await store.snapshot())
+        before = await store.before(now.epoch, place, now.place)
+        past = None if before is None else set(now.undone(before))
+        return past, await store.events_after(now.epoch, place, 100)
 
     async with opened(database_url) as database, following(database_url) as feed:
         store = PostgresEmergingFeed(database)
@@ -69,13 +53,13 @@ async def test_whoever_can_still_resume_sees_no_difference(database_url: str, se
         events = await store.events_after(epoch, beginning, 100)
         assert events is not None
         places = [event.place for event in events]
-        before = [await seen(store, epoch, place) for place in places[old - 1 :]]
+        before = [await seen(store, place) for place in places[old - 1 :]]
         assert await trimming(database)() == old
         assert await trimmed_to(database) == (epoch, places[old - 1])
-        after = [await seen(store, epoch, place) for place in places[old - 1 :]]
+        after = [await seen(store, place) for place in places[old - 1 :]]
         assert after == before
         for gone in (beginning, *places[: old - 1]):
-            assert await store.events_after(epoch, gone, 100) is None
+            assert await seen(store, gone) == (None, None)
         left = await feed.database.fetchval("SELECT count(*) FROM emerging_events")
         assert left <= len(changes) - old + 6
         await feed.database.execute("TRUNCATE emerging_events")
