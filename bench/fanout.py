@@ -3,6 +3,7 @@
     python bench/fanout.py                       1,000 subscribers, bursts of 50 changes
     python bench/fanout.py --subscribers 200     other sizes
     python bench/fanout.py --changes 100
+    python bench/fanout.py --filters 2           other filters, which let the same changes pass
 
 A server process on a database of its own is subscribed to by this process, over ten connections.
 Changes are written to the event table as the detector's leader writes them; the time counts from
@@ -60,7 +61,7 @@ FLOOR_SUBSCRIBE, FLOOR_WRITE = "/floor/Subscribe", "/floor/Write"
 CONNECTIONS = 10
 SINGLES = 20
 """Changes that are written one by one."""
-MESSAGE = 330
+MESSAGE = 365
 """Bytes of the floor's messages: those of a change and its token."""
 TYPE, OTHER_TYPE = "fanout", "bulk"
 BULK, BULK_TEXT = 600, 4_000
@@ -112,9 +113,9 @@ class Subscribers:
 
 @asynccontextmanager
 async def subscribed(
-    port: int, method: str, request: bytes, count: int
+    port: int, method: str, requests: Sequence[bytes]
 ) -> AsyncIterator[Subscribers]:
-    """So many streams, all past their first message."""
+    """A stream of each request, all past their first message."""
     async with AsyncExitStack() as stack:
         channels: list[Any] = [
             await stack.enter_async_context(
@@ -125,7 +126,8 @@ async def subscribed(
             for _ in range(CONNECTIONS)
         ]
         calls = [
-            channels[number % CONNECTIONS].unary_stream(method)(request) for number in range(count)
+            channels[number % CONNECTIONS].unary_stream(method)(request)
+            for number, request in enumerate(requests)
         ]
         await asyncio.gather(*(call.read() for call in calls))
         subscribers = Subscribers(calls)
@@ -208,7 +210,7 @@ async def floor(count: int, changes: int) -> float:
     try:
         port = int(await process.stdout.readline()) if process.stdout else 0
         async with (
-            subscribed(port, FLOOR_SUBSCRIBE, b"", count) as subscribers,
+            subscribed(port, FLOOR_SUBSCRIBE, [b""] * count) as subscribers,
             grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
         ):
 
@@ -312,11 +314,17 @@ async def ending(call: Any) -> str:
     return "OK"
 
 
-async def main(count: int, changes: int) -> None:
+async def main(count: int, changes: int, filters: int) -> None:
     """Measure the floor and the service, and print a table."""
     print(f"{'':<22} {'subscribers':>11} {'messages/s':>11} {'one, ms':>9} {'worst, ms':>9}")
     at_best = await floor(count, changes)
-    wanted = StreamEmergingPatternsRequest(pattern_type=TYPE).SerializeToString()
+    # Different filters, through which the same clusters pass.
+    wanted = [
+        StreamEmergingPatternsRequest(
+            pattern_type=TYPE, min_total_potential_value=number % filters
+        ).SerializeToString()
+        for number in range(count)
+    ]
     with tempfile.TemporaryDirectory(prefix="keeper-bench-", dir="/tmp") as name:
         directory = Path(name)
         # The bundled PostgreSQL's own user enters it, when we are root.
@@ -326,7 +334,7 @@ async def main(count: int, changes: int) -> None:
             connection = await asyncpg.connect(postgres.dsn)
             async with (
                 serving(postgres.dsn, directory) as port,
-                subscribed(port, SUBSCRIBE, wanted, count) as subscribers,
+                subscribed(port, SUBSCRIBE, wanted) as subscribers,
             ):
                 told = Told(connection)
                 rate = await measure("the service", subscribers, changes, told)
@@ -343,6 +351,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--subscribers", type=int, default=1_000)
     parser.add_argument("--changes", type=int, default=50, help="in a burst")
+    parser.add_argument("--filters", type=int, default=1)
     parser.add_argument("--floor", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     # The table alone: migrations log what they do.
@@ -350,4 +359,4 @@ if __name__ == "__main__":
     if arguments.floor:
         asyncio.run(serve_floor())
     else:
-        asyncio.run(main(arguments.subscribers, arguments.changes))
+        asyncio.run(main(arguments.subscribers, arguments.changes, arguments.filters))

@@ -200,24 +200,35 @@ def transition(
 
 
 @dataclass(frozen=True, slots=True)
-class FeedEvent:
-    """One change, at its place in history. `cluster` is as in ClusterChange.told."""
+class Place:
+    """A place in history: after the event of this number, or before the first one, at 0.
+
+    `tag` is the event's own for ever. A restored database gives the numbers of the events that it lost
+    to others, which have other tags.
+    """
 
     sequence: int
+    tag: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """One change, and the place in history after it. `cluster` is as in ClusterChange.told."""
+
+    place: Place
     change: Change
     cluster: EmergingPattern
 
 
 @dataclass(frozen=True, slots=True)
 class FeedHistory:
-    """Where the events of one database stand.
+    """Which history of events it is, and how far it has come.
 
-    `epoch` tells histories of different databases apart; events up to `trimmed` are gone.
+    `epoch` tells histories of different databases apart.
     """
 
     epoch: UUID
-    sequence: int
-    trimmed: int
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)

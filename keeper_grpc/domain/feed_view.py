@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from uuid import UUID
 
-from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, FeedFilter
+from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, FeedFilter, Place
 
 TICK = timedelta(microseconds=1)
 """The least step of our clocks: a cluster is in the window at its last moment, and out a tick later."""
@@ -21,9 +21,9 @@ TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a view's life: events up to `sequence`, the window, if any, judged at `judged`."""
+    """A point in a view's life: events up to `place`, the window, if any, judged at `judged`."""
 
-    sequence: int
+    place: Place
     judged: datetime | None
 
 
@@ -39,9 +39,9 @@ class Told:
 class FeedView:
     """Turns events into what they are to one subscriber."""
 
-    def __init__(self, wanted: FeedFilter, sequence: int, judged: datetime) -> None:
+    def __init__(self, wanted: FeedFilter, place: Place, judged: datetime) -> None:
         self._wanted = wanted
-        self._sequence = sequence
+        self._place = place
         self._judged = judged
         self._shown: dict[UUID, EmergingPattern] = {}
         # No shown cluster was last seen before this, so most looks at the clock end here.
@@ -50,7 +50,7 @@ class FeedView:
     @property
     def position(self) -> Position:
         """Where the view stands."""
-        return Position(self._sequence, None if self._wanted.window is None else self._judged)
+        return Position(self._place, None if self._wanted.window is None else self._judged)
 
     def begin(self, clusters: Iterable[EmergingPattern]) -> Sequence[EmergingPattern]:
         """Start from everything that is emerging at the view's position; returns what matches."""
@@ -61,7 +61,7 @@ class FeedView:
 
     def apply(self, event: FeedEvent) -> Told | None:
         """What the next event is to this subscriber: a cluster that starts to match is new to it."""
-        self._sequence = event.sequence
+        self._place = event.place
         cluster = event.cluster
         seen = self._shown.pop(cluster.emerging_pattern_id, None) is not None
         if event.change in (Change.FADED, Change.PROMOTED):

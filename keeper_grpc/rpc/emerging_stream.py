@@ -10,7 +10,6 @@ from uuid import UUID
 
 import grpc
 
-from keeper_grpc.domain.emerging import Change
 from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
 from keeper_grpc.rpc import convert
@@ -21,7 +20,7 @@ from keeper_grpc.usecases.feed_messages import Changed, Message
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 SHARED = 4_096
-"""Serialized changes that are kept, about 0.5 KB each: those of more clusters than one look shows."""
+"""Serialized changes that are kept, about 0.5 KB each: the last ones of every filter in use."""
 
 
 class EmergingStream:
@@ -56,19 +55,20 @@ class Encoder:
     """Messages as bytes. What the feed tells many is serialized once, and its bytes are shared."""
 
     def __init__(self) -> None:
-        self._shared: OrderedDict[tuple[UUID, Change], tuple[Changed, str, bytes]] = OrderedDict()
+        self._shared: OrderedDict[tuple[str, UUID], tuple[Changed, bytes]] = OrderedDict()
 
     def __call__(self, message: Message, token: str) -> bytes:
         """The encoded StreamEmergingPatternsResponse."""
         if not isinstance(message, Changed):
             return convert.feed_message(message, token).SerializeToString()
-        key = (message.cluster.emerging_pattern_id, message.change)
+        # The token is the filter's own: what others are told of the cluster does not stand in the way.
+        key = (token, message.cluster.emerging_pattern_id)
         kept = self._shared.get(key)
-        # By identity: an equal one is just serialized again.
-        if kept is not None and kept[0] is message and kept[1] == token:
-            return kept[2]
+        # A snapshot's token is the same for another state of the cluster. Who catches up has an equal one.
+        if kept is not None and (kept[0] is message or kept[0] == message):
+            return kept[1]
         encoded = convert.feed_message(message, token).SerializeToString()
-        self._shared[key] = (message, token, encoded)
+        self._shared[key] = (message, encoded)
         self._shared.move_to_end(key)
         if len(self._shared) > SHARED:
             self._shared.popitem(last=False)

@@ -101,10 +101,12 @@ class Database:
                 "statement_timeout": str(int(statement_timeout * 1000)),
                 "idle_in_transaction_session_timeout": "30000",
                 # A process whose host is gone must not hold the detector's lead: the server drops its
-                # connection after six seconds. PostgreSQL's default is the system's two hours.
+                # connection after six seconds. PostgreSQL's default is the system's two hours, and a
+                # quarter of an hour where an answer is under way, when no keepalive is sent.
                 "tcp_keepalives_idle": "3",
                 "tcp_keepalives_interval": "1",
                 "tcp_keepalives_count": "3",
+                "tcp_user_timeout": "6000",
                 # A generic plan may choose an ANN index over the exact scan (FACTS: 3.4x slower).
                 "plan_cache_mode": "force_custom_plan",
                 "jit": "off",

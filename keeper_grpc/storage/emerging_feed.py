@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, FeedHistory
+from keeper_grpc.domain.emerging import (
+    Change,
+    EmergingPattern,
+    FeedEvent,
+    FeedHistory,
+    Place,
+)
 from keeper_grpc.domain.errors import StorageUnavailable
-from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
 from keeper_grpc.storage.emerging_rows import from_json
+
+SHOWN = [Change.NEW.value, Change.UPDATED.value]
+"""Changes after which a cluster is emerging."""
 
 
 class PostgresEmergingFeed:
@@ -29,38 +38,80 @@ class PostgresEmergingFeed:
         From the events alone, as subscribers know it: a renewal that is no news is not among them.
         """
         async with self._database.transaction(read_only=True) as connection:
-            history = _history((await connection.fetch(_HISTORY))[0])
-            return history, await _shown_at(connection, history.sequence)
+            row = (await connection.fetch(_HISTORY))[0]
+            history = FeedHistory(row["epoch"], Place(row["sequence"], row["tag"]))
+            shown = await connection.fetch(_SHOWN_NOW, SHOWN)
+        return history, [from_json(row["state"]) for row in shown]
 
     async def events_after(
-        self, sequence: int, limit: int
-    ) -> tuple[FeedHistory, Sequence[FeedEvent]]:
-        """The events that follow, oldest first, and how far history reached when they were read."""
+        self, epoch: UUID, place: Place, limit: int
+    ) -> Sequence[FeedEvent] | None:
+        """The events that follow, oldest first; None where history does not have this place.
+
+        It may be trimmed beyond it, or be another history, or one that had parted from it before.
+        """
         async with self._database.connection() as connection:
-            # One statement sees one snapshot: were these trimmed, `trimmed_sequence` tells it.
+            # One statement sees one snapshot: were these trimmed, the place would be gone.
             rows = await connection.fetch(
                 f"""
-                SELECT h.*, e.sequence AS event, e.change, e.state
-                  FROM ({_HISTORY}) h
+                SELECT e.* FROM (SELECT FROM emerging_history h WHERE {_has_place("$2", "$3")}) h
                   LEFT JOIN LATERAL (
-                    SELECT sequence, change, state FROM emerging_events
-                     WHERE sequence > $1 ORDER BY sequence LIMIT $2) e ON true
+                    SELECT sequence, tag, change, state FROM emerging_events
+                     WHERE sequence > $2 ORDER BY sequence LIMIT $4) e ON true
                  ORDER BY e.sequence
                 """,  # noqa: S608 - a constant
-                sequence,
+                epoch,
+                place.sequence,
+                place.tag,
                 limit,
             )
-        events = [
-            FeedEvent(row["event"], Change(row["change"]), from_json(row["state"]))
+        if not rows:
+            return None
+        return [
+            FeedEvent(
+                Place(row["sequence"], row["tag"]), Change(row["change"]), from_json(row["state"])
+            )
             for row in rows
-            if row["event"] is not None
+            if row["sequence"] is not None
         ]
-        return _history(rows[0]), events
 
-    async def shown_at(self, sequence: int) -> Sequence[EmergingPattern]:
-        """What was emerging after this event. Not complete where history is trimmed beyond it."""
+    async def before(
+        self, epoch: UUID, place: Place, now: Place
+    ) -> Mapping[UUID, EmergingPattern | None] | None:
+        """How each cluster that has an event after `place` and up to `now` was at `place`.
+
+        The value is None for one that was not emerging; the whole is None where history does not
+        have both places, in this order.
+        """
         async with self._database.connection() as connection:
-            return await _shown_at(connection, sequence)
+            # Reads what has changed alone, not what is kept. Of each cluster that was shown at a place
+            # that is not trimmed, the last event up to there is kept.
+            rows = await connection.fetch(
+                f"""
+                SELECT c.emerging_pattern_id, last.change, last.state
+                  FROM (SELECT FROM emerging_history h
+                         WHERE {_has_place("$2", "$3")} AND {_has_place("$4", "$5")}) h
+                 CROSS JOIN (
+                    SELECT DISTINCT emerging_pattern_id FROM emerging_events
+                     WHERE sequence > $2 AND sequence <= $4) c
+                  LEFT JOIN LATERAL (
+                    SELECT change, state FROM emerging_events e
+                     WHERE e.emerging_pattern_id = c.emerging_pattern_id AND e.sequence <= $2
+                     ORDER BY e.sequence DESC LIMIT 1) last ON true
+                """,  # noqa: S608 - constants
+                epoch,
+                place.sequence,
+                place.tag,
+                now.sequence,
+                now.tag,
+            )
+        # The last of these events was there when the place was, so no row is no such place.
+        if not rows:
+            return None
+        return {
+            row["emerging_pattern_id"]: from_json(row["state"]) if row["change"] in SHOWN else None
+            for row in rows
+        }
 
     @asynccontextmanager
     async def wakeups(self) -> AsyncIterator[PostgresWakeups]:
@@ -104,26 +155,38 @@ class PostgresWakeups:
 
 
 _HISTORY = """
-    SELECT epoch, trimmed_sequence,
-           -- The last events may be trimmed while older ones, which tell what is shown, are kept.
-           greatest((SELECT max(sequence) FROM emerging_events), trimmed_sequence) AS sequence
-      FROM emerging_history
+    SELECT h.epoch, last.sequence, last.tag
+      FROM emerging_history h CROSS JOIN LATERAL (
+        -- The last events may be trimmed while older ones, which tell what is shown, are kept.
+        SELECT h.trimmed_sequence AS sequence, h.trimmed_tag AS tag
+        UNION ALL
+        (SELECT sequence, tag FROM emerging_events
+          WHERE sequence > h.trimmed_sequence ORDER BY sequence DESC LIMIT 1)
+        ORDER BY sequence DESC LIMIT 1) last
 """
 
 
-def _history(row: Any) -> FeedHistory:
-    epoch: UUID = row["epoch"]
-    return FeedHistory(epoch, row["sequence"], row["trimmed_sequence"])
+def _has_place(sequence: str, tag: str) -> str:
+    """Of row h of emerging_history, whether it is history $1 and has this place."""
+    return f"""
+        h.epoch = $1
+        AND CASE WHEN h.trimmed_sequence = {sequence} THEN h.trimmed_tag = {tag}
+                 ELSE h.trimmed_sequence < {sequence}
+                      AND EXISTS (SELECT FROM emerging_events e
+                                   WHERE e.sequence = {sequence} AND e.tag = {tag}) END
+    """
 
 
-async def _shown_at(connection: Connection, sequence: int) -> Sequence[EmergingPattern]:
-    rows = await connection.fetch(
-        """
-        SELECT state FROM (
-            SELECT DISTINCT ON (emerging_pattern_id) change, state FROM emerging_events
-             WHERE sequence <= $1 ORDER BY emerging_pattern_id, sequence DESC) last
-         WHERE change IN ('new', 'updated')
-        """,
-        sequence,
-    )
-    return [from_json(row["state"]) for row in rows]
+# The last event of each cluster that is kept, from the greatest id down: a look into the index of clusters
+# for each, however many events there are.
+_SHOWN_NOW = """
+    WITH RECURSIVE last AS (
+        (SELECT emerging_pattern_id, change, state FROM emerging_events
+          ORDER BY emerging_pattern_id DESC, sequence DESC LIMIT 1)
+        UNION ALL
+        SELECT e.* FROM last CROSS JOIN LATERAL (
+            SELECT emerging_pattern_id, change, state FROM emerging_events
+             WHERE emerging_pattern_id < last.emerging_pattern_id
+             ORDER BY emerging_pattern_id DESC, sequence DESC LIMIT 1) e)
+    SELECT state FROM last WHERE change = ANY ($1)
+"""

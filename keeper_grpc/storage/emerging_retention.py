@@ -37,7 +37,11 @@ class PostgresRetention:
             if row is None or row["sequence"] is None:
                 return 0
             await connection.execute(
-                "UPDATE emerging_history SET trimmed_sequence = $1", row["sequence"]
+                """
+                UPDATE emerging_history SET trimmed_sequence = $1, trimmed_tag =
+                       (SELECT tag FROM emerging_events WHERE sequence = $1)
+                """,
+                row["sequence"],
             )
             await connection.execute(
                 """

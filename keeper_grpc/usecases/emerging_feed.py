@@ -8,7 +8,7 @@ another process resumes from its token and misses nothing. docs/streams.md state
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from keeper_grpc.domain.emerging import (
     FeedEvent,
     FeedFilter,
     FeedHistory,
+    Place,
 )
 from keeper_grpc.domain.errors import (
     KeeperError,
@@ -35,14 +36,19 @@ from keeper_grpc.domain.errors import (
 from keeper_grpc.domain.feed_view import FeedView, Told
 from keeper_grpc.usecases import feed_token
 from keeper_grpc.usecases.feed_messages import Changed, Heartbeat, Message, SnapshotComplete
+from keeper_grpc.usecases.feed_present import Present
 from keeper_grpc.usecases.feed_queue import FeedQueue, Item, QueueOverflow
 from keeper_grpc.usecases.feed_token import Stream, Token
 from keeper_grpc.usecases.ports import Clock
+from keeper_grpc.usecases.shared_work import FreshWork, SharedWork
 
 log = structlog.get_logger()
 
 READ_BATCH = 500
 """Events read at once: bounds memory while catching up."""
+
+CATCHING_UP = 2
+"""Reads for subscribers that resume, at once: a storm of them leaves the pool to everyone else."""
 
 PACES = 4
 """Waits for lagging subscribers within a burst as large as a buffer."""
@@ -75,12 +81,21 @@ class FeedStore(Protocol):
         """What is emerging, and the place in history at which that is so."""
 
     async def events_after(
-        self, sequence: int, limit: int
-    ) -> tuple[FeedHistory, Sequence[FeedEvent]]:
-        """The events that follow, oldest first, and how far history reached when they were read."""
+        self, epoch: UUID, place: Place, limit: int
+    ) -> Sequence[FeedEvent] | None:
+        """The events that follow, oldest first; None where history does not have this place.
 
-    async def shown_at(self, sequence: int) -> Sequence[EmergingPattern]:
-        """What was emerging after this event. Not complete where history is trimmed beyond it."""
+        It may be trimmed beyond it, or be another history, or one that had parted from it before.
+        """
+
+    async def before(
+        self, epoch: UUID, place: Place, now: Place
+    ) -> Mapping[UUID, EmergingPattern | None] | None:
+        """How each cluster that has an event after `place` and up to `now` was at `place`.
+
+        The value is None for one that was not emerging; the whole is None where history does not
+        have both places, in this order.
+        """
 
     def wakeups(self) -> AbstractAsyncContextManager[Wakeups]:
         """Begin to listen. Whatever is written after the block began wakes `wait`."""
@@ -123,10 +138,13 @@ class EmergingFeed:
         self._rng = rng
         self._subscriptions: set[_Subscription] = set()
         self._draining = False
-        self._reading = asyncio.Lock()
+        self._read = FreshWork(self._read_on)
+        turns = asyncio.Semaphore(CATCHING_UP)
+        self._pasts = SharedWork(self._past, turns)
+        self._missed = SharedWork(self._after, turns)
         # By filter, or by subscription where the filter has a window.
         self._audiences: dict[FeedFilter | _Subscription, _Audience] = {}
-        self._now: _Present | None = None
+        self._now: Present | None = None
         self._unpaced = 0
         self.cut_offs = 0
 
@@ -197,13 +215,14 @@ class EmergingFeed:
             expired = resume is not None and resume != Token(stream, None)
             view = await self._snapshot(now, wanted, stream, subscription, expired=expired)
         # One that catches up reads the table and not a queue, which would run over meanwhile.
-        while view.position.sequence < now.sequence:
-            history, events = await self._store.events_after(view.position.sequence, READ_BATCH)
-            if not now.continued_by(history, view.position.sequence):
+        while (place := view.position.place) != now.place:
+            events = await self._missed((now.epoch, place))
+            # The reader will come to later ones, and tell them to all who see the same.
+            missed = [e for e in events or () if e.place.sequence <= now.place.sequence]
+            if not missed:
+                # The reader has been there: the place is gone, or history has parted from ours.
                 raise _replaced()
-            for event in events:
-                if event.sequence > now.sequence:
-                    break  # the reader will come to it, and tell it to all who see the same
+            for event in missed:
                 told = view.apply(event)
                 if told:
                     token = feed_token.write(stream, told.position)
@@ -234,36 +253,46 @@ class EmergingFeed:
                 del self._audiences[key]
 
     async def _resumed(
-        self, now: _Present, wanted: FeedFilter, stream: Stream, resume: Token | None
+        self, now: Present, wanted: FeedFilter, stream: Stream, resume: Token | None
     ) -> FeedView | None:
         """The view as it was at the token, or None when it cannot be told."""
         if resume is None or resume.stream != stream or resume.position is None:
             return None
         position = resume.position
-        if position.sequence > now.sequence:
-            return None
-        view = FeedView(wanted, position.sequence, position.judged or self._clock())
-        if position.sequence == now.sequence:
+        view = FeedView(wanted, position.place, position.judged or self._clock())
+        if position.place == now.place:
             view.begin(now.clusters.values())
             return view
-        shown = await self._store.shown_at(position.sequence)
-        # Read after it: what is not trimmed now was not trimmed then.
-        history, _ = await self._store.events_after(position.sequence, 0)
-        if not now.continued_by(history, position.sequence):
+        past = await self._pasts((now.epoch, position.place))
+        if past is None:
             return None
-        view.begin(shown)
+        view.begin(past)
         return view
+
+    async def _past(self, where: tuple[UUID, Place]) -> Sequence[EmergingPattern] | None:
+        """What was emerging at a place of the past, or None when that cannot be told any more.
+
+        Most of the present was so then. Only what has changed since is asked for, however much is kept.
+        """
+        if self._now is None:
+            return None
+        now = self._now.copy()
+        before = await self._store.before(*where, now.place)
+        return None if before is None else now.undone(before)
+
+    async def _after(self, where: tuple[UUID, Place]) -> Sequence[FeedEvent] | None:
+        return await self._store.events_after(*where, READ_BATCH)
 
     async def _snapshot(
         self,
-        now: _Present,
+        now: Present,
         wanted: FeedFilter,
         stream: Stream,
         subscription: _Subscription,
         *,
         expired: bool,
     ) -> FeedView:
-        view = FeedView(wanted, now.sequence, self._clock())
+        view = FeedView(wanted, now.place, self._clock())
         members = sorted(
             view.begin(now.clusters.values()),
             key=lambda cluster: (cluster.last_seen_time, cluster.emerging_pattern_id),
@@ -276,29 +305,27 @@ class EmergingFeed:
         await subscription.send(complete, feed_token.write(stream, view.position))
         return view
 
-    async def _read(self) -> _Present:
+    async def _read_on(self) -> Present:
         """Bring the present up to what the table holds when this is called, and hand it out."""
-        async with self._reading:
-            now = self._now
-            while True:
-                if now is None:
-                    history, clusters = await self._store.snapshot()
-                    now = self._now = _Present(history, clusters)
-                history, events = await self._store.events_after(now.sequence, READ_BATCH)
-                if not now.continued_by(history, now.sequence):
-                    # Another database was put in place of ours, or we were away for too long.
-                    log.warning("emerging_history_replaced", subscribers=len(self._subscriptions))
-                    now = self._now = None
-                    self._end_all(_replaced)
-                    self._audiences.clear()
-                    continue
-                for event in events:
-                    now.apply(event)
-                    for audience in tuple(self._audiences.values()):
-                        audience.tell(event)
-                    await self._let_write()
-                if len(events) < READ_BATCH:
-                    return now
+        now = self._now
+        while True:
+            if now is None:
+                now = self._now = Present(*await self._store.snapshot())
+            events = await self._store.events_after(now.epoch, now.place, READ_BATCH)
+            if events is None:
+                # Another database was put in place of ours, or we were away for too long.
+                log.warning("emerging_history_replaced", subscribers=len(self._subscriptions))
+                now = self._now = None
+                self._end_all(_replaced)
+                self._audiences.clear()
+                continue
+            for event in events:
+                now.apply(event)
+                for audience in tuple(self._audiences.values()):
+                    audience.tell(event)
+                await self._let_write()
+            if len(events) < READ_BATCH:
+                return now
 
     async def _let_write(self) -> None:
         """Let the subscribers write, and those that lag behind a burst a little longer.
@@ -319,28 +346,6 @@ class EmergingFeed:
     def _end_all(self, error: Callable[[], KeeperError]) -> None:
         for subscription in tuple(self._subscriptions):
             subscription.end(error())
-
-
-class _Present:
-    """What is emerging now, in one history: the sum of its events so far."""
-
-    def __init__(self, history: FeedHistory, clusters: Sequence[EmergingPattern]) -> None:
-        self.epoch = history.epoch
-        self.sequence = history.sequence
-        self.clusters: dict[UUID, EmergingPattern] = {
-            cluster.emerging_pattern_id: cluster for cluster in clusters
-        }
-
-    def apply(self, event: FeedEvent) -> None:
-        self.sequence = event.sequence
-        if event.change in (Change.FADED, Change.PROMOTED):
-            self.clusters.pop(event.cluster.emerging_pattern_id, None)
-        else:
-            self.clusters[event.cluster.emerging_pattern_id] = event.cluster
-
-    def continued_by(self, history: FeedHistory, sequence: int) -> bool:
-        """Whether `history` is this one, and has everything that came after `sequence`."""
-        return history.epoch == self.epoch and history.trimmed <= sequence <= history.sequence
 
 
 class _Audience:

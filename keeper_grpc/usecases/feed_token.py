@@ -1,11 +1,12 @@
 """Resume tokens: where a subscriber stands, for any process of the same database.
 
-    v1.<epoch>.<filter>.<sequence>             after this event
-    v1.<epoch>.<filter>.<sequence>.<judged>    the same, with the filter's window judged then
-    v1.<epoch>.<filter>.snapshot               within a snapshot, from which only a new one can follow
+    v2.<epoch>.<filter>.<sequence>.<tag>             after this event
+    v2.<epoch>.<filter>.<sequence>.<tag>.<judged>    the same, with the filter's window judged then
+    v2.<epoch>.<filter>.snapshot                     within a snapshot, from which only a new one can follow
 
 `epoch` (32 hexadecimal digits) tells histories of different databases apart, `filter` (16) those of
-different filters, and `judged` is in microseconds since 1970.
+different filters, `tag` (32) an event from another that has its number in a restored database, and
+`judged` is in microseconds since 1970.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from uuid import UUID
 
-from keeper_grpc.domain.emerging import FeedFilter
+from keeper_grpc.domain.emerging import FeedFilter, Place
 from keeper_grpc.domain.errors import ResumeTokenInvalid
 from keeper_grpc.domain.feed_view import TICK, Position
 
 _TOKEN = re.compile(
-    r"v1\.(?P<epoch>[0-9a-f]{32})\.(?P<filter>[0-9a-f]{16})\."
-    r"(?:snapshot|(?P<sequence>[0-9]{1,18})(?:\.(?P<judged>[0-9]{1,16}))?)",
+    r"v2\.(?P<epoch>[0-9a-f]{32})\.(?P<filter>[0-9a-f]{16})\."
+    r"(?:snapshot|"
+    r"(?P<sequence>[0-9]{1,18})\.(?P<tag>[0-9a-f]{32})(?:\.(?P<judged>[0-9]{1,16}))?)",
 )
+_OTHER_VERSION = re.compile(r"v(?!2\.)[0-9]{1,4}\.[0-9a-f]{32}\.[0-9a-f]{16}\.[0-9a-z.]+")
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,9 +53,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that was read. `position` is None within a snapshot."""
+    """A token that was read. `position` is None within a snapshot.
 
-    stream: Stream
+    `stream` is None in a token that another version of this program wrote: nothing goes on from it.
+    """
+
+    stream: Stream | None
     position: Position | None
 
 
@@ -60,17 +66,19 @@ def write(stream: Stream, position: Position | None) -> str:
     """The token of a position; None is within a snapshot."""
     if position is None:
         place = "snapshot"
-    elif position.judged is None:
-        place = str(position.sequence)
     else:
-        place = f"{position.sequence}.{(position.judged - _START) // TICK}"
-    return f"v1.{stream.epoch.hex}.{stream.filter_digest}.{place}"
+        place = f"{position.place.sequence}.{position.place.tag.hex}"
+        if position.judged is not None:
+            place += f".{(position.judged - _START) // TICK}"
+    return f"v2.{stream.epoch.hex}.{stream.filter_digest}.{place}"
 
 
 def read(token: str) -> Token | None:
     """The token's meaning, None for an empty one. Raises ResumeTokenInvalid."""
     if not token:
         return None
+    if _OTHER_VERSION.fullmatch(token):
+        return Token(None, None)
     match = _TOKEN.fullmatch(token)
     if match is None:
         raise ResumeTokenInvalid
@@ -78,4 +86,5 @@ def read(token: str) -> Token | None:
     if match["sequence"] is None:
         return Token(stream, None)
     judged = _START + int(match["judged"]) * TICK if match["judged"] else None
-    return Token(stream, Position(int(match["sequence"]), judged))
+    place = Place(int(match["sequence"]), UUID(hex=match["tag"]))
+    return Token(stream, Position(place, judged))

@@ -34,7 +34,7 @@ class Follower:
     """Reads as fast as it can, for ever: whenever its stream ends it goes on at the next server.
 
     Nothing is filtered and nothing dropped: `events` is what came over the wire, in order. The place
-    in history is the last part of the token (docs/streams.md).
+    in history is a part of the token (docs/streams.md).
     """
 
     def __init__(self, servers: Sequence[ServerProcess]) -> None:
@@ -66,7 +66,7 @@ class Follower:
     def _event(self, told: EmergingPattern) -> Event:
         change = EmergingPattern.Change.Name(told.change).removeprefix("CHANGE_").lower()
         return Event(
-            int(self.resume_token.rpartition(".")[2]),
+            int(self.resume_token.split(".")[3]),
             told.emerging_pattern_id,
             told.pattern_type,
             change,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ import asyncpg
 from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedFilter
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
-from keeper_grpc.usecases.emerging_feed import EmergingFeed, FeedTiming
+from keeper_grpc.usecases.emerging_feed import EmergingFeed, FeedStore, FeedTiming
 from keeper_grpc.usecases.feed_messages import Changed, Message, SnapshotComplete
 from tests.integration.emerging_events import cluster
 
@@ -88,14 +88,18 @@ class Feed:
 
 @asynccontextmanager
 async def following(
-    database_url: str, *, buffer: int = 100, **timing: timedelta
+    database_url: str,
+    *,
+    buffer: int = 100,
+    store: Callable[[Database], FeedStore] = PostgresEmergingFeed,
+    **timing: timedelta,
 ) -> AsyncIterator[Feed]:
     """A running feed whose subscribers may lag so many changes behind."""
     database = await Database.open(
         database_url, pool_size=4, acquire_timeout=5, statement_timeout=5
     )
     feed = EmergingFeed(
-        store=PostgresEmergingFeed(database),
+        store=store(database),
         timing=FeedTiming(**timing),
         buffer=buffer,
         clock=lambda: datetime.now(UTC),

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage import database as module
 from keeper_grpc.storage.database import Database, translated
+from keeper_grpc.storage.embedded import EmbeddedPostgres, supervisor
 from keeper_grpc.storage.migrate import is_current, migrate
 from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.observations import opened
@@ -123,6 +127,43 @@ async def test_readiness_follows_the_server_and_the_schema(
         assert not await database.answers(is_current)
         await server.start()
         assert await database.answers(is_current)
+
+
+class OverTcp(EmbeddedPostgres):
+    """The bundled server, reachable over TCP as an external one is."""
+
+    def _command(self, socket: Path) -> list[str]:
+        return [*super()._command(socket), "-c", "listen_addresses=127.0.0.1"]
+
+
+async def test_the_server_drops_a_process_whose_host_is_gone_after_six_seconds(
+    make_directory: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the connection is idle, or an answer is on its way, when no keepalive is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setattr(supervisor, "_PORT", port)
+    async with OverTcp(make_directory() / "data", durable=False) as server:
+        admission = server._layout.pgdata / "pg_hba.conf"
+        admission.write_text(f"host all all 127.0.0.1/32 trust\n{admission.read_text()}")
+        administrator = await asyncpg.connect(server.dsn)
+        await administrator.execute("CREATE EXTENSION vector")
+        await administrator.execute("SELECT pg_reload_conf()")
+        await administrator.close()
+        dsn = f"postgresql://keeper@127.0.0.1:{port}/keeper"
+        async with opened(dsn) as database, database.connection() as connection:
+            # Shown as the connection has them: over a unix socket all are 0.
+            idle, interval, count, unacknowledged = [
+                await connection.fetchval(f"SHOW {name}")
+                for name in (
+                    "tcp_keepalives_idle",
+                    "tcp_keepalives_interval",
+                    "tcp_keepalives_count",
+                    "tcp_user_timeout",
+                )
+            ]
+    assert int(idle) + int(interval) * int(count) == 6
+    assert int(unacknowledged) == 6_000
 
 
 async def test_closing_does_not_wait_for_ever(

@@ -19,7 +19,7 @@ from keeper_grpc.storage.emerging_rows import to_json
 from keeper_grpc.storage.migrate import migrate
 from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
 from tests.conftest import PostgresServer
-from tests.integration.emerging_events import cluster
+from tests.integration.emerging_events import cluster, trimmed_to
 from tests.integration.observations import MODEL, opened, vector
 
 MIGRATIONS = Path(package.__file__).with_name("migrations")
@@ -100,7 +100,10 @@ async def test_what_was_told_in_one_accounts_words_is_told_anew(
                 await use_case.restore(leadership)
                 while await use_case.step(leadership):
                     pass
-            _, (old, new) = await PostgresEmergingFeed(database).events_after(0, 10)
+            beginning = await trimmed_to(database)
+            events = await PostgresEmergingFeed(database).events_after(*beginning, 10)
+    assert events is not None
+    old, new = events
     assert (old.change, old.cluster.common_pattern, old.cluster.label) == (Change.NEW, RARE, "")
     assert (new.change, new.cluster.common_pattern) == (Change.UPDATED, PLAIN)
     assert new.cluster.label == "Made of events: offer, rains, towel"

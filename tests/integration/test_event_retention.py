@@ -1,39 +1,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent
+from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, Place
 from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging_retention import PostgresRetention
+from keeper_grpc.usecases.feed_present import Present
 from keeper_grpc.usecases.trim_events import TrimEvents
-from tests.integration.emerging_events import cluster, tell
+from tests.integration.emerging_events import lives, tell, trimmed_to
 from tests.integration.feed import emerged, following
 from tests.integration.observations import opened
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 RETENTION = timedelta(days=30)
 OLD = NOW - RETENTION - timedelta(days=1)
-
-
-def lives(rng: random.Random, count: int) -> list[tuple[Change, EmergingPattern]]:
-    """Events as a detector makes them: what is shown is updated or ends, what is not emerges."""
-    shown: set[int] = set()
-    changes = []
-    for number in range(count):
-        which = rng.randrange(6)
-        if which not in shown:
-            change = Change.NEW
-            shown.add(which)
-        else:
-            change = rng.choice([Change.UPDATED, Change.UPDATED, Change.FADED, Change.PROMOTED])
-            if change is not Change.UPDATED:
-                shown.discard(which)
-        made = cluster(10**6 + which, pattern_type="lives", sighting_count=number)
-        changes.append((change, made))
-    return changes
 
 
 def trimming(database: object, clock: datetime = NOW) -> TrimEvents:
@@ -54,21 +38,28 @@ async def test_whoever_can_still_resume_sees_no_difference(database_url: str, se
     old = rng.randrange(20, 60)
 
     async def seen(
-        store: PostgresEmergingFeed, sequence: int
-    ) -> tuple[list[EmergingPattern], list[FeedEvent]]:
-        shown = sorted(await store.shown_at(sequence), key=lambda each: each.emerging_pattern_id)
-        return shown, list((await store.events_after(sequence, 100))[1])
+        store: PostgresEmergingFeed, place: Place
+    ) -> tuple[set[EmergingPattern] | None, Sequence[FeedEvent] | None]:
+        now = Present(*await store.snapshot())
+        before = await store.before(now.epoch, place, now.place)
+        past = None if before is None else set(now.undone(before))
+        return past, await store.events_after(now.epoch, place, 100)
 
     async with opened(database_url) as database, following(database_url) as feed:
         store = PostgresEmergingFeed(database)
-        trimmed = await tell(feed.database, *changes[:old], created=OLD)
-        last = await tell(feed.database, *changes[old:], created=NOW)
-        before = [await seen(store, sequence) for sequence in range(trimmed, last + 1)]
+        epoch, beginning = await trimmed_to(database)
+        await tell(feed.database, *changes[:old], created=OLD)
+        await tell(feed.database, *changes[old:], created=NOW)
+        events = await store.events_after(epoch, beginning, 100)
+        assert events is not None
+        places = [event.place for event in events]
+        before = [await seen(store, place) for place in places[old - 1 :]]
         assert await trimming(database)() == old
-        history, _ = await store.events_after(trimmed, 0)
-        assert (history.trimmed, history.sequence) == (trimmed, last)
-        after = [await seen(store, sequence) for sequence in range(trimmed, last + 1)]
+        assert await trimmed_to(database) == (epoch, places[old - 1])
+        after = [await seen(store, place) for place in places[old - 1 :]]
         assert after == before
+        for gone in (beginning, *places[: old - 1]):
+            assert await seen(store, gone) == (None, None)
         left = await feed.database.fetchval("SELECT count(*) FROM emerging_events")
         assert left <= len(changes) - old + 6
         await feed.database.execute("TRUNCATE emerging_events")
@@ -104,11 +95,13 @@ async def test_when_all_is_trimmed_history_has_not_gone_back(database_url: str) 
     ((_, made),) = emerged("all", 1)
     async with opened(database_url) as database, following(database_url) as feed:
         store = PostgresEmergingFeed(database)
-        last = await tell(feed.database, (Change.NEW, made), (Change.FADED, made), created=OLD)
+        await tell(feed.database, (Change.NEW, made), (Change.FADED, made), created=OLD)
+        before, _ = await store.snapshot()
         await trimming(database)()
-        history, events = await store.events_after(last, 10)
-        assert (history.trimmed, history.sequence, events) == (last, last, [])
-        assert await tell(feed.database, (Change.NEW, made), created=NOW) == last + 1
+        assert (await store.snapshot())[0] == before
+        assert await store.events_after(before.epoch, before.place, 10) == []
+        next_one = await tell(feed.database, (Change.NEW, made), created=NOW)
+        assert next_one == before.place.sequence + 1
 
 
 async def test_it_is_done_in_batches(database_url: str) -> None:

@@ -105,7 +105,7 @@ async def test_updates_of_one_cluster_do_not_pile_up(tiny: Feed, topic: str) -> 
         await reader.has(4)
         assert reader.changes[1:] == [updates[0], updates[-1]]
         before, after = reader.sent[-2][1], reader.sent[-1][1]
-    assert after.endswith(f".{last}")
+    assert after.split(".")[3] == str(last)
     async with tiny.subscribed(before, pattern_type=topic) as (resumed, _):
         await resumed.has(99)
     assert resumed.changes == updates[1:]

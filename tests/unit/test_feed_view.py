@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, FeedFilter
+from keeper_grpc.domain.emerging import Change, EmergingPattern, FeedEvent, FeedFilter, Place
 from keeper_grpc.domain.feed_view import FeedView, Told
 from keeper_grpc.usecases import feed_token
 from keeper_grpc.usecases.feed_messages import Changed
@@ -19,6 +19,11 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 WINDOW = timedelta(seconds=5)
 STREAM = Stream.of(UUID(int=1), FeedFilter())
 GONE = (Change.FADED, Change.PROMOTED)
+
+
+def place(sequence: int) -> Place:
+    """A place in the one history of these tests."""
+    return Place(sequence, UUID(int=sequence))
 
 
 class Client:
@@ -55,7 +60,7 @@ def histories(draw: st.DrawFn) -> list[FeedEvent]:
             sighting_count=sequence,
             last_seen_time=START + timedelta(seconds=sequence - draw(st.integers(0, 2))),
         )
-        events.append(FeedEvent(sequence, change, made))
+        events.append(FeedEvent(place(sequence), change, made))
     return events
 
 
@@ -66,7 +71,7 @@ filters = st.builds(
 
 def shown_at(events: Sequence[FeedEvent], sequence: int) -> list[EmergingPattern]:
     """What is emerging after an event, whoever looks."""
-    last = {e.cluster.emerging_pattern_id: e for e in events if e.sequence <= sequence}
+    last = {e.cluster.emerging_pattern_id: e for e in events if e.place.sequence <= sequence}
     return [event.cluster for event in last.values() if event.change not in GONE]
 
 
@@ -84,8 +89,8 @@ def live(view: FeedView, events: Sequence[FeedEvent]) -> list[Told]:
     for event in events:
         one = view.apply(event)
         told += [one] if one else []
-        if event.sequence % 3 == 0:
-            told += view.judge(START + timedelta(seconds=event.sequence))
+        if event.place.sequence % 3 == 0:
+            told += view.judge(START + timedelta(seconds=event.place.sequence))
     return told
 
 
@@ -94,14 +99,14 @@ def test_a_subscriber_knows_exactly_what_matches(
     events: list[FeedEvent], wanted: FeedFilter
 ) -> None:
     """After every event and every look at the clock, by sensible changes alone."""
-    view, client = FeedView(wanted, 0, START), Client()
+    view, client = FeedView(wanted, place(0), START), Client()
     judged = START
     for event in events:
         for told in live(view, [event]):
             client.hear(told.change, told.cluster)
-        if event.sequence % 3 == 0 and wanted.window:
-            judged = START + timedelta(seconds=event.sequence)
-        assert client.known == matching(events, wanted, event.sequence, judged)
+        if event.place.sequence % 3 == 0 and wanted.window:
+            judged = START + timedelta(seconds=event.place.sequence)
+        assert client.known == matching(events, wanted, event.place.sequence, judged)
 
 
 @given(histories(), filters, st.data())
@@ -109,7 +114,7 @@ def test_whoever_resumes_after_any_message_ends_up_with_the_same(
     events: list[FeedEvent], wanted: FeedFilter, data: st.DataObject
 ) -> None:
     """The token of the last message is enough: nothing is told that makes no sense, nothing is lost."""
-    told = live(FeedView(wanted, 0, START), events)
+    told = live(FeedView(wanted, place(0), START), events)
     heard = told[: data.draw(st.integers(0, len(told)))]
     client = Client()
     for each in heard:
@@ -120,16 +125,20 @@ def test_whoever_resumes_after_any_message_ends_up_with_the_same(
     token = feed_token.read(feed_token.write(STREAM, position))
     assert token is not None
     assert token.position == position
-    resumed = FeedView(wanted, position.sequence, position.judged or START)
+    resumed = FeedView(wanted, position.place, position.judged or START)
     # Whoever was cut between two clusters that left the window at once is told the first one again.
-    again = {c.emerging_pattern_id: c for c in resumed.begin(shown_at(events, position.sequence))}
+    again = {
+        c.emerging_pattern_id: c for c in resumed.begin(shown_at(events, position.place.sequence))
+    }
     repeated = again.keys() - client.known.keys()
     assert {c: again[c] for c in again if c not in repeated} == client.known
     assert all(
         wanted.window and c in {h.cluster.emerging_pattern_id for h in heard} for c in repeated
     )
     client.known = dict(again)
-    rest = live(resumed, [event for event in events if event.sequence > position.sequence])
+    rest = live(
+        resumed, [event for event in events if event.place.sequence > position.place.sequence]
+    )
     for each in rest:
         client.hear(each.change, each.cluster)
     if wanted.window is None:
@@ -148,7 +157,7 @@ def test_coalescing_loses_nothing_but_old_news(
 ) -> None:
     """However a subscriber reads, and wherever it is cut off and resumes from its last token."""
     wanted = FeedFilter(min_accounts=min_accounts)
-    view, queue, client = FeedView(wanted, 0, START), FeedQueue(1000), Client()
+    view, queue, client = FeedView(wanted, place(0), START), FeedQueue(1000), Client()
     token = feed_token.write(STREAM, view.position)
     lifecycle: list[tuple[Change, UUID]] = []
 
@@ -171,15 +180,15 @@ def test_coalescing_loses_nothing_but_old_news(
     resume = feed_token.read(token)
     assert resume is not None
     assert resume.position is not None
-    after = resume.position.sequence
-    resumed = FeedView(wanted, after, START)
+    after = resume.position.place.sequence
+    resumed = FeedView(wanted, place(after), START)
     resumed.begin(shown_at(events, after))
-    for told in live(resumed, [event for event in events if event.sequence > after]):
+    for told in live(resumed, [event for event in events if event.place.sequence > after]):
         client.hear(told.change, told.cluster)
         if told.change is not Change.UPDATED:
             lifecycle.append((told.change, told.cluster.emerging_pattern_id))
     assert client.known == matching(events, wanted, len(events), START)
-    everything = live(FeedView(wanted, 0, START), events)
+    everything = live(FeedView(wanted, place(0), START), events)
     assert lifecycle == [
         (told.change, told.cluster.emerging_pattern_id)
         for told in everything
@@ -191,15 +200,15 @@ def test_two_clusters_that_leave_the_window_at_once_are_both_told_to_whoever_res
     """The first one's token does not stand for the second."""
     wanted = FeedFilter(window=WINDOW)
     pair = [cluster(n, last_seen_time=START) for n in (1, 2)]
-    view = FeedView(wanted, 0, START)
+    view = FeedView(wanted, place(0), START)
     assert view.begin(pair) == pair
     first, second = view.judge(START + 2 * WINDOW)
     assert [first.cluster, second.cluster] == pair
-    resumed = FeedView(wanted, 0, first.position.judged or START)
+    resumed = FeedView(wanted, place(0), first.position.judged or START)
     resumed.begin(pair)
     assert second.cluster in [told.cluster for told in resumed.judge(START + 2 * WINDOW)]
     assert second.position.judged is not None
-    done = FeedView(wanted, 0, second.position.judged)
+    done = FeedView(wanted, place(0), second.position.judged)
     assert done.begin(pair) == []
 
 
@@ -207,5 +216,5 @@ def test_the_least_value_holds_at_its_limit_and_zero_means_any() -> None:
     """Potential values may be negative, and their sum with them."""
     worth, debt = cluster(1, total_potential_value=300.0), cluster(2, total_potential_value=-1.0)
     for least, seen in ((0.0, [worth, debt]), (300.0, [worth]), (300.01, [])):
-        view = FeedView(FeedFilter(min_total_potential_value=least), 0, START)
+        view = FeedView(FeedFilter(min_total_potential_value=least), place(0), START)
         assert view.begin([worth, debt]) == seen
