@@ -49,7 +49,8 @@ from keeper_grpc.storage.emerging_detection import PostgresDetection
 from keeper_grpc.storage.emerging_rows import COLUMNS as DESCRIPTION
 from keeper_grpc.storage.emerging_rows import to_json
 from keeper_grpc.storage.migrate import migrate
-from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming, Leadership
+from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
+from keeper_grpc.usecases.detection_ports import Leadership
 
 MODEL, TYPE = "bench", "churn_prevention"
 ACCOUNTS = 1_000
