@@ -3,19 +3,25 @@
     python -m bench.emerging_database                          1,000 and 10,000 sightings stored
     python -m bench.emerging_database --sizes 1000 100000      100,000 need 1 GB of disk
 
-The vectors are those of bench/emerging.py. `one` is a step that finds a single new sighting, `batch`
-a step that finds five hundred, per sighting; both in milliseconds of wall time, the database's share
-included, as the median. `restore` is what a new leader reads before its first step, in seconds, `cpu`
-how many of them this process computes (what a machine without other work would take, or nearly), and
-`held` the longest that this holds up the event loop, in milliseconds; `read` is what a full pass reads
-before it computes, in seconds. `takeover` is the time from kill -9 of the leader's process until a
-standby with the service's timing has committed its first step, in seconds: median and worst of five.
+The vectors are those of bench/emerging.py. Every cluster of three accounts or more is `shown`, and there
+are a thousand proven patterns of its type, none of which says the same.
+
+`restore` is what a new leader reads before its first step, in seconds, `cpu` how many of them this
+process computes (what a machine without other work would take, or nearly), and `held` the longest that
+this holds up the event loop, in milliseconds. `first` is its first step; `look` all steps until every
+shown cluster has been looked at once, and `longest` the longest of them, in seconds. `one` is a step that
+finds a single new sighting, `batch` a step that finds five hundred, per sighting, `sweep` a step
+that looks for promotions after fifty patterns have changed; all in milliseconds of wall time, the
+database's share included, as the median. `read` is what a full pass reads before it computes, in seconds.
+`takeover` is the time from kill -9 of the leader's process until a standby with the service's timing has
+committed its first step, in seconds: median and worst of five.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import statistics
 import sys
@@ -34,17 +40,25 @@ from pgvector import Vector
 from pgvector.asyncpg import register_vector
 
 from bench.emerging import BATCH, Labelled, Matrix, incremental, labelled, synthetic
-from keeper_grpc.domain.emerging import Emergence, Proven
+from keeper_grpc.domain.emerging import Emergence, EmergingPattern, Proven
 from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.embedding.local import THRESHOLDS
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.emerging_detection import PostgresDetection
+from keeper_grpc.storage.emerging_rows import COLUMNS as DESCRIPTION
+from keeper_grpc.storage.emerging_rows import to_json
 from keeper_grpc.storage.migrate import migrate
-from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming, Leadership
+from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
+from keeper_grpc.usecases.detection_ports import Leadership
 
 MODEL, TYPE = "bench", "churn_prevention"
+ACCOUNTS = 1_000
+SHOWN_FROM = 3
+PATTERNS = 1_000
+CHANGED = 50
 ONES = 60
+SWEEPS = 9
 TAKEOVERS = 5
 COLUMNS = (
     "account_key",
@@ -69,7 +83,7 @@ def rows(vectors: Matrix, first: int, clusters: list[UUID] | None) -> Iterator[t
     for number, vector in enumerate(vectors, start=first):
         padded[: len(vector)] = vector
         yield (
-            f"{number % 1000:064x}",
+            f"{number % ACCOUNTS:064x}",
             TYPE,
             "spa",
             MODEL,
@@ -84,31 +98,87 @@ def rows(vectors: Matrix, first: int, clusters: list[UUID] | None) -> Iterator[t
         )
 
 
-async def store(connection: asyncpg.Connection[asyncpg.Record], vectors: Matrix) -> None:
-    """Store sightings and the clusters that incremental clustering makes of them."""
+def described(cluster_id: UUID, members: list[int], similarity: float) -> EmergingPattern:
+    """A cluster of these sightings, as some leader may have told it."""
+    now = datetime.now(UTC)
+    return EmergingPattern(
+        emerging_pattern_id=cluster_id,
+        pattern_type=TYPE,
+        embedding_model=MODEL,
+        business_categories=("spa",),
+        common_pattern="When days since last visit is …, send a note (churn prevention, spa).",
+        account_count=len({number % ACCOUNTS for number in members}),
+        sighting_count=len(members),
+        mean_similarity=similarity,
+        mean_confidence=0.5,
+        total_potential_value=100.0 * len(members),
+        first_seen_time=now,
+        last_seen_time=now,
+        label="Churn prevention: days, last, note",
+    )
+
+
+async def store(connection: asyncpg.Connection[asyncpg.Record], vectors: Matrix) -> int:
+    """Store sightings and the clusters that incremental clustering makes of them; how many are shown."""
     labels = incremental(vectors)
     ids = [uuid4() for _ in range(int(labels.max()) + 1)]
     sums = np.zeros((len(ids), DIMENSIONS), np.float32)
     np.add.at(sums[:, : vectors.shape[1]], labels, vectors)
+    members: list[list[int]] = [[] for _ in ids]
+    for number, label in enumerate(labels):
+        members[label].append(number)
+    clusters = [
+        described(cluster_id, mine, float(np.linalg.norm(total)) / len(mine))
+        for cluster_id, mine, total in zip(ids, members, sums, strict=True)
+    ]
+    emergence = Emergence(SHOWN_FROM, THRESHOLDS.cluster)
+    await connection.executemany(
+        f"""
+        INSERT INTO emerging_patterns ({DESCRIPTION}, state, vector_sum, vector_count)
+        SELECT {DESCRIPTION}, $2, $3, $4
+          FROM jsonb_populate_record(NULL::emerging_patterns, $1)
+        """,  # noqa: S608 - constants
+        [
+            (
+                json.dumps(to_json(cluster)),
+                "emerging" if emergence.shows(cluster) else "forming",
+                Vector(total),
+                cluster.sighting_count,
+            )
+            for cluster, total in zip(clusters, sums, strict=True)
+        ],
+    )
+    shown = [cluster for cluster in clusters if emergence.shows(cluster)]
     await connection.executemany(
         """
-        INSERT INTO emerging_patterns (id, embedding_model, pattern_type, state,
-            business_categories, common_pattern, account_count, sighting_count, mean_similarity,
-            mean_confidence, total_potential_value, first_seen_time, last_seen_time,
-            vector_sum, vector_count)
-        VALUES ($1, $2, $3, 'forming', '{}', '', 0, 0, 0, 0, 0, now(), now(), $4, $5)
+        INSERT INTO emerging_events (emerging_pattern_id, change, state, created_at)
+        VALUES ($1, 'new', $2, now())
         """,
-        [
-            (cluster_id, MODEL, TYPE, Vector(total), int(count))
-            for cluster_id, total, count in zip(ids, sums, np.bincount(labels), strict=True)
-        ],
+        [(cluster.emerging_pattern_id, json.dumps(to_json(cluster))) for cluster in shown],
     )
     await connection.copy_records_to_table(
         "sightings", records=rows(vectors, 0, [ids[label] for label in labels]), columns=COLUMNS
     )
-    await connection.execute("VACUUM ANALYZE sightings")
-    # Else the steps wait for what the load left to be written.
-    await connection.execute("CHECKPOINT")
+    return len(shown)
+
+
+async def store_patterns(
+    connection: asyncpg.Connection[asyncpg.Record], vectors: Matrix
+) -> list[UUID]:
+    """Store patterns that are published and surely good."""
+    ids = [uuid4() for _ in vectors]
+    padded = np.zeros((len(vectors), DIMENSIONS), np.float32)
+    padded[:, : vectors.shape[1]] = vectors
+    await connection.executemany(
+        """
+        INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+            pattern_embedding, context, action_template, occurrence_count, success_count,
+            account_count, largest_account_occurrences, confidence_score, first_discovered)
+        VALUES ($1, $2, 'spa', $3, $4, '{}', 'send a note', 100, 90, 10, 10, 0.83, now())
+        """,
+        [(each, TYPE, MODEL, Vector(row)) for each, row in zip(ids, padded, strict=True)],
+    )
+    return ids
 
 
 async def measure(dsn: str, data: Labelled, size: int) -> None:
@@ -116,13 +186,18 @@ async def measure(dsn: str, data: Labelled, size: int) -> None:
     vectors, _ = synthetic(data, size + ONES + 3 * BATCH + TAKEOVERS)
     connection = await asyncpg.connect(dsn)
     await register_vector(connection)
-    await connection.execute("TRUNCATE sightings, emerging_patterns, emerging_events")
-    await store(connection, vectors[:size])
+    await connection.execute(
+        "TRUNCATE sightings, emerging_patterns, emerging_events, network_patterns CASCADE"
+    )
+    shown = await store(connection, vectors[:size])
+    patterns = await store_patterns(connection, synthetic(data, PATTERNS)[0])
+    await connection.execute("VACUUM ANALYZE")
+    # Else the steps wait for what the load left to be written.
+    await connection.execute("CHECKPOINT")
     database = await Database.open(dsn, pool_size=4, acquire_timeout=5, statement_timeout=10)
     detection = PostgresDetection(database, MODEL)
-    # Sweeps and full passes are not part of a sighting's cost.
-    quiet = DetectorTiming(sweep=timedelta(days=1), full_pass=timedelta(days=1))
-    use_case = detector(detection, quiet)
+    # Full passes are no part of a step's cost; each step below is a sweep if one is due at all.
+    use_case = detector(detection, DetectorTiming(sweep=timedelta(0), full_pass=timedelta(days=1)))
     try:
         async with detection.lead() as leadership:
             if leadership is None:
@@ -132,7 +207,7 @@ async def measure(dsn: str, data: Labelled, size: int) -> None:
             async with held() as gaps:
                 await use_case.restore(leadership)
             restore, cpu = time.perf_counter() - began, time.process_time() - worked
-            await use_case.step(leadership)
+            looks = await look(use_case, leadership)
             ones: list[float] = []
             batches: list[float] = []
             at = size
@@ -142,6 +217,14 @@ async def measure(dsn: str, data: Labelled, size: int) -> None:
                 )
                 at += count
                 costs.append(await timed_step(use_case, leadership) / count)
+            sweeps = []
+            for number in range(SWEEPS):
+                await connection.execute(
+                    "UPDATE network_patterns SET occurrence_count = occurrence_count + 1"
+                    " WHERE id = ANY($1::uuid[])",
+                    patterns[number * CHANGED :][:CHANGED],
+                )
+                sweeps.append(await timed_step(use_case, leadership))
             began = time.perf_counter()
             await leadership.window((MODEL, TYPE), vectors.shape[1])
             read = time.perf_counter() - began
@@ -152,9 +235,26 @@ async def measure(dsn: str, data: Labelled, size: int) -> None:
     finally:
         await database.close()
         await connection.close()
-    print(f"{size:>9}{statistics.median(ones):>9.2f}{statistics.median(batches):>9.2f}", end="")
-    print(f"{restore:>11.2f}{cpu:>9.2f}{1000 * max(gaps):>9.0f}{read:>9.2f}", end="")
-    print(f"{statistics.median(takeovers):>12.2f}{max(takeovers):>9.2f}")
+    show(size, shown, f"{restore:.2f}", f"{cpu:.2f}", f"{1000 * max(gaps):.0f}")
+    show(f"{looks[0]:.2f}", f"{sum(looks):.2f}", f"{max(looks):.2f}")
+    show(*(f"{statistics.median(costs):.2f}" for costs in (ones, batches, sweeps)), f"{read:.2f}")
+    show(f"{statistics.median(takeovers):.2f}", f"{max(takeovers):.2f}", end="\n")
+
+
+def show(*cells: object, end: str = "") -> None:
+    """Print a part of a row."""
+    print("".join(f"{cell:>11}" for cell in cells), end=end, flush=True)
+
+
+async def look(use_case: DetectEmerging, leadership: Leadership) -> list[float]:
+    """Seconds of each step from the first one until nothing is left to be looked at."""
+    seconds = []
+    goes_on = True
+    while goes_on:
+        began = time.perf_counter()
+        goes_on = await use_case.step(leadership)
+        seconds.append(time.perf_counter() - began)
+    return seconds
 
 
 def detector(store: PostgresDetection, timing: DetectorTiming) -> DetectEmerging:
@@ -162,7 +262,7 @@ def detector(store: PostgresDetection, timing: DetectorTiming) -> DetectEmerging
     return DetectEmerging(
         store=store,
         cluster_threshold=THRESHOLDS.cluster,
-        emergence=Emergence(min_accounts=3, min_similarity=THRESHOLDS.cluster),
+        emergence=Emergence(SHOWN_FROM, THRESHOLDS.cluster),
         proven=Proven(min_similarity=THRESHOLDS.merge, min_lower_bound=0.6, min_accounts=3),
         k=3,
         timing=timing,
@@ -257,8 +357,9 @@ async def run(sizes: list[int]) -> None:
         dsn = await postgres.start()
         try:
             await migrate(dsn)
-            print(f"{'sightings':>9}{'one ms':>9}{'batch ms':>9}{'restore s':>11}", end="")
-            print(f"{'cpu s':>9}{'held ms':>9}{'read s':>9}{'takeover s':>12}{'worst s':>9}")
+            show("sightings", "shown", "restore s", "cpu s", "held ms", "first s", "look s")
+            show("longest s", "one ms", "batch ms", "sweep ms", "read s", "takeover s", "worst s")
+            print()
             for size in sizes:
                 await measure(dsn, data, size)
         finally:

@@ -210,7 +210,8 @@ class _Story:
         finally:
             new.cancel()
         request = self._examples.last_sighting(datetime.now(UTC))
-        seen = request.occurred_time.ToDatetime()
+        # The stream tells whole minutes, and all sightings before this one are older than that.
+        seen = request.occurred_time.ToDatetime().replace(second=0, microsecond=0)
 
         def grown(pattern: EmergingPattern) -> bool:
             return _is_live(pattern) and pattern.last_seen_time.ToDatetime() >= seen

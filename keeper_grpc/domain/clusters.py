@@ -103,6 +103,14 @@ class Clusters:
         row = self._rows[cluster_id]
         return min(1.0, float(self._lengths[row]) / self._counts[row])
 
+    def near(self, vectors: Sequence[Vector], least: float) -> set[UUID]:
+        """The clusters whose centres are at `least` or above to one of these unit vectors."""
+        # What a vector has beyond the width meets zeros only.
+        rows = np.stack(vectors)[:, : self.width]
+        known = len(self)
+        similarities = rows @ self._sums[:known, : rows.shape[1]].T / self._lengths[:known]
+        return {self._ids[row] for row in np.flatnonzero(np.any(similarities >= least, axis=0))}
+
     def _assign_block(self, vectors: Vector, new_id: Callable[[], UUID]) -> list[UUID]:
         known = len(self)
         products = np.empty((len(vectors), known + len(vectors)), np.float32)

@@ -36,9 +36,9 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EmergingPattern:
-    """A cluster of recent sightings, as subscribers see it.
+    """A cluster of recent sightings, as subscribers see it: in figures that are coarse (description.py).
 
-    `common_pattern` and `label` are its words (wording.py), empty while the cluster is not shown, the
+    `business_categories` are those of enough accounts, perhaps none. `common_pattern` and `label` are its words (wording.py), empty while the cluster is not shown, the
     label also in events that are older than it. `growth_rate` in [-1, 1] is the last day against the days before (Tally.growth_rate).
     `novelty` in [0, 1] is one less the cosine to the nearest known pattern of the type, published or
     not: 1 when there is none.
@@ -186,11 +186,12 @@ def transition(
 
     `cluster` is None when its last sighting left the window; its `promoted_pattern_id` is set when
     a proven pattern says the same. A cluster that was never shown is promoted silently, and one that
-    was promoted stays so: subscribers have the pattern by then.
+    was promoted stays so while there is the pattern: subscribers have it by then. Without it, the cluster
+    is as if it had never been shown.
     """
     if cluster is None:
         return State.FORMING, Change.FADED if before is State.EMERGING else None
-    if before is State.PROMOTED:
+    if before is State.PROMOTED and cluster.promoted_pattern_id is not None:
         return State.PROMOTED, None
     if not emergence.shows(cluster):
         return State.FORMING, Change.FADED if before is State.EMERGING else None
@@ -259,15 +260,8 @@ class FeedFilter:
         )
 
 
-def novelty(distance: float | None) -> float:
-    """How little is known of a cluster, in [0, 1], by the cosine distance (0 to 2) to the nearest
-    known pattern; None when there is none. What points away from all that is known is no more novel.
-    """
-    return 1.0 if distance is None else min(1.0, max(0.0, distance))
-
-
 RENEWAL = timedelta(minutes=1)
-"""An account that asks the same again moves last_seen_time; less than this is not news."""
+"""An account that asks the same again sooner than this is not news."""
 
 
 def worth_telling(told: EmergingPattern | None, now: EmergingPattern) -> bool:
@@ -277,12 +271,4 @@ def worth_telling(told: EmergingPattern | None, now: EmergingPattern) -> bool:
     Growth and novelty alone are no news: they drift with the clock and with other patterns, and are
     told with the next change.
     """
-    if told is None or now.last_seen_time - told.last_seen_time >= RENEWAL:
-        return True
-    same_time = replace(
-        now,
-        last_seen_time=told.last_seen_time,
-        growth_rate=told.growth_rate,
-        novelty=told.novelty,
-    )
-    return same_time != told
+    return told is None or told != replace(now, growth_rate=told.growth_rate, novelty=told.novelty)

@@ -15,6 +15,7 @@
      +- Unavailable               try again: `retry_after` seconds say when
          +- EmbedderUnavailable
          +- StorageUnavailable
+         |   +- StatementTimedOut  it can be reached, but a statement took longer than one may
          +- ShuttingDown
          +- StreamMaxAge          a stream was open for as long as one may be
 
@@ -118,6 +119,10 @@ class EmbedderUnavailable(Unavailable):
 
 class StorageUnavailable(Unavailable):
     """The database cannot be reached or refuses work."""
+
+
+class StatementTimedOut(StorageUnavailable):
+    """A statement was ended because it took longer than one may: another attempt may fare the same."""
 
 
 class ShuttingDown(Unavailable):

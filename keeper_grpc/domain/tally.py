@@ -6,7 +6,7 @@ integers, so that any sequence of these leaves exactly what counting anew would 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush, nlargest
@@ -41,7 +41,7 @@ class Tally:
     def __init__(self) -> None:
         self._facts: dict[int, Fact] = {}
         self._accounts: Counter[str] = Counter()
-        self._categories: Counter[str] = Counter()
+        self._categories: dict[str, Counter[str]] = defaultdict(Counter)
         self._hours: Counter[int] = Counter()
         self._confidence = 0
         self._value = 0
@@ -96,10 +96,11 @@ class Tally:
         """Distinct accounts."""
         return len(self._accounts)
 
-    @property
-    def business_categories(self) -> tuple[str, ...]:
-        """Distinct categories, sorted."""
-        return tuple(sorted(self._categories))
+    def categories_of(self, accounts: int) -> tuple[str, ...]:
+        """The categories to which at least so many of the accounts belong, sorted."""
+        return tuple(
+            sorted(name for name, seen in self._categories.items() if len(seen) >= accounts)
+        )
 
     @property
     def mean_confidence(self) -> float:
@@ -170,7 +171,9 @@ class Tally:
 
     def _count(self, fact: Fact, by: int) -> None:
         _add(self._accounts, fact.account_key, by)
-        _add(self._categories, fact.business_category, by)
+        _add(self._categories[fact.business_category], fact.account_key, by)
+        if not self._categories[fact.business_category]:
+            del self._categories[fact.business_category]
         _add(self._hours, _hour(fact.seen_time), by)
         self._confidence += by * round(fact.confidence * CONFIDENCE_UNIT)
         self._value += by * round(fact.potential_value * VALUE_UNIT)

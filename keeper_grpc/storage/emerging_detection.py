@@ -9,6 +9,7 @@ from sys import intern
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import Vector
@@ -24,11 +25,13 @@ from keeper_grpc.domain.emerging import (
     StoredMember,
     Window,
 )
+from keeper_grpc.domain.errors import StatementTimedOut
+from keeper_grpc.domain.known_patterns import Known, Place, portions
 from keeper_grpc.domain.tally import Fact
 from keeper_grpc.domain.wording import Sentence
+from keeper_grpc.storage import known_patterns
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row, to_json
-from keeper_grpc.storage.publication import published
 from keeper_grpc.storage.step_lock import lock_step
 
 if TYPE_CHECKING:
@@ -45,6 +48,9 @@ and no statement grows with the table."""
 
 MEMBERS_AHEAD = 2_000
 """The same for rows without a vector."""
+
+SENTENCES = 5_000
+"""Sentences that one statement reads: with their vectors 40 MB."""
 
 
 class PostgresDetection:
@@ -67,6 +73,9 @@ class PostgresDetection:
                 return
             try:
                 yield PostgresLeadership(self._database, connection, self._model)
+            except (asyncpg.QueryCanceledError, TimeoutError) as error:
+                # The server's limit or ours, which is the same: either may be the first to strike.
+                raise StatementTimedOut("a statement took too long") from error
             finally:
                 if not connection.is_closed():
                     await connection.execute("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
@@ -263,19 +272,44 @@ class PostgresDetectionStep:
             [families[cluster][1] for cluster in clusters],
         )
 
-    async def due(self) -> Mapping[UUID, Family]:
+    async def shown(self, after: UUID, limit: int) -> Mapping[UUID, Family]:
         rows = await self._connection.fetch(
             """
             SELECT id, embedding_model, pattern_type FROM emerging_patterns
-             WHERE state = 'emerging' AND embedding_model = $1
-            UNION ALL
-            SELECT id, embedding_model, pattern_type FROM emerging_patterns p
-             WHERE embedding_model <> $1
-               AND NOT EXISTS (SELECT FROM sightings s WHERE s.emerging_pattern_id = p.id)
+             WHERE state = 'emerging' AND id > $1 ORDER BY id LIMIT $2
             """,
-            self._model,
+            after,
+            limit,
         )
         return {row["id"]: (row["embedding_model"], row["pattern_type"]) for row in rows}
+
+    async def discard_replaced(self, limit: int) -> bool:
+        await self._connection.execute(
+            """
+            DELETE FROM sightings WHERE id IN (
+                SELECT s.id FROM emerging_patterns p
+                  JOIN sightings s ON s.emerging_pattern_id = p.id
+                 WHERE p.embedding_model <> $1 LIMIT $2 FOR UPDATE OF s SKIP LOCKED)
+            """,
+            self._model,
+            limit,
+        )
+        await self._connection.execute(
+            """
+            DELETE FROM emerging_patterns WHERE id IN (
+                SELECT p.id FROM emerging_patterns p
+                 WHERE p.embedding_model <> $1
+                   AND NOT EXISTS (SELECT FROM sightings s WHERE s.emerging_pattern_id = p.id)
+                 LIMIT $2)
+            """,
+            self._model,
+            limit,
+        )
+        left: bool = await self._connection.fetchval(
+            "SELECT EXISTS (SELECT FROM emerging_patterns WHERE embedding_model <> $1)",
+            self._model,
+        )
+        return left
 
     async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
         # Of a cluster that is shown, retention keeps the last event, however old.
@@ -307,84 +341,50 @@ class PostgresDetectionStep:
     ) -> Mapping[UUID, Sequence[Sentence]]:
         if not centres:
             return {}
-        chosen = [(cluster, each) for cluster, some in sightings.items() for each in some]
-        rows = await self._connection.fetch(
-            """
-            SELECT c.id, s.account_key, s.rendered, s.action, s.embedding <=> c.centre AS distance
-              FROM unnest($1::uuid[], $2::vector[]) AS c (id, centre)
-              JOIN unnest($3::uuid[], $4::bigint[]) AS m (cluster, sighting) ON m.cluster = c.id
-              JOIN sightings s ON s.id = m.sighting
-             WHERE s.rendered <> ''
-            """,
-            list(centres),
-            [Vector(centre) for centre in centres.values()],
-            [cluster for cluster, _ in chosen],
-            [each for _, each in chosen],
-        )
         said: dict[UUID, list[Sentence]] = {cluster: [] for cluster in centres}
-        for row in rows:
-            said[row["id"]].append(
-                Sentence(row["account_key"], row["rendered"], row["action"], row["distance"])
+        for portion in portions({key: len(sightings[key]) for key in centres}, SENTENCES):
+            chosen = [(cluster, each) for cluster in portion for each in sightings[cluster]]
+            rows = await self._connection.fetch(
+                """
+                SELECT c.id, s.account_key, s.rendered, s.action,
+                       s.embedding <=> c.centre AS distance
+                  FROM unnest($1::uuid[], $2::vector[]) AS c (id, centre)
+                  JOIN unnest($3::uuid[], $4::bigint[]) AS m (cluster, sighting)
+                    ON m.cluster = c.id
+                  JOIN sightings s ON s.id = m.sighting
+                 WHERE s.rendered <> ''
+                """,
+                portion,
+                [Vector(centres[cluster]) for cluster in portion],
+                [cluster for cluster, _ in chosen],
+                [each for _, each in chosen],
             )
+            for row in rows:
+                said[row["id"]].append(
+                    Sentence(row["account_key"], row["rendered"], row["action"], row["distance"])
+                )
         return said
 
-    async def known_distance(
-        self, centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]]
-    ) -> Mapping[UUID, float]:
-        if not centres:
-            return {}
-        rows = await self._connection.fetch(
-            """
-            SELECT c.id, nearest.distance
-              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
-                   AS c (id, model, type, centre)
-             CROSS JOIN LATERAL (
-                SELECT min(p.pattern_embedding <=> c.centre) AS distance
-                  FROM network_patterns p
-                 WHERE p.pattern_type = c.type AND p.embedding_model = c.model) nearest
-             WHERE nearest.distance IS NOT NULL
-            """,
-            list(centres),
-            [family[0] for family, _ in centres.values()],
-            [family[1] for family, _ in centres.values()],
-            [Vector(centre) for _, centre in centres.values()],
-        )
-        return {row["id"]: row["distance"] for row in rows}
-
-    async def proven(
+    async def known(
         self, centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]], proven: Proven
-    ) -> Mapping[UUID, UUID]:
-        if not centres:
-            return {}
-        rows = await self._connection.fetch(
-            f"""
-            SELECT c.id, nearest.pattern_id
-              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
-                   AS c (id, model, type, centre)
-             CROSS JOIN LATERAL (
-                SELECT p.id AS pattern_id, p.pattern_embedding <=> c.centre AS distance
-                  FROM network_patterns p
-                 WHERE p.pattern_type = c.type AND p.embedding_model = c.model
-                   AND {published("p", "$5")} AND p.confidence_score >= $6
-                 ORDER BY distance, p.id LIMIT 1) nearest
-             WHERE 1 - nearest.distance >= $7
-            """,  # noqa: S608 - a constant
-            list(centres),
-            [family[0] for family, _ in centres.values()],
-            [family[1] for family, _ in centres.values()],
-            [Vector(centre) for _, centre in centres.values()],
-            proven.min_accounts,
-            proven.min_lower_bound,
-            proven.min_similarity,
+    ) -> Mapping[UUID, Known]:
+        return await known_patterns.nearest_known(self._connection, centres, proven)
+
+    async def published(self, pattern_ids: Collection[UUID], min_accounts: int) -> set[UUID]:
+        return await known_patterns.still_published(self._connection, pattern_ids, min_accounts)
+
+    async def here(self) -> Place:
+        return await known_patterns.here(self._connection)
+
+    async def proven_since(
+        self, place: Place, proven: Proven, limit: int
+    ) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Place]:
+        return await known_patterns.proven_since(
+            self._connection, self._model, place, proven, limit
         )
-        return {row["id"]: row["pattern_id"] for row in rows}
 
     async def save(self, changes: Sequence[ClusterChange], now: datetime) -> None:
-        gone = [change.cluster_id for change in changes if change.cluster is None]
-        if gone:
-            await self._connection.execute(
-                "DELETE FROM emerging_patterns WHERE id = ANY($1::uuid[])", gone
-            )
+        await self._end([change.cluster_id for change in changes if change.cluster is None])
         await self._connection.executemany(
             """
             UPDATE emerging_patterns
@@ -430,6 +430,29 @@ class PostgresDetectionStep:
                 told,
             )
             await self._connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
+
+    async def _end(self, gone: Sequence[UUID]) -> None:
+        """Delete clusters; of one of another model that still has sightings, what is known of them."""
+        if not gone:
+            return
+        await self._connection.execute(
+            """
+            DELETE FROM emerging_patterns p WHERE id = ANY($1::uuid[])
+               AND NOT EXISTS (SELECT FROM sightings s WHERE s.emerging_pattern_id = p.id)
+            """,
+            gone,
+        )
+        await self._connection.execute(
+            """
+            UPDATE emerging_patterns
+               SET state = 'forming', business_categories = '{}', common_pattern = '', label = '',
+                   account_count = 0, sighting_count = 0, mean_similarity = 0,
+                   mean_confidence = 0, total_potential_value = 0, vector_sum = NULL,
+                   vector_count = 0
+             WHERE id = ANY($1::uuid[])
+            """,
+            gone,
+        )
 
 
 def _stored(row: Record) -> StoredCluster:

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from keeper_grpc.domain.clusters import Clusters
+from keeper_grpc.domain.description import Describer, completed
 from keeper_grpc.domain.emerging import (
     Change,
     ClusterChange,
@@ -31,15 +31,19 @@ from keeper_grpc.domain.emerging import (
     Sighting,
     State,
     StoredCluster,
-    StoredMember,
-    Window,
-    novelty,
     transition,
     worth_telling,
 )
-from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.domain.errors import StatementTimedOut, StorageUnavailable
+from keeper_grpc.domain.known_patterns import Known
 from keeper_grpc.domain.tally import Fact, Tally
-from keeper_grpc.domain.wording import Sentence, Wording, wording
+from keeper_grpc.domain.wording import Wording, wording
+from keeper_grpc.usecases.detection_ports import (
+    DetectionStore,
+    DetectionTransaction,
+    Leadership,
+)
+from keeper_grpc.usecases.detection_rounds import DetectionRounds
 from keeper_grpc.usecases.full_pass import Agreement, FullPass
 from keeper_grpc.usecases.ports import Clock, NewId, Vector
 
@@ -76,100 +80,17 @@ class DetectorTiming:
     full_pass: timedelta = timedelta(minutes=10)
 
 
-class DetectionTransaction(Protocol):
-    """One step's reads and writes: all or nothing."""
-
-    async def forgotten(self, limit: int) -> Sequence[Sighting]:
-        """Delete sightings of accounts that were forgotten, and return them."""
-
-    async def expired(self, before: datetime, limit: int) -> Sequence[Sighting]:
-        """Delete sightings that left the window, and return them."""
-
-    async def pending(self, limit: int) -> Sequence[Sighting]:
-        """Sightings that were added or renewed since the detector looked, oldest first.
-
-        Never of an account that was forgotten.
-        """
-
-    async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        """Mark sightings (by id) as members of clusters and as looked at; add the new clusters."""
-
-    async def keep_sums(self, sums: Mapping[UUID, tuple[Vector, int]]) -> None:
-        """Note the sum of a cluster's vectors, and how many they are, for the next leader."""
-
-    async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        """Make sightings members of other clusters, pending or not; add the new clusters."""
-
-    async def due(self) -> Mapping[UUID, Family]:
-        """Clusters to be looked at without any news of them.
-
-        Those that subscribers see now, and those of other models, which nobody detects any more,
-        once their last sighting has left the window.
-        """
-
-    async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
-        """Clusters as they were last saved and last told."""
-
-    async def sentences(
-        self, centres: Mapping[UUID, Vector], sightings: Mapping[UUID, Sequence[int]]
-    ) -> Mapping[UUID, Sequence[Sentence]]:
-        """What these sightings of each cluster say. One that was forgotten says nothing."""
-
-    async def known_distance(
-        self, centres: Mapping[UUID, tuple[Family, Vector]]
-    ) -> Mapping[UUID, float]:
-        """Cosine distance to the nearest known pattern of the type; absent where there is none."""
-
-    async def proven(
-        self, centres: Mapping[UUID, tuple[Family, Vector]], proven: Proven
-    ) -> Mapping[UUID, UUID]:
-        """The proven pattern nearest to each centre, where there is one."""
-
-    async def save(self, changes: Sequence[ClusterChange], now: datetime) -> None:
-        """Write the clusters, append the events and wake the readers."""
-
-
-class Leadership(Protocol):
-    """The leader's own connection. Losing it is losing the lead."""
-
-    def clusters(self) -> AsyncGenerator[StoredCluster, None]:
-        """All clusters as the steps left them, to begin with."""
-
-    def summed(self, cluster_ids: Collection[UUID]) -> AsyncGenerator[StoredCluster, None]:
-        """Clusters summed anew from their sightings, which takes long."""
-
-    def members(self) -> AsyncGenerator[StoredMember, None]:
-        """What their sightings add to them, to begin with."""
-
-    async def window(self, family: Family, width: int) -> Window:
-        """All members of a family's clusters, their vectors cut to `width`. Not part of a step."""
-
-    def step(self) -> AbstractAsyncContextManager[DetectionTransaction]: ...
-
-
-class DetectionStore(Protocol):
-    """Where sightings are read and events are written."""
-
-    def lead(self) -> AbstractAsyncContextManager[Leadership | None]:
-        """Try to become the leader; None when another process leads."""
-
-
 @dataclass(slots=True)
 class _Touched:
-    """The clusters of one step: all that are looked at, those of them of which a sighting came, went or
-    was renewed, and those of these that are of more or fewer sightings, or of others.
+    """The clusters of one step: all that are looked at, and those of them that are of more or fewer
+    sightings, or of others.
     """
 
     families: dict[UUID, Family] = field(default_factory=dict)
-    changed: set[UUID] = field(default_factory=set)
     resized: set[UUID] = field(default_factory=set)
 
-    def renew(self, cluster_id: UUID, family: Family) -> None:
-        self.families[cluster_id] = family
-        self.changed.add(cluster_id)
-
     def resize(self, cluster_id: UUID, family: Family) -> None:
-        self.renew(cluster_id, family)
+        self.families[cluster_id] = family
         self.resized.add(cluster_id)
 
 
@@ -191,22 +112,23 @@ class DetectEmerging:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        """`k` is the least number of accounts behind each word that is told."""
+        """`k` is the least number of accounts behind each word and category that is told."""
         self._store = store
         self._threshold = cluster_threshold
         self._emergence = emergence
         self._proven = proven
         self._k = k
+        self._describer = Describer(k, timing.window)
         self._timing = timing
         self._clock = clock
         self._new_id = new_id
         self._families: dict[Family, Clusters] = {}
         self._tallies: dict[UUID, Tally] = defaultdict(Tally)
-        self._next_sweep = datetime.min.replace(tzinfo=UTC)
-        self._first_look = True
+        self._rounds = DetectionRounds(proven, timing.sweep)
         self._full_pass = FullPass(cluster_threshold, new_id)
         self._next_pass = datetime.max.replace(tzinfo=UTC)
         self._failures = 0
+        self._timeouts = 0
         self.leads = False
         self.steps = 0
         self.errors = 0
@@ -224,7 +146,8 @@ class DetectEmerging:
     async def run(self) -> None:
         """Lead when nobody else does, for ever. A database that is away is waited for.
 
-        Any other error makes it start over as well; raises the FAILURES-th without a step between.
+        Any other error makes it start over as well; raises the FAILURES-th without a step between. A
+        statement that takes too long is counted, but raised never: a new process would be no faster.
         """
         while True:
             pause = self._timing.retry
@@ -233,6 +156,10 @@ class DetectEmerging:
                     if leadership is not None:
                         await self._lead(leadership)
                 pause = self._timing.takeover
+            except StatementTimedOut:
+                self._timeouts += 1
+                self.errors += 1
+                log.error("emerging_detector_timed_out", timeouts=self._timeouts)  # noqa: TRY400
             except StorageUnavailable:
                 log.warning("emerging_detector_lost_database")
             except Exception as error:
@@ -253,10 +180,10 @@ class DetectEmerging:
         try:
             await self.restore(leadership)
             while True:
-                news = await self.step(leadership)
-                self._failures = 0
+                goes_on = await self.step(leadership)
+                self._failures = self._timeouts = 0
                 self.steps += 1
-                if not news:
+                if not goes_on:
                     await asyncio.sleep(self._timing.poll.total_seconds())
         finally:
             self.leads = False
@@ -292,7 +219,7 @@ class DetectEmerging:
         return missing
 
     async def step(self, leadership: Leadership) -> bool:
-        """Look at what is new and at what is old, once; whether there was anything.
+        """Look at what is new and at a slice of what is old, once; whether there may be more.
 
         An error leaves memory ahead of the database: give up the lead and restore.
         """
@@ -314,21 +241,13 @@ class DetectEmerging:
             await self._correct(transaction, touched)
             pending = await transaction.pending(BATCH)
             await self._assign(transaction, pending, touched)
-            if now >= self._next_sweep:
-                # A pattern may have become proven without any new sighting.
-                due = await transaction.due()
-                touched.families |= due
-                if self._first_look:
-                    # What the last leader said may be of another version, or under a smaller k.
-                    touched.changed |= due.keys()
-                    self._first_look = False
-                self._next_sweep = now + self._timing.sweep
+            touched.families |= await self._rounds.due(transaction, self._families, now)
             if touched.families:
                 changes = await self._changes(transaction, touched, now)
                 await transaction.keep_sums(self._sums(touched))
                 if changes:
                     await transaction.save(changes, now)
-        return bool(pending)
+        return bool(pending) or self._rounds.go_on
 
     def _drop(self, sightings: Sequence[Sighting], touched: _Touched) -> None:
         """Take deleted sightings out of their clusters."""
@@ -379,7 +298,7 @@ class DetectEmerging:
             if sighting.cluster_id is None:
                 touched.resize(cluster_id, sighting.family)
             else:
-                touched.renew(cluster_id, sighting.family)
+                touched.families[cluster_id] = sighting.family
         if members:
             await transaction.assign(members, touched.families)
 
@@ -421,60 +340,72 @@ class DetectEmerging:
     ) -> Mapping[UUID, EmergingPattern]:
         """Clusters as their sightings describe them now; absent where there are none left.
 
-        Only what is shown is looked up in the database, and only what may have changed there.
+        Only what is shown is looked up in the database.
         """
         described = {
-            cluster_id: self._counted(cluster_id, family, now)
+            cluster_id: self._describer.counted(
+                cluster_id,
+                family,
+                self._tallies[cluster_id],
+                self._families[family].mean_similarity(cluster_id),
+                now,
+            )
             for cluster_id, family in touched.families.items()
             if cluster_id in self._clusters(family)
         }
+        # Subscribers have the pattern and its evidence, so a lower bound that dips changes nothing: one
+        # that hovers would make the cluster come and go.
+        for cluster_id, pattern_id in (await self._promoted(transaction, saved)).items():
+            if cluster_id in described:
+                described[cluster_id] = replace(
+                    described[cluster_id], promoted_pattern_id=pattern_id
+                )
         told = {
             cluster_id: cluster
             for cluster_id, cluster in described.items()
-            if self._emergence.shows(cluster)
+            if cluster.promoted_pattern_id is None and self._emergence.shows(cluster)
         }
-        described |= await self._looked_up(transaction, told, touched, saved)
-        # A promoted cluster stays what it became, and is not looked up again.
-        for cluster_id, cluster in described.items():
-            if _state(saved, cluster_id) is State.PROMOTED:
-                promoted = saved[cluster_id].cluster.promoted_pattern_id
-                described[cluster_id] = replace(cluster, promoted_pattern_id=promoted)
-        return described
+        return {**described, **await self._looked_up(transaction, told, touched.families)}
+
+    async def _promoted(
+        self, transaction: DetectionTransaction, saved: Mapping[UUID, SavedCluster]
+    ) -> Mapping[UUID, UUID]:
+        """Clusters that became a pattern, and the pattern, where it is still there and published."""
+        became = {
+            cluster_id: pattern_id
+            for cluster_id, was in saved.items()
+            if was.state is State.PROMOTED
+            and (pattern_id := was.cluster.promoted_pattern_id) is not None
+        }
+        if not became:
+            return {}
+        published = await transaction.published(set(became.values()), self._proven.min_accounts)
+        return {key: pattern_id for key, pattern_id in became.items() if pattern_id in published}
 
     async def _looked_up(
         self,
         transaction: DetectionTransaction,
         told: Mapping[UUID, EmergingPattern],
-        touched: _Touched,
-        saved: Mapping[UUID, SavedCluster],
+        families: Mapping[UUID, Family],
     ) -> Mapping[UUID, EmergingPattern]:
         """Clusters that are told of, with their words, their novelty and what they became."""
-        centres: dict[UUID, tuple[Family, Vector]] = {}
-        for cluster_id in told:
-            family = touched.families[cluster_id]
-            centres[cluster_id] = (family, self._families[family].centre(cluster_id))
-        news = {key: centres[key] for key in told if key in touched.changed}
-        words = await self._worded(transaction, news)
-        known = await transaction.known_distance(news)
-        candidates = {key: centres[key] for key in told if _state(saved, key) is not State.PROMOTED}
-        promoted = await transaction.proven(candidates, self._proven)
-        looked_up = {}
-        for cluster_id, cluster in told.items():
-            was = saved.get(cluster_id)
-            if cluster_id in news or was is None:
-                said = words.get(cluster_id, Wording())
-                new = round(novelty(known.get(cluster_id)), 4)
-            else:
-                said = Wording(was.cluster.common_pattern, was.cluster.label)
-                new = was.cluster.novelty
-            looked_up[cluster_id] = replace(
+        centres = {
+            cluster_id: (family, self._families[family].centre(cluster_id))
+            for cluster_id, family in families.items()
+            if cluster_id in told
+        }
+        if not centres:
+            return {}
+        words = await self._worded(transaction, centres)
+        known = await transaction.known(centres, self._proven)
+        return {
+            cluster_id: completed(
                 cluster,
-                common_pattern=said.common_pattern,
-                label=said.label,
-                novelty=new,
-                promoted_pattern_id=promoted.get(cluster_id),
+                words.get(cluster_id, Wording()),
+                known.get(cluster_id, Known()),
             )
-        return looked_up
+            for cluster_id, cluster in told.items()
+        }
 
     async def _worded(
         self,
@@ -498,27 +429,6 @@ class DetectEmerging:
         """Whether enough accounts see it, but its sightings drifted apart: it may be several."""
         return cluster.account_count >= self._emergence.min_accounts
 
-    def _counted(self, cluster_id: UUID, family: Family, now: datetime) -> EmergingPattern:
-        """The cluster by what is in memory."""
-        tally = self._tallies[cluster_id]
-        model, pattern_type = family
-        return EmergingPattern(
-            emerging_pattern_id=cluster_id,
-            pattern_type=pattern_type,
-            embedding_model=model,
-            business_categories=tally.business_categories,
-            common_pattern="",
-            account_count=tally.account_count,
-            sighting_count=len(tally),
-            # Four digits are what a reader can use; more would make rounding noise an update.
-            mean_similarity=round(self._families[family].mean_similarity(cluster_id), 4),
-            mean_confidence=round(tally.mean_confidence, 4),
-            total_potential_value=round(tally.total_potential_value, 2),
-            first_seen_time=tally.first_seen_time,
-            last_seen_time=tally.last_seen_time,
-            growth_rate=round(tally.growth_rate(now, self._timing.window), 2),
-        )
-
     def _take_out(self, family: Family, cluster_id: UUID, sighting_id: int, vector: Vector) -> Fact:
         """Remove a sighting from its cluster."""
         self._clusters(family).remove(cluster_id, [vector])
@@ -532,12 +442,7 @@ class DetectEmerging:
         """Drop what is in memory: the sightings have it all."""
         self._families = {}
         self._tallies = defaultdict(Tally)
-        self._next_sweep = datetime.min.replace(tzinfo=UTC)
-        self._first_look = True
+        self._rounds = DetectionRounds(self._proven, self._timing.sweep)
 
     def _clusters(self, family: Family) -> Clusters:
         return self._families.setdefault(family, Clusters(self._threshold))
-
-
-def _state(saved: Mapping[UUID, SavedCluster], cluster_id: UUID) -> State:
-    return saved[cluster_id].state if cluster_id in saved else State.FORMING

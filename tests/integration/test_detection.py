@@ -1,36 +1,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import NoReturn
 from uuid import UUID, uuid4
 
 import asyncpg
 import numpy as np
 import pytest
+from asyncpg.connection import LoggedQuery
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
 
-from keeper_grpc.domain.emerging import RENEWAL, Emergence, EmergingPattern, Proven
+from keeper_grpc.domain.description import minute
+from keeper_grpc.domain.emerging import RENEWAL, Emergence, EmergingPattern, Family, Proven
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.forgetting import Forgotten
-from keeper_grpc.storage.database import Database, to_array
+from keeper_grpc.domain.known_patterns import Known
+from keeper_grpc.storage import known_patterns
+from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging_detection import (
     LEADER_LOCK,
     PostgresDetection,
+    PostgresDetectionStep,
     PostgresLeadership,
 )
 from keeper_grpc.storage.emerging_rows import COLUMNS, from_json, from_row
 from keeper_grpc.storage.forgetting import PostgresForgetting
+from keeper_grpc.storage.known_patterns import nearest_known
 from keeper_grpc.storage.sightings import insert_sighting
-from keeper_grpc.usecases import detect_emerging, full_pass
+from keeper_grpc.storage.step_lock import lock_step
+from keeper_grpc.usecases import detect_emerging, detection_rounds, full_pass
 from keeper_grpc.usecases.detect_emerging import (
     FAILURES,
     DetectEmerging,
     DetectorTiming,
-    Leadership,
 )
+from keeper_grpc.usecases.detection_ports import DetectionStore, Leadership
 from keeper_grpc.usecases.full_pass import Agreement
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
@@ -166,7 +176,10 @@ async def test_a_cancelled_leader_gives_the_lead_back(database_url: str) -> None
 
 
 def detector(
-    store: PostgresDetection, full_pass: timedelta = timedelta(days=1), k: int = 3
+    store: PostgresDetection,
+    full_pass: timedelta = timedelta(days=1),
+    k: int = 3,
+    sweep: timedelta = timedelta(seconds=5),
 ) -> DetectEmerging:
     """A detector that is stepped by the test."""
     return DetectEmerging(
@@ -175,7 +188,7 @@ def detector(
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
         k=k,
-        timing=DetectorTiming(full_pass=full_pass),
+        timing=DetectorTiming(full_pass=full_pass, sweep=sweep),
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,
     )
@@ -448,7 +461,7 @@ async def test_a_forgotten_account_counts_nowhere(
 ) -> None:
     """However many sightings it had, looked at or renewed: they are gone before anything is told."""
     kind = f"forgotten_{restored}".lower()
-    began = datetime.now(UTC)
+    began = minute(datetime.now(UTC))
     async with opened(database_url) as database:
         store = PostgresDetection(database, MODEL)
         for account in "abcd":
@@ -510,26 +523,58 @@ async def test_nothing_is_forgotten_amid_a_step(database_url: str) -> None:
     assert gone.family == (MODEL, "amid")
 
 
-async def test_clusters_of_a_replaced_model_fade_with_their_sightings(database_url: str) -> None:
-    """Nobody detects in the old model any more; the leader of the new one ends what is over."""
+async def test_clusters_of_a_replaced_model_fade_at_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leader of the new model ends them with all that is stored of them, a few sightings a step."""
     async with opened(database_url) as database:
-        for account in "abc":
+        for account in "abcdef":
             await ask(database, "replaced", account, vector(11))
+        await ask(database, "replaced", "alone", vector(111))
         await led(database)
-        await led(database, model="the-next-model")
-        assert len(await shown(database, "replaced")) == 1
-        async with database.transaction() as connection:
-            await connection.execute(
-                "UPDATE sightings SET seen_time = now() - interval '8 days'"
-                " WHERE pattern_type = 'replaced'"
-            )
-        await led(database, model="the-next-model")
+        new = (await told(database, "replaced"))[0]
+        await ask(database, "replaced", "late", vector(11))
+        monkeypatch.setattr(detection_rounds, "DISCARD", 2)
+        store = PostgresDetection(database, "the-next-model")
+        left = []
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            goes_on = True
+            while goes_on:
+                goes_on = await use_case.step(leadership)
+                left.append(await sightings_of(database, "replaced"))
+                if len(left) == 1:
+                    async with database.connection() as connection:
+                        row = await connection.fetchrow(
+                            "SELECT state, common_pattern, label, account_count"
+                            "  FROM emerging_patterns WHERE id = $1",
+                            new.emerging_pattern_id,
+                        )
+                    assert row is not None
+                    assert tuple(row) == ("forming", "", "", 0)
         async with database.connection() as connection:
-            left = await connection.fetchval(
+            clusters = await connection.fetchval(
                 "SELECT count(*) FROM emerging_patterns WHERE pattern_type = 'replaced'"
             )
         assert [change for change, _ in await changes(database, "replaced")] == ["new", "faded"]
-    assert left == 0
+        assert (await told(database, "replaced"))[1] == new
+        # What nobody has looked at waits for a leader of its model, or for the end of the window.
+        await led(database)
+        assert await shown(database, "replaced") == []
+    assert clusters == 0
+    assert (left[0], left[-1]) == (8, 1)
+    assert all(before - after <= 2 for before, after in pairwise(left))
+
+
+async def sightings_of(database: Database, pattern_type: str) -> int:
+    """How many sightings of a type are stored."""
+    async with database.connection() as connection:
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM sightings WHERE pattern_type = $1", pattern_type
+        )
+    return count
 
 
 class FailingIds:
@@ -550,10 +595,14 @@ class FailingIds:
         return answer
 
 
-def running(database: Database, new_id: Callable[[], UUID]) -> DetectEmerging:
+def running(
+    store: DetectionStore,
+    new_id: Callable[[], UUID],
+    retry: timedelta = timedelta(milliseconds=5),
+) -> DetectEmerging:
     """A detector that wastes no time, and whose steps fail as the ids do."""
     return DetectEmerging(
-        store=PostgresDetection(database, MODEL),
+        store=store,
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
@@ -561,7 +610,7 @@ def running(database: Database, new_id: Callable[[], UUID]) -> DetectEmerging:
         timing=DetectorTiming(
             poll=timedelta(milliseconds=5),
             takeover=timedelta(milliseconds=5),
-            retry=timedelta(milliseconds=5),
+            retry=retry,
         ),
         clock=lambda: datetime.now(UTC),
         new_id=new_id,
@@ -573,7 +622,7 @@ async def test_a_detector_that_fails_starts_over(database_url: str) -> None:
     async with opened(database_url) as database:
         await led(database)
         ids = FailingIds([FAILURES - 1, FAILURES - 1])
-        task = asyncio.create_task(running(database, ids).run())
+        task = asyncio.create_task(running(PostgresDetection(database, MODEL), ids).run())
         try:
             for account in "abc":
                 await ask(database, "fails_first", account, vector(12))
@@ -595,7 +644,7 @@ async def test_a_detector_that_cannot_go_on_gives_up(database_url: str) -> None:
         await ask(database, "never", "a", vector(14))
         ids = FailingIds([])
         with pytest.raises(RuntimeError, match="a defect"):
-            await running(database, ids).run()
+            await running(PostgresDetection(database, MODEL), ids).run()
         # The lead is free again, and what was pending still is.
         await led(database)
     assert ids.calls == FAILURES
@@ -604,11 +653,11 @@ async def test_a_detector_that_cannot_go_on_gives_up(database_url: str) -> None:
 async def test_a_standby_takes_over_what_the_leader_leaves_pending(database_url: str) -> None:
     """It asks for the lead again and again, and goes on from what the dead leader committed."""
     async with opened(database_url) as one, opened(database_url) as other:
-        leader = asyncio.create_task(running(one, uuid4).run())
+        leader = asyncio.create_task(running(PostgresDetection(one, MODEL), uuid4).run())
         async with asyncio.timeout(20):
             while not await leader_pid(database_url):  # noqa: ASYNC110 - the lock tells of itself in no other way
                 await asyncio.sleep(0.01)
-            standby = asyncio.create_task(running(other, uuid4).run())
+            standby = asyncio.create_task(running(PostgresDetection(other, MODEL), uuid4).run())
             try:
                 for account in "abc":
                     await ask(one, "left_behind", account, vector(16))
@@ -627,19 +676,53 @@ async def test_a_standby_takes_over_what_the_leader_leaves_pending(database_url:
         assert [change for change, _ in await changes(other, "left_behind")] == ["new", "updated"]
 
 
-def test_a_standby_asks_for_the_lead_more_often_than_once_a_second() -> None:
-    """Takeover within ten seconds at 100,000 sightings leaves the most of them to the restoring."""
-    assert DetectorTiming().takeover < timedelta(seconds=1)
+async def test_a_standby_does_not_wait_as_long_as_one_that_failed(database_url: str) -> None:
+    """That another process leads is no failure: the standby asks again after the shorter time."""
+    async with opened(database_url) as one, opened(database_url) as other:
+        async with PostgresDetection(one, MODEL).lead() as leadership:
+            assert leadership is not None
+            standby = Asking(PostgresDetection(other, MODEL))
+            use_case = running(standby, uuid4, retry=timedelta(days=1))
+            task = asyncio.create_task(use_case.run())
+            await standby.refused.wait()
+        try:
+            async with asyncio.timeout(20):
+                while not use_case.leads:  # noqa: ASYNC110 - it tells in no other way
+                    await asyncio.sleep(0.01)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+class Asking:
+    """A store that tells when it was refused the lead."""
+
+    def __init__(self, store: PostgresDetection) -> None:
+        self._store = store
+        self.refused = asyncio.Event()
+
+    @asynccontextmanager
+    async def lead(self) -> AsyncIterator[PostgresLeadership | None]:
+        async with self._store.lead() as leadership:
+            yield leadership
+        if leadership is None:
+            self.refused.set()
 
 
 async def test_small_renewals_are_told_once_they_add_up(database_url: str) -> None:
-    """Each is less than a minute after the last: subscribers hear of every third, not of none."""
+    """Each is a third of a minute after the last: subscribers hear of every third, not of none."""
     async with opened(database_url) as database:
         store = PostgresDetection(database, MODEL)
         third = RENEWAL / 3
-        await ask(database, "adds_up", "oldest", vector(17), later=-100 * RENEWAL)
+        begin = minute(datetime.now(UTC)) + RENEWAL
+
+        async def ask_at(account: str, thirds: float) -> None:
+            later = begin + thirds * third - datetime.now(UTC)
+            await ask(database, "adds_up", account, vector(17), later=later)
+
+        await ask_at("oldest", -300)
         for number in range(9):
-            await ask(database, "adds_up", str(number), vector(17), later=(number - 9) * third)
+            await ask_at(str(number), number - 9.5)
         async with store.lead() as leadership:
             assert leadership is not None
             use_case = detector(store)
@@ -647,17 +730,12 @@ async def test_small_renewals_are_told_once_they_add_up(database_url: str) -> No
             await steps(use_case, leadership)
             renewed = []
             for number in range(6):
-                # Of one moment more, for the time that the test takes.
-                later = (number + 0.5) * third
-                await ask(database, "adds_up", str(number), vector(17), later=later)
+                await ask_at(str(number), number + 0.5)
                 await steps(use_case, leadership)
                 renewed.append(len(await changes(database, "adds_up")))
-        (first, *later_ones) = await told(database, "adds_up")
-    assert renewed == [1, 1, 2, 2, 2, 3]
-    before = first
-    for after in later_ones:
-        assert after.last_seen_time - before.last_seen_time >= RENEWAL
-        before = after
+        seen = [each.last_seen_time for each in await told(database, "adds_up")]
+    assert renewed == [2, 2, 2, 3, 3, 3]
+    assert seen == [begin - RENEWAL, begin, begin + RENEWAL]
 
 
 async def test_no_word_of_fewer_than_k_accounts_is_told(database_url: str) -> None:
@@ -698,6 +776,226 @@ async def test_a_greater_k_holds_for_what_is_on_show_already(database_url: str) 
     assert "mayor" in before.common_pattern + before.label
     assert "mayor" not in after.common_pattern + after.label
     assert after.account_count == 6
+
+
+async def test_the_first_look_goes_on_while_news_keep_coming(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few clusters a step, each of them once, though no step finds nothing new."""
+    kinds = [f"looked_at_{n}" for n in range(5)]
+    async with opened(database_url) as database:
+        for kind in kinds:
+            for account in "abcdef":
+                who = "the mayor" if account < "d" else "guests"
+                await ask(database, kind, account, vector(21), action=f"offer {who} a towel")
+        await led(database)
+        store = PostgresDetection(database, MODEL)
+        monkeypatch.setattr(detection_rounds, "LOOK", 2)
+        monkeypatch.setattr(detect_emerging, "BATCH", 1)
+        looked_at = recorded(monkeypatch)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store, k=5)
+            await use_case.restore(leadership)
+            for number in range(200):
+                await ask(database, "news_of_one", str(number), vector(1000 + number))
+                assert await use_case.step(leadership)
+                if all([len(await told(database, kind)) > 1 for kind in kinds]):
+                    break
+        for kind in kinds:
+            before, after = await told(database, kind)
+            assert "mayor" in before.common_pattern
+            assert "mayor" not in after.common_pattern
+    assert max(len(clusters) for clusters in looked_at) == 2
+    assert len(set().union(*looked_at)) == sum(map(len, looked_at))
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[set[UUID]]:
+    """The clusters that are compared with patterns from now on, step by step."""
+    compared: list[set[UUID]] = []
+    known = PostgresDetectionStep.known
+
+    async def record(
+        self: PostgresDetectionStep,
+        centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
+        proven: Proven,
+    ) -> Mapping[UUID, Known]:
+        compared.append(set(centres))
+        return await known(self, centres, proven)
+
+    monkeypatch.setattr(PostgresDetectionStep, "known", record)
+    return compared
+
+
+async def prove(
+    connection: Connection, pattern_type: str, place: NDArray[np.float32], accounts: int = 10
+) -> UUID:
+    """A pattern of so many accounts that is surely good."""
+    pattern_id = uuid4()
+    await connection.execute(
+        """
+        INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+            pattern_embedding, context, action_template, occurrence_count, success_count,
+            account_count, largest_account_occurrences, confidence_score, first_discovered)
+        VALUES ($1, $2, 'spa', $3, $4, '{}', 'offer a package', 1000, 1000, $5, 10, 0.995, now())
+        """,
+        pattern_id,
+        pattern_type,
+        MODEL,
+        place,
+        accounts,
+    )
+    return pattern_id
+
+
+async def test_a_sweep_compares_only_what_changed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing while no pattern changes, then the one cluster that a changed one may prove."""
+    monkeypatch.setattr(detection_rounds, "CHANGED", 2)
+    async with opened(database_url) as database:
+        for number in range(3):
+            for account in "abc":
+                await ask(database, "swept", account, vector(200 + number), action=f"do {number}")
+        store = PostgresDetection(database, MODEL)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store, sweep=timedelta(0))
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+            compared = recorded(monkeypatch)
+            await steps(use_case, leadership)
+            assert compared == []
+            async with database.transaction() as connection:
+                for number in range(300, 305):
+                    await prove(connection, "swept", vector(number))
+                proven = await prove(connection, "swept", vector(201, noise=0.1))
+                await prove(connection, "of_another_type", vector(202))
+            await steps(use_case, leadership)
+        events = await told(database, "swept")
+    (became,) = [each for each in events if each.promoted_pattern_id is not None]
+    assert became.promoted_pattern_id == proven
+    assert compared == [{became.emerging_pattern_id}]
+
+
+async def test_a_pattern_of_a_transaction_that_ends_late_is_not_missed(database_url: str) -> None:
+    """Sweeps go on while it is open, over patterns of transactions that began after it."""
+    async with opened(database_url) as database:
+        for account in "abc":
+            await ask(database, "ends_late", account, vector(22))
+        store = PostgresDetection(database, MODEL)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store, sweep=timedelta(0))
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+            async with database.transaction() as slow:
+                late = await prove(slow, "ends_late", vector(22))
+                for _ in range(3):
+                    async with database.transaction() as quick:
+                        await prove(quick, "ends_early", vector(22))
+                    await steps(use_case, leadership)
+                assert len(await shown(database, "ends_late")) == 1
+            await steps(use_case, leadership)
+        _, became = await told(database, "ends_late")
+    assert became.promoted_pattern_id == late
+
+
+async def test_clusters_are_compared_in_statements_of_bounded_size(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are at once: the same is found as by one statement."""
+    monkeypatch.setattr(known_patterns, "PAIRS", 5)
+    async with opened(database_url) as database:
+        async with database.transaction() as connection:
+            for number in range(2):
+                await prove(connection, "in_portions", vector(400 + number))
+        centres = {uuid4(): ((MODEL, "in_portions"), vector(400 + n, noise=0.1)) for n in range(7)}
+        centres[uuid4()] = ((MODEL, "of_no_pattern"), vector(400))
+        proven = Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3)
+        sizes: list[int] = []
+        async with database.connection() as connection:
+            connection.add_query_logger(lambda query: sizes.append(portion_of(query)))
+            known = await nearest_known(connection, centres, proven)
+    assert sorted(size for size in sizes if size) == [2, 2, 2, 2]
+    assert [each.proven_pattern_id is not None for each in known.values()] == [True] * 2 + [
+        False
+    ] * 6
+    assert [each.distance is None for each in known.values()] == [False] * 7 + [True]
+
+
+def portion_of(query: LoggedQuery) -> int:
+    """Clusters that a statement compares with patterns."""
+    return len(query.args[0]) if "<=>" in query.query else 0
+
+
+async def test_a_promoted_cluster_emerges_again_without_its_pattern(database_url: str) -> None:
+    """When the pattern is deleted or unpublished; not when its lower bound dips."""
+    async with opened(database_url) as database:
+        await sight_and_prove(database, "deleted", "unpublished", "dipped")
+        async with database.transaction() as connection:
+            await connection.execute("DELETE FROM network_patterns WHERE pattern_type = 'deleted'")
+            await connection.execute(
+                "UPDATE network_patterns SET account_count = 2 WHERE pattern_type = 'unpublished'"
+            )
+            await connection.execute(
+                "UPDATE network_patterns SET confidence_score = 0.6 WHERE pattern_type = 'dipped'"
+            )
+        for kind in ("deleted", "unpublished", "dipped"):
+            await ask(database, kind, "d", vector(23), later=2 * RENEWAL)
+        await led(database)
+        news = {
+            kind: [change for change, _ in await changes(database, kind)]
+            for kind in ("deleted", "unpublished", "dipped")
+        }
+        (again,) = await shown(database, "deleted")
+    assert news == {
+        "deleted": ["new", "promoted", "new"],
+        "unpublished": ["new", "promoted", "new"],
+        "dipped": ["new", "promoted"],
+    }
+    assert (again.account_count, again.promoted_pattern_id) == (4, None)
+    assert again.label
+
+
+async def sight_and_prove(database: Database, *kinds: str) -> None:
+    """Clusters that emerged, and then became a pattern."""
+    for kind in kinds:
+        for account in "abc":
+            await ask(database, kind, account, vector(23))
+    await led(database)
+    async with database.transaction() as connection:
+        for kind in kinds:
+            await prove(connection, kind, vector(23))
+    await led(database)
+
+
+async def test_a_statement_that_takes_too_long_is_counted(database_url: str) -> None:
+    """The log and the count tell it from a database that is away; the process goes on, and so does the
+    detector as soon as it can.
+    """
+    async with opened(database_url) as database:
+        await led(database)
+        impatient = await Database.open(
+            database_url, pool_size=2, acquire_timeout=20, statement_timeout=0.1
+        )
+        use_case = running(PostgresDetection(impatient, MODEL), uuid4)
+        with capture_logs() as logs:
+            async with database.transaction() as other:
+                await lock_step(other)
+                task = asyncio.create_task(use_case.run())
+                async with asyncio.timeout(20):
+                    while use_case.errors <= FAILURES:  # noqa: ASYNC110 - it tells in no other way
+                        await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                while not use_case.steps:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        await impatient.close()
+    timeouts = [log["timeouts"] for log in logs if log["event"] == "emerging_detector_timed_out"]
+    assert timeouts[: FAILURES + 1] == list(range(1, FAILURES + 2))
+    assert task.cancelled()
 
 
 async def test_a_full_pass_that_fails_costs_its_corrections_only(

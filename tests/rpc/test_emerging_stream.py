@@ -216,7 +216,9 @@ async def test_a_silent_stream_sends_heartbeats(service: Service, topic: str) ->
 async def test_filters_show_only_what_matches(
     service: Service, topic: str, geometry: Geometry
 ) -> None:
-    """A cluster that starts to match is new to the subscriber; others never see it."""
+    """A cluster that starts to match is new to the subscriber; others never see it. A category is one
+    that matches from its third account on: before, the filter would find out whose it is.
+    """
     geometry.together(topic.replace("_", " "))
     async with AsyncExitStack() as stack:
 
@@ -239,10 +241,33 @@ async def test_filters_show_only_what_matches(
         for stream in (four, worth):
             change = (await next_change(stream)).emerging_pattern
             assert (change.change, change.account_count) == (NEW, 4)
+        await seen_by(service, topic, 2, category="gym")
+        change = (await next_change(spas, lambda c: c.account_count == 6)).emerging_pattern
+        assert list(change.business_categories) == ["spa"]
+        await quiet(gyms)
         await seen_by(service, topic, 1, category="gym")
         change = (await next_change(gyms)).emerging_pattern
-        assert (change.change, change.account_count) == (NEW, 5)
+        assert (change.change, change.account_count) == (NEW, 7)
         assert sorted(change.business_categories) == ["gym", "spa"]
+
+
+async def test_without_a_category_of_enough_accounts_none_is_told(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """A cluster of three lines of business is for those who ask for any."""
+    geometry.together(topic.replace("_", " "))
+    async with (
+        subscribed(service, pattern_type=topic) as everyone,
+        subscribed(service, pattern_type=topic, business_category="spa") as spas,
+    ):
+        await snapshot(everyone)
+        await snapshot(spas)
+        for category in ("spa", "gym", "salon"):
+            await seen_by(service, topic, 1, category=category)
+        change = (await next_change(everyone)).emerging_pattern
+        assert (change.change, change.account_count) == (NEW, 3)
+        assert list(change.business_categories) == []
+        await quiet(spas)
 
 
 async def test_a_cluster_that_leaves_the_filter_fades(

@@ -203,3 +203,21 @@ def test_a_sighting_can_be_put_into_a_cluster_that_is_not_the_nearest() -> None:
     for vector in vectors[:5]:
         clusters.add(UUID(int=2), vector)
     check(clusters, vectors, {UUID(int=1): [5, 6, 7, 8, 9], UUID(int=2): [0, 1, 2, 3, 4]})
+
+
+@settings(max_examples=40)
+@given(examples)
+def test_centres_near_a_pattern_are_found(example: tuple[int, int, float]) -> None:
+    """Those that brute force finds, also for a pattern that is wider than every sighting."""
+    vectors = units(*example)
+    clusters = Clusters(0.7)
+    ids = set(clusters.assign(vectors, numbers()))
+    patterns = units(example[0] + 1, 3, 0.2)
+    wider = [np.append(pattern, np.ones(200, np.float32)) for pattern in patterns]
+    expected = {
+        cluster_id
+        for cluster_id in ids
+        if max(float(p @ clusters.centre(cluster_id)) for p in patterns) >= 0.8
+    }
+    assert clusters.near(patterns, 0.8) == expected
+    assert clusters.near(wider, 0.8) == expected

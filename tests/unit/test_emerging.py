@@ -5,18 +5,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from keeper_grpc.domain.emerging import (
-    RENEWAL,
     Change,
     ClusterChange,
     Emergence,
     EmergingPattern,
     FeedFilter,
     State,
-    novelty,
     transition,
     worth_telling,
 )
@@ -57,10 +53,10 @@ TABLE = [
     (State.EMERGING, SHOWN, State.EMERGING, Change.UPDATED),
     (State.EMERGING, PROVEN, State.PROMOTED, Change.PROMOTED),
     (State.PROMOTED, None, State.FORMING, None),
-    (State.PROMOTED, FEW, State.PROMOTED, None),
-    (State.PROMOTED, LOOSE, State.PROMOTED, None),
+    (State.PROMOTED, FEW, State.FORMING, None),
+    (State.PROMOTED, LOOSE, State.FORMING, None),
     (State.PROMOTED, PROVEN_FEW, State.PROMOTED, None),
-    (State.PROMOTED, SHOWN, State.PROMOTED, None),
+    (State.PROMOTED, SHOWN, State.EMERGING, Change.NEW),
     (State.PROMOTED, PROVEN, State.PROMOTED, None),
 ]
 
@@ -118,24 +114,11 @@ def test_each_filter_holds_at_its_limit(wanted: FeedFilter, matches: bool) -> No
 
 
 def test_only_news_is_told() -> None:
-    """A renewal within a minute is none; anything else that a subscriber sees is, or the first word."""
+    """Whatever a subscriber sees, or the first word; but not growth and novelty alone."""
     assert worth_telling(None, SHOWN)
     assert not worth_telling(SHOWN, SHOWN)
-    soon = SHOWN.last_seen_time + RENEWAL
-    assert not worth_telling(SHOWN, replace(SHOWN, last_seen_time=soon - timedelta(seconds=1)))
-    assert worth_telling(SHOWN, replace(SHOWN, last_seen_time=soon))
+    later = SHOWN.last_seen_time + timedelta(minutes=1)
+    assert worth_telling(SHOWN, replace(SHOWN, last_seen_time=later))
     assert worth_telling(SHOWN, replace(SHOWN, sighting_count=6))
     assert not worth_telling(SHOWN, replace(SHOWN, growth_rate=0.9, novelty=0.1))
-    assert worth_telling(SHOWN, replace(SHOWN, account_count=4, last_seen_time=soon))
-
-
-@given(st.one_of(st.none(), st.floats(-1e-6, 2.000001)))
-def test_novelty_is_bounded(distance: float | None) -> None:
-    """Rounding and opposite directions do not lead out of [0, 1]."""
-    assert 0 <= novelty(distance) <= 1
-
-
-@pytest.mark.parametrize(("distance", "expected"), [(None, 1), (0, 0), (0.25, 0.25), (2, 1)])
-def test_novelty_is_the_distance_to_what_is_known(distance: float | None, expected: float) -> None:
-    """Nothing known is wholly novel, the same is not novel at all."""
-    assert novelty(distance) == expected
+    assert worth_telling(SHOWN, replace(SHOWN, account_count=4, growth_rate=0.9))

@@ -39,10 +39,10 @@ class EmergingPattern(_message.Message):
         CHANGE_UPDATED: EmergingPattern._Change.ValueType  # 2
         """It grew, shrank or moved."""
         CHANGE_PROMOTED: EmergingPattern._Change.ValueType  # 3
-        """It is now a proven pattern."""
+        """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published."""
         CHANGE_FADED: EmergingPattern._Change.ValueType  # 4
-        """Too few accounts are left in the window, or its insights have drifted apart. It is shown as it was
-        last told: what is left of it may be of too few accounts.
+        """Too few accounts are left in the window, its insights have drifted apart, or the embedding model was
+        replaced. It is shown as it was last told: what is left of it may be of too few accounts.
         """
 
     class Change(_Change, metaclass=_ChangeEnumTypeWrapper):
@@ -55,10 +55,10 @@ class EmergingPattern(_message.Message):
     CHANGE_UPDATED: EmergingPattern.Change.ValueType  # 2
     """It grew, shrank or moved."""
     CHANGE_PROMOTED: EmergingPattern.Change.ValueType  # 3
-    """It is now a proven pattern."""
+    """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published."""
     CHANGE_FADED: EmergingPattern.Change.ValueType  # 4
-    """Too few accounts are left in the window, or its insights have drifted apart. It is shown as it was
-    last told: what is left of it may be of too few accounts.
+    """Too few accounts are left in the window, its insights have drifted apart, or the embedding model was
+    replaced. It is shown as it was last told: what is left of it may be of too few accounts.
     """
 
     EMERGING_PATTERN_ID_FIELD_NUMBER: _builtins.int
@@ -92,11 +92,11 @@ class EmergingPattern(_message.Message):
     sighting_count: _builtins.int
     """Insights in the window."""
     mean_similarity: _builtins.float
-    """Mean cosine similarity of its insights to their centre."""
+    """Mean cosine similarity of its insights to their centre, in three decimals."""
     mean_confidence: _builtins.float
-    """Mean confidence of its insights."""
+    """Mean confidence of its insights, in two decimals."""
     total_potential_value: _builtins.float
-    """Sum of their potential values, in their accounts' currencies."""
+    """Sum of their potential values, in their accounts' currencies, in two significant digits."""
     promoted_pattern_id: _builtins.str
     """The pattern it became, when change is CHANGE_PROMOTED."""
     growth_rate: _builtins.float
@@ -114,15 +114,17 @@ class EmergingPattern(_message.Message):
     """
     @_builtins.property
     def business_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The lines of business that see it."""
+        """The lines of business of which at least k accounts see it; perhaps none. A business_category of the
+        request matches these.
+        """
 
     @_builtins.property
     def first_seen_time(self) -> _timestamp_pb2.Timestamp:
-        """The oldest insight in the window."""
+        """The oldest insight in the window, in whole minutes."""
 
     @_builtins.property
     def last_seen_time(self) -> _timestamp_pb2.Timestamp:
-        """The newest insight in the window."""
+        """The newest insight in the window, in whole minutes."""
 
     def __init__(
         self,

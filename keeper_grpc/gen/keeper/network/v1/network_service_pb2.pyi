@@ -680,7 +680,7 @@ class StreamEmergingPatternsRequest(_message.Message):
     pattern_type: _builtins.str
     """Only this type."""
     business_category: _builtins.str
-    """Only what this line of business sees."""
+    """Only what at least k accounts of this line of business see."""
     min_accounts: _builtins.int
     """Only what at least so many accounts see. Below the network's own minimum it changes nothing."""
     min_similarity: _builtins.float
