@@ -44,7 +44,7 @@ class PostgresAccounts:
             )
         return bool(added)
 
-    async def register_known(self, key: str, joined_time: datetime | None) -> bool:
+    async def register_known(self, key: str, joined_time: datetime | None) -> None:
         """See usecases/accounts.py."""
         async with self._database.transaction() as connection:
             # Waits for outcomes under way, and they for this: each is judged by one time of joining.
@@ -55,7 +55,7 @@ class PostgresAccounts:
                 """,
                 key,
             ):
-                return False
+                return
             await connection.execute(
                 """
                 UPDATE accounts SET registered = true, joined_time = coalesce($2, joined_time)
@@ -74,4 +74,3 @@ class PostgresAccounts:
                 """,
                 key,
             )
-        return True

@@ -44,11 +44,10 @@ class AccountStore(Protocol):
         `registered`: somebody said that it joined, rather than a first call.
         """
 
-    async def register_known(self, key: str, joined_time: datetime | None) -> bool:
-        """Register an account that is known from its first call; whether that was news.
+    async def register_known(self, key: str, joined_time: datetime | None) -> None:
+        """Register an account that is known from its first call, unless it is registered.
 
-        None lets it have joined with that call. What is counted from its joining is counted anew. The
-        first registration is the one that holds.
+        None lets it have joined with that call. What is counted from its joining is counted anew.
         """
 
 
@@ -71,8 +70,9 @@ class Accounts:
     async def register(
         self, account_id: str, business_category: str, joined_time: datetime | None
     ) -> bool:
-        """Register an account; whether that was news. The category passes the anonymizer too.
+        """Register an account; whether it was unknown. The category passes the anonymizer too.
 
+        The first registration is the one that holds, also of an account that is known from a call.
         Raises AccountCategoryConflict when it is registered in another category, and InvalidInput for a
         `joined_time` in the future.
         """
@@ -83,7 +83,9 @@ class Accounts:
         account, created = await self._find_or_add(
             account_id, category, joined_time or now, registered=True
         )
-        return created or await self._store.register_known(account.key, joined_time)
+        if not created:
+            await self._store.register_known(account.key, joined_time)
+        return created
 
     async def identify(self, account_id: str, business_category: str) -> Account:
         """`resolve` for a call without an insight: the category has yet to pass the anonymizer."""

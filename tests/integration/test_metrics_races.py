@@ -111,7 +111,7 @@ async def test_an_outcome_amid_a_registration_is_judged_by_the_time_that_it_sets
                 PostgresAccounts(database).register_known("key-0", NOW + timedelta(hours=1))
             )
             await anyone_waits(ledger.connection)
-        assert await registering
+        await registering
     assert (
         await ledger.connection.fetchval(
             "SELECT first_success_time FROM account_milestones WHERE account_key = 'key-0'"

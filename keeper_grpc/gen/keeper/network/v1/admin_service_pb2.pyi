@@ -61,7 +61,7 @@ class RegisterAccountResponse(_message.Message):
 
     CREATED_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
-    """Whether this call registered it; false if another call had, whose joined_time holds."""
+    """Whether it was unknown. False if it was known from a call, or registered, with a joined_time that holds."""
     def __init__(
         self,
         *,
