@@ -63,6 +63,7 @@ SINGLES = 20
 """Changes that are written one by one."""
 MESSAGE = 365
 """Bytes of the floor's messages: those of a change and its token."""
+LOG = "server.log"
 TYPE, OTHER_TYPE = "fanout", "bulk"
 BULK, BULK_TEXT = 600, 4_000
 """Changes that fill what gRPC keeps for the stuck one; their type is not what the others want."""
@@ -269,7 +270,7 @@ async def serving(dsn: str, directory: Path) -> AsyncIterator[int]:
         "KEEPER_LOG_FORMAT": "json",
         "KEEPER_STREAM_STALL": "5",
     }
-    log = directory / "server.log"
+    log = directory / LOG
     with log.open("wb") as stream:
         process = await asyncio.create_subprocess_exec(
             sys.executable, SERVER, env=os.environ | settings, stderr=stream
@@ -303,10 +304,15 @@ async def stuck(port: int, connection: Any) -> AsyncIterator[Any]:
         call.cancel()
 
 
-async def ending(call: Any) -> str:
-    """Read what is left of a stream; the code that ended it."""
+async def ending(call: Any, log: Path) -> str:
+    """Wait for the cut-off, then read what is left of a stream; the code that ended it.
+
+    Whoever reads before it is stuck no longer, and is not cut off.
+    """
     try:
         async with asyncio.timeout(timedelta(minutes=1).total_seconds()):
+            while "RESOURCE_EXHAUSTED" not in log.read_text():  # noqa: ASYNC110, ASYNC240 - its log alone tells
+                await asyncio.sleep(0.1)
             while await call.read() is not grpc.aio.EOF:
                 pass
     except grpc.aio.AioRpcError as error:
@@ -340,7 +346,7 @@ async def main(count: int, changes: int, filters: int) -> None:
                 rate = await measure("the service", subscribers, changes, told)
                 async with stuck(port, connection) as call:
                     beside = await measure("beside a stuck reader", subscribers, changes, told)
-                    code = await ending(call)
+                    code = await ending(call, directory / LOG)
                 verify(subscribers, told.ids)
             await connection.close()
     print(f"of the floor: {rate / at_best:.2f}, beside a stuck reader {beside / at_best:.2f}")
