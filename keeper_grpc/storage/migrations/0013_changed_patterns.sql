@@ -14,11 +14,12 @@ END $$;
 
 CREATE TRIGGER note_inserted BEFORE INSERT ON network_patterns
     FOR EACH ROW EXECUTE FUNCTION note_pattern_change();
+-- As text: pg_restore has no search path, in which the operator of vectors would be found.
 CREATE TRIGGER note_changed BEFORE UPDATE ON network_patterns
     FOR EACH ROW WHEN (
-        (OLD.pattern_embedding, OLD.confidence_score, OLD.occurrence_count, OLD.account_count,
+        (OLD.pattern_embedding::text, OLD.confidence_score, OLD.occurrence_count, OLD.account_count,
          OLD.largest_account_occurrences)
         IS DISTINCT FROM
-        (NEW.pattern_embedding, NEW.confidence_score, NEW.occurrence_count, NEW.account_count,
+        (NEW.pattern_embedding::text, NEW.confidence_score, NEW.occurrence_count, NEW.account_count,
          NEW.largest_account_occurrences))
     EXECUTE FUNCTION note_pattern_change();
