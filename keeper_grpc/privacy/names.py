@@ -61,12 +61,18 @@ class Names:
             return self._vocabulary.is_name(key) or (word.capitalized and len(key) > 1)
         if key in self._vocabulary.given_words:
             return given_score(reading, at) >= NAME_FROM
-        if key == cues.ADDRESSED:
+        if key == cues.ADDRESSED and not self._after_initial(reading, at):
             return False
         if key in cues.CLAUSE_OPENERS and reading.after(at) not in cues.HUMAN and reading.opens(at):
             return False
         surname = word.capitalized and key in self._vocabulary.surname_words
         return surname and surname_score(reading, at) >= SURNAME_FROM
+
+    def _after_initial(self, reading: Reading, at: int) -> bool:
+        """`J. You`"""
+        if not at or len(reading.words[at - 1].key) > 1:
+            return False
+        return reading.text[reading.words[at - 1].end : reading.words[at].start].startswith(".")
 
     def _extend(self, reading: Reading, marked: set[int], record: Record) -> None:
         """Surnames after given names, given names before surnames, initials, names after titles."""

@@ -79,6 +79,7 @@ def test_what_follows_a_person_stays(anonymizer: Anonymizer, text: str, expected
         ("Young said the room was cold", "Young"),
         ("Jane You said the room was cold", "You"),
         ("Mr. You said the room was cold", "You"),
+        ("J. You called", "You"),
         ("May booked twice", "May"),
         ("give Hope a call back", "Hope"),
         ("Spoke to Xiomara. Young asked for a refund", "Young"),
