@@ -35,21 +35,20 @@ class NetworkMetrics:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def start(self, window: timedelta | None) -> datetime:
-        """Where a window of now begins: all that it depends on, beside its category."""
+        """Where a window of now begins, 30 days ago for None: all that it depends on, beside its category."""
         return window_start(self._clock(), window or DEFAULT_WINDOW)
 
     async def __call__(self, window: timedelta | None, business_category: str) -> Report:
         """The report as of when the call's turn comes. Raises as `make` does."""
         async with self._turns:
-            return await self.make(window, business_category)
+            return await self.make(self.start(window), business_category)
 
-    async def make(self, window: timedelta | None, business_category: str) -> Report:
-        """The report as of now; a window of None is 30 days. Raises StorageUnavailable.
+    async def make(self, start: datetime, business_category: str) -> Report:
+        """The report as of now, of a window that begins then. Raises StorageUnavailable.
 
         For streams, which take turns of their own: a call waits for calls, and not for all windows
         that streams ask for.
         """
         now = self._clock()
-        start = self.start(window)
         gathered = await self._store.gather(business_category, start, self._rule.k)
         return report(gathered, self._rule.k, now, start)

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from keeper_grpc.domain.metrics import Report
 from keeper_grpc.usecases.network_metrics import NetworkMetrics
+from keeper_grpc.usecases.shared_work import SharedWork
 
 INTERVAL = 1.0
 """Seconds between looks for a change: people read no faster, and a report is not free."""
@@ -38,22 +39,15 @@ class _Kept:
     report: Report
 
 
-@dataclass(slots=True)
-class _Making:
-    task: asyncio.Task[Report]
-    waiters: int = 0
-
-
 class SharedReports:
     """Serves the streams of one process."""
 
     def __init__(self, *, metrics: NetworkMetrics, store: VersionStore) -> None:
         self._metrics = metrics
         self._store = store
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._make = SharedWork(self._made, asyncio.Semaphore(AT_ONCE))
         self._look: asyncio.Task[str] | None = None
         self._looked = 0.0
-        self._making: dict[_Asked, _Making] = {}
         self._kept: OrderedDict[_Asked, _Kept] = OrderedDict()
 
     async def newest(self, window: timedelta | None, business_category: str) -> Report:
@@ -67,29 +61,12 @@ class SharedReports:
         if kept is not None and kept.version == version:
             self._kept.move_to_end(asked)
             return kept.report
-        making = self._making.get(asked)
-        if making is None:
-            task = asyncio.create_task(self._make(asked, window))
-            task.add_done_callback(_seen)
-            making = self._making[asked] = _Making(task)
-        making.waiters += 1
-        try:
-            await asyncio.wait((making.task,))  # who leaves does not end it for the others
-            return making.task.result()
-        finally:
-            making.waiters -= 1
-            if making.task.done() or not making.waiters:
-                # The last one to leave takes it out of the queue, which so is never longer than
-                # there are streams.
-                making.task.cancel()
-                if self._making.get(asked) is making:
-                    del self._making[asked]
+        return await self._make(asked)
 
-    async def _make(self, asked: _Asked, window: timedelta | None) -> Report:
-        async with self._turns:
-            # Looked at first: what changes while the report is made brings another version.
-            version = await self._version()
-            report = await self._metrics.make(window, asked[1])
+    async def _made(self, asked: _Asked) -> Report:
+        # Looked at first: what changes while the report is made brings another version.
+        version = await self._version()
+        report = await self._metrics.make(*asked)
         self._kept[asked] = _Kept(version, report)
         self._kept.move_to_end(asked)
         if len(self._kept) > KEPT:
@@ -102,7 +79,6 @@ class SharedReports:
             self._look.done() and asyncio.get_running_loop().time() - self._looked >= INTERVAL
         ):
             self._look = asyncio.create_task(self._looks())
-            self._look.add_done_callback(_seen)
         return await asyncio.shield(self._look)
 
     async def _looks(self) -> str:
@@ -111,9 +87,3 @@ class SharedReports:
         finally:
             # From its end on: a database that hangs is asked once, and its failure told to all.
             self._looked = asyncio.get_running_loop().time()
-
-
-def _seen(task: asyncio.Task[Report] | asyncio.Task[str]) -> None:
-    """Whoever waits is told of a failure. With nobody left, asyncio would log it as forgotten."""
-    if not task.cancelled():
-        task.exception()

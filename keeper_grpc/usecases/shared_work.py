@@ -33,10 +33,11 @@ class SharedWork(Generic[K, V]):
             return await asyncio.shield(flight.task)
         finally:
             flight.waiting -= 1
-            if not flight.waiting:
+            if flight.task.done() or not flight.waiting:
                 # Done, or given up by all. Whoever comes next begins anew.
-                del self._under_way[key]
                 flight.task.cancel()
+                if self._under_way.get(key) is flight:
+                    del self._under_way[key]
 
     async def _in_turn(self, key: K) -> V:
         async with self._turns:

@@ -178,4 +178,21 @@ async def test_reports_of_the_past_are_not_kept(reports: SharedReports) -> None:
         [asyncio.create_task(reports.newest(timedelta(days=n + 1), "")) for n in range(200)]
     )
     assert len(reports._kept) == shared_reports.KEPT
-    assert not reports._making
+    assert not reports._make._under_way
+
+
+async def test_a_report_that_waits_past_midnight_is_of_the_window_that_was_asked_for(
+    store: Store,
+) -> None:
+    """It is kept for those who ask for that window, and for nobody else."""
+    clock = Clock()
+    metrics = NetworkMetrics(store=store, rule=PublicationRule(3), clock=clock)
+    reports = SharedReports(metrics=metrics, store=store)
+    start = metrics.start(WINDOW)
+    store.gathering.clear()
+    asked = ask(reports, "gym", "spa")
+    await settled()
+    clock.now += timedelta(days=1)
+    store.gathering.set()
+    _, told = await together(asked)
+    assert told.window_start == start
