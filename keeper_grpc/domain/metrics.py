@@ -154,43 +154,34 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
     asked, observed = accounts.asked >= k, accounts.observed >= k
     told = accounts.advised >= k
     compared = min(accounts.advised, accounts.held_out) >= k
-    retention = min(accounts.advised_retention, accounts.held_out_retention) >= k
+    retention = min(accounts.advised_retention, accounts.held_out_retention)
+    measured = {
+        KpiName.DISCOVERY_RATE: _of(accounts.observed, k, _discovery_rate(gathered, as_of, start)),
+        KpiName.CROSS_APPLICATION_RATE: _of(
+            accounts.observed, k, _cross_application_rate(gathered)
+        ),
+        KpiName.SUCCESS_RATE_IMPROVEMENT: _of(
+            min(accounts.advised, accounts.held_out),
+            k,
+            _improvement(totals.advised, totals.held_out),
+        ),
+        KpiName.TIME_TO_FIRST_INSIGHT: _of(
+            len(gathered.newcomers), k, _time_to_first_insight(gathered, k)
+        ),
+        KpiName.PATTERN_ACCURACY: _of(accounts.advised, k, _pattern_accuracy(gathered)),
+        KpiName.REVENUE_PER_PATTERN: _of(accounts.revenue, k, _revenue_per_pattern(gathered)),
+        KpiName.RETENTION_IMPROVEMENT: _of(
+            retention, k, _improvement(totals.advised_retention, totals.held_out_retention)
+        ),
+        KpiName.VALUE_ACCELERATION: _of(
+            len(gathered.newcomers), k, _value_acceleration(gathered, k)
+        ),
+    }
     return Report(
         as_of,
         start,
         _metrics(gathered, k),
-        [
-            Kpi(
-                KpiName.DISCOVERY_RATE,
-                _discovery_rate(gathered, as_of, start) if observed else _unknown(Unit.PER_WEEK),
-            ),
-            Kpi(
-                KpiName.CROSS_APPLICATION_RATE,
-                _cross_application_rate(gathered) if observed else _unknown(Unit.SHARE),
-            ),
-            Kpi(
-                KpiName.SUCCESS_RATE_IMPROVEMENT,
-                _improvement(totals.advised, totals.held_out) if compared else _unknown(Unit.SHARE),
-            ),
-            Kpi(KpiName.TIME_TO_FIRST_INSIGHT, _time_to_first_insight(gathered, k)),
-            Kpi(
-                KpiName.PATTERN_ACCURACY,
-                _pattern_accuracy(gathered) if told else _unknown(Unit.SHARE),
-            ),
-            Kpi(
-                KpiName.REVENUE_PER_PATTERN,
-                _revenue_per_pattern(gathered)
-                if accounts.revenue >= k
-                else _unknown(Unit.CURRENCY),
-            ),
-            Kpi(
-                KpiName.RETENTION_IMPROVEMENT,
-                _improvement(totals.advised_retention, totals.held_out_retention)
-                if retention
-                else _unknown(Unit.SHARE),
-            ),
-            Kpi(KpiName.VALUE_ACCELERATION, _value_acceleration(gathered, k)),
-        ],
+        [Kpi(name, metric) for name, metric in measured.items()],
         [
             replace(
                 day,
@@ -209,50 +200,39 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
 
 
 def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
-    totals = gathered.totals
-    enhanced = gathered.accounts.enhanced >= k
+    totals, accounts, lags = gathered.totals, gathered.accounts, gathered.lags
+    discovered = gathered.patterns.discovered
+    boost = totals.confidence_added / totals.enhanced if totals.enhanced >= ENOUGH else None
     return NetworkMetrics(
-        patterns_discovered=Metric(
-            gathered.patterns.discovered, Unit.COUNT, gathered.patterns.discovered
-        )
-        if gathered.accounts.observed >= k
-        else _unknown(Unit.COUNT),
-        total_success_applications=Metric(
-            totals.advised.successes, Unit.COUNT, totals.advised.trials
-        )
-        if gathered.accounts.advised >= k
-        else _unknown(Unit.COUNT),
-        revenue_generated_network=Metric(
-            totals.advised_revenue, Unit.CURRENCY, totals.advised_measured
-        )
-        if gathered.accounts.revenue >= k
-        else _unknown(Unit.CURRENCY),
-        average_confidence_boost=Metric(
-            totals.confidence_added / totals.enhanced if totals.enhanced >= ENOUGH else None,
-            Unit.SHARE,
-            totals.enhanced,
-        )
-        if enhanced
-        else _unknown(Unit.SHARE),
-        time_to_insight=Metric(
-            median(gathered.lags) if len(gathered.lags) >= ENOUGH else None,
-            Unit.SECONDS,
-            len(gathered.lags),
-        )
-        if enhanced
-        else _unknown(Unit.SECONDS),
-        cross_pollination_rate=_share(Arm(totals.enhanced, totals.from_elsewhere))
-        if enhanced
-        else _unknown(Unit.SHARE),
-        enhanced_rate=_share(Arm(totals.questions, totals.enhanced))
-        if gathered.accounts.asked >= k
-        else _unknown(Unit.SHARE),
+        patterns_discovered=_of(accounts.observed, k, Metric(discovered, Unit.COUNT, discovered)),
+        total_success_applications=_of(
+            accounts.advised,
+            k,
+            Metric(totals.advised.successes, Unit.COUNT, totals.advised.trials),
+        ),
+        revenue_generated_network=_of(
+            accounts.revenue,
+            k,
+            Metric(totals.advised_revenue, Unit.CURRENCY, totals.advised_measured),
+        ),
+        average_confidence_boost=_of(
+            accounts.enhanced, k, Metric(boost, Unit.SHARE, totals.enhanced)
+        ),
+        time_to_insight=_of(
+            accounts.enhanced,
+            k,
+            Metric(median(lags) if len(lags) >= ENOUGH else None, Unit.SECONDS, len(lags)),
+        ),
+        cross_pollination_rate=_of(
+            accounts.enhanced, k, _share(Arm(totals.enhanced, totals.from_elsewhere))
+        ),
+        enhanced_rate=_of(accounts.asked, k, _share(Arm(totals.questions, totals.enhanced))),
     )
 
 
-def _unknown(unit: Unit) -> Metric:
-    """Of too few accounts: not even how much there is may be told."""
-    return Metric(None, unit, 0)
+def _of(accounts: int, k: int, metric: Metric) -> Metric:
+    """What so many accounts did. Of too few, not even how much there is may be told."""
+    return metric if accounts >= k else Metric(None, metric.unit, 0)
 
 
 def _share(arm: Arm) -> Metric:
@@ -292,8 +272,6 @@ def _improvement(advised: Arm, held_out: Arm) -> Metric:
 def _time_to_first_insight(gathered: Gathered, k: int) -> Metric:
     """Of all who asked: those still without advice wait longer than any other."""
     waits = [_wait(newcomer.advised_after) for newcomer in gathered.newcomers]
-    if len(waits) < k:
-        return _unknown(Unit.SECONDS)
     return Metric(_median(waits, k), Unit.SECONDS, len(waits))
 
 
@@ -309,8 +287,6 @@ def _revenue_per_pattern(gathered: Gathered) -> Metric:
 
 def _value_acceleration(gathered: Gathered, k: int) -> Metric:
     """Median wait for the first success: accounts not met with advice, over those that were."""
-    if len(gathered.newcomers) < k:
-        return _unknown(Unit.RATIO)
     waits = {
         met: [
             _wait(newcomer.succeeded_after)
