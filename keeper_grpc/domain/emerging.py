@@ -38,8 +38,9 @@ class State(Enum):
 class EmergingPattern:
     """A cluster of recent sightings, as subscribers see it: in figures that are coarse (description.py).
 
-    `business_categories` are those of enough accounts, perhaps none. `common_pattern` and `label` are its words (wording.py), empty while the cluster is not shown, the
-    label also in events that are older than it. `growth_rate` in [-1, 1] is the last day against the days before (Tally.growth_rate).
+    `business_categories` are those of enough accounts, perhaps none. `common_pattern` and `label` are its
+    words (wording.py), empty while the cluster is not shown, the label also in events that are older than
+    it. `growth_rate` in [-1, 1] is the last day against the days before (Tally.growth_rate).
     `novelty` in [0, 1] is one less the cosine to the nearest known pattern of the type, published or
     not: 1 when there is none.
     """

@@ -24,7 +24,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Progress:
     """How far the changes of patterns have been looked at, by the transactions that made them.
 
     Up to `after`, a transaction and a pattern within it. They are looked at in rounds: one ends before
@@ -37,7 +37,7 @@ class Place:
     following: int | None = None
 
     @classmethod
-    def before(cls, transaction: int) -> Place:
+    def before(cls, transaction: int) -> Progress:
         """Between rounds: this transaction and all later ones are still to be looked at."""
         return cls((transaction, NOBODY))
 

@@ -26,7 +26,7 @@ from keeper_grpc.domain.emerging import (
     Window,
 )
 from keeper_grpc.domain.errors import StatementTimedOut
-from keeper_grpc.domain.known_patterns import Known, Place, portions
+from keeper_grpc.domain.known_patterns import Known, Progress, portions
 from keeper_grpc.domain.tally import Fact
 from keeper_grpc.domain.wording import Sentence
 from keeper_grpc.storage import known_patterns
@@ -373,14 +373,14 @@ class PostgresDetectionStep:
     async def published(self, pattern_ids: Collection[UUID], min_accounts: int) -> set[UUID]:
         return await known_patterns.still_published(self._connection, pattern_ids, min_accounts)
 
-    async def here(self) -> Place:
+    async def here(self) -> Progress:
         return await known_patterns.here(self._connection)
 
     async def proven_since(
-        self, place: Place, proven: Proven, limit: int
-    ) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Place]:
+        self, progress: Progress, proven: Proven, limit: int
+    ) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Progress]:
         return await known_patterns.proven_since(
-            self._connection, self._model, place, proven, limit
+            self._connection, self._model, progress, proven, limit
         )
 
     async def save(self, changes: Sequence[ClusterChange], now: datetime) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pgvector import Vector
 
 from keeper_grpc.domain.emerging import Family, Proven
-from keeper_grpc.domain.known_patterns import Known, Place, portions
+from keeper_grpc.domain.known_patterns import Known, Progress, portions
 from keeper_grpc.storage.database import Connection, to_array
 from keeper_grpc.storage.publication import published
 
@@ -70,19 +70,19 @@ async def still_published(
     return {row["id"] for row in rows}
 
 
-async def here(connection: Connection) -> Place:
-    """The place before all that is to come: transactions that have not ended, and later ones."""
+async def here(connection: Connection) -> Progress:
+    """Nothing of what is to come: transactions that have not ended, and later ones."""
     oldest, _ = await _transactions(connection)
-    return Place.before(oldest)
+    return Progress.before(oldest)
 
 
 async def proven_since(
-    connection: Connection, embedding_model: str, place: Place, proven: Proven, limit: int
-) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Place]:
-    """At most so many proven patterns of the model that changed since, and the place behind them."""
-    if not place.amid:
+    connection: Connection, embedding_model: str, progress: Progress, proven: Proven, limit: int
+) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Progress]:
+    """At most so many proven patterns of the model that changed since, and how far that is."""
+    if not progress.amid:
         oldest, coming = await _transactions(connection)
-        place = replace(place, until=coming, following=oldest)
+        progress = replace(progress, until=coming, following=oldest)
     rows = await connection.fetch(
         f"""
         SELECT p.id, p.pattern_type, p.pattern_embedding, p.changed_in FROM network_patterns p
@@ -92,8 +92,8 @@ async def proven_since(
          ORDER BY p.changed_in, p.id LIMIT $7
         """,  # noqa: S608 - a constant
         embedding_model,
-        *place.after,
-        place.until,
+        *progress.after,
+        progress.until,
         proven.min_accounts,
         proven.min_lower_bound,
         limit,
@@ -101,9 +101,9 @@ async def proven_since(
     found = [
         ((embedding_model, row["pattern_type"]), to_array(row["pattern_embedding"])) for row in rows
     ]
-    if len(rows) < limit and place.following is not None:
-        return found, Place.before(place.following)
-    return found, replace(place, after=(rows[-1]["changed_in"], rows[-1]["id"]))
+    if len(rows) < limit and progress.following is not None:
+        return found, Progress.before(progress.following)
+    return found, replace(progress, after=(rows[-1]["changed_in"], rows[-1]["id"]))
 
 
 async def _transactions(connection: Connection) -> tuple[int, int]:

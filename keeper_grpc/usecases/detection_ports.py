@@ -18,7 +18,7 @@ from keeper_grpc.domain.emerging import (
     StoredMember,
     Window,
 )
-from keeper_grpc.domain.known_patterns import Known, Place
+from keeper_grpc.domain.known_patterns import Known, Progress
 from keeper_grpc.domain.wording import Sentence
 from keeper_grpc.usecases.ports import Vector
 
@@ -71,13 +71,13 @@ class DetectionTransaction(Protocol):
     async def published(self, pattern_ids: Collection[UUID], min_accounts: int) -> set[UUID]:
         """Those of the patterns that exist and are published."""
 
-    async def here(self) -> Place:
+    async def here(self) -> Progress:
         """Where the changes of patterns stand now."""
 
     async def proven_since(
-        self, place: Place, proven: Proven, limit: int
-    ) -> tuple[Sequence[tuple[Family, Vector]], Place]:
-        """At most so many proven patterns that changed since, and the place behind them."""
+        self, progress: Progress, proven: Proven, limit: int
+    ) -> tuple[Sequence[tuple[Family, Vector]], Progress]:
+        """At most so many proven patterns that changed since, and how far that is."""
 
     async def save(self, changes: Sequence[ClusterChange], now: datetime) -> None:
         """Write the clusters, append the events and wake the readers."""

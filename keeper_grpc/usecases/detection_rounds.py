@@ -13,7 +13,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.clusters import Clusters
 from keeper_grpc.domain.emerging import Family, Proven
-from keeper_grpc.domain.known_patterns import NOBODY, Place
+from keeper_grpc.domain.known_patterns import NOBODY, Progress
 from keeper_grpc.usecases.detection_ports import DetectionTransaction
 from keeper_grpc.usecases.ports import Vector
 
@@ -40,12 +40,12 @@ class DetectionRounds:
         self._next_sweep = datetime.min.replace(tzinfo=UTC)
         self._looked_at: UUID | None = NOBODY
         self._replaced = True
-        self._place: Place | None = None
+        self._progress: Progress | None = None
 
     @property
     def go_on(self) -> bool:
         """Whether there is a slice to look at now."""
-        amid = self._place is not None and self._place.amid
+        amid = self._progress is not None and self._progress.amid
         return self._looked_at is not None or self._replaced or amid
 
     async def due(
@@ -55,13 +55,13 @@ class DetectionRounds:
         now: datetime,
     ) -> Mapping[UUID, Family]:
         """The next slice."""
-        if self._place is None:
+        if self._progress is None:
             # Before anything is compared with patterns: what changes later is looked for later.
-            self._place = await transaction.here()
+            self._progress = await transaction.here()
         due = dict(await self._first_look(transaction))
-        if self._place.amid or now >= self._next_sweep:
-            changed, self._place = await transaction.proven_since(
-                self._place, self._proven, CHANGED
+        if self._progress.amid or now >= self._next_sweep:
+            changed, self._progress = await transaction.proven_since(
+                self._progress, self._proven, CHANGED
             )
             vectors: dict[Family, list[Vector]] = defaultdict(list)
             for family, vector in changed:
