@@ -216,7 +216,7 @@ CLAUSE_OPENERS: Final = frozenset(
 
 ADDRESSED: Final = "you"
 """Whom a script speaks to, before whatever people do: `You asked, we listened`. The surname that is
-spelled like it is masked beside a given name or a title, and alone only when it was declared."""
+spelled like it is masked beside a given name, an initial or a title, and alone only when it was declared."""
 
 IMPERATIVES: Final = frozenset(
     listed(

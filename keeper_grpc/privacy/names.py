@@ -61,18 +61,12 @@ class Names:
             return self._vocabulary.is_name(key) or (word.capitalized and len(key) > 1)
         if key in self._vocabulary.given_words:
             return given_score(reading, at) >= NAME_FROM
-        if key == cues.ADDRESSED and not self._after_initial(reading, at):
+        if key == cues.ADDRESSED:
             return False
         if key in cues.CLAUSE_OPENERS and reading.after(at) not in cues.HUMAN and reading.opens(at):
             return False
         surname = word.capitalized and key in self._vocabulary.surname_words
         return surname and surname_score(reading, at) >= SURNAME_FROM
-
-    def _after_initial(self, reading: Reading, at: int) -> bool:
-        """`J. You`"""
-        if not at or len(reading.words[at - 1].key) > 1:
-            return False
-        return reading.text[reading.words[at - 1].end : reading.words[at].start].startswith(".")
 
     def _extend(self, reading: Reading, marked: set[int], record: Record) -> None:
         """Surnames after given names, given names before surnames, initials, names after titles."""
@@ -168,7 +162,7 @@ class Names:
                 and before.capitalized
                 and word.capitalized
                 and not counted
-                and word.key not in cues.FUNCTION_WORDS
+                and _may_be_called(word)
             )
         if len(word.key) == 1 and len(before.key) > 1 and gap == " ":
             dotted = reading.text[word.end : word.end + 1] == "."
@@ -227,12 +221,17 @@ _PARTICLES: Final = frozenset(
 """What stands small inside a name: `Willemijn ten Pas`, `Ludwig van Dyk`."""
 
 
+def _may_be_called(word: Word) -> bool:
+    """Whether the word may be the name behind a title or an initial."""
+    surname = word.capitalized and word.key == cues.ADDRESSED
+    return surname or word.key not in cues.FUNCTION_WORDS
+
+
 def _follows_title(title: Word, word: Word, gap: str) -> bool:
     if gap.strip(" ") not in {"", "."} or len(gap) > 3:  # noqa: PLR2004  # ". " and one more
         return False
     if title.key in cues.SHORT_TITLES:
-        surname = word.capitalized and word.key == cues.ADDRESSED
-        return surname or word.key not in cues.FUNCTION_WORDS
+        return _may_be_called(word)
     return (
         title.key in cues.TITLES
         and title.capitalized
