@@ -505,7 +505,8 @@ async def test_nothing_is_forgotten_amid_a_step(database_url: str) -> None:
             await ask(database, "amid", "e", vector(15))
             async with leadership.step() as step:
                 forgetting = asyncio.create_task(forget(database, "e"))
-                await waiting_for_a_lock(database)
+                async with database.connection() as connection:
+                    await waiting_for_a_lock(connection)
                 assert not await step.forgotten(10)
                 (seen,) = await step.pending(10)
             await forgetting

@@ -21,6 +21,7 @@ from keeper_grpc.storage.metrics import PostgresMetrics
 from keeper_grpc.storage.migrate import migrate
 from tests.conftest import PostgresServer
 from tests.integration.ledger import Ledger
+from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import opened
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -59,36 +60,16 @@ async def known(ledger: Ledger) -> tuple[list[dict[str, str]], dict[str, Any]]:
     return accounts, pattern
 
 
-async def waits(connection: asyncpg.Connection[asyncpg.Record], blocked: int) -> None:
-    """Wait until a backend waits for a lock."""
-    sql = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
-    async with asyncio.timeout(20):
-        while not await connection.fetchval(sql, blocked):  # noqa: ASYNC110 - the server alone tells
-            await asyncio.sleep(0.01)
-
-
-async def anyone_waits(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Wait until another session of this database waits for a lock."""
-    sql = """
-        SELECT EXISTS (SELECT FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock')
-    """
-    async with asyncio.timeout(20):
-        while not await connection.fetchval(sql):  # noqa: ASYNC110 - the server alone tells
-            await asyncio.sleep(0.01)
-
-
 async def test_advice_that_commits_while_its_pattern_is_counted_anew_is_not_lost(
     ledgers: tuple[Ledger, Ledger],
 ) -> None:
     """Another account is given the pattern; before that commits, the first one is forgotten."""
     asking, forgetting = ledgers
     accounts, pattern = await known(asking)
-    pid = forgetting.connection.get_server_pid()
     async with asking.connection.transaction():
         enhancement = await asking.enhancement(accounts[1], pattern, ASKED)
         gone = asyncio.ensure_future(forgetting.forget("key-0"))
-        await waits(asking.connection, pid)
+        await waiting_for_a_lock(asking.connection)
     await gone
     await asking.observation(accounts[1], OUTCOME, pattern=pattern["id"], enhancement=enhancement)
     row = await asking.connection.fetchrow("SELECT outcomes, successes FROM pattern_advice")
@@ -110,7 +91,7 @@ async def test_an_outcome_amid_a_registration_is_judged_by_the_time_that_it_sets
             registering = asyncio.create_task(
                 PostgresAccounts(database).register_known("key-0", NOW + timedelta(hours=1))
             )
-            await anyone_waits(ledger.connection)
+            await waiting_for_a_lock(ledger.connection)
         await registering
     assert (
         await ledger.connection.fetchval(

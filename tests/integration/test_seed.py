@@ -147,7 +147,7 @@ async def test_seeding_waits_for_whoever_changes_the_scope(database_url: str) ->
         async with database.transaction() as owner:
             await lock_scope(owner, scope(pattern.key))
             seeding = asyncio.create_task(sow(database, pattern, 1))
-            await waiting_for_a_lock(database)
+            await waiting_for_a_lock(owner)
         assert await seeding is Seeded.ADDED
         merged = await capture(
             captures_of(database), observation(scope(pattern.key), account), vector(1)
