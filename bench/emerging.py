@@ -52,6 +52,7 @@ TEXTS = Path(__file__).with_name("emerging_texts.jsonl")
 WIDTH = 512
 """Components of the bundled model; the rest of the 1,536 are zero."""
 BATCH = 500
+ORDERS = 11
 PROBES = 200
 PER_TOPIC = 50
 LONE_SHARE = 0.05
@@ -75,7 +76,7 @@ class Labelled:
     truth: Labels
 
 
-def labelled() -> Labelled:
+async def labelled() -> Labelled:
     """Render and embed the labelled set."""
     rows = [json.loads(line) for line in TEXTS.read_text(encoding="utf-8").splitlines()]
     texts = [
@@ -92,15 +93,13 @@ def labelled() -> Labelled:
         for row in rows
     ]
 
-    async def embedded() -> Matrix:
-        embedder = LocalEmbedder()
-        try:
-            return await embedder.embed(texts)
-        finally:
-            await embedder.aclose()
-
+    embedder = LocalEmbedder()
+    try:
+        vectors = await embedder.embed(texts)
+    finally:
+        await embedder.aclose()
     return Labelled(
-        np.ascontiguousarray(asyncio.run(embedded())[:, :WIDTH]),
+        np.ascontiguousarray(vectors[:, :WIDTH]),
         np.unique([row["type"] for row in rows], return_inverse=True)[1].astype(np.int64),
         np.unique([row["cluster"] for row in rows], return_inverse=True)[1].astype(np.int64),
     )
@@ -172,21 +171,27 @@ PAIRWISE = {"average linkage": 2, "HDBSCAN": 1}
 """Methods that hold n x n distances, and how many times."""
 
 
+def in_orders(data: Labelled) -> list[Labels]:
+    """Incremental clusterings, each of another order of the sightings; always the same orders."""
+    chance = np.random.default_rng(1)
+    found = []
+    for _ in range(ORDERS):
+        order = chance.permutation(len(data.truth))
+        labels = np.empty(len(data.truth), np.int64)
+        labels[order] = by_type(
+            Labelled(data.vectors[order], data.types[order], data.truth[order]), incremental
+        )
+        found.append(labels)
+    return found
+
+
 def quality(data: Labelled) -> None:
     """Print how well each method finds the labelled clusters."""
     clusters, texts = len(np.unique(data.truth)), len(data.truth)
     print(f"{texts} wordings of {clusters} clusters, threshold {THRESHOLDS.cluster}")
     print(f"{'':<17}{'clusters':>9}{'ARI truth':>11}{'ARI exact':>11}")
     exact = by_type(data, full)
-    chance = np.random.default_rng(1)
-    found = []
-    for _ in range(11):
-        order = chance.permutation(texts)
-        labels = np.empty(texts, np.int64)
-        labels[order] = by_type(
-            Labelled(data.vectors[order], data.types[order], data.truth[order]), incremental
-        )
-        found.append(labels)
+    found = in_orders(data)
     truth = sorted(adjusted_rand(labels, data.truth) for labels in found)
     agree = sorted(adjusted_rand(labels, exact) for labels in found)
     count = sorted(len(np.unique(labels)) for labels in found)[5]
@@ -344,7 +349,7 @@ def main() -> None:
     if arguments.method:
         run_method(*arguments.method)
         return
-    data = labelled()
+    data = asyncio.run(labelled())
     quality(data)
     cost(data, arguments.sizes, arguments.limit)
 

@@ -349,7 +349,7 @@ async def timed_step(use_case: DetectEmerging, leadership: Leadership) -> float:
 
 async def run(sizes: list[int]) -> None:
     """Print the table."""
-    data = await asyncio.to_thread(labelled)
+    data = await labelled()
     with tempfile.TemporaryDirectory() as directory:
         # The bundled server runs as another user when we are root.
         await asyncio.to_thread(Path(directory).chmod, 0o711)

@@ -259,6 +259,20 @@ async def serve_floor() -> None:
 
 
 @asynccontextmanager
+async def database() -> AsyncIterator[tuple[Path, str, Any]]:
+    """A directory, the address of an empty database in it, and a connection to it."""
+    with tempfile.TemporaryDirectory(prefix="keeper-bench-", dir="/tmp") as name:
+        directory = Path(name)
+        # The bundled PostgreSQL's own user enters it, when we are root.
+        directory.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
+        async with EmbeddedPostgres(directory / "data") as postgres:
+            await migrate(postgres.dsn)
+            connection = await asyncpg.connect(postgres.dsn)
+            yield directory, postgres.dsn, connection
+            await connection.close()
+
+
+@asynccontextmanager
 async def serving(dsn: str, directory: Path) -> AsyncIterator[int]:
     """The port of a server process on this database."""
     settings = {
@@ -331,24 +345,17 @@ async def main(count: int, changes: int, filters: int) -> None:
         ).SerializeToString()
         for number in range(count)
     ]
-    with tempfile.TemporaryDirectory(prefix="keeper-bench-", dir="/tmp") as name:
-        directory = Path(name)
-        # The bundled PostgreSQL's own user enters it, when we are root.
-        directory.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
-        async with EmbeddedPostgres(directory / "data") as postgres:
-            await migrate(postgres.dsn)
-            connection = await asyncpg.connect(postgres.dsn)
-            async with (
-                serving(postgres.dsn, directory) as port,
-                subscribed(port, SUBSCRIBE, wanted) as subscribers,
-            ):
-                told = Told(connection)
-                rate = await measure("the service", subscribers, changes, told)
-                async with stuck(port, connection) as call:
-                    beside = await measure("beside a stuck reader", subscribers, changes, told)
-                    code = await ending(call, directory / LOG)
-                verify(subscribers, told.ids)
-            await connection.close()
+    async with (
+        database() as (directory, dsn, connection),
+        serving(dsn, directory) as port,
+        subscribed(port, SUBSCRIBE, wanted) as subscribers,
+    ):
+        told = Told(connection)
+        rate = await measure("the service", subscribers, changes, told)
+        async with stuck(port, connection) as call:
+            beside = await measure("beside a stuck reader", subscribers, changes, told)
+            code = await ending(call, directory / LOG)
+        verify(subscribers, told.ids)
     print(f"of the floor: {rate / at_best:.2f}, beside a stuck reader {beside / at_best:.2f}")
     print(f"every subscriber has all {len(told.ids)} changes once, in order; the stuck one: {code}")
 

@@ -22,29 +22,24 @@ import json
 import logging
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 # Before grpc is imported: its fork handlers complain about every program that is started.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-import asyncpg
 import grpc
 import structlog
 
-from bench.fanout import CONNECTIONS, SUBSCRIBE, TYPE, Told, cluster, serving
+from bench.fanout import CONNECTIONS, SUBSCRIBE, TYPE, Told, cluster, database, serving
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamEmergingPatternsResponse,
 )
-from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.emerging_rows import to_json
-from keeper_grpc.storage.migrate import migrate
 
 CLUSTERS = 2_000
 GROUPS = 20
@@ -183,24 +178,17 @@ async def main(count: int, events: int) -> None:
         )
         for number in range(count)
     ]
-    with tempfile.TemporaryDirectory(prefix="keeper-bench-", dir="/tmp") as name:
-        directory = Path(name)
-        # The bundled PostgreSQL's own user enters it, when we are root.
-        directory.chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
-        async with EmbeddedPostgres(directory / "data") as postgres:
-            await migrate(postgres.dsn)
-            connection = await asyncpg.connect(postgres.dsn)
-            await fill(connection, events)
-            print(f"{count:,} subscribers, {events:,} events")
-            print(f"{'':<28} {'seconds':>9} {'database':>9}")
-            async with serving(postgres.dsn, directory) as port:
-                await leave(port, connection, subscribers)
-                await storm("at the same process", port, connection, subscribers)
-            async with serving(postgres.dsn, directory) as port:
-                await storm("at one that has just started", port, connection, subscribers)
-            once = await old_way(connection)
-            print(f"{'the old way':<28} {'':>9} {count * once:>9.2f}   ({once:.2f} each)")
-            await connection.close()
+    async with database() as (directory, dsn, connection):
+        await fill(connection, events)
+        print(f"{count:,} subscribers, {events:,} events")
+        print(f"{'':<28} {'seconds':>9} {'database':>9}")
+        async with serving(dsn, directory) as port:
+            await leave(port, connection, subscribers)
+            await storm("at the same process", port, connection, subscribers)
+        async with serving(dsn, directory) as port:
+            await storm("at one that has just started", port, connection, subscribers)
+        once = await old_way(connection)
+        print(f"{'the old way':<28} {'':>9} {count * once:>9.2f}   ({once:.2f} each)")
     missed = sum(len(each.missed) for each in subscribers)
     print(f"every subscriber was told what it missed, {missed:,} changes in all, each time")
 
