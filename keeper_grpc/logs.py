@@ -52,14 +52,18 @@ in a new line, with `future: <Task ... exception=ValueError('...')>`."""
 def _without_content(
     _: object, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keep the logger, the message's own words and the exception's type: the rest may quote a row."""
+    """Keep the logger, the message's own words and the exception's type: the rest may quote a row.
+
+    A stack is left out whole: each of its frames quotes a line of source, and a library's or a
+    caller's line may hold a value. Where the logger was called from is told by its name.
+    """
     record: logging.LogRecord = event["_record"]
     # A library may log an exception itself as its message.
     text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
     event["event"] = _VALUES.split(text, maxsplit=1)[0].strip()
     event["logger"] = record.name
     exc_info = event.pop("exc_info", None)
-    event.pop("stack", None)
+    event.pop("stack_info", None)
     if isinstance(exc_info, tuple) and exc_info[0] is not None:
         event["error"] = exc_info[0].__name__
     return event

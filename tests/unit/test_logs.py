@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 FORGOTTEN_TASK = """
 import asyncio, gc
@@ -33,6 +36,25 @@ logs.configure("info", "json")
 logging.getLogger("library").warning("cannot parse %s", "zora@mailbox.example")
 logging.getLogger("library").error("bad value: zora@mailbox.example\\nof zora", stack_info=True)
 logging.getLogger("library").error(ValueError("zora@mailbox.example"))
+"""
+
+
+STACK = """
+import logging
+from keeper_grpc import logs
+from keeper_grpc.rpc.defects import report_defect
+
+logs.configure("info", "STYLE")
+
+def fails(value):
+    logging.getLogger("library").error("cannot go on", stack_info=True)
+    raise ValueError(value)
+
+try:
+    fails("zora@mailbox.example")
+except ValueError as error:
+    logging.getLogger("library").exception("failed")
+    report_defect("Method", error)
 """
 
 
@@ -67,3 +89,21 @@ def test_what_is_filled_into_a_librarys_message_is_left_out() -> None:
         ("bad value", "library"),
         ("ValueError", "library"),
     ]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_a_stack_quotes_no_line_of_source(tmp_path: Path, style: str) -> None:
+    """Neither a library's nor that of a defect of ours: a line may hold a value.
+
+    From a file, because every Python finds the lines of one; those of `-c` only since 3.13.
+    """
+    program = tmp_path / "program.py"
+    program.write_text(STACK.replace("STYLE", style))
+    ran = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    assert [event in ran.stderr for event in ("cannot go on", "failed", "call_failed")] == [
+        True
+    ] * 3
+    assert f"{program}:13 in <module>" in ran.stderr
+    assert f"{program}:10 in fails" in ran.stderr
+    for quoted in ("zora", "fails(", "raise", "getLogger"):
+        assert quoted not in ran.stderr
