@@ -42,10 +42,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.cluster import DBSCAN, HDBSCAN  # type: ignore[import-untyped] # it has no stubs
 
-from keeper_grpc.domain.clusters import Clusters
+from keeper_grpc.domain.emerging.clusters import Clusters
+from keeper_grpc.domain.emerging.reclustering import adjusted_rand, recluster
+from keeper_grpc.domain.emerging.tally import Fact, Tally
 from keeper_grpc.domain.insight import AnonymizedInsight
-from keeper_grpc.domain.reclustering import adjusted_rand, recluster
-from keeper_grpc.domain.tally import Fact, Tally
 from keeper_grpc.embedding.local import THRESHOLDS, LocalEmbedder
 
 TEXTS = Path(__file__).with_name("emerging_texts.jsonl")

@@ -40,17 +40,17 @@ from pgvector import Vector
 from pgvector.asyncpg import register_vector
 
 from bench.emerging import BATCH, Labelled, Matrix, incremental, labelled, synthetic
-from keeper_grpc.domain.emerging import Emergence, EmergingPattern, Proven
+from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Proven
 from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.embedding.local import THRESHOLDS
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.emerging_detection import PostgresDetection
-from keeper_grpc.storage.emerging_rows import COLUMNS as DESCRIPTION
-from keeper_grpc.storage.emerging_rows import to_json
-from keeper_grpc.storage.migrate import migrate
-from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
-from keeper_grpc.usecases.detection_ports import Leadership
+from keeper_grpc.storage.emerging.detection import PostgresDetection
+from keeper_grpc.storage.emerging.rows import COLUMNS as DESCRIPTION
+from keeper_grpc.storage.emerging.rows import to_json
+from keeper_grpc.storage.schema.migrate import migrate
+from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
+from keeper_grpc.usecases.emerging.ports import Leadership
 
 MODEL, TYPE = "bench", "churn_prevention"
 ACCOUNTS = 1_000

@@ -47,7 +47,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from pgvector.asyncpg import register_vector
 
-from keeper_grpc.domain.evidence import recency_weight
+from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight
@@ -58,7 +58,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.migrate import migrate
+from keeper_grpc.storage.schema.migrate import migrate
 
 if TYPE_CHECKING:  # a type of the stub file only
     from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (

@@ -44,15 +44,15 @@ import asyncpg
 import grpc
 import structlog
 
-from keeper_grpc.domain.emerging import EmergingPattern
+from keeper_grpc.domain.emerging.model import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamEmergingPatternsResponse,
 )
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.emerging_detection import EVENTS_CHANNEL
-from keeper_grpc.storage.emerging_rows import to_json
-from keeper_grpc.storage.migrate import migrate
+from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
+from keeper_grpc.storage.emerging.rows import to_json
+from keeper_grpc.storage.schema.migrate import migrate
 
 SERVER = Path(__file__).parents[1] / "server.py"
 SUBSCRIBE = "/keeper.network.v1.NetworkLearningService/StreamEmergingPatterns"

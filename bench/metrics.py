@@ -44,8 +44,8 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetr
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.metrics import FOLD_LOCK
-from keeper_grpc.storage.migrate import migrate
+from keeper_grpc.storage.metrics.inputs import FOLD_LOCK
+from keeper_grpc.storage.schema.migrate import migrate
 
 if TYPE_CHECKING:  # a type of the stub file only
     from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from keeper_grpc.domain.insight import Identifiers, Insight
 from keeper_grpc.privacy.anonymizer import MAXIMUM_TEXT, Anonymizer
-from keeper_grpc.privacy.draft import Draft, Layer
+from keeper_grpc.privacy.text.draft import Draft, Layer
 
 RUNS = 500
 PROSE = (

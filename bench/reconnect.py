@@ -39,7 +39,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamEmergingPatternsResponse,
 )
-from keeper_grpc.storage.emerging_rows import to_json
+from keeper_grpc.storage.emerging.rows import to_json
 
 CLUSTERS = 2_000
 GROUPS = 20

@@ -14,36 +14,36 @@ from uuid import uuid4
 import structlog
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
-from keeper_grpc.domain.emerging import Emergence, Proven
-from keeper_grpc.domain.publication import PublicationRule
+from keeper_grpc.domain.emerging.model import Emergence, Proven
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.parts import make_anonymizer, make_embedder, make_pseudonyms, open_pool, utc_now
 from keeper_grpc.privacy.approved import KAccountWords
-from keeper_grpc.rpc.emerging_stream import EmergingStream
-from keeper_grpc.rpc.enhance_stream import EnhanceStream
-from keeper_grpc.rpc.metrics_stream import MetricsStream
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
+from keeper_grpc.rpc.streams.emerging import EmergingStream
+from keeper_grpc.rpc.streams.enhance import EnhanceStream
+from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.settings import Settings
-from keeper_grpc.storage.accounts import PostgresAccounts
-from keeper_grpc.storage.ann_indexes import PostgresAnnIndexes
-from keeper_grpc.storage.audit import PostgresAudit
-from keeper_grpc.storage.candidates import PostgresCandidates
-from keeper_grpc.storage.captures import PostgresCaptures
+from keeper_grpc.storage.accounts.accounts import PostgresAccounts
+from keeper_grpc.storage.accounts.audit import PostgresAudit
+from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
+from keeper_grpc.storage.accounts.unknown_words import PostgresWords
+from keeper_grpc.storage.advice.candidates import PostgresCandidates
+from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
+from keeper_grpc.storage.advice.outcomes import PostgresReports
+from keeper_grpc.storage.advice.suggestions import PostgresMoves
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.emerging_detection import PostgresDetection
-from keeper_grpc.storage.emerging_feed import PostgresEmergingFeed
-from keeper_grpc.storage.emerging_retention import PostgresRetention
-from keeper_grpc.storage.enhancements import PostgresEnhancements
-from keeper_grpc.storage.forgetting import PostgresForgetting
-from keeper_grpc.storage.metrics import PostgresMetrics
-from keeper_grpc.storage.migrate import is_current
-from keeper_grpc.storage.moves import PostgresMoves
-from keeper_grpc.storage.patterns import PostgresPatterns
-from keeper_grpc.storage.rebuild import PostgresRebuild
-from keeper_grpc.storage.reports import PostgresReports
-from keeper_grpc.storage.turns import ScopeTurns
-from keeper_grpc.storage.words import PostgresWords
+from keeper_grpc.storage.emerging.detection import PostgresDetection
+from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
+from keeper_grpc.storage.emerging.retention import PostgresRetention
+from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.metrics.inputs import PostgresMetrics
+from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.patterns.captures import PostgresCaptures
+from keeper_grpc.storage.patterns.read import PostgresPatterns
+from keeper_grpc.storage.schema.migrate import is_current
+from keeper_grpc.storage.scope_turns import ScopeTurns
 from keeper_grpc.telemetry.exporting import open_telemetry
 from keeper_grpc.telemetry.measured import MeasuredAnonymizer, MeasuredCapture, MeasuredEnhance
 from keeper_grpc.telemetry.telemetry import Telemetry
@@ -54,25 +54,25 @@ from keeper_grpc.telemetry.watched import (
     watch_pool,
     watch_server,
 )
-from keeper_grpc.usecases.accounts import Accounts
-from keeper_grpc.usecases.approve_words import ApproveWords
-from keeper_grpc.usecases.audit import AuditLog
-from keeper_grpc.usecases.capture import CapturePattern
-from keeper_grpc.usecases.catalog import PatternCatalog
-from keeper_grpc.usecases.detect_emerging import DetectEmerging, DetectorTiming
-from keeper_grpc.usecases.emerging_feed import EmergingFeed, FeedTiming
-from keeper_grpc.usecases.enhance import EnhanceInsight
-from keeper_grpc.usecases.fold_measures import FoldMeasures
-from keeper_grpc.usecases.forget import ForgetAccount
-from keeper_grpc.usecases.generate_task import GenerateTask
-from keeper_grpc.usecases.maintain import Maintain
-from keeper_grpc.usecases.metrics_feed import MetricsFeed, MetricsFeedTiming
-from keeper_grpc.usecases.network_metrics import NetworkMetrics
+from keeper_grpc.usecases.accounts.approve_words import ApproveWords
+from keeper_grpc.usecases.accounts.audit import AuditLog
+from keeper_grpc.usecases.accounts.forget import ForgetAccount
+from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.advice.enhance import EnhanceInsight
+from keeper_grpc.usecases.advice.generate_task import GenerateTask
+from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
+from keeper_grpc.usecases.advice.suggest import SuggestMoves
+from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
+from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
+from keeper_grpc.usecases.emerging.retention import TrimEvents
+from keeper_grpc.usecases.metrics.feed import MetricsFeed, MetricsFeedTiming
+from keeper_grpc.usecases.metrics.fold import FoldMeasures
+from keeper_grpc.usecases.metrics.report import NetworkMetrics
+from keeper_grpc.usecases.metrics.report_cache import SharedReports
+from keeper_grpc.usecases.patterns.capture import CapturePattern
+from keeper_grpc.usecases.patterns.maintain import Maintain
+from keeper_grpc.usecases.patterns.read import PatternCatalog
 from keeper_grpc.usecases.ports import Clock
-from keeper_grpc.usecases.report_outcome import ReportOutcome
-from keeper_grpc.usecases.shared_reports import SharedReports
-from keeper_grpc.usecases.suggest import SuggestMoves
-from keeper_grpc.usecases.trim_events import TrimEvents
 
 log = structlog.get_logger()
 

@@ -30,7 +30,8 @@ from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
 from keeper_grpc.subcommand import add_command
-from keeper_grpc.terminal import metrics, pattern, patterns, watch
+from keeper_grpc.terminal import metrics, pattern, patterns
+from keeper_grpc.terminal.watch import command
 
 _IN_PART = 3
 """The exit code of an import that was done but for some rows."""
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     _add_import(commands)
     _add_privacy_report(commands)
-    for asking in (watch, patterns, pattern, metrics, dashboard, simulation):
+    for asking in (command, patterns, pattern, metrics, dashboard, simulation):
         asking.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
@@ -71,13 +72,13 @@ def _mendable() -> tuple[type[Exception], ...]:
     """What an operator can mend. Each comes with the line that says how."""
     from keeper_grpc.embedding.unusable import ModelUnusable
     from keeper_grpc.importing.failure import ImportFailed
-    from keeper_grpc.privacy.key_file import KeyFileInvalid
+    from keeper_grpc.privacy.keys.key_file import KeyFileInvalid
     from keeper_grpc.process import ServiceFailed
     from keeper_grpc.settings import SettingsInvalid
     from keeper_grpc.storage.embedded import EmbeddedPostgresError
-    from keeper_grpc.storage.migrate import MigrationError
-    from keeper_grpc.storage.preflight import DatabaseUnfit
-    from keeper_grpc.storage.rebuild import EvidenceStale
+    from keeper_grpc.storage.evidence.rebuild import EvidenceStale
+    from keeper_grpc.storage.schema.migrate import MigrationError
+    from keeper_grpc.storage.schema.preflight import DatabaseUnfit
     from keeper_grpc.telemetry.unusable import TelemetryUnusable
 
     return (
@@ -257,7 +258,7 @@ def _import(parsed: argparse.Namespace) -> int:
 
 
 def _privacy_report(parsed: argparse.Namespace) -> int:
-    from keeper_grpc.privacy.report import figures, privacy_report, render
+    from keeper_grpc.privacy.evaluation.report import figures, privacy_report, render
 
     report = privacy_report(parsed.split.replace("-", "_"))
     if parsed.json:

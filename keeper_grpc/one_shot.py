@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
-from keeper_grpc.domain.pattern import AuthoredPattern
-from keeper_grpc.domain.triggers import parse_trigger
-from keeper_grpc.domain.uplift import Uplift
+from keeper_grpc.domain.authored.triggers import parse_trigger
+from keeper_grpc.domain.metrics.uplift import Uplift
+from keeper_grpc.domain.patterns.pattern import AuthoredPattern
 from keeper_grpc.parts import make_anonymizer, make_embedder, open_pool, utc_now
 from keeper_grpc.settings import Settings
-from keeper_grpc.storage.authored import PostgresAuthored
-from keeper_grpc.storage.rebuild import PostgresRebuild
-from keeper_grpc.storage.uplift import PostgresUplift
-from keeper_grpc.usecases.rebuild import RebuildEvidence, RebuildResult
-from keeper_grpc.usecases.seed import SeedCatalog, SeedResult
+from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.metrics.uplift import PostgresUplift
+from keeper_grpc.storage.patterns.authored import PostgresAuthored
+from keeper_grpc.usecases.evidence.rebuild import RebuildEvidence, RebuildResult
+from keeper_grpc.usecases.patterns.seed import SeedCatalog, SeedResult
 
 
 async def seed(settings: Settings) -> SeedResult:

@@ -18,14 +18,14 @@ from keeper_grpc.embedding.embedder import Embedder
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
-from keeper_grpc.privacy.key_file import load_or_create
-from keeper_grpc.privacy.pseudonyms import Pseudonyms
+from keeper_grpc.privacy.keys.key_file import load_or_create
+from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.settings import Settings, SettingsInvalid
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.migrate import migrate
-from keeper_grpc.storage.preflight import DatabaseUnreachable
-from keeper_grpc.storage.vectors import PostgresVectors
+from keeper_grpc.storage.embedding_cache import PostgresVectors
+from keeper_grpc.storage.schema.migrate import migrate
+from keeper_grpc.storage.schema.preflight import DatabaseUnreachable
 from keeper_grpc.telemetry.measured import MeasuredEmbedder
 from keeper_grpc.telemetry.telemetry import Telemetry
 

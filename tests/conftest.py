@@ -19,7 +19,7 @@ from hypothesis import settings
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.migrate import migrate
+from keeper_grpc.storage.schema.migrate import migrate
 
 # Time on a shared machine proves nothing: a hang is pytest-timeout's to find.
 settings.register_profile("keeper", deadline=None)

@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from keeper_grpc.privacy.tokens import fold, keys  # noqa: E402  # needs the path above
-from keeper_grpc.privacy.word_lists import read_words  # noqa: E402  # as above
+from keeper_grpc.privacy.text.tokens import fold, keys  # noqa: E402  # needs the path above
+from keeper_grpc.privacy.text.word_lists import read_words  # noqa: E402  # as above
 
 DATA = ROOT / "keeper_grpc/privacy/data"
 SCOWL = Path("/usr/share/dict/scowl")

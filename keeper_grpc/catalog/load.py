@@ -23,8 +23,8 @@ from pydantic import (
     ValidationError,
 )
 
-from keeper_grpc.domain.evidence import Prior
-from keeper_grpc.domain.triggers import parse_trigger
+from keeper_grpc.domain.authored.triggers import parse_trigger
+from keeper_grpc.domain.evidence.evidence import Prior
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
@@ -86,7 +86,7 @@ class CatalogPattern:
     """One authored pattern.
 
     `key` and `version` identify it across releases of the file: a higher version replaces a lower.
-    `trigger` is a CEL expression over an account's facts; see domain/triggers.py. `script` may hold {placeholders}.
+    `trigger` is a CEL expression over an account's facts; see domain/authored/triggers.py. `script` may hold {placeholders}.
     `learned_from` is how many occurrences the pattern's author claims it was learned from: shown as
     provenance and used nowhere; None when nobody claims a number.
     """

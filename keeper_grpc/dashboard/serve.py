@@ -15,12 +15,12 @@ from nicegui import app as nicegui_app
 from nicegui import core, ui
 
 from keeper_grpc.client import KeeperClient
-from keeper_grpc.dashboard import theme
-from keeper_grpc.dashboard.feeds import Feeds
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.dashboard.headers import SecurityHeaders
-from keeper_grpc.dashboard.overview import Overview
-from keeper_grpc.dashboard.pattern_page import PatternPage
+from keeper_grpc.dashboard.look import theme
+from keeper_grpc.dashboard.pages.overview import Overview
+from keeper_grpc.dashboard.pages.pattern import PatternPage
+from keeper_grpc.dashboard.upstream.feeds import Feeds
 
 _TITLE = "Keeper Network"
 

@@ -16,10 +16,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import asyncpg
 
 from keeper_grpc.demo.failure import DemoFailed
-from keeper_grpc.privacy.pseudonyms import MINIMUM_KEY_BYTES
+from keeper_grpc.privacy.keys.pseudonyms import MINIMUM_KEY_BYTES
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.preflight import connect
+from keeper_grpc.storage.schema.preflight import connect
 
 _URL = "KEEPER_DATABASE_URL"
 

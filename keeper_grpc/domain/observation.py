@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
-from keeper_grpc.domain.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import Scope
 
 
 class Disposition(Enum):

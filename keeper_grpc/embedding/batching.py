@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
-from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
 from keeper_grpc.spans import Place, Spans, context_of, current

@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
-from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
 from keeper_grpc.spans import Spans, context_of, current

@@ -9,8 +9,8 @@ from uuid import UUID
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Identifiers, Insight, Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
 from keeper_grpc.importing.failure import Problem, Reason, RowRejected
-from keeper_grpc.importing.mapping import Known, Mapping
-from keeper_grpc.importing.values import Row, Text
+from keeper_grpc.importing.mapping.mapping import Known, Mapping
+from keeper_grpc.importing.mapping.values import Row, Text
 
 T = TypeVar("T")
 

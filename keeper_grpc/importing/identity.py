@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from keeper_grpc.importing.mapping import Mapping
-from keeper_grpc.importing.values import Row
+from keeper_grpc.importing.mapping.mapping import Mapping
+from keeper_grpc.importing.mapping.values import Row
 
 _IMPORTS = uuid.UUID("5a3df1c4-7a0c-5d0e-9a4e-2f6b8f0b1d37")
 """The namespace of all imports. Another one would make every row a new request."""

@@ -14,11 +14,11 @@ from keeper_grpc.importing import show
 from keeper_grpc.importing.build import build
 from keeper_grpc.importing.calls import Captures, connected
 from keeper_grpc.importing.failure import RowRejected
+from keeper_grpc.importing.files.rejects import Rejects
+from keeper_grpc.importing.files.rows import Format, Source
+from keeper_grpc.importing.files.state import Progress, StateFile
 from keeper_grpc.importing.identity import RequestIds
-from keeper_grpc.importing.mapping import Mapping
-from keeper_grpc.importing.rejects import Rejects
-from keeper_grpc.importing.rows import Format, Source
-from keeper_grpc.importing.state import Progress, StateFile
+from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.stream import Importer
 from keeper_grpc.importing.tally import Tally
 

@@ -19,12 +19,12 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.importing.build import build, skipped
 from keeper_grpc.importing.calls import Captures
 from keeper_grpc.importing.failure import ImportFailed, Reason, RowRejected
+from keeper_grpc.importing.files.rejects import Rejects
+from keeper_grpc.importing.files.rows import Mark, ReadRow, Source
+from keeper_grpc.importing.files.state import Progress, StateFile
 from keeper_grpc.importing.identity import RequestIds
-from keeper_grpc.importing.mapping import Mapping
-from keeper_grpc.importing.rejects import Rejects
-from keeper_grpc.importing.rows import Mark, ReadRow, Source
+from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.show import Advance
-from keeper_grpc.importing.state import Progress, StateFile
 from keeper_grpc.importing.tally import Tally
 
 _AHEAD = 4

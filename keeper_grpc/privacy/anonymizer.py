@@ -24,15 +24,15 @@ from keeper_grpc.domain.insight import (
     Insight,
     JsonValue,
 )
-from keeper_grpc.privacy import bands
-from keeper_grpc.privacy.declared import Declared, scrub_declared
-from keeper_grpc.privacy.draft import Draft, Layer, OutOfTime, Record, TooManySpans, normalize
-from keeper_grpc.privacy.names import Names
-from keeper_grpc.privacy.protected import Protected
-from keeper_grpc.privacy.recognizers import Patterns, recognized
-from keeper_grpc.privacy.structured import Structured
-from keeper_grpc.privacy.tokens import keys
-from keeper_grpc.privacy.vocabulary import (
+from keeper_grpc.privacy.conditions import bands
+from keeper_grpc.privacy.layers.declared import Declared, scrub_declared
+from keeper_grpc.privacy.layers.names import Names
+from keeper_grpc.privacy.layers.protected import Protected
+from keeper_grpc.privacy.layers.recognizers import Patterns, recognized
+from keeper_grpc.privacy.layers.structured import Structured
+from keeper_grpc.privacy.text.draft import Draft, Layer, OutOfTime, Record, TooManySpans, normalize
+from keeper_grpc.privacy.text.tokens import keys
+from keeper_grpc.privacy.text.vocabulary import (
     ApprovedWords,
     Coverage,
     LanguageNotCovered,
@@ -40,7 +40,7 @@ from keeper_grpc.privacy.vocabulary import (
     Vocabulary,
     default_vocabulary,
 )
-from keeper_grpc.privacy.word_lists import WordListLost
+from keeper_grpc.privacy.text.word_lists import WordListLost
 
 MAXIMUM_TEXT: Final = 8_192
 """Characters of one text. Scripts have a few hundred; the worst text of this size costs 60 ms."""

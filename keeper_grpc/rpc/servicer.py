@@ -8,28 +8,28 @@ from uuid import UUID
 
 import grpc
 
-from keeper_grpc.domain.enhancement import Enhancement
-from keeper_grpc.domain.publication import PublicationRule
-from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
+from keeper_grpc.domain.advice.enhancement import Enhancement
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceServicer
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
-from keeper_grpc.rpc import convert, convert_admin, convert_feedback, convert_metrics, convert_moves
-from keeper_grpc.rpc.emerging_stream import EmergingStream
-from keeper_grpc.rpc.enhance_stream import EnhanceStream
-from keeper_grpc.rpc.metrics_stream import MetricsStream
-from keeper_grpc.usecases.accounts import Accounts
-from keeper_grpc.usecases.audit import AuditLog
-from keeper_grpc.usecases.capture import Capture, Captured
-from keeper_grpc.usecases.catalog import PatternCatalog
-from keeper_grpc.usecases.enhance import Question
-from keeper_grpc.usecases.forget import ForgetAccount
-from keeper_grpc.usecases.generate_task import GenerateTask
-from keeper_grpc.usecases.network_metrics import NetworkMetrics
-from keeper_grpc.usecases.report_outcome import ReportOutcome
-from keeper_grpc.usecases.suggest import SuggestMoves
+from keeper_grpc.rpc.convert import admin, feedback, insights, metrics, suggestions
+from keeper_grpc.rpc.streams.emerging import EmergingStream
+from keeper_grpc.rpc.streams.enhance import EnhanceStream
+from keeper_grpc.rpc.streams.metrics import MetricsStream
+from keeper_grpc.usecases.accounts.audit import AuditLog
+from keeper_grpc.usecases.accounts.forget import ForgetAccount
+from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.advice.enhance import Question
+from keeper_grpc.usecases.advice.generate_task import GenerateTask
+from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
+from keeper_grpc.usecases.advice.suggest import SuggestMoves
+from keeper_grpc.usecases.metrics.report import NetworkMetrics
+from keeper_grpc.usecases.patterns.capture import Capture, Captured
+from keeper_grpc.usecases.patterns.read import PatternCatalog
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -74,15 +74,15 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> network.CapturePatternResponse:
         """Add one (insight, outcome) to the network."""
         fingerprints = self._fingerprint(request.SerializeToString(deterministic=True))
-        answer = await self._capture(convert.capture(request, fingerprints))
-        return convert.captured(answer, self._rule)
+        answer = await self._capture(insights.capture(request, fingerprints))
+        return insights.captured(answer, self._rule)
 
     async def EnhanceInsight(
         self, request: network.EnhanceInsightRequest, context: Context
     ) -> network.EnhanceInsightResponse:
         """Ask what other accounts know about an insight."""
-        answer = await self._enhance(convert.question(request))
-        return convert.enhanced(answer, request.insight.insight_id)
+        answer = await self._enhance(insights.question(request))
+        return insights.enhanced(answer, request.insight.insight_id)
 
     # gRPC's other way to stream: the handler writes, so that cancelling it reaches all its tasks at
     # once. An async generator that waits at a yield would only learn of it when it is collected.
@@ -97,21 +97,21 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> network.ReportOutcomeResponse:
         """Tell what came of an enhancement."""
         fingerprints = self._fingerprint(request.SerializeToString(deterministic=True))
-        answer = await self._report(convert_feedback.report(request, fingerprints))
-        return convert_feedback.reported(answer)
+        answer = await self._report(feedback.report(request, fingerprints))
+        return feedback.reported(answer)
 
     async def SuggestMoves(
         self, request: network.SuggestMovesRequest, context: Context
     ) -> network.SuggestMovesResponse:
         """Suggest what to do now, from facts."""
-        moves = await self._suggest(convert_moves.occasion(request))
-        return convert_moves.suggested(moves, self._rule)
+        moves = await self._suggest(suggestions.occasion(request))
+        return suggestions.suggested(moves, self._rule)
 
     async def GenerateTask(
         self, request: network.GenerateTaskRequest, context: Context
     ) -> network.GenerateTaskResponse:
         """Turn an enhancement, or a plain insight, into a task for people."""
-        return convert_feedback.task(await self._task(convert_feedback.order(request)))
+        return feedback.task(await self._task(feedback.order(request)))
 
     async def StreamEmergingPatterns(  # type: ignore[override]  # the stub knows generators only
         self, request: network.StreamEmergingPatternsRequest, context: Context
@@ -123,8 +123,8 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self, request: network.GetNetworkMetricsRequest, context: Context
     ) -> network.GetNetworkMetricsResponse:
         """Tell what the network is worth."""
-        found = await self._metrics(convert_metrics.window(request), request.business_category)
-        return convert_metrics.report(found)
+        found = await self._metrics(metrics.window(request), request.business_category)
+        return metrics.report(found)
 
     async def StreamNetworkMetrics(  # type: ignore[override]  # the stub knows generators only
         self, request: network.StreamNetworkMetricsRequest, context: Context
@@ -138,17 +138,17 @@ class NetworkLearning(NetworkLearningServiceServicer):
         """Return one published pattern."""
         if request.include_history:
             history = await self._catalog.history(UUID(request.pattern_id))
-            return convert.pattern_history(history, self._rule)
+            return insights.pattern_history(history, self._rule)
         found = await self._catalog.get(UUID(request.pattern_id))
-        return network.GetPatternResponse(pattern=convert.pattern(found, self._rule))
+        return network.GetPatternResponse(pattern=insights.pattern(found, self._rule))
 
     async def ListPatterns(
         self, request: network.ListPatternsRequest, context: Context
     ) -> network.ListPatternsResponse:
         """List published patterns."""
-        where = convert.pattern_filter(request)
-        page = await self._catalog.page(where, convert.cursor(request), request.page_size)
-        return convert.listing(page, where, self._rule)
+        where = insights.pattern_filter(request)
+        page = await self._catalog.page(where, insights.cursor(request), request.page_size)
+        return insights.listing(page, where, self._rule)
 
 
 class Admin(AdminServiceServicer):
@@ -160,29 +160,27 @@ class Admin(AdminServiceServicer):
         self._audit = audit
 
     async def RegisterAccount(
-        self, request: admin.RegisterAccountRequest, context: Context
-    ) -> admin.RegisterAccountResponse:
+        self, request: admin_service_pb2.RegisterAccountRequest, context: Context
+    ) -> admin_service_pb2.RegisterAccountResponse:
         """Tell the network of an account."""
-        joined = convert.optional_time(
+        joined = insights.optional_time(
             request.joined_time, "joined_time", given=request.HasField("joined_time")
         )
         created = await self._accounts.register(
             request.account_id, request.business_category, joined
         )
-        return admin.RegisterAccountResponse(created=created)
+        return admin_service_pb2.RegisterAccountResponse(created=created)
 
     async def ForgetAccount(
-        self, request: admin.ForgetAccountRequest, context: Context
-    ) -> admin.ForgetAccountResponse:
+        self, request: admin_service_pb2.ForgetAccountRequest, context: Context
+    ) -> admin_service_pb2.ForgetAccountResponse:
         """Remove everything that came from an account."""
         done, event_id = await self._forget(request.account_id)
-        return convert_admin.forgotten(done, event_id)
+        return admin.forgotten(done, event_id)
 
     async def ListAuditEvents(
-        self, request: admin.ListAuditEventsRequest, context: Context
-    ) -> admin.ListAuditEventsResponse:
+        self, request: admin_service_pb2.ListAuditEventsRequest, context: Context
+    ) -> admin_service_pb2.ListAuditEventsResponse:
         """List what operators did."""
-        events, after = await self._audit.page(
-            convert_admin.audit_cursor(request), request.page_size
-        )
-        return convert_admin.audit_page(events, after)
+        events, after = await self._audit.page(admin.audit_cursor(request), request.page_size)
+        return admin.audit_page(events, after)

@@ -18,7 +18,7 @@ from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.subcommand import add_command
 
 if TYPE_CHECKING:  # loading it takes a second
-    from keeper_grpc.simulation.report import Report
+    from keeper_grpc.simulation.measures.report import Report
 
 _DEFAULTS = Parameters()
 
@@ -86,8 +86,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     from keeper_grpc import logs
-    from keeper_grpc.simulation.plots import PlotsUnavailable, write_plots
-    from keeper_grpc.simulation.table import sheets, worlds_sheet
+    from keeper_grpc.simulation.show.plots import PlotsUnavailable, write_plots
+    from keeper_grpc.simulation.show.table import sheets, worlds_sheet
 
     names = {field.name for field in fields(Parameters)}
     chosen = Parameters(**{name: value for name, value in vars(parsed).items() if name in names})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from keeper_grpc.simulation.measures.report import Report, measure
 from keeper_grpc.simulation.parameters import Parameters
-from keeper_grpc.simulation.report import Report, measure
-from keeper_grpc.simulation.server import Clock, network
-from keeper_grpc.simulation.story import Story
-from keeper_grpc.simulation.world import World
+from keeper_grpc.simulation.play.server import Clock, network
+from keeper_grpc.simulation.play.story import Story
+from keeper_grpc.simulation.world.truth import World
 
 
 async def simulate(parameters: Parameters, progress: Callable[[int], None]) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from keeper_grpc.domain.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.database import Connection
 
 

@@ -1,6 +1,6 @@
 """The instruments: everything that is counted and measured, each named once.
 
-docs/operations.md lists them under their Prometheus names; tests/rpc/test_metrics.py holds the list to
+docs/operations.md lists them under their Prometheus names; tests/rpc/telemetry/test_metrics.py holds the list to
 what a server exports. Labels have few values, all of this program's or its operator's making: a type,
 a category, a key of conditions is a caller's and would be a series each.
 """

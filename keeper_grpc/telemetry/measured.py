@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from keeper_grpc.domain.enhancement import Enhancement
+from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.errors import EmbedderUnavailable
 from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight
-from keeper_grpc.domain.similarity import Thresholds
+from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Embedder, Vectors
 from keeper_grpc.telemetry.instruments import Instruments
-from keeper_grpc.usecases.capture import Capture, Captured
-from keeper_grpc.usecases.enhance import Question
+from keeper_grpc.usecases.advice.enhance import Question
+from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.ports import Anonymizes
 
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from keeper_grpc.client import KeeperClient, KeeperClientError, Unavailable
 from keeper_grpc.subcommand import add_command
-from keeper_grpc.terminal.plain import plain
+from keeper_grpc.terminal.output.plain import plain
 
 _TARGET = "127.0.0.1:50051"
 

@@ -6,10 +6,10 @@ import argparse
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.terminal.arguments import add_category, add_window
-from keeper_grpc.terminal.as_json import document, report_json
 from keeper_grpc.terminal.client_command import add_client_command
-from keeper_grpc.terminal.report import full
-from keeper_grpc.terminal.screen import Screen
+from keeper_grpc.terminal.output.as_json import document, report_json
+from keeper_grpc.terminal.output.report import full
+from keeper_grpc.terminal.output.screen import Screen
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

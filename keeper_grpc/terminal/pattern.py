@@ -16,9 +16,9 @@ from rich.text import Text
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
-from keeper_grpc.terminal.as_json import document, history_json
 from keeper_grpc.terminal.client_command import add_client_command
-from keeper_grpc.terminal.evidence import (
+from keeper_grpc.terminal.output.as_json import document, history_json
+from keeper_grpc.terminal.output.evidence import (
     accounts,
     at_least,
     cases,
@@ -27,9 +27,9 @@ from keeper_grpc.terminal.evidence import (
     sentence,
     success,
 )
-from keeper_grpc.terminal.plain import plain
-from keeper_grpc.terminal.quantities import NOT_ENOUGH_DATA
-from keeper_grpc.terminal.screen import Screen
+from keeper_grpc.terminal.output.plain import plain
+from keeper_grpc.terminal.output.quantities import NOT_ENOUGH_DATA
+from keeper_grpc.terminal.output.screen import Screen
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

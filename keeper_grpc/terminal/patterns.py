@@ -16,11 +16,11 @@ from rich.text import Text
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.arguments import add_category, positive, share
-from keeper_grpc.terminal.as_json import line, pattern_json
 from keeper_grpc.terminal.client_command import add_client_command
-from keeper_grpc.terminal.evidence import accounts, at_least, cases, known, success
-from keeper_grpc.terminal.plain import plain
-from keeper_grpc.terminal.screen import Screen
+from keeper_grpc.terminal.output.as_json import line, pattern_json
+from keeper_grpc.terminal.output.evidence import accounts, at_least, cases, known, success
+from keeper_grpc.terminal.output.plain import plain
+from keeper_grpc.terminal.output.screen import Screen
 
 _TABLE_WIDTH = 130
 """Columns from which on an id (36) leaves enough of the line to the action."""

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from keeper_grpc.simulation.measures.report import Report
 from keeper_grpc.simulation.parameters import Parameters
-from keeper_grpc.simulation.plots import write_plots
-from keeper_grpc.simulation.report import Report
 from keeper_grpc.simulation.run import simulate
-from keeper_grpc.simulation.table import sheets
+from keeper_grpc.simulation.show.plots import write_plots
+from keeper_grpc.simulation.show.table import sheets
 
 SMALL = Parameters(
     customers=(4, 7),

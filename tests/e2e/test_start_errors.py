@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keeper_grpc.storage.preflight import CONNECT_TIMEOUT
+from keeper_grpc.storage.schema.preflight import CONNECT_TIMEOUT
 from tests.e2e.conftest import MakeDirectory, StartServer
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.waiting import SOON

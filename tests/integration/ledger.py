@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from keeper_grpc.domain.measures import (
+from keeper_grpc.domain.metrics.inputs import (
     Accounts,
     Day,
     Gathered,
@@ -23,7 +23,7 @@ from keeper_grpc.domain.measures import (
     Prediction,
     Totals,
 )
-from keeper_grpc.domain.uplift import Arm
+from keeper_grpc.domain.metrics.uplift import Arm
 
 Row = Mapping[str, Any]
 VECTOR = "[" + ",".join(["0"] * 1536) + "]"

@@ -11,15 +11,15 @@ from uuid import UUID, uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.account import Account
+from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
-from keeper_grpc.domain.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.embedding.embedder import DIMENSIONS
-from keeper_grpc.storage.accounts import PostgresAccounts
-from keeper_grpc.storage.captures import PostgresCaptures
+from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.turns import ScopeTurns
+from keeper_grpc.storage.patterns.captures import PostgresCaptures
+from keeper_grpc.storage.scope_turns import ScopeTurns
 
 MODEL = "model-of-a-test"
 

@@ -7,8 +7,8 @@ import pytest
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.geometry import Geometry
 from tests.rpc.requests import new_topic
-from tests.rpc.scraped import Scraped, under_traffic
 from tests.rpc.service import Service, openai, running
+from tests.rpc.telemetry.scraped import Scraped, under_traffic
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from keeper_grpc.app import application
 from keeper_grpc.process import ServiceFailed, serve
 from keeper_grpc.settings import Settings
-from keeper_grpc.usecases.maintain import Maintain
+from keeper_grpc.usecases.patterns.maintain import Maintain
 from tests.rpc.service import PSEUDONYM_KEYS
 
 

@@ -38,7 +38,7 @@ SEE_ALL = {"app", "parts", "one_shot", "cli", "process", "demo", "simulation"}
 
 
 def part_of(module: str) -> str:
-    """The part of the package that a module belongs to: `keeper_grpc.storage.vectors` to storage."""
+    """The part of the package that a module belongs to: `keeper_grpc.storage.embedding_cache` to storage."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -142,12 +142,28 @@ def is_standard(module: str) -> bool:
 @pytest.mark.parametrize(
     ("file", "source", "complaint"),
     [
-        ("domain/pattern.py", "import keeper_grpc.storage.vectors", "keeper_grpc.storage.vectors"),
-        ("usecases/capture.py", "from keeper_grpc.rpc import convert", "keeper_grpc.rpc"),
-        ("usecases/capture.py", "from keeper_grpc import settings", "keeper_grpc.settings"),
-        ("storage/vectors.py", "from ..usecases.ports import Vector", "keeper_grpc.usecases.ports"),
-        ("storage/vectors.py", "def f():\n    from .. import app", "keeper_grpc.app"),
-        ("privacy/names.py", "from keeper_grpc.gen.keeper import v1", "keeper_grpc.gen.keeper"),
+        (
+            "domain/patterns/pattern.py",
+            "import keeper_grpc.storage.embedding_cache",
+            "keeper_grpc.storage.embedding_cache",
+        ),
+        ("usecases/patterns/capture.py", "from keeper_grpc.rpc import convert", "keeper_grpc.rpc"),
+        (
+            "usecases/patterns/capture.py",
+            "from keeper_grpc import settings",
+            "keeper_grpc.settings",
+        ),
+        (
+            "storage/embedding_cache.py",
+            "from ..usecases.ports import Vector",
+            "keeper_grpc.usecases.ports",
+        ),
+        ("storage/embedding_cache.py", "def f():\n    from .. import app", "keeper_grpc.app"),
+        (
+            "privacy/layers/names.py",
+            "from keeper_grpc.gen.keeper import v1",
+            "keeper_grpc.gen.keeper",
+        ),
     ],
 )
 def test_a_violation_names_file_and_import(

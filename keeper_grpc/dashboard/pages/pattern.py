@@ -1,0 +1,168 @@
+"""The page of one pattern: when it applies, its evidence, its scripts, its history."""
+
+from __future__ import annotations
+
+from nicegui import html, ui
+
+from keeper_grpc.client import InvalidRequest, NotFound
+from keeper_grpc.dashboard.filters import Filter, words
+from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.pages.frame import Frame, part
+from keeper_grpc.dashboard.sections.charts import History
+from keeper_grpc.dashboard.sections.notice import Notice
+from keeper_grpc.dashboard.sections.patterns import at_least
+from keeper_grpc.dashboard.upstream.feeds import Feeds
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    GetNetworkMetricsResponse,
+    GetPatternResponse,
+)
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+
+
+class PatternPage:
+    """One open page. The network's metrics tell it whether it is live, and when to ask again."""
+
+    def __init__(self, feeds: Feeds, pattern_id: str) -> None:
+        self._metrics = feeds.metrics[Filter()]
+        self._history_feed = feeds.histories[pattern_id]
+        self._report: GetNetworkMetricsResponse | None = None
+        self._frame = Frame(home="../")
+        with self._frame.content:
+            with html.div().classes("head"):
+                with html.nav(**{"aria-label": "Back"}):
+                    Text("a", "\N{LEFTWARDS ARROW} All patterns", href="../#patterns")
+                self._title = Text("h1", "Pattern")
+                self._about = Text("p", "Loading", "lead")
+            self._notice = Notice("This pattern")
+            self._body = html.div().classes("nicegui-column")
+            self._body.style("gap: 1.75rem; align-items: stretch; width: 100%")
+        with self._body:
+            self._sections()
+        self._body.set_visibility(False)
+        client = ui.context.client
+        client.on_delete(self._metrics.listen(self._metrics_changed))
+        client.on_delete(self._history_feed.listen(self._pattern_changed))
+        self._metrics_changed()
+        self._pattern_changed()
+
+    def _sections(self) -> None:
+        with part("Evidence", "evidence"), html.dl().classes("card facts"):
+            self._facts = {
+                name: self._fact(name)
+                for name in (
+                    "Success rate",
+                    "Cases",
+                    "Accounts",
+                    "Revenue per case",
+                    "First observed",
+                    "Last observed",
+                )
+            }
+        about = "As its first observation put it, anonymized"
+        with part("When it applies", "conditions", about), html.div().classes("card"):
+            self._conditions = Table(
+                "When it applies",
+                [Column("Condition"), Column("Value", "wide")],
+                "No conditions: it applies to every insight of its type.",
+            )
+        about = "Wordings that enough accounts used, the surest first"
+        with part("Scripts", "scripts", about), html.div().classes("card"):
+            self._scripts = Table(
+                "Scripts and how often they worked",
+                [
+                    Column("Wording", "wide"),
+                    Column("Success rate", "number"),
+                    Column("Cases", "number"),
+                    Column("Accounts", "number"),
+                ],
+                "No wording was used by enough accounts to be shown.",
+            )
+        with part("History", "history"):
+            self._history = History()
+
+    @staticmethod
+    def _fact(name: str) -> tuple[Text, Text]:
+        with html.div():
+            Text("dt", name)
+            with html.dd():
+                return Text("span", figures.NOTHING, "value"), Text("small")
+
+    def _metrics_changed(self) -> None:
+        self._frame.show(self._metrics)
+        if self._report is not None and self._metrics.report is not self._report:
+            self._history_feed.refresh()
+        self._report = self._metrics.report
+
+    def _pattern_changed(self) -> None:
+        problem = self._history_feed.problem
+        value = self._history_feed.value
+        absent = isinstance(problem, NotFound | InvalidRequest)
+        self._notice.show(None if absent else problem, known=value is not None)
+        if absent:
+            # Also when it was shown before: too few accounts support it now, or it was retired.
+            self._title.text = "No such pattern"
+            self._about.text = "It does not exist, or too few accounts support it to be shown."
+            self._body.set_visibility(False)
+        elif value is not None:
+            self._show(value)
+
+    def _show(self, found: GetPatternResponse) -> None:
+        pattern = found.pattern
+        self._title.text = pattern.action
+        self._about.text = (
+            f"{words(pattern.pattern_type)}, learned in {words(pattern.business_category)}"
+        ).capitalize()
+        self._show_evidence(pattern)
+        self._conditions.show(
+            Row(name, [Cell(words(name)), Cell(_value(value))])
+            for name, value in sorted(pattern.conditions.items())
+        )
+        self._scripts.show(
+            Row(
+                script.template,
+                [
+                    Cell(script.template),
+                    Cell(figures.share(script.evidence.success_rate), at_least(script.evidence)),
+                    Cell(f"{script.evidence.occurrence_count:,}"),
+                    Cell(f"{script.evidence.account_count:,}"),
+                ],
+            )
+            for script in found.scripts
+        )
+        self._history.show(found.history)
+        self._body.set_visibility(True)
+
+    def _show_evidence(self, pattern: Pattern) -> None:
+        evidence = pattern.evidence
+        observed = bool(evidence.occurrence_count)
+        revenue = evidence.HasField("mean_revenue_impact")
+        for name, (value, note) in {
+            "Success rate": (
+                figures.share(evidence.success_rate) if observed else figures.NOT_ENOUGH,
+                f"{at_least(evidence)}, with 95% probability" if observed else "",
+            ),
+            "Cases": (
+                f"{evidence.occurrence_count:,}" if observed else figures.NOT_ENOUGH,
+                f"{evidence.success_count:,} successful" if observed else "",
+            ),
+            "Accounts": (
+                f"{evidence.account_count:,}" if observed else figures.NOT_ENOUGH,
+                "",
+            ),
+            "Revenue per case": (
+                figures.money(evidence.mean_revenue_impact) if revenue else figures.NOT_ENOUGH,
+                "mean, in the accounts' currencies" if revenue else "",
+            ),
+            "First observed": (figures.day(pattern.first_discovered_time), ""),
+            "Last observed": (figures.day(pattern.last_validated_time), ""),
+        }.items():
+            shown_value, shown_note = self._facts[name]
+            shown_value.text, shown_note.text = value, note
+
+
+def _value(value: object) -> str:
+    """A condition's value as it reads: 60 and not 60.0."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,327 @@
+"""What happened over time: three charts, each with the same as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from nicegui import html, ui
+
+from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.sections.buckets import ENOUGH, Bucket, buckets
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    GetNetworkMetricsResponse,
+    GetPatternResponse,
+)
+
+_STEPS = {7: (1, 1), 30: (1, 7), 90: (7, 7), 365: (28, 28)}
+"""For each window the days of a step: of a chart of counts, and of one of rates, which need more."""
+
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
+"""The theme's: labels are measured on a canvas, which inherits nothing."""
+
+_MUTED, _LINE = "var(--muted)", "var(--line)"
+_FIRST, _SECOND, _REST = "var(--series-1)", "var(--series-2)", "var(--series-rest)"
+
+
+class Chart:
+    """A chart, a sentence that says what it shows, and a table that says all of it."""
+
+    def __init__(self, title: str, columns: Sequence[Column], *, heading: str = "h3") -> None:
+        with html.figure().classes("chart"):
+            Text(heading, title, "chart-title")
+            self._sentence = Text("p", "Loading", "chart-sentence")
+            # SVG can be coloured by the theme's variables, so a change of theme needs no redrawing.
+            self._chart = ui.echart({}, renderer="svg").classes("plot")
+            # The sentence and the table are what it says; its own parts are only shapes.
+            self._chart.props.update({"aria-hidden": "true"})
+            with html.details() as self._details:
+                Text("summary", f"{title} as a table")
+                self._table = Table(title, columns, "Nothing happened within the window.")
+        self._chart.set_visibility(False)
+
+    def show(self, sentence: str, options: dict[str, Any] | None, rows: Sequence[Row]) -> None:
+        """Draw; without options there is nothing to draw, and the sentence says why."""
+        self._sentence.text = sentence
+        self._details.set_visibility(options is not None)
+        self._chart.set_visibility(options is not None)
+        self._table.show(rows)
+        if options is not None and self._chart.props["options"] != options:
+            self._chart.props["options"] = options
+            self._chart.update()
+
+
+class Trends:
+    """The three charts of the overview."""
+
+    def __init__(self, days: int) -> None:
+        self._days = days
+        when, number = Column("When"), "number"
+        with html.div().classes("charts"):
+            self._patterns = Chart("Patterns over time", [when, Column("New patterns", number)])
+            self._coverage = Chart(
+                "Coverage of enhanced insights",
+                [
+                    when,
+                    Column("Questions", number),
+                    Column("Enhanced", number),
+                    Column("Share", number),
+                ],
+            )
+            self._success = Chart(
+                "Success with and without the network",
+                [
+                    when,
+                    Column("With advice", number),
+                    Column("Held out", number),
+                ],
+            )
+
+    def show(self, report: GetNetworkMetricsResponse) -> None:
+        """Show what was reported."""
+        if report.withheld:
+            for chart in (self._patterns, self._coverage, self._success):
+                chart.show("Withheld: too few accounts were active in this window.", None, [])
+            return
+        first = report.window_start_time.ToDatetime().date()
+        last = report.as_of_time.ToDatetime().date()
+        step, rate_step = _STEPS[self._days]
+        self._show_patterns(report, buckets(report.days, first, last, step))
+        self._show_coverage(buckets(report.days, first, last, step))
+        advised = report.metrics.total_success_applications
+        if advised.sample_size and not advised.HasField("value"):
+            self._success.show("Too few accounts have reported outcomes of advice.", None, [])
+        else:
+            self._show_success(buckets(report.days, first, last, rate_step))
+
+    def _show_patterns(self, report: GetNetworkMetricsResponse, steps: Sequence[Bucket]) -> None:
+        found = sum(step.patterns_discovered for step in steps)
+        self._patterns.show(
+            f"{figures.count(found, 'new pattern', 'new patterns')} within the window; "
+            f"{report.published_pattern_count:,} are published now.",
+            _options(
+                [step.label for step in steps],
+                [_bars("New patterns", [step.patterns_discovered for step in steps], _FIRST)],
+            ),
+            [
+                Row(step.label, [Cell(step.label), Cell(f"{step.patterns_discovered:,}")])
+                for step in steps
+                if step.patterns_discovered
+            ],
+        )
+
+    def _show_coverage(self, steps: Sequence[Bucket]) -> None:
+        asked = sum(step.question_count for step in steps)
+        enhanced = sum(step.enhanced_count for step in steps)
+        if not asked:
+            self._coverage.show("Nobody asked within the window.", None, [])
+            return
+        self._coverage.show(
+            f"{figures.share(enhanced / asked)} of "
+            f"{figures.count(asked, 'question was', 'questions were')} enhanced.",
+            _options(
+                [step.label for step in steps],
+                [
+                    _bars("Enhanced", [s.enhanced_count for s in steps], _FIRST, "all"),
+                    _bars(
+                        "Not enhanced",
+                        [s.question_count - s.enhanced_count for s in steps],
+                        _REST,
+                        "all",
+                    ),
+                ],
+            ),
+            [
+                Row(
+                    step.label,
+                    [
+                        Cell(step.label),
+                        Cell(f"{step.question_count:,}"),
+                        Cell(f"{step.enhanced_count:,}"),
+                        Cell(figures.share(step.enhanced_count / step.question_count)),
+                    ],
+                )
+                for step in steps
+                if step.question_count
+            ],
+        )
+
+    def _show_success(self, steps: Sequence[Bucket]) -> None:
+        advised = sum(step.advised_count for step in steps)
+        held_out = sum(step.held_out_count for step in steps)
+        if not advised and not held_out:
+            self._success.show("No outcome was reported within the window.", None, [])
+            return
+        with_advice = _of(sum(step.advised_success_count for step in steps), advised)
+        without = _of(sum(step.held_out_success_count for step in steps), held_out)
+        drawn = any(
+            rate is not None for step in steps for rate in (step.advised_rate, step.held_out_rate)
+        )
+        few = f" Points rest on {ENOUGH} outcomes or more." if drawn else ""
+        self._success.show(
+            f"With advice {with_advice}; held out {without}.{few}",
+            _options(
+                [step.label for step in steps],
+                [
+                    _curve("With advice", [step.advised_rate for step in steps], _FIRST, "circle"),
+                    _curve("Held out", [step.held_out_rate for step in steps], _SECOND, "diamond"),
+                ],
+                share=True,
+            ),
+            [
+                Row(
+                    step.label,
+                    [
+                        Cell(step.label),
+                        Cell(_of(step.advised_success_count, step.advised_count)),
+                        Cell(_of(step.held_out_success_count, step.held_out_count)),
+                    ],
+                )
+                for step in steps
+                if step.advised_count or step.held_out_count
+            ],
+        )
+
+
+class History:
+    """How one pattern fared."""
+
+    def __init__(self) -> None:
+        self._chart = Chart(
+            "Success over time",
+            [Column("When"), Column("Successes", "number"), Column("Cases", "number")],
+        )
+
+    def show(self, history: Sequence[GetPatternResponse.Period]) -> None:
+        """Show its periods."""
+        if not history:
+            self._chart.show("Too few accounts observed it for a history to be shown.", None, [])
+            return
+        labels = [_period(period) for period in history]
+        self._chart.show(
+            f"{figures.count(len(history), 'period', 'periods')}, each as long as it took until "
+            "enough accounts had observed something.",
+            _options(
+                labels,
+                [
+                    _curve(
+                        "Success rate",
+                        [period.success_count / period.occurrence_count for period in history],
+                        _FIRST,
+                        "circle",
+                    )
+                ],
+                share=True,
+            ),
+            [
+                Row(
+                    label,
+                    [
+                        Cell(label),
+                        Cell(f"{period.success_count:,}"),
+                        Cell(f"{period.occurrence_count:,}"),
+                    ],
+                )
+                for label, period in zip(labels, history, strict=True)
+            ],
+        )
+
+
+def _period(period: GetPatternResponse.Period) -> str:
+    first = period.start_time.ToDatetime().date()
+    last = date.fromordinal(period.end_time.ToDatetime().date().toordinal() - 1)
+    return f"{first:%d %b %Y} \N{EN DASH} {last:%d %b %Y}"
+
+
+def _of(successes: int, trials: int) -> str:
+    """So many of so many, and the rate only where it says something."""
+    if not trials:
+        return "not measured"
+    counts = f"{successes:,} of {trials:,}"
+    return f"{figures.share(successes / trials)} ({counts})" if trials >= ENOUGH else counts
+
+
+def _bars(
+    name: str, values: Sequence[float], colour: str, stack: str | None = None
+) -> Mapping[str, Any]:
+    return {
+        "type": "bar",
+        "name": name,
+        "data": list(values),
+        "stack": stack,
+        "itemStyle": {"color": colour},
+        "barMaxWidth": 28,
+        "emphasis": {"disabled": True},
+    }
+
+
+def _curve(
+    name: str, values: Sequence[float | None], colour: str, symbol: str
+) -> Mapping[str, Any]:
+    return {
+        "type": "line",
+        "name": name,
+        "data": [None if value is None else round(100 * value, 1) for value in values],
+        "symbol": symbol,
+        "symbolSize": 9,
+        "itemStyle": {"color": colour},
+        "lineStyle": {"color": colour, "width": 2.5},
+        "connectNulls": False,
+        "emphasis": {"disabled": True},
+    }
+
+
+_FIRST_DAY = "(label) => label.split(' \N{EN DASH} ')[0]"
+
+
+def _options(
+    labels: Sequence[str], series: Sequence[Mapping[str, Any]], *, share: bool = False
+) -> dict[str, Any]:
+    text = {"color": _MUTED, "fontFamily": _FONT, "fontSize": 12}
+    return {
+        "animation": False,
+        "textStyle": {"fontFamily": _FONT},
+        "grid": {
+            "left": 8,
+            "right": 24,
+            "top": 12,
+            "bottom": 30 if len(series) > 1 else 4,
+            "containLabel": True,
+        },
+        "legend": {
+            "show": len(series) > 1,
+            "bottom": 0,
+            "icon": "roundRect" if not share else None,
+            "selectedMode": False,
+            "textStyle": text,
+        },
+        "tooltip": {
+            "trigger": "axis",
+            "confine": True,
+            "backgroundColor": "var(--card)",
+            "borderColor": "var(--line)",
+            "textStyle": {"color": "var(--ink)", "fontFamily": "inherit", "fontSize": 13},
+            "axisPointer": {"lineStyle": {"color": _MUTED}, "type": "line"},
+        },
+        "xAxis": {
+            "type": "category",
+            "data": list(labels),
+            # Of steps of several days, the first: there is no room for more.
+            "axisLabel": text | {"hideOverlap": True, ":formatter": _FIRST_DAY},
+            "axisLine": {"lineStyle": {"color": _LINE}},
+            "axisTick": {"show": False},
+        },
+        "yAxis": {
+            "type": "value",
+            "min": 0,
+            "max": 100 if share else None,
+            "minInterval": 1,
+            "interval": 25 if share else None,
+            "axisLabel": text | ({"formatter": "{value}%"} if share else {}),
+            "splitLine": {"lineStyle": {"color": _LINE}},
+            "splitNumber": 4,
+        },
+        "series": list(series),
+    }

@@ -1,0 +1,120 @@
+"""What several accounts have begun to see, as it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from keeper_grpc.dashboard.filters import words
+from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.sections.notice import Notice
+from keeper_grpc.dashboard.upstream.feed import EmergingFeed
+from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
+
+_SHOWN = 8
+"""Rows: enough to see what is new; the rest is counted."""
+
+_STEADY = 0.1
+"""A growth rate nearer to zero than this is called steady."""
+
+
+class Emerging:
+    """A table of what emerges now, the newest first. `say` tells news to who does not see it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._known: set[str] | None = None
+        self._arrived: dict[str, datetime] = {}
+        self._notice = Notice("The list of what is emerging")
+        self._table = Table(
+            "Emerging patterns, the latest first",
+            [
+                Column("What is seen", "wide"),
+                Column("Line of business"),
+                Column("State", "whole"),
+                Column("Accounts", "number"),
+                Column("Sightings", "number"),
+                Column("Potential value", "number"),
+                Column("Last seen (UTC)", "number whole"),
+            ],
+            "Nothing is emerging now. What three or more accounts begin to see appears here.",
+        )
+        self._more = Text("p", "", "empty")
+
+    def show(self, feed: EmergingFeed) -> None:
+        """Show what the feed holds."""
+        self._notice.show(feed.problem, known=feed.complete or self._known is not None)
+        if not feed.complete:
+            return  # what comes in a snapshot is no news
+        latest = sorted(
+            feed.patterns.values(), key=lambda p: p.last_seen_time.ToNanoseconds(), reverse=True
+        )[:_SHOWN]
+        shown = [*latest, *reversed(feed.gone)]
+        ids = {pattern.emerging_pattern_id for pattern in (*feed.patterns.values(), *feed.gone)}
+        news = [
+            pattern
+            for pattern in latest
+            if self._known is not None and pattern.emerging_pattern_id not in self._known
+        ]
+        # Both hold only what there is, and so do not grow with the weeks.
+        self._known = ids
+        self._arrived = {name: when for name, when in self._arrived.items() if name in ids} | {
+            pattern.emerging_pattern_id: datetime.now(UTC) for pattern in news
+        }
+        self._table.show(
+            _row(pattern, self._arrived.get(pattern.emerging_pattern_id)) for pattern in shown
+        )
+        more = len(feed.patterns) - len(latest)
+        self._more.text = (
+            f"{figures.count(more, 'other is', 'others are')} emerging." if more else ""
+        )
+        if news:
+            self._say(_news(news))
+
+
+def _news(arrived: Sequence[EmergingPattern]) -> str:
+    if len(arrived) > 1:
+        return f"{len(arrived)} new emerging patterns"
+    return f"New emerging pattern: {_what(arrived[0])}"
+
+
+def _what(pattern: EmergingPattern) -> str:
+    """What is seen, in words; an old change has no label, and its insights may share no words."""
+    return pattern.label or pattern.common_pattern or "Insights that share no words"
+
+
+def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
+    promoted = pattern.promoted_pattern_id
+    return Row(
+        pattern.emerging_pattern_id,
+        [
+            Cell(
+                _what(pattern),
+                # A label begins with the type.
+                pattern.common_pattern if pattern.label else words(pattern.pattern_type),
+                f"patterns/{promoted}" if promoted else "",
+            ),
+            Cell(", ".join(map(words, pattern.business_categories))),
+            _state(pattern, arrived),
+            Cell(f"{pattern.account_count:,}"),
+            Cell(f"{pattern.sighting_count:,}"),
+            Cell(figures.money(pattern.total_potential_value)),
+            Cell(figures.moment(pattern.last_seen_time)),
+        ],
+        "arrived" if arrived else "",
+    )
+
+
+def _state(pattern: EmergingPattern, arrived: datetime | None) -> Cell:
+    if pattern.change == EmergingPattern.CHANGE_PROMOTED:
+        return Cell("\N{CHECK MARK} Became a pattern")
+    if pattern.change == EmergingPattern.CHANGE_FADED:
+        return Cell("\N{EN DASH} Faded")
+    novelty = f"novelty {figures.share(pattern.novelty)}"
+    note = f"new at {figures.clock(arrived)}" if arrived else novelty
+    if pattern.growth_rate > _STEADY:
+        return Cell("\N{UPWARDS ARROW} Growing", note)
+    if pattern.growth_rate < -_STEADY:
+        return Cell("\N{DOWNWARDS ARROW} Shrinking", note)
+    return Cell("\N{RIGHTWARDS ARROW} Steady", note)

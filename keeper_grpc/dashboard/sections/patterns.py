@@ -1,0 +1,60 @@
+"""The best patterns with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keeper_grpc.dashboard.filters import words
+from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.sections.notice import Notice
+from keeper_grpc.dashboard.upstream.feed import Fetched
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
+
+_SHOWN = 10
+
+
+class TopPatterns:
+    """A table of those that have evidence, in the order in which the network ranks them."""
+
+    def __init__(self) -> None:
+        self._notice = Notice("The list of patterns")
+        self._table = Table(
+            "Top patterns, the best lower bound first",
+            [
+                Column("Pattern", "wide"),
+                Column("Line of business"),
+                Column("Success rate", "number"),
+                Column("Cases", "number"),
+                Column("Accounts", "number"),
+                Column("Last observed", "number whole"),
+            ],
+            "No pattern has enough evidence to be shown yet.",
+        )
+
+    def show(self, feed: Fetched[Sequence[Pattern]]) -> None:
+        """Show the best of those that were read."""
+        self._notice.show(feed.problem, known=feed.value is not None)
+        if feed.value is not None:
+            proven = [pattern for pattern in feed.value if pattern.evidence.occurrence_count]
+            self._table.show(map(_row, proven[:_SHOWN]))
+
+
+def _row(pattern: Pattern) -> Row:
+    evidence = pattern.evidence
+    return Row(
+        pattern.pattern_id,
+        [
+            Cell(pattern.action, words(pattern.pattern_type), f"patterns/{pattern.pattern_id}"),
+            Cell(words(pattern.business_category)),
+            Cell(figures.share(evidence.success_rate), at_least(evidence)),
+            Cell(f"{evidence.occurrence_count:,}"),
+            Cell(f"{evidence.account_count:,}"),
+            Cell(figures.day(pattern.last_validated_time)),
+        ],
+    )
+
+
+def at_least(evidence: Evidence) -> str:
+    """What ranking counts on: the true rate is higher with 95% probability."""
+    return f"at least {figures.share(evidence.lower_bound)}"

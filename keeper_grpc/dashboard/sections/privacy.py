@@ -1,0 +1,77 @@
+"""What the network promises about the accounts, and what shows that it keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nicegui import html
+
+from keeper_grpc.dashboard.filters import words
+from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.sections.notice import Notice
+from keeper_grpc.dashboard.upstream.feed import Fetched
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+
+_PROMISES = {
+    "Only what several accounts share": (
+        "Nothing is shown below k distinct accounts (3 unless the operator chose more): no "
+        "pattern, no script, no emerging pattern, and no number of a window in which fewer were "
+        "active."
+    ),
+    "Anonymous before it is stored": (
+        "Names, numbers, addresses and links are taken out of every text before it is embedded, "
+        "logged or kept. A text that cannot be vouched for is dropped."
+    ),
+    "No account here": (
+        "Accounts are stored as keyed hashes. This page knows none of them and needs no account: "
+        "what it shows of the network, the service answers to everyone."
+    ),
+    "To forget is possible": (
+        "When an account leaves, what came from it is removed and everything it was part of is "
+        "counted anew. That it was done is listed below; how much was removed is that account's own."
+    ),
+}
+
+
+class PrivacyPanel:
+    """Promises, the least support of anything on show, and what operators did."""
+
+    def __init__(self) -> None:
+        with html.ul().classes("promises"):
+            for title, text in _PROMISES.items():
+                with html.li():
+                    Text("h3", title)
+                    Text("p", text)
+        self._least = Text("p", "", "least")
+        Text("h3", "What operators did")
+        self._notice = Notice("The list of what operators did")
+        self._table = Table(
+            "What operators did, the latest first",
+            [Column("When", "whole"), Column("What", "wide")],
+            "Nothing has been done to accounts or patterns.",
+        )
+
+    def show_patterns(self, patterns: Sequence[Pattern]) -> None:
+        """Say how many accounts support what is supported least."""
+        support = [p.evidence.account_count for p in patterns if p.evidence.account_count]
+        self._least.text = (
+            f"Of the {len(support):,} patterns read for this page, the one that the fewest accounts "
+            f"support rests on {min(support):,} of them."
+            if support
+            else ""
+        )
+
+    def show_audit(self, feed: Fetched[Sequence[AuditEvent]]) -> None:
+        """Show the latest events that were read."""
+        self._notice.show(feed.problem, known=feed.value is not None)
+        if feed.value is not None:
+            self._table.show(map(_row, feed.value))
+
+
+def _row(event: AuditEvent) -> Row:
+    """Without its counts: of a forgotten account they are one account's."""
+    return Row(
+        event.audit_event_id, [Cell(figures.at(event.event_time)), Cell(words(event.action))]
+    )

@@ -1,0 +1,1 @@
+"""What the pages show, read once from the service for all of them."""

@@ -1,0 +1,1 @@
+"""Accounts: what one is, and what forgetting one did."""

@@ -1,0 +1,107 @@
+"""One application of the network's knowledge to one account's insight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.advice.exploration import Wording
+from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
+from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue
+from keeper_grpc.domain.patterns.pattern import Pattern, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, as patterns are searched for it: unit vector of its sentence, who asks, and the
+    situation.
+    """
+
+    scope: Scope
+    vector: NDArray[np.float32]
+    account_key: str
+    conditions: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What the best pattern says.
+
+    `script` is the wording that is handed out: the proven one, unless wordings are explored.
+    """
+
+    best: Scored
+    confidence: float
+    script: Wording
+    network_context: str
+    mean_revenue: float | None
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enhancement:
+    """The answer: advice, or the reason why there is none and what came closest.
+
+    In a holdout there is advice that the account is not told.
+    """
+
+    enhancement_id: UUID
+    insight: AnonymizedInsight
+    advice: Advice | None
+    no_match: NoMatch | None
+    closest: Miss | None
+    anonymization: AnonymizationReport
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancementRecord:
+    """What is written about an enhancement, with the sighting that it is.
+
+    `withheld_advice` is what an account in the holdout would have been told; `seen_time` is when the
+    account noticed what it asks about.
+    """
+
+    enhancement: Enhancement
+    withheld_advice: Advice | None
+    asked: Asked
+    seen_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """An enhancement as it is remembered, and its pattern as the account may see it now.
+
+    `insight` is the account's own as far as it is kept: conditions, action and confidence. `pattern`
+    is None where the account was given no advice, and where the pattern is gone; else `script` is the
+    wording that was given with it.
+    """
+
+    enhancement_id: UUID
+    scope: Scope
+    insight: AnonymizedInsight
+    pattern: Pattern | None
+    similarity: float
+    expected_success_rate: float
+    script: str
+    created_at: datetime
+
+    @property
+    def acted_on(self) -> AnonymizedInsight:
+        """What the account did, as the ledger words it: the situation was its own, the rest advice."""
+        if self.pattern is None:
+            return self.insight
+        return replace(self.insight, action=self.pattern.action, script=self.script)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the advice came from another category than the account's."""
+        return (
+            self.pattern is not None
+            and self.pattern.scope.business_category != self.scope.business_category
+        )

@@ -1,0 +1,215 @@
+"""Which pattern answers an insight, and why, or why none does.
+
+    score = similarity * lower bound * transfer * caution
+
+similarity: the cosine of question and pattern; how surely the pattern is about this at all.
+lower bound: of the success rate expected in the question's situation; little evidence lowers it.
+transfer: 1 in the asking account's category; in another, how well that category's patterns have done
+here so far.
+caution: below 1 when the question lies nearer to a known failure than to this pattern.
+The factors are multiplied because each is a chance that must also hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from keeper_grpc.domain.evidence.expectation import NOWHERE, Expectation, SituationEvidence, expect
+from keeper_grpc.domain.evidence.publication import PublicationRule, Withheld
+from keeper_grpc.domain.patterns.pattern import Pattern
+
+DEFAULT_MIN_SUCCESS_RATE = 0.60
+DEFAULT_MIN_OCCURRENCES = 3
+
+
+class NoMatch(Enum):
+    """Why an insight was not enhanced, from the farthest from a match to the nearest."""
+
+    NO_PATTERNS = 1
+    NOTHING_SIMILAR = 2
+    TOO_FEW_ACCOUNTS = 3
+    ONE_ACCOUNT_DOMINATES = 4
+    TOO_FEW_OCCURRENCES = 5
+    SUCCESS_RATE_TOO_LOW = 6
+    HOLDOUT = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a pattern must show to be applied. `min_similarity` belongs to the embedding model."""
+
+    min_similarity: float
+    rule: PublicationRule
+    min_success_rate: float = DEFAULT_MIN_SUCCESS_RATE
+    min_occurrences: int = DEFAULT_MIN_OCCURRENCES
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pattern as the asking account may see it, and its cosine similarity to what it asked.
+
+    `situation` is the pattern's evidence in the question's situation; `transfer` is 1 in the asking
+    account's own category.
+    """
+
+    pattern: Pattern
+    similarity: float
+    situation: SituationEvidence = NOWHERE
+    transfer: float = 1.0
+
+    def expectation(self, rule: PublicationRule) -> Expectation:
+        """How often it may be expected to work here, before transfer."""
+        return expect(self.pattern.evidence, self.pattern.prior, self.situation, rule)
+
+
+LOWER_QUANTILE_DEVIATIONS = 1.644854
+"""Deviations between a normal variable's mean and its 5% quantile, which lower bounds are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate that meets the requirements, and each factor of its score.
+
+    `expected_success_rate` is the expectation's mean times transfer.
+    """
+
+    candidate: Candidate
+    expected_success_rate: float
+    lower_bound: float
+    caution: float
+
+    @property
+    def score(self) -> float:
+        """The product of the factors."""
+        return self.candidate.similarity * self.lower_bound * self.candidate.transfer * self.caution
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of what is expected, if what is known of the rate were normal.
+
+        A normal variable lies 1.645 deviations or more below its mean one time in twenty.
+        """
+        below = self.expected_success_rate - self.lower_bound * self.candidate.transfer
+        return max(below, 0.0) / LOWER_QUANTILE_DEVIATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The candidate that came closest, and the requirement it failed.
+
+    `published`: whether its evidence may be shown.
+    """
+
+    candidate: Candidate
+    failed: NoMatch
+    published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The best candidate, or the reason why there is none and what came closest."""
+
+    best: Scored | None
+    no_match: NoMatch | None
+    closest: Miss | None = None
+
+
+def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
+    """The first requirement that a candidate fails, or None when it may be applied.
+
+    Publication comes before what the caller requires: were it after, the caller could find out
+    withheld evidence by varying its requirements.
+    """
+    evidence = candidate.pattern.evidence
+    if candidate.similarity < requirements.min_similarity:
+        return NoMatch.NOTHING_SIMILAR
+    withheld = requirements.rule.withheld(evidence)
+    if withheld is Withheld.TOO_FEW_ACCOUNTS:
+        return NoMatch.TOO_FEW_ACCOUNTS
+    if withheld is Withheld.ONE_ACCOUNT_DOMINATES:
+        return NoMatch.ONE_ACCOUNT_DOMINATES
+    if evidence.trials < requirements.min_occurrences:
+        return NoMatch.TOO_FEW_OCCURRENCES
+    if evidence.success_rate < requirements.min_success_rate:
+        return NoMatch.SUCCESS_RATE_TOO_LOW
+    return None
+
+
+def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking:
+    """Choose the best-scoring candidate that meets the requirements.
+
+    When none does, the answer names the hurdle of the one that came farthest, the most similar of
+    those. Ties go to the pattern with the smaller id, so that equal questions get equal answers.
+    """
+    failed = [(hurdle(candidate, requirements), candidate) for candidate in candidates]
+    fit = [candidate for reason, candidate in failed if reason is None]
+    if fit:
+        failures = [c for reason, c in failed if reason is NoMatch.SUCCESS_RATE_TOO_LOW]
+        scored = [_score(candidate, failures, requirements.rule) for candidate in fit]
+        return Ranking(min(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None)
+    rule = requirements.rule
+    misses = [
+        Miss(candidate, reason, not rule.withheld(candidate.pattern.evidence))
+        for reason, candidate in failed
+        if reason is not None
+    ]
+    if not misses:
+        return Ranking(None, NoMatch.NO_PATTERNS)
+    closest = min(
+        misses,
+        key=lambda m: (-m.failed.value, -m.candidate.similarity, m.candidate.pattern.pattern_id),
+    )
+    return Ranking(None, closest.failed, closest)
+
+
+def caution(candidate: Candidate, failures: Sequence[Candidate]) -> float:
+    """How far a question's nearness to known failures counts against a candidate; in (0, 1].
+
+    A failure counts by how much nearer it is than the candidate, and by how often it failed.
+    """
+    against = [
+        (failure.similarity - candidate.similarity) * (1 - failure.pattern.evidence.success_rate)
+        for failure in failures
+        if failure.similarity > candidate.similarity
+    ]
+    return 1 - min(max(against, default=0.0), 1.0)
+
+
+def _score(candidate: Candidate, failures: Sequence[Candidate], rule: PublicationRule) -> Scored:
+    expectation = candidate.expectation(rule)
+    return Scored(
+        candidate=candidate,
+        expected_success_rate=expectation.rate * candidate.transfer,
+        lower_bound=expectation.lower_bound,
+        caution=caution(candidate, failures),
+    )
+
+
+def explain(best: Scored, own_category: str) -> str:
+    """Why this pattern, in one sentence for people."""
+    evidence, category = (
+        best.candidate.pattern.evidence,
+        best.candidate.pattern.scope.business_category,
+    )
+    where = (
+        ""
+        if category == own_category
+        else (f"; learned in another category, counted at {best.candidate.transfer:.0%}")
+    )
+    return (
+        f"{evidence.successes} of {evidence.trials} similar cases at {evidence.accounts} other "
+        f"{category} accounts succeeded; in this situation {best.expected_success_rate:.0%} are "
+        f"expected, at least {best.lower_bound:.0%} with 95% certainty{where}; "
+        f"similarity {best.candidate.similarity:.2f}, score {best.score:.2f}"
+    )
+
+
+def context_line(best: Scored) -> str:
+    """The source design's sentence for an enhanced insight."""
+    evidence = best.candidate.pattern.evidence
+    return (
+        f"This approach worked {evidence.success_rate:.0%} of the time across "
+        f"{evidence.trials} similar cases"
+    )

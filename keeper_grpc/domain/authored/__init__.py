@@ -1,0 +1,1 @@
+"""Authored patterns: the catalog's rules, their triggers, and the moves they suggest."""

@@ -1,0 +1,128 @@
+"""Moves: authored patterns whose trigger holds now, the most promising first, each with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from keeper_grpc.domain.authored.triggers import FactValue, KnownFacts, Trigger
+from keeper_grpc.domain.evidence.expectation import NOWHERE, expect
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.pattern import Pattern
+
+LONGEST_FACT = 40
+"""Characters of a text fact that an explanation repeats."""
+
+LARGEST_PLAIN_NUMBER = 1e15
+"""Whole numbers below it are written out: a double holds each of them exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrigger:
+    """A pattern's trigger as some release stored it: this one may not know all its facts.
+
+    `learned_from`: the occurrences that the pattern's author claims to have learned it from, if any.
+    """
+
+    pattern_id: UUID
+    text: str
+    learned_from: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A pattern, without the asking account's own evidence, and the trigger that holds."""
+
+    pattern: Pattern
+    trigger: Trigger
+    learned_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Something to do now. `pattern` is as it may be shown: its evidence is none where withheld.
+
+    `expected_success_rate` is how often it worked at other accounts, and where that may not be shown
+    the mean of its author's prior. `lower_bound` is of the posterior, which begins with that prior.
+    """
+
+    pattern: Pattern
+    trigger: str
+    expected_success_rate: float
+    lower_bound: float
+    explanation: str
+
+
+def rank_moves(
+    candidates: Iterable[Triggered], facts: KnownFacts, rule: PublicationRule
+) -> Sequence[Move]:
+    """The moves by lower bound, descending.
+
+    An untried pattern ranks by its author's belief, which the catalog keeps worth twenty trials at
+    most: what has proved itself passes it. Equal bounds go by expected rate, then by pattern id, so
+    that equal questions get equal answers.
+    """
+    moves = [_move(candidate, facts, rule) for candidate in candidates]
+    return sorted(
+        moves, key=lambda m: (-m.lower_bound, -m.expected_success_rate, m.pattern.pattern_id)
+    )
+
+
+def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Move:
+    withheld = rule.withheld(candidate.pattern.evidence)
+    # Withheld outcomes must not show through the order or the expectation either.
+    pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
+    posterior = expect(pattern.evidence, pattern.prior, NOWHERE, rule)
+    expected = posterior.rate if withheld else pattern.evidence.success_rate
+    known = (
+        f"nobody on the network has tried it often enough; its author expects {expected:.0%}"
+        f"{_provenance(candidate.learned_from)}"
+        if withheld
+        else _track_record(pattern)
+    )
+    return Move(
+        pattern=pattern,
+        trigger=candidate.trigger.text,
+        expected_success_rate=expected,
+        lower_bound=posterior.lower_bound,
+        explanation=f"{_reasons(candidate.trigger, facts)}; {known}",
+    )
+
+
+def _reasons(trigger: Trigger, facts: KnownFacts) -> str:
+    """The facts that the trigger speaks of, as far as they are known."""
+    return " and ".join(
+        f"{name} is {_plain(facts[name])}" for name in trigger.names if name in facts
+    )
+
+
+def _track_record(pattern: Pattern) -> str:
+    evidence = pattern.evidence
+    return (
+        f"{evidence.successes} of {evidence.trials} cases at {evidence.accounts} other "
+        f"{pattern.scope.business_category} accounts succeeded "
+        f"(at least {pattern.lower_bound:.0%} with 95% certainty)"
+    )
+
+
+def _provenance(learned_from: int | None) -> str:
+    return "" if learned_from is None else f", having learned it from {learned_from} cases"
+
+
+def _plain(value: FactValue) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer() and abs(value) < LARGEST_PLAIN_NUMBER:
+            return str(int(value))
+        case float():
+            return f"{value:g}"
+        case str():
+            return _cut(value)
+        case _:
+            return _cut(", ".join(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_FACT else f"{text[: LONGEST_FACT - 1]}…"

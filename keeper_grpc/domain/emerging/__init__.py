@@ -1,0 +1,1 @@
+"""Emerging patterns: clusters of recent sightings, their life, and how they are described."""

@@ -1,0 +1,74 @@
+"""What is told of a cluster in figures, and how coarse they are.
+
+Whoever compares two messages in a row sees what the sighting between them changed. So what sightings
+add to sums and means is told coarsely, and a change that this hides is no news. Accounts and sightings
+are counted exactly: k holds for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from keeper_grpc.domain.emerging.model import EmergingPattern, Family
+from keeper_grpc.domain.emerging.novelty import Known
+from keeper_grpc.domain.emerging.tally import Tally
+from keeper_grpc.domain.emerging.words import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """Describes clusters. `k` is the least number of accounts behind each category."""
+
+    k: int
+    window: timedelta
+
+    def counted(
+        self, cluster_id: UUID, family: Family, tally: Tally, mean_similarity: float, now: datetime
+    ) -> EmergingPattern:
+        """A cluster without words, as if nothing was known."""
+        model, pattern_type = family
+        return EmergingPattern(
+            emerging_pattern_id=cluster_id,
+            pattern_type=pattern_type,
+            embedding_model=model,
+            business_categories=tally.categories_of(self.k),
+            common_pattern="",
+            account_count=tally.account_count,
+            sighting_count=len(tally),
+            mean_similarity=round(mean_similarity, 3),
+            mean_confidence=round(tally.mean_confidence, 2),
+            total_potential_value=two_digits(tally.total_potential_value),
+            first_seen_time=minute(tally.first_seen_time),
+            last_seen_time=minute(tally.last_seen_time),
+            growth_rate=round(tally.growth_rate(now, self.window), 2),
+        )
+
+
+def completed(cluster: EmergingPattern, words: Wording, known: Known) -> EmergingPattern:
+    """The cluster with its words, its novelty, and the pattern that proves it."""
+    return replace(
+        cluster,
+        common_pattern=words.common_pattern,
+        label=words.label,
+        novelty=round(novelty(known.distance), 3),
+        promoted_pattern_id=known.proven_pattern_id,
+    )
+
+
+def novelty(distance: float | None) -> float:
+    """How little is known of a cluster, in [0, 1], by the cosine distance (0 to 2) to the nearest
+    known pattern; None when there is none. What points away from all that is known is no more novel.
+    """
+    return 1.0 if distance is None else min(1.0, max(0.0, distance))
+
+
+def two_digits(amount: float) -> float:
+    """The amount in two significant digits."""
+    return float(f"{amount:.1e}")
+
+
+def minute(time: datetime) -> datetime:
+    """The beginning of the minute."""
+    return time.replace(second=0, microsecond=0)

@@ -1,0 +1,1 @@
+"""Evidence: bounds, expectations, and the rule of publication."""

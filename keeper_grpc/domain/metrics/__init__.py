@@ -1,0 +1,1 @@
+"""Metrics and KPIs, from plain numbers."""

@@ -1,0 +1,314 @@
+"""What the network is worth: its metrics and KPIs, from plain numbers.
+
+Storage gathers sums and lists (domain/metrics/inputs.py); everything that is a formula, a threshold or a
+target is here. docs/metrics.md states each formula with where its numbers come from. A number that too
+little is known for is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from enum import Enum
+from statistics import median
+
+from keeper_grpc.domain.metrics.inputs import NONE, Day, Gathered
+from keeper_grpc.domain.metrics.uplift import Arm, Uplift
+
+ENOUGH = 10
+"""Least sample of a share or a mean: below ten, one more case moves a share by ten points."""
+
+ENOUGH_TO_COMPARE = 20
+"""Least outcomes in each arm of a comparison: Newcombe's interval is then narrower than 60 points."""
+
+ENOUGH_ACCOUNTS = 5
+"""Least accounts behind a median of accounts, or k if that is more: of fewer it jumps with each one."""
+
+WEEK = timedelta(days=7)
+
+
+class Unit(Enum):
+    """What a number is in. SHARE is also the difference of two shares."""
+
+    COUNT = "count"
+    SHARE = "share"
+    CURRENCY = "currency"
+    SECONDS = "seconds"
+    PER_WEEK = "per_week"
+    RATIO = "ratio"
+
+
+class Status(Enum):
+    """Whether a target is met."""
+
+    MET = "met"
+    MISSED = "missed"
+    NOT_ENOUGH_DATA = "not_enough_data"
+
+
+class KpiName(Enum):
+    """The KPIs of the source design."""
+
+    DISCOVERY_RATE = "discovery_rate"
+    CROSS_APPLICATION_RATE = "cross_application_rate"
+    SUCCESS_RATE_IMPROVEMENT = "success_rate_improvement"
+    TIME_TO_FIRST_INSIGHT = "time_to_first_insight"
+    PATTERN_ACCURACY = "pattern_accuracy"
+    REVENUE_PER_PATTERN = "revenue_per_pattern"
+    RETENTION_IMPROVEMENT = "retention_improvement"
+    VALUE_ACCELERATION = "value_acceleration"
+
+
+TARGETS = {
+    KpiName.DISCOVERY_RATE: 10.0,
+    KpiName.CROSS_APPLICATION_RATE: 0.60,
+    KpiName.SUCCESS_RATE_IMPROVEMENT: 0.20,
+    KpiName.TIME_TO_FIRST_INSIGHT: timedelta(hours=24).total_seconds(),
+    KpiName.PATTERN_ACCURACY: 0.85,
+    KpiName.REVENUE_PER_PATTERN: 500.0,
+    KpiName.RETENTION_IMPROVEMENT: 0.15,
+    KpiName.VALUE_ACCELERATION: 3.0,
+}
+"""The source design's (DESIGN.md, section 6). Improvements are read as points, the harder reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number and what it rests on; `value` is None when that is too little.
+
+    `interval` holds the true value with 95% probability, where the value is an estimate.
+    """
+
+    value: float | None
+    unit: Unit
+    sample_size: int
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """A metric and its target."""
+
+    name: KpiName
+    metric: Metric
+
+    @property
+    def target(self) -> float:
+        """Where the metric should be: at most, for a time, else at least."""
+        return TARGETS[self.name]
+
+    @property
+    def status(self) -> Status:
+        """Whether it is there."""
+        value = self.metric.value
+        if value is None:
+            return Status.NOT_ENOUGH_DATA
+        met = value <= self.target if self.metric.unit is Unit.SECONDS else value >= self.target
+        return Status.MET if met else Status.MISSED
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkMetrics:
+    """The six metrics of the source design, and the share of questions that were enhanced."""
+
+    patterns_discovered: Metric
+    total_success_applications: Metric
+    revenue_generated_network: Metric
+    average_confidence_boost: Metric
+    time_to_insight: Metric
+    cross_pollination_rate: Metric
+    enhanced_rate: Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the network is worth over one window. When withheld, nothing is known but its times and in
+    which lines of business it is not.
+    """
+
+    as_of: datetime
+    window_start: datetime
+    metrics: NetworkMetrics | None
+    kpis: Sequence[Kpi] = ()
+    days: Sequence[Day] = ()
+    published_patterns: int = 0
+    categories: Sequence[str] = ()
+
+
+def window_start(as_of: datetime, window: timedelta) -> datetime:
+    """The midnight (UTC) that begins the day on which the window began."""
+    return datetime.combine((as_of - window).astimezone(UTC).date(), time(), UTC)
+
+
+def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Report:
+    """Metrics and KPIs; withheld when fewer than k accounts were active in the window.
+
+    What rests on questions, on advice, on observations, on outcomes, on revenue or on retention needs k
+    accounts that asked, were advised, observed or reported those.
+    """
+    totals, accounts = gathered.totals, gathered.accounts
+    if accounts.active < k:
+        return Report(as_of, start, None, categories=gathered.categories)
+    asked, observed = accounts.asked >= k, accounts.observed >= k
+    told = accounts.advised >= k
+    compared = min(accounts.advised, accounts.held_out) >= k
+    retention = min(accounts.advised_retention, accounts.held_out_retention)
+    measured = {
+        KpiName.DISCOVERY_RATE: _of(accounts.observed, k, _discovery_rate(gathered, as_of, start)),
+        KpiName.CROSS_APPLICATION_RATE: _of(
+            accounts.observed, k, _cross_application_rate(gathered)
+        ),
+        KpiName.SUCCESS_RATE_IMPROVEMENT: _of(
+            min(accounts.advised, accounts.held_out),
+            k,
+            _improvement(totals.advised, totals.held_out),
+        ),
+        KpiName.TIME_TO_FIRST_INSIGHT: _of(
+            len(gathered.newcomers), k, _time_to_first_insight(gathered, k)
+        ),
+        KpiName.PATTERN_ACCURACY: _of(accounts.advised, k, _pattern_accuracy(gathered)),
+        KpiName.REVENUE_PER_PATTERN: _of(accounts.revenue, k, _revenue_per_pattern(gathered)),
+        KpiName.RETENTION_IMPROVEMENT: _of(
+            retention, k, _improvement(totals.advised_retention, totals.held_out_retention)
+        ),
+        KpiName.VALUE_ACCELERATION: _of(
+            len(gathered.newcomers), k, _value_acceleration(gathered, k)
+        ),
+    }
+    return Report(
+        as_of,
+        start,
+        _metrics(gathered, k),
+        [Kpi(name, metric) for name, metric in measured.items()],
+        [
+            replace(
+                day,
+                patterns_discovered=day.patterns_discovered if observed else 0,
+                observations=day.observations if observed else 0,
+                questions=day.questions if asked else 0,
+                enhanced=day.enhanced if asked else 0,
+                advised=day.advised if told else NONE,
+                held_out=day.held_out if compared else NONE,
+            )
+            for day in gathered.days
+        ],
+        gathered.patterns.published,
+        gathered.categories,
+    )
+
+
+def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
+    totals, accounts, lags = gathered.totals, gathered.accounts, gathered.lags
+    discovered = gathered.patterns.discovered
+    boost = totals.confidence_added / totals.enhanced if totals.enhanced >= ENOUGH else None
+    return NetworkMetrics(
+        patterns_discovered=_of(accounts.observed, k, Metric(discovered, Unit.COUNT, discovered)),
+        total_success_applications=_of(
+            accounts.advised,
+            k,
+            Metric(totals.advised.successes, Unit.COUNT, totals.advised.trials),
+        ),
+        revenue_generated_network=_of(
+            accounts.revenue,
+            k,
+            Metric(totals.advised_revenue, Unit.CURRENCY, totals.advised_measured),
+        ),
+        average_confidence_boost=_of(
+            accounts.enhanced, k, Metric(boost, Unit.SHARE, totals.enhanced)
+        ),
+        time_to_insight=_of(
+            accounts.enhanced,
+            k,
+            Metric(median(lags) if len(lags) >= ENOUGH else None, Unit.SECONDS, len(lags)),
+        ),
+        cross_pollination_rate=_of(
+            accounts.enhanced, k, _share(Arm(totals.enhanced, totals.from_elsewhere))
+        ),
+        enhanced_rate=_of(accounts.asked, k, _share(Arm(totals.questions, totals.enhanced))),
+    )
+
+
+def _of(accounts: int, k: int, metric: Metric) -> Metric:
+    """What so many accounts did. Of too few, not even how much there is may be told."""
+    return metric if accounts >= k else Metric(None, metric.unit, 0)
+
+
+def _share(arm: Arm) -> Metric:
+    if arm.trials < ENOUGH:
+        return Metric(None, Unit.SHARE, arm.trials)
+    return Metric(arm.rate, Unit.SHARE, arm.trials, arm.interval())
+
+
+def _discovery_rate(gathered: Gathered, as_of: datetime, start: datetime) -> Metric:
+    """Over the window, or over the network's age where that is shorter; a week at least.
+
+    Whole days, today's among them: a rate that falls from second to second would be news without any,
+    and one that leaves today out would count what is discovered today twice.
+    """
+    discovered = gathered.patterns.discovered
+    if gathered.since is None:
+        return Metric(None, Unit.PER_WEEK, discovered)
+    before_today = as_of.date() - max(start.date(), gathered.since)
+    if before_today < WEEK:
+        return Metric(None, Unit.PER_WEEK, discovered)
+    weeks = (before_today + timedelta(days=1)) / WEEK
+    return Metric(discovered / weeks, Unit.PER_WEEK, discovered)
+
+
+def _cross_application_rate(gathered: Gathered) -> Metric:
+    return _share(Arm(gathered.patterns.in_use, gathered.patterns.shared))
+
+
+def _improvement(advised: Arm, held_out: Arm) -> Metric:
+    sample = advised.trials + held_out.trials
+    if min(advised.trials, held_out.trials) < ENOUGH_TO_COMPARE:
+        return Metric(None, Unit.SHARE, sample)
+    uplift = Uplift(advised, held_out)
+    return Metric(uplift.difference, Unit.SHARE, sample, uplift.interval())
+
+
+def _time_to_first_insight(gathered: Gathered, k: int) -> Metric:
+    """Of all who asked: those still without advice wait longer than any other."""
+    waits = [_wait(newcomer.advised_after) for newcomer in gathered.newcomers]
+    return Metric(_median(waits, k), Unit.SECONDS, len(waits))
+
+
+def _pattern_accuracy(gathered: Gathered) -> Metric:
+    judged = [prediction for prediction in gathered.predictions if prediction.judged]
+    return _share(Arm(len(judged), sum(prediction.held for prediction in judged)))
+
+
+def _revenue_per_pattern(gathered: Gathered) -> Metric:
+    patterns = len(gathered.revenues)
+    return Metric(sum(gathered.revenues) / patterns if patterns else None, Unit.CURRENCY, patterns)
+
+
+def _value_acceleration(gathered: Gathered, k: int) -> Metric:
+    """Median wait for the first success: accounts not met with advice, over those that were."""
+    waits = {
+        met: [
+            _wait(newcomer.succeeded_after)
+            for newcomer in gathered.newcomers
+            if newcomer.met is met
+        ]
+        for met in (True, False)
+    }
+    met, unmet = _median(waits[True], k), _median(waits[False], k)
+    if met is None or unmet is None or not met:
+        return Metric(None, Unit.RATIO, len(gathered.newcomers))
+    return Metric(unmet / met, Unit.RATIO, len(gathered.newcomers))
+
+
+def _wait(seconds: float | None) -> float:
+    """Infinite for what has not happened."""
+    return math.inf if seconds is None else max(seconds, 0.0)
+
+
+def _median(waits: Sequence[float], k: int) -> float | None:
+    """None of too few, and when half of them still wait: then nobody knows it yet."""
+    if len(waits) < max(ENOUGH_ACCOUNTS, k):
+        return None
+    middle = median(waits)
+    return None if math.isinf(middle) else middle

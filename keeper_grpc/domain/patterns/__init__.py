@@ -1,0 +1,1 @@
+"""Patterns: how observations merge, and how patterns are listed."""

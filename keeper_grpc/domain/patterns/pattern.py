@@ -1,0 +1,143 @@
+"""A pattern: many observations that say the same thing, and the rule by which they become one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from keeper_grpc.domain.authored.triggers import Trigger
+from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.patterns.action import compatible
+from keeper_grpc.domain.patterns.similarity import Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where patterns can meet: one type, one category, one embedding model."""
+
+    pattern_type: str
+    business_category: str
+    embedding_model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One masked wording of an action, with its own evidence.
+
+    `authored` scripts come with the catalog: they are nobody's words, so the publication rule does
+    not bind them.
+    """
+
+    template: str
+    evidence: Evidence
+    authored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What the network knows, as one reader may see it.
+
+    `evidence` and `scripts` exclude the reader's own observations where the reader is an account.
+    `authored` patterns come with the catalog, with a `prior` of their own.
+    """
+
+    pattern_id: UUID
+    scope: Scope
+    conditions: Mapping[str, JsonValue]
+    action: str
+    evidence: Evidence
+    scripts: Sequence[Script]
+    first_discovered: datetime | None
+    last_validated: datetime | None
+    prior: Prior
+    authored: bool = False
+
+    @property
+    def lower_bound(self) -> float:
+        """The evidence's lower bound under this pattern's own prior."""
+        return self.evidence.lower_bound(self.prior)
+
+    def without_evidence(self) -> Pattern:
+        """An authored pattern as it may be shown while its evidence is withheld.
+
+        Its words are nobody's; the counts beside them, and when they were counted, are.
+        """
+        return replace(self, evidence=Evidence(), first_discovered=None, last_validated=None)
+
+    def proven_script(self, rule: PublicationRule) -> str:
+        """The wording with the best lower bound among those that may be shown, else an authored one.
+
+        Empty when there is none. Ties go to the text that sorts first, so that the answer is stable.
+        """
+        shown = self.publishable_scripts(rule)
+        if shown:
+            return min(shown, key=lambda s: (-s.evidence.lower_bound(), s.template)).template
+        authored = sorted(script.template for script in self.scripts if script.authored)
+        return authored[0] if authored else ""
+
+    def publishable_scripts(self, rule: PublicationRule) -> list[Script]:
+        """The wordings that enough accounts used for their outcomes to be shown."""
+        return [
+            script
+            for script in self.scripts
+            if script.template and not rule.withheld(script.evidence)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoredPattern:
+    """A pattern of the catalog, for one category: nobody's observation, and no evidence.
+
+    `key` and `version` identify it across releases; `prior` is its author's belief. `learned_from` is
+    how many occurrences its author claims to have learned it from: provenance, never evidence.
+    """
+
+    key: str
+    version: int
+    pattern_type: str
+    business_category: str
+    conditions: Mapping[str, JsonValue]
+    action: str
+    script: str
+    prior: Prior
+    trigger: Trigger
+    learned_from: int | None
+
+
+class Seeded(Enum):
+    """What became of one authored pattern when the catalog was seeded."""
+
+    ADDED = "added"
+    UPGRADED = "upgraded"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A known pattern near a new observation: cosines of their sentences and of their actions."""
+
+    pattern_id: UUID
+    action: str
+    similarity: float
+    action_similarity: float
+
+
+def merge_target(
+    action: str, neighbours: Sequence[Neighbour], thresholds: Thresholds
+) -> Neighbour | None:
+    """The pattern that an observation belongs to, or None when it starts a new one.
+
+    `neighbours` come from the observation's scope, nearest first. The nearest one that is similar
+    enough and whose action is compatible takes it: cosine alone never decides.
+    """
+    for neighbour in neighbours:
+        if thresholds.same(neighbour.similarity, neighbour.action_similarity) and compatible(
+            action, neighbour.action
+        ):
+            return neighbour
+    return None

@@ -1,0 +1,1 @@
+"""The files an import reads and writes."""

@@ -1,0 +1,77 @@
+"""How far an unfinished import has come. Losing it costs time, never correctness.
+
+The file holds counts and digests, nothing of the rows. It is believed only for the same mapping, a
+file that begins with the same bytes, and a server that knows the last row captured (run.py asks).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keeper_grpc.importing.failure import ImportFailed
+from keeper_grpc.importing.files.rows import Mark, Source
+from keeper_grpc.importing.tally import Tally
+
+_VERSION = 1
+"""Of the file's layout: another one is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The first `rows` rows are done; `probe` is the last one among them that was captured."""
+
+    rows: int
+    probe: int
+    tally: Tally
+
+
+class StateFile:
+    """Where the progress of one import is kept."""
+
+    def __init__(self, path: Path, mapping: Path, source: Source) -> None:
+        self._path = path
+        self._mapping = hashlib.sha256(mapping.read_bytes()).hexdigest()
+        self._source = source
+
+    def load(self) -> Progress | None:
+        """The progress of an earlier run, if it was with this mapping and this file."""
+        try:
+            saved: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+            known = (saved["version"], saved["mapping"]) == (_VERSION, self._mapping)
+            if not known or not saved["probe"]:
+                return None
+            if not self._source.starts_with(saved["bytes"], saved["sha256"]):
+                return None
+            return Progress(saved["rows"], saved["probe"], Tally.from_dict(saved["tally"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, progress: Progress, mark: Mark) -> None:
+        """Keep the progress, all or nothing. Raises ImportFailed when the disk does not let it."""
+        content = {
+            "version": _VERSION,
+            "mapping": self._mapping,
+            "bytes": mark.size,
+            "sha256": mark.digest.hexdigest(),
+            "rows": progress.rows,
+            "probe": progress.probe,
+            "tally": progress.tally.as_dict(),
+        }
+        partial = self._path.with_name(self._path.name + ".partial")
+        try:
+            partial.write_text(json.dumps(content), encoding="utf-8")
+            partial.replace(self._path)
+        except OSError as error:
+            raise ImportFailed(
+                f"{self._path}: {error.strerror}; name another place with --state"
+            ) from None
+
+    def remove(self) -> None:
+        """The import is finished: the next one looks at every row again."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()

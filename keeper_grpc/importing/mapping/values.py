@@ -1,0 +1,331 @@
+"""How the cells of a row become the values of a request: the parts that a mapping is made of.
+
+Each part reads its own entry of the YAML file, names the columns that it needs, and gives its value
+for a row. A cell is a text; the empty text is a cell that is not known.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+
+from keeper_grpc.importing.failure import Problem
+from keeper_grpc.importing.mapping.template import Template
+
+Row: TypeAlias = Mapping[str, str]
+"""Cells by column."""
+
+Scalar: TypeAlias = str | float | bool
+
+_TRUE = frozenset({"true", "yes", "y", "t", "1"})
+_FALSE = frozenset({"false", "no", "n", "f", "0"})
+
+_NOON = time(12, tzinfo=UTC)
+"""The hour of a day without one: the same day in every time zone but the outermost."""
+
+
+class Part(BaseModel):
+    """An entry of the mapping. Unknown keys and values of the wrong type are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Cell(Part):
+    """One column, some of whose values may mean that nothing is known."""
+
+    column: str | None = None
+    missing: list[str] = Field(default_factory=list)
+
+    def columns(self) -> Iterator[str]:
+        """The columns that are read."""
+        if self.column is not None:
+            yield self.column
+
+    def cell(self, row: Row) -> str:
+        """The cell, empty when it is not known."""
+        cell = "" if self.column is None else row.get(self.column, "")
+        return "" if cell in self.missing else cell
+
+    def _known(self, row: Row) -> str:
+        if cell := self.cell(row):
+            return cell
+        raise Problem("EMPTY_CELL", f'column "{self.column}" is empty')
+
+
+class Condition(Cell):
+    """A value of `conditions`: a column as it is, banded or mapped, or the same for all rows."""
+
+    constant: Scalar | None = None
+    kind: Literal["text", "number", "boolean"] = Field("text", alias="as")
+    bands: list[float] | None = Field(None, min_length=1)
+    map: dict[str, Scalar] | None = Field(None, min_length=1)
+    otherwise: Scalar | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _exactly_one(self, "column", "constant")
+        if self.bands is not None and self.map is not None:
+            message = "bands or map, not both"
+            raise ValueError(message)
+        if self.bands is not None and sorted(set(self.bands)) != self.bands:
+            message = "bands must ascend"
+            raise ValueError(message)
+        if self.otherwise is not None and self.map is None:
+            message = "otherwise belongs to map"
+            raise ValueError(message)
+        return self
+
+    def value(self, row: Row) -> Scalar | None:
+        """The value, or None when the column is not known. Raises Problem."""
+        if self.constant is not None:
+            return self.constant
+        cell = self.cell(row)
+        if not cell:
+            return None
+        if self.map is not None:
+            mapped = self.map.get(cell, self.otherwise)
+            if mapped is None:
+                raise _not_in_map(self.column)
+            return mapped
+        return self._converted(cell)
+
+    def _converted(self, cell: str) -> Scalar:
+        if self.bands is not None:
+            return _band(_number(cell, self.column), self.bands)
+        match self.kind:
+            case "number":
+                return _number(cell, self.column)
+            case "boolean":
+                return _boolean(cell, self.column)
+            case "text":
+                return cell
+
+
+class Number(Cell):
+    """A number: of a column, or the same for all rows."""
+
+    constant: float | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _exactly_one(self, "column", "constant")
+        return self
+
+    def value(self, row: Row) -> float | None:
+        """The number, or None when the column is not known. Raises Problem."""
+        if self.constant is not None:
+            return self.constant
+        cell = self.cell(row)
+        return _number(cell, self.column) if cell else None
+
+
+class Text(Cell):
+    """A text: one template for all rows, or one for each value of a column."""
+
+    template: Annotated[Template, PlainValidator(Template.parse)] | None = None
+    map: dict[str, Annotated[Template, PlainValidator(Template.parse)]] | None = None
+    otherwise: Annotated[Template, PlainValidator(Template.parse)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _exactly_one(self, "column", "template")
+        if (self.map is None) != (self.column is None):
+            message = "column and map belong together; a column as it is, is the template {column}"
+            raise ValueError(message)
+        if self.otherwise is not None and self.map is None:
+            message = "otherwise belongs to map"
+            raise ValueError(message)
+        return self
+
+    def columns(self) -> Iterator[str]:
+        """The columns that are read."""
+        yield from super().columns()
+        for template in (self.template, self.otherwise, *(self.map or {}).values()):
+            if template is not None:
+                yield from sorted(template.columns)
+
+    def value(self, row: Row) -> str:
+        """The text. Raises Problem."""
+        template = self.template
+        if self.map is not None:
+            template = self.map.get(self._known(row), self.otherwise)
+            if template is None:
+                raise _not_in_map(self.column)
+        assert template is not None  # noqa: S101 - held by _one_way
+        return template.fill(row)
+
+
+class YesNo(Cell):
+    """Whether a column says so. `fails` are the values that say no; without it, all others do."""
+
+    column: str
+    equals: str | None = None
+    one_of: list[str] | None = Field(None, alias="in", min_length=1)
+    at_least: float | None = None
+    fails: list[str] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _exactly_one(self, "equals", "one_of", "at_least")
+        if self.fails is not None and self.at_least is not None:
+            message = "fails goes with equals or in"
+            raise ValueError(message)
+        return self
+
+    def value(self, row: Row) -> bool | None:
+        """Yes, no, or None when the column is not known. Raises Problem."""
+        cell = self.cell(row)
+        if not cell:
+            return None
+        if self.at_least is not None:
+            return _number(cell, self.column) >= self.at_least
+        if cell == self.equals or cell in (self.one_of or ()):
+            return True
+        if self.fails is not None and cell not in self.fails:
+            raise Problem("NOT_AN_ANSWER", f'column "{self.column}" says neither yes nor no')
+        return False
+
+
+class Skip(Part):
+    """Rows that are not meant for the network. They are counted and left out."""
+
+    column: str
+    equals: str | None = None
+    one_of: list[str] | None = Field(None, alias="in", min_length=1)
+    empty: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _exactly_one(self, "equals", "one_of", "empty")
+        return self
+
+    def columns(self) -> Iterator[str]:
+        """The column that is read."""
+        yield self.column
+
+    def applies(self, row: Row) -> bool:
+        """Whether the row is to be left out."""
+        cell = row.get(self.column, "")
+        if self.empty:
+            return not cell
+        return cell == self.equals or cell in (self.one_of or ())
+
+
+class When(Cell):
+    """A time: a column in a format, so many days before a fixed date, or the same for all rows.
+
+    Never relative to now: the same row must make the same request in every run.
+    """
+
+    format: str = "iso"
+    timezone: str = "UTC"
+    days_before: date | None = None
+    constant: date | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _exactly_one(self, "column", "constant")
+        if self.days_before is not None and self.column is None:
+            message = "days_before is a date, and column holds how many days before it"
+            raise ValueError(message)
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            message = "timezone is not one that this machine knows"
+            raise ValueError(message) from None
+        return self
+
+    def value(self, row: Row) -> datetime | None:
+        """The time in UTC, or None when the column is not known. Raises Problem."""
+        if self.constant is not None:
+            return datetime.combine(self.constant, _NOON)
+        cell = self.cell(row)
+        if not cell:
+            return None
+        try:
+            if self.days_before is not None:
+                days = timedelta(days=_number(cell, self.column))
+                return datetime.combine(self.days_before, _NOON) - days
+            return self._parsed(cell).astimezone(UTC)
+        except (ValueError, OverflowError, OSError):
+            message = f'column "{self.column}" holds no time of format {self.format}'
+            raise Problem("NOT_A_TIME", message) from None
+
+    def _parsed(self, cell: str) -> datetime:
+        if self.format == "unix":
+            return datetime.fromtimestamp(float(cell), UTC)
+        moment = (
+            datetime.fromisoformat(cell)
+            if self.format == "iso"
+            else datetime.strptime(cell, self.format)  # noqa: DTZ007 - the zone follows
+        )
+        return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))
+
+
+def _as_column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+def _as_number(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"constant": value}
+    return _as_column(value)
+
+
+def _as_template(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"template": value}
+
+
+ConditionEntry = Annotated[Condition, BeforeValidator(_as_column)]
+NumberEntry = Annotated[Number, BeforeValidator(_as_number)]
+TextEntry = Annotated[Text, BeforeValidator(_as_template)]
+WhenEntry = Annotated[When, BeforeValidator(_as_column)]
+ColumnsEntry = Annotated[
+    list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
+
+
+def _exactly_one(part: Part, *names: str) -> None:
+    if sum(getattr(part, name) is not None for name in names) != 1:
+        keys = [type(part).model_fields[name].alias or name for name in names]
+        message = f"exactly one of {', '.join(keys)}"
+        raise ValueError(message)
+
+
+def _not_in_map(column: str | None) -> Problem:
+    return Problem("NOT_IN_MAP", f'column "{column}" has a value that map does not name')
+
+
+def _number(cell: str, column: str | None) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Problem("NOT_A_NUMBER", f'column "{column}" holds no number')
+    return number
+
+
+def _boolean(cell: str, column: str | None) -> bool:
+    lowered = cell.lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise Problem("NOT_A_BOOLEAN", f'column "{column}" holds neither yes nor no')
+
+
+def _band(number: float, bounds: list[float]) -> str:
+    """The band in words: each begins at its lower bound, and the next one's is not in it."""
+    at = bisect.bisect_right(bounds, number)
+    if at == 0:
+        return f"under {bounds[0]:g}"
+    if at == len(bounds):
+        return f"{bounds[-1]:g} and over"
+    return f"{bounds[at - 1]:g} to under {bounds[at]:g}"

@@ -1,0 +1,1 @@
+"""Conditions: which keys may be shared, and how coarsely."""

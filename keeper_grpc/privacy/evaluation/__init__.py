@@ -1,0 +1,1 @@
+"""The labelled sets, and how the anonymizer scores on them."""

@@ -1,0 +1,1 @@
+"""Pseudonym keys and the keyed hashes they make."""

@@ -1,0 +1,1 @@
+"""The anonymizer's layers, one a file."""

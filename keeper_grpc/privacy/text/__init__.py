@@ -1,0 +1,1 @@
+"""Reading text: tokens, cues, word lists and the draft that layers mask."""

@@ -1,0 +1,1 @@
+"""Conversion between protos and the domain, one file for each part of the API."""

@@ -1,0 +1,56 @@
+"""Between AdminService's protos and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten
+from keeper_grpc.domain.errors import InvalidInput
+from keeper_grpc.domain.patterns.listing import AuditCursor
+from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def forgotten(done: Forgotten, event_id: UUID | None) -> admin_service_pb2.ForgetAccountResponse:
+    """Write a ForgetAccountResponse."""
+    return admin_service_pb2.ForgetAccountResponse(
+        found=event_id is not None,
+        observations_removed=done.observations_removed,
+        enhancements_removed=done.enhancements_removed,
+        sightings_removed=done.sightings_removed,
+        scripts_removed=done.scripts_removed,
+        patterns_recomputed=done.patterns_recomputed,
+        patterns_unpublished=done.patterns_unpublished,
+        patterns_deleted=done.patterns_deleted,
+        audit_event_id=str(event_id) if event_id else "",
+    )
+
+
+def audit_cursor(request: admin_service_pb2.ListAuditEventsRequest) -> AuditCursor | None:
+    """Read a page token: `<microseconds since 1970>.<event id>`. Raises InvalidInput."""
+    if not request.page_token:
+        return None
+    microseconds, _, event_id = request.page_token.partition(".")
+    try:
+        return AuditCursor(_EPOCH + timedelta(microseconds=int(microseconds)), UUID(event_id))
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput("page_token", "not a token of this listing") from error
+
+
+def audit_page(
+    events: Sequence[AuditEvent], after: AuditCursor | None
+) -> admin_service_pb2.ListAuditEventsResponse:
+    """Write a ListAuditEventsResponse."""
+    response = admin_service_pb2.ListAuditEventsResponse()
+    for event in events:
+        message = response.audit_events.add(
+            audit_event_id=str(event.event_id), action=event.action, counts=event.details
+        )
+        message.event_time.FromDatetime(event.created_at)
+    if after is not None:
+        microseconds = (after.created_at - _EPOCH) // timedelta(microseconds=1)
+        response.next_page_token = f"{microseconds}.{after.event_id}"
+    return response

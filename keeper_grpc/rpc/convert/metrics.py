@@ -1,0 +1,104 @@
+"""Metrics between protos and the domain."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime, time, timedelta
+from typing import TypeAlias
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from keeper_grpc.domain.metrics.formulas import (
+    Kpi,
+    KpiName,
+    Metric,
+    NetworkMetrics,
+    Report,
+    Status,
+    Unit,
+)
+from keeper_grpc.domain.metrics.inputs import Day
+from keeper_grpc.gen.keeper.network.v1 import metrics_pb2, network_service_pb2
+from keeper_grpc.usecases.metrics.feed import Heartbeat
+
+Request: TypeAlias = (
+    network_service_pb2.GetNetworkMetricsRequest | network_service_pb2.StreamNetworkMetricsRequest
+)
+
+_UNITS = {unit: metrics_pb2.Metric.Unit.Value(f"UNIT_{unit.name}") for unit in Unit}
+_NAMES = {name: metrics_pb2.Kpi.Name.Value(f"NAME_{name.name}") for name in KpiName}
+_STATUSES = {status: metrics_pb2.Kpi.Status.Value(f"STATUS_{status.name}") for status in Status}
+
+
+def window(request: Request) -> timedelta | None:
+    """The window that is asked for; None leaves it to the network."""
+    return request.window.ToTimedelta() if request.HasField("window") else None
+
+
+def report(found: Report) -> network_service_pb2.GetNetworkMetricsResponse:
+    """Write a GetNetworkMetricsResponse."""
+    return network_service_pb2.GetNetworkMetricsResponse(
+        metrics=_metrics(found.metrics) if found.metrics else None,
+        kpis=[_kpi(kpi) for kpi in found.kpis],
+        as_of_time=_timestamp(found.as_of),
+        days=[_day(day) for day in found.days],
+        window_start_time=_timestamp(found.window_start),
+        withheld=found.metrics is None,
+        published_pattern_count=found.published_patterns,
+        business_categories=found.categories,
+    )
+
+
+def feed_message(message: Report | Heartbeat) -> network_service_pb2.StreamNetworkMetricsResponse:
+    """Write a StreamNetworkMetricsResponse."""
+    response = network_service_pb2.StreamNetworkMetricsResponse
+    if isinstance(message, Heartbeat):
+        return response(heartbeat=response.Heartbeat(server_time=_timestamp(message.server_time)))
+    return response(report=report(message))
+
+
+def _metrics(found: NetworkMetrics) -> metrics_pb2.NetworkMetrics:
+    # One name for one thing: the proto's fields are the domain's.
+    return metrics_pb2.NetworkMetrics(
+        **{field.name: _metric(getattr(found, field.name)) for field in fields(found)}
+    )
+
+
+def _metric(metric: Metric) -> metrics_pb2.Metric:
+    return metrics_pb2.Metric(
+        value=metric.value,
+        unit=_UNITS[metric.unit],
+        sample_size=metric.sample_size,
+        interval=metrics_pb2.Interval(lower=metric.interval[0], upper=metric.interval[1])
+        if metric.interval
+        else None,
+    )
+
+
+def _kpi(kpi: Kpi) -> metrics_pb2.Kpi:
+    return metrics_pb2.Kpi(
+        name=_NAMES[kpi.name],
+        metric=_metric(kpi.metric),
+        target=kpi.target,
+        status=_STATUSES[kpi.status],
+    )
+
+
+def _day(day: Day) -> metrics_pb2.NetworkDay:
+    return metrics_pb2.NetworkDay(
+        start_time=_timestamp(datetime.combine(day.day, time(), UTC)),
+        patterns_discovered=day.patterns_discovered,
+        observation_count=day.observations,
+        question_count=day.questions,
+        enhanced_count=day.enhanced,
+        advised_count=day.advised.trials,
+        advised_success_count=day.advised.successes,
+        held_out_count=day.held_out.trials,
+        held_out_success_count=day.held_out.successes,
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message

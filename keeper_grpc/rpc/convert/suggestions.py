@@ -1,0 +1,38 @@
+"""SuggestMoves between protos and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keeper_grpc.domain.authored.suggestions import Move
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from keeper_grpc.rpc.convert import insights
+from keeper_grpc.usecases.advice.suggest import Occasion
+
+
+def occasion(request: network_service_pb2.SuggestMovesRequest) -> Occasion:
+    """Read a SuggestMovesRequest. Raises InvalidInput for what its rules cannot express."""
+    return Occasion(
+        account_id=request.account_id,
+        business_category=request.business_category,
+        facts=insights.json_object(request.facts, "facts"),
+        max_moves=request.max_moves,
+    )
+
+
+def suggested(
+    moves: Sequence[Move], rule: PublicationRule
+) -> network_service_pb2.SuggestMovesResponse:
+    """Write a SuggestMovesResponse."""
+    return network_service_pb2.SuggestMovesResponse(
+        moves=[
+            network_service_pb2.Move(
+                pattern=insights.pattern(move.pattern, rule),
+                trigger=move.trigger,
+                expected_success_rate=move.expected_success_rate,
+                explanation=move.explanation,
+            )
+            for move in moves
+        ]
+    )

@@ -1,0 +1,157 @@
+"""EnhanceInsights: many questions over one stream, answered in the order in which they are done."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import TypeAlias
+
+import grpc
+import structlog
+
+from keeper_grpc.domain.advice.enhancement import Enhancement
+from keeper_grpc.domain.errors import KeeperError, ShuttingDown
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    EnhanceInsightsRequest,
+    EnhanceInsightsResponse,
+)
+from keeper_grpc.rpc import status
+from keeper_grpc.rpc.convert import insights
+from keeper_grpc.rpc.defects import report_defect
+from keeper_grpc.rpc.rules import Rules
+from keeper_grpc.spans import Spans, mark_end
+from keeper_grpc.usecases.advice.enhance import Question
+
+log = structlog.get_logger()
+
+Answered: TypeAlias = Callable[[str, float], None]
+"""Is told of each question: the name of the code that it was answered with, and its duration."""
+
+Send: TypeAlias = Callable[[EnhanceInsightsResponse], Awaitable[None]]
+
+
+class EnhanceStream:
+    """Serves every EnhanceInsights stream of a process.
+
+    Of one stream at most `in_flight` questions are held, each from when it is read until its answer
+    is sent. Beyond that nothing is read, so HTTP/2's flow control holds up a caller that asks too
+    fast or reads too slowly, and nothing grows here. Each question has `max_duration` seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        enhance: Callable[[Question], Awaitable[Enhancement]],
+        in_flight: int,
+        max_duration: float,
+        on_answer: Answered = lambda code, seconds: None,  # noqa: ARG005 - nobody listens
+        spans: Spans | None = None,
+    ) -> None:
+        self._enhance = enhance
+        self._in_flight = in_flight
+        self._max_duration = max_duration
+        self._on_answer = on_answer
+        self._spans = spans or Spans()
+        self._rules = Rules(warm_up=[EnhanceInsightsRequest()])
+        self._readers: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    def drain(self) -> None:
+        """Read no more questions, now and from now on; those that were read are answered."""
+        self._draining = True
+        for reader in self._readers:
+            reader.cancel()
+
+    async def serve(self, questions: AsyncIterable[EnhanceInsightsRequest], send: Send) -> None:
+        """Answer until the caller has no more questions and all are answered.
+
+        A question that fails is answered with its error. Raises ShuttingDown when the process
+        drains; questions without an answer may then be asked again elsewhere.
+        """
+        if self._draining:
+            raise ShuttingDown("the server is shutting down; ask another one")
+        stream = _Stream(self._measured, send, self._in_flight)
+        # The group ends what runs in it before a cancellation or an error goes on to the caller.
+        try:
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(stream.read(questions, group))
+                self._readers.add(reader)
+                reader.add_done_callback(self._readers.discard)
+        except BaseExceptionGroup as failures:
+            if failures.subgroup(grpc.aio.InternalError) is None:
+                raise
+            # Reading or sending failed: the caller is gone, and gRPC has yet to cancel this handler.
+            raise asyncio.CancelledError from failures
+        finally:
+            log.info("questions_answered", answered=stream.answered, failed=stream.failed)
+        if reader.cancelled():
+            raise ShuttingDown("the server is shutting down; ask again what was not answered")
+
+    async def _measured(self, question: EnhanceInsightsRequest) -> EnhanceInsightsResponse:
+        """Answer, and tell how; a question is to the metrics what a call is elsewhere."""
+        start = time.perf_counter()
+        with self._spans.step("EnhanceInsights question"):
+            response = await self._answer(question)
+            code = status.code_of(response.error).name
+            mark_end(code)
+        self._on_answer(code, time.perf_counter() - start)
+        return response
+
+    async def _answer(self, question: EnhanceInsightsRequest) -> EnhanceInsightsResponse:
+        response = EnhanceInsightsResponse(correlation_id=question.correlation_id)
+        limit = asyncio.timeout(self._max_duration)
+        try:
+            async with limit:
+                self._rules.check(question, within="request.")
+                answer = await self._enhance(insights.question(question.request))
+        except KeeperError as error:
+            response.error.CopyFrom(status.to_status(error))
+        except Exception as error:  # noqa: BLE001 - one question's failure is not the stream's
+            if isinstance(error, TimeoutError) and limit.expired():
+                response.error.CopyFrom(status.deadline_exceeded())
+            else:
+                report_defect("EnhanceInsights", error)
+                response.error.CopyFrom(status.internal())
+        else:
+            insight_id = question.request.insight.insight_id
+            response.response.CopyFrom(insights.enhanced(answer, insight_id))
+        return response
+
+
+class _Stream:
+    """One stream: its bound on questions in flight, and its one sender at a time."""
+
+    def __init__(
+        self,
+        answer: Callable[[EnhanceInsightsRequest], Awaitable[EnhanceInsightsResponse]],
+        send: Send,
+        in_flight: int,
+    ) -> None:
+        self._answer = answer
+        self._send = send
+        self._slots = asyncio.Semaphore(in_flight)
+        self._sending = asyncio.Lock()
+        self.answered = 0
+        self.failed = 0
+
+    async def read(
+        self, questions: AsyncIterable[EnhanceInsightsRequest], group: asyncio.TaskGroup
+    ) -> None:
+        """Read questions as slots come free, and have each answered by a task of the group."""
+        upcoming = aiter(questions)
+        while True:
+            await self._slots.acquire()
+            question = await anext(upcoming, None)
+            if question is None:
+                return
+            group.create_task(self._respond(question))
+
+    async def _respond(self, question: EnhanceInsightsRequest) -> None:
+        response = await self._answer(question)
+        # gRPC takes one message at a time.
+        async with self._sending:
+            await self._send(response)
+        self.answered += 1
+        self.failed += response.HasField("error")
+        self._slots.release()

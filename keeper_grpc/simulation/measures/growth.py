@@ -1,0 +1,123 @@
+"""What the network did in the part of each stage in which nobody joined, beside the truth."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from keeper_grpc.domain.metrics.uplift import Arm, Uplift
+from keeper_grpc.simulation.measures.averages import mean
+from keeper_grpc.simulation.play.episodes import Advice, Episode
+from keeper_grpc.simulation.world.population import Met, Stage
+from keeper_grpc.simulation.world.truth import Action, World
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One stage. Everything is of the measured part, but for the uplift, which needs the whole stage.
+
+    Shares and rates are None where there is nothing to take them of. `success_alone` is the success
+    rate that the same insights had without the network. `true_uplift` is by how much the advice that
+    was followed was better than what the same accounts would have done. `script_differs` is the share
+    of advice whose script says to do something else than its pattern does.
+    """
+
+    questions: int
+    enhanced: float | None
+    elsewhere: float | None
+    confidence: float | None
+    success: float | None
+    success_alone: float | None
+    uplift: Uplift
+    true_uplift: float | None
+    advised_chance: float | None
+    best_chance: float | None
+    best_found: float | None
+    script_differs: float | None
+    own_best: float | None
+    bias: float | None
+    error: float | None
+
+
+def growth(
+    world: World,
+    stage: Stage,
+    episodes: Sequence[Episode],
+    alone: Mapping[tuple[int, int], Episode],
+) -> Growth:
+    """Measure one stage. `alone` is the other arm, by account and number of the insight."""
+    here = [e for e in episodes if stage.reached <= e.asked_day < stage.ends]
+    whole = [e for e in episodes if stage.begins <= e.asked_day < stage.ends]
+    asked = [e for e in here if e.answer and not e.answer.held_out]
+    advised = [(e.met, e.advice) for e in asked if e.advice]
+    truths = [_true_rate(world, met, advice) for met, advice in advised]
+    off = [advice.expected - true for (_, advice), true in zip(advised, truths, strict=True)]
+    return Growth(
+        questions=len(here),
+        enhanced=mean(e.advice is not None for e in asked),
+        elsewhere=mean(advice.category != met.account.category for met, advice in advised),
+        confidence=mean(advice.confidence for _, advice in advised),
+        success=mean(e.success for e in here),
+        success_alone=mean(alone[e.met.account.number, e.met.number].success for e in here),
+        uplift=measured_uplift(whole),
+        true_uplift=mean(e.chance - e.own_chance for e in whole if e.followed),
+        advised_chance=mean(truths),
+        best_chance=mean(_best_rate(world, met) for met, _ in advised),
+        best_found=mean(advice.action == _best(world, met) for met, advice in advised),
+        script_differs=mean(advice.action != advice.meant for _, advice in advised if advice.tone),
+        own_best=mean(e.action == _best(world, e.met) for e in here),
+        bias=mean(off),
+        error=mean(abs(each) for each in off),
+    )
+
+
+def measured_uplift(episodes: Iterable[Episode]) -> Uplift:
+    """What the holdout shows, as `keeper uplift` counts it: those who followed against the held out."""
+    episodes = list(episodes)
+    followed = [e.success for e in episodes if e.followed]
+    held_out = [e.success for e in episodes if e.answer and e.answer.held_out]
+    return Uplift(Arm(len(followed), sum(followed)), Arm(len(held_out), sum(held_out)))
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Advice with nearly the same promise, and how often it really works."""
+
+    expected: float
+    true: float
+    count: int
+
+
+def calibration(world: World, episodes: Iterable[Episode], width: float = 0.05) -> list[Bucket]:
+    """Promise against truth, by promise."""
+    buckets: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for episode in episodes:
+        if advice := episode.advice:
+            true = _true_rate(world, episode.met, advice)
+            buckets[math.floor(advice.expected / width)].append((advice.expected, true))
+    return [
+        Bucket(
+            fmean(expected for expected, _ in bucket),
+            fmean(true for _, true in bucket),
+            len(bucket),
+        )
+        for _, bucket in sorted(buckets.items())
+    ]
+
+
+def _true_rate(world: World, met: Met, advice: Advice) -> float:
+    """How often an average account succeeds with this advice here."""
+    return world.success_rate(met.account.category, met.situation, advice.action, advice.tone)
+
+
+def _best(world: World, met: Met) -> Action:
+    return world.best_action(met.account.category, met.situation)
+
+
+def _best_rate(world: World, met: Met) -> float:
+    """How often an average account would succeed with the best action in the best tone."""
+    best = _best(world, met)
+    return world.success_rate(met.account.category, met.situation, best, world.best_tone(best))

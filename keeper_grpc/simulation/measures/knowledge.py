@@ -1,0 +1,68 @@
+"""What the network knew at the end of a stage, beside the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from keeper_grpc.simulation.measures.averages import mean
+from keeper_grpc.simulation.play.speech import tone_of
+from keeper_grpc.simulation.play.story import Snapshot
+from keeper_grpc.simulation.world.truth import Action, World
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """One snapshot. `tried` counts the (category, action) pairs that anyone had acted on, `found`
+    those that the words of a pattern say.
+
+    `misplaced` is the share of outcomes that count for a pattern of another action. `rate_error` is
+    the mean distance of published success rates from the true rates of what was counted, and
+    `bound_holds` the share of lower bounds that lie below them (95% are meant to). `best_script` is
+    the share of proven scripts in the tone that truly suits the pattern's action best.
+    """
+
+    tried: int
+    patterns: int
+    found: int
+    published: int
+    misplaced: float | None
+    rate_error: float | None
+    bound_holds: float | None
+    scripts: int
+    best_script: float | None
+
+
+def knowledge(world: World, snapshot: Snapshot) -> Knowledge:
+    """Measure one snapshot."""
+    support = snapshot.support
+    counted = [
+        (snapshot.meaning[pattern_id], each)
+        for pattern_id, all_of_it in support.items()
+        for each in all_of_it
+    ]
+    proven = [
+        (snapshot.meaning[pattern.pattern_id], tone)
+        for pattern in snapshot.published
+        if (tone := tone_of(pattern.proven_script))
+    ]
+    rates = [
+        (pattern, fmean(each.chance for each in support[pattern.pattern_id]))
+        for pattern in snapshot.published
+    ]
+    return Knowledge(
+        tried=len({(each.category, each.action) for _, each in counted}),
+        patterns=len(support),
+        found=len({_named(snapshot, pattern_id) for pattern_id in support}),
+        published=len(snapshot.published),
+        misplaced=mean(meaning != each.action for meaning, each in counted),
+        rate_error=mean(abs(p.evidence.success_rate - truth) for p, truth in rates),
+        bound_holds=mean(p.evidence.lower_bound <= truth for p, truth in rates),
+        scripts=len(proven),
+        best_script=mean(tone == world.best_tone(action) for action, tone in proven),
+    )
+
+
+def _named(snapshot: Snapshot, pattern_id: str) -> tuple[str, Action]:
+    """The (category, action) that the pattern's words say."""
+    return snapshot.support[pattern_id][0].category, snapshot.meaning[pattern_id]

@@ -1,0 +1,183 @@
+"""All measures of one run, stage by stage."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkMetrics
+from keeper_grpc.simulation.measures.growth import Bucket, Growth, calibration, growth
+from keeper_grpc.simulation.measures.knowledge import Knowledge, knowledge
+from keeper_grpc.simulation.measures.value import (
+    DEFINITIONS,
+    Definition,
+    Reached,
+    median,
+    time_to_value,
+)
+from keeper_grpc.simulation.parameters import Parameters
+from keeper_grpc.simulation.play.episodes import Episode
+from keeper_grpc.simulation.play.person import alone
+from keeper_grpc.simulation.play.story import Told
+from keeper_grpc.simulation.world.population import Account, Stage, population, stages
+from keeper_grpc.simulation.world.truth import World
+
+PATIENCE = 360
+"""Days beyond the story's end for which the arm without the network is followed: it needs no server, and
+takes long to reach value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """How long the accounts that joined in a stage took to reach value, in either arm.
+
+    `watched` are the days for which the last of those without the network was followed.
+    """
+
+    networked_times: Sequence[Reached]
+    alone_times: Sequence[Reached]
+    watched: float
+
+    @property
+    def networked(self) -> float | None:
+        """The median with the network, in days; None where it was not reached."""
+        return median(self.networked_times)
+
+    @property
+    def alone(self) -> float | None:
+        """The median without it."""
+        return median(self.alone_times)
+
+    @property
+    def acceleration(self) -> float | None:
+        """How many times sooner with the network; at least so many where `alone` is None."""
+        networked, alone = self.networked, self.alone
+        if not networked:
+            return None
+        return (self.watched if alone is None else alone) / networked
+
+    def pooled(self, other: Value) -> Value:
+        """Of the accounts of both."""
+        return Value(
+            [*self.networked_times, *other.networked_times],
+            [*self.alone_times, *other.alone_times],
+            min(self.watched, other.watched),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """One stage: `value` by definition; `metrics` and `kpis` are what the network says of itself."""
+
+    stage: Stage
+    newcomers: int
+    growth: Growth
+    knowledge: Knowledge
+    value: Mapping[str, Value]
+    metrics: NetworkMetrics
+    kpis: Sequence[Kpi]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Thirty days, for the plots: success with the network, without it, and the share enhanced."""
+
+    day: float
+    networked: float
+    alone: float
+    enhanced: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run. `calibration` is of the last stage's measured part."""
+
+    parameters: Parameters
+    stages: Sequence[StageReport]
+    months: Sequence[Month]
+    calibration: Sequence[Bucket]
+    calls: int
+
+
+def measure(parameters: Parameters, world: World, told: Told) -> Report:
+    """Everything about one run; lives the lives without the network too."""
+    accounts = population(parameters)
+    followed_until = parameters.days + PATIENCE
+    by_account: dict[int, list[Episode]] = defaultdict(list)
+    for episode in told.episodes:
+        by_account[episode.met.account.number].append(episode)
+    lonely = {
+        account.number: alone(parameters, world, account, followed_until) for account in accounts
+    }
+    twins = {
+        (number, episode.met.number): episode
+        for number, episodes in lonely.items()
+        for episode in episodes
+    }
+    all_stages = stages(parameters)
+    reports = []
+    for stage, snapshot in zip(all_stages, told.snapshots, strict=True):
+        newcomers = [a for a in accounts if stage.begins <= a.joined < stage.reached]
+        reports.append(
+            StageReport(
+                stage=stage,
+                newcomers=len(newcomers),
+                growth=growth(world, stage, told.episodes, twins),
+                knowledge=knowledge(world, snapshot),
+                value=_value(newcomers, by_account, lonely, stage.ends, followed_until),
+                metrics=snapshot.metrics,
+                kpis=snapshot.kpis,
+            )
+        )
+    last = [e for e in told.episodes if e.asked_day >= all_stages[-1].reached]
+    return Report(
+        parameters, reports, _months(told.episodes, twins), calibration(world, last), told.calls
+    )
+
+
+def _value(
+    newcomers: Sequence[Account],
+    networked: Mapping[int, Sequence[Episode]],
+    lonely: Mapping[int, Sequence[Episode]],
+    until: float,
+    followed_until: float,
+) -> Mapping[str, Value]:
+    def times(
+        arm: Mapping[int, Sequence[Episode]], definition: Definition, until: float
+    ) -> Sequence[Reached]:
+        return [
+            time_to_value(account, arm.get(account.number, ()), definition, until)
+            for account in newcomers
+        ]
+
+    watched = followed_until - max((account.joined for account in newcomers), default=0.0)
+    return {
+        name: Value(
+            networked_times=times(networked, definition, until),
+            alone_times=times(lonely, definition, followed_until),
+            watched=watched,
+        )
+        for name, definition in DEFINITIONS.items()
+    }
+
+
+def _months(
+    episodes: Sequence[Episode], twins: Mapping[tuple[int, int], Episode]
+) -> Sequence[Month]:
+    months: dict[int, list[Episode]] = defaultdict(list)
+    for episode in episodes:
+        months[episode.asked_day // 30].append(episode)
+    found = []
+    for number, here in sorted(months.items()):
+        asked = [e for e in here if e.answer and not e.answer.held_out]
+        found.append(
+            Month(
+                day=number * 30 + 15,
+                networked=sum(e.success for e in here) / len(here),
+                alone=sum(twins[e.met.account.number, e.met.number].success for e in here)
+                / len(here),
+                enhanced=sum(e.advice is not None for e in asked) / max(len(asked), 1),
+            )
+        )
+    return found

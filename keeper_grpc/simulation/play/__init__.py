@@ -1,0 +1,1 @@
+"""The play: accounts that act, with and without the network."""

@@ -1,0 +1,230 @@
+"""The story with the network: day by day, every account through the API.
+
+A day has a morning, when outcomes are reported, and a rest, when accounts ask. Answers of one day
+change nothing for one another, so they are asked for at once. Outcomes of one scope (category and
+type) are reported one after the other in a fixed order, different scopes at once: nothing of one
+scope's outcomes depends on another's. So timing decides nothing, and a seed gives one story.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from keeper_grpc.client import KeeperClient
+from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkMetrics
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    CapturePatternResponse,
+    EnhanceInsightResponse,
+)
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from keeper_grpc.simulation.parameters import Parameters
+from keeper_grpc.simulation.play.episodes import Advice, Answer, Episode
+from keeper_grpc.simulation.play.person import Person
+from keeper_grpc.simulation.play.server import Clock
+from keeper_grpc.simulation.play.speech import done_by, question, statement, tone_of
+from keeper_grpc.simulation.world.population import Met, Stage, population, stages
+from keeper_grpc.simulation.world.truth import Action, World
+
+_AT_ONCE = 16
+"""Questions in flight: enough to keep server and database busy."""
+
+_PAGE = 500
+"""Patterns a page, the most that the API gives."""
+
+_HOUR = 1 / 24
+
+_REQUESTS = uuid.UUID("8c0f4b57-0c5b-4f0e-9a39-8e6f2b7f6d10")
+"""A random UUID under which request ids are derived."""
+
+_NoMatch = EnhanceInsightResponse.NoMatchReason
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One outcome that counts for a pattern: what was really done, and its chance.
+
+    `chance` is an average account's, since that is what evidence of many accounts estimates.
+    """
+
+    action: Action
+    category: str
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The network's knowledge at the end of a stage.
+
+    `metrics` are its own of the measured part, `kpis` of the whole stage.
+    """
+
+    published: Sequence[Pattern]
+    meaning: Mapping[str, Action]
+    support: Mapping[str, Sequence[Support]]
+    metrics: NetworkMetrics
+    kpis: Sequence[Kpi]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The whole story. One snapshot a stage; `calls` were made to the API."""
+
+    episodes: Sequence[Episode]
+    snapshots: Sequence[Snapshot]
+    calls: int
+
+
+class Story:
+    """Tells one story. `progress` is called with every day that has passed."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        world: World,
+        client: KeeperClient,
+        clock: Clock,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._parameters = parameters
+        self._world = world
+        self._client = client
+        self._clock = clock
+        self._progress = progress
+        self._episodes: list[Episode] = []
+        self._due: dict[int, list[Episode]] = defaultdict(list)
+        self._meaning: dict[str, Action] = {}
+        self._support: dict[str, list[Support]] = defaultdict(list)
+        self._people: dict[int, Person] = {}
+        self._calls = 0
+
+    async def tell(self) -> Told:
+        """Tell it, from the first day to the last. Raises KeeperClientError."""
+        joining = population(self._parameters)
+        ends = {int(stage.ends) - 1: stage for stage in stages(self._parameters)}
+        snapshots = []
+        for day in range(self._parameters.days):
+            self._clock.move_to(day)
+            await self._report(self._due.pop(day, []))
+            # Later than every report, so that nothing is learned from at the moment it is asked for.
+            self._clock.move_to(day + _HOUR)
+            while joining and joining[0].joined < day + 1:
+                account = joining.pop(0)
+                person = Person(self._parameters, self._world, account, self._parameters.days)
+                self._people[account.number] = person
+                self._calls += 1
+                await self._client.register_account(account.account_id, account.category)
+            await self._ask(day)
+            if day in ends:
+                snapshots.append(await self._snapshot(ends[day], day))
+            self._progress(day)
+        return Told(self._episodes, snapshots, self._calls)
+
+    async def _ask(self, day: int) -> None:
+        """Every account acts on what it meets today, after it has asked the network."""
+        insights = [insight for person in self._people.values() for insight in person.insights(day)]
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(insight: Met) -> EnhanceInsightResponse:
+            async with slots:
+                return await self._client.enhance(insight.account.account_id, question(insight))
+
+        self._calls += len(insights)
+        answers = await asyncio.gather(*(ask(insight) for insight in insights))
+        for insight, answer in zip(insights, answers, strict=True):
+            episode = self._people[insight.account.number].act(insight, self._understood(answer))
+            self._episodes.append(episode)
+            self._due[episode.known_day].append(episode)
+
+    def _understood(self, answer: EnhanceInsightResponse) -> Answer:
+        enhanced = answer.enhanced_insight
+        advice = None
+        if enhanced.network_enhanced:
+            meant = self._meaning[enhanced.pattern_id]
+            advice = Advice(
+                pattern_id=enhanced.pattern_id,
+                action=done_by(enhanced.proven_script, meant),
+                meant=meant,
+                tone=tone_of(enhanced.proven_script),
+                category=enhanced.factors.business_category,
+                confidence=enhanced.confidence,
+                expected=enhanced.expected_success_rate,
+            )
+        reason = _NoMatch.Name(answer.no_match_reason).removeprefix("NO_MATCH_REASON_").lower()
+        return Answer(answer.enhancement_id, advice, reason, held_out=reason == "holdout")
+
+    async def _report(self, episodes: Sequence[Episode]) -> None:
+        """Tell the network what came of what: each scope in order, all scopes at once."""
+        scopes: dict[tuple[str, int], list[Episode]] = defaultdict(list)
+        for episode in sorted(episodes, key=lambda e: (e.met.account.number, e.met.number)):
+            self._people[episode.met.account.number].learn(episode)
+            scopes[episode.met.account.category, episode.met.situation.kind].append(episode)
+        self._calls += len(episodes)
+        await asyncio.gather(*(self._report_scope(scope) for scope in scopes.values()))
+
+    async def _report_scope(self, episodes: Sequence[Episode]) -> None:
+        for episode in episodes:
+            pattern_id = await self._report_one(episode)
+            if pattern_id:
+                met = episode.met
+                self._support[pattern_id].append(
+                    Support(
+                        episode.action,
+                        met.account.category,
+                        self._world.success_rate(
+                            met.account.category, met.situation, episode.action, episode.tone
+                        ),
+                    )
+                )
+
+    async def _report_one(self, episode: Episode) -> str:
+        """Report advice that was followed and what was held out; capture own ideas. The pattern."""
+        account_id, number = episode.met.account.account_id, episode.met.number
+        request_id = str(uuid.uuid5(_REQUESTS, f"{self._parameters.seed} {account_id} {number}"))
+        outcome = Outcome(
+            success=episode.success,
+            revenue_impact=episode.revenue,
+            customer_retained=episode.retained,
+        )
+        answer = episode.answer
+        if answer is not None and (episode.followed or answer.held_out):
+            reported = await self._client.report_outcome(
+                account_id, answer.enhancement_id, outcome, request_id=request_id
+            )
+            if reported.pattern_id:
+                # Another category's advice may have become a pattern of this one.
+                meant = episode.advice.meant if episode.advice else episode.action
+                self._meaning.setdefault(reported.pattern_id, meant)
+            return reported.pattern_id
+        said, identifiers = statement(self._parameters, episode.met, episode.action, episode.tone)
+        captured = await self._client.capture(
+            account_id, said, outcome, identifiers=identifiers, request_id=request_id
+        )
+        if captured.disposition == CapturePatternResponse.DISPOSITION_CREATED:
+            self._meaning[captured.pattern_id] = episode.action
+        return captured.pattern_id
+
+    async def _snapshot(self, stage: Stage, day: int) -> Snapshot:
+        published = [pattern async for pattern in self._client.list_patterns(page_size=_PAGE)]
+        measured = await self._client.network_metrics(window=_back(day, stage.reached))
+        whole = await self._client.network_metrics(window=_back(day, stage.begins))
+        self._calls += 3 + len(published) // _PAGE
+        return Snapshot(
+            published=published,
+            meaning=dict(self._meaning),
+            support={pattern_id: list(each) for pattern_id, each in self._support.items()},
+            metrics=measured.metrics,
+            kpis=whole.kpis,
+        )
+
+
+def _back(day: int, begin: float) -> timedelta:
+    """How long before a day's questions the first whole day since `begin` began, less half an hour."""
+    days = max(day - math.ceil(begin), 0)
+    return timedelta(days=days + _HOUR / 2)

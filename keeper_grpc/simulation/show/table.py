@@ -1,0 +1,297 @@
+"""The timeline as a table, for a terminal and for Markdown."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
+from keeper_grpc.simulation.measures.report import Report, StageReport, Value
+from keeper_grpc.simulation.measures.value import DEFINITIONS, PRIMARY
+
+_NOTHING = "-"
+_UNKNOWN = "not enough data"
+_DAY = 86_400
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table of texts."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def rich(self) -> Table:
+        """For a terminal."""
+        table = Table(title=self.title, title_justify="left")
+        for heading in self.headings:
+            table.add_column(heading)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """For a page."""
+        lines = [f"### {self.title}", "", _line(self.headings), _line(["---"] * len(self.headings))]
+        return "\n".join([*lines, *map(_line, self.rows), ""])
+
+
+def sheets(report: Report) -> list[Sheet]:
+    """Everything that a run has to say."""
+    return [_timeline(report), _truth(report), _value(report), _own_words(report)]
+
+
+def worlds_sheet(reports: Sequence[Report]) -> Sheet:
+    """Several worlds at their last size, and what can be said of all of them together."""
+    stages = [report.stages[-1] for report in reports]
+    together = _together(stages)
+    return Sheet(
+        f"{len(reports)} worlds at {stages[0].stage.customers} customers",
+        ["", "promised", *(f"seed {report.parameters.seed}" for report in reports), "together"],
+        [
+            ["newcomers", "", *(f"{each.newcomers:,}" for each in stages), together["newcomers"]],
+            *(
+                [name, aim, *(tell(each) for each in stages), together.get(name, "")]
+                for name, aim, tell in (*_TIMELINE, *_TRUTH)
+            ),
+        ],
+    )
+
+
+def _together(stages: Sequence[StageReport]) -> Mapping[str, str]:
+    """Rows over all worlds: insight by insight, newcomer by newcomer."""
+    value = functools.reduce(Value.pooled, (stage.value[PRIMARY] for stage in stages))
+
+    def pooled(share: Callable[[StageReport], float | None]) -> float | None:
+        known = [(stage.growth.questions, share(stage)) for stage in stages]
+        counted = [(count, each) for count, each in known if each is not None]
+        asked = sum(count for count, _ in counted)
+        return sum(count * each for count, each in counted) / asked if asked else None
+
+    better, alone = pooled(lambda s: s.growth.success), pooled(lambda s: s.growth.success_alone)
+    return {
+        "newcomers": f"{sum(stage.newcomers for stage in stages):,}",
+        "insights measured": f"{sum(stage.growth.questions for stage in stages):,}",
+        "insights enhanced": _percent(pooled(lambda s: s.growth.enhanced)),
+        "success with the network": _percent(better),
+        "success of the same insights without it": _percent(alone),
+        "so much better, relatively": _relative(better, alone),
+        "days to value without the network": _days(value.alone, value.watched),
+        "days to value with it": _days(value.networked, None),
+        "times sooner": _times(value),
+    }
+
+
+def _relative(better: float | None, base: float | None) -> str:
+    return f"{better / base - 1:+.1%}" if better is not None and base else _NOTHING
+
+
+_Row = tuple[str, str, Callable[[StageReport], str]]
+
+_TIMELINE: Sequence[_Row] = (
+    (
+        "patterns made",
+        "10: ~100, 50: ~1,000, 200: ~10,000",
+        lambda s: f"{s.knowledge.patterns:,}",
+    ),
+    (
+        "distinct (category, action) that anyone had tried: the truth",
+        "",
+        lambda s: f"{s.knowledge.tried:,}",
+    ),
+    ("of these found, in a pattern of their own", "", lambda s: f"{s.knowledge.found:,}"),
+    ("patterns published", "", lambda s: f"{s.knowledge.published:,}"),
+    ("insights measured", "", lambda s: f"{s.growth.questions:,}"),
+    ("insights enhanced", "200: 90%", lambda s: _percent(s.growth.enhanced)),
+    ("mean confidence of those", "50: 80%", lambda s: _percent(s.growth.confidence)),
+    (
+        "of those, from another category",
+        "50: some",
+        lambda s: _percent(s.growth.elsewhere),
+    ),
+    ("success with the network", "", lambda s: _percent(s.growth.success)),
+    ("success of the same insights without it", "", lambda s: _percent(s.growth.success_alone)),
+    (
+        "so much better, relatively",
+        "+20%",
+        lambda s: _relative(s.growth.success, s.growth.success_alone),
+    ),
+    (
+        "uplift of followed advice, by the holdout",
+        "",
+        lambda s: (
+            f"{_points(s.growth.uplift.difference)} "
+            f"({_points(s.growth.uplift.interval()[0])} to "
+            f"{_points(s.growth.uplift.interval()[1])})"
+            if s.growth.uplift.held_out.trials
+            else _NOTHING
+        ),
+    ),
+    ("the same, in truth", "", lambda s: _points(s.growth.true_uplift)),
+    (
+        "days to value without the network",
+        "",
+        lambda s: _days(s.value[PRIMARY].alone, s.value[PRIMARY].watched),
+    ),
+    ("days to value with it", "", lambda s: _days(s.value[PRIMARY].networked, None)),
+    ("times sooner", "200: 3x", lambda s: _times(s.value[PRIMARY])),
+)
+
+_TRUTH: Sequence[_Row] = (
+    ("true success rate of advice", "", lambda s: _percent(s.growth.advised_chance)),
+    ("of the best advice there could be", "", lambda s: _percent(s.growth.best_chance)),
+    ("advice is the best action of all", "", lambda s: _percent(s.growth.best_found)),
+    (
+        "what accounts did was the best action of all",
+        "",
+        lambda s: _percent(s.growth.own_best),
+    ),
+    (
+        "its script says another action than its pattern",
+        "0%",
+        lambda s: _percent(s.growth.script_differs),
+    ),
+    ("expected success rate is off by, on average", "0", lambda s: _points(s.growth.bias)),
+    ("and in absolute terms", "", lambda s: _plain_points(s.growth.error)),
+    (
+        "published success rates are off by, in absolute terms",
+        "",
+        lambda s: _plain_points(s.knowledge.rate_error),
+    ),
+    (
+        "published lower bounds lie below the truth",
+        "95%",
+        lambda s: _percent(s.knowledge.bound_holds),
+    ),
+    (
+        "outcomes counted for a pattern of another action",
+        "0%",
+        lambda s: _percent(s.knowledge.misplaced),
+    ),
+    (
+        "proven scripts that are truly the best (33% by chance)",
+        "",
+        lambda s: (
+            f"{_percent(s.knowledge.best_script)} of {s.knowledge.scripts}"
+            if s.knowledge.scripts
+            else _NOTHING
+        ),
+    ),
+)
+
+
+_METRICS: Sequence[tuple[str, Callable[[NetworkMetrics], Metric]]] = (
+    ("questions enhanced", lambda metrics: metrics.enhanced_rate),
+    ("of those, from another category", lambda metrics: metrics.cross_pollination_rate),
+    ("confidence added", lambda metrics: metrics.average_confidence_boost),
+)
+
+
+def _timeline(report: Report) -> Sheet:
+    return _sheet("The network as it grows", "promised", _TIMELINE, report)
+
+
+def _truth(report: Report) -> Sheet:
+    return _sheet("What it knows, beside the truth", "ideal", _TRUTH, report)
+
+
+def _sheet(title: str, aim: str, rows: Sequence[_Row], report: Report) -> Sheet:
+    headings = ["", aim, *(f"{each.stage.customers} customers" for each in report.stages)]
+    return Sheet(
+        title,
+        headings,
+        [[name, wanted, *(tell(each) for each in report.stages)] for name, wanted, tell in rows],
+    )
+
+
+def _value(report: Report) -> Sheet:
+    stage = report.stages[-1]
+    return Sheet(
+        f"Time to value by definition, {stage.newcomers} newcomers on the way to "
+        f"{stage.stage.customers} customers",
+        ["value is reached when", "days without", "days with", "times sooner"],
+        [
+            [
+                name,
+                _days(stage.value[name].alone, stage.value[name].watched),
+                _days(stage.value[name].networked, None),
+                _times(stage.value[name]),
+            ]
+            for name in DEFINITIONS
+        ],
+    )
+
+
+def _own_words(report: Report) -> Sheet:
+    """GetNetworkMetrics, to be held against what the simulation counted."""
+    rows = [
+        [name, "", *(_metric(tell(each.metrics)) for each in report.stages)]
+        for name, tell in _METRICS
+    ]
+    for last in report.stages[-1].kpis:
+        told = [_kpi(each, last.name) for each in report.stages]
+        rows.append(
+            [
+                Kpi.Name.Name(last.name).removeprefix("NAME_").replace("_", " ").lower(),
+                _FORMATS[last.metric.unit](last.target),
+                *told,
+            ]
+        )
+    return Sheet(
+        "What GetNetworkMetrics says",
+        ["", "target", *(f"{each.stage.customers} customers" for each in report.stages)],
+        rows,
+    )
+
+
+def _kpi(report: StageReport, name: Kpi.Name.ValueType) -> str:
+    """One KPI; a network of fewer than k accounts is told none."""
+    return next((_metric(kpi.metric) for kpi in report.kpis if kpi.name == name), _UNKNOWN)
+
+
+def _metric(metric: Metric) -> str:
+    return _FORMATS[metric.unit](metric.value) if metric.HasField("value") else _UNKNOWN
+
+
+_FORMATS: Mapping[Metric.Unit.ValueType, Callable[[float], str]] = {
+    Metric.UNIT_COUNT: lambda value: f"{value:,.0f}",
+    Metric.UNIT_SHARE: lambda value: f"{value:.1%}",
+    Metric.UNIT_CURRENCY: lambda value: f"{value:,.0f}",
+    Metric.UNIT_SECONDS: lambda value: f"{value / _DAY:.1f} days",
+    Metric.UNIT_PER_WEEK: lambda value: f"{value:.1f} a week",
+    Metric.UNIT_RATIO: lambda value: f"{value:.1f}x",
+}
+
+
+def _percent(share: float | None) -> str:
+    return _NOTHING if share is None else f"{share:.1%}"
+
+
+def _points(difference: float | None) -> str:
+    return _NOTHING if difference is None else f"{100 * difference:+.1f} points"
+
+
+def _plain_points(difference: float | None) -> str:
+    return _NOTHING if difference is None else f"{100 * difference:.1f} points"
+
+
+def _days(days: float | None, watched: float | None) -> str:
+    if days is not None:
+        return f"{days:.0f}"
+    return "not reached" if watched is None else f"more than {watched:.0f}"
+
+
+def _times(value: Value) -> str:
+    times = value.acceleration
+    if times is None:
+        return _NOTHING
+    return f"{'more than ' if value.alone is None else ''}{times:.1f}x"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

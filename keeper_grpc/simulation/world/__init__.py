@@ -1,0 +1,1 @@
+"""The world: its truth, its wordings, its people."""

@@ -1,0 +1,115 @@
+"""The truth: how often which action works, in which situation of which category, in which words.
+
+    log-odds of success = usual + idea + level + situation + category + tone (+ the account's own)
+
+Every effect is drawn once, from the seed and its own name, so that no effect depends on which others
+were asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from keeper_grpc.simulation.parameters import Parameters, stream
+from keeper_grpc.simulation.world.wordings import KINDS, TONES, Idea
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Action:
+    """One thing that can be done about insights of a kind: an idea at one level."""
+
+    kind: int
+    idea: int
+    level: int
+
+    @property
+    def means(self) -> Idea:
+        """The idea."""
+        return KINDS[self.kind].ideas[self.idea]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Situation:
+    """One kind of insight under one set of facts."""
+
+    kind: int
+    facts: int
+
+
+SITUATIONS = tuple(
+    Situation(kind, facts)
+    for kind, known in enumerate(KINDS)
+    for facts in range(len(known.situations))
+)
+
+
+@lru_cache
+def actions_for(kind: int) -> Sequence[Action]:
+    """Everything that can be done about insights of a kind."""
+    return tuple(
+        Action(kind, index, level)
+        for index, idea in enumerate(KINDS[kind].ideas)
+        for level in idea.levels
+    )
+
+
+class World:
+    """One world. The same parameters make the same one."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._effects: dict[str, float] = {}
+
+    def log_odds(self, category: str, situation: Situation, action: Action) -> float:
+        """Of an average account's success, in average words."""
+        p, idea = self._parameters, f"{action.kind}/{action.idea}"
+        named = f"{idea}/{action.level}"
+        return (
+            p.usual_log_odds
+            + self._effect(f"idea {idea}", p.idea_effect)
+            + self._effect(f"level {named}", p.level_effect)
+            + self._effect(f"situation {situation.facts} {named}", p.situation_effect)
+            + self._effect(f"category {category} {named}", p.category_effect)
+        )
+
+    def tone(self, action: Action, tone: str) -> float:
+        """What a tone adds to an idea, in log-odds."""
+        name = f"tone {tone} {action.kind}/{action.idea}"
+        return self._effect(name, self._parameters.tone_effect)
+
+    def success_rate(
+        self,
+        category: str,
+        situation: Situation,
+        action: Action,
+        tone: str | None = None,
+        account: float = 0.0,
+    ) -> float:
+        """How often it works; `account` is the account's own effect. No tone means average words."""
+        words = self.tone(action, tone) if tone else 0.0
+        return probability(self.log_odds(category, situation, action) + words + account)
+
+    def best_action(self, category: str, situation: Situation) -> Action:
+        """The action that works most often there."""
+        return max(
+            actions_for(situation.kind),
+            key=lambda action: (self.log_odds(category, situation, action), action),
+        )
+
+    def best_tone(self, action: Action) -> str:
+        """The tone that suits an action best."""
+        return max(TONES, key=lambda tone: (self.tone(action, tone), tone))
+
+    def _effect(self, name: str, spread: float) -> float:
+        """A standard normal of its own for each name, so that a spread only scales it."""
+        if name not in self._effects:
+            self._effects[name] = stream(self._parameters, name).gauss()
+        return spread * self._effects[name]
+
+
+def probability(log_odds: float) -> float:
+    """The chance with these log-odds."""
+    return 1 / (1 + math.exp(-log_odds))

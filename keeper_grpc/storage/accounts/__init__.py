@@ -1,0 +1,1 @@
+"""Accounts in the database: the table, audit, forgetting, unknown words."""

@@ -1,0 +1,43 @@
+"""The audit_events table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keeper_grpc.domain.accounts.forgetting import AuditEvent
+from keeper_grpc.domain.patterns.listing import AuditCursor
+from keeper_grpc.storage.database import Connection, Database
+
+
+async def append_event(connection: Connection, event: AuditEvent) -> None:
+    """Write an event within the caller's transaction."""
+    await connection.execute(
+        "INSERT INTO audit_events (id, action, details, created_at) VALUES ($1, $2, $3, $4)",
+        event.event_id,
+        event.action,
+        dict(event.details),
+        event.created_at,
+    )
+
+
+class PostgresAudit:
+    """Audit events, for reading."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_events(self, after: AuditCursor | None, limit: int) -> Sequence[AuditEvent]:
+        """Up to `limit` events that come after the cursor, newest first."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                """
+                SELECT id, action, details, created_at FROM audit_events
+                 WHERE $1::timestamptz IS NULL OR created_at < $1
+                    OR (created_at = $1 AND id > $2::uuid)
+                 ORDER BY created_at DESC, id LIMIT $3
+                """,
+                after.created_at if after else None,
+                after.event_id if after else None,
+                limit,
+            )
+        return [AuditEvent(*row) for row in rows]

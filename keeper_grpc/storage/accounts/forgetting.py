@@ -1,0 +1,315 @@
+"""Removing one account from every table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from keeper_grpc.domain.accounts.forgetting import (
+    AuditEvent,
+    Centre,
+    Forgotten,
+    Remainder,
+    Words,
+    words_of,
+)
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.storage.accounts.accounts import PostgresAccounts
+from keeper_grpc.storage.accounts.audit import append_event
+from keeper_grpc.storage.accounts.rewording import reword, reword_advised
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.patterns.rows import fetch_pattern
+from keeper_grpc.storage.scope_lock import lock_scope
+from keeper_grpc.storage.step_lock import lock_step
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""Outside of every window: the detector takes such sightings out of their clusters and deletes them."""
+
+
+class PostgresForgetting(PostgresAccounts):
+    """The tables of usecases/accounts/forget.py; see there for what each method promises."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._database = database
+
+    async def begin_forgetting(self, account_key: str, begun: AuditEvent) -> None:
+        async with self._database.transaction() as connection:
+            news = await connection.fetchval(
+                """
+                UPDATE accounts SET forgetting = true
+                 WHERE account_key = $1 AND NOT forgetting RETURNING true
+                """,
+                account_key,
+            )
+            if news:
+                await append_event(connection, begun)
+
+    async def patterns_of(self, account_key: str) -> Sequence[UUID]:
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                """
+                SELECT DISTINCT pattern_id FROM observations
+                 WHERE account_key = $1 AND pattern_id IS NOT NULL ORDER BY pattern_id
+                """,
+                account_key,
+            )
+        return [row["pattern_id"] for row in rows]
+
+    async def remainder(self, pattern_id: UUID, account_key: str) -> Remainder | None:
+        async with self._database.transaction(read_only=True) as connection:
+            pattern = await fetch_pattern(connection, pattern_id)
+            if pattern is None:
+                return None
+            return await _remainder(connection, pattern, account_key)
+
+    async def forget_in_pattern(
+        self,
+        pattern_id: UUID,
+        account_key: str,
+        vectors: Mapping[Words, Vectors] | None,
+        rule: PublicationRule,
+        *,
+        settle: bool,
+    ) -> Forgotten | None:
+        async with self._database.transaction() as connection:
+            before = await _own(connection, pattern_id)
+            if before is None:
+                return Forgotten()
+            wordings = (await _remainder(connection, before, account_key)).wordings
+            if vectors is not None and wordings:
+                known = [
+                    (vectors[words_of(wording)], count)
+                    for wording, count in wordings
+                    if words_of(wording) in vectors
+                ]
+                if not known or (len(known) < len(wordings) and not settle):
+                    return None
+                await _place(connection, pattern_id, Centre.of(known))
+            removed = await _remove_from_pattern(connection, pattern_id, account_key)
+            if not wordings:
+                await reword_advised(connection, pattern_id, before.action, None)
+                await connection.execute("DELETE FROM network_patterns WHERE id = $1", pattern_id)
+                return removed.plus(Forgotten(patterns_deleted=1))
+            await reword(connection, pattern_id)
+            await _reset_span(connection, pattern_id)
+            await refresh_evidence(connection, pattern_id)
+            after = await fetch_pattern(connection, pattern_id)
+            if after is not None:
+                await reword_advised(connection, pattern_id, before.action, after.action)
+        unpublished = bool(
+            after and not rule.withheld(before.evidence) and rule.withheld(after.evidence)
+        )
+        return removed.plus(Forgotten(patterns_recomputed=1, patterns_unpublished=int(unpublished)))
+
+    async def end_forgetting(
+        self, account_key: str, done_so_far: Forgotten, event_id: UUID, now: datetime
+    ) -> Forgotten | None:
+        async with self._database.transaction() as connection:
+            # First, since a step may take a second, and what is locked below keeps calls waiting.
+            await lock_step(connection)
+            # Excludes every insert that refers to the account, until the account is gone.
+            await connection.execute(
+                "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", account_key
+            )
+            if await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM pattern_accounts WHERE account_key = $1)", account_key
+            ):
+                return None
+            # Deleting its questions counts this advice anew, and another ForgetAccount that deletes a
+            # pattern holds its advice before it comes to these questions: first things first.
+            await connection.execute(
+                """
+                SELECT 1 FROM pattern_advice a
+                 WHERE EXISTS (SELECT FROM enhancements e
+                                WHERE e.account_key = $1 AND e.pattern_id = a.pattern_id
+                                  AND e.business_category = a.business_category)
+                 ORDER BY a.pattern_id, a.business_category FOR UPDATE
+                """,
+                account_key,
+            )
+            rest = Forgotten(
+                observations_removed=await _count(
+                    connection,
+                    "DELETE FROM observations WHERE account_key = $1 AND pattern_id IS NULL",
+                    account_key,
+                ),
+                enhancements_removed=await _count(
+                    connection, "DELETE FROM enhancements WHERE account_key = $1", account_key
+                ),
+                sightings_removed=await _disown_sightings(connection, account_key),
+            )
+            await connection.execute(
+                "DELETE FROM word_accounts WHERE account_key = $1", account_key
+            )
+            done = done_so_far.plus(rest)
+            await connection.execute("DELETE FROM accounts WHERE account_key = $1", account_key)
+            await append_event(
+                connection, AuditEvent(event_id, "forget_account", done.counts(), now)
+            )
+        return done
+
+
+async def _own(connection: Connection, pattern_id: UUID) -> Pattern | None:
+    """The pattern, when nobody else changes it or repeats its words until the end; None if gone."""
+    pattern = await fetch_pattern(connection, pattern_id)
+    if pattern is None:
+        return None
+    # A pattern's scope never changes, its evidence may while this waits for the lock.
+    await lock_scope(connection, pattern.scope)
+    # Reports of its advice in other scopes keep this row while they repeat its words.
+    await connection.execute("SELECT 1 FROM network_patterns WHERE id = $1 FOR UPDATE", pattern_id)
+    return await fetch_pattern(connection, pattern_id)
+
+
+async def _remainder(connection: Connection, pattern: Pattern, account_key: str) -> Remainder:
+    rows = await connection.fetch(
+        """
+        SELECT context, action, count(*)::integer AS count FROM observations
+         WHERE pattern_id = $1 AND account_key <> $2 AND disposition <> 'reported'
+         GROUP BY 1, 2
+        """,
+        pattern.pattern_id,
+        account_key,
+    )
+    wordings = [(_wording(pattern, row), row["count"]) for row in rows]
+    if not wordings and pattern.authored:
+        wordings = [(_insight(pattern, pattern.conditions, pattern.action), 1)]
+    elif not wordings:
+        first_report = await connection.fetchrow(
+            """
+            SELECT context, action FROM observations
+             WHERE pattern_id = $1 AND account_key <> $2 ORDER BY recorded_time, id LIMIT 1
+            """,
+            pattern.pattern_id,
+            account_key,
+        )
+        wordings = [(_wording(pattern, first_report), 1)] if first_report else []
+    return Remainder(pattern.scope.embedding_model, tuple(wordings))
+
+
+async def _remove_from_pattern(
+    connection: Connection, pattern_id: UUID, account_key: str
+) -> Forgotten:
+    observations = await _count(
+        connection,
+        "DELETE FROM observations WHERE pattern_id = $2 AND account_key = $1",
+        account_key,
+        pattern_id,
+    )
+    await connection.execute(
+        "DELETE FROM pattern_accounts WHERE account_key = $1 AND pattern_id = $2",
+        account_key,
+        pattern_id,
+    )
+    await connection.execute(
+        "DELETE FROM pattern_facets WHERE account_key = $1 AND pattern_id = $2",
+        account_key,
+        pattern_id,
+    )
+    await connection.execute(
+        """
+        DELETE FROM script_accounts a USING pattern_scripts s
+         WHERE a.script_id = s.id AND a.account_key = $1 AND s.pattern_id = $2
+        """,
+        account_key,
+        pattern_id,
+    )
+    scripts = await _count(
+        connection,
+        """
+        DELETE FROM pattern_scripts s WHERE s.pattern_id = $1 AND NOT s.authored
+           AND NOT EXISTS (SELECT FROM script_accounts a WHERE a.script_id = s.id)
+        """,
+        pattern_id,
+    )
+    return Forgotten(observations_removed=observations, scripts_removed=scripts)
+
+
+async def _place(connection: Connection, pattern_id: UUID, centre: Centre) -> None:
+    await connection.execute(
+        "UPDATE network_patterns SET pattern_embedding = $2, embedding_weight = $3 WHERE id = $1",
+        pattern_id,
+        centre.sentence,
+        centre.sentence_weight,
+    )
+    await connection.execute(
+        """
+        UPDATE pattern_actions SET action_embedding = $2, action_weight = $3
+         WHERE pattern_id = $1
+        """,
+        pattern_id,
+        centre.action,
+        centre.action_weight,
+    )
+
+
+async def _reset_span(connection: Connection, pattern_id: UUID) -> None:
+    """From the observations that are left; an authored pattern is known since it was seeded."""
+    await connection.execute(
+        """
+        UPDATE network_patterns p
+           SET first_discovered = CASE WHEN p.catalog_key IS NULL
+                   THEN span.first ELSE least(p.created_at, span.first) END,
+               last_validated = span.last
+          FROM (SELECT min(occurred_time) AS first, max(occurred_time) AS last
+                  FROM observations WHERE pattern_id = $1) span
+         WHERE p.id = $1
+        """,
+        pattern_id,
+    )
+
+
+async def _disown_sightings(connection: Connection, account_key: str) -> int:
+    """Strip sightings of account and words, and leave them to the detector.
+
+    Their clusters are sums that its leader holds: it must be the one to take them out. The sums that
+    are kept for the next leader are dropped at once. The caller holds the step lock.
+    """
+    rows = await connection.fetch(
+        """
+        UPDATE sightings SET account_key = '', rendered = '', action = '', seen_time = $2,
+               rendered_hash = uuid_send(gen_random_uuid()), confidence = 0, potential_value = 0
+         WHERE account_key = $1
+        RETURNING emerging_pattern_id
+        """,
+        account_key,
+        LONG_AGO,
+    )
+    await connection.execute(
+        "UPDATE emerging_patterns SET vector_sum = NULL, vector_count = 0 WHERE id = ANY($1::uuid[])",
+        [row["emerging_pattern_id"] for row in rows],
+    )
+    return len(rows)
+
+
+async def _count(connection: Connection, statement: str, *arguments: object) -> int:
+    """Execute, and return how many rows that touched."""
+    return int((await connection.execute(statement, *arguments)).rpartition(" ")[2])
+
+
+def _wording(pattern: Pattern, row: Record) -> AnonymizedInsight:
+    return _insight(pattern, row["context"], row["action"])
+
+
+def _insight(pattern: Pattern, context: object, action: str) -> AnonymizedInsight:
+    """As much of an insight as is embedded."""
+    return AnonymizedInsight(
+        type=pattern.scope.pattern_type,
+        business_category=pattern.scope.business_category,
+        conditions=context,  # type: ignore[arg-type]  # a jsonb object is a mapping of JSON values
+        action=action,
+        script="",
+        confidence=0.0,
+        dollar_value=0.0,
+        potential_value=0.0,
+    )

@@ -1,0 +1,1 @@
+"""Advice in the database: candidates, enhancements, outcomes, suggestions."""

@@ -1,0 +1,94 @@
+"""Enhancements as they are remembered, and the one transaction of a report."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from keeper_grpc.domain.advice.enhancement import HandedOut
+from keeper_grpc.domain.errors import AccountBeingForgotten
+from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.patterns.captures import PostgresCapture
+from keeper_grpc.storage.patterns.rows import fetch_pattern
+
+
+class PostgresReports:
+    """Finds what was handed out, and begins report transactions."""
+
+    def __init__(self, database: Database, half_life: timedelta) -> None:
+        self._database = database
+        self._half_life = half_life
+
+    async def handed_out(self, account_key: str, enhancement_id: UUID) -> HandedOut | None:
+        """What this account was given under this id; None for another account's."""
+        async with self._database.transaction(read_only=True) as connection:
+            row = await connection.fetchrow(
+                """
+                SELECT id, CASE WHEN NOT holdout THEN pattern_id END AS pattern_id, pattern_type,
+                       business_category, embedding_model, context, action, base_confidence,
+                       similarity, expected_success_rate, script, created_at
+                  FROM enhancements WHERE id = $1 AND account_key = $2
+                """,
+                enhancement_id,
+                account_key,
+            )
+            if row is None:
+                return None
+            pattern = (
+                await fetch_pattern(connection, row["pattern_id"], account_key)
+                if row["pattern_id"]
+                else None
+            )
+        return HandedOut(
+            enhancement_id=row["id"],
+            scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
+            insight=AnonymizedInsight(
+                type=row["pattern_type"],
+                business_category=row["business_category"],
+                conditions=row["context"],
+                action=row["action"],
+                script="",
+                confidence=row["base_confidence"],
+                dollar_value=0.0,
+                potential_value=0.0,
+            ),
+            pattern=pattern,
+            similarity=row["similarity"],
+            expected_success_rate=row["expected_success_rate"],
+            script=row["script"],
+            created_at=row["created_at"],
+        )
+
+    @asynccontextmanager
+    async def report(self) -> AsyncIterator[PostgresReport]:
+        """A transaction that commits at the end of the block unless that raises."""
+        try:
+            async with self._database.transaction() as connection:
+                yield PostgresReport(connection, self._half_life)
+        except asyncpg.ForeignKeyViolationError as error:
+            # The pattern is kept, so only the account's row can be gone.
+            raise AccountBeingForgotten from error
+
+
+class PostgresReport(PostgresCapture):
+    """One report's reads and writes; see usecases/advice/report_outcome.py for what each promises."""
+
+    async def reported(self, enhancement_id: UUID) -> bool:
+        return bool(
+            await self._connection.fetchval(
+                "SELECT EXISTS (SELECT FROM observations WHERE enhancement_id = $1)",
+                enhancement_id,
+            )
+        )
+
+    async def keep(self, pattern_id: UUID) -> str | None:
+        action: str | None = await self._connection.fetchval(
+            "SELECT action_template FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
+        )
+        return action

@@ -1,0 +1,1 @@
+"""Emerging patterns in the database: sightings, detection, feed, retention."""

@@ -1,0 +1,192 @@
+"""The readers' side of the emerging-pattern tables: snapshots, events, wake-ups."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from keeper_grpc.domain.emerging.model import (
+    Change,
+    EmergingPattern,
+    FeedEvent,
+    FeedHistory,
+    Place,
+)
+from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
+from keeper_grpc.storage.emerging.rows import from_json
+
+SHOWN = [Change.NEW.value, Change.UPDATED.value]
+"""Changes after which a cluster is emerging."""
+
+
+class PostgresEmergingFeed:
+    """Reads what the leader wrote."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def snapshot(self) -> tuple[FeedHistory, Sequence[EmergingPattern]]:
+        """What is emerging, and the place in history at which that is so.
+
+        From the events alone, as subscribers know it: a renewal that is no news is not among them.
+        """
+        async with self._database.transaction(read_only=True) as connection:
+            row = (await connection.fetch(_HISTORY))[0]
+            history = FeedHistory(row["epoch"], Place(row["sequence"], row["tag"]))
+            shown = await connection.fetch(_SHOWN_NOW, SHOWN)
+        return history, [from_json(row["state"]) for row in shown]
+
+    async def events_after(
+        self, epoch: UUID, place: Place, limit: int
+    ) -> Sequence[FeedEvent] | None:
+        """The events that follow, oldest first; None where history does not have this place.
+
+        It may be trimmed beyond it, or be another history, or one that had parted from it before.
+        """
+        async with self._database.connection() as connection:
+            # One statement sees one snapshot: were these trimmed, the place would be gone.
+            rows = await connection.fetch(
+                f"""
+                SELECT e.* FROM (SELECT FROM emerging_history h WHERE {_has_place("$2", "$3")}) h
+                  LEFT JOIN LATERAL (
+                    SELECT sequence, tag, change, state FROM emerging_events
+                     WHERE sequence > $2 ORDER BY sequence LIMIT $4) e ON true
+                 ORDER BY e.sequence
+                """,  # noqa: S608 - a constant
+                epoch,
+                place.sequence,
+                place.tag,
+                limit,
+            )
+        if not rows:
+            return None
+        return [
+            FeedEvent(
+                Place(row["sequence"], row["tag"]), Change(row["change"]), from_json(row["state"])
+            )
+            for row in rows
+            if row["sequence"] is not None
+        ]
+
+    async def before(
+        self, epoch: UUID, place: Place, now: Place
+    ) -> Mapping[UUID, EmergingPattern | None] | None:
+        """How each cluster that has an event after `place` and up to `now` was at `place`.
+
+        The value is None for one that was not emerging; the whole is None where history does not
+        have both places, in this order.
+        """
+        async with self._database.connection() as connection:
+            # Reads what has changed alone, not what is kept. Of each cluster that was shown at a place
+            # that is not trimmed, the last event up to there is kept.
+            rows = await connection.fetch(
+                f"""
+                SELECT c.emerging_pattern_id, last.change, last.state
+                  FROM (SELECT FROM emerging_history h
+                         WHERE {_has_place("$2", "$3")} AND {_has_place("$4", "$5")}) h
+                 CROSS JOIN (
+                    SELECT DISTINCT emerging_pattern_id FROM emerging_events
+                     WHERE sequence > $2 AND sequence <= $4) c
+                  LEFT JOIN LATERAL (
+                    SELECT change, state FROM emerging_events e
+                     WHERE e.emerging_pattern_id = c.emerging_pattern_id AND e.sequence <= $2
+                     ORDER BY e.sequence DESC LIMIT 1) last ON true
+                """,  # noqa: S608 - constants
+                epoch,
+                place.sequence,
+                place.tag,
+                now.sequence,
+                now.tag,
+            )
+        # The last of these events was there when the place was, so no row is no such place.
+        if not rows:
+            return None
+        return {
+            row["emerging_pattern_id"]: from_json(row["state"]) if row["change"] in SHOWN else None
+            for row in rows
+        }
+
+    @asynccontextmanager
+    async def wakeups(self) -> AsyncIterator[PostgresWakeups]:
+        """Begin to listen for the leader's notifications, on a connection of its own."""
+        wakeups = PostgresWakeups()
+        async with self._database.connection() as connection:
+            connection.add_termination_listener(wakeups.lose)
+            await connection.add_listener(EVENTS_CHANNEL, wakeups.wake)
+            try:
+                yield wakeups
+            finally:
+                connection.remove_termination_listener(wakeups.lose)
+                if not connection.is_closed():
+                    await connection.remove_listener(EVENTS_CHANNEL, wakeups.wake)
+
+
+class PostgresWakeups:
+    """Notifications of the leader. One only wakes: whoever misses it finds the events in the table."""
+
+    def __init__(self) -> None:
+        self._woken = asyncio.Event()
+        self._lost = False
+
+    def wake(self, *_: Any) -> None:
+        """Note that something was written."""
+        self._woken.set()
+
+    def lose(self, *_: Any) -> None:
+        """Note that the connection is gone."""
+        self._lost = True
+        self._woken.set()
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Until woken, or until the time is over. Raises StorageUnavailable when deaf."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most.total_seconds()):
+                await self._woken.wait()
+        self._woken.clear()
+        if self._lost:
+            raise StorageUnavailable("the connection that listens was lost")
+
+
+_HISTORY = """
+    SELECT h.epoch, last.sequence, last.tag
+      FROM emerging_history h CROSS JOIN LATERAL (
+        -- The last events may be trimmed while older ones, which tell what is shown, are kept.
+        SELECT h.trimmed_sequence AS sequence, h.trimmed_tag AS tag
+        UNION ALL
+        (SELECT sequence, tag FROM emerging_events
+          WHERE sequence > h.trimmed_sequence ORDER BY sequence DESC LIMIT 1)
+        ORDER BY sequence DESC LIMIT 1) last
+"""
+
+
+def _has_place(sequence: str, tag: str) -> str:
+    """Of row h of emerging_history, whether it is history $1 and has this place."""
+    return f"""
+        h.epoch = $1
+        AND CASE WHEN h.trimmed_sequence = {sequence} THEN h.trimmed_tag = {tag}
+                 ELSE h.trimmed_sequence < {sequence}
+                      AND EXISTS (SELECT FROM emerging_events e
+                                   WHERE e.sequence = {sequence} AND e.tag = {tag}) END
+    """
+
+
+# The last event of each cluster that is kept, from the greatest id down: a look into the index of clusters
+# for each, however many events there are.
+_SHOWN_NOW = """
+    WITH RECURSIVE last AS (
+        (SELECT emerging_pattern_id, change, state FROM emerging_events
+          ORDER BY emerging_pattern_id DESC, sequence DESC LIMIT 1)
+        UNION ALL
+        SELECT e.* FROM last CROSS JOIN LATERAL (
+            SELECT emerging_pattern_id, change, state FROM emerging_events
+             WHERE emerging_pattern_id < last.emerging_pattern_id
+             ORDER BY emerging_pattern_id DESC, sequence DESC LIMIT 1) e)
+    SELECT state FROM last WHERE change = ANY ($1)
+"""

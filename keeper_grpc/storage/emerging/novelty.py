@@ -1,0 +1,129 @@
+"""What the detector reads of patterns, in statements that do not grow with what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import Vector
+
+from keeper_grpc.domain.emerging.model import Family, Proven
+from keeper_grpc.domain.emerging.novelty import Known, Progress, portions
+from keeper_grpc.storage.database import Connection, to_array
+from keeper_grpc.storage.evidence.publication import published
+
+PAIRS = 500_000
+"""Clusters times patterns that one statement compares: one second at most (0.6 to 1.7 µs each, where
+vectors are in memory), a tenth of the time that a statement may take. One cluster is the least, so a
+type may have some millions of patterns."""
+
+
+async def nearest_known(
+    connection: Connection,
+    centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
+    proven: Proven,
+) -> Mapping[UUID, Known]:
+    """What is known near these centres."""
+    sizes = await _sizes(connection, {family for family, _ in centres.values()})
+    known: dict[UUID, Known] = {}
+    for portion in portions({key: sizes[family] for key, (family, _) in centres.items()}, PAIRS):
+        rows = await connection.fetch(
+            f"""
+            SELECT c.id, nearest.distance, nearest.proven
+              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
+                   AS c (id, model, type, centre)
+             CROSS JOIN LATERAL (
+                SELECT min(k.distance) AS distance,
+                       (array_agg(k.id ORDER BY k.distance, k.id)
+                           FILTER (WHERE k.sure AND 1 - k.distance >= $7))[1] AS proven
+                  FROM (SELECT p.id, p.pattern_embedding <=> c.centre AS distance,
+                               {published("p", "$5")} AND p.confidence_score >= $6 AS sure
+                          FROM network_patterns p
+                         WHERE p.pattern_type = c.type AND p.embedding_model = c.model
+                        OFFSET 0) k) nearest
+            """,  # noqa: S608 - a constant; OFFSET computes each distance once
+            portion,
+            [centres[key][0][0] for key in portion],
+            [centres[key][0][1] for key in portion],
+            [Vector(centres[key][1]) for key in portion],
+            proven.min_accounts,
+            proven.min_lower_bound,
+            proven.min_similarity,
+        )
+        known |= {row["id"]: Known(row["distance"], row["proven"]) for row in rows}
+    return known
+
+
+async def still_published(
+    connection: Connection, pattern_ids: Collection[UUID], min_accounts: int
+) -> set[UUID]:
+    """Those of the patterns that exist and are published."""
+    rows = await connection.fetch(
+        f"SELECT p.id FROM network_patterns p"  # noqa: S608 - a constant
+        f" WHERE p.id = ANY($1::uuid[]) AND {published('p', '$2')}",
+        list(pattern_ids),
+        min_accounts,
+    )
+    return {row["id"] for row in rows}
+
+
+async def here(connection: Connection) -> Progress:
+    """Nothing of what is to come: transactions that have not ended, and later ones."""
+    oldest, _ = await _transactions(connection)
+    return Progress.before(oldest)
+
+
+async def proven_since(
+    connection: Connection, embedding_model: str, progress: Progress, proven: Proven, limit: int
+) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Progress]:
+    """At most so many proven patterns of the model that changed since, and how far that is."""
+    if not progress.amid:
+        oldest, coming = await _transactions(connection)
+        progress = replace(progress, until=coming, following=oldest)
+    rows = await connection.fetch(
+        f"""
+        SELECT p.id, p.pattern_type, p.pattern_embedding, p.changed_in FROM network_patterns p
+         WHERE p.embedding_model = $1 AND (p.changed_in, p.id) > ($2::xid8, $3::uuid)
+           AND p.changed_in < $4::xid8
+           AND {published("p", "$5")} AND p.confidence_score >= $6
+         ORDER BY p.changed_in, p.id LIMIT $7
+        """,  # noqa: S608 - a constant
+        embedding_model,
+        *progress.after,
+        progress.until,
+        proven.min_accounts,
+        proven.min_lower_bound,
+        limit,
+    )
+    found = [
+        ((embedding_model, row["pattern_type"]), to_array(row["pattern_embedding"])) for row in rows
+    ]
+    if len(rows) < limit and progress.following is not None:
+        return found, Progress.before(progress.following)
+    return found, replace(progress, after=(rows[-1]["changed_in"], rows[-1]["id"]))
+
+
+async def _transactions(connection: Connection) -> tuple[int, int]:
+    """The oldest transaction that has not ended, and one that all ended ones are before."""
+    (row,) = await connection.fetch(
+        "SELECT pg_snapshot_xmin(now), pg_snapshot_xmax(now) FROM pg_current_snapshot() AS now"
+    )
+    return row[0], row[1]
+
+
+async def _sizes(connection: Connection, families: Collection[Family]) -> Mapping[Family, int]:
+    """How many patterns are of these models and types."""
+    rows = await connection.fetch(
+        """
+        SELECT f.model, f.type,
+               (SELECT count(*) FROM network_patterns p
+                 WHERE p.pattern_type = f.type AND p.embedding_model = f.model) AS size
+          FROM unnest($1::text[], $2::text[]) AS f (model, type)
+        """,
+        [model for model, _ in families],
+        [pattern_type for _, pattern_type in families],
+    )
+    return {(row["model"], row["type"]): row["size"] for row in rows}

@@ -1,0 +1,1 @@
+"""Evidence in the database: totals, the publication rule, the rebuild."""

@@ -1,0 +1,276 @@
+"""Recounting patterns from the ledger, and the half-life that their counts were made with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.patterns.situation import facts, whole
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.metrics.inputs import FOLD_LOCK
+from keeper_grpc.storage.patterns.rows import fetch_pattern
+from keeper_grpc.storage.scope_lock import lock_scope
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+MEASURES_TIMEOUT = 3600.0
+"""Seconds: a bound for a ledger of any size, where the pool's own is for single rows."""
+
+
+class EvidenceStale(Exception):
+    """The evidence was counted with another half-life. The message is for the operator."""
+
+
+@dataclass(slots=True)
+class _Share:
+    """One account's share of something, as it is summed up."""
+
+    trials: int = 0
+    successes: int = 0
+    revenue_total: float = 0.0
+    revenue_count: int = 0
+    recent_trials: float = 0.0
+    recent_successes: float = 0.0
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What a pattern's observations come to; shares by account, by facet and by script."""
+
+    observations: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    accounts: dict[str, _Share] = field(default_factory=lambda: defaultdict(_Share))
+    facets: dict[tuple[str, str], _Share] = field(default_factory=lambda: defaultdict(_Share))
+    scripts: dict[tuple[str, str], _Share] = field(default_factory=lambda: defaultdict(_Share))
+
+    def add(self, row: Record, half_life: timedelta) -> None:
+        """Count one observation: what storage/patterns/ledger.py does to the tables."""
+        account, occurred, success = row["account_key"], row["occurred_time"], row["success"]
+        self.observations += 1
+        self.first = min(self.first or occurred, occurred)
+        self.last = max(self.last or occurred, occurred)
+        own = self.accounts[account]
+        counted = [own]
+        counted += [
+            self.facets[facet, account] for facet in (whole(row["context"]), *facts(row["context"]))
+        ]
+        if row["script"]:
+            counted.append(self.scripts[row["script"], account])
+        for share in counted:
+            share.trials += 1
+            share.successes += success
+        weight = recency_weight(occurred, half_life)
+        own.recent_trials += weight
+        own.recent_successes += weight * success
+        if row["revenue_impact"] is not None:
+            own.revenue_total += row["revenue_impact"]
+            own.revenue_count += 1
+
+
+class PostgresRebuild:
+    """The counts as a whole; see usecases/evidence/rebuild.py for what each method promises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def agree(self, half_life: timedelta) -> None:
+        """Raise EvidenceStale unless what is counted from now on fits what was counted before.
+
+        The first start decides, and so does any later one as long as nothing is counted.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO evidence_settings (half_life) VALUES ($1) ON CONFLICT DO NOTHING",
+                half_life,
+            )
+            (row,) = await connection.fetch(
+                """
+                SELECT half_life, EXISTS (SELECT FROM pattern_accounts) AS counted
+                  FROM evidence_settings FOR UPDATE
+                """
+            )
+            if row["half_life"] == half_life:
+                return
+            if row["counted"] and row["half_life"] is None:
+                raise EvidenceStale("a rebuild was interrupted: run `keeper rebuild` again")
+            if row["counted"]:
+                raise EvidenceStale(
+                    f"KEEPER_EVIDENCE_HALF_LIFE is {_seconds(half_life)} seconds, the evidence was "
+                    f"counted with {_seconds(row['half_life'])}: stop every server and run "
+                    "`keeper rebuild`, or set it back"
+                )
+            await connection.execute("UPDATE evidence_settings SET half_life = $1", half_life)
+
+    async def begin(self, half_life: timedelta) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(
+                """
+                INSERT INTO evidence_settings AS e (half_life) VALUES (NULL)
+                ON CONFLICT (id) DO UPDATE SET half_life = NULL
+                      WHERE e.half_life IS DISTINCT FROM $1
+                """,
+                half_life,
+            )
+
+    async def patterns(self) -> Sequence[UUID]:
+        async with self._database.connection() as connection:
+            rows = await connection.fetch("SELECT id FROM network_patterns ORDER BY id")
+        return [row["id"] for row in rows]
+
+    async def recount(self, pattern_id: UUID, half_life: timedelta) -> int | None:
+        async with self._database.transaction() as connection:
+            pattern = await fetch_pattern(connection, pattern_id)
+            if pattern is None:
+                return None
+            await lock_scope(connection, pattern.scope)
+            if await fetch_pattern(connection, pattern_id) is None:
+                return None
+            counts = await _count(connection, pattern_id, half_life)
+            await _write_accounts(connection, pattern_id, counts)
+            await _write_facets(connection, pattern_id, counts)
+            await _write_scripts(connection, pattern_id, counts)
+            await _write_span(connection, pattern_id, counts)
+            await refresh_evidence(connection, pattern_id)
+        return counts.observations
+
+    async def recount_measures(self) -> int:
+        async with self._database.transaction() as connection:
+            # Seconds for a million observations, and whoever writes waits: longer than any call may.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute(
+                "LOCK TABLE observations, enhancements IN SHARE ROW EXCLUSIVE MODE",
+                timeout=MEASURES_TIMEOUT,
+            )
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
+            wrong: int = await connection.fetchval(
+                "SELECT rebuild_measures()", timeout=MEASURES_TIMEOUT
+            )
+        return wrong
+
+    async def finish(self, half_life: timedelta) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute("UPDATE evidence_settings SET half_life = $1", half_life)
+
+
+async def _count(connection: Connection, pattern_id: UUID, half_life: timedelta) -> _Counts:
+    """Sum up the ledger, row by row: only the sums are held."""
+    counts = _Counts()
+    async for row in connection.cursor(
+        """
+        SELECT account_key, context, script, success, revenue_impact, occurred_time
+          FROM observations WHERE pattern_id = $1 ORDER BY recorded_time, id
+        """,
+        pattern_id,
+        prefetch=1000,
+    ):
+        counts.add(row, half_life)
+    return counts
+
+
+async def _write_accounts(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
+    await connection.execute("DELETE FROM pattern_accounts WHERE pattern_id = $1", pattern_id)
+    await connection.executemany(
+        """
+        INSERT INTO pattern_accounts (
+            pattern_id, account_key, occurrence_count, success_count, revenue_total,
+            revenue_count, recent_trials, recent_successes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        [
+            (
+                pattern_id,
+                account,
+                share.trials,
+                share.successes,
+                share.revenue_total,
+                share.revenue_count,
+                share.recent_trials,
+                share.recent_successes,
+            )
+            for account, share in counts.accounts.items()
+        ],
+    )
+
+
+async def _write_facets(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
+    await connection.execute("DELETE FROM pattern_facets WHERE pattern_id = $1", pattern_id)
+    await connection.executemany(
+        """
+        INSERT INTO pattern_facets (pattern_id, facet, account_key, occurrence_count,
+                                    success_count)
+        VALUES ($1, $2, $3, $4, $5)
+        """,
+        [
+            (pattern_id, facet, account, share.trials, share.successes)
+            for (facet, account), share in counts.facets.items()
+        ],
+    )
+
+
+async def _write_scripts(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
+    """Scripts keep their ids; those that neither the ledger nor the catalog has are removed."""
+    hashes = {
+        template: hashlib.sha256(template.encode()).digest() for template, _ in counts.scripts
+    }
+    await connection.execute(
+        """
+        DELETE FROM script_accounts a USING pattern_scripts s
+         WHERE s.id = a.script_id AND s.pattern_id = $1
+        """,
+        pattern_id,
+    )
+    await connection.execute(
+        """
+        DELETE FROM pattern_scripts
+         WHERE pattern_id = $1 AND NOT authored AND template_hash <> ALL($2::bytea[])
+        """,
+        pattern_id,
+        list(hashes.values()),
+    )
+    await connection.executemany(
+        """
+        INSERT INTO pattern_scripts (id, pattern_id, template, template_hash)
+        VALUES ($1, $2, $3, $4) ON CONFLICT (pattern_id, template_hash) DO NOTHING
+        """,
+        [(uuid4(), pattern_id, template, digest) for template, digest in hashes.items()],
+    )
+    await connection.executemany(
+        """
+        INSERT INTO script_accounts (script_id, account_key, occurrence_count, success_count)
+        SELECT id, $3, $4, $5 FROM pattern_scripts WHERE pattern_id = $1 AND template_hash = $2
+        """,
+        [
+            (pattern_id, hashes[template], account, share.trials, share.successes)
+            for (template, account), share in counts.scripts.items()
+        ],
+    )
+
+
+async def _write_span(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
+    """An authored pattern was discovered when it was seeded, unless someone had seen it before."""
+    await connection.execute(
+        """
+        UPDATE network_patterns
+           SET first_discovered = CASE WHEN catalog_key IS NULL
+                   THEN coalesce($2, first_discovered) ELSE least(created_at, $2) END,
+               last_validated = $3
+         WHERE id = $1
+        """,
+        pattern_id,
+        counts.first,
+        counts.last,
+    )
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():.15g}"

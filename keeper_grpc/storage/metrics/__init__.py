@@ -1,0 +1,1 @@
+"""What metrics and uplift are computed from, read from the database."""

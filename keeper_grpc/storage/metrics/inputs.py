@@ -1,0 +1,298 @@
+"""Gathering what metrics are computed from. Every statement reads counts that are kept, not the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from keeper_grpc.domain.metrics.inputs import (
+    Accounts,
+    Day,
+    Gathered,
+    Newcomer,
+    PatternCounts,
+    Prediction,
+    Totals,
+)
+from keeper_grpc.domain.metrics.uplift import Arm
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.evidence.publication import published
+
+SHOWN_DAYS = 366
+"""Days that are told one by one, the newest: a year of them draws a line, older ones only count."""
+
+MOST_CATEGORIES = 200
+"""Lines of business that are listed: they are callers' words, of which there may be any number."""
+
+FOLD_LOCK = 0x6B65657065720009
+"""Advisory lock of whoever folds: "keeper" in ASCII and a number of ours."""
+
+_SUMMED = """
+    observations, questions, enhanced, from_elsewhere, confidence_added, advised_outcomes,
+    advised_successes, advised_measured, advised_revenue, advised_retention_known,
+    advised_retained, held_out_outcomes, held_out_successes, held_out_retention_known,
+    held_out_retained
+"""
+"""The columns of daily_measures that add up."""
+
+
+class PostgresMetrics:
+    """The measures of migration 0009."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def gather(self, business_category: str, start: datetime, k: int) -> Gathered:
+        """Everything since `start`, a midnight (UTC), of one category or (empty) of all."""
+        async with self._database.transaction(read_only=True) as connection:
+            days = await _days(connection, business_category, start)
+            lags, predictions, revenues = await _advice(connection, business_category, start)
+            accounts = await _accounts(connection, business_category, start)
+            return Gathered(
+                totals=await _totals(connection, business_category, start),
+                patterns=await _patterns(connection, business_category, start, k),
+                lags=lags,
+                predictions=predictions,
+                revenues=revenues,
+                newcomers=await _newcomers(connection, business_category, start),
+                accounts=accounts,
+                since=await _since(connection, business_category),
+                days=days,
+                categories=await _categories(connection, start, k),
+            )
+
+    async def version(self) -> str:
+        """Another one whenever a transaction has ended that wrote: what a snapshot sees, in full.
+
+        Two equal ones see the same rows, whichever transactions are open. Any other table, and any
+        other database of the server, makes another one too: which of them counts could only be told
+        by a row that all writers update, and they would wait for each other.
+        """
+        async with self._database.connection() as connection:
+            version: str = await connection.fetchval("SELECT pg_current_snapshot()::text")
+        return version
+
+    async def fold(self, limit: int) -> int:
+        """Add the oldest changes to their days; how many those were, 0 while another process folds."""
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", FOLD_LOCK):
+                return 0
+            folded: int = await connection.fetchval(_FOLD, limit)
+        return folded
+
+
+_FOLD = f"""
+    WITH gone AS (
+        DELETE FROM measure_changes
+         WHERE id IN (SELECT id FROM measure_changes ORDER BY id LIMIT $1) RETURNING *
+    ), added AS (
+        INSERT INTO daily_measures AS d (day, business_category, {_SUMMED})
+        SELECT day, business_category, {", ".join(f"sum({c})" for c in _SUMMED.split(","))}
+          FROM gone GROUP BY 1, 2
+        ON CONFLICT (day, business_category) DO UPDATE
+           SET {", ".join(f"{c.strip()} = d.{c.strip()} + excluded.{c.strip()}" for c in _SUMMED.split(","))}
+    )
+    SELECT count(*) FROM gone
+"""  # noqa: S608 - only constants are interpolated
+
+
+async def _totals(connection: Connection, category: str, start: datetime) -> Totals:
+    (row,) = await connection.fetch(
+        """
+        SELECT coalesce(sum(observations), 0)::bigint AS observations,
+               coalesce(sum(questions), 0)::bigint AS questions,
+               coalesce(sum(enhanced), 0)::bigint AS enhanced,
+               coalesce(sum(from_elsewhere), 0)::bigint AS from_elsewhere,
+               coalesce(sum(confidence_added), 0)::double precision AS confidence_added,
+               coalesce(sum(advised_outcomes), 0)::bigint AS advised_outcomes,
+               coalesce(sum(advised_successes), 0)::bigint AS advised_successes,
+               coalesce(sum(advised_measured), 0)::bigint AS advised_measured,
+               coalesce(sum(advised_revenue), 0)::double precision AS advised_revenue,
+               coalesce(sum(advised_retention_known), 0)::bigint AS advised_retention_known,
+               coalesce(sum(advised_retained), 0)::bigint AS advised_retained,
+               coalesce(sum(held_out_outcomes), 0)::bigint AS held_out_outcomes,
+               coalesce(sum(held_out_successes), 0)::bigint AS held_out_successes,
+               coalesce(sum(held_out_retention_known), 0)::bigint AS held_out_retention_known,
+               coalesce(sum(held_out_retained), 0)::bigint AS held_out_retained
+          FROM current_measures WHERE day >= $2::date AND ($1 = '' OR business_category = $1)
+        """,
+        category,
+        start.date(),
+    )
+    return Totals(
+        observations=row["observations"],
+        questions=row["questions"],
+        enhanced=row["enhanced"],
+        from_elsewhere=row["from_elsewhere"],
+        confidence_added=row["confidence_added"],
+        advised=Arm(row["advised_outcomes"], row["advised_successes"]),
+        held_out=Arm(row["held_out_outcomes"], row["held_out_successes"]),
+        advised_retention=Arm(row["advised_retention_known"], row["advised_retained"]),
+        held_out_retention=Arm(row["held_out_retention_known"], row["held_out_retained"]),
+        advised_measured=row["advised_measured"],
+        advised_revenue=row["advised_revenue"],
+    )
+
+
+async def _days(connection: Connection, category: str, start: datetime) -> Sequence[Day]:
+    rows = await connection.fetch(
+        """
+        SELECT * FROM (
+            SELECT day, sum(discovered)::bigint AS discovered,
+                   sum(observations)::bigint AS observations, sum(questions)::bigint AS questions,
+                   sum(enhanced)::bigint AS enhanced, sum(advised_outcomes)::bigint AS advised,
+                   sum(advised_successes)::bigint AS advised_successes,
+                   sum(held_out_outcomes)::bigint AS held_out,
+                   sum(held_out_successes)::bigint AS held_out_successes
+              FROM (SELECT day, 0 AS discovered, observations, questions, enhanced,
+                           advised_outcomes, advised_successes, held_out_outcomes,
+                           held_out_successes
+                      FROM current_measures
+                     WHERE day >= $2::date AND ($1 = '' OR business_category = $1)
+                    UNION ALL
+                    SELECT (first_discovered AT TIME ZONE 'UTC')::date, count(*), 0, 0, 0, 0, 0, 0,
+                           0
+                      FROM network_patterns
+                     WHERE first_discovered >= $3 AND occurrence_count > 0 AND catalog_key IS NULL
+                       AND ($1 = '' OR business_category = $1) GROUP BY 1) happened
+             GROUP BY day ORDER BY day DESC LIMIT $4) newest
+         ORDER BY day
+        """,
+        category,
+        start.date(),
+        start,
+        SHOWN_DAYS,
+    )
+    return [
+        Day(
+            day=row["day"],
+            patterns_discovered=row["discovered"],
+            observations=row["observations"],
+            questions=row["questions"],
+            enhanced=row["enhanced"],
+            advised=Arm(row["advised"], row["advised_successes"]),
+            held_out=Arm(row["held_out"], row["held_out_successes"]),
+        )
+        for row in rows
+    ]
+
+
+async def _patterns(
+    connection: Connection, category: str, start: datetime, k: int
+) -> PatternCounts:
+    (row,) = await connection.fetch(
+        f"""
+        SELECT count(*) FILTER (WHERE first_discovered >= $2 AND catalog_key IS NULL) AS discovered,
+               count(*) FILTER (WHERE last_validated >= $2) AS in_use,
+               count(*) FILTER (WHERE last_validated >= $2 AND account_count >= 2) AS shared,
+               count(*) FILTER (WHERE {published("p", "$3")}) AS published
+          FROM network_patterns p
+         WHERE occurrence_count > 0 AND ($1 = '' OR business_category = $1)
+        """,  # noqa: S608 - a constant
+        category,
+        start,
+        k,
+    )
+    return PatternCounts(row["discovered"], row["in_use"], row["shared"], row["published"])
+
+
+async def _advice(
+    connection: Connection, category: str, start: datetime
+) -> tuple[Sequence[float], Sequence[Prediction], Sequence[float]]:
+    """What patterns did in the window; each is judged by all that its advice ever came to."""
+    (row,) = await connection.fetch(
+        """
+        WITH given AS (
+            SELECT pattern_id, min(first_advised_time) AS first_advised_time,
+                   max(last_outcome_time) AS last_outcome_time,
+                   sum(revenue)::double precision AS revenue, sum(outcomes) AS outcomes,
+                   sum(successes) AS successes, sum(expected / 1e6::double precision) AS expected,
+                   sum(variance / 1e6::double precision) AS variance,
+                   sum(deviation / 1e6::double precision) AS deviation
+              FROM pattern_advice WHERE $1 = '' OR business_category = $1 GROUP BY pattern_id
+        )
+        SELECT (SELECT array_agg(greatest(0, extract(
+                           epoch FROM g.first_advised_time - p.first_discovered))::double precision)
+                  FROM given g JOIN network_patterns p ON p.id = g.pattern_id
+                 WHERE g.first_advised_time >= $2 AND p.catalog_key IS NULL) AS lags,
+               array_agg(revenue) AS revenues,
+               array_agg(outcomes) AS outcomes, array_agg(successes) AS successes,
+               array_agg(expected) AS expected, array_agg(variance) AS variance,
+               array_agg(deviation) AS deviation
+          FROM given WHERE last_outcome_time >= $2
+        """,
+        category,
+        start,
+    )
+    columns = ("outcomes", "successes", "expected", "variance", "deviation")
+    predictions = [
+        Prediction(*values)
+        for values in zip(*(row[column] or () for column in columns), strict=True)
+    ]
+    return row["lags"] or (), predictions, row["revenues"] or ()
+
+
+async def _accounts(connection: Connection, category: str, start: datetime) -> Accounts:
+    (row,) = await connection.fetch(
+        """
+        SELECT count(*) FILTER (WHERE m.last_active_day >= $2) AS active,
+               count(*) FILTER (WHERE m.last_asked_day >= $2) AS asked,
+               count(*) FILTER (WHERE m.last_enhanced_day >= $2) AS enhanced,
+               count(*) FILTER (WHERE m.last_observed_day >= $2) AS observed,
+               count(*) FILTER (WHERE m.last_advised_day >= $2) AS advised,
+               count(*) FILTER (WHERE m.last_revenue_day >= $2) AS revenue,
+               count(*) FILTER (WHERE m.last_advised_retention_day >= $2) AS advised_retention,
+               count(*) FILTER (WHERE m.last_held_out_day >= $2) AS held_out,
+               count(*) FILTER (WHERE m.last_held_out_retention_day >= $2) AS held_out_retention
+          FROM account_milestones m JOIN accounts a USING (account_key)
+         WHERE NOT a.forgetting AND ($1 = '' OR a.business_category = $1)
+        """,
+        category,
+        start.date(),
+    )
+    return Accounts(**row)
+
+
+async def _categories(connection: Connection, start: datetime, k: int) -> Sequence[str]:
+    rows = await connection.fetch(
+        """
+        SELECT a.business_category
+          FROM account_milestones m JOIN accounts a USING (account_key)
+         WHERE m.last_active_day >= $1 AND NOT a.forgetting
+         GROUP BY 1 HAVING count(*) >= $2
+         ORDER BY count(*) DESC, 1 LIMIT $3
+        """,
+        start.date(),
+        k,
+        MOST_CATEGORIES,
+    )
+    return sorted(row["business_category"] for row in rows)
+
+
+async def _since(connection: Connection, category: str) -> date | None:
+    first: date | None = await connection.fetchval(
+        "SELECT min(day) FROM current_measures WHERE $1 = '' OR business_category = $1", category
+    )
+    return first
+
+
+async def _newcomers(connection: Connection, category: str, start: datetime) -> Sequence[Newcomer]:
+    (row,) = await connection.fetch(
+        """
+        SELECT array_agg(first_asked_enhanced) AS met,
+               array_agg(extract(epoch FROM m.first_advised_time - a.joined_time)
+                         ::double precision) AS advised_after,
+               array_agg(extract(epoch FROM m.first_success_time - a.joined_time)
+                         ::double precision) AS succeeded_after
+          FROM accounts a JOIN account_milestones m USING (account_key)
+         WHERE a.registered AND a.joined_time >= $2 AND m.first_asked_time IS NOT NULL
+           AND NOT a.forgetting
+           AND ($1 = '' OR a.business_category = $1)
+        """,
+        category,
+        start,
+    )
+    columns = ("met", "advised_after", "succeeded_after")
+    return [
+        Newcomer(*values) for values in zip(*(row[column] or () for column in columns), strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Patterns in the database: rows, captures, ledger, indexes."""

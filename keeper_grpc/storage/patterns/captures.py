@@ -1,0 +1,151 @@
+"""The one transaction of a capture."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.errors import AccountBeingForgotten
+from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
+from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
+from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope
+from keeper_grpc.storage.accounts.unknown_words import record_words
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.emerging.sightings import insert_sighting
+from keeper_grpc.storage.patterns.centres import place_action
+from keeper_grpc.storage.patterns.ledger import append_observation
+from keeper_grpc.storage.patterns.rows import fetch_pattern
+from keeper_grpc.storage.scope_lock import lock_scope
+from keeper_grpc.storage.scope_turns import ScopeTurns
+
+
+class PostgresCaptures:
+    """Begins capture transactions."""
+
+    def __init__(self, database: Database, half_life: timedelta, turns: ScopeTurns) -> None:
+        self._database = database
+        self._half_life = half_life
+        self._turns = turns
+
+    @asynccontextmanager
+    async def capture(self, scope: Scope) -> AsyncIterator[PostgresCapture]:
+        """A transaction in a scope that commits at the end of the block unless that raises."""
+        try:
+            async with self._turns.turn(scope), self._database.transaction() as connection:
+                yield PostgresCapture(connection, self._half_life)
+        except asyncpg.ForeignKeyViolationError as error:
+            # Only the account's row can be gone: it was forgotten since the call began.
+            raise AccountBeingForgotten from error
+
+
+class PostgresCapture:
+    """One capture's reads and writes; see usecases/patterns/capture.py for what each promises."""
+
+    def __init__(self, connection: Connection, half_life: timedelta) -> None:
+        self._connection = connection
+        self._half_life = half_life
+
+    async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
+        row = await self._connection.fetchrow(
+            """
+            SELECT fingerprint, pattern_id, disposition, similarity, anonymization
+              FROM observations WHERE account_key = $1 AND request_id = $2
+            """,
+            account_key,
+            request_id,
+        )
+        if row is None:
+            return None
+        return Recorded(
+            fingerprint=row["fingerprint"],
+            pattern_id=row["pattern_id"],
+            disposition=Disposition(row["disposition"]),
+            similarity=row["similarity"],
+            anonymization=AnonymizationReport(
+                masked=row["anonymization"]["masked"],
+                dropped=tuple(DroppedField(*pair) for pair in row["anonymization"]["dropped"]),
+            ),
+        )
+
+    async def own(self, scope: Scope) -> None:
+        """Take the scope's lock: two captures of one scope must not both create."""
+        await lock_scope(self._connection, scope)
+
+    async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
+        rows = await self._connection.fetch(
+            """
+            WITH scoped AS MATERIALIZED (
+                SELECT id, pattern_embedding <=> $4 AS distance FROM network_patterns
+                 WHERE pattern_type = $1 AND business_category = $2 AND embedding_model = $3
+            )
+            SELECT p.id, p.action_template, 1 - s.distance AS similarity,
+                   1 - (a.action_embedding <=> $5) AS action_similarity
+              FROM (SELECT * FROM scoped ORDER BY distance LIMIT $6) s
+              JOIN network_patterns p USING (id)
+              JOIN pattern_actions a ON a.pattern_id = p.id
+             ORDER BY s.distance
+            """,
+            scope.pattern_type,
+            scope.business_category,
+            scope.embedding_model,
+            vectors.sentence,
+            vectors.action,
+            limit,
+        )
+        return [
+            Neighbour(
+                row["id"], row["action_template"], row["similarity"], row["action_similarity"]
+            )
+            for row in rows
+        ]
+
+    async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
+        await self._connection.execute(
+            """
+            INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+                                          pattern_embedding, context, action_template,
+                                          first_discovered)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            pattern_id,
+            observation.scope.pattern_type,
+            observation.scope.business_category,
+            observation.scope.embedding_model,
+            vectors.sentence,
+            observation.insight.conditions,
+            observation.insight.action,
+            observation.occurred_time,
+        )
+        await place_action(self._connection, pattern_id, vectors.action)
+
+    async def note_words(self, account_key: str, words: Sequence[str]) -> None:
+        await record_words(self._connection, account_key, words)
+
+    async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
+        await append_observation(self._connection, observation, self._half_life, joined)
+
+    async def sight(
+        self, observation: Observation, vector: NDArray[np.float32], seen_time: datetime
+    ) -> None:
+        await insert_sighting(
+            self._connection,
+            account_key=observation.account_key,
+            insight=observation.insight,
+            embedding_model=observation.scope.embedding_model,
+            embedding=vector,
+            seen_time=seen_time,
+        )
+
+    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
+        pattern = await fetch_pattern(self._connection, pattern_id, account_key)
+        if pattern is None:
+            # A foreign key holds the ledger and its pattern together.
+            message = "a recorded pattern is missing"
+            raise RuntimeError(message)
+        return pattern

@@ -1,0 +1,139 @@
+"""Appending to the ledger, and counting what is appended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
+from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.observation import Observation, Vectors
+from keeper_grpc.domain.patterns.situation import facts, whole
+from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.evidence.totals import refresh_evidence
+
+
+async def append_observation(
+    connection: Connection,
+    observation: Observation,
+    half_life: timedelta,
+    joined: Vectors | None = None,
+) -> None:
+    """Write one observation and count it into its pattern, script and situation.
+
+    `joined` are its vectors where they are to turn the pattern's.
+
+    Within the caller's transaction, which owns the pattern's scope. Raises RequestIdReused and
+    OutcomeAlreadyReported.
+    """
+    if observation.pattern_id is not None:
+        await _count(connection, observation, observation.pattern_id, half_life)
+        await refresh_evidence(
+            connection, observation.pattern_id, observation.occurred_time, joined
+        )
+    await _write(connection, observation)
+
+
+async def _write(connection: Connection, observation: Observation) -> None:
+    insight, outcome = observation.insight, observation.outcome
+    try:
+        await connection.execute(
+            """
+            INSERT INTO observations (
+                id, account_key, request_id, fingerprint, disposition, pattern_id, enhancement_id,
+                similarity, pattern_type, business_category, embedding_model, context, action,
+                script, confidence, dollar_value, potential_value, success, revenue_impact,
+                customer_retained, response_rate, anonymization, occurred_time, recorded_time)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                    $18, $19, $20, $21, $22, $23, $24)
+            """,
+            observation.observation_id,
+            observation.account_key,
+            observation.request_id,
+            observation.fingerprint,
+            observation.disposition.value,
+            observation.pattern_id,
+            observation.enhancement_id,
+            observation.similarity,
+            observation.scope.pattern_type,
+            observation.scope.business_category,
+            observation.scope.embedding_model,
+            insight.conditions,
+            insight.action,
+            insight.script,
+            insight.confidence,
+            insight.dollar_value,
+            insight.potential_value,
+            outcome.success,
+            outcome.revenue_impact,
+            outcome.customer_retained,
+            outcome.response_rate,
+            {
+                "masked": dict(observation.report.masked),
+                "dropped": [[drop.field, drop.reason] for drop in observation.report.dropped],
+            },
+            observation.occurred_time,
+            observation.recorded_time,
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "observations_enhancement_id_key":
+            raise OutcomeAlreadyReported from error
+        # The same request_id was used in another scope while this one waited: another body.
+        raise RequestIdReused from error
+
+
+async def _count(
+    connection: Connection, observation: Observation, pattern_id: UUID, half_life: timedelta
+) -> None:
+    """Add one outcome to the account's shares of the pattern, of its facets and of its script.
+
+    One statement, because a round trip costs more than any of its parts.
+    """
+    insight, outcome = observation.insight, observation.outcome
+    weight = recency_weight(observation.occurred_time, half_life)
+    await connection.execute(
+        """
+        WITH pattern AS (
+            INSERT INTO pattern_accounts AS a (
+                pattern_id, account_key, occurrence_count, success_count, revenue_total,
+                revenue_count, recent_trials, recent_successes)
+            VALUES ($1, $2, 1, $3, $4, $5, $6, $7)
+            ON CONFLICT (pattern_id, account_key) DO UPDATE
+               SET occurrence_count = a.occurrence_count + 1,
+                   success_count = a.success_count + excluded.success_count,
+                   revenue_total = a.revenue_total + excluded.revenue_total,
+                   revenue_count = a.revenue_count + excluded.revenue_count,
+                   recent_trials = a.recent_trials + excluded.recent_trials,
+                   recent_successes = a.recent_successes + excluded.recent_successes
+        ), facets AS (
+            INSERT INTO pattern_facets AS f (
+                pattern_id, facet, account_key, occurrence_count, success_count)
+            SELECT $1, facet, $2, 1, $3 FROM unnest($8::text[]) AS facet
+            ON CONFLICT (pattern_id, facet, account_key) DO UPDATE
+               SET occurrence_count = f.occurrence_count + 1,
+                   success_count = f.success_count + excluded.success_count
+        ), script AS (
+            INSERT INTO pattern_scripts AS s (id, pattern_id, template, template_hash)
+            SELECT $9, $1, $10::text, sha256(convert_to($10::text, 'UTF8')) WHERE $10::text <> ''
+            ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
+            RETURNING id
+        )
+        INSERT INTO script_accounts AS a (script_id, account_key, occurrence_count, success_count)
+        SELECT script.id, $2, 1, $3 FROM script
+        ON CONFLICT (script_id, account_key) DO UPDATE
+           SET occurrence_count = a.occurrence_count + 1,
+               success_count = a.success_count + excluded.success_count
+        """,
+        pattern_id,
+        observation.account_key,
+        int(outcome.success),
+        outcome.revenue_impact or 0.0,
+        int(outcome.revenue_impact is not None),
+        weight,
+        weight * outcome.success,
+        [whole(insight.conditions), *facts(insight.conditions)],
+        uuid4(),
+        insight.script,
+    )

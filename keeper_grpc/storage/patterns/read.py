@@ -1,0 +1,82 @@
+"""Reading patterns: one, or a page of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.history import WeekShare
+from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
+from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.evidence.publication import published
+from keeper_grpc.storage.patterns.rows import COLUMNS, fetch_pattern, scripts_of, to_pattern
+
+# Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
+# are two lists, each in the order of an index, and a page is the first rows of both. The bound on the
+# score is said apart from the tie, because only that finds the page's place in the index.
+_LIST = f"""
+    WITH matching AS NOT MATERIALIZED (
+        SELECT * FROM network_patterns
+         WHERE ($1 = '' OR pattern_type = $1) AND ($2 = '' OR business_category = $2)
+    ), shown AS (
+        SELECT {COLUMNS}, p.confidence_score AS listed_score FROM matching p
+         WHERE {published("p", "$4")} AND p.success_rate >= $3
+           AND ($5::double precision IS NULL
+                OR p.confidence_score <= $5 AND (p.confidence_score < $5 OR p.id > $6::uuid))
+         ORDER BY p.confidence_score DESC, p.id LIMIT $7
+    ), hidden AS (
+        SELECT {COLUMNS}, 0::double precision AS listed_score FROM matching p
+         WHERE p.catalog_key IS NOT NULL AND NOT {published("p", "$4")} AND 0 >= $3
+           AND ($5::double precision IS NULL OR $5 > 0 OR $5 = 0 AND p.id > $6::uuid)
+         ORDER BY p.id LIMIT $7
+    )
+    SELECT * FROM shown UNION ALL SELECT * FROM hidden ORDER BY listed_score DESC, id LIMIT $7
+"""  # noqa: S608 - only constants are interpolated
+
+
+class PostgresPatterns:
+    """Patterns, for reading."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_pattern(self, pattern_id: UUID) -> Pattern | None:
+        """One pattern with all its evidence, published or not."""
+        async with self._database.transaction(read_only=True) as connection:
+            return await fetch_pattern(connection, pattern_id)
+
+    async def find_history(self, pattern_id: UUID) -> tuple[Pattern, Sequence[WeekShare]] | None:
+        """One pattern, and by account and week what its evidence consists of."""
+        async with self._database.transaction(read_only=True) as connection:
+            pattern = await fetch_pattern(connection, pattern_id)
+            if pattern is None:
+                return None
+            rows = await connection.fetch(
+                """
+                SELECT date_trunc('week', occurred_time, 'UTC') AS week, account_key,
+                       count(*) AS trials, count(*) FILTER (WHERE success) AS successes
+                  FROM observations WHERE pattern_id = $1 GROUP BY 1, 2
+                """,
+                pattern_id,
+            )
+        return pattern, [WeekShare(*row) for row in rows]
+
+    async def list_patterns(
+        self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
+    ) -> Sequence[Pattern]:
+        """Published or authored patterns in listing order: lower bound descending, then id."""
+        async with self._database.transaction(read_only=True) as connection:
+            rows = await connection.fetch(
+                _LIST,
+                where.pattern_type,
+                where.business_category,
+                where.min_success_rate,
+                rule.k,
+                after.lower_bound if after else None,
+                after.pattern_id if after else None,
+                limit,
+            )
+            scripts = await scripts_of(connection, [row["id"] for row in rows])
+        return [to_pattern(row, scripts.get(row["id"], [])) for row in rows]

@@ -1,0 +1,1 @@
+"""The schema: migrations, and checks of the server before them."""

@@ -1,0 +1,236 @@
+"""Bring a database to this program's schema.
+
+Migrations are the files `NNNN_name.sql`, numbered from 0001 without a gap. Each is applied once, in
+order, in a transaction of its own that also records it in `schema_migrations`; what is applied is
+never edited. The transaction holds an advisory lock, so programs that start together take turns, and
+nothing outlives a transaction, so a pooler in between does no harm.
+
+    MigrationError
+     +- MigrationFilesInvalid   a gap, a double number or a bad name among the files
+     +- MigrationChanged        a file differs from what was applied under its number
+     +- MigrationHistoryBroken  the database misses one in the middle
+     +- DatabaseNewer           the database has migrations that this program does not know
+     +- MigrationFailed         the database refused a file
+
+They stop the start of the process, as does `preflight.DatabaseUnfit`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.resources
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+import asyncpg
+import structlog
+
+from keeper_grpc.storage.schema.preflight import check_may_create, check_server, connect
+
+if TYPE_CHECKING:
+    from keeper_grpc.storage.database import Connection
+
+_FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+_LOCK = 0x6B65657065720001
+"""Advisory lock of whoever migrates: "keeper" in ASCII and a number of ours."""
+
+_log = structlog.get_logger(__name__)
+
+
+class MigrationError(Exception):
+    """Base of what goes wrong with migrations."""
+
+
+class MigrationFilesInvalid(MigrationError):
+    """The files are not 0001, 0002, ... with one name each."""
+
+
+class MigrationChanged(MigrationError):
+    """The file of an applied migration was edited."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"migration {name} was changed after it was applied to this database: "
+            "restore the file and put the change into a new migration"
+        )
+
+
+class MigrationHistoryBroken(MigrationError):
+    """The database's record has a hole."""
+
+    def __init__(self, missing: int) -> None:
+        super().__init__(
+            f"schema_migrations lacks migration {missing:04} but has later ones: "
+            "restore the table from a backup"
+        )
+
+
+class DatabaseNewer(MigrationError):
+    """Another, newer version of the program was here."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"the database is at migration {found:04}, this program knows {known:04} only: "
+            "run the newer version"
+        )
+
+
+class MigrationFailed(MigrationError):
+    """A file's SQL failed. Its transaction is undone, earlier migrations stay."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"migration {name} failed and was undone: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file. `checksum` is the SHA-256, in hex, of its text with LF line ends."""
+
+    version: int
+    name: str
+    sql: str
+    checksum: str
+
+
+@functools.cache
+def packaged_migrations() -> tuple[Migration, ...]:
+    """The migrations that this program is written for."""
+    return read_migrations(importlib.resources.files("keeper_grpc.storage.schema") / "migrations")
+
+
+def read_migrations(directory: Traversable) -> tuple[Migration, ...]:
+    """The migrations in `directory`, in order. A `pathlib.Path` is a `Traversable`.
+
+    Raises:
+        MigrationFilesInvalid: a gap, a double number or a badly named .sql file.
+    """
+    migrations = []
+    for file in sorted(directory.iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".sql"):
+            continue
+        match = _FILE_NAME.fullmatch(file.name)
+        if match is None:
+            raise MigrationFilesInvalid(f"{file.name} is not named NNNN_lower_snake_case.sql")
+        # Text mode: a checkout that converts line ends is no change.
+        sql = file.read_text(encoding="utf-8")
+        checksum = hashlib.sha256(sql.encode()).hexdigest()
+        migrations.append(Migration(int(match[1]), file.name.removesuffix(".sql"), sql, checksum))
+        if migrations[-1].version != len(migrations):
+            raise MigrationFilesInvalid(
+                f"{file.name} should have the number {len(migrations):04}: "
+                "migrations are numbered from 0001, each number once"
+            )
+    return tuple(migrations)
+
+
+async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
+    """Apply what is missing of `directory` (the packaged one by default); return its names.
+
+    Runs the preflight first and creates the extension `vector` and the table `schema_migrations`.
+    On a database that lacks nothing, the role needs no right to create anything.
+
+    Raises:
+        MigrationError: nothing was applied, or everything before the migration that is named.
+        DatabaseUnfit: from the preflight.
+    """
+    migrations = packaged_migrations() if directory is None else read_migrations(directory)
+    applied: list[str] = []
+    conn = await connect(dsn)
+    try:
+        while True:
+            async with conn.transaction():
+                await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                done = await _applied(conn)
+                _require_prefix(done, migrations)
+                if not applied:
+                    await check_server(conn)
+                if len(done) == len(migrations):
+                    return applied
+                if not done:
+                    await _prepare(conn)
+                await check_may_create(conn)
+                await _apply(conn, migrations[len(done)])
+                applied.append(migrations[len(done)].name)
+            _log.info("applied a migration", migration=applied[-1])
+    finally:
+        await conn.close()
+
+
+async def is_current(conn: Connection) -> bool:
+    """Whether every packaged migration is applied: one small query, for a readiness check.
+
+    A newer database counts as current, so that the old processes of a rolling upgrade stay in
+    service until they are replaced.
+    """
+    migrations = packaged_migrations()
+    try:
+        found = await conn.fetchval(
+            "SELECT count(*) FROM schema_migrations WHERE version <= $1", len(migrations)
+        )
+    except asyncpg.UndefinedTableError:
+        return False
+    return bool(found == len(migrations))
+
+
+async def _prepare(conn: Connection) -> None:
+    """What the record of migrations and the first of them stand on."""
+    await check_may_create(conn)
+    await conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    await conn.execute(
+        """
+        CREATE TABLE IF NOT EXISTS schema_migrations (
+            version      integer PRIMARY KEY,
+            name         text NOT NULL,
+            checksum     text NOT NULL,
+            applied_time timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+
+
+async def _applied(conn: Connection) -> Mapping[int, str]:
+    """Checksums of the applied migrations by version, in order."""
+    if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
+        return {}
+    rows = await conn.fetch("SELECT version, checksum FROM schema_migrations ORDER BY version")
+    return {row["version"]: row["checksum"] for row in rows}
+
+
+def _require_prefix(done: Mapping[int, str], migrations: Sequence[Migration]) -> None:
+    """Raise unless `done` is how `migrations` begin."""
+    for expected, version in enumerate(done, start=1):
+        if version != expected:
+            raise MigrationHistoryBroken(expected)
+    if len(done) > len(migrations):
+        raise DatabaseNewer(len(done), len(migrations))
+    for migration, checksum in zip(migrations, done.values(), strict=False):
+        if migration.checksum != checksum:
+            raise MigrationChanged(migration.name)
+
+
+async def _apply(conn: Connection, migration: Migration) -> None:
+    try:
+        async with conn.transaction():
+            await conn.execute(migration.sql)
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(migration.name, _reason(error, migration.sql)) from error
+    await conn.execute(
+        "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+        migration.version,
+        migration.name,
+        migration.checksum,
+    )
+
+
+def _reason(error: asyncpg.PostgresError, sql: str) -> str:
+    """The server's message and, where it says so, the line of the file."""
+    position = getattr(error, "position", None)
+    if position is None:
+        return str(error)
+    line = sql.count("\n", 0, int(position) - 1) + 1
+    return f"line {line}: {error}"

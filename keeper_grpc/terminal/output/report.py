@@ -1,0 +1,132 @@
+"""A report of the network's metrics and KPIs, as tables or as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from typing import TypeAlias
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
+from keeper_grpc.terminal.output.quantities import amount, sample_of, time_of, value_of
+
+Report: TypeAlias = GetNetworkMetricsResponse
+
+WITHHELD = "withheld: too few accounts were active within the window for their numbers to be shown"
+
+TABLE_WIDTH = 80
+"""Columns from which on the tables are legible; narrower screens get lines."""
+
+_ROOMY = 84
+"""Columns below which they stand close together, so that a KPI needs one line of 80."""
+
+_NOW = "now (95% interval)"
+
+_DIFFERENCES = {
+    "success rate improvement",
+    "retention improvement",
+    "average confidence boost",
+}
+"""Shares that are differences of shares, told in points."""
+
+_LOWER_IS_BETTER = {Kpi.NAME_TIME_TO_FIRST_INSIGHT}
+
+_STATUS = {
+    Kpi.STATUS_MET: ("met", "green"),
+    Kpi.STATUS_MISSED: ("missed", "red"),
+    Kpi.STATUS_NOT_ENOUGH_DATA: ("unknown", "dim"),
+}
+
+
+def period(report: Report, category: str) -> str:
+    """What a report is about, and of when it is."""
+    begin = report.window_start_time.ToDatetime(UTC)
+    end = report.as_of_time.ToDatetime(UTC)
+    return f"{category or 'whole network'}, {begin:%Y-%m-%d} to {time_of(end)} UTC"
+
+
+def kpi_table(report: Report, width: int) -> RenderableType:
+    """The KPIs: where each stands, where it should, and what that rests on."""
+    if width < TABLE_WIDTH:
+        return Text("\n".join(kpi_line(kpi) for kpi in report.kpis))
+    table = _table(width, "KPI", _NOW, "target", "status", "sample")
+    for kpi in report.kpis:
+        name = kpi_name(kpi)
+        sample = sample_of(kpi.metric)
+        table.add_row(name, _now(name, kpi.metric), _target(kpi), _status(kpi), sample)
+    return table
+
+
+def metric_table(report: Report, width: int) -> RenderableType:
+    """The metrics, which have no target."""
+    if width < TABLE_WIDTH:
+        return Text("\n".join(metric_line(name, metric) for name, metric in metrics(report)))
+    table = _table(width, "metric", _NOW, "sample")
+    for name, metric in metrics(report):
+        table.add_row(name, _now(name, metric), sample_of(metric))
+    return table
+
+
+def full(report: Report, category: str, width: int) -> RenderableType:
+    """All of a report."""
+    title = Text(period(report, category), style="bold")
+    if report.withheld:
+        return Group(title, Text(WITHHELD))
+    published = Text(f"published patterns: {report.published_pattern_count:,}")
+    blank = Text()
+    kpis, numbers = kpi_table(report, width), metric_table(report, width)
+    return Group(title, published, blank, kpis, blank, numbers)
+
+
+def metrics(report: Report) -> Iterator[tuple[str, Metric]]:
+    """Each metric and its name."""
+    for field in NetworkMetrics.DESCRIPTOR.fields:
+        yield _words(field.name), getattr(report.metrics, field.name)
+
+
+def kpi_name(kpi: Kpi) -> str:
+    """A KPI's name, also of one that this program does not know yet."""
+    known = kpi.name in Kpi.Name.values()
+    return _words(Kpi.Name.Name(kpi.name).removeprefix("NAME_")) if known else f"KPI {kpi.name}"
+
+
+def kpi_line(kpi: Kpi) -> str:
+    """A KPI in one line."""
+    line = metric_line(kpi_name(kpi), kpi.metric)
+    return f"{line}, target {_target(kpi)}: {_status(kpi).plain}"
+
+
+def metric_line(name: str, metric: Metric) -> str:
+    """A metric in one line."""
+    return f"{name}: {_now(name, metric, '95% interval ')}, sample {sample_of(metric)}"
+
+
+def _now(name: str, metric: Metric, label: str = "") -> str:
+    return value_of(metric, difference=name in _DIFFERENCES, label=label)
+
+
+def _target(kpi: Kpi) -> str:
+    sign = "<=" if kpi.name in _LOWER_IS_BETTER else ">="
+    return f"{sign} {amount(kpi.target, kpi.metric.unit, difference=kpi_name(kpi) in _DIFFERENCES)}"
+
+
+def _status(kpi: Kpi) -> Text:
+    word, style = _STATUS.get(kpi.status, ("not said", "dim"))
+    return Text(word, style=style)
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", " ")
+
+
+def _table(width: int, *columns: str) -> Table:
+    gap = 1 if width >= _ROOMY else 0
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column == "sample" else "left")
+    return table

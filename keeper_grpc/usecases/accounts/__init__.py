@@ -1,0 +1,1 @@
+"""Accounts: registration, forgetting, audit, words that k accounts approve."""

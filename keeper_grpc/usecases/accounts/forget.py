@@ -1,0 +1,148 @@
+"""ForgetAccount: nothing of the account remains, and nothing of what it was part of is wrong.
+
+One transaction a pattern, so that it may be interrupted anywhere and called again. From the first
+step on nothing new of the account is stored.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from keeper_grpc.domain.accounts.account import Account
+from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten, Remainder, Words, words_of
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.usecases.accounts.resolver import Pseudonymizes
+from keeper_grpc.usecases.ports import Clock, Embeds, NewId
+
+BEGUN = "forget_account_begun"
+
+EMBED_AT_ONCE = 200
+"""Texts embedded in one call: a pattern may have thousands, and an embedder bounds its queue."""
+
+ROUNDS = 5
+"""Looks at a pattern before it is recomputed without the very newest wordings.
+
+On a pattern that gets new wordings faster than they are embedded there would be no end otherwise.
+"""
+
+
+class ForgettingStore(Protocol):
+    """Where an account is to be removed."""
+
+    async def find_account(self, keys: Sequence[str]) -> Account | None: ...
+
+    async def begin_forgetting(self, account_key: str, begun: AuditEvent) -> None:
+        """Let nothing new of the account in, and note that this began unless it had before."""
+
+    async def patterns_of(self, account_key: str) -> Sequence[UUID]:
+        """The patterns that the account's observations are part of."""
+
+    async def remainder(self, pattern_id: UUID, account_key: str) -> Remainder | None:
+        """What the pattern consists of without the account; None when the pattern is gone."""
+
+    async def forget_in_pattern(
+        self,
+        pattern_id: UUID,
+        account_key: str,
+        vectors: Mapping[Words, Vectors] | None,
+        rule: PublicationRule,
+        *,
+        settle: bool,
+    ) -> Forgotten | None:
+        """Take the account out of one pattern and recompute it, in one transaction.
+
+        `vectors` are those of the remaining wordings; None leaves the pattern where it is. Returns
+        None, having done nothing, when there is a wording without vectors. To `settle` is to leave
+        such a wording out of the pattern's place, unless there is no other.
+        """
+
+    async def end_forgetting(
+        self, account_key: str, done_so_far: Forgotten, event_id: UUID, now: datetime
+    ) -> Forgotten | None:
+        """Remove everything else, the account itself at last, and write the audit event.
+
+        Returns None, having done nothing, when a capture that was under way has added to a pattern.
+        """
+
+
+class ForgetAccount:
+    """The use case. One instance serves all calls."""
+
+    def __init__(
+        self,
+        *,
+        pseudonyms: Pseudonymizes,
+        embedder: Embeds,
+        store: ForgettingStore,
+        rule: PublicationRule,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._pseudonyms = pseudonyms
+        self._embedder = embedder
+        self._store = store
+        self._rule = rule
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, account_id: str) -> tuple[Forgotten, UUID | None]:
+        """Forget an account; what that did, and the id of the audit event that says so.
+
+        An account that is not known, or was forgotten before, is nothing to do: no id. Raises
+        EmbedderUnavailable and StorageUnavailable; call again to go on.
+        """
+        done = Forgotten()
+        event_id: UUID | None = None
+        keys = self._pseudonyms.all_keys_of(account_id)
+        while account := await self._store.find_account(keys):
+            begun = AuditEvent(self._new_id(), BEGUN, {}, self._clock())
+            await self._store.begin_forgetting(account.key, begun)
+            while patterns := await self._store.patterns_of(account.key):
+                for pattern_id in patterns:
+                    done = done.plus(await self._forget_in(pattern_id, account.key))
+            ended_id = self._new_id()
+            ended = await self._store.end_forgetting(account.key, done, ended_id, self._clock())
+            if ended is not None:
+                done, event_id = ended, ended_id
+        return done, event_id
+
+    async def _forget_in(self, pattern_id: UUID, account_key: str) -> Forgotten:
+        embedded: dict[Words, Vectors] = {}
+        for rounds in itertools.count(1):
+            remainder = await self._store.remainder(pattern_id, account_key)
+            if remainder is None:
+                break
+            # Nothing searches any more in the space of a model that is no longer configured.
+            placeable = remainder.embedding_model == self._embedder.model
+            if placeable:
+                await self._embed(remainder, embedded)
+            done = await self._store.forget_in_pattern(
+                pattern_id,
+                account_key,
+                embedded if placeable else None,
+                self._rule,
+                settle=rounds >= ROUNDS,
+            )
+            if done is not None:
+                return done
+        return Forgotten()
+
+    async def _embed(self, remainder: Remainder, embedded: dict[Words, Vectors]) -> None:
+        """Add the vectors of those wordings that have none yet."""
+        missing = [
+            words
+            for words in dict.fromkeys(words_of(wording) for wording, _ in remainder.wordings)
+            if words not in embedded
+        ]
+        for start in range(0, len(missing), EMBED_AT_ONCE // 2):
+            batch = missing[start : start + EMBED_AT_ONCE // 2]
+            vectors = await self._embedder.embed([text for words in batch for text in words])
+            embedded |= {
+                words: Vectors(sentence, action)
+                for words, sentence, action in zip(batch, vectors[::2], vectors[1::2], strict=True)
+            }

@@ -1,0 +1,1 @@
+"""Advice: enhance, suggest, make a task, take a report."""

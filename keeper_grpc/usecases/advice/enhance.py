@@ -1,0 +1,184 @@
+"""EnhanceInsight: what the other accounts know about one account's insight.
+
+Anonymize, embed, fetch the nearest patterns of the account's category, rank, boost, record. The
+asking account's own evidence is subtracted before anything is judged or shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from keeper_grpc.domain.advice.enhancement import Advice, Asked, Enhancement, EnhancementRecord
+from keeper_grpc.domain.advice.exploration import choose_wording
+from keeper_grpc.domain.advice.holdout import in_holdout
+from keeper_grpc.domain.advice.ranking import (
+    DEFAULT_MIN_OCCURRENCES,
+    DEFAULT_MIN_SUCCESS_RATE,
+    Candidate,
+    NoMatch,
+    Ranking,
+    Requirements,
+    Scored,
+    context_line,
+    explain,
+    rank,
+)
+from keeper_grpc.domain.evidence.evidence import boost
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
+from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId
+
+CANDIDATES = 20
+"""Nearest patterns to rank. A farther one could win only with a far better rate, and would be about
+something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the caller asks. None in the last two means the source design's defaults."""
+
+    account_id: str
+    insight: Insight
+    identifiers: Identifiers
+    min_success_rate: float | None = None
+    min_occurrences: int | None = None
+
+
+class CandidateStore(Protocol):
+    """Where patterns are found. Evidence leaves the asking account out."""
+
+    async def candidates(
+        self, asked: Asked, requirements: Requirements, limit: int
+    ) -> Sequence[Candidate]:
+        """The nearest patterns of the asking account's category.
+
+        When none of them meets the requirements, also the nearest ones that do, however far.
+        """
+
+    async def candidates_elsewhere(
+        self, asked: Asked, requirements: Requirements, limit: int
+    ) -> Sequence[Candidate]:
+        """The nearest patterns of other categories that meet the requirements, with transfer."""
+
+
+class EnhancementStore(Protocol):
+    """Where enhancements are recorded."""
+
+    async def record_enhancement(self, record: EnhancementRecord) -> None:
+        """Write the enhancement, and show it to the emerging-pattern detector, in one transaction."""
+
+
+class EnhanceInsight:
+    """The use case. One instance serves all calls.
+
+    `holdout` is the share of questions that are deliberately left without advice, so that what
+    advice is worth can be measured; 0 leaves none. `exploration` is the share of enhancements whose
+    script is drawn, from `rng`, instead of being the proven one.
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        anonymizer: Anonymizes,
+        embedder: Embeds,
+        patterns: CandidateStore,
+        enhancements: EnhancementStore,
+        rule: PublicationRule,
+        holdout: float,
+        exploration: float,
+        rng: Random,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._accounts = accounts
+        self._anonymizer = anonymizer
+        self._embedder = embedder
+        self._patterns = patterns
+        self._enhancements = enhancements
+        self._rule = rule
+        self._holdout = holdout
+        self._exploration = exploration
+        self._rng = rng
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, question: Question) -> Enhancement:
+        """Enhance one insight.
+
+        Raises AccountCategoryUnknown, AccountCategoryConflict, AccountBeingForgotten,
+        EmbedderUnavailable and StorageUnavailable.
+        """
+        anonymized = self._anonymizer.anonymize(question.insight, question.identifiers)
+        account = await self._accounts.resolve(
+            question.account_id, anonymized.insight.business_category
+        )
+        insight = anonymized.insight.in_category(account.business_category)
+        asked = Asked(
+            scope=Scope(insight.type, insight.business_category, self._embedder.model),
+            vector=(await self._embedder.embed([insight.render()]))[0],
+            account_key=account.key,
+            conditions=insight.conditions,
+        )
+        ranking = await self._rank(asked, self._requirements(question))
+        now = self._clock()
+        advice = self._advice(ranking.best, insight) if ranking.best else None
+        held_out = advice is not None and in_holdout(account.key, insight.render(), self._holdout)
+        enhancement = Enhancement(
+            enhancement_id=self._new_id(),
+            insight=insight,
+            advice=None if held_out else advice,
+            no_match=NoMatch.HOLDOUT if held_out else ranking.no_match,
+            closest=ranking.closest,
+            anonymization=anonymized.report,
+            created_at=now,
+        )
+        await self._enhancements.record_enhancement(
+            EnhancementRecord(
+                enhancement=enhancement,
+                withheld_advice=advice if held_out else None,
+                asked=asked,
+                seen_time=min(question.insight.observed_time or now, now),
+            )
+        )
+        return enhancement
+
+    async def _rank(self, asked: Asked, requirements: Requirements) -> Ranking:
+        """Own category first; the others when it has nothing good enough."""
+        own = rank(await self._patterns.candidates(asked, requirements, CANDIDATES), requirements)
+        if own.best:
+            return own
+        elsewhere = rank(
+            await self._patterns.candidates_elsewhere(asked, requirements, CANDIDATES),
+            requirements,
+        )
+        return elsewhere if elsewhere.best else own
+
+    def _requirements(self, question: Question) -> Requirements:
+        return Requirements(
+            min_similarity=self._embedder.thresholds.retrieval,
+            rule=self._rule,
+            min_success_rate=DEFAULT_MIN_SUCCESS_RATE
+            if question.min_success_rate is None
+            else question.min_success_rate,
+            min_occurrences=DEFAULT_MIN_OCCURRENCES
+            if question.min_occurrences is None
+            else question.min_occurrences,
+        )
+
+    def _advice(self, best: Scored, insight: AnonymizedInsight) -> Advice:
+        known = best.candidate.pattern
+        success_rate = known.evidence.success_rate * best.candidate.transfer
+        return Advice(
+            best=best,
+            confidence=boost(insight.confidence, success_rate),
+            script=choose_wording(known, self._rule, self._exploration, self._rng),
+            network_context=context_line(best),
+            mean_revenue=self._rule.mean_revenue(known.evidence),
+            explanation=explain(best, insight.business_category),
+        )

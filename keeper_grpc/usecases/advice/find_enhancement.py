@@ -1,0 +1,36 @@
+"""Finding the enhancement that a call is about."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+from keeper_grpc.domain.accounts.account import Account
+from keeper_grpc.domain.advice.enhancement import HandedOut
+from keeper_grpc.domain.errors import AccountCategoryUnknown, EnhancementNotFound
+from keeper_grpc.usecases.accounts.resolver import Accounts
+
+
+class HandedOutStore(Protocol):
+    """Where enhancements are remembered."""
+
+    async def handed_out(self, account_key: str, enhancement_id: UUID) -> HandedOut | None:
+        """What this account was given under this id; None for another account's."""
+
+
+async def find_handed_out(
+    accounts: Accounts, store: HandedOutStore, account_id: str, enhancement_id: UUID
+) -> tuple[Account, HandedOut]:
+    """The account and its enhancement.
+
+    Raises EnhancementNotFound, whether the account, the enhancement or the tie between them does not
+    exist: a caller cannot find out by guessing. Raises AccountBeingForgotten.
+    """
+    try:
+        account = await accounts.resolve(account_id, "")
+    except AccountCategoryUnknown:
+        raise EnhancementNotFound from None
+    given = await store.handed_out(account.key, enhancement_id)
+    if given is None:
+        raise EnhancementNotFound
+    return account, given

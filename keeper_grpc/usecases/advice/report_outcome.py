@@ -1,0 +1,201 @@
+"""ReportOutcome: what came of an enhancement becomes evidence.
+
+A report says "in my situation, this approach, these words": the account's conditions, the pattern's
+action, the script that was given. It counts into the pattern that was applied. Advice from another
+category counts in the account's own instead, into the pattern that says the same there or a new one:
+so a category comes by evidence of its own, and how advice travels is learned from the enhancement.
+
+A report adds evidence and no wording: the pattern stays where it lies in vector space. Its words came
+from the pattern, and would pull it towards itself the more often it is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from keeper_grpc.domain.advice.enhancement import HandedOut
+from keeper_grpc.domain.errors import InvalidInput, OutcomeAlreadyReported, RequestIdReused
+from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
+from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
+from keeper_grpc.domain.patterns.pattern import Neighbour, Scope, merge_target
+from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.advice.find_enhancement import HandedOutStore, find_handed_out
+from keeper_grpc.usecases.patterns.capture import NEIGHBOURS
+from keeper_grpc.usecases.ports import CLOCK_SKEW, Clock, Embeds, NewId
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the caller reports. `fingerprints` are as in `Capture`."""
+
+    request_id: UUID
+    account_id: str
+    enhancement_id: UUID
+    outcome: Outcome
+    occurred_time: datetime | None
+    fingerprints: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The answer. `pattern_id` is None when the outcome is evidence of no pattern."""
+
+    pattern_id: UUID | None
+    replayed: bool
+
+
+class ReportTransaction(Protocol):
+    """One transaction. Everything in it happens, or nothing does."""
+
+    async def own(self, scope: Scope) -> None:
+        """Wait until nobody else changes this scope, and keep others out until the end."""
+
+    async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
+        """The ledger entry of an earlier attempt."""
+
+    async def reported(self, enhancement_id: UUID) -> bool:
+        """Whether the ledger has an outcome of this enhancement."""
+
+    async def keep(self, pattern_id: UUID) -> str | None:
+        """The pattern's action, which nobody forgets until the end; None when the pattern is gone."""
+
+    async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
+        """The exact nearest patterns of the scope, nearest first."""
+
+    async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
+        """Add a pattern without evidence, worded as the observation."""
+
+    async def record(self, observation: Observation) -> None:
+        """Write the ledger, and count the observation into its pattern and its script."""
+
+
+class ReportStore(HandedOutStore, Protocol):
+    """Where enhancements are remembered and reports go."""
+
+    def report(self) -> AbstractAsyncContextManager[ReportTransaction]:
+        """Begin a transaction; it commits at the end of the block unless that raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Credit:
+    """Where an outcome counts. `new` patterns have yet to be created."""
+
+    pattern_id: UUID | None
+    similarity: float
+    new: bool = False
+
+
+class ReportOutcome:
+    """The use case. One instance serves all calls."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        embedder: Embeds,
+        store: ReportStore,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._accounts = accounts
+        self._embedder = embedder
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, report: Report) -> Reported:
+        """Report, or return what an earlier attempt of the same request did.
+
+        Raises EnhancementNotFound, OutcomeAlreadyReported, RequestIdReused, InvalidInput,
+        AccountBeingForgotten, EmbedderUnavailable and StorageUnavailable. After an error nothing of
+        the request is stored.
+        """
+        now = self._clock()
+        account, given = await find_handed_out(
+            self._accounts, self._store, report.account_id, report.enhancement_id
+        )
+        occurred = _occurred(report, given, now)
+        scope = self._scope(given)
+        vectors = await self._vectors(given.acted_on) if given.foreign else None
+
+        async with self._store.report() as transaction:
+            await transaction.own(scope)
+            earlier = await transaction.recorded(account.key, report.request_id)
+            if earlier is not None:
+                if earlier.fingerprint not in report.fingerprints:
+                    raise RequestIdReused
+                return Reported(earlier.pattern_id, replayed=True)
+            if await transaction.reported(report.enhancement_id):
+                raise OutcomeAlreadyReported
+            if pattern := given.pattern:
+                # Whoever worded it may have been forgotten since: then it says something else, or is
+                # gone. What it said is not to be kept either.
+                action = await transaction.keep(pattern.pattern_id)
+                if action is None:
+                    given, vectors = replace(given, pattern=None), None
+                else:
+                    given = replace(given, pattern=replace(pattern, action=action))
+            credit = await self._credit(transaction, given, scope, vectors)
+            observation = Observation(
+                observation_id=self._new_id(),
+                account_key=account.key,
+                request_id=report.request_id,
+                fingerprint=report.fingerprints[0],
+                scope=scope,
+                insight=given.acted_on,
+                report=AnonymizationReport(),
+                outcome=report.outcome,
+                disposition=Disposition.REPORTED,
+                pattern_id=credit.pattern_id,
+                similarity=credit.similarity,
+                occurred_time=occurred,
+                recorded_time=now,
+                enhancement_id=report.enhancement_id,
+            )
+            if credit.pattern_id and credit.new and vectors:
+                await transaction.create(credit.pattern_id, observation, vectors)
+            await transaction.record(observation)
+        return Reported(credit.pattern_id, replayed=False)
+
+    def _scope(self, given: HandedOut) -> Scope:
+        """Where the outcome counts: vectors of foreign advice are made now, by the present model."""
+        if given.foreign:
+            return replace(given.scope, embedding_model=self._embedder.model)
+        return given.pattern.scope if given.pattern else given.scope
+
+    async def _vectors(self, insight: AnonymizedInsight) -> Vectors:
+        sentence, action = await self._embedder.embed([insight.render(), insight.action])
+        return Vectors(sentence, action)
+
+    async def _credit(
+        self,
+        transaction: ReportTransaction,
+        given: HandedOut,
+        scope: Scope,
+        vectors: Vectors | None,
+    ) -> _Credit:
+        if given.pattern is None:
+            return _Credit(None, 0.0)
+        if vectors is None:
+            return _Credit(given.pattern.pattern_id, given.similarity)
+        neighbours = await transaction.nearest(scope, vectors, NEIGHBOURS)
+        target = merge_target(given.pattern.action, neighbours, self._embedder.thresholds)
+        if target:
+            return _Credit(target.pattern_id, target.similarity)
+        nearest = neighbours[0].similarity if neighbours else 0.0
+        return _Credit(self._new_id(), nearest, new=True)
+
+
+def _occurred(report: Report, given: HandedOut, now: datetime) -> datetime:
+    """When it occurred: any time since the advice, with allowance for the caller's clock."""
+    occurred = report.occurred_time or now
+    if occurred > now + CLOCK_SKEW:
+        raise InvalidInput("occurred_time", "must not be in the future")
+    if occurred < given.created_at - CLOCK_SKEW:
+        raise InvalidInput("occurred_time", "must not be before the enhancement")
+    return occurred

@@ -1,0 +1,104 @@
+"""SuggestMoves: which authored patterns apply to what an account knows now.
+
+Resolve the account, evaluate the triggers of its category over its facts, rank what holds. Facts are
+used and forgotten: they are neither stored nor logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from keeper_grpc.domain.authored.suggestions import Move, StoredTrigger, Triggered, rank_moves
+from keeper_grpc.domain.authored.triggers import Trigger, TriggerInvalid, known_facts, parse_trigger
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.ports import Embeds
+
+log = structlog.get_logger()
+
+DEFAULT_MAX_MOVES = 5
+MAX_MOVES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What the caller asks about.
+
+    `business_category` is empty where the request names none. `max_moves` 0 means 5; more than 50
+    means 50.
+    """
+
+    account_id: str
+    business_category: str
+    facts: Mapping[str, JsonValue]
+    max_moves: int = 0
+
+
+class MoveStore(Protocol):
+    """Where patterns with triggers are found."""
+
+    async def triggers(
+        self, business_category: str, embedding_model: str
+    ) -> Sequence[StoredTrigger]:
+        """The triggers of a category's patterns in one embedding model's space."""
+
+    async def patterns_without(
+        self, account_key: str, pattern_ids: Sequence[UUID]
+    ) -> Mapping[UUID, Pattern]:
+        """These patterns, as far as they exist, without this account's own evidence."""
+
+
+class SuggestMoves:
+    """The use case. One instance serves all calls."""
+
+    def __init__(
+        self, *, accounts: Accounts, embedder: Embeds, store: MoveStore, rule: PublicationRule
+    ) -> None:
+        self._accounts = accounts
+        self._embedder = embedder
+        self._store = store
+        self._rule = rule
+
+    async def __call__(self, occasion: Occasion) -> Sequence[Move]:
+        """The moves that apply, the most promising first.
+
+        Raises AccountCategoryUnknown, AccountCategoryConflict, AccountBeingForgotten and
+        StorageUnavailable.
+        """
+        account = await self._accounts.identify(occasion.account_id, occasion.business_category)
+        facts = known_facts(occasion.facts)
+        stored = await self._store.triggers(account.business_category, self._embedder.model)
+        holding = [
+            (known, trigger)
+            for known in stored
+            if (trigger := _usable(known)) is not None and trigger.holds(facts)
+        ]
+        patterns = await self._store.patterns_without(
+            account.key, [known.pattern_id for known, _ in holding]
+        )
+        moves = rank_moves(
+            (
+                Triggered(patterns[known.pattern_id], trigger, known.learned_from)
+                for known, trigger in holding
+                if known.pattern_id in patterns
+            ),
+            facts,
+            self._rule,
+        )
+        return moves[: min(occasion.max_moves or DEFAULT_MAX_MOVES, MAX_MOVES)]
+
+
+def _usable(stored: StoredTrigger) -> Trigger | None:
+    """The trigger, unless another release stored it and this one's vocabulary lacks its facts."""
+    try:
+        return parse_trigger(stored.text)
+    except TriggerInvalid as error:
+        log.warning("trigger_skipped", pattern_id=str(stored.pattern_id), reason=str(error))
+        return None

@@ -1,0 +1,1 @@
+"""Emerging patterns: the detector and the feed."""

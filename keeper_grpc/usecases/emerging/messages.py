@@ -1,0 +1,35 @@
+"""What a subscriber of the emerging patterns is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from keeper_grpc.domain.emerging.model import Change, EmergingPattern
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change, or a member of the snapshot. Whoever sees the same gets the same object."""
+
+    change: Change
+    cluster: EmergingPattern
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotComplete:
+    """The snapshot is complete. `expired` says that the token that was given could not be used."""
+
+    count: int
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Nothing happened for a while."""
+
+    server_time: datetime
+
+
+Message: TypeAlias = Changed | SnapshotComplete | Heartbeat

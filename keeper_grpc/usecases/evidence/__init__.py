@@ -1,0 +1,1 @@
+"""Evidence: the rebuild from the ledger."""

@@ -1,0 +1,1 @@
+"""Metrics: reports, their feed and their folding."""

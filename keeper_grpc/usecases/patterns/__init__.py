@@ -1,0 +1,1 @@
+"""Patterns: capture, read, seed, maintain."""

@@ -1,0 +1,225 @@
+"""CapturePattern: one (insight, outcome) of one account becomes evidence of one pattern.
+
+Anonymize, embed, and then, in one transaction that owns the scope: answer a retry, or find the
+nearest pattern that says the same, merge or create, and write the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from keeper_grpc.domain.errors import InvalidInput, RequestIdReused
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import (
+    AnonymizationReport,
+    AnonymizedInsight,
+    Identifiers,
+    Insight,
+    Outcome,
+)
+from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
+from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
+from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds, NewId, Vector
+
+NEIGHBOURS = 20
+"""Nearest patterns to consider. More than one, because the nearest may be an opposite, or another
+action in the same situation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What the caller asks to be captured.
+
+    `fingerprints` are keyed hashes of the whole request, the current key's first: equal hashes mean
+    a retry, and a retry may come after the key was rotated.
+    """
+
+    request_id: UUID
+    account_id: str
+    insight: Insight
+    outcome: Outcome
+    identifiers: Identifiers
+    occurred_time: datetime | None
+    fingerprints: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The answer. `pattern` is None while too few other accounts support it."""
+
+    pattern_id: UUID | None
+    disposition: Disposition
+    replayed: bool
+    similarity: float
+    pattern: Pattern | None
+    anonymization: AnonymizationReport
+
+
+class CaptureTransaction(Protocol):
+    """One transaction. Everything in it happens, or nothing does."""
+
+    async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
+        """The ledger entry of an earlier attempt."""
+
+    async def own(self, scope: Scope) -> None:
+        """Wait until no other capture is in this scope, and keep others out until the end."""
+
+    async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
+        """The exact nearest patterns of the scope, nearest first."""
+
+    async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
+        """Add a pattern without evidence, worded as the observation."""
+
+    async def note_words(self, account_key: str, words: Sequence[str]) -> None:
+        """Note that the account used these words, given by keyed hash, which nobody else may know."""
+
+    async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
+        """Write the ledger, and count the observation into its pattern, script and situation.
+
+        `joined` are its vectors when it merged: the pattern turns towards them.
+        """
+
+    async def sight(self, observation: Observation, vector: Vector, seen_time: datetime) -> None:
+        """Show the observation to the emerging-pattern detector, as seen at this time."""
+
+    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
+        """The pattern as it is now, without the account's own evidence."""
+
+
+class CaptureStore(Protocol):
+    """Where captures go."""
+
+    def capture(self, scope: Scope) -> AbstractAsyncContextManager[CaptureTransaction]:
+        """Begin a transaction in a scope; it commits at the end of the block unless that raises."""
+
+
+class CapturePattern:
+    """The use case. One instance serves all calls."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        anonymizer: Anonymizes,
+        embedder: Embeds,
+        store: CaptureStore,
+        rule: PublicationRule,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._accounts = accounts
+        self._anonymizer = anonymizer
+        self._embedder = embedder
+        self._store = store
+        self._rule = rule
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, capture: Capture) -> Captured:
+        """Capture, or return what an earlier attempt of the same request did.
+
+        Raises RequestIdReused, AccountCategoryUnknown, AccountCategoryConflict, InvalidInput,
+        EmbedderUnavailable, StorageUnavailable. After an error nothing of
+        the request is stored, but that an account it named for the first time stays registered.
+        """
+        now = self._clock()
+        occurred = capture.occurred_time or now
+        if occurred > now + CLOCK_SKEW:
+            raise InvalidInput("occurred_time", "must not be in the future")
+        anonymized = self._anonymizer.anonymize(capture.insight, capture.identifiers)
+        account = await self._accounts.resolve(
+            capture.account_id, anonymized.insight.business_category, now
+        )
+        insight = anonymized.insight.in_category(account.business_category)
+        scope = Scope(insight.type, insight.business_category, self._embedder.model)
+        vectors = await self._vectors(insight)
+
+        async with self._store.capture(scope) as transaction:
+            await transaction.own(scope)
+            earlier = await transaction.recorded(account.key, capture.request_id)
+            if earlier is not None:
+                return await self._replay(transaction, earlier, capture, account.key)
+
+            target: Neighbour | None = None
+            pattern_id: UUID | None = None
+            if vectors is not None:
+                neighbours = await transaction.nearest(scope, vectors, NEIGHBOURS)
+                target = merge_target(insight.action, neighbours, self._embedder.thresholds)
+                pattern_id = target.pattern_id if target else self._new_id()
+            observation = Observation(
+                observation_id=self._new_id(),
+                account_key=account.key,
+                request_id=capture.request_id,
+                fingerprint=capture.fingerprints[0],
+                scope=scope,
+                insight=insight,
+                report=anonymized.report,
+                outcome=capture.outcome,
+                disposition=_disposition(withheld=vectors is None, target=target),
+                pattern_id=pattern_id,
+                similarity=target.similarity if target else 0.0,
+                occurred_time=occurred,
+                recorded_time=now,
+            )
+            if vectors is not None and pattern_id is not None and target is None:
+                await transaction.create(pattern_id, observation, vectors)
+            await transaction.note_words(account.key, anonymized.unknown_words)
+            await transaction.record(observation, vectors if target else None)
+            if vectors is not None:
+                # Last, because ForgetAccount takes the account before its sightings as well.
+                seen = min(capture.insight.observed_time or occurred, now)
+                await transaction.sight(observation, vectors.sentence, seen)
+            pattern = await transaction.pattern(pattern_id, account.key) if pattern_id else None
+        return Captured(
+            pattern_id=pattern_id,
+            disposition=observation.disposition,
+            replayed=False,
+            similarity=observation.similarity,
+            pattern=self._published(pattern),
+            anonymization=anonymized.report,
+        )
+
+    async def _vectors(self, insight: AnonymizedInsight) -> Vectors | None:
+        """None when the action could not be made anonymous: then there is nothing to compare."""
+        if not insight.action:
+            return None
+        sentence, action = await self._embedder.embed([insight.render(), insight.action])
+        return Vectors(sentence, action)
+
+    async def _replay(
+        self,
+        transaction: CaptureTransaction,
+        earlier: Recorded,
+        capture: Capture,
+        account_key: str,
+    ) -> Captured:
+        if earlier.fingerprint not in capture.fingerprints:
+            raise RequestIdReused
+        pattern = (
+            await transaction.pattern(earlier.pattern_id, account_key)
+            if earlier.pattern_id is not None
+            else None
+        )
+        return Captured(
+            pattern_id=earlier.pattern_id,
+            disposition=earlier.disposition,
+            replayed=True,
+            similarity=earlier.similarity,
+            pattern=self._published(pattern),
+            anonymization=earlier.anonymization,
+        )
+
+    def _published(self, pattern: Pattern | None) -> Pattern | None:
+        return pattern if pattern and not self._rule.withheld(pattern.evidence) else None
+
+
+def _disposition(*, withheld: bool, target: Neighbour | None) -> Disposition:
+    if withheld:
+        return Disposition.WITHHELD
+    return Disposition.MERGED if target else Disposition.CREATED

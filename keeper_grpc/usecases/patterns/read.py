@@ -1,0 +1,96 @@
+"""GetPattern and ListPatterns: the published patterns, for people and dashboards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from keeper_grpc.domain.errors import PatternNotFound
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.history import Period, WeekShare, periods
+from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
+from keeper_grpc.domain.patterns.pattern import Pattern, Script
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some patterns, and where the next page starts, if there is one."""
+
+    patterns: Sequence[Pattern]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A pattern, the wordings that may be shown (best lower bound first), and how it fared."""
+
+    pattern: Pattern
+    scripts: Sequence[Script]
+    periods: Sequence[Period]
+
+
+class PatternStore(Protocol):
+    """Where patterns are read."""
+
+    async def find_pattern(self, pattern_id: UUID) -> Pattern | None: ...
+
+    async def find_history(self, pattern_id: UUID) -> tuple[Pattern, Sequence[WeekShare]] | None:
+        """A pattern, and by account and week what its evidence consists of."""
+
+    async def list_patterns(
+        self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
+    ) -> Sequence[Pattern]:
+        """Up to `limit` published or authored patterns, in listing order, that come after `after`."""
+
+
+class PatternCatalog:
+    """The use cases. One instance serves all calls."""
+
+    def __init__(self, *, store: PatternStore, rule: PublicationRule) -> None:
+        self._store = store
+        self._rule = rule
+
+    async def get(self, pattern_id: UUID) -> Pattern:
+        """One pattern. Raises PatternNotFound also when it exists but may not be shown."""
+        pattern = await self._store.find_pattern(pattern_id)
+        if pattern is None or (self._rule.withheld(pattern.evidence) and not pattern.authored):
+            raise PatternNotFound
+        return self._shown(pattern)
+
+    async def history(self, pattern_id: UUID) -> History:
+        """One pattern with what is known beyond its totals. Raises PatternNotFound as `get`."""
+        found = await self._store.find_history(pattern_id)
+        if found is None:
+            raise PatternNotFound
+        pattern, shares = found
+        if not self._rule.withheld(pattern.evidence):
+            scripts = sorted(
+                pattern.publishable_scripts(self._rule),
+                key=lambda script: (-script.evidence.lower_bound(), script.template),
+            )
+            return History(pattern, scripts, periods(shares, self._rule))
+        if not pattern.authored:
+            raise PatternNotFound
+        return History(self._shown(pattern), [], [])
+
+    async def page(self, where: PatternFilter, after: Cursor | None, size: int) -> Page:
+        """A page of patterns, the surest first. `size` 0 means 50; more than 500 means 500."""
+        limit = min(size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        found = await self._store.list_patterns(where, self._rule, after, limit + 1)
+        patterns = [self._shown(pattern) for pattern in found[:limit]]
+        more = len(found) > limit
+        return Page(
+            patterns=patterns,
+            next=Cursor(patterns[-1].lower_bound, patterns[-1].pattern_id) if more else None,
+        )
+
+    def _shown(self, pattern: Pattern) -> Pattern:
+        """The catalog's words are nobody's, but the counts beside them are: hide few accounts'."""
+        if self._rule.withheld(pattern.evidence):
+            return pattern.without_evidence()
+        return pattern

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from keeper_grpc.domain.metrics.inputs import Gathered
+from keeper_grpc.storage.accounts.accounts import PostgresAccounts
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.metrics.inputs import PostgresMetrics
+from tests.integration.ledger import Ledger
+from tests.integration.observations import opened
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+K = 3
+DIGITS = 9
+"""More than the six of a product of two shares, fewer than a float holds."""
+CATEGORIES = ("spa", "gym")
+# Few, so that ties and windows' edges occur: at, before and after a midnight.
+TIMES = [
+    NOW - timedelta(days=days, seconds=seconds)
+    for days in (0, 1, 6, 30)
+    for seconds in (0, 12 * 3600, 12 * 3600 + 1)
+]
+
+times = st.sampled_from(TIMES)
+# In thousandths, of which sums in millionths lose nothing: numbers that should be equal are, but for the
+# last digits of a float, and lists of them are in one order.
+shares = st.integers(0, 1_000).map(lambda thousandths: thousandths / 1_000)
+money = st.integers(-1_000_000, 1_000_000).map(lambda cents: cents / 100)
+accounts = st.lists(
+    st.fixed_dictionaries(
+        {"category": st.sampled_from(CATEGORIES), "joined": times, "registered": st.booleans()}
+    ),
+    min_size=1,
+    max_size=4,
+)
+patterns = st.lists(
+    st.fixed_dictionaries(
+        {
+            "category": st.sampled_from(CATEGORIES),
+            "discovered": times,
+            "validated": times,
+            "accounts": st.integers(1, 4),
+            "largest": st.integers(0, 5),
+            "occurrences": st.integers(0, 10),
+            "authored": st.booleans(),
+        }
+    ),
+    min_size=1,
+    max_size=4,
+)
+outcome = st.fixed_dictionaries(
+    {
+        "success": st.booleans(),
+        "revenue": st.none() | money,
+        "retained": st.none() | st.booleans(),
+        "at": times,
+    }
+)
+chosen = st.one_of(st.integers(0, 3), st.integers(0, 3), st.none())
+ask = st.fixed_dictionaries(
+    {
+        "do": st.just("ask"),
+        "who": st.integers(0, 3),
+        "pattern": chosen,
+        "held_out": st.booleans(),
+        "base": shares,
+        "expected": shares,
+        "deviation": st.none() | shares,
+        "at": times,
+        "outcome": st.one_of(outcome, outcome, st.none()),
+    }
+)
+capture = st.fixed_dictionaries(
+    {"do": st.just("capture"), "who": st.integers(0, 3), "pattern": chosen, "outcome": outcome}
+)
+forget = st.fixed_dictionaries({"do": st.just("forget"), "who": st.integers(0, 3)})
+register = st.fixed_dictionaries(
+    {"do": st.just("register"), "who": st.integers(0, 3), "joined": st.none() | times}
+)
+fold = st.fixed_dictionaries({"do": st.just("fold")})
+# Mostly questions: most of what is counted hangs on their outcomes.
+steps = st.lists(
+    st.one_of(ask, ask, ask, ask, capture, register, forget, fold), min_size=10, max_size=40
+)
+
+
+@pytest.fixture(scope="module")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The module's pool."""
+    async with opened(database_url) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    """The module's database, to be written to as the test likes."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        yield Ledger(connection)
+    finally:
+        await connection.close()
+
+
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    # Without shrinking: an example is a hundred statements, and a failure must not become a timeout.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+@given(accounts=accounts, patterns=patterns, steps=steps)
+async def test_the_numbers_are_what_the_ledger_says(
+    ledger: Ledger,
+    database: Database,
+    accounts: list[dict[str, Any]],
+    patterns: list[dict[str, Any]],
+    steps: list[dict[str, Any]],
+) -> None:
+    """After any history of questions, outcomes, accounts that are registered late or forgotten, and
+    folds, counted one by one.
+    """
+    await ledger.clear()
+    store = PostgresMetrics(database)
+    await play(ledger, database, accounts, patterns, steps)
+    for category in ("", *CATEGORIES):
+        for days in (0, 1, 7, 365):
+            start = (NOW - timedelta(days=days)).replace(hour=0)
+            counted = await ledger.counted(category, start, K)
+            assert same(await store.gather(category, start, K), counted), (category, days)
+    assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 0
+
+
+async def play(
+    ledger: Ledger,
+    database: Database,
+    accounts: list[dict[str, Any]],
+    patterns: list[dict[str, Any]],
+    steps: list[dict[str, Any]],
+) -> None:
+    """Write a history."""
+    known: dict[int, Mapping[str, Any]] = {}
+    for number, account in enumerate(accounts):
+        known[number] = {"key": f"key-{number}", "category": account["category"]}
+        await ledger.account(
+            f"key-{number}",
+            account["category"],
+            account["joined"],
+            registered=account["registered"],
+        )
+    rows = [
+        {
+            "category": pattern["category"],
+            "id": await ledger.pattern(
+                pattern["category"],
+                pattern["discovered"],
+                pattern["validated"],
+                accounts=pattern["accounts"],
+                largest=pattern["largest"],
+                occurrences=pattern["occurrences"],
+                authored=pattern["authored"],
+            ),
+        }
+        for pattern in patterns
+    ]
+    for step in steps:
+        if step["do"] == "fold":
+            await PostgresMetrics(database).fold(3)
+            continue
+        who = known.get(step["who"] % len(accounts))
+        if who is None:
+            continue
+        if step["do"] == "forget":
+            await ledger.forget(known.pop(step["who"] % len(accounts))["key"])
+            continue
+        if step["do"] == "register":
+            await PostgresAccounts(database).register_known(who["key"], step["joined"])
+            continue
+        chosen = None if step["pattern"] is None else rows[step["pattern"] % len(rows)]
+        if step["do"] == "capture":
+            await ledger.observation(
+                who,
+                step["outcome"],
+                pattern=chosen["id"] if chosen else None,
+                enhancement=None,
+            )
+            continue
+        enhancement = await ledger.enhancement(who, chosen, step)
+        if step["outcome"] is not None:
+            await ledger.observation(
+                who,
+                step["outcome"],
+                pattern=chosen["id"] if chosen else None,
+                enhancement=enhancement,
+            )
+
+
+def same(one: object, other: object) -> bool:
+    """Equal, but for the order of lists and for the last digits of floats."""
+    return rounded(one) == rounded(other)
+
+
+def rounded(value: object) -> object:
+    """The same for what is the same."""
+    if isinstance(value, float):
+        return round(value, DIGITS) + 0.0  # of two zeros, the positive one
+    if isinstance(value, (list, tuple)):  # all of them are sets that may hold something twice
+        return sorted(map(rounded, value), key=repr)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [rounded(getattr(value, field.name)) for field in fields(value)]
+    return value
+
+
+async def test_damage_is_found_and_mended_by_counting_anew(
+    ledger: Ledger, database: Database
+) -> None:
+    """rebuild_measures says how many rows were wrong, and leaves what the ledger says."""
+    await ledger.clear()
+    store = PostgresMetrics(database)
+    outcome = {"success": True, "revenue": 5.0, "retained": None, "at": NOW}
+    step = {"do": "ask", "who": 0, "pattern": 0, "held_out": False, "base": 0.5, "expected": 0.7}
+    await play(
+        ledger,
+        database,
+        [{"category": "spa", "joined": NOW, "registered": True}],
+        [
+            {
+                "category": "spa",
+                "discovered": NOW,
+                "validated": NOW,
+                "accounts": 3,
+                "largest": 1,
+                "occurrences": 3,
+                "authored": False,
+            }
+        ],
+        [step | {"deviation": 0.1, "at": NOW, "outcome": outcome}],
+    )
+    before = await store.gather("", NOW.replace(hour=0), K)
+    assert before.totals.advised.trials == 1
+    for damage in (
+        "UPDATE measure_changes SET observations = 7",
+        "UPDATE pattern_advice SET outcomes = 9",
+        "UPDATE account_milestones SET first_success_time = NULL",
+    ):
+        await ledger.connection.execute(damage)
+    assert await store.gather("", NOW.replace(hour=0), K) != before
+    assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 3
+    assert await store.gather("", NOW.replace(hour=0), K) == before
+
+
+async def test_the_version_changes_with_what_is_measured_and_not_by_itself(
+    ledger: Ledger, database: Database
+) -> None:
+    """A stream looks at it to know whether a report could differ; looking changes nothing."""
+    await ledger.clear()
+    store = PostgresMetrics(database)
+    who = {"key": "key-0", "category": "spa"}
+    outcome = {"success": True, "revenue": None, "retained": None, "at": NOW}
+
+    async def quiet() -> str:
+        version = await store.version()
+        await store.gather("", NOW, K)
+        assert await store.fold(10) == 0
+        assert await store.version() == version
+        return version
+
+    versions = [await quiet()]
+    await ledger.account("key-0", "spa", NOW)
+    versions.append(await quiet())
+    await ledger.observation(who, outcome, pattern=None, enhancement=None)
+    await store.fold(10)
+    versions.append(await quiet())
+    await ledger.forget("key-0")
+    await store.fold(10)
+    versions.append(await quiet())
+    assert len(set(versions)) == 4
+
+
+async def test_processes_that_fold_at_once_take_turns(ledger: Ledger, database: Database) -> None:
+    """While one holds the changes, another one has nothing to do, and nothing is counted twice."""
+    await ledger.clear()
+    store = PostgresMetrics(database)
+    await ledger.account("key-0", "spa", NOW)
+    who = {"key": "key-0", "category": "spa"}
+    outcome = {"success": True, "revenue": None, "retained": None, "at": NOW}
+    await ledger.observation(who, outcome, pattern=None, enhancement=None)
+    async with ledger.connection.transaction():
+        await ledger.connection.execute("SELECT pg_advisory_xact_lock($1)", 0x6B65657065720009)
+        assert await store.fold(10) == 0
+    assert await store.fold(10) == 1
+    assert same(await store.gather("gym", NOW.replace(hour=0), K), Gathered())
+    assert (await store.gather("spa", NOW.replace(hour=0), K)).totals.observations == 1

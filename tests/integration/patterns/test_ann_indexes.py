@@ -1,0 +1,111 @@
+"""Scopes that outgrow exact search get an approximate index, and enhancing uses it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from keeper_grpc.domain.advice.enhancement import Asked
+from keeper_grpc.domain.advice.ranking import Requirements
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.storage.advice.candidates import PostgresCandidates
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+
+SCOPE = Scope("churn_prevention", "spa", "test/1")
+SMALL = Scope("churn_prevention", "gym", "test/1")
+ANY = Requirements(min_similarity=-1.0, rule=PublicationRule(), min_occurrences=1)
+
+
+@pytest.fixture(scope="module")
+async def pool(database_url: str) -> AsyncIterator[Database]:
+    """A pool on a database with 300 patterns in one scope and 3 in another."""
+    database = await Database.open(
+        database_url, pool_size=4, acquire_timeout=5, statement_timeout=30
+    )
+    vectors = np.random.default_rng(7).normal(size=(303, 1536)).astype(np.float32)
+    async with database.transaction() as connection:
+        await connection.executemany(
+            """
+            INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+                                          pattern_embedding, context, action_template,
+                                          first_discovered)
+            VALUES ($1, $2, $3, $4, $5, '{}', 'Call the guest', now())
+            """,
+            [
+                (
+                    uuid4(),
+                    scope.pattern_type,
+                    scope.business_category,
+                    scope.embedding_model,
+                    vector,
+                )
+                for scope, vector in zip([SCOPE] * 300 + [SMALL] * 3, vectors, strict=True)
+            ],
+        )
+    yield database
+    await database.close()
+
+
+async def nearest(pool: Database, indexes: PostgresAnnIndexes, seed: int) -> list[str]:
+    """Ids of what is nearest to a random question."""
+    vector = np.random.default_rng(seed).normal(size=1536).astype(np.float32)
+    patterns = PostgresCandidates(
+        pool, indexes, half_life=timedelta(days=180), clock=lambda: datetime.now(UTC)
+    )
+    candidates = await patterns.candidates(Asked(SCOPE, vector, "nobody", {}), ANY, 10)
+    return [str(candidate.pattern.pattern_id) for candidate in candidates]
+
+
+async def test_only_the_scope_that_outgrew_exact_search_is_indexed(pool: Database) -> None:
+    """An index is built for the large scope, once, and not for the small one."""
+    indexes = PostgresAnnIndexes(pool)
+    assert await indexes.maintain(scope_size=300) == 1
+    assert indexes.covers(SCOPE)
+    assert not indexes.covers(SMALL)
+    assert await indexes.maintain(scope_size=300) == 0
+
+
+async def test_an_approximate_answer_is_the_exact_one_at_this_size(pool: Database) -> None:
+    """With and without the index the same patterns come back, in the same order."""
+    indexes = PostgresAnnIndexes(pool)
+    exact = [await nearest(pool, indexes, seed) for seed in range(5)]
+    await indexes.maintain(scope_size=300)
+    approximate = [await nearest(pool, indexes, seed) for seed in range(5)]
+    assert all(len(answer) == 10 for answer in exact)
+    assert approximate == exact
+
+
+async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Database) -> None:
+    """The inner query of the approximate search is an index scan on the scope's own index."""
+    await PostgresAnnIndexes(pool).maintain(scope_size=300)
+    async with pool.transaction() as connection:
+        # 300 rows are too few for an index to pay; what is asked is whether it can be used at all.
+        await connection.execute("SET LOCAL enable_sort = off")
+        plan = await connection.fetch(
+            """
+            EXPLAIN SELECT id FROM network_patterns
+             WHERE pattern_type = $1 AND business_category = $2 AND embedding_model = $3
+             ORDER BY pattern_embedding <=> $4 LIMIT 200
+            """,
+            SCOPE.pattern_type,
+            SCOPE.business_category,
+            SCOPE.embedding_model,
+            np.ones(1536, np.float32),
+        )
+    assert any("network_patterns_ann_" in row[0] for row in plan)
+
+
+async def test_maintenance_leaves_the_work_to_the_one_who_does_it(pool: Database) -> None:
+    """While another process holds the maintenance lock, nothing is built."""
+    async with pool.connection() as other:
+        await other.execute("SELECT pg_advisory_lock($1)", 0x6B656570_6D61696E)
+        try:
+            assert await PostgresAnnIndexes(pool).maintain(scope_size=1) == 0
+        finally:
+            await other.execute("SELECT pg_advisory_unlock($1)", 0x6B656570_6D61696E)

@@ -1,0 +1,442 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import grpc
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from keeper_grpc.domain.accounts.forgetting import Forgotten, Words
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
+from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
+from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
+from keeper_grpc.storage.database import Database
+from keeper_grpc.usecases.accounts.forget import ROUNDS, ForgetAccount
+from tests.integration.observations import opened
+from tests.integration.openai_stand_in import hashed_vector
+from tests.rpc.feedback import ask, report
+from tests.rpc.geometry import Geometry
+from tests.rpc.refusal import read, refusal
+from tests.rpc.requests import capture, new_account, question
+from tests.rpc.service import Service
+
+# The key that tests/rpc/service.py configures, to look for what it makes of an account.
+KEYS = Pseudonyms({"test": bytes(range(32))}, "test")
+
+
+async def forget(service: Service, account: str) -> admin_service_pb2.ForgetAccountResponse:
+    """Forget one account."""
+    return await service.admin.ForgetAccount(
+        admin_service_pb2.ForgetAccountRequest(account_id=account)
+    )
+
+
+async def published(service: Service, pattern_id: str) -> bool:
+    """Whether anyone may see the pattern."""
+    page = await service.network.ListPatterns(
+        network_service_pb2.ListPatternsRequest(page_size=500)
+    )
+    return pattern_id in {pattern.pattern_id for pattern in page.patterns}
+
+
+async def rows_that_mention(service: Service, needle: str) -> list[str]:
+    """Tables in which any column of any row holds this text."""
+    tables = await service.database.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+    )
+    return [
+        table
+        for (table,) in tables
+        if await service.value(
+            f"SELECT count(*) FROM {table} t WHERE strpos(t::text, $1) > 0",  # noqa: S608 - our tables
+            needle,
+        )
+    ]
+
+
+async def test_nothing_of_a_forgotten_account_remains(service: Service, topic: str) -> None:
+    """Observations, shares, enhancements, sightings and the pseudonym itself are gone."""
+    gone = new_account()
+    for account in (gone, new_account(), new_account(), new_account()):
+        await service.network.CapturePattern(
+            capture(topic, account=account, script="Come in", conditions={"rating": 2})
+        )
+    await service.network.EnhanceInsight(question(topic, account=gone))
+    assert "observations" in await rows_that_mention(service, KEYS.key_of(gone))
+
+    answer = await forget(service, gone)
+
+    assert answer.found
+    assert answer.observations_removed == 1
+    assert answer.enhancements_removed == 1
+    assert answer.sightings_removed >= 1
+    assert answer.patterns_recomputed == 1
+    assert await rows_that_mention(service, KEYS.key_of(gone)) == []
+    assert await rows_that_mention(service, gone) == []
+
+
+async def test_what_the_account_was_part_of_is_recomputed(service: Service, topic: str) -> None:
+    """The pattern's evidence is what the others' observations alone would have made."""
+    gone = new_account()
+    for account, success in [(gone, False)] * 2 + [(new_account(), True) for _ in range(4)]:
+        response = await service.network.CapturePattern(
+            capture(topic, account=account, success=success)
+        )
+    await forget(service, gone)
+    pattern = (
+        await service.network.GetPattern(
+            network_service_pb2.GetPatternRequest(pattern_id=response.pattern_id)
+        )
+    ).pattern
+    assert pattern.evidence.occurrence_count == 4
+    assert pattern.evidence.success_count == 4
+    assert pattern.evidence.account_count == 4
+
+
+async def test_a_pattern_that_falls_below_k_is_unpublished(service: Service, topic: str) -> None:
+    """With one of three accounts gone, nobody sees the pattern any more, and the answer says so."""
+    accounts = [new_account() for _ in range(3)]
+    for account in accounts:
+        response = await service.network.CapturePattern(capture(topic, account=account))
+    assert await published(service, response.pattern_id)
+    answer = await forget(service, accounts[0])
+    assert answer.patterns_unpublished == 1
+    assert not await published(service, response.pattern_id)
+
+
+async def test_a_pattern_that_was_the_accounts_alone_is_deleted(
+    service: Service, topic: str
+) -> None:
+    """Its words were nobody else's."""
+    gone = new_account()
+    response = await service.network.CapturePattern(capture(topic, account=gone))
+    answer = await forget(service, gone)
+    assert answer.patterns_deleted == 1
+    assert not await service.value(
+        "SELECT count(*) FROM network_patterns WHERE id = $1", uuid.UUID(response.pattern_id)
+    )
+
+
+async def test_a_pattern_no_longer_speaks_in_the_forgotten_accounts_words(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """Words, vector and scripts come from the accounts that remain."""
+    geometry.apart("Send a card", "Send a letter", cosine=0.97)
+    gone = new_account()
+    first = await service.network.CapturePattern(
+        capture(topic, "Send a card", account=gone, script="A card for you")
+    )
+    for _ in range(3):
+        merged = await service.network.CapturePattern(
+            capture(topic, "Send a letter", script="A letter for you")
+        )
+    assert merged.pattern_id == first.pattern_id
+    answer = await forget(service, gone)
+    assert answer.scripts_removed == 1
+    pattern = (
+        await service.network.GetPattern(
+            network_service_pb2.GetPatternRequest(pattern_id=merged.pattern_id)
+        )
+    ).pattern
+    assert pattern.action == "Send a letter"
+    assert pattern.proven_script == "A letter for you"
+    asked = await service.network.EnhanceInsight(question(topic, "Send a letter"))
+    assert asked.enhanced_insight.evidence.similarity == pytest.approx(1, abs=1e-6)
+
+
+async def test_forgetting_twice_is_nothing_to_do(service: Service, topic: str) -> None:
+    """The second call, and one for an account that never was, find nothing."""
+    gone = new_account()
+    await service.network.CapturePattern(capture(topic, account=gone))
+    assert (await forget(service, gone)).found
+    for account in (gone, new_account()):
+        again = await forget(service, account)
+        assert not again.found
+        assert again.audit_event_id == ""
+
+
+async def test_an_interrupted_call_goes_on_where_it_was(service: Service, topic: str) -> None:
+    """What an earlier call left undone is done, and meanwhile nothing of the account gets in."""
+    gone = new_account()
+    await service.network.CapturePattern(capture(topic, account=gone))
+    await service.database.execute(
+        "UPDATE accounts SET forgetting = true WHERE account_key = $1", KEYS.key_of(gone)
+    )
+    refused = await refusal(service.network.CapturePattern(capture(topic, account=gone)))
+    assert refused.reason == "ACCOUNT_BEING_FORGOTTEN"
+    assert (await forget(service, gone)).observations_removed == 1
+    assert await rows_that_mention(service, KEYS.key_of(gone)) == []
+
+
+async def test_captures_under_way_do_not_outlive_the_account(service: Service, topic: str) -> None:
+    """Captures that race with forgetting are either removed with it or refused."""
+    gone = new_account()
+    await service.network.CapturePattern(capture(topic, account=gone))
+
+    async def one() -> None:
+        await service.network.CapturePattern(capture(topic, account=gone))
+
+    captures = [asyncio.create_task(one()) for _ in range(20)]
+    await forget(service, gone)
+    refused = [
+        error
+        for error in await asyncio.gather(*captures, return_exceptions=True)
+        if error is not None
+    ]
+    assert all(isinstance(error, grpc.aio.AioRpcError) for error in refused)
+    assert {read(e).reason for e in refused if isinstance(e, grpc.aio.AioRpcError)} <= {
+        "ACCOUNT_BEING_FORGOTTEN"
+    }
+    await forget(service, gone)  # whoever came after the end registered the account anew
+    assert await rows_that_mention(service, KEYS.key_of(gone)) == []
+
+
+async def test_forgetting_is_audited_without_the_account(service: Service, topic: str) -> None:
+    """The audit event has the counts of the answer, and no trace of who it was."""
+    gone = new_account()
+    await service.network.CapturePattern(capture(topic, account=gone))
+    answer = await forget(service, gone)
+    events = await service.admin.ListAuditEvents(
+        admin_service_pb2.ListAuditEventsRequest(page_size=500)
+    )
+    event = next(e for e in events.audit_events if e.audit_event_id == answer.audit_event_id)
+    assert event.action == "forget_account"
+    assert event.counts["observations_removed"] == 1
+    assert event.counts["patterns_deleted"] == 1
+    assert gone not in str(events)
+
+
+async def test_audit_events_are_listed_in_pages(service: Service, topic: str) -> None:
+    """Pages of one event each give every event once, newest first."""
+    for _ in range(2):
+        account = new_account()
+        await service.network.CapturePattern(capture(topic, account=account))
+        await forget(service, account)
+    request = admin_service_pb2.ListAuditEventsRequest(page_size=500)
+    everything = [
+        e.audit_event_id for e in (await service.admin.ListAuditEvents(request)).audit_events
+    ]
+    paged, token = [], ""
+    while True:
+        page = await service.admin.ListAuditEvents(
+            admin_service_pb2.ListAuditEventsRequest(page_size=1, page_token=token)
+        )
+        paged += [event.audit_event_id for event in page.audit_events]
+        token = page.next_page_token
+        if not token:
+            break
+    assert paged == everything
+
+
+async def advised_elsewhere(
+    service: Service, topic: str, geometry: Geometry
+) -> tuple[str, str, str]:
+    """A gym's sentence, advised to a spa and reported there: the gym, and the spa's new pattern."""
+    geometry.together("Mail a handwritten card", "Mail a printed card")
+    gym, spa = new_account(), new_account()
+    advised = await service.network.CapturePattern(
+        capture(topic, "Mail a handwritten card", account=gym, category="gym")
+    )
+    for _ in range(3):
+        await service.network.CapturePattern(capture(topic, "Mail a printed card", category="gym"))
+    given = await ask(
+        service, topic, spa, "Mail a printed card", category="spa", min_success_rate=0
+    )
+    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
+    reported = await service.network.ReportOutcome(report(spa, given.enhancement_id))
+    assert reported.pattern_id != advised.pattern_id
+    assert {"network_patterns", "observations"} <= set(
+        await rows_of_type(service, topic, "handwritten")
+    )
+    return gym, advised.pattern_id, reported.pattern_id
+
+
+async def rows_of_type(service: Service, topic: str, needle: str) -> list[str]:
+    """Tables in which a row of this pattern type holds this text."""
+    return [
+        table
+        for table in ("network_patterns", "observations", "sightings", "enhancements")
+        if await service.value(
+            f"SELECT count(*) FROM {table} t "  # noqa: S608 - our tables
+            "WHERE pattern_type = $1 AND strpos(t::text, $2) > 0",
+            topic,
+            needle,
+        )
+    ]
+
+
+async def test_words_that_advice_carried_to_another_category_are_forgotten(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """The other category's pattern and reports say what the advised pattern says from now on."""
+    gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
+
+    await forget(service, gone)
+
+    assert await rows_of_type(service, topic, "handwritten") == []
+    rows = await service.database.fetch(
+        """
+        SELECT p.action_template, o.action FROM network_patterns p
+          JOIN observations o ON o.pattern_id = p.id WHERE p.id = $1
+        """,
+        uuid.UUID(elsewhere),
+    )
+    assert [tuple(row) for row in rows] == [("Mail a printed card", "Mail a printed card")]
+
+
+async def test_words_that_advice_carried_on_and_on_are_forgotten(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """Advice of the pattern that advice had made says the same, in a third category too."""
+    gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
+    for _ in range(3):
+        merged = await service.network.CapturePattern(
+            capture(topic, "Mail a printed card", category="spa")
+        )
+        assert merged.pattern_id == elsewhere
+    salon = new_account()
+    # Only the spa's pattern can be what is advised.
+    await service.database.execute(
+        "UPDATE network_patterns SET pattern_type = 'other' "
+        "WHERE pattern_type = $1 AND business_category = 'gym'",
+        topic,
+    )
+    given = await ask(
+        service, topic, salon, "Mail a printed card", category="salon", min_success_rate=0
+    )
+    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
+    await service.network.ReportOutcome(report(salon, given.enhancement_id))
+
+    await forget(service, gone)
+
+    assert await rows_of_type(service, topic, "handwritten") == []
+
+
+async def test_a_pattern_worded_by_advice_takes_the_words_of_its_own_category(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """Where somebody there has words for it these are used, also when the advised pattern is gone."""
+    gone, advised, elsewhere = await advised_elsewhere(service, topic, geometry)
+    geometry.together("Mail a handwritten card", "Mail a drawn card")
+    await service.network.CapturePattern(capture(topic, "Mail a drawn card", category="spa"))
+    await service.database.execute(
+        """
+        WITH others AS (
+            SELECT a.account_key FROM pattern_accounts a JOIN accounts USING (account_key)
+             WHERE a.pattern_id = $1::text::uuid AND a.account_key <> $2
+        ), ledger AS (
+            DELETE FROM observations WHERE account_key IN (SELECT account_key FROM others)
+        )
+        DELETE FROM pattern_accounts WHERE account_key IN (SELECT account_key FROM others)
+        """,
+        advised,
+        KEYS.key_of(gone),
+    )
+
+    assert (await forget(service, gone)).patterns_deleted == 1
+
+    assert await rows_of_type(service, topic, "handwritten") == []
+    assert (
+        await service.value(
+            "SELECT action_template FROM network_patterns WHERE id = $1", uuid.UUID(elsewhere)
+        )
+        == "Mail a drawn card"
+    )
+
+
+class Busy(PostgresForgetting):
+    """Tables into which somebody else's capture comes before every attempt to forget."""
+
+    def __init__(self, database: Database, capture_first: Callable[[int], Awaitable[None]]) -> None:
+        super().__init__(database)
+        self._capture_first = capture_first
+        self.attempts = 0
+
+    async def forget_in_pattern(
+        self,
+        pattern_id: uuid.UUID,
+        account_key: str,
+        vectors: Mapping[Words, Vectors] | None,
+        rule: PublicationRule,
+        *,
+        settle: bool,
+    ) -> Forgotten | None:
+        """As the tables do, after the capture; fails the test when there is no end."""
+        self.attempts += 1
+        assert self.attempts <= 2 * ROUNDS
+        await self._capture_first(self.attempts)
+        return await super().forget_in_pattern(
+            pattern_id, account_key, vectors, rule, settle=settle
+        )
+
+
+class Hashed:
+    """Embeds as the stand-in does, under the name of the service's model."""
+
+    thresholds = Thresholds(
+        merge=0.95, reworded_sentence=1.0, reworded_action=1.0, cluster=0.9, retrieval=0.5
+    )
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector a text."""
+        return np.array([hashed_vector(text) for text in texts], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("new_wordings", "attempts"), [(False, 1), (True, ROUNDS)], ids=["known", "new"]
+)
+async def test_captures_of_others_do_not_keep_forgetting_from_its_end(
+    service: Service,
+    database_url: str,
+    topic: str,
+    geometry: Geometry,
+    *,
+    new_wordings: bool,
+    attempts: int,
+) -> None:
+    """Known wordings do not even delay it; new ones in every capture are left out after some rounds."""
+    geometry.together(topic.replace("_", " "))
+    geometry.together("Offer a warm towel")
+    gone = new_account()
+    for account in (gone, *(new_account() for _ in range(3))):
+        first = await service.network.CapturePattern(capture(topic, account=account))
+
+    async def capture_first(attempt: int) -> None:
+        merged = await service.network.CapturePattern(
+            capture(topic, "Offer a warm towel" + " again" * attempt * new_wordings)
+        )
+        assert merged.pattern_id == first.pattern_id
+
+    model = await service.value(
+        "SELECT embedding_model FROM network_patterns WHERE pattern_type = $1", topic
+    )
+    async with opened(database_url) as database:
+        store = Busy(database, capture_first)
+        forgotten, _ = await ForgetAccount(
+            pseudonyms=KEYS,
+            embedder=Hashed(model),
+            store=store,
+            rule=PublicationRule(3),
+            clock=lambda: datetime.now(UTC),
+            new_id=uuid.uuid4,
+        )(gone)
+    assert store.attempts == attempts
+    assert forgotten.observations_removed == 1
+    assert (
+        await service.value(
+            "SELECT occurrence_count FROM network_patterns WHERE id = $1",
+            uuid.UUID(first.pattern_id),
+        )
+        == 3 + attempts
+    )
+    assert await rows_that_mention(service, KEYS.key_of(gone)) == []

@@ -1,0 +1,53 @@
+"""The values that the labels of the metrics may have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import grpc
+
+import keeper_grpc
+from keeper_grpc.domain.advice.ranking import NoMatch
+from keeper_grpc.domain.observation import Disposition
+from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
+from keeper_grpc.privacy.anonymizer import Anonymizer
+
+PACKAGE = Path(keeper_grpc.__file__).parent
+
+
+def _methods() -> set[str]:
+    return {
+        f"{service.name}/{method.name}"
+        for file in (network_service_pb2, admin_service_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+
+def _drops() -> set[str]:
+    """Reasons are constants of the privacy package, or name one of its layers."""
+    sources = "".join(path.read_text() for path in (PACKAGE / "privacy").rglob("*.py"))
+    layers = {f"{name.upper()}_LAYER_FAILED" for name in Anonymizer.default().layers}
+    return set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', sources)) | layers
+
+
+def _failures() -> set[str]:
+    source = (PACKAGE / "embedding" / "openai.py").read_text()
+    return set(re.findall(r'_Failure\(\s*"(\w+)"', source))
+
+
+_RESULTS = {"ok", "unavailable", "error"}
+
+VALUES = {
+    "code": {code.name for code in grpc.StatusCode},
+    "method": _methods(),
+    "disposition": {value.value for value in Disposition} | {"replayed"},
+    "result": {value.name.lower() for value in NoMatch} | {"enhanced"} | _RESULTS,
+    "reason": _drops() | _failures(),
+    "source": {"memory", "database", "model"},
+    "state": {"used", "idle"},
+    "stream": {"emerging_patterns", "network_metrics"},
+    "model": {"text-embedding-3-small/1/sentence-1"},
+}
+"""By label. A label that is not here may have no value at all."""

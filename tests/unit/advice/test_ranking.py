@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keeper_grpc.domain.advice.ranking import (
+    Candidate,
+    NoMatch,
+    Ranking,
+    Requirements,
+    caution,
+    context_line,
+    explain,
+    hurdle,
+    rank,
+)
+from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.pattern import Pattern, Scope
+
+REQUIRED = Requirements(min_similarity=0.5, rule=PublicationRule(3))
+GOOD = Evidence(trials=12, successes=10, accounts=3, largest_account_trials=4)
+
+
+def candidate(number: int = 1, evidence: Evidence = GOOD, similarity: float = 0.9) -> Candidate:
+    """A pattern that passes every hurdle unless told otherwise."""
+    return Candidate(
+        Pattern(
+            pattern_id=UUID(int=number),
+            scope=Scope("churn_prevention", "spa", "model"),
+            conditions={},
+            action="Call the guest",
+            evidence=evidence,
+            scripts=(),
+            first_discovered=datetime(2026, 1, 1, tzinfo=UTC),
+            last_validated=None,
+            prior=Prior(),
+        ),
+        similarity,
+    )
+
+
+def chosen(ranking: Ranking) -> Candidate | None:
+    """The pattern that won."""
+    return ranking.best.candidate if ranking.best else None
+
+
+FAILING = {
+    NoMatch.NOTHING_SIMILAR: candidate(similarity=0.49),
+    NoMatch.TOO_FEW_ACCOUNTS: candidate(evidence=replace(GOOD, accounts=2)),
+    NoMatch.TOO_FEW_OCCURRENCES: candidate(evidence=Evidence(2, 2, 3, 1)),
+    NoMatch.SUCCESS_RATE_TOO_LOW: candidate(evidence=replace(GOOD, successes=7)),
+    NoMatch.ONE_ACCOUNT_DOMINATES: candidate(evidence=replace(GOOD, largest_account_trials=7)),
+}
+candidates = st.builds(
+    candidate,
+    number=st.integers(1, 50),
+    evidence=st.builds(
+        lambda failures, successes, accounts, largest: Evidence(
+            failures + successes, successes, accounts, largest
+        ),
+        st.integers(0, 6),
+        st.integers(0, 6),
+        st.integers(0, 5),
+        st.integers(0, 6),
+    ),
+    similarity=st.sampled_from([0.4, 0.5, 0.7, 0.9]),
+)
+
+
+@pytest.mark.parametrize("reason", FAILING)
+def test_every_hurdle_gives_its_own_reason(reason: NoMatch) -> None:
+    """A lone candidate that fails one requirement names that requirement."""
+    assert hurdle(FAILING[reason], REQUIRED) is reason
+    assert rank([FAILING[reason]], REQUIRED).no_match is reason
+
+
+def test_an_empty_scope_has_its_own_reason() -> None:
+    """Nothing known at all is not the same as nothing similar."""
+    assert rank([], REQUIRED).no_match is NoMatch.NO_PATTERNS
+
+
+def test_the_requirements_hold_at_their_limits() -> None:
+    """Exactly the least similarity, accounts, occurrences, rate and share of one account suffice."""
+    barely = Evidence(trials=5, successes=3, accounts=3, largest_account_trials=2)
+    limits = replace(REQUIRED, min_occurrences=5, min_success_rate=0.6)
+    assert hurdle(candidate(evidence=barely, similarity=0.5), limits) is None
+
+
+def test_the_answer_names_the_hurdle_of_the_one_that_came_farthest() -> None:
+    """With one of each kind, the reason is the last hurdle; and any that passes wins over all."""
+    failing = list(FAILING.values())
+    assert rank(failing, REQUIRED).no_match is NoMatch.SUCCESS_RATE_TOO_LOW
+    ranking = rank([*failing, candidate(9)], REQUIRED)
+    assert chosen(ranking) == candidate(9)
+    assert ranking.no_match is None
+
+
+def test_a_miss_says_how_close_it_was_and_whether_that_may_be_told() -> None:
+    """The most similar of those at the farthest hurdle; of too few accounts nothing may be told."""
+    low = replace(GOOD, successes=7)
+    near, far = candidate(2, low, 0.8), candidate(1, low, 0.7)
+    closest = rank([far, near, FAILING[NoMatch.TOO_FEW_OCCURRENCES]], REQUIRED).closest
+    assert closest is not None
+    assert (closest.candidate, closest.published) == (near, True)
+    assert closest.failed is NoMatch.SUCCESS_RATE_TOO_LOW
+    hidden = rank([FAILING[NoMatch.TOO_FEW_ACCOUNTS]], REQUIRED).closest
+    assert hidden is not None
+    assert not hidden.published
+    assert rank([], REQUIRED).closest is None
+
+
+def test_the_surer_pattern_wins_over_the_luckier() -> None:
+    """190 of 200 outranks 3 of 3 at equal similarity."""
+    lucky = candidate(1, Evidence(3, 3, 3, 1))
+    sure = candidate(2, Evidence(200, 190, 5, 50))
+    assert chosen(rank([lucky, sure], REQUIRED)) is sure
+
+
+def test_the_nearer_pattern_wins_at_equal_evidence() -> None:
+    """Similarity counts where the rates are alike."""
+    near, far = candidate(2, similarity=0.9), candidate(1, similarity=0.8)
+    assert chosen(rank([far, near], REQUIRED)) is near
+
+
+def test_ties_go_to_the_smaller_id() -> None:
+    """Equal questions get equal answers."""
+    assert chosen(rank([candidate(2), candidate(1)], REQUIRED)) == candidate(1)
+
+
+@settings(max_examples=50)
+@given(st.lists(candidates, max_size=8, unique_by=lambda c: c.pattern.pattern_id), st.randoms())
+def test_the_order_of_the_candidates_decides_nothing(
+    found: list[Candidate], chance: random.Random
+) -> None:
+    """The database may return rows in any order."""
+    shuffled = found.copy()
+    chance.shuffle(shuffled)
+    assert rank(shuffled, REQUIRED) == rank(found, REQUIRED)
+
+
+@settings(max_examples=50)
+@given(st.lists(candidates, max_size=8, unique_by=lambda c: c.pattern.pattern_id))
+def test_an_answer_is_advice_or_a_reason_and_never_worse_than_another(
+    found: list[Candidate],
+) -> None:
+    """Exactly one of the two is there, and no other fit candidate scores higher."""
+    ranking = rank(found, REQUIRED)
+    assert (ranking.best is None) != (ranking.no_match is None)
+    if ranking.best is not None:
+        assert hurdle(ranking.best.candidate, REQUIRED) is None
+        failures = [c for c in found if hurdle(c, REQUIRED) is NoMatch.SUCCESS_RATE_TOO_LOW]
+        assert ranking.best.score == max(
+            c.similarity
+            * c.expectation(REQUIRED.rule).lower_bound
+            * c.transfer
+            * caution(c, failures)
+            for c in found
+            if hurdle(c, REQUIRED) is None
+        )
+
+
+def test_a_nearer_known_failure_counts_against_a_pattern() -> None:
+    """The nearer the failure and the surer it failed, the less the farther pattern is worth."""
+    fit = candidate(1, similarity=0.6)
+    failed = candidate(2, Evidence(10, 1, 3, 4), 0.9)
+    assert caution(fit, [failed]) == pytest.approx(1 - 0.3 * 0.9)
+    assert caution(fit, []) == caution(fit, [candidate(2, Evidence(10, 1, 3, 4), 0.6)]) == 1
+    best = rank([fit, failed], REQUIRED).best
+    assert best is not None
+    assert best.candidate is fit
+    assert best.caution == pytest.approx(0.73)
+
+
+def test_what_transfers_badly_ranks_lower_and_is_expected_to_work_less_often() -> None:
+    """A pattern of another category counts at its discount, in the score and in the rate."""
+    here, there = candidate(2), replace(candidate(1), transfer=0.7)
+    best = rank([there, here], REQUIRED).best
+    assert best is not None
+    assert best.candidate is here
+    alone = rank([there], REQUIRED).best
+    assert alone is not None
+    assert alone.expected_success_rate == pytest.approx(0.7 * best.expected_success_rate)
+    assert alone.score == pytest.approx(0.7 * best.score)
+
+
+def test_the_explanation_is_made_of_the_evidence() -> None:
+    """Counts, rate and similarity of the applied pattern stand in the sentences for people."""
+    told = rank([candidate(evidence=Evidence(23, 20, 4, 8), similarity=0.8123)], REQUIRED).best
+    assert told is not None
+    assert context_line(told) == "This approach worked 87% of the time across 23 similar cases"
+    sentence = explain(told, "spa")
+    assert sentence.startswith("20 of 23 similar cases at 4 other spa accounts succeeded")
+    assert "similarity 0.81" in sentence
+    assert "another category" not in sentence
+    assert "another category" in explain(told, "gym")

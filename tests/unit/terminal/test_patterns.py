@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
+from keeper_grpc.terminal.output.as_json import history_json, pattern_json
+from keeper_grpc.terminal.pattern import shown
+from keeper_grpc.terminal.patterns import listed
+from tests.unit.terminal.rendered import rendered
+
+ID = "8f14e45f-ceea-467f-a8f6-3d0c5b1f8b1a"
+PROVEN = Pattern(
+    pattern_id=ID,
+    pattern_type="churn_prevention",
+    business_category="spa",
+    action="Send a personal reminder with 20% off",
+    evidence=Evidence(
+        occurrence_count=42,
+        account_count=12,
+        success_count=38,
+        success_rate=38 / 42,
+        lower_bound=0.81,
+    ),
+)
+AUTHORED = Pattern(
+    pattern_id=ID, pattern_type="win_back", business_category="gym", action="Call the member"
+)
+
+
+def test_a_wide_list_has_a_line_for_each_pattern() -> None:
+    """Id first and action last: a pipe's reader finds a pattern in one line."""
+    lines = rendered(listed([PROVEN, AUTHORED], 1000), 1000)
+    head = "id success at least cases accounts type category action"
+    assert " ".join(lines[0].split()) == head
+    assert lines[2].split()[:7] == [ID, "90%", "81%", "42", "12", "churn_prevention", "spa"]
+    assert lines[2].endswith("Send a personal reminder with 20% off")
+    assert " ".join(lines[3].split()) == f"{ID} not enough data win_back gym Call the member"
+
+
+def test_a_narrow_list_cuts_no_id() -> None:
+    """Each pattern takes a few lines, its id one of its own."""
+    assert rendered(listed([PROVEN, AUTHORED], 60), 60) == [
+        ID,
+        "  churn_prevention, spa: 90%, at least 81%, 42 cases, 12",
+        "  accounts",
+        "  Send a personal reminder with 20% off",
+        ID,
+        "  win_back, gym: not enough data",
+        "  Call the member",
+    ]
+
+
+def test_no_pattern_is_said() -> None:
+    """An empty answer is not an empty screen."""
+    assert rendered(listed([], 80), 80) == ["no published pattern matches"]
+
+
+def test_hidden_evidence_is_never_zero() -> None:
+    """An authored pattern that too few accounts have tried has no numbers, times or scripts to tell."""
+    answer = GetPatternResponse(pattern=AUTHORED)
+    lines = rendered(shown(answer), 100)
+    assert "evidence      not enough data: too few accounts have tried it so far" in lines
+    assert "discovered    not enough data" in lines
+    assert "mean revenue  not enough data" in lines
+    assert "no wording was used by enough accounts" in lines
+    assert "not enough data for any period" in lines
+    assert not any("0" in line for line in lines if ID not in line)
+    assert "evidence" not in pattern_json(AUTHORED)
+    assert "evidence" not in history_json(answer)["pattern"]
+
+
+def test_a_pattern_comes_with_its_scripts_and_its_history() -> None:
+    """Each wording and each period with what it rests on."""
+    answer = GetPatternResponse(
+        pattern=PROVEN,
+        scripts=[GetPatternResponse.Script(template="Hi {name}!", evidence=PROVEN.evidence)],
+        history=[GetPatternResponse.Period(occurrence_count=14, success_count=11)],
+    )
+    lines = rendered(shown(answer), 100)
+    assert (
+        "evidence      38 of 42 cases of 12 accounts succeeded: 90%, with 95% probability more than 81%"
+        in lines
+    )
+    assert "    90%        81%      42         12   Hi {name}!" in lines
+    assert "1970-01-01   1970-01-01      14          11       79%" in lines
