@@ -12,9 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 # One BLAS thread halves the CPU of an embedding (ADR 2). Read when numpy is loaded, hence before
 # anything of ours is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -26,12 +23,15 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 # A command imports what only it needs when it runs: all of it together would take each of them
 # seconds of CPU at its start.
+from keeper_grpc.command_parser import CommandParser
 from keeper_grpc.dashboard import command as dashboard
+from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
 from keeper_grpc.subcommand import add_command
 from keeper_grpc.terminal import metrics, pattern, patterns
 from keeper_grpc.terminal.watch import command
+from keeper_grpc.version import version
 
 _IN_PART = 3
 """The exit code of an import that was done but for some rows."""
@@ -39,7 +39,10 @@ _IN_PART = 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 could not, 2 wrong arguments, 3 done in part."""
-    parser = argparse.ArgumentParser(prog="keeper", description="Keeper Network Learning")
+    parser: argparse.ArgumentParser = CommandParser(
+        prog="keeper", description="Keeper Network Learning"
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands)
     add_command(commands, "migrate", "bring the database to this program's schema", _migrate)
@@ -63,36 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(parsed)
     except KeyboardInterrupt:
         return 130
-    except _mendable() as error:
+    except OperatorError as error:
         print(f"keeper: {error}", file=sys.stderr)
         return 1
 
 
-def _mendable() -> tuple[type[Exception], ...]:
-    """What an operator can mend. Each comes with the line that says how."""
-    from keeper_grpc.embedding.unusable import ModelUnusable
-    from keeper_grpc.importing.failure import ImportFailed
-    from keeper_grpc.privacy.keys.key_file import KeyFileInvalid
-    from keeper_grpc.process import ServiceFailed
-    from keeper_grpc.settings import SettingsInvalid
-    from keeper_grpc.storage.embedded import EmbeddedPostgresError
-    from keeper_grpc.storage.evidence.rebuild import EvidenceStale
-    from keeper_grpc.storage.schema.migrate import MigrationError
-    from keeper_grpc.storage.schema.preflight import DatabaseUnfit
-    from keeper_grpc.telemetry.unusable import TelemetryUnusable
+class _Version(argparse.Action):
+    """Prints the version; reads it only when asked."""
 
-    return (
-        SettingsInvalid,
-        EmbeddedPostgresError,
-        DatabaseUnfit,
-        MigrationError,
-        EvidenceStale,
-        ModelUnusable,
-        KeyFileInvalid,
-        TelemetryUnusable,
-        ImportFailed,
-        ServiceFailed,
-    )
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"keeper {version()}")
+        parser.exit()
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -169,18 +153,29 @@ def _default(name: str) -> str:
 
 
 def _settings() -> Settings:
+    import structlog
+
     from keeper_grpc import logs
 
     settings = Settings.from_environment()
     logs.configure(settings.log_level, settings.log_format)
+    for variable in Settings.unknown():
+        structlog.get_logger().warning(
+            "unknown_setting", variable=variable.name, did_you_mean=variable.similar
+        )
     return settings
 
 
 def _serve(_: argparse.Namespace) -> int:
+    from keeper_grpc.start_checks import check_start
+
+    settings = _settings()
+    check_start(settings)
+    # Seconds of CPU, which no bad setting has to pay.
     from keeper_grpc.process import serve
 
     try:
-        asyncio.run(serve(_settings()))
+        asyncio.run(serve(settings))
     except RuntimeError as error:
         # grpc raises it bare, and only for this.
         if "Failed to bind" not in str(error):
@@ -191,10 +186,11 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _migrate(_: argparse.Namespace) -> int:
+    settings = _settings()
     from keeper_grpc.parts import database
 
     async def run() -> None:
-        async with database(_settings()):
+        async with database(settings):
             pass
 
     asyncio.run(run())
@@ -203,9 +199,10 @@ def _migrate(_: argparse.Namespace) -> int:
 
 
 def _seed(_: argparse.Namespace) -> int:
+    settings = _settings()
     from keeper_grpc.one_shot import seed
 
-    result = asyncio.run(seed(_settings()))
+    result = asyncio.run(seed(settings))
     print(
         f"catalog: {result.added} added, {result.upgraded} upgraded, {result.unchanged} unchanged"
     )
@@ -213,9 +210,10 @@ def _seed(_: argparse.Namespace) -> int:
 
 
 def _rebuild(_: argparse.Namespace) -> int:
+    settings = _settings()
     from keeper_grpc.one_shot import rebuild
 
-    result = asyncio.run(rebuild(_settings()))
+    result = asyncio.run(rebuild(settings))
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
     if result.corrected:
         print(f"corrected the metrics' counts of {result.corrected} days, patterns and accounts")
@@ -223,9 +221,13 @@ def _rebuild(_: argparse.Namespace) -> int:
 
 
 def _uplift(_: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    settings = _settings()
     from keeper_grpc.one_shot import uplift
 
-    measured = asyncio.run(uplift(_settings()))
+    measured = asyncio.run(uplift(settings))
     if not measured:
         print("nobody was held out and reported: set KEEPER_HOLDOUT_SHARE, and report outcomes")
         return 0
@@ -258,6 +260,8 @@ def _import(parsed: argparse.Namespace) -> int:
 
 
 def _privacy_report(parsed: argparse.Namespace) -> int:
+    from rich.console import Console
+
     from keeper_grpc.privacy.evaluation.report import figures, privacy_report, render
 
     report = privacy_report(parsed.split.replace("-", "_"))

@@ -20,7 +20,8 @@ from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.privacy.keys.key_file import load_or_create
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
-from keeper_grpc.settings import Settings, SettingsInvalid
+from keeper_grpc.settings import Settings
+from keeper_grpc.start_checks import given_pseudonyms
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.embedding_cache import PostgresVectors
@@ -88,7 +89,7 @@ async def open_pool(
 async def make_embedder(
     settings: Settings, pool: Database, telemetry: Telemetry | None = None
 ) -> CachedEmbedder:
-    """The model that the settings name, behind its cache. Raises SettingsInvalid, ModelUnusable."""
+    """The model that the settings name, behind its cache. Raises ModelUnusable."""
     telemetry = telemetry or Telemetry()
     return CachedEmbedder(
         await _model(settings, telemetry),
@@ -100,8 +101,6 @@ async def make_embedder(
 
 async def _model(settings: Settings, telemetry: Telemetry) -> Embedder:
     key = settings.openai_api_key
-    if settings.embedder == "openai" and key is None:
-        raise SettingsInvalid("KEEPER_OPENAI_API_KEY: required when KEEPER_EMBEDDER is openai")
     if key is not None and settings.embedder != "local":
         # The OpenAI client is a third of what a command would import, and few ever make one.
         from keeper_grpc.embedding.openai import OpenAIEmbedder  # noqa: PLC0415
@@ -137,19 +136,11 @@ def make_anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anony
 
 def make_pseudonyms(settings: Settings) -> Pseudonyms:
     """The pseudonyms under the keys of the settings. Raises SettingsInvalid, KeyFileInvalid."""
-    keys = settings.pseudonym_key_map()
-    if keys is None:
-        if settings.database_url is not None:
-            # Two processes with a key each would count every account twice.
-            raise SettingsInvalid(
-                "KEEPER_PSEUDONYM_KEYS: required with KEEPER_DATABASE_URL; "
-                "make one with `echo main:$(openssl rand -base64 32)`"
-            )
+    pseudonyms = given_pseudonyms(settings)
+    if pseudonyms is None:
         keys = load_or_create(settings.data_dir)
-    try:
-        return Pseudonyms(keys, next(iter(keys)))
-    except ValueError as error:
-        raise SettingsInvalid(f"KEEPER_PSEUDONYM_KEYS: {error}") from error
+        pseudonyms = Pseudonyms(keys, next(iter(keys)))
+    return pseudonyms
 
 
 def utc_now() -> datetime:

@@ -9,12 +9,13 @@ import signal
 import structlog
 
 from keeper_grpc.app import application
+from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import Settings
 
 log = structlog.get_logger()
 
 
-class ServiceFailed(Exception):
+class ServiceFailed(OperatorError):
     """A part of the service died. Whoever supervises the process should start it again."""
 
 

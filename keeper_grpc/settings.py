@@ -10,15 +10,26 @@ import base64
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, PydanticUseDefault
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from keeper_grpc.environment import Unknown, is_service_address, unknown_variables
+from keeper_grpc.operator_error import OperatorError
 
 PREFIX = "KEEPER_"
 
 
-class SettingsInvalid(Exception):
+class SettingsInvalid(OperatorError):
     """One line for each setting that is wrong. Never a value: it may be a secret."""
 
 
@@ -39,8 +50,16 @@ def _seconds(value: object) -> object:
     return value
 
 
+def _unless_of_a_service(value: object) -> object:
+    """Kubernetes sets `KEEPER_PORT=tcp://10.96.0.12:50051` where a Service is called `keeper`."""
+    if isinstance(value, str) and is_service_address(value):
+        raise PydanticUseDefault
+    return value
+
+
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
 Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int, BeforeValidator(_unless_of_a_service), Field(ge=0, le=65535)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -52,7 +71,7 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every one")
-    port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    port: Port = Field(50051, description="port to listen on; 0 picks a free one")
     max_call_duration: Seconds = Field(
         timedelta(seconds=30), description="longest unary call, also for clients without a deadline"
     )
@@ -62,10 +81,8 @@ class Settings(BaseSettings):
     metrics_host: str = Field(
         "127.0.0.1", description="address that Prometheus reads metrics from; 0.0.0.0 for every one"
     )
-    metrics_port: int | None = Field(
+    metrics_port: Port | None = Field(
         None,
-        ge=0,
-        le=65535,
         description="port that Prometheus reads metrics from; unset is none, 0 picks a free one",
     )
 
@@ -187,15 +204,29 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read the environment. Raises SettingsInvalid."""
+        """Read the environment. Raises SettingsInvalid, which names misspelt variables as well."""
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsInvalid(
-                "\n".join(
-                    f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()
-                )
-            ) from None
+            lines = [
+                f"{_variable(problem['loc'] or ('openai_api_key',))}: {problem['msg']}"
+                for problem in error.errors()
+            ]
+            lines += map(str, cls.unknown())
+            raise SettingsInvalid("\n".join(lines)) from None
+
+    @model_validator(mode="after")
+    def _has_the_key_it_needs(self) -> Self:
+        # The only rule about two settings; the line of `from_environment` names the one to set.
+        if self.embedder == "openai" and self.openai_api_key is None:
+            raise PydanticCustomError("required", "required when KEEPER_EMBEDDER is openai")
+        return self
+
+    @classmethod
+    def unknown(cls) -> list[Unknown]:
+        """The environment's variables that look like settings and are none."""
+        known = {PREFIX + name.upper() for name in cls.model_fields}
+        return unknown_variables(os.environ.items(), PREFIX, known)
 
     def pseudonym_key_map(self) -> dict[str, bytes] | None:
         """The pseudonym keys by id, the current one first. Raises SettingsInvalid."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keeper_grpc.operator_error import OperatorError
 
-class ModelUnusable(Exception):
+
+class ModelUnusable(OperatorError):
     """A local model is missing, incomplete or not what it claims. The message says what to do."""

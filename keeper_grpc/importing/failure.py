@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from keeper_grpc.operator_error import OperatorError
 
-class ImportFailed(Exception):
+
+class ImportFailed(OperatorError):
     """The import cannot start or go on. The message says what to do."""
 
 

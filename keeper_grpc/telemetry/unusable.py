@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keeper_grpc.operator_error import OperatorError
 
-class TelemetryUnusable(Exception):
+
+class TelemetryUnusable(OperatorError):
     """A setting asks for what cannot be done. The message names it and never quotes its value."""

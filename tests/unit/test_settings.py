@@ -89,9 +89,46 @@ def test_every_bounded_setting_is_in_the_table_of_bad_values() -> None:
     bounded = {
         f"KEEPER_{name.upper()}"
         for name, field in Settings.model_fields.items()
-        if field.metadata or "Literal" in str(field.annotation) or name == "emerging_min_similarity"
+        # An optional setting has its bounds within the annotation.
+        if field.metadata
+        or "Literal" in str(field.annotation)
+        or name in {"emerging_min_similarity", "metrics_port"}
     }
     assert bounded == {name for name, _ in BAD}
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"), [("KEEPER_PORT", "port"), ("KEEPER_METRICS_PORT", "metrics_port")]
+)
+def test_a_kubernetes_service_of_our_name_leaves_the_port_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, variable: str, setting: str
+) -> None:
+    """Kubernetes sets KEEPER_PORT in every container beside a Service called `keeper`."""
+    monkeypatch.setenv(variable, "tcp://10.96.0.12:50051")
+    settings = Settings.from_environment()
+    assert getattr(settings, setting) == Settings.model_fields[setting].default
+    assert Settings.unknown() == []
+
+
+def test_an_address_in_the_place_of_a_port_is_still_a_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only what Kubernetes writes is passed over."""
+    monkeypatch.setenv("KEEPER_PORT", "tcp://keeper:50051")
+    with pytest.raises(SettingsInvalid, match=r"^KEEPER_PORT: "):
+        Settings.from_environment()
+
+
+def test_a_misspelt_setting_is_named_beside_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The misspelt one may be why the other is missing; its value stays out of the line."""
+    monkeypatch.setenv("KEEPER_EMBEDDER", "openai")
+    monkeypatch.setenv("KEEPER_OPENAI_KEY", SECRET)
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environment()
+    assert str(caught.value).splitlines() == [
+        "KEEPER_OPENAI_API_KEY: required when KEEPER_EMBEDDER is openai",
+        "KEEPER_OPENAI_KEY: there is no such setting; did you mean KEEPER_OPENAI_API_KEY?",
+    ]
 
 
 def test_plain_numbers_are_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,14 @@ import os
 import secrets
 from pathlib import Path
 
+from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.privacy.keys.pseudonyms import MINIMUM_KEY_BYTES
 
 FILE = "pseudonym.key"
 KEY_ID = "local"
 
 
-class KeyFileInvalid(Exception):
+class KeyFileInvalid(OperatorError):
     """The key file does not hold a key. Without the right one, every account would look new."""
 
 

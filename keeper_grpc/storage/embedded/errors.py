@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from keeper_grpc.operator_error import OperatorError
 
-class EmbeddedPostgresError(Exception):
+
+class EmbeddedPostgresError(OperatorError):
     """Base of everything that keeps the bundled server from serving."""
 
 

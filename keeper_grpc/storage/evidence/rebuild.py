@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.patterns.situation import facts, whole
+from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.metrics.inputs import FOLD_LOCK
@@ -26,7 +27,7 @@ MEASURES_TIMEOUT = 3600.0
 """Seconds: a bound for a ledger of any size, where the pool's own is for single rows."""
 
 
-class EvidenceStale(Exception):
+class EvidenceStale(OperatorError):
     """The evidence was counted with another half-life. The message is for the operator."""
 
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
+from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.schema.preflight import check_may_create, check_server, connect
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _LOCK = 0x6B65657065720001
 _log = structlog.get_logger(__name__)
 
 
-class MigrationError(Exception):
+class MigrationError(OperatorError):
     """Base of what goes wrong with migrations."""
 
 

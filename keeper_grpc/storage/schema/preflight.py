@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from keeper_grpc.operator_error import OperatorError
+
 if TYPE_CHECKING:
     from keeper_grpc.storage.database import Connection
 
@@ -35,7 +37,7 @@ CONNECT_TIMEOUT = 5.0
 """Seconds for one attempt to connect. A firewall that drops packets answers nothing for minutes."""
 
 
-class DatabaseUnfit(Exception):
+class DatabaseUnfit(OperatorError):
     """Base of everything that the configured database lacks."""
 
 

@@ -1,0 +1,47 @@
+"""An argument parser that answers a typo with the word that was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse's own, with a hint for misspelt commands, choices and options.
+
+    From Python 3.14 on argparse gives a hint for commands and choices itself, but none for options.
+    """
+
+    # argparse's own hook for invalid choices, private in every version.
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        choices = list(action.choices)
+        hint = _hint(value, choices) or f" (choose from {', '.join(map(str, choices))})"
+        raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
+
+    def parse_known_args(  # type: ignore[override]  # the overloads differ in `namespace` only
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse; what is left over ends here, in the parser that knows its options."""
+        parsed, left = super().parse_known_args(args, namespace)
+        if left:
+            self._refuse(left)
+        return parsed, left
+
+    def _refuse(self, left: Sequence[str]) -> NoReturn:
+        options = [
+            option
+            for option in self._option_string_actions
+            if option.startswith("--")  # a single letter is like every other
+        ]
+        hints = [_hint(word.partition("=")[0], options) for word in left if word.startswith("-")]
+        self.error(f"unrecognized arguments: {' '.join(left)}{next(filter(None, hints), '')}")
+
+
+def _hint(word: object, choices: Iterable[object]) -> str:
+    """`, did you mean X?`, or nothing where no choice is like the word."""
+    similar = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1)
+    return f", did you mean {similar[0]}?" if similar else ""

@@ -1,0 +1,11 @@
+"""The base of errors that a person can mend: a setting, a file, a database, a port."""
+
+from __future__ import annotations
+
+
+class OperatorError(Exception):
+    """Something outside the program is wrong. The message says what to do, on one line or a few.
+
+    `keeper` prints it without a traceback and exits with 1. It never holds a value that may be a
+    secret.
+    """

@@ -1,0 +1,35 @@
+"""What can be said of a start by its settings alone: in milliseconds, before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import os
+
+from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
+from keeper_grpc.settings import Settings, SettingsInvalid
+from keeper_grpc.telemetry.environment import asked
+
+
+def check_start(settings: Settings) -> None:
+    """Raise SettingsInvalid or TelemetryUnusable for what would stop this start later."""
+    given_pseudonyms(settings)
+    asked(os.environ)
+
+
+def given_pseudonyms(settings: Settings) -> Pseudonyms | None:
+    """The pseudonyms under the keys of the settings, None where the data directory has the key.
+
+    Raises SettingsInvalid, also where there is no data directory and no key.
+    """
+    keys = settings.pseudonym_key_map()
+    if keys is None:
+        if settings.database_url is not None:
+            # Two processes with a key each would count every account twice.
+            raise SettingsInvalid(
+                "KEEPER_PSEUDONYM_KEYS: required with KEEPER_DATABASE_URL; "
+                "make one with `echo main:$(openssl rand -base64 32)`"
+            )
+        return None
+    try:
+        return Pseudonyms(keys, next(iter(keys)))
+    except ValueError as error:
+        raise SettingsInvalid(f"KEEPER_PSEUDONYM_KEYS: {error}") from error
