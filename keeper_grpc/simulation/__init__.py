@@ -1,20 +1,10 @@
 """`keeper simulate`: the growth story through the real API, in a world whose truth is known.
 
-parameters.py  what a world and its people are made of
-wordings.py    what accounts say
-world.py       the truth: how often which action works where
-population.py  who joins when, and what they meet
-belief.py      what an account has learned by itself
-speech.py      how an account words it, and what the network's words mean
-person.py      an account as it acts, in either arm, and its life without the network
-server.py      the real server, at a simulated time
-story.py       with the network: the day loop over the API
-episodes.py    what happened, one insight a row
-growth.py, knowledge.py, value.py, averages.py
-               measures: of the stages, of what was learned, of time to value
-report.py      all measures of one run
+parameters.py  the world, its people and the run, as numbers
+world/         the truth, the wordings, the population and what accounts believe
+play/          the story day by day over the API: accounts, their words, the server, the episodes
+measures/      stages, knowledge and time to value, compared with the truth
+show/          the run as tables and plots
 run.py         one run
-table.py       as text and Markdown
-plots.py       as pictures
 command.py     the command
 """

@@ -91,7 +91,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
     names = {field.name for field in fields(Parameters)}
     chosen = Parameters(**{name: value for name, value in vars(parsed).items() if name in names})
-    # A busy machine makes the embedding cache skip a write now and then: slower, never wrong.
+    # On a busy machine the embedding cache skips a write now and then: slower, never wrong.
     logs.configure("error", "console")
     console = Console()
     reports = []
@@ -135,7 +135,7 @@ def _world(parameters: Parameters, console: Console) -> Report:
 def _within(
     kind: Callable[[str], _Number], low: _Number, high: _Number
 ) -> Callable[[str], _Number]:
-    """Reads a number of a range."""
+    """An argparse type: an integer within a range."""
 
     def number(text: str) -> _Number:
         value = kind(text)

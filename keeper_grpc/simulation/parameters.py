@@ -1,4 +1,4 @@
-"""What a run is made of. docs/simulation.md gives the reason for each value."""
+"""The parameters of a run. docs/simulation.md gives the reason for each value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from random import Random
 
 DAY_ZERO = datetime(2026, 1, 5, tzinfo=UTC)
-"""When every story begins: a fixed Monday, so that nothing depends on today."""
+"""The first day of every story: a fixed Monday, so that nothing depends on today's date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class Parameters:
 
     Effects are standard deviations in log-odds of success; shares are in [0, 1]; times are in days.
 
-    `customers` are the sizes at which the network is looked at; each size gets an equal part of the
-    `days`: three quarters in which accounts join until it is reached, then a quarter without joins,
-    which is what is measured.
+    `customers` are the network sizes that are measured; each size gets an equal part of the `days`:
+    accounts join for three quarters of it until the size is reached, and the last quarter, without
+    joins, is measured.
     """
 
     customers: tuple[int, ...] = (10, 50, 200)

@@ -12,7 +12,7 @@ from keeper_grpc.simulation.world.truth import World
 
 
 async def simulate(parameters: Parameters, progress: Callable[[int], None]) -> Report:
-    """Tell the story and measure it. Raises KeeperClientError, and what stops a server's start."""
+    """Play the story and measure it. Raises KeeperClientError, and the errors of a server's start."""
     world, clock = World(parameters), Clock()
     async with network(parameters, clock) as client:
         told = await Story(parameters, world, client, clock, progress).tell()

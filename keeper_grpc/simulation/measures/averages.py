@@ -1,4 +1,4 @@
-"""Means of what may be nothing."""
+"""Means of sequences that may be empty."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from statistics import fmean
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """The mean, which of truth values is their share; None of nothing."""
+    """The mean (for booleans, the share of True), or None for an empty sequence."""
     listed = [float(value) for value in values]
     return fmean(listed) if listed else None

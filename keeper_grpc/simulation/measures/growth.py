@@ -1,4 +1,4 @@
-"""What the network did in the part of each stage in which nobody joined, beside the truth."""
+"""The network's performance in the measured part of each stage, when no account joins, and the truth."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from keeper_grpc.simulation.world.truth import Action, World
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One stage. Everything is of the measured part, but for the uplift, which needs the whole stage.
+    """One stage. All figures cover the measured part, except the uplift, which needs the whole stage.
 
-    Shares and rates are None where there is nothing to take them of. `success_alone` is the success
-    rate that the same insights had without the network. `true_uplift` is by how much the advice that
-    was followed was better than what the same accounts would have done. `script_differs` is the share
-    of advice whose script says to do something else than its pattern does.
+    Shares and rates are None when their denominator is zero. `success_alone` is the success rate of
+    the same insights without the network. `true_uplift` is the true chance of the advice that was
+    followed, less that of the action the same accounts would have chosen. `script_differs` is the
+    share of advice whose script names another action than its pattern.
     """
 
     questions: int
@@ -75,7 +75,7 @@ def growth(
 
 
 def measured_uplift(episodes: Iterable[Episode]) -> Uplift:
-    """What the holdout shows, as `keeper uplift` counts it: those who followed against the held out."""
+    """The uplift as `keeper uplift` counts it: followers of advice against the holdout."""
     episodes = list(episodes)
     followed = [e.success for e in episodes if e.followed]
     held_out = [e.success for e in episodes if e.answer and e.answer.held_out]
@@ -84,7 +84,7 @@ def measured_uplift(episodes: Iterable[Episode]) -> Uplift:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Advice with nearly the same promise, and how often it really works."""
+    """A bucket of advice with similar expected rates, and its true rate."""
 
     expected: float
     true: float
@@ -92,7 +92,7 @@ class Bucket:
 
 
 def calibration(world: World, episodes: Iterable[Episode], width: float = 0.05) -> list[Bucket]:
-    """Promise against truth, by promise."""
+    """Expected against true rates, in buckets of the expected rate."""
     buckets: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for episode in episodes:
         if advice := episode.advice:

@@ -1,4 +1,4 @@
-"""What the network knew at the end of a stage, beside the truth."""
+"""The network's patterns at the end of a stage, compared with the truth."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from keeper_grpc.simulation.world.truth import Action, World
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """One snapshot. `tried` counts the (category, action) pairs that anyone had acted on, `found`
-    those that the words of a pattern say.
+    """One snapshot. `tried` counts the (category, action) pairs that any account acted on, `found`
+    those that have a pattern in their words.
 
-    `misplaced` is the share of outcomes that count for a pattern of another action. `rate_error` is
-    the mean distance of published success rates from the true rates of what was counted, and
-    `bound_holds` the share of lower bounds that lie below them (95% are meant to). `best_script` is
-    the share of proven scripts in the tone that truly suits the pattern's action best.
+    `misplaced` is the share of outcomes counted for a pattern of another action. `rate_error` is the
+    mean absolute difference between published success rates and the true rates of the outcomes
+    counted; `bound_holds` is the share of lower bounds below those true rates (95% by design).
+    `best_script` is the share of proven scripts in the tone that suits the pattern's action best.
     """
 
     tried: int
@@ -64,5 +64,5 @@ def knowledge(world: World, snapshot: Snapshot) -> Knowledge:
 
 
 def _named(snapshot: Snapshot, pattern_id: str) -> tuple[str, Action]:
-    """The (category, action) that the pattern's words say."""
+    """The (category, action) that the pattern's words name."""
     return snapshot.support[pattern_id][0].category, snapshot.meaning[pattern_id]

@@ -24,15 +24,15 @@ from keeper_grpc.simulation.world.population import Account, Stage, population, 
 from keeper_grpc.simulation.world.truth import World
 
 PATIENCE = 360
-"""Days beyond the story's end for which the arm without the network is followed: it needs no server, and
-takes long to reach value."""
+"""Days beyond the story's end for which the arm without the network is followed: it needs no server,
+and it reaches value late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """How long the accounts that joined in a stage took to reach value, in either arm.
+    """Time to value of the accounts that joined in a stage, in both arms.
 
-    `watched` are the days for which the last of those without the network was followed.
+    `watched` is the number of days for which the last account without the network was followed.
     """
 
     networked_times: Sequence[Reached]
@@ -41,24 +41,24 @@ class Value:
 
     @property
     def networked(self) -> float | None:
-        """The median with the network, in days; None where it was not reached."""
+        """The median with the network, in days; None if it was not reached."""
         return median(self.networked_times)
 
     @property
     def alone(self) -> float | None:
-        """The median without it."""
+        """The median without the network, in days; None if it was not reached."""
         return median(self.alone_times)
 
     @property
     def acceleration(self) -> float | None:
-        """How many times sooner with the network; at least so many where `alone` is None."""
+        """The ratio of the medians; a lower bound where `alone` is None."""
         networked, alone = self.networked, self.alone
         if not networked:
             return None
         return (self.watched if alone is None else alone) / networked
 
     def pooled(self, other: Value) -> Value:
-        """Of the accounts of both."""
+        """The times of both groups together."""
         return Value(
             [*self.networked_times, *other.networked_times],
             [*self.alone_times, *other.alone_times],
@@ -68,7 +68,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """One stage: `value` by definition; `metrics` and `kpis` are what the network says of itself."""
+    """One stage: `value` by definition; `metrics` and `kpis` as the network reports them."""
 
     stage: Stage
     newcomers: int
@@ -81,7 +81,7 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Thirty days, for the plots: success with the network, without it, and the share enhanced."""
+    """Thirty days, for the plots: the success rates with and without the network, the enhanced share."""
 
     day: float
     networked: float
@@ -101,7 +101,7 @@ class Report:
 
 
 def measure(parameters: Parameters, world: World, told: Told) -> Report:
-    """Everything about one run; lives the lives without the network too."""
+    """Measure one run. The arm without the network is computed here too."""
     accounts = population(parameters)
     followed_until = parameters.days + PATIENCE
     by_account: dict[int, list[Episode]] = defaultdict(list)

@@ -22,14 +22,14 @@ WINDOW = 10
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Days from joining until value was reached, or, if it was not, until nobody looked any more."""
+    """Days from joining until value was reached or, if it was not, until observation ended."""
 
     days: float
     reached: bool
 
 
 Definition = Callable[[Sequence[Episode]], float | None]
-"""The day on which an account with these episodes has reached value; None if it has not."""
+"""The day on which an account with these episodes reached value, or None."""
 
 
 def reliable(level: float = LEVEL, window: int = WINDOW) -> Definition:
@@ -43,7 +43,7 @@ def observed(level: float = LEVEL, window: int = WINDOW) -> Definition:
 
 
 def begun(level: float = LEVEL, window: int = WINDOW) -> Definition:
-    """The first insight of those that make an account `reliable`: no waiting until so many are known."""
+    """The first insight of the window that makes an account `reliable`, instead of its last."""
 
     def day(episodes: Sequence[Episode]) -> float | None:
         end = _first_window(lambda episode: episode.chance, episodes, level, window)
@@ -53,7 +53,7 @@ def begun(level: float = LEVEL, window: int = WINDOW) -> Definition:
 
 
 def successes(count: int) -> Definition:
-    """So many successes."""
+    """The account has had this many successes."""
 
     def day(episodes: Sequence[Episode]) -> float | None:
         known = sorted(episode.known_day for episode in episodes if episode.success)
@@ -63,7 +63,7 @@ def successes(count: int) -> Definition:
 
 
 def earned(amount: float) -> Definition:
-    """So much net revenue."""
+    """The account has earned this much net revenue."""
 
     def day(episodes: Sequence[Episode]) -> float | None:
         total = 0.0
@@ -87,10 +87,10 @@ def _trailing(worth: Callable[[Episode], float], level: float, window: int) -> D
 def _first_window(
     worth: Callable[[Episode], float], episodes: Sequence[Episode], level: float, window: int
 ) -> int | None:
-    """Where the first window ends that is worth the level."""
+    """The end of the first window whose mean reaches the level."""
     for end in range(window, len(episodes) + 1):
         mean = sum(worth(episode) for episode in episodes[end - window : end]) / window
-        # Rounded, since a sum of six tenths is a little less than six tenths of ten.
+        # Rounded, because ten times 0.6 sums to a little less than 6.0 in floating point.
         if round(mean, 9) >= level:
             return end
     return None
@@ -111,13 +111,13 @@ DEFINITIONS: Mapping[str, Definition] = {
     "the 10th success": successes(10),
     "1,000 of net revenue": earned(1_000),
 }
-"""By what they are called in the table; the first is the measure."""
+"""Definitions by their name in the table; the first is the measure."""
 
 
 def time_to_value(
     account: Account, episodes: Sequence[Episode], definition: Definition, until: float
 ) -> Reached:
-    """Of one account, whose outcomes are known up to day `until`."""
+    """The time to value of one account, whose outcomes are known up to day `until`."""
     day = definition([episode for episode in episodes if episode.known_day < until])
     if day is None:
         return Reached(until - account.joined, reached=False)
@@ -125,7 +125,7 @@ def time_to_value(
 
 
 def median(times: Sequence[Reached]) -> float | None:
-    """The median, when some have not got there yet (Kaplan and Meier, 1958); None beyond what is known."""
+    """The median with censored times (Kaplan and Meier, 1958); None if it lies beyond the observed days."""
     waiting, remaining = len(times), Fraction(1)
     for days in sorted({time.days for time in times}):
         here = [time for time in times if time.days == days]

@@ -1,4 +1,4 @@
-"""What happened, one insight a row, in either arm."""
+"""Episodes: one insight each, with its action and outcome, in either arm."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from keeper_grpc.simulation.world.truth import Action
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What the network said. `tone` is the tone of its script, None where it gave none.
+    """The network's advice. `tone` is the tone of its script, None without a script.
 
-    `action` is what whoever follows it does: what the script says where there is one, since that is what
-    the guest hears. `meant` is what the pattern is about. `category` is the category that it was learned
-    in, `expected` the success rate it promised.
+    `action` is what an account that follows the advice does: the script's action where there is one,
+    because the guest hears the script. `meant` is the pattern's action. `category` is the category
+    the pattern was learned in, `expected` its expected success rate.
     """
 
     pattern_id: str
@@ -28,7 +28,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The network's answer to one question. Without advice, `reason` says why."""
+    """The network's answer to one question. Without advice, `reason` is the no-match reason."""
 
     enhancement_id: str
     advice: Advice | None
@@ -38,10 +38,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """An insight, what the account did, and what came of it.
+    """An insight, the account's action, and its outcome.
 
-    `chance` is the true chance that it had, `own_chance` the one that the account's own idea had; both
-    count the account's own effect. `answer` is None without the network. `revenue` may be negative.
+    `chance` is the true chance of the action taken, `own_chance` that of the account's own idea; both
+    include the account's own effect. `answer` is None without the network. `revenue` may be negative.
     """
 
     met: Met
@@ -67,5 +67,5 @@ class Episode:
 
     @property
     def advice(self) -> Advice | None:
-        """What the network said, if anything."""
+        """The network's advice, if it gave any."""
         return self.answer.advice if self.answer else None

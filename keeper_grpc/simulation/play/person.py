@@ -1,4 +1,4 @@
-"""One account as it acts: the same in both arms, but for what the network tells it."""
+"""One account as it acts: identical in both arms, except for the network's advice."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from keeper_grpc.simulation.world.wordings import KINDS, TONES
 
 EARNINGS = (0.6, 1.6)
 LOSSES = (0.0, 0.0, 0.1, 0.25)
-"""Of the kind's value: what a success earns, and what a failure mostly does not but sometimes costs.
-As in examples/history.jsonl, and so is how many customers stay."""
+"""Shares of the kind's value: what a success earns, and what a failure sometimes costs. The values,
+and the share of customers who stay, are those of examples/history.jsonl."""
 
 STAYS_AFTER_SUCCESS, STAYS_AFTER_FAILURE = 0.9, 0.3
 
 
 class Person:
-    """An account, what it has learned, and what it waits for."""
+    """An account, its beliefs, and its pending outcomes."""
 
     def __init__(
         self, parameters: Parameters, world: World, account: Account, until: float
@@ -33,13 +33,13 @@ class Person:
         self._next = next(self._insights, None)
 
     def insights(self, day: int) -> Iterator[Met]:
-        """What it meets up to the end of this day, each once."""
+        """The insights it meets up to the end of this day; each is returned once."""
         while self._next is not None and self._next.day < day + 1:
             yield self._next
             self._next = next(self._insights, None)
 
     def act(self, insight: Met, answer: Answer | None = None) -> Episode:
-        """Follow the advice, if there is any and the account is so minded, or do something else."""
+        """Follow the advice, if there is any and the account tends to follow, or choose its own action."""
         own, own_tone = self._own_idea(insight)
         advice = answer.advice if answer else None
         followed = advice is not None and insight.follows
@@ -63,7 +63,7 @@ class Person:
         )
 
     def learn(self, episode: Episode) -> None:
-        """Take the outcome in."""
+        """Learn from the outcome."""
         self._belief.learn(episode.met.situation, episode.action, success=episode.success)
 
     def _own_idea(self, insight: Met) -> tuple[Action, str]:
@@ -79,7 +79,7 @@ class Person:
         )
 
     def _consequences(self, insight: Met, *, success: bool) -> tuple[float, bool]:
-        """Revenue, and whether the customer stayed."""
+        """The revenue, and whether the customer stayed."""
         rng = stream(self._parameters, f"consequences {self.account.number} {insight.number}")
         earned, lost, stays = rng.uniform(*EARNINGS), rng.choice(LOSSES), rng.random()
         value = KINDS[insight.situation.kind].value
@@ -89,7 +89,7 @@ class Person:
 
 
 def alone(parameters: Parameters, world: World, account: Account, until: float) -> list[Episode]:
-    """The account's life without the network: the same insights and luck, its own ideas only."""
+    """The account's episodes without the network: the same insights and luck, its own ideas only."""
     person = Person(parameters, world, account, until)
     waiting: deque[Episode] = deque()
     episodes: list[Episode] = []

@@ -19,14 +19,14 @@ from keeper_grpc.simulation.parameters import DAY_ZERO, Parameters
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 
 _PATIENCE = timedelta(minutes=2)
-"""For anything that waits: a busy machine may make a run slow, but must not make it another one."""
+"""The timeout of everything that waits: a busy machine may slow a run, but must not change its result."""
 
 _KEYS = f"simulation:{base64.b64encode(bytes(32)).decode()}"
-"""Always the same, since pseudonyms decide who is held out. Nothing here is secret."""
+"""A fixed key, because pseudonyms decide which questions are held out. Nothing here is secret."""
 
 
 class Clock:
-    """The server's clock. It stands still until it is moved."""
+    """The server's clock. It stands still until the story moves it."""
 
     def __init__(self) -> None:
         self._now = DAY_ZERO
@@ -35,12 +35,12 @@ class Clock:
         return self._now
 
     def move_to(self, day: float) -> None:
-        """So many days after the beginning."""
+        """This many days after the beginning."""
         self._now = DAY_ZERO + timedelta(days=day)
 
 
 class _Chosen(Settings):
-    """Settings that come from nowhere but here: a run must not depend on the environment."""
+    """Settings that ignore the environment, so that a run does not depend on it."""
 
     @classmethod
     def settings_customise_sources(
@@ -57,7 +57,7 @@ class _Chosen(Settings):
 
 @asynccontextmanager
 async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperClient]:
-    """A network that knows nothing yet, with the service's default settings but for the holdout."""
+    """An empty network with the service's default settings, except for the holdout."""
     directory = Path(tempfile.mkdtemp(prefix="keeper-simulation-"))
     try:
         async with EmbeddedPostgres(directory, durable=False) as postgres:

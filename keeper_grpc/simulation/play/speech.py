@@ -1,4 +1,4 @@
-"""How an account words what it does, and what the network's words mean."""
+"""How an account words its actions, and which action the network's words mean."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SYLLABLES = (
 )  # fmt: skip
 _LENGTH = 4
 _WORDS = 6
-"""An account's own invented words: an employee's and two customers' names, of two words each. No two
-accounts share one, since a word that k accounts use would in time be masked no longer."""
+"""An account's own invented words: the names of an employee and two customers, two words each. No two
+accounts share a word, because a word that k accounts use is approved in time and no longer masked."""
 
 
 def question(insight: Met) -> Insight:
-    """The insight as an engine asks about it: without an idea of what to do."""
+    """The insight as an engine asks about it: without an action."""
     kind = KINDS[insight.situation.kind]
     conditions = Struct()
     conditions.update({**kind.situations[insight.situation.facts], **insight.details})
@@ -41,7 +41,7 @@ def question(insight: Met) -> Insight:
 def statement(
     parameters: Parameters, insight: Met, action: Action, tone: str
 ) -> tuple[Insight, Identifiers]:
-    """The insight with what the account did, in its words, and what it declares as identifying."""
+    """The insight with the account's action in its own words, and the identifiers that it declares."""
     rng = stream(parameters, f"words {insight.account.number} {insight.number}")
     said = question(insight)
     said.action = wording(action, insight.account.category, rng.randrange(4))
@@ -64,25 +64,25 @@ def wording(action: Action, category: str, which: int) -> str:
 
 
 def script(action: Action, category: str, tone: str) -> str:
-    """What the customer is told, in one tone. The {name} is left to be filled in."""
+    """The script in one tone. The placeholder {name} stays."""
     line = _filled(action.means.line, action, category)
     return Template(TONES[tone]).substitute(line=line)
 
 
 def tone_of(text: str) -> str | None:
-    """The tone of a script, also of an anonymized one; None for none of ours."""
+    """The tone of a script, also after anonymization; None if it is not one of the simulation's."""
     return next((tone for tone, marker in MARKERS.items() if marker in text), None)
 
 
 def done_by(text: str, meant: Action) -> Action:
-    """What whoever uses this script does: what is `meant`, unless it says something else of that kind."""
+    """The action of an account that uses this script: `meant`, unless the script names another of its kind."""
     said = [action for line, action in _lines(meant.kind) if line in text]
     return said[0] if said and meant not in said else meant
 
 
 @cache
 def _lines(kind: int) -> Sequence[tuple[str, Action]]:
-    """What scripts say in any category's words, and what it means; one line may stand for every level."""
+    """Script lines in every category's words, with their actions; one line may stand for every level."""
     lines = {
         (_filled(action.means.line, action, category), action)
         for action in actions_for(kind)

@@ -1,9 +1,9 @@
 """The story with the network: day by day, every account through the API.
 
-A day has a morning, when outcomes are reported, and a rest, when accounts ask. Answers of one day
-change nothing for one another, so they are asked for at once. Outcomes of one scope (category and
-type) are reported one after the other in a fixed order, different scopes at once: nothing of one
-scope's outcomes depends on another's. So timing decides nothing, and a seed gives one story.
+Outcomes are reported in the morning of a day; accounts ask during the rest of it. The answers of one
+day do not affect each other, so they are requested concurrently. Outcomes of one scope (category and
+type) are reported in a fixed order, different scopes concurrently: scopes are independent. Timing
+therefore decides nothing, and a seed determines the story.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from keeper_grpc.simulation.world.population import Met, Stage, population, stag
 from keeper_grpc.simulation.world.truth import Action, World
 
 _AT_ONCE = 16
-"""Questions in flight: enough to keep server and database busy."""
+"""Concurrent questions: enough to keep server and database busy."""
 
 _PAGE = 500
-"""Patterns a page, the most that the API gives."""
+"""Patterns a page: the API's maximum."""
 
 _HOUR = 1 / 24
 
 _REQUESTS = uuid.UUID("8c0f4b57-0c5b-4f0e-9a39-8e6f2b7f6d10")
-"""A random UUID under which request ids are derived."""
+"""A random UUID: the namespace of derived request ids."""
 
 _NoMatch = EnhanceInsightResponse.NoMatchReason
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """One outcome that counts for a pattern: what was really done, and its chance.
+    """One outcome counted for a pattern: the true action, and its chance.
 
-    `chance` is an average account's, since that is what evidence of many accounts estimates.
+    `chance` is an average account's, because evidence of many accounts estimates that.
     """
 
     action: Action
@@ -62,7 +62,7 @@ class Support:
 class Snapshot:
     """The network's knowledge at the end of a stage.
 
-    `metrics` are its own of the measured part, `kpis` of the whole stage.
+    `metrics` are the network's own and cover the measured part, `kpis` cover the whole stage.
     """
 
     published: Sequence[Pattern]
@@ -74,7 +74,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The whole story. One snapshot a stage; `calls` were made to the API."""
+    """The whole story, with one snapshot a stage; `calls` is the number of API calls made."""
 
     episodes: Sequence[Episode]
     snapshots: Sequence[Snapshot]
@@ -82,7 +82,7 @@ class Told:
 
 
 class Story:
-    """Tells one story. `progress` is called with every day that has passed."""
+    """Plays one story. `progress` is called after every day."""
 
     def __init__(
         self,
@@ -105,14 +105,14 @@ class Story:
         self._calls = 0
 
     async def tell(self) -> Told:
-        """Tell it, from the first day to the last. Raises KeeperClientError."""
+        """Play it from the first day to the last. Raises KeeperClientError."""
         joining = population(self._parameters)
         ends = {int(stage.ends) - 1: stage for stage in stages(self._parameters)}
         snapshots = []
         for day in range(self._parameters.days):
             self._clock.move_to(day)
             await self._report(self._due.pop(day, []))
-            # Later than every report, so that nothing is learned from at the moment it is asked for.
+            # Questions come after every report, so that no outcome arrives while it is asked about.
             self._clock.move_to(day + _HOUR)
             while joining and joining[0].joined < day + 1:
                 account = joining.pop(0)
@@ -127,7 +127,7 @@ class Story:
         return Told(self._episodes, snapshots, self._calls)
 
     async def _ask(self, day: int) -> None:
-        """Every account acts on what it meets today, after it has asked the network."""
+        """Every account asks the network about today's insights, then acts on them."""
         insights = [insight for person in self._people.values() for insight in person.insights(day)]
         slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -160,7 +160,7 @@ class Story:
         return Answer(answer.enhancement_id, advice, reason, held_out=reason == "holdout")
 
     async def _report(self, episodes: Sequence[Episode]) -> None:
-        """Tell the network what came of what: each scope in order, all scopes at once."""
+        """Report outcomes: each scope in order, all scopes concurrently."""
         scopes: dict[tuple[str, int], list[Episode]] = defaultdict(list)
         for episode in sorted(episodes, key=lambda e: (e.met.account.number, e.met.number)):
             self._people[episode.met.account.number].learn(episode)
@@ -184,7 +184,7 @@ class Story:
                 )
 
     async def _report_one(self, episode: Episode) -> str:
-        """Report advice that was followed and what was held out; capture own ideas. The pattern."""
+        """Report advice that was followed or held out, or capture an own idea; returns the pattern."""
         account_id, number = episode.met.account.account_id, episode.met.number
         request_id = str(uuid.uuid5(_REQUESTS, f"{self._parameters.seed} {account_id} {number}"))
         outcome = Outcome(
@@ -198,7 +198,7 @@ class Story:
                 account_id, answer.enhancement_id, outcome, request_id=request_id
             )
             if reported.pattern_id:
-                # Another category's advice may have become a pattern of this one.
+                # Advice from another category may have become a pattern of this one.
                 meant = episode.advice.meant if episode.advice else episode.action
                 self._meaning.setdefault(reported.pattern_id, meant)
             return reported.pattern_id
@@ -225,6 +225,6 @@ class Story:
 
 
 def _back(day: int, begin: float) -> timedelta:
-    """How long before a day's questions the first whole day since `begin` began, less half an hour."""
+    """The window from the first whole day since `begin` to a day's questions, less half an hour."""
     days = max(day - math.ceil(begin), 0)
     return timedelta(days=days + _HOUR / 2)

@@ -27,7 +27,7 @@ class Sheet:
     rows: Sequence[Sequence[str]]
 
     def rich(self) -> Table:
-        """For a terminal."""
+        """The table for a terminal."""
         table = Table(title=self.title, title_justify="left")
         for heading in self.headings:
             table.add_column(heading)
@@ -36,18 +36,18 @@ class Sheet:
         return table
 
     def markdown(self) -> str:
-        """For a page."""
+        """The table as Markdown."""
         lines = [f"### {self.title}", "", _line(self.headings), _line(["---"] * len(self.headings))]
         return "\n".join([*lines, *map(_line, self.rows), ""])
 
 
 def sheets(report: Report) -> list[Sheet]:
-    """Everything that a run has to say."""
+    """All tables of a run."""
     return [_timeline(report), _truth(report), _value(report), _own_words(report)]
 
 
 def worlds_sheet(reports: Sequence[Report]) -> Sheet:
-    """Several worlds at their last size, and what can be said of all of them together."""
+    """Several worlds at their last size, and their totals."""
     stages = [report.stages[-1] for report in reports]
     together = _together(stages)
     return Sheet(
@@ -64,7 +64,7 @@ def worlds_sheet(reports: Sequence[Report]) -> Sheet:
 
 
 def _together(stages: Sequence[StageReport]) -> Mapping[str, str]:
-    """Rows over all worlds: insight by insight, newcomer by newcomer."""
+    """Totals over all worlds, each insight and each newcomer counted equally."""
     value = functools.reduce(Value.pooled, (stage.value[PRIMARY] for stage in stages))
 
     def pooled(share: Callable[[StageReport], float | None]) -> float | None:
@@ -228,7 +228,7 @@ def _value(report: Report) -> Sheet:
 
 
 def _own_words(report: Report) -> Sheet:
-    """GetNetworkMetrics, to be held against what the simulation counted."""
+    """GetNetworkMetrics' figures, for comparison with the simulation's own counts."""
     rows = [
         [name, "", *(_metric(tell(each.metrics)) for each in report.stages)]
         for name, tell in _METRICS
@@ -250,7 +250,7 @@ def _own_words(report: Report) -> Sheet:
 
 
 def _kpi(report: StageReport, name: Kpi.Name.ValueType) -> str:
-    """One KPI; a network of fewer than k accounts is told none."""
+    """One KPI; a network of fewer than k accounts gets none."""
     return next((_metric(kpi.metric) for kpi in report.kpis if kpi.name == name), _UNKNOWN)
 
 

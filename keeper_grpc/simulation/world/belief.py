@@ -1,8 +1,7 @@
-"""What an account believes about its options: a hunch, and what it has seen itself.
+"""An account's beliefs about its options: a hunch, updated by its own outcomes.
 
-The account chooses by Thompson sampling (Thompson, 1933), which is nearly the best that anyone can do
-with so much experience. Accounts without the network learn in the same way, so that the network is
-not compared with people who never learn.
+The account chooses by Thompson sampling (Thompson, 1933), which is nearly optimal. Accounts without
+the network learn in the same way, so that the network is not compared with people who never learn.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from random import Random
 from keeper_grpc.simulation.world.truth import Action, Situation
 
 Hunch = Callable[[Situation, Action], float]
-"""The success rate that an account expects before it has tried."""
+"""The success rate that an account expects of an action it has not tried."""
 
 
 class Belief:
@@ -26,7 +25,7 @@ class Belief:
         self._seen: dict[tuple[Situation, Action], tuple[int, int]] = {}
 
     def choose(self, situation: Situation, rng: Random) -> Action:
-        """What the account would do of itself."""
+        """The account's own choice of action."""
         options = sorted(action for action in self._known if action.kind == situation.kind)
         drawn = [rng.betavariate(*self._posterior(situation, option)) for option in options]
         return options[drawn.index(max(drawn))]

@@ -1,4 +1,4 @@
-"""Who joins when, and which insights they meet: the same with the network and without it."""
+"""The accounts, when they join, and which insights they meet: identical in both arms."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from keeper_grpc.simulation.world.truth import (
 from keeper_grpc.simulation.world.wordings import KINDS, SERVICES, TONES
 
 JOINING = 0.75
-"""The part of a stage in which accounts join; in the rest nobody does, and the network is measured."""
+"""The part of a stage in which accounts join; the network is measured in the rest."""
 
 CONFIDENCE = (0.45, 0.8)
-"""Between these an engine's own confidence lies, as in examples/history.jsonl."""
+"""The range of an engine's own confidence, as in examples/history.jsonl."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The time in which the network grew to one size. Days count from the beginning; ends exclusive."""
+    """The days in which the network grows to one size. Days count from the beginning; ends are exclusive."""
 
     customers: int
     begins: float
@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One customer. `effect` is how much better than average it is, in log-odds."""
+    """One customer. `effect` is its advantage over the average account, in log-odds."""
 
     number: int
     category: str
@@ -97,7 +97,7 @@ def population(parameters: Parameters) -> list[Account]:
 
 
 def met(parameters: Parameters, account: Account, until: float) -> Iterator[Met]:
-    """What the account meets from its joining on: insights at random times (a Poisson process)."""
+    """The account's insights from its joining on, at random times (a Poisson process)."""
     day = account.joined
     for number in itertools.count():
         rng = stream(parameters, f"met {account.number} {number}")
@@ -121,11 +121,11 @@ def met(parameters: Parameters, account: Account, until: float) -> Iterator[Met]
 
 
 def belief(parameters: Parameters, world: World, account: Account) -> Belief:
-    """What the account believes on the day it joins."""
+    """The account's beliefs on the day it joins."""
 
     @cache
     def hunch(situation: Situation, action: Action) -> float:
-        """Half guess, half feeling: correlated with the truth by `parameters.hunch`."""
+        """The account's hunch: correlated with the truth by `parameters.hunch`."""
         usual, quality = parameters.usual_log_odds, parameters.hunch
         truth = world.log_odds(account.category, situation, action) - usual
         name = f"hunch {account.number} {situation} {action}"
@@ -157,7 +157,7 @@ def _account(parameters: Parameters, number: int, category: str, joined: float) 
 
 
 def _categories(shares: Mapping[str, float]) -> Iterator[str]:
-    """Each next account goes where the category is farthest behind its share."""
+    """Each next account joins the category that is farthest behind its share."""
     members: Counter[str] = Counter()
     for joined in itertools.count(1):
         behind = max(shares, key=lambda category: shares[category] * joined - members[category])

@@ -1,9 +1,9 @@
-"""The truth: how often which action works, in which situation of which category, in which words.
+"""The truth: the chance of success by action, situation, category and tone.
 
     log-odds of success = usual + idea + level + situation + category + tone (+ the account's own)
 
-Every effect is drawn once, from the seed and its own name, so that no effect depends on which others
-were asked for.
+Every effect is drawn once, from the seed and its own name, so that it does not depend on which other
+effects were drawn before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from keeper_grpc.simulation.world.wordings import KINDS, TONES, Idea
 
 @dataclass(frozen=True, slots=True, order=True)
 class Action:
-    """One thing that can be done about insights of a kind: an idea at one level."""
+    """One possible action for insights of a kind: an idea at one level."""
 
     kind: int
     idea: int
@@ -48,7 +48,7 @@ SITUATIONS = tuple(
 
 @lru_cache
 def actions_for(kind: int) -> Sequence[Action]:
-    """Everything that can be done about insights of a kind."""
+    """All possible actions for insights of a kind."""
     return tuple(
         Action(kind, index, level)
         for index, idea in enumerate(KINDS[kind].ideas)
@@ -64,7 +64,7 @@ class World:
         self._effects: dict[str, float] = {}
 
     def log_odds(self, category: str, situation: Situation, action: Action) -> float:
-        """Of an average account's success, in average words."""
+        """The log-odds of an average account's success in average words."""
         p, idea = self._parameters, f"{action.kind}/{action.idea}"
         named = f"{idea}/{action.level}"
         return (
@@ -88,7 +88,7 @@ class World:
         tone: str | None = None,
         account: float = 0.0,
     ) -> float:
-        """How often it works; `account` is the account's own effect. No tone means average words."""
+        """The chance of success; `account` is the account's own effect. No tone means average words."""
         words = self.tone(action, tone) if tone else 0.0
         return probability(self.log_odds(category, situation, action) + words + account)
 

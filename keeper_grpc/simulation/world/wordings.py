@@ -1,4 +1,4 @@
-"""What accounts say: situations, ideas and how people put them. All of it was written for this project.
+"""The wordings of accounts: situations, and ideas in several phrasings. Written for this project.
 
 `$guest` and `$visit` are the category's own words, `$n` is an idea's level. Placeholders in braces
 belong to a script and stay.
@@ -33,14 +33,14 @@ MARKERS: Mapping[str, str] = {
     "brief": "Reply yes",
     "urgent": "Only this week",
 }
-"""Words that tell a tone also after anonymization."""
+"""Words by which a tone is recognized, also after anonymization."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idea:
-    """Something one can do. Each level is an action of its own; an idea without levels is one.
+    """Something an account can do. Each level is an action of its own; an idea without levels is one.
 
-    `line` is what its scripts say; they differ in tone.
+    `line` is the sentence of its scripts, which differ in tone.
     """
 
     key: str
