@@ -1,4 +1,4 @@
-"""`keeper dashboard`, as the command line knows it: NiceGUI is loaded only when it runs."""
+"""Declares `keeper dashboard`. NiceGUI is imported only when the command runs."""
 
 from __future__ import annotations
 

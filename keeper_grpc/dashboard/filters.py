@@ -1,4 +1,4 @@
-"""What part of the network a page looks at. It stands in the page's address, so it can be kept."""
+"""The part of the network that a page shows. The page's address holds it, so it can be bookmarked."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 WINDOWS = {7: "7 days", 30: "30 days", 90: "90 days", 365: "1 year"}
-"""The windows that can be chosen: their days, and how they are called."""
+"""The selectable windows: days and label."""
 
 _USUAL = 30
-"""Days of the window that nobody has chosen: the API's own default."""
+"""Days of the default window: the API's own default."""
 
 _CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,63}")
-"""What the API takes for a line of business."""
+"""The API's format of a line of business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Filter:
 
     @classmethod
     def from_query(cls, category: str, days: str) -> Filter:
-        """Read an address; what it may not hold counts as not chosen."""
+        """Read an address; invalid values count as not chosen."""
         return cls(
             category if _CATEGORY.fullmatch(category) else "",
             int(days) if days in map(str, WINDOWS) else _USUAL,
@@ -45,7 +45,7 @@ class Filter:
 
     @property
     def scope(self) -> str:
-        """What is looked at, in words."""
+        """The filter in words."""
         return words(self.category) if self.category else "the whole network"
 
 

@@ -1,4 +1,4 @@
-"""Headers that keep a page to its own host, whatever it may come to hold."""
+"""Security headers that restrict a page to its own host, whatever content it shows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADERS = {
-    # NiceGUI evaluates what its server sends: inline scripts and eval are its way to work. No other
-    # host may be asked for anything, nor may one show the page within its own.
+    # NiceGUI needs inline scripts and eval, because it evaluates what its server sends. Requests to
+    # other hosts, and framing by other pages, are forbidden.
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
@@ -20,13 +20,13 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer."""
+    """Adds the headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -25,14 +25,14 @@ from keeper_grpc.dashboard.upstream.feeds import Feeds
 _TITLE = "Keeper Network"
 
 _RECONNECT = 10.0
-"""Seconds for which a browser that lost its connection may come back to the same page; after that it
-loads the page anew. A phone in a pocket is the usual case."""
+"""Seconds for which a browser that lost its connection can resume the same page; later it reloads the
+page. A phone in a pocket is the usual case."""
 
 _TAB_MEMORY = 3600.0
-"""Seconds for which NiceGUI remembers a closed tab, of which we store nothing."""
+"""Seconds for which NiceGUI keeps the storage of a closed tab, which is unused here."""
 
 _GRACE = 3
-"""Seconds that open pages get to be told of the end."""
+"""Seconds in which open pages are closed at shutdown."""
 
 
 async def serve(target: str, host: str, port: int, stale_after: float) -> None:
@@ -54,8 +54,8 @@ async def serve(target: str, host: str, port: int, stale_after: float) -> None:
             show_welcome_message=False,
         )
         nicegui_app.storage.max_tab_storage_age = _TAB_MEMORY
-        # NiceGUI lets any website's scripts open the socket, with the browser's credentials for the
-        # proxy. None is the page's own origin only.
+        # By default NiceGUI accepts sockets from any origin, with the browser's credentials for the
+        # proxy. None allows the page's own origin only.
         core.sio.eio.cors_allowed_origins = None
         server = _Server(
             uvicorn.Config(
@@ -87,7 +87,7 @@ def _shown(listener: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Says when it serves, and ends with a signal as every command of keeper does: with code 0."""
+    """A uvicorn server that prints its address once it serves, and exits with code 0 on a signal."""
 
     def __init__(self, config: uvicorn.Config, ready: str) -> None:
         super().__init__(config)
@@ -99,7 +99,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """In place of uvicorn's, which sends itself the signal again when all is done."""
+        """Replaces uvicorn's handling, which raises the signal again after shutdown."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)

@@ -1,1 +1,1 @@
-"""The commands that ask a running server and show what it answers: plain clients of the API."""
+"""The commands that query a running server and print its responses: plain clients of the API."""

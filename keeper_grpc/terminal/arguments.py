@@ -11,7 +11,7 @@ _LONGEST_WINDOW = 3650
 
 
 def add_window(command: argparse.ArgumentParser) -> None:
-    """`--window DAYS`, as a timedelta in `window`; None unless said."""
+    """`--window DAYS`, as a timedelta in `window`; None by default."""
     command.add_argument(
         "--window",
         type=_window,
@@ -21,7 +21,7 @@ def add_window(command: argparse.ArgumentParser) -> None:
 
 
 def add_category(command: argparse.ArgumentParser) -> None:
-    """`--category`; empty unless said."""
+    """`--category`; empty by default."""
     command.add_argument("--category", default="", help="only this line of business")
 
 

@@ -1,7 +1,7 @@
-"""A command that asks a server: its arguments, its errors and its end.
+"""A command that queries a server: its arguments, errors and exit codes.
 
-Exit codes beside 0 and argparse's 2: 1 with one line on stderr for what the server refuses or when
-there is none, 128 + the signal's number for SIGTERM and for a pipe that nobody reads any more.
+Exit codes besides 0 and argparse's 2: 1 with one line on stderr when the server refuses or cannot be
+reached; 128 + the signal's number for SIGTERM, and for SIGPIPE when the reader of a pipe is gone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _run(
     ask: Callable[[KeeperClient, argparse.Namespace], Awaitable[None]],
 ) -> int:
     if hasattr(sys.stdout, "reconfigure"):
-        # A terminal of another encoding gets escapes for what it cannot show.
+        # Characters outside the terminal's encoding become escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         asyncio.run(_ask(parsed, ask))
@@ -47,7 +47,7 @@ def _run(
         print(f"keeper: {_said(error, parsed.target)}", file=sys.stderr)
         return 1
     except OSError as error:
-        # Python would complain when it fails to write the rest at the end of the process.
+        # Python would print an error when it cannot flush stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return 128 + signal.SIGPIPE
@@ -64,7 +64,7 @@ async def _ask(
 ) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
-    # Unwinds, so that a terminal is left as it was found.
+    # Raises, so that context managers restore the terminal.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with KeeperClient(parsed.target) as client:
         await ask(client, parsed)

@@ -1,4 +1,4 @@
-"""`keeper pattern ID`: what is known of one pattern."""
+"""`keeper pattern ID`: one pattern's evidence, scripts and history."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def _pattern(client: KeeperClient, parsed: argparse.Namespace) -> None:
 
 
 def shown(answer: GetPatternResponse) -> RenderableType:
-    """The pattern, the wordings that were used, and how it fared."""
+    """Print the pattern, its scripts and its history."""
     pattern = answer.pattern
     return Group(
         Text(plain(pattern.action), style="bold"),

@@ -1,4 +1,4 @@
-"""`keeper patterns`: the published patterns, those that surely work best first."""
+"""`keeper patterns`: the published patterns, by lower bound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from keeper_grpc.terminal.output.plain import plain
 from keeper_grpc.terminal.output.screen import Screen
 
 _TABLE_WIDTH = 130
-"""Columns from which on an id (36) leaves enough of the line to the action."""
+"""Fewest columns at which an id (36 characters) leaves enough room for the action."""
 
 _LARGEST_PAGE = 500
 """The API's own bound."""
@@ -72,7 +72,7 @@ async def _patterns(client: KeeperClient, parsed: argparse.Namespace) -> None:
 
 
 def listed(patterns: Sequence[Pattern], width: int) -> RenderableType:
-    """The patterns as a table, or as a few lines each where a table would not fit."""
+    """Print the patterns as a table, or as a few lines each on a narrow screen."""
     if not patterns:
         return Text("no published pattern matches")
     if width < _TABLE_WIDTH:

@@ -1,4 +1,4 @@
-"""Numbers as people read them. Nothing here turns what is not known into a zero."""
+"""Formats numbers for people. An unknown number never becomes a zero."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
 
 def figure(metric: Metric, *, difference: bool = False) -> str:
-    """A metric's number with its unit, or that there is none. `difference`: of two shares."""
+    """A metric's value with its unit, or a statement that there is none. `difference`: of two shares."""
     if not metric.HasField("value"):
         return NOT_ENOUGH
     return number(metric.value, metric.unit, difference=difference)
@@ -39,21 +39,21 @@ def number(value: float, unit: Metric.Unit.ValueType, *, difference: bool = Fals
 
 
 def target(value: float, unit: Metric.Unit.ValueType, *, difference: bool = False) -> str:
-    """A target: what a number of this unit should be."""
+    """A target value with its unit."""
     if difference and unit == Metric.UNIT_SHARE:
         return f"{_short(round(100 * value, 1))} points"
     return number(value, unit)
 
 
 def interval(metric: Metric, *, difference: bool = False) -> str:
-    """Where the true value lies, or nothing when that was not estimated."""
+    """The confidence interval, or an empty string when there is none."""
     if not metric.HasField("interval"):
         return ""
     low, high = (
         number(end, metric.unit, difference=difference)
         for end in (metric.interval.lower, metric.interval.upper)
     )
-    # A unit that both ends have is said once.
+    # Both ends share the unit, so it is written once.
     unit = low.partition(" ")[2]
     if unit and unit == high.partition(" ")[2]:
         low = low.partition(" ")[0]
@@ -61,7 +61,7 @@ def interval(metric: Metric, *, difference: bool = False) -> str:
 
 
 def share(value: float) -> str:
-    """A share as a percentage; a small one with a digit more."""
+    """A share as a percentage; a small one gets one more digit."""
     return f"{value:.1%}" if 0 < abs(value) < 0.0995 else f"{value:.0%}"  # noqa: PLR2004 - 9.95%
 
 
@@ -71,19 +71,19 @@ def points(value: float) -> str:
 
 
 def money(value: float) -> str:
-    """An amount in whichever currencies it was made of."""
+    """An amount in the currencies of the accounts that reported it."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"  # noqa: PLR2004 - cents matter
 
 
 def count(value: float, one: str, many: str) -> str:
-    """So many of something."""
+    """A count with its noun."""
     return f"{value:,.0f} {one if value == 1 else many}"
 
 
 def span(seconds: float) -> str:
-    """A length of time in the unit that fits it."""
+    """A duration in the unit that fits it."""
     for size, name in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
-        # Two days are days; one day is 24 hours, which is how the targets are put.
+        # From two days on in days; one day is 24 hours, the unit of the targets.
         if abs(seconds) >= (2 * size if size == _DAY else size):
             return f"{_short(seconds / size)} {name}"
     return f"{_short(seconds)} seconds"
@@ -95,7 +95,7 @@ def at(stamp: Timestamp) -> str:
 
 
 def moment(stamp: Timestamp) -> str:
-    """A recent time in UTC, where it is said that it is UTC."""
+    """A recent time in UTC; the caller states the zone."""
     return f"{stamp.ToDatetime():%d %b %H:%M}"
 
 

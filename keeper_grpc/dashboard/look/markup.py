@@ -1,4 +1,4 @@
-"""The few HTML elements that NiceGUI's own do not cover: text that changes, links, tables."""
+"""HTML elements that NiceGUI lacks: text that changes, links, tables."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 
 WARNING = "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}"
-"""The sign as a character of the text, not as a coloured picture."""
+"""Variation selector 15: the sign as a text character, not as an emoji."""
 
 
 class Text(TextElement):
-    """An element of any tag that holds a text. Setting `text` sends only what differs."""
+    """An element of any tag that holds a text. Setting `text` sends only a difference."""
 
     def __init__(self, tag: str, text: str = "", classes: str = "", **props: str) -> None:
         super().__init__(tag=tag, text=text)
@@ -23,7 +23,7 @@ class Text(TextElement):
 
 
 class Status:
-    """A state as an icon and a word; the colour only repeats what they say."""
+    """A state as an icon and a word; the colour is redundant."""
 
     def __init__(self) -> None:
         with html.span().classes("status") as self._element:
@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a cell says: a text, perhaps a link, and perhaps a second, smaller line."""
+    """A cell's content: a text, optionally a link and a second, smaller line."""
 
     text: str
     note: str = ""
@@ -55,7 +55,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row. `key` tells which one it is when the table changes; `classes` are the theme's."""
+    """A row. `key` identifies it when the table changes; `classes` are the theme's."""
 
     key: str
     cells: Sequence[Cell]
@@ -63,17 +63,17 @@ class Row:
 
 
 class Table:
-    """A table whose rows come and go. A row that stays keeps its elements, and with them the focus.
+    """A table whose rows change. A row that stays keeps its elements, and thereby the focus.
 
-    On a narrow screen the theme turns rows into cards, which makes browsers forget that this is a
-    table; the roles say it again.
+    On a narrow screen the theme shows rows as cards, and browsers then drop the table semantics; the
+    ARIA roles restore them.
     """
 
     def __init__(self, caption: str, columns: Sequence[Column], empty: str) -> None:
         self._columns = columns
         self._rows: dict[str, _RowElements] = {}
         self._empty = empty
-        # Until the first rows are known, or known to be none, nothing is said about them.
+        # The table stays empty until the first rows, or the fact that there are none, are known.
         self._instead = Text("p", "Loading", "empty")
         with html.table(role="table").classes("stacks") as self._table:
             Text("caption", caption, "unseen")
@@ -116,7 +116,7 @@ class _RowElements:
                     self._cells.append((Text("span"), Text("small")))
 
     def show(self, row: Row) -> None:
-        """Say what differs from what is shown."""
+        """Update what differs from the shown content."""
         if row == self._shown:
             return
         for (text, note), cell in zip(self._cells, row.cells, strict=True):

@@ -1,4 +1,4 @@
-"""How the pages look, and the little that they do in the browser by themselves."""
+"""The style sheet of the pages, and their small client-side script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every page has: header, state of the connection, live region, footer."""
+"""The frame of every page: header, state of the connection, live region, footer."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Frame:
         self._was_stale = False
 
     def say(self, text: str) -> None:
-        """Tell something new to those who do not see the page, when they pause."""
+        """Announce news to screen readers, politely (aria-live)."""
         self._live.text = text
 
     def show(self, feed: MetricsFeed) -> None:
-        """Show whether what the page says still holds."""
+        """Show whether the page's content is live."""
         self._as_of.text = f"as of {figures.clock(feed.heard)}" if feed.heard else ""
         if feed.stale:
             self._state.show("bad", WARNING, "Stale")

@@ -19,7 +19,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetr
 
 
 class Overview:
-    """One open page. It listens to the feeds until its browser is gone."""
+    """One open page. It listens to the feeds until its browser disconnects."""
 
     def __init__(self, feeds: Feeds, where: Filter) -> None:
         self._where = where
@@ -135,7 +135,7 @@ class Overview:
 
 
 class _Choices:
-    """Links of which one is current."""
+    """A row of links, one of which is current."""
 
     def __init__(self, name: str) -> None:
         with html.nav(**{"aria-label": name}).classes("choices"):
@@ -144,7 +144,7 @@ class _Choices:
         self._shown: Sequence[tuple[str, str, bool]] = ()
 
     def show(self, choices: Sequence[tuple[str, str, bool]]) -> None:
-        """Show these: name, address, and whether it is the current one."""
+        """Show these links: name, address, and whether it is the current one."""
         if choices == self._shown:
             return
         self._shown = choices

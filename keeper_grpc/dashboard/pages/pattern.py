@@ -21,7 +21,7 @@ from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 
 
 class PatternPage:
-    """One open page. The network's metrics tell it whether it is live, and when to ask again."""
+    """One open page. The metrics feed shows whether it is live, and triggers a new read."""
 
     def __init__(self, feeds: Feeds, pattern_id: str) -> None:
         self._metrics = feeds.metrics[Filter()]
@@ -100,7 +100,7 @@ class PatternPage:
         absent = isinstance(problem, NotFound | InvalidRequest)
         self._notice.show(None if absent else problem, known=value is not None)
         if absent:
-            # Also when it was shown before: too few accounts support it now, or it was retired.
+            # Also after it was shown: too few accounts support it now, or it was retired.
             self._title.text = "No such pattern"
             self._about.text = "It does not exist, or too few accounts support it to be shown."
             self._body.set_visibility(False)
@@ -162,7 +162,7 @@ class PatternPage:
 
 
 def _value(value: object) -> str:
-    """A condition's value as it reads: 60 and not 60.0."""
+    """A condition's value for people: 60 instead of 60.0."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)

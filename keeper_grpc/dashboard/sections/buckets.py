@@ -1,4 +1,4 @@
-"""Days gathered into the steps of a chart."""
+"""Groups days into the steps of a chart."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _COUNTED = (
 )
 
 ENOUGH = 5
-"""Outcomes from which a step of a chart shows a rate: below, a single one moves it by 20 points."""
+"""Fewest outcomes for which a step shows a rate: with fewer, one outcome moves it by 20 points."""
 
 
 @dataclass(slots=True)
 class Bucket:
-    """Some days, the first of which is `start`, and what happened on them."""
+    """Consecutive days from `start`, and their sums."""
 
     start: date
     days: int
@@ -45,12 +45,12 @@ class Bucket:
 
     @property
     def advised_rate(self) -> float | None:
-        """How often advice succeeded; None when too few outcomes tell."""
+        """The success rate of advice; None for too few outcomes."""
         return _rate(self.advised_success_count, self.advised_count)
 
     @property
     def held_out_rate(self) -> float | None:
-        """How often those succeeded that were not told; None when too few outcomes tell."""
+        """The success rate of the holdout; None for too few outcomes."""
         return _rate(self.held_out_success_count, self.held_out_count)
 
 
@@ -61,7 +61,7 @@ def _rate(successes: int, trials: int) -> float | None:
 def buckets(days: Iterable[NetworkDay], first: date, last: date, size: int) -> Sequence[Bucket]:
     """Steps of `size` days up to `last`, with empty ones where nothing happened.
 
-    They are counted back from `last`, so only the first may be cut short, by `first`.
+    Steps are counted back from `last`, so only the first may be shorter, limited by `first`.
     """
     made: list[Bucket] = []
     end = last

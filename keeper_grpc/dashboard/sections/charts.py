@@ -1,4 +1,4 @@
-"""What happened over time: three charts, each with the same as a table."""
+"""Three charts over time, each with its data as a table."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 
 _STEPS = {7: (1, 1), 30: (1, 7), 90: (7, 7), 365: (28, 28)}
-"""For each window the days of a step: of a chart of counts, and of one of rates, which need more."""
+"""Days of a step, by window: for charts of counts, and for charts of rates, which need more data."""
 
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
-"""The theme's: labels are measured on a canvas, which inherits nothing."""
+"""The theme's font: labels are measured on a canvas, which inherits none."""
 
 _MUTED, _LINE = "var(--muted)", "var(--line)"
 _FIRST, _SECOND, _REST = "var(--series-1)", "var(--series-2)", "var(--series-rest)"
 
 
 class Chart:
-    """A chart, a sentence that says what it shows, and a table that says all of it."""
+    """A chart, a sentence that summarizes it, and a table of its data."""
 
     def __init__(self, title: str, columns: Sequence[Column], *, heading: str = "h3") -> None:
         with html.figure().classes("chart"):
             Text(heading, title, "chart-title")
             self._sentence = Text("p", "Loading", "chart-sentence")
-            # SVG can be coloured by the theme's variables, so a change of theme needs no redrawing.
+            # SVG uses the theme's CSS variables, so a change of theme needs no redrawing.
             self._chart = ui.echart({}, renderer="svg").classes("plot")
-            # The sentence and the table are what it says; its own parts are only shapes.
+            # Screen readers get the sentence and the table; the chart itself is decorative to them.
             self._chart.props.update({"aria-hidden": "true"})
             with html.details() as self._details:
                 Text("summary", f"{title} as a table")
@@ -43,7 +43,7 @@ class Chart:
         self._chart.set_visibility(False)
 
     def show(self, sentence: str, options: dict[str, Any] | None, rows: Sequence[Row]) -> None:
-        """Draw; without options there is nothing to draw, and the sentence says why."""
+        """Draw the chart; without options only the sentence is shown, and it gives the reason."""
         self._sentence.text = sentence
         self._details.set_visibility(options is not None)
         self._chart.set_visibility(options is not None)
@@ -80,7 +80,7 @@ class Trends:
             )
 
     def show(self, report: GetNetworkMetricsResponse) -> None:
-        """Show what was reported."""
+        """Show a report."""
         if report.withheld:
             for chart in (self._patterns, self._coverage, self._success):
                 chart.show("Withheld: too few accounts were active in this window.", None, [])
@@ -186,7 +186,7 @@ class Trends:
 
 
 class History:
-    """How one pattern fared."""
+    """One pattern's success over time."""
 
     def __init__(self) -> None:
         self._chart = Chart(
@@ -236,7 +236,7 @@ def _period(period: GetPatternResponse.Period) -> str:
 
 
 def _of(successes: int, trials: int) -> str:
-    """So many of so many, and the rate only where it says something."""
+    """Successes of trials, and the rate where there are enough trials for one."""
     if not trials:
         return "not measured"
     counts = f"{successes:,} of {trials:,}"
@@ -308,7 +308,7 @@ def _options(
         "xAxis": {
             "type": "category",
             "data": list(labels),
-            # Of steps of several days, the first: there is no room for more.
+            # A step of several days is labelled by its first day, for lack of room.
             "axisLabel": text | {"hideOverlap": True, ":formatter": _FIRST_DAY},
             "axisLine": {"lineStyle": {"color": _LINE}},
             "axisTick": {"show": False},

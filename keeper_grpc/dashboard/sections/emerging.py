@@ -1,4 +1,4 @@
-"""What several accounts have begun to see, as it arrives."""
+"""Emerging patterns, live."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from keeper_grpc.dashboard.upstream.feed import EmergingFeed
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 
 _SHOWN = 8
-"""Rows: enough to see what is new; the rest is counted."""
+"""Rows shown; the others are counted in one line."""
 
 _STEADY = 0.1
-"""A growth rate nearer to zero than this is called steady."""
+"""A growth rate nearer to zero than this is shown as steady."""
 
 
 class Emerging:
-    """A table of what emerges now, the newest first. `say` tells news to who does not see it."""
+    """A table of current emerging patterns, newest first. `say` announces news to screen readers."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -43,7 +43,7 @@ class Emerging:
         self._more = Text("p", "", "empty")
 
     def show(self, feed: EmergingFeed) -> None:
-        """Show what the feed holds."""
+        """Show the feed's emerging patterns."""
         self._notice.show(feed.problem, known=feed.complete or self._known is not None)
         if not feed.complete:
             return  # what comes in a snapshot is no news
@@ -57,7 +57,7 @@ class Emerging:
             for pattern in latest
             if self._known is not None and pattern.emerging_pattern_id not in self._known
         ]
-        # Both hold only what there is, and so do not grow with the weeks.
+        # Both hold current patterns only, so they do not grow over weeks.
         self._known = ids
         self._arrived = {name: when for name, when in self._arrived.items() if name in ids} | {
             pattern.emerging_pattern_id: datetime.now(UTC) for pattern in news
@@ -80,7 +80,7 @@ def _news(arrived: Sequence[EmergingPattern]) -> str:
 
 
 def _what(pattern: EmergingPattern) -> str:
-    """What is seen, in words; an old change has no label, and its insights may share no words."""
+    """The title of an emerging pattern. An old change has no label, and its insights may share no words."""
     return pattern.label or pattern.common_pattern or "Insights that share no words"
 
 

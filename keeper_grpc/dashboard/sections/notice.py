@@ -1,4 +1,4 @@
-"""What a section says while that which it shows cannot be read."""
+"""The notice of a section whose data cannot be read at present."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from keeper_grpc.dashboard.look.markup import WARNING, Text
 
 
 class Notice:
-    """A line that is there while a feed has a problem. `what` names what the section shows.
+    """A line that is shown while a feed has a problem. `what` names the section's data.
 
-    Its element is in the page also while it says nothing: else it would not be announced when it does.
+    Its element stays in the page while it is empty, because a live region that is added later is not
+    announced.
     """
 
     def __init__(self, what: str) -> None:
@@ -22,14 +23,14 @@ class Notice:
         self._element.classes("unseen")
 
     def show(self, problem: Exception | None, *, known: bool) -> None:
-        """Say what the problem is, if there is one. `known`: what was read before is still shown."""
+        """Show the problem, if there is one. `known`: data of an earlier read is still shown."""
         self._element.classes(replace="notice" if problem else "unseen")
         self._icon.text = f"{WARNING} " if problem else ""
         self._words.text = said(self._what, problem, known=known) if problem else ""
 
 
 def said(what: str, problem: Exception, *, known: bool) -> str:
-    """A problem in words, of which a defect's are not for readers."""
+    """A problem in words; a defect's own message is not shown to readers."""
     told = "may be out of date and cannot be read now" if known else "cannot be read now"
     why = problem.code.name if isinstance(problem, KeeperClientError) else "a defect of this page"
     return f"{what} {told} ({why}). Trying again."

@@ -15,7 +15,7 @@ _SHOWN = 10
 
 
 class TopPatterns:
-    """A table of those that have evidence, in the order in which the network ranks them."""
+    """A table of the patterns with evidence, in the network's ranking order."""
 
     def __init__(self) -> None:
         self._notice = Notice("The list of patterns")
@@ -33,7 +33,7 @@ class TopPatterns:
         )
 
     def show(self, feed: Fetched[Sequence[Pattern]]) -> None:
-        """Show the best of those that were read."""
+        """Show the best of the patterns that were read."""
         self._notice.show(feed.problem, known=feed.value is not None)
         if feed.value is not None:
             proven = [pattern for pattern in feed.value if pattern.evidence.occurrence_count]
@@ -56,5 +56,5 @@ def _row(pattern: Pattern) -> Row:
 
 
 def at_least(evidence: Evidence) -> str:
-    """What ranking counts on: the true rate is higher with 95% probability."""
+    """The lower bound, which ranking uses: the true rate is higher with 95% probability."""
     return f"at least {figures.share(evidence.lower_bound)}"

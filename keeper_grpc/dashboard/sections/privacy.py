@@ -1,4 +1,4 @@
-"""What the network promises about the accounts, and what shows that it keeps it."""
+"""The privacy promises, and the evidence that they are kept."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PROMISES = {
 
 
 class PrivacyPanel:
-    """Promises, the least support of anything on show, and what operators did."""
+    """The promises, the least support of anything published, and the audit events."""
 
     def __init__(self) -> None:
         with html.ul().classes("promises"):
@@ -54,7 +54,7 @@ class PrivacyPanel:
         )
 
     def show_patterns(self, patterns: Sequence[Pattern]) -> None:
-        """Say how many accounts support what is supported least."""
+        """Show the smallest number of accounts behind anything published."""
         support = [p.evidence.account_count for p in patterns if p.evidence.account_count]
         self._least.text = (
             f"Of the {len(support):,} patterns read for this page, the one that the fewest accounts "
@@ -64,14 +64,14 @@ class PrivacyPanel:
         )
 
     def show_audit(self, feed: Fetched[Sequence[AuditEvent]]) -> None:
-        """Show the latest events that were read."""
+        """Show the latest audit events."""
         self._notice.show(feed.problem, known=feed.value is not None)
         if feed.value is not None:
             self._table.show(map(_row, feed.value))
 
 
 def _row(event: AuditEvent) -> Row:
-    """Without its counts: of a forgotten account they are one account's."""
+    """An event without its counts: those of a forgotten account describe one account."""
     return Row(
         event.audit_event_id, [Cell(figures.at(event.event_time)), Cell(words(event.action))]
     )

@@ -1,4 +1,4 @@
-"""The KPIs with their targets, and the numbers behind them."""
+"""The KPIs with their targets, and the metrics without targets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetr
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a number is told. `one` and `many` name what it was computed from."""
+    """How a number is described. `one` and `many` name its sample in singular and plural."""
 
     title: str
     meaning: str
@@ -105,7 +105,7 @@ class Kpis:
             self._tiles = {name: _Tile(told) for name, told in _KPIS.items()}
 
     def show(self, report: GetNetworkMetricsResponse) -> None:
-        """Show what was reported."""
+        """Show a report."""
         told = {kpi.name: kpi for kpi in report.kpis}
         for name, tile in self._tiles.items():
             tile.show(told.get(name), withheld=report.withheld)
@@ -125,7 +125,7 @@ class _Tile:
         self._status.show(*_LOADING)
 
     def show(self, kpi: Kpi | None, *, withheld: bool) -> None:
-        """Show one KPI; None where the server told none."""
+        """Show one KPI, or that the server withheld it (None)."""
         if kpi is None:
             self._status.show(*(_WITHHELD if withheld else _UNKNOWN))
             self._value.text = figures.NOTHING
@@ -157,7 +157,7 @@ class Numbers:
                         self._shown[name] = (told, value, Text("span", "", "basis"))
 
     def show(self, report: GetNetworkMetricsResponse) -> None:
-        """Show what was reported."""
+        """Show a report."""
         for name, (told, value, based_on) in self._shown.items():
             if report.withheld:
                 value.text, based_on.text = "Withheld", ""
@@ -168,7 +168,7 @@ class Numbers:
 
 
 def basis(metric: Metric, told: Told) -> str:
-    """What a number rests on: how many things, and where the true value probably lies."""
+    """A number's sample size and confidence interval."""
     rests_on = f"From {figures.count(metric.sample_size, told.one, told.many)}"
     between = figures.interval(metric, difference=told.difference)
     return f"{rests_on}; 95% interval {between}" if between else rests_on

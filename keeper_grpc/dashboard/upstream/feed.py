@@ -1,10 +1,10 @@
-"""What goes on upstream, read once for all pages that show it.
+"""Feeds of the service's data, each read once for all pages that show it.
 
 Feed                  listeners, and a task that runs while there are any
- +- MetricsFeed       the metrics of one filter, and whether they are still true
- +- EmergingFeed      what is emerging for one line of business
- +- Fetched           the answer of a call, asked for again when something has changed
-Shared                one feed for each key, as long as somebody listens
+ +- MetricsFeed       the metrics of one filter, and whether they are stale
+ +- EmergingFeed      the emerging patterns of one line of business
+ +- Fetched           the response of a call, repeated when something has changed
+Shared                one feed for each key, as long as it has listeners
 """
 
 from __future__ import annotations
@@ -38,33 +38,33 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _PACE = 0.25
-"""Seconds in which changes are gathered before the listeners are told: more often is only flicker."""
+"""Seconds in which changes are collected before listeners are called: more often would flicker."""
 
 _LINGER = 20.0
-"""Seconds for which a feed outlives its last listener: a page that is loaded anew finds it warm."""
+"""Seconds for which a feed outlives its last listener, so that a reloaded page finds it warm."""
 
 _PAUSE = 5.0
-"""Seconds before a call is tried again that failed for a reason which its own retries do not cure."""
+"""Seconds before a call that failed after its own retries is repeated."""
 
 _FETCH_PACE = 2.0
-"""Seconds between two calls for the same answer, at least."""
+"""Minimum seconds between two identical calls."""
 
 _FETCH_AGAIN = 60.0
-"""Seconds between them at most, for changes that no metric tells of."""
+"""Maximum seconds between two identical calls, for changes that move no metric."""
 
 _GONE = (EmergingPattern.CHANGE_PROMOTED, EmergingPattern.CHANGE_FADED)
 
 _GONE_FOR = 600.0
-"""Seconds for which something that emerged and is gone is still told of."""
+"""Seconds for which a departed emerging pattern is still shown."""
 
 _GONE_KEPT = 5
-"""So many of those at most."""
+"""Departed patterns shown at most."""
 
 
 class Feed(ABC):
-    """Calls its listeners whenever it has changed; they look at it to see how.
+    """Calls its listeners after every change; they read its attributes.
 
-    `problem` is why it cannot be read now: a KeeperClientError, or whatever a defect raised.
+    `problem` is the error that prevents reading: a KeeperClientError, or the exception of a defect.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Feed(ABC):
         self._idle = self._when_idle()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Be called after every change, until the function that this returns is called."""
+        """Subscribe to changes. The returned function unsubscribes."""
         self._idle.cancel()
         self._listeners.append(listener)
         if self._task is None:
@@ -103,10 +103,10 @@ class Feed(ABC):
 
     @abstractmethod
     async def _follow(self) -> None:
-        """Read what goes on upstream, without end. Raises KeeperClientError."""
+        """Read from the service until cancelled. Raises KeeperClientError."""
 
     def _changed(self) -> None:
-        """Tell the listeners soon."""
+        """Schedule a call of the listeners."""
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(_PACE, self._tell)
 
@@ -130,7 +130,7 @@ class Feed(ABC):
             await asyncio.sleep(_PAUSE)
 
     def _failed(self, problem: Exception) -> None:
-        """Note why it cannot be read now."""
+        """Set the problem."""
         self.problem = problem
         self._changed()
 
@@ -139,10 +139,10 @@ class Feed(ABC):
 
 
 class MetricsFeed(Feed):
-    """The metrics of one filter. `report` is None until the first has come.
+    """The metrics of one filter. `report` is None until the first report.
 
-    `stale` says that `report` may no longer be true: there is a problem, or the server was silent for
-    longer than `stale_after` seconds. `heard` is when it last said something.
+    `stale` is set when `report` may be outdated: there is a problem, or the server was silent for
+    longer than `stale_after` seconds. `heard` is the time of its last message.
     """
 
     def __init__(self, client: KeeperClient, where: Filter, stale_after: float) -> None:
@@ -188,7 +188,7 @@ class MetricsFeed(Feed):
         self._changed()
 
     def _expect(self) -> None:
-        """Grow stale unless something is heard in time."""
+        """Restart the timer that marks the report stale."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = asyncio.get_running_loop().call_later(self._stale_after, self._silent)
@@ -199,10 +199,10 @@ class MetricsFeed(Feed):
 
 
 class EmergingFeed(Feed):
-    """What is emerging for one line of business (empty: for any).
+    """The emerging patterns of one line of business (empty: of all).
 
-    `patterns` holds what emerges now, by id; `gone` the last few that do so no longer, each as it
-    was when it went. `complete` says that the snapshot has arrived.
+    `patterns` holds the current ones by id; `gone` the last few departed ones in their final state.
+    `complete` is set once the snapshot has arrived.
     """
 
     def __init__(self, client: KeeperClient, category: str) -> None:
@@ -244,7 +244,7 @@ class EmergingFeed(Feed):
         asyncio.get_running_loop().call_later(_GONE_FOR, self._forget, pattern)
 
     def _forget(self, departed: EmergingPattern) -> None:
-        """Tell no longer of this departure; by then the same cluster may have departed anew."""
+        """Drop this departure, unless the same cluster has departed again since."""
         for index, pattern in enumerate(self.gone):
             if pattern is departed:
                 del self.gone[index]
@@ -253,7 +253,7 @@ class EmergingFeed(Feed):
 
 
 class Fetched(Feed, Generic[T]):
-    """The answer of a call. `value` is None until the first has come."""
+    """The response of a call. `value` is None until the first response."""
 
     def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
         super().__init__()
@@ -262,7 +262,7 @@ class Fetched(Feed, Generic[T]):
         self._wanted = asyncio.Event()
 
     def refresh(self) -> None:
-        """Ask again, soon; any number of pages may say so at once."""
+        """Schedule a new call; concurrent requests of several pages share it."""
         self._wanted.set()
 
     async def _follow(self) -> None:

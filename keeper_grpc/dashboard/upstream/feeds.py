@@ -13,7 +13,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResp
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 
 _PATTERNS = 200
-"""Patterns that are read for the list: one call."""
+"""Patterns read for the list, in one call."""
 
 _AUDIT_EVENTS = 10
 

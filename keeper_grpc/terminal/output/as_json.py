@@ -1,7 +1,7 @@
-"""Messages of the API as JSON: the names of the protos, and what is not known left out.
+"""Messages of the API as JSON, with the proto's field names.
 
-Numbers that are withheld or not known are absent, never 0. 64-bit numbers are strings, as protobuf's
-JSON has them.
+Withheld and unknown numbers are absent, never 0. 64-bit integers are strings, as in protobuf's JSON
+mapping.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 
 
 def document(content: dict[str, Any]) -> str:
-    """One answer, for people too."""
+    """One message, indented."""
     return json.dumps(content, indent=2)
 
 
 def line(content: dict[str, Any]) -> str:
-    """One of many, on a line of its own."""
+    """One message of many, on one line."""
     return json.dumps(content)
 
 
@@ -40,7 +40,7 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def report_json(report: GetNetworkMetricsResponse) -> dict[str, Any]:
-    """A report; one that is withheld has its times only."""
+    """A report; a withheld one has only its times."""
     if not report.withheld:
         return message_json(report)
     content: dict[str, Any] = MessageToDict(report, preserving_proto_field_name=True)

@@ -11,11 +11,11 @@ from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.terminal.output.plain import plain
 
 _ALL_COLUMNS = 100
-"""Width from which on the words have room beside every number; below, beside the most telling."""
+"""Fewest columns for a table with all numbers; narrower ones show the most important numbers."""
 
 
 def by_interest(patterns: Iterable[EmergingPattern]) -> list[EmergingPattern]:
-    """Those that most accounts see first, then those that grow fastest."""
+    """Sorted by accounts, then by growth, both descending."""
     return sorted(patterns, key=lambda p: (-p.account_count, -p.growth_rate, p.emerging_pattern_id))
 
 
@@ -43,7 +43,7 @@ def emerging_table(patterns: Sequence[EmergingPattern], width: int) -> Table:
 
 
 def change_line(pattern: EmergingPattern) -> str:
-    """What happened to an emerging pattern, in one line."""
+    """A change of an emerging pattern, in one line."""
     became = f" as {plain(pattern.promoted_pattern_id)}" if pattern.promoted_pattern_id else ""
     return (
         f"{change_name(pattern)}{became} {plain(pattern.pattern_type)} ({_seen_in(pattern)}):"
@@ -64,7 +64,7 @@ def change_name(pattern: EmergingPattern) -> str:
 
 
 def _what(pattern: EmergingPattern) -> str:
-    """What is seen, in words; an old change has no label, and its insights may share no words."""
+    """The title of an emerging pattern. An old change has no label, and its insights may share no words."""
     return plain(pattern.label or pattern.common_pattern) or "insights that share no words"
 
 

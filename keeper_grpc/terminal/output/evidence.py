@@ -1,4 +1,4 @@
-"""Evidence in words. Withheld evidence arrives as zeros, and zeros are never shown for it."""
+"""Evidence in words. The API sends zeros for withheld evidence; they are never printed."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from keeper_grpc.terminal.output.quantities import NOT_ENOUGH_DATA
 
 
 def known(evidence: Evidence) -> bool:
-    """Whether enough accounts support a pattern for its evidence to be told."""
+    """Whether the evidence is published: enough accounts support the pattern."""
     return evidence.account_count > 0
 
 
 def success(evidence: Evidence) -> str:
-    """How often it worked."""
+    """The success rate."""
     return f"{evidence.success_rate:.0%}" if known(evidence) else NOT_ENOUGH_DATA
 
 
 def at_least(evidence: Evidence) -> str:
-    """What the true rate exceeds with 95% probability."""
+    """The lower bound: the true rate exceeds it with 95% probability."""
     return f"{evidence.lower_bound:.0%}" if known(evidence) else ""
 
 
 def cases(evidence: Evidence) -> str:
-    """How many observations it rests on."""
+    """The number of observations."""
     return f"{evidence.occurrence_count:,}" if known(evidence) else ""
 
 
 def accounts(evidence: Evidence) -> str:
-    """How many accounts made them."""
+    """The number of accounts behind them."""
     return f"{evidence.account_count:,}" if known(evidence) else ""
 
 
 def sentence(evidence: Evidence) -> str:
-    """All of it but the revenue."""
+    """The evidence in one line, without the revenue."""
     if not known(evidence):
         return f"{NOT_ENOUGH_DATA}: too few accounts have tried it so far"
     return (

@@ -1,4 +1,4 @@
-"""Numbers with what they are in, as people read them."""
+"""Formats numbers with their units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOT_ENOUGH_DATA = "not enough data"
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How numbers of a unit are written: times `factor`, with `decimals`, before `suffix`."""
+    """The format of a unit: the number times `factor`, with `decimals`, followed by `suffix`."""
 
     factor: float
     decimals: int
@@ -20,7 +20,7 @@ class _Form:
     sign: str = ""
 
     def number(self, value: float) -> str:
-        # Adding 0.0 makes a rounded negative zero a plain one.
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
         rounded = round(value * self.factor, self.decimals) + 0.0
         text = f"{rounded:{self.sign},.{self.decimals}f}"
         return text.removesuffix(".0")
@@ -40,25 +40,25 @@ _SPANS = (
     (120 * 60.0, _Form(1 / 60, 1, " min")),
     (72 * 3600.0, _Form(1 / 3600, 1, " h")),
 )
-"""Below so many seconds, the form to write them in."""
+"""Formats of durations by their upper limit in seconds."""
 
 _DAYS = _Form(1 / 86400, 1, " days")
 
 _CENTS, _WHOLE = _Form(1, 2), _Form(1, 0)
 _CENTS_BELOW = 1000.0
-"""Money of this order and more is told without cents."""
+"""Amounts from this one on are written without cents."""
 
 
 def amount(value: float, unit: Metric.Unit.ValueType, *, difference: bool) -> str:
-    """A number in its unit. `difference` tells a difference of shares from a share."""
+    """A number in its unit. `difference` marks a difference of shares, which is given in points."""
     form = _form(value, unit, difference=difference)
     return form.number(value) + form.suffix
 
 
 def value_of(metric: Metric, *, difference: bool, label: str = "") -> str:
-    """What is known of a metric, with the interval of what is estimated and not counted.
+    """A metric's value, with the confidence interval of an estimate.
 
-    `label` stands before the interval where no head of a table says what it is.
+    `label` precedes the interval where no column heading names it.
     """
     if not metric.HasField("value"):
         return NOT_ENOUGH_DATA
@@ -69,7 +69,7 @@ def value_of(metric: Metric, *, difference: bool, label: str = "") -> str:
 
 
 def sample_of(metric: Metric) -> str:
-    """How many things it was computed from."""
+    """The sample size."""
     return f"{metric.sample_size:,}" if metric.sample_size else "none"
 
 
@@ -81,9 +81,9 @@ def time_of(moment: datetime) -> str:
 def _range(metric: Metric, *, difference: bool) -> str:
     lower, upper = metric.interval.lower, metric.interval.upper
     if metric.unit == Metric.UNIT_SECONDS:
-        # Each end in the form of its own size: half a minute is not "0 h".
+        # Each end has the format of its own size: half a minute is not "0 h".
         return " to ".join(amount(end, metric.unit, difference=False) for end in (lower, upper))
-    # The value before it says what this is in.
+    # The preceding value already shows the unit.
     form = _form(upper, metric.unit, difference=difference)
     return f"{form.number(lower)} to {form.number(upper)}"
 

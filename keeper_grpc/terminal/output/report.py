@@ -20,10 +20,10 @@ Report: TypeAlias = GetNetworkMetricsResponse
 WITHHELD = "withheld: too few accounts were active within the window for their numbers to be shown"
 
 TABLE_WIDTH = 80
-"""Columns from which on the tables are legible; narrower screens get lines."""
+"""Fewest columns for the tables; narrower screens get lines."""
 
 _ROOMY = 84
-"""Columns below which they stand close together, so that a KPI needs one line of 80."""
+"""Below this width columns have no padding, so that a KPI fits into 80 characters."""
 
 _NOW = "now (95% interval)"
 
@@ -32,7 +32,7 @@ _DIFFERENCES = {
     "retention improvement",
     "average confidence boost",
 }
-"""Shares that are differences of shares, told in points."""
+"""Metrics that are differences of shares, given in percentage points."""
 
 _LOWER_IS_BETTER = {Kpi.NAME_TIME_TO_FIRST_INSIGHT}
 
@@ -44,14 +44,14 @@ _STATUS = {
 
 
 def period(report: Report, category: str) -> str:
-    """What a report is about, and of when it is."""
+    """A report's scope and time."""
     begin = report.window_start_time.ToDatetime(UTC)
     end = report.as_of_time.ToDatetime(UTC)
     return f"{category or 'whole network'}, {begin:%Y-%m-%d} to {time_of(end)} UTC"
 
 
 def kpi_table(report: Report, width: int) -> RenderableType:
-    """The KPIs: where each stands, where it should, and what that rests on."""
+    """The KPIs: value, target and sample size."""
     if width < TABLE_WIDTH:
         return Text("\n".join(kpi_line(kpi) for kpi in report.kpis))
     table = _table(width, "KPI", _NOW, "target", "status", "sample")
@@ -84,13 +84,13 @@ def full(report: Report, category: str, width: int) -> RenderableType:
 
 
 def metrics(report: Report) -> Iterator[tuple[str, Metric]]:
-    """Each metric and its name."""
+    """Each metric with its name."""
     for field in NetworkMetrics.DESCRIPTOR.fields:
         yield _words(field.name), getattr(report.metrics, field.name)
 
 
 def kpi_name(kpi: Kpi) -> str:
-    """A KPI's name, also of one that this program does not know yet."""
+    """A KPI's name; also for KPIs newer than this program."""
     known = kpi.name in Kpi.Name.values()
     return _words(Kpi.Name.Name(kpi.name).removeprefix("NAME_")) if known else f"KPI {kpi.name}"
 

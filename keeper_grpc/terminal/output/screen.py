@@ -1,4 +1,4 @@
-"""stdout, be it a terminal or a pipe."""
+"""stdout, as a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import sys
 from rich.console import Console
 
 _UNBROKEN = 10_000
-"""Columns where there is no terminal: a line is never broken or cut there, so that grep finds it."""
+"""Columns without a terminal: lines are never broken or cut, so that grep finds them."""
 
 
 class Screen(Console):
-    """A rich console for words that are not ours: nothing in them is markup, emoji or a link."""
+    """A rich console for text from outside: markup, emoji codes and links are not interpreted."""
 
     def __init__(self) -> None:
         on_terminal = sys.stdout.isatty()
@@ -26,25 +26,25 @@ class Screen(Console):
             width=None if on_terminal else _UNBROKEN,
         )
         self.redraws = on_terminal and not self.is_dumb_terminal
-        """Whether what was printed can be replaced."""
+        """Whether printed output can be redrawn."""
 
     def on_broken_pipe(self) -> None:
-        """Raise, where rich would end the process: how it ends is its command's business."""
+        """Raise BrokenPipeError, where rich would exit: the command decides the exit code."""
         raise BrokenPipeError
 
 
 async def nobody_reads() -> None:
     """Wait until the other end of a piped stdout is closed, then raise BrokenPipeError.
 
-    A watch may have nothing to write for hours, and would not find out. Where stdout is no pipe, it
-    waits for ever.
+    A watch may write nothing for hours and would not notice a closed pipe. Waits for ever when
+    stdout is not a pipe.
     """
     descriptor = sys.stdout.fileno()
     closed = asyncio.Event()
     if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         await closed.wait()
     loop = asyncio.get_running_loop()
-    # The writing end of a pipe is never readable; it only becomes so by the error of being closed.
+    # The write end of a pipe polls readable only when the read end is closed.
     loop.add_reader(descriptor, closed.set)
     try:
         await closed.wait()

@@ -1,4 +1,4 @@
-"""`keeper watch`: what is emerging and how the KPIs stand, as it changes."""
+"""`keeper watch`: emerging patterns and KPIs, live."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from keeper_grpc.terminal.watch.live import Live
 
 
 class _View(Protocol):
-    """What shows the events."""
+    """Shows events."""
 
     def emerging(self, event: EmergingNews) -> None: ...
 
     def metrics(self, event: MetricsEvent) -> None: ...
 
     async def run(self) -> None:
-        """Work beside the events, without end."""
+        """Run beside the events until cancelled."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,7 +56,7 @@ async def _watch(client: KeeperClient, parsed: argparse.Namespace) -> None:
                 group.create_task(nobody_reads())
                 group.create_task(view.run())
         except BaseExceptionGroup as failed:
-            # Whichever came first ended the others.
+            # The first task that ended has cancelled the others.
             raise failed.exceptions[0] from None
 
 
@@ -70,7 +70,7 @@ def _view(parsed: argparse.Namespace) -> AbstractContextManager[_View]:
 
 
 async def _follow_emerging(events: AsyncGenerator[EmergingEvent], view: _View) -> None:
-    """Whether the server can be reached, the metrics tell."""
+    """Follow the metrics, which also show whether the server can be reached."""
     async with aclosing(events):
         async for event in events:
             if not isinstance(event, Alive | Interrupted):
@@ -78,7 +78,7 @@ async def _follow_emerging(events: AsyncGenerator[EmergingEvent], view: _View) -
 
 
 async def _follow_metrics(events: AsyncGenerator[MetricsEvent], view: _View) -> None:
-    """A server that was never there is an error; one that went away may come back."""
+    """Fail if the server was never reached; wait if it was reached before."""
     seen = False
     async with aclosing(events):
         async for event in events:

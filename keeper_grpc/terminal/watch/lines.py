@@ -1,4 +1,4 @@
-"""A watch where nothing can be redrawn: a line for every change."""
+"""A watch on a pipe: one line for every change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from keeper_grpc.terminal.output.screen import Screen
 
 
 class _Printed:
-    """What is printed needs no care beside."""
+    """Nothing to do between events."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -37,14 +37,14 @@ class _Printed:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing has to be put back."""
+        """Nothing to restore."""
 
     async def run(self) -> None:
         await asyncio.Event().wait()
 
 
 class Lines(_Printed):
-    """For people, for grep and for logs: the time (UTC), then what changed."""
+    """Text lines: the time (UTC), then the change."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__(screen)
@@ -78,7 +78,7 @@ class Lines(_Printed):
 
 
 class JsonLines(_Printed):
-    """For programs: one object a line, with one key that says what it is."""
+    """JSON lines: one object a line, whose only key is its kind."""
 
     def emerging(self, event: EmergingNews) -> None:
         match event:
@@ -99,7 +99,7 @@ class JsonLines(_Printed):
 
 
 def _told(report: Report) -> list[str]:
-    """A report in lines that are equal when nothing of them changed."""
+    """A report as lines; unchanged metrics give equal lines."""
     if report.withheld:
         return [f"metrics {WITHHELD}"]
     return [

@@ -1,4 +1,4 @@
-"""A watch on a terminal: one page, redrawn when something changed."""
+"""A watch on a terminal: one screen, redrawn after changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keeper_grpc.terminal.output.report import WITHHELD, Report, kpi_table, peri
 from keeper_grpc.terminal.output.screen import Screen
 
 _REDRAW = 0.25
-"""Seconds between looks for something to redraw: a snapshot of hundreds is drawn once or twice."""
+"""Seconds between redraws: a snapshot of hundreds of patterns is drawn once or twice."""
 
 _TABLE_HEAD = 2
 """Lines of a table above its first row."""
@@ -28,7 +28,7 @@ _GONE = (EmergingPattern.CHANGE_PROMOTED, EmergingPattern.CHANGE_FADED)
 
 
 class Page:
-    """What is known at the moment."""
+    """The current state."""
 
     def __init__(self, target: str, category: str) -> None:
         self._target = target
@@ -40,7 +40,7 @@ class Page:
         self._latest = ""
 
     def emerging(self, event: EmergingNews, now: datetime) -> None:
-        """Take in a change."""
+        """Apply a change."""
         if not isinstance(event, Changed):
             self._complete = True
             return
@@ -53,7 +53,7 @@ class Page:
             self._latest = f"{now:%H:%M:%S} {change_line(pattern)}"
 
     def metrics(self, event: MetricsEvent, now: datetime) -> None:
-        """Take in a report, or that there was none."""
+        """Apply a report, or its absence."""
         if isinstance(event, Interrupted):
             self._interrupted = self._interrupted or (
                 f"no connection since {now:%H:%M:%S} UTC, what is shown may be stale:"
@@ -65,12 +65,12 @@ class Page:
             self._report = event.report
 
     def drawn(self, console: Console) -> RenderableType:
-        """The page, as much of it as fits."""
+        """The screen, cut to the terminal's height."""
         width, height = console.size
         head = Group(*self._head(width))
         patterns = by_interest(self._emerging.values())
         used = len(console.render_lines(head, console.options.update(height=None)))
-        # Below the patterns, a line for how many more there are and one for the latest change.
+        # One line below the patterns counts the rest, another shows the latest change.
         room = max(height - used - _TABLE_HEAD - 2, 1)
         return Group(
             head,
@@ -102,7 +102,7 @@ class Page:
 
 
 class Live:
-    """Draws the page on the terminal's alternate screen, and puts the terminal back at the end."""
+    """Draws on the terminal's alternate screen, and restores the terminal at the end."""
 
     def __init__(self, screen: Screen, target: str, category: str) -> None:
         self._screen = screen
