@@ -57,7 +57,7 @@ from keeper_grpc.telemetry.watched import (
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.accounts.audit import AuditLog
 from keeper_grpc.usecases.accounts.forget import ForgetAccount
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
@@ -68,10 +68,10 @@ from keeper_grpc.usecases.emerging.retention import TrimEvents
 from keeper_grpc.usecases.metrics.feed import MetricsFeed, MetricsFeedTiming
 from keeper_grpc.usecases.metrics.fold import FoldMeasures
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
-from keeper_grpc.usecases.metrics.report_cache import SharedReports
+from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
-from keeper_grpc.usecases.patterns.read import PatternCatalog
+from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from keeper_grpc.usecases.ports import Clock
 
 log = structlog.get_logger()
@@ -216,7 +216,7 @@ class _Parts:
         self._indexes = PostgresAnnIndexes(pool)
         self._patterns = PostgresPatterns(pool)
         self._reports = PostgresReports(pool, settings.evidence_half_life)
-        self._accounts = Accounts(
+        self._accounts = AccountResolver(
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
             store=PostgresAccounts(pool),
@@ -272,7 +272,7 @@ class _Parts:
 
     def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
-            reports=SharedReports(metrics=metrics, store=PostgresMetrics(self._pool)),
+            reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool)),
             timing=MetricsFeedTiming(
                 heartbeat=self._settings.stream_heartbeat,
                 stall=self._settings.stream_stall,
@@ -318,7 +318,7 @@ class _Parts:
                 emerging_stream=EmergingStream(feed),
                 metrics=metrics,
                 metrics_stream=MetricsStream(metrics_feed),
-                catalog=PatternCatalog(store=self._patterns, rule=self._rule),
+                patterns=PublishedPatterns(store=self._patterns, rule=self._rule),
                 rule=self._rule,
                 fingerprint=self._pseudonyms.fingerprints,
             ),

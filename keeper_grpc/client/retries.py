@@ -20,21 +20,21 @@ _SERVERS_LIMIT = "CALL_DURATION_EXCEEDED"
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """At most `attempts` in all. Waits grow from `first` seconds, doubling, to `longest`.
+    """At most `attempts` in all. Waits grow from `wait_initial` seconds, doubling, to `wait_max`.
 
     `jitter` returns a number in [0, 1): the share of the wait that is waited, so that callers whom
     one restart has cut off do not all come back at once.
     """
 
     attempts: int = 4
-    first: float = 0.1
-    longest: float = 10.0
+    wait_initial: float = 0.1
+    wait_max: float = 10.0
     jitter: Callable[[], float] = random.random
 
     def delay(self, failures: int, error: KeeperClientError) -> float:
         """Seconds to wait after so many failures in a row, never less than the server asks for."""
-        doublings = min(failures - 1, 30)  # beyond, `longest` decides, and floats would overflow
-        backoff: float = min(self.longest, self.first * 2**doublings)
+        doublings = min(failures - 1, 30)  # beyond, `wait_max` decides, and floats would overflow
+        backoff: float = min(self.wait_max, self.wait_initial * 2**doublings)
         return (error.retry_after or 0.0) + backoff * self.jitter()
 
 

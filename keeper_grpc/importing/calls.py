@@ -31,7 +31,7 @@ _CONNECT = 10.0
 _DEADLINE = 30.0
 """Seconds for one attempt: the server's own limit."""
 
-_WAITS = Retries(first=0.2, longest=5.0)
+_WAITS = Retries(wait_initial=0.2, wait_max=5.0)
 """How long to wait between attempts. How many there are is for patience to say."""
 
 _RETRIED = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})

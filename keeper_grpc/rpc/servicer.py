@@ -22,14 +22,14 @@ from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.usecases.accounts.audit import AuditLog
 from keeper_grpc.usecases.accounts.forget import ForgetAccount
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
-from keeper_grpc.usecases.patterns.read import PatternCatalog
+from keeper_grpc.usecases.patterns.read import PublishedPatterns
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -52,7 +52,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         emerging_stream: EmergingStream,
         metrics: NetworkMetrics,
         metrics_stream: MetricsStream,
-        catalog: PatternCatalog,
+        patterns: PublishedPatterns,
         rule: PublicationRule,
         fingerprint: Callable[[bytes], tuple[bytes, ...]],
     ) -> None:
@@ -65,7 +65,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._emerging_stream = emerging_stream
         self._metrics = metrics
         self._metrics_stream = metrics_stream
-        self._catalog = catalog
+        self._patterns = patterns
         self._rule = rule
         self._fingerprint = fingerprint
 
@@ -137,9 +137,9 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> network.GetPatternResponse:
         """Return one published pattern."""
         if request.include_history:
-            history = await self._catalog.history(UUID(request.pattern_id))
+            history = await self._patterns.history(UUID(request.pattern_id))
             return insights.pattern_history(history, self._rule)
-        found = await self._catalog.get(UUID(request.pattern_id))
+        found = await self._patterns.get(UUID(request.pattern_id))
         return network.GetPatternResponse(pattern=insights.pattern(found, self._rule))
 
     async def ListPatterns(
@@ -147,14 +147,16 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> network.ListPatternsResponse:
         """List published patterns."""
         where = insights.pattern_filter(request)
-        page = await self._catalog.page(where, insights.cursor(request), request.page_size)
+        page = await self._patterns.page(where, insights.cursor(request), request.page_size)
         return insights.listing(page, where, self._rule)
 
 
 class Admin(AdminServiceServicer):
     """AdminService."""
 
-    def __init__(self, *, accounts: Accounts, forget: ForgetAccount, audit: AuditLog) -> None:
+    def __init__(
+        self, *, accounts: AccountResolver, forget: ForgetAccount, audit: AuditLog
+    ) -> None:
         self._accounts = accounts
         self._forget = forget
         self._audit = audit

@@ -1,4 +1,4 @@
-"""Work that many ask for at once."""
+"""Concurrent callers of the same work share one run of it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class SharedWork(Generic[K, V]):
-    """Is done once for all who ask for the same while it is under way, and only so much at once.
+class SingleFlight(Generic[K, V]):
+    """Callers with the same key share one run; a semaphore bounds concurrent runs.
 
-    It goes on as long as somebody waits for it, whoever asked first.
+    A run is cancelled when the last of its callers is, and not before, whoever of them came first.
     """
 
     def __init__(self, work: Callable[[K], Awaitable[V]], turns: asyncio.Semaphore) -> None:
         self._work = work
         self._turns = turns
-        self._under_way: dict[K, _Flight[V]] = {}
+        self._under_way: dict[K, _Run[V]] = {}
 
     async def __call__(self, key: K) -> V:
-        """The outcome, or the error, of work that is under way or begins now."""
-        flight = self._under_way.get(key)
-        if flight is None:
-            flight = self._under_way[key] = _Flight(asyncio.ensure_future(self._in_turn(key)))
-        flight.waiting += 1
+        """The outcome, or the error, of the run under way for this key, or of one that begins now."""
+        run = self._under_way.get(key)
+        if run is None:
+            run = self._under_way[key] = _Run(asyncio.ensure_future(self._in_turn(key)))
+        run.waiting += 1
         try:
-            return await asyncio.shield(flight.task)
+            return await asyncio.shield(run.task)
         finally:
-            flight.waiting -= 1
-            if flight.task.done() or not flight.waiting:
-                # Done, or given up by all. Whoever comes next begins anew.
-                flight.task.cancel()
-                if self._under_way.get(key) is flight:
+            run.waiting -= 1
+            if run.task.done() or not run.waiting:
+                # Done, or given up by every caller. The next caller starts another run.
+                run.task.cancel()
+                if self._under_way.get(key) is run:
                     del self._under_way[key]
 
     async def _in_turn(self, key: K) -> V:
@@ -44,16 +44,16 @@ class SharedWork(Generic[K, V]):
             return await self._work(key)
 
 
-class _Flight(Generic[V]):
+class _Run(Generic[V]):
     def __init__(self, task: asyncio.Task[V]) -> None:
         self.task = task
         self.waiting = 0
 
 
 class FreshWork(Generic[V]):
-    """Is done by one at a time. Whoever asks gets the outcome of work that began after the asking.
+    """One run at a time; a caller gets the outcome of a run that began after its call.
 
-    So those who wait meanwhile share the next: a thousand who come at once cost two.
+    Callers that wait during a run share the next one: a thousand that come at once cost two runs.
     """
 
     def __init__(self, work: Callable[[], Awaitable[V]]) -> None:
@@ -74,7 +74,7 @@ class FreshWork(Generic[V]):
                     self._outcome, self._error = await self._work(), None
                 except StorageUnavailable as error:
                     self._error = error
-                # Not so for one that was cancelled: the next in turn does it anew.
+                # Not reached when the run was cancelled: the next caller in turn starts another.
                 self._ended = self._begun
             if self._error is not None:
                 raise self._error

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from keeper_grpc.domain.metrics.inputs import (
-    Accounts,
+    AccountCounts,
     Day,
     Gathered,
     Newcomer,
@@ -293,7 +293,7 @@ def _accounts(
     enhancements: Sequence[Row],
     given: Mapping[UUID, Row],
     start: datetime,
-) -> Accounts:
+) -> AccountCounts:
     seen = [row for row in observations if _day(row) >= start.date()]
     asked = [row for row in enhancements if _day(row) >= start.date()]
     advised = [row for row in seen if _advised(row, given)]
@@ -302,7 +302,7 @@ def _accounts(
     def distinct(rows: Sequence[Row], told: str = "success") -> int:
         return len({row["account_key"] for row in rows if row[told] is not None})
 
-    return Accounts(
+    return AccountCounts(
         active=len({row["account_key"] for row in [*seen, *asked]}),
         asked=len({row["account_key"] for row in asked if not row["holdout"]}),
         enhanced=len({row["account_key"] for row in asked if row["no_match_reason"] is None}),

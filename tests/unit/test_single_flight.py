@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from keeper_grpc.domain.errors import StorageUnavailable
-from keeper_grpc.usecases.single_flight import FreshWork, SharedWork
+from keeper_grpc.usecases.single_flight import FreshWork, SingleFlight
 
 
 class Gate:
@@ -41,7 +41,7 @@ async def settle() -> None:
 async def test_who_asks_first_may_leave_before_the_others() -> None:
     """The work goes on for whom is left, and ends when nobody is."""
     gate = Gate()
-    shared = SharedWork(gate, asyncio.Semaphore(1))
+    shared = SingleFlight(gate, asyncio.Semaphore(1))
     first, *others = [asyncio.ensure_future(shared(7)) for _ in range(3)]
     await settle()
     first.cancel()
@@ -58,7 +58,7 @@ async def test_who_asks_first_may_leave_before_the_others() -> None:
 async def test_work_of_different_keys_takes_turns() -> None:
     """Only so much at once, and each gets its own outcome."""
     gate = Gate()
-    shared = SharedWork(gate, asyncio.Semaphore(2))
+    shared = SingleFlight(gate, asyncio.Semaphore(2))
     asked = [asyncio.ensure_future(shared(key)) for key in (1, 2, 3, 1, 2, 3)]
     await settle()
     assert gate.under_way == 2
@@ -72,7 +72,7 @@ async def test_an_error_is_shared_and_forgotten() -> None:
     gate = Gate()
     gate.fails = True
     gate.through.set()
-    shared = SharedWork(gate, asyncio.Semaphore(1))
+    shared = SingleFlight(gate, asyncio.Semaphore(1))
     outcomes = await asyncio.gather(*(shared(1) for _ in range(3)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 3
     gate.fails = False

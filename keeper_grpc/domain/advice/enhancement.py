@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.advice.exploration import Wording
+from keeper_grpc.domain.advice.exploration import ChosenScript
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
@@ -37,7 +37,7 @@ class Advice:
 
     best: Scored
     confidence: float
-    script: Wording
+    script: ChosenScript
     network_context: str
     mean_revenue: float | None
     explanation: str

@@ -26,14 +26,16 @@ errs by less than 1 / (2 * NODES)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class ChosenScript:
     """The script that is handed out, empty where there is none, and the chance it had of being it."""
 
     template: str
     propensity: float
 
 
-def choose_wording(pattern: Pattern, rule: PublicationRule, share: float, rng: Random) -> Wording:
+def choose_wording(
+    pattern: Pattern, rule: PublicationRule, share: float, rng: Random
+) -> ChosenScript:
     """The proven script, or with probability `share` one drawn among those that may be shown.
 
     Nothing is drawn from `rng` when there is nothing to choose.
@@ -41,14 +43,14 @@ def choose_wording(pattern: Pattern, rule: PublicationRule, share: float, rng: R
     proven = pattern.proven_script(rule)
     variants = sorted(pattern.publishable_scripts(rule), key=lambda script: script.template)
     if not share or len(variants) <= 1:
-        return Wording(proven, 1.0)
+        return ChosenScript(proven, 1.0)
     evidence = [variant.evidence for variant in variants]
     chosen = proven
     if rng.random() < share:
         drawn = [rng.betavariate(*_posterior(each)) for each in evidence]
         chosen = variants[drawn.index(max(drawn))].template
     explored = dict(zip((variant.template for variant in variants), chances(evidence), strict=True))
-    return Wording(chosen, share * explored[chosen] + (1 - share) * (chosen == proven))
+    return ChosenScript(chosen, share * explored[chosen] + (1 - share) * (chosen == proven))
 
 
 def chances(evidence: Sequence[Evidence]) -> list[float]:

@@ -40,7 +40,7 @@ class Triggered:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class SuggestedMove:
     """Something to do now. `pattern` is as it may be shown: its evidence is none where withheld.
 
     `expected_success_rate` is how often it worked at other accounts, and where that may not be shown
@@ -56,7 +56,7 @@ class Move:
 
 def rank_moves(
     candidates: Iterable[Triggered], facts: KnownFacts, rule: PublicationRule
-) -> Sequence[Move]:
+) -> Sequence[SuggestedMove]:
     """The moves by lower bound, descending.
 
     An untried pattern ranks by its author's belief, which the catalog keeps worth twenty trials at
@@ -69,7 +69,7 @@ def rank_moves(
     )
 
 
-def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Move:
+def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> SuggestedMove:
     withheld = rule.withheld(candidate.pattern.evidence)
     # Withheld outcomes must not show through the order or the expectation either.
     pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
@@ -81,7 +81,7 @@ def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Mov
         if withheld
         else _track_record(pattern)
     )
-    return Move(
+    return SuggestedMove(
         pattern=pattern,
         trigger=candidate.trigger.text,
         expected_success_rate=expected,

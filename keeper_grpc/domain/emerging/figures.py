@@ -14,7 +14,7 @@ from uuid import UUID
 from keeper_grpc.domain.emerging.model import EmergingPattern, Family
 from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.domain.emerging.tally import Tally
-from keeper_grpc.domain.emerging.words import Wording
+from keeper_grpc.domain.emerging.words import ClusterWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Describer:
         )
 
 
-def completed(cluster: EmergingPattern, words: Wording, known: Known) -> EmergingPattern:
+def completed(cluster: EmergingPattern, words: ClusterWords, known: Known) -> EmergingPattern:
     """The cluster with its words, its novelty, and the pattern that proves it."""
     return replace(
         cluster,

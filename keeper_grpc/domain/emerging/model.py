@@ -101,7 +101,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Reassignment:
     """A sighting that the full pass wants in another cluster."""
 
     sighting_id: int

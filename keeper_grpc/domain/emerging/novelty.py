@@ -42,7 +42,7 @@ class Progress:
         return cls((transaction, NOBODY))
 
     @property
-    def amid(self) -> bool:
+    def in_progress(self) -> bool:
         """Whether a round is under way."""
         return self.until is not None
 

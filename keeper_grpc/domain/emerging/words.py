@@ -67,21 +67,21 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class ClusterWords:
     """What is told: the common pattern, empty when nothing is shared, and a title for people."""
 
     common_pattern: str = ""
     label: str = ""
 
 
-def wording(pattern_type: str, sentences: Sequence[Sentence], k: int) -> Wording:
+def wording(pattern_type: str, sentences: Sequence[Sentence], k: int) -> ClusterWords:
     """The words for a cluster of this type, in which none is of fewer than `k` distinct accounts.
 
     The same for the same sentences, in whatever order they come.
     """
     nearest = sorted(sentences, key=lambda each: (each.distance, each.text, each.action))
     shared = _shared(((each.account_key, each.text) for each in nearest), k)
-    return Wording(
+    return ClusterWords(
         _common_pattern([each.text for each in nearest], shared.keys()),
         _label(pattern_type, nearest, k),
     )

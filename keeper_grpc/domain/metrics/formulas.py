@@ -123,7 +123,7 @@ class NetworkMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class MetricsReport:
     """What the network is worth over one window. When withheld, nothing is known but its times and in
     which lines of business it is not.
     """
@@ -142,7 +142,7 @@ def window_start(as_of: datetime, window: timedelta) -> datetime:
     return datetime.combine((as_of - window).astimezone(UTC).date(), time(), UTC)
 
 
-def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Report:
+def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> MetricsReport:
     """Metrics and KPIs; withheld when fewer than k accounts were active in the window.
 
     What rests on questions, on advice, on observations, on outcomes, on revenue or on retention needs k
@@ -150,7 +150,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
     """
     totals, accounts = gathered.totals, gathered.accounts
     if accounts.active < k:
-        return Report(as_of, start, None, categories=gathered.categories)
+        return MetricsReport(as_of, start, None, categories=gathered.categories)
     asked, observed = accounts.asked >= k, accounts.observed >= k
     told = accounts.advised >= k
     compared = min(accounts.advised, accounts.held_out) >= k
@@ -177,7 +177,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Repo
             len(gathered.newcomers), k, _value_acceleration(gathered, k)
         ),
     }
-    return Report(
+    return MetricsReport(
         as_of,
         start,
         _metrics(gathered, k),

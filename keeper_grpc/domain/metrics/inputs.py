@@ -105,7 +105,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
+class AccountCounts:
     """How many accounts did what within the window.
 
     Were active; asked and were not held out; were given advice; observed something; reported an outcome
@@ -139,7 +139,7 @@ class Gathered:
     predictions: Sequence[Prediction] = ()
     revenues: Sequence[float] = ()
     newcomers: Sequence[Newcomer] = ()
-    accounts: Accounts = Accounts()
+    accounts: AccountCounts = AccountCounts()
     since: date | None = None
     days: Sequence[Day] = ()
     categories: Sequence[str] = ()

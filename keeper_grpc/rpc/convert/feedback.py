@@ -8,14 +8,14 @@ from keeper_grpc.domain.advice.tasks import Task
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
 from keeper_grpc.rpc.convert import insights
 from keeper_grpc.usecases.advice.generate_task import Order
-from keeper_grpc.usecases.advice.report_outcome import Report, Reported
+from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
 
 
 def report(
     request: network_service_pb2.ReportOutcomeRequest, fingerprints: tuple[bytes, ...]
-) -> Report:
+) -> OutcomeReport:
     """Read a ReportOutcomeRequest. Raises InvalidInput for what its rules cannot express."""
-    return Report(
+    return OutcomeReport(
         request_id=UUID(request.request_id),
         account_id=request.account_id,
         enhancement_id=UUID(request.enhancement_id),

@@ -12,8 +12,8 @@ from keeper_grpc.domain.metrics.formulas import (
     Kpi,
     KpiName,
     Metric,
+    MetricsReport,
     NetworkMetrics,
-    Report,
     Status,
     Unit,
 )
@@ -35,7 +35,7 @@ def window(request: Request) -> timedelta | None:
     return request.window.ToTimedelta() if request.HasField("window") else None
 
 
-def report(found: Report) -> network_service_pb2.GetNetworkMetricsResponse:
+def report(found: MetricsReport) -> network_service_pb2.GetNetworkMetricsResponse:
     """Write a GetNetworkMetricsResponse."""
     return network_service_pb2.GetNetworkMetricsResponse(
         metrics=_metrics(found.metrics) if found.metrics else None,
@@ -49,7 +49,9 @@ def report(found: Report) -> network_service_pb2.GetNetworkMetricsResponse:
     )
 
 
-def feed_message(message: Report | Heartbeat) -> network_service_pb2.StreamNetworkMetricsResponse:
+def feed_message(
+    message: MetricsReport | Heartbeat,
+) -> network_service_pb2.StreamNetworkMetricsResponse:
     """Write a StreamNetworkMetricsResponse."""
     response = network_service_pb2.StreamNetworkMetricsResponse
     if isinstance(message, Heartbeat):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keeper_grpc.domain.authored.suggestions import Move
+from keeper_grpc.domain.authored.suggestions import SuggestedMove
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
 from keeper_grpc.rpc.convert import insights
@@ -22,7 +22,7 @@ def occasion(request: network_service_pb2.SuggestMovesRequest) -> Occasion:
 
 
 def suggested(
-    moves: Sequence[Move], rule: PublicationRule
+    moves: Sequence[SuggestedMove], rule: PublicationRule
 ) -> network_service_pb2.SuggestMovesResponse:
     """Write a SuggestMovesResponse."""
     return network_service_pb2.SuggestMovesResponse(

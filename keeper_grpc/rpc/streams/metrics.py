@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from keeper_grpc.domain.errors import KeeperError
-from keeper_grpc.domain.metrics.formulas import Report
+from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamNetworkMetricsRequest
 from keeper_grpc.rpc.convert import metrics
 from keeper_grpc.rpc.streams.end import end_stream
@@ -26,7 +26,7 @@ class MetricsStream:
     async def serve(self, request: StreamNetworkMetricsRequest, context: Context) -> None:
         """Write messages until the stream ends; it always ends with an error."""
 
-        async def send(message: Report | Heartbeat) -> None:
+        async def send(message: MetricsReport | Heartbeat) -> None:
             try:
                 await context.write(metrics.feed_message(message))
             except grpc.aio.InternalError as failure:

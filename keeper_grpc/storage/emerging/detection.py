@@ -373,8 +373,8 @@ class PostgresDetectionStep:
     async def published(self, pattern_ids: Collection[UUID], min_accounts: int) -> set[UUID]:
         return await novelty.still_published(self._connection, pattern_ids, min_accounts)
 
-    async def here(self) -> Progress:
-        return await novelty.here(self._connection)
+    async def current_progress(self) -> Progress:
+        return await novelty.current_progress(self._connection)
 
     async def proven_since(
         self, progress: Progress, proven: Proven, limit: int

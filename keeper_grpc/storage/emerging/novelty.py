@@ -70,7 +70,7 @@ async def still_published(
     return {row["id"] for row in rows}
 
 
-async def here(connection: Connection) -> Progress:
+async def current_progress(connection: Connection) -> Progress:
     """Nothing of what is to come: transactions that have not ended, and later ones."""
     oldest, _ = await _transactions(connection)
     return Progress.before(oldest)
@@ -80,7 +80,7 @@ async def proven_since(
     connection: Connection, embedding_model: str, progress: Progress, proven: Proven, limit: int
 ) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Progress]:
     """At most so many proven patterns of the model that changed since, and how far that is."""
-    if not progress.amid:
+    if not progress.in_progress:
         oldest, coming = await _transactions(connection)
         progress = replace(progress, until=coming, following=oldest)
     rows = await connection.fetch(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from keeper_grpc.domain.metrics.inputs import (
-    Accounts,
+    AccountCounts,
     Day,
     Gathered,
     Newcomer,
@@ -232,7 +232,7 @@ async def _advice(
     return row["lags"] or (), predictions, row["revenues"] or ()
 
 
-async def _accounts(connection: Connection, category: str, start: datetime) -> Accounts:
+async def _accounts(connection: Connection, category: str, start: datetime) -> AccountCounts:
     (row,) = await connection.fetch(
         """
         SELECT count(*) FILTER (WHERE m.last_active_day >= $2) AS active,
@@ -250,7 +250,7 @@ async def _accounts(connection: Connection, category: str, start: datetime) -> A
         category,
         start.date(),
     )
-    return Accounts(**row)
+    return AccountCounts(**row)
 
 
 async def _categories(connection: Connection, start: datetime, k: int) -> Sequence[str]:

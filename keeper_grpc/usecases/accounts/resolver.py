@@ -51,7 +51,7 @@ class AccountStore(Protocol):
         """
 
 
-class Accounts:
+class AccountResolver:
     """Resolves account ids to accounts."""
 
     def __init__(

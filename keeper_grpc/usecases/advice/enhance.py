@@ -30,7 +30,7 @@ from keeper_grpc.domain.evidence.evidence import boost
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
 from keeper_grpc.domain.patterns.pattern import Scope
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId
 
 CANDIDATES = 20
@@ -84,7 +84,7 @@ class EnhanceInsight:
     def __init__(
         self,
         *,
-        accounts: Accounts,
+        accounts: AccountResolver,
         anonymizer: Anonymizes,
         embedder: Embeds,
         patterns: CandidateStore,

@@ -8,7 +8,7 @@ from uuid import UUID
 from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.enhancement import HandedOut
 from keeper_grpc.domain.errors import AccountCategoryUnknown, EnhancementNotFound
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 
 
 class HandedOutStore(Protocol):
@@ -19,7 +19,7 @@ class HandedOutStore(Protocol):
 
 
 async def find_handed_out(
-    accounts: Accounts, store: HandedOutStore, account_id: str, enhancement_id: UUID
+    accounts: AccountResolver, store: HandedOutStore, account_id: str, enhancement_id: UUID
 ) -> tuple[Account, HandedOut]:
     """The account and its enhancement.
 

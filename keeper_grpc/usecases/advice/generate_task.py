@@ -8,7 +8,7 @@ from uuid import UUID
 from keeper_grpc.domain.advice.tasks import Task, task_of_advice, task_of_insight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import Identifiers, Insight
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.find_enhancement import HandedOutStore, find_handed_out
 from keeper_grpc.usecases.ports import Anonymizes, Clock
 
@@ -28,7 +28,7 @@ class GenerateTask:
     def __init__(
         self,
         *,
-        accounts: Accounts,
+        accounts: AccountResolver,
         anonymizer: Anonymizes,
         store: HandedOutStore,
         rule: PublicationRule,

@@ -23,14 +23,14 @@ from keeper_grpc.domain.errors import InvalidInput, OutcomeAlreadyReported, Requ
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.patterns.pattern import Neighbour, Scope, merge_target
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.find_enhancement import HandedOutStore, find_handed_out
 from keeper_grpc.usecases.patterns.capture import NEIGHBOURS
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Clock, Embeds, NewId
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class OutcomeReport:
     """What the caller reports. `fingerprints` are as in `Capture`."""
 
     request_id: UUID
@@ -96,7 +96,7 @@ class ReportOutcome:
     def __init__(
         self,
         *,
-        accounts: Accounts,
+        accounts: AccountResolver,
         embedder: Embeds,
         store: ReportStore,
         clock: Clock,
@@ -108,8 +108,8 @@ class ReportOutcome:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, report: Report) -> Reported:
-        """Report, or return what an earlier attempt of the same request did.
+    async def __call__(self, report: OutcomeReport) -> Reported:
+        """Record the outcome, or return what an earlier attempt of the same request did.
 
         Raises EnhancementNotFound, OutcomeAlreadyReported, RequestIdReused, InvalidInput,
         AccountBeingForgotten, EmbedderUnavailable and StorageUnavailable. After an error nothing of
@@ -191,7 +191,7 @@ class ReportOutcome:
         return _Credit(self._new_id(), nearest, new=True)
 
 
-def _occurred(report: Report, given: HandedOut, now: datetime) -> datetime:
+def _occurred(report: OutcomeReport, given: HandedOut, now: datetime) -> datetime:
     """When it occurred: any time since the advice, with allowance for the caller's clock."""
     occurred = report.occurred_time or now
     if occurred > now + CLOCK_SKEW:

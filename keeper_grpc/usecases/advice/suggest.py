@@ -13,12 +13,17 @@ from uuid import UUID
 
 import structlog
 
-from keeper_grpc.domain.authored.suggestions import Move, StoredTrigger, Triggered, rank_moves
+from keeper_grpc.domain.authored.suggestions import (
+    StoredTrigger,
+    SuggestedMove,
+    Triggered,
+    rank_moves,
+)
 from keeper_grpc.domain.authored.triggers import Trigger, TriggerInvalid, known_facts, parse_trigger
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.pattern import Pattern
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.ports import Embeds
 
 log = structlog.get_logger()
@@ -59,14 +64,19 @@ class SuggestMoves:
     """The use case. One instance serves all calls."""
 
     def __init__(
-        self, *, accounts: Accounts, embedder: Embeds, store: MoveStore, rule: PublicationRule
+        self,
+        *,
+        accounts: AccountResolver,
+        embedder: Embeds,
+        store: MoveStore,
+        rule: PublicationRule,
     ) -> None:
         self._accounts = accounts
         self._embedder = embedder
         self._store = store
         self._rule = rule
 
-    async def __call__(self, occasion: Occasion) -> Sequence[Move]:
+    async def __call__(self, occasion: Occasion) -> Sequence[SuggestedMove]:
         """The moves that apply, the most promising first.
 
         Raises AccountCategoryUnknown, AccountCategoryConflict, AccountBeingForgotten and

@@ -36,7 +36,7 @@ from keeper_grpc.domain.emerging.model import (
 )
 from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.domain.emerging.tally import Fact, Tally
-from keeper_grpc.domain.emerging.words import Wording, wording
+from keeper_grpc.domain.emerging.words import ClusterWords, wording
 from keeper_grpc.domain.errors import StatementTimedOut, StorageUnavailable
 from keeper_grpc.usecases.emerging.full_pass import Agreement, FullPass
 from keeper_grpc.usecases.emerging.ports import (
@@ -401,7 +401,7 @@ class DetectEmerging:
         return {
             cluster_id: completed(
                 cluster,
-                words.get(cluster_id, Wording()),
+                words.get(cluster_id, ClusterWords()),
                 known.get(cluster_id, Known()),
             )
             for cluster_id, cluster in told.items()
@@ -411,7 +411,7 @@ class DetectEmerging:
         self,
         transaction: DetectionTransaction,
         centres: Mapping[UUID, tuple[Family, Vector]],
-    ) -> Mapping[UUID, Wording]:
+    ) -> Mapping[UUID, ClusterWords]:
         """The words of clusters, as of the accounts that were seen last."""
         sentences = await transaction.sentences(
             {cluster_id: centre for cluster_id, (_, centre) in centres.items()},

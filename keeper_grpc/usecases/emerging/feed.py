@@ -39,7 +39,7 @@ from keeper_grpc.usecases.emerging.present import Present
 from keeper_grpc.usecases.emerging.queue import FeedQueue, Item, QueueOverflow
 from keeper_grpc.usecases.emerging.resume_token import Stream, Token, read_token, write_token
 from keeper_grpc.usecases.ports import Clock
-from keeper_grpc.usecases.single_flight import FreshWork, SharedWork
+from keeper_grpc.usecases.single_flight import FreshWork, SingleFlight
 
 log = structlog.get_logger()
 
@@ -49,10 +49,10 @@ READ_BATCH = 500
 CATCHING_UP = 2
 """Reads for subscribers that resume, at once: a storm of them leaves the pool to everyone else."""
 
-PACES = 4
+PAUSES_PER_BUFFER = 4
 """Waits for lagging subscribers within a burst as large as a buffer."""
 
-PACE = 0.05
+MAX_PAUSE = 0.05
 """Seconds of such a wait at most: a subscriber that cannot write so long is not just busy."""
 
 AGE_JITTER = 0.2
@@ -139,8 +139,8 @@ class EmergingFeed:
         self._draining = False
         self._read = FreshWork(self._read_on)
         turns = asyncio.Semaphore(CATCHING_UP)
-        self._pasts = SharedWork(self._past, turns)
-        self._missed = SharedWork(self._after, turns)
+        self._pasts = SingleFlight(self._past, turns)
+        self._missed = SingleFlight(self._after, turns)
         # By filter, or by subscription where the filter has a window.
         self._audiences: dict[FeedFilter | _Subscription, _Audience] = {}
         self._now: Present | None = None
@@ -334,13 +334,13 @@ class EmergingFeed:
         """
         await asyncio.sleep(0)
         self._unpaced += 1
-        if self._unpaced < self._buffer // PACES:
+        if self._unpaced < self._buffer // PAUSES_PER_BUFFER:
             return
         self._unpaced = 0
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + PACE
+        give_up = loop.time() + MAX_PAUSE
         while any(s.crowded for s in self._subscriptions) and loop.time() < give_up:  # noqa: ASYNC110 - a signal of each queue would cost each message
-            await asyncio.sleep(PACE / 50)
+            await asyncio.sleep(MAX_PAUSE / 50)
 
     def _end_all(self, error: Callable[[], KeeperError]) -> None:
         for subscription in tuple(self._subscriptions):

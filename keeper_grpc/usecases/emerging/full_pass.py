@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import structlog
 
-from keeper_grpc.domain.emerging.model import Family, Move, Window
+from keeper_grpc.domain.emerging.model import Family, Reassignment, Window
 from keeper_grpc.domain.emerging.reclustering import adjusted_rand, kept_ids, recluster
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.usecases.ports import NewId
@@ -45,7 +45,7 @@ class FullPass:
     def __init__(self, threshold: float, new_id: NewId) -> None:
         self._threshold = threshold
         self._new_id = new_id
-        self._task: asyncio.Task[Sequence[Move]] | None = None
+        self._task: asyncio.Task[Sequence[Reassignment]] | None = None
         self._stop = threading.Event()
         self.agreement: Agreement | None = None
         self.failures = 0
@@ -56,7 +56,7 @@ class FullPass:
             self._stop = threading.Event()
             self._task = asyncio.create_task(self._run(read, widths, self._stop))
 
-    def take(self) -> Sequence[Move]:
+    def take(self) -> Sequence[Reassignment]:
         """What the pass wants moved, once it is done; nothing when it failed."""
         if self._task is None or not self._task.done():
             return ()
@@ -82,9 +82,9 @@ class FullPass:
 
     async def _run(
         self, read: ReadWindow, widths: Mapping[Family, int], stop: threading.Event
-    ) -> Sequence[Move]:
+    ) -> Sequence[Reassignment]:
         began = time.monotonic()
-        moves: list[Move] = []
+        moves: list[Reassignment] = []
         agreements: list[float] = []
         sightings = 0
         for family, width in widths.items():
@@ -113,7 +113,9 @@ class FullPass:
         )
         return moves
 
-    def _compare(self, window: Window, stop: threading.Event) -> tuple[Sequence[Move], float]:
+    def _compare(
+        self, window: Window, stop: threading.Event
+    ) -> tuple[Sequence[Reassignment], float]:
         """What the pass would move in one family, and how well it agrees with what is there."""
         before = window.cluster_ids
         if not before:
@@ -124,7 +126,7 @@ class FullPass:
         numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(before))}
         was = np.array([numbers[cluster] for cluster in before], np.int64)
         moves = [
-            Move(
+            Reassignment(
                 int(window.sighting_ids[position]),
                 window.family,
                 window.vectors[position].copy(),

@@ -71,7 +71,7 @@ class DetectionTransaction(Protocol):
     async def published(self, pattern_ids: Collection[UUID], min_accounts: int) -> set[UUID]:
         """Those of the patterns that exist and are published."""
 
-    async def here(self) -> Progress:
+    async def current_progress(self) -> Progress:
         """Where the changes of patterns stand now."""
 
     async def proven_since(

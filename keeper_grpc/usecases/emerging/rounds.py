@@ -45,8 +45,8 @@ class DetectionRounds:
     @property
     def go_on(self) -> bool:
         """Whether there is a slice to look at now."""
-        amid = self._progress is not None and self._progress.amid
-        return self._looked_at is not None or self._replaced or amid
+        in_progress = self._progress is not None and self._progress.in_progress
+        return self._looked_at is not None or self._replaced or in_progress
 
     async def due(
         self,
@@ -57,9 +57,9 @@ class DetectionRounds:
         """The next slice."""
         if self._progress is None:
             # Before anything is compared with patterns: what changes later is looked for later.
-            self._progress = await transaction.here()
+            self._progress = await transaction.current_progress()
         due = dict(await self._first_look(transaction))
-        if self._progress.amid or now >= self._next_sweep:
+        if self._progress.in_progress or now >= self._next_sweep:
             changed, self._progress = await transaction.proven_since(
                 self._progress, self._proven, CHANGED
             )

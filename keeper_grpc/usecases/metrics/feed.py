@@ -1,7 +1,7 @@
 """StreamNetworkMetrics: a report at once, and again whenever it changed, at most once a second.
 
 Every message is whole, so a reader that lags has nothing to catch up with: it gets the newest report
-when it reads again, and no queue is needed. shared_reports.py says which streams share what.
+when it reads again, and no queue is needed. report_cache.py says which streams share what.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from random import Random
 from typing import NoReturn, TypeAlias
 
 from keeper_grpc.domain.errors import ShuttingDown, StreamMaxAge, SubscriberTooSlow
-from keeper_grpc.domain.metrics.formulas import Report
+from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics import report_cache
-from keeper_grpc.usecases.metrics.report_cache import SharedReports
+from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from keeper_grpc.usecases.ports import Clock
 
 AGE_SPREAD = 0.2
@@ -41,7 +41,7 @@ class MetricsFeedTiming:
     max_age: timedelta
 
 
-Send: TypeAlias = Callable[[Report | Heartbeat], Awaitable[None]]
+Send: TypeAlias = Callable[[MetricsReport | Heartbeat], Awaitable[None]]
 
 
 class MetricsFeed:
@@ -53,7 +53,7 @@ class MetricsFeed:
     def __init__(
         self,
         *,
-        reports: SharedReports,
+        reports: ReportCache,
         timing: MetricsFeedTiming,
         clock: Clock,
         rng: Random,
@@ -107,11 +107,11 @@ class MetricsFeed:
     async def _tell(self, window: timedelta | None, business_category: str, send: Send) -> NoReturn:
         loop = asyncio.get_running_loop()
         heartbeat = self._timing.heartbeat.total_seconds()
-        told: Report | None = None
+        told: MetricsReport | None = None
         spoke = loop.time()
         while True:
             report = await self._reports.newest(window, business_category)
-            message: Report | Heartbeat | None = None
+            message: MetricsReport | Heartbeat | None = None
             if told is None or not _same(told, report):
                 message = told = report
             elif loop.time() - spoke >= heartbeat:
@@ -121,7 +121,7 @@ class MetricsFeed:
                 spoke = loop.time()
             await asyncio.sleep(min(report_cache.INTERVAL, heartbeat))
 
-    async def _send(self, send: Send, message: Report | Heartbeat) -> None:
+    async def _send(self, send: Send, message: MetricsReport | Heartbeat) -> None:
         try:
             async with asyncio.timeout(self._timing.stall.total_seconds()):
                 await send(message)
@@ -129,7 +129,7 @@ class MetricsFeed:
             raise SubscriberTooSlow from None
 
 
-def _same(told: Report, report: Report) -> bool:
+def _same(told: MetricsReport, report: MetricsReport) -> bool:
     """Whether nothing but the time differs."""
     return told is report or told == replace(
         report, as_of=told.as_of, window_start=told.window_start

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.metrics.formulas import Report, report, window_start
+from keeper_grpc.domain.metrics.formulas import MetricsReport, report, window_start
 from keeper_grpc.domain.metrics.inputs import Gathered
 from keeper_grpc.usecases.ports import Clock
 
@@ -38,12 +38,12 @@ class NetworkMetrics:
         """Where a window of now begins, 30 days ago for None: all that it depends on, beside its category."""
         return window_start(self._clock(), window or DEFAULT_WINDOW)
 
-    async def __call__(self, window: timedelta | None, business_category: str) -> Report:
+    async def __call__(self, window: timedelta | None, business_category: str) -> MetricsReport:
         """The report as of when the call's turn comes. Raises as `make` does."""
         async with self._turns:
             return await self.make(self.start(window), business_category)
 
-    async def make(self, start: datetime, business_category: str) -> Report:
+    async def make(self, start: datetime, business_category: str) -> MetricsReport:
         """The report as of now, of a window that begins then. Raises StorageUnavailable.
 
         For streams, which take turns of their own: a call waits for calls, and not for all windows

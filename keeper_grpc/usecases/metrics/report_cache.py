@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
-from keeper_grpc.domain.metrics.formulas import Report
+from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
-from keeper_grpc.usecases.single_flight import SharedWork
+from keeper_grpc.usecases.single_flight import SingleFlight
 
 INTERVAL = 1.0
 """Seconds between looks for a change: people read no faster, and a report is not free."""
@@ -36,21 +36,21 @@ class VersionStore(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Kept:
     version: str
-    report: Report
+    report: MetricsReport
 
 
-class SharedReports:
+class ReportCache:
     """Serves the streams of one process."""
 
     def __init__(self, *, metrics: NetworkMetrics, store: VersionStore) -> None:
         self._metrics = metrics
         self._store = store
-        self._make = SharedWork(self._made, asyncio.Semaphore(AT_ONCE))
+        self._make = SingleFlight(self._made, asyncio.Semaphore(AT_ONCE))
         self._look: asyncio.Task[str] | None = None
         self._looked = 0.0
         self._kept: OrderedDict[_Asked, _Kept] = OrderedDict()
 
-    async def newest(self, window: timedelta | None, business_category: str) -> Report:
+    async def newest(self, window: timedelta | None, business_category: str) -> MetricsReport:
         """The report as of the newest version; if it has to be made, as of when its turn comes.
 
         A failure is told to all who wait for it, and to nobody after. Raises StorageUnavailable.
@@ -63,7 +63,7 @@ class SharedReports:
             return kept.report
         return await self._make(asked)
 
-    async def _made(self, asked: _Asked) -> Report:
+    async def _made(self, asked: _Asked) -> MetricsReport:
         # Looked at first: what changes while the report is made brings another version.
         version = await self._version()
         report = await self._metrics.make(*asked)

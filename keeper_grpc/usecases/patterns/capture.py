@@ -24,7 +24,7 @@ from keeper_grpc.domain.insight import (
 )
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
-from keeper_grpc.usecases.accounts.resolver import Accounts
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds, NewId, Vector
 
 NEIGHBOURS = 20
@@ -105,7 +105,7 @@ class CapturePattern:
     def __init__(
         self,
         *,
-        accounts: Accounts,
+        accounts: AccountResolver,
         anonymizer: Anonymizes,
         embedder: Embeds,
         store: CaptureStore,

@@ -48,7 +48,7 @@ class PatternStore(Protocol):
         """Up to `limit` published or authored patterns, in listing order, that come after `after`."""
 
 
-class PatternCatalog:
+class PublishedPatterns:
     """The use cases. One instance serves all calls."""
 
     def __init__(self, *, store: PatternStore, rule: PublicationRule) -> None:

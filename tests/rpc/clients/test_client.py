@@ -58,7 +58,7 @@ SOON = 10.0
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 GOOD = Outcome(success=True)
-QUICK = Retries(first=0.01, jitter=lambda: 1.0)
+QUICK = Retries(wait_initial=0.01, jitter=lambda: 1.0)
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 """Channels of one process to one address share a connection and its failures otherwise."""
 
@@ -163,7 +163,7 @@ async def test_an_empty_tournament_asks_nobody() -> None:
 
 async def test_a_tournament_without_a_server_raises() -> None:
     """Nothing was judged: that is an error, not an empty ranking."""
-    async with client(1, retries=Retries(attempts=2, first=0.01)) as keeper:
+    async with client(1, retries=Retries(attempts=2, wait_initial=0.01)) as keeper:
         with pytest.raises(Unavailable):
             await keeper.tournament("account", [insight("churn_prevention")], timeout=SOON)
 
@@ -566,7 +566,7 @@ def test_waits_grow_and_never_undercut_the_server() -> None:
     """Doubling up to the longest, shortened by jitter, on top of what the server asks for."""
     told = Unavailable(UNAVAILABLE, "", Detail(retry_after=2.0))
     silent = Unavailable(UNAVAILABLE, "", Detail())
-    full = Retries(first=1.0, longest=5.0, jitter=lambda: 1.0)
+    full = Retries(wait_initial=1.0, wait_max=5.0, jitter=lambda: 1.0)
     assert [full.delay(failures, silent) for failures in (1, 2, 3, 4, 9999)] == [1, 2, 4, 5, 5]
     assert full.delay(1, told) == 3.0
-    assert Retries(first=1.0, jitter=lambda: 0.0).delay(5, told) == 2.0
+    assert Retries(wait_initial=1.0, jitter=lambda: 0.0).delay(5, told) == 2.0

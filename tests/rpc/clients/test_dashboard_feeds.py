@@ -31,7 +31,7 @@ from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from tests.e2e.waiting import SOON, until
 
 STALE_AFTER = 0.3
-QUICK = Retries(first=0.01, longest=0.05, jitter=lambda: 1.0)
+QUICK = Retries(wait_initial=0.01, wait_max=0.05, jitter=lambda: 1.0)
 EVERYWHERE = Filter()
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.advice.exploration import Wording, chances, choose_wording
+from keeper_grpc.domain.advice.exploration import ChosenScript, chances, choose_wording
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
@@ -61,7 +61,7 @@ class Unused(Random):
 
 def test_without_exploration_the_proven_wording_is_certain() -> None:
     """Nothing is drawn."""
-    assert choose_wording(KNOWN, RULE, 0.0, Unused()) == Wording("good", 1.0)
+    assert choose_wording(KNOWN, RULE, 0.0, Unused()) == ChosenScript("good", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_where_there_is_no_choice_nothing_is_explored(
     scripts: tuple[Script, ...], expected: str
 ) -> None:
     """Wordings that may not be shown are no choice."""
-    assert choose_wording(pattern(*scripts), RULE, 1.0, Unused()) == Wording(expected, 1.0)
+    assert choose_wording(pattern(*scripts), RULE, 1.0, Unused()) == ChosenScript(expected, 1.0)
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])

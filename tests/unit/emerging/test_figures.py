@@ -12,7 +12,7 @@ from keeper_grpc.domain.emerging.figures import Describer, completed, novelty, t
 from keeper_grpc.domain.emerging.model import EmergingPattern, worth_telling
 from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.domain.emerging.tally import Fact, Tally
-from keeper_grpc.domain.emerging.words import Wording
+from keeper_grpc.domain.emerging.words import ClusterWords
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HALF_PAST = timedelta(seconds=30, microseconds=7)
@@ -54,7 +54,7 @@ def test_figures_are_told_coarsely() -> None:
     assert told.first_seen_time == NOON - timedelta(minutes=1)
     assert told.last_seen_time == NOON
     assert (told.account_count, told.sighting_count) == (3, 3)
-    known = completed(told, Wording("words", "label"), Known(0.12345, UUID(int=2)))
+    known = completed(told, ClusterWords("words", "label"), Known(0.12345, UUID(int=2)))
     assert (known.common_pattern, known.label) == ("words", "label")
     assert known.novelty == 0.123
     assert known.promoted_pattern_id == UUID(int=2)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.emerging.words import MOST_CHARACTERS, Sentence, Wording, wording
+from keeper_grpc.domain.emerging.words import MOST_CHARACTERS, ClusterWords, Sentence, wording
 
 K = 3
 TYPE = "churn_prevention"
@@ -20,7 +20,7 @@ def says(account: str, action: str, *, distance: float = 0.1) -> Sentence:
     return Sentence(account, f"{parts} (churn prevention, spa).", action, distance)
 
 
-def of(*actions: str) -> Wording:
+def of(*actions: str) -> ClusterWords:
     """The words of a cluster in which each account said one of these."""
     return wording(TYPE, [says(str(n), action) for n, action in enumerate(actions)], K)
 
@@ -29,7 +29,7 @@ def test_what_k_accounts_say_alike_is_told_whole() -> None:
     """One wording of enough accounts is the common pattern; its action is the label."""
     told = of(*["Send a personal reminder with 20% off"] * 3)
     sentence = "When day of week is Monday, Send a personal reminder with 20% off"
-    assert told == Wording(
+    assert told == ClusterWords(
         f"{sentence} (churn prevention, spa).", "Send a personal reminder with 20% off"
     )
 
@@ -77,13 +77,13 @@ def test_without_a_phrase_the_label_names_the_topics() -> None:
     told = of("Massage? Call!", "Call: massage", "Ask for massage")
     assert told.label == "Churn prevention: day, massage, monday"
     alone = wording(TYPE, [Sentence(a, f"{a * 5} (x).", a * 5, 0.1) for a in "abc"], K)
-    assert alone == Wording("… (x).", "Churn prevention")
+    assert alone == ClusterWords("… (x).", "Churn prevention")
 
 
 def test_who_says_nothing_in_common_is_told_nothing() -> None:
     """Not even how their sentences are built."""
     assert wording(TYPE, [Sentence(a, a * 5, "", 0.1) for a in "abc"], K).common_pattern == ""
-    assert wording(TYPE, [], K) == Wording("", "Churn prevention")
+    assert wording(TYPE, [], K) == ClusterWords("", "Churn prevention")
 
 
 @pytest.mark.parametrize(

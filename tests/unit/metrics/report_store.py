@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from keeper_grpc.domain.errors import StorageUnavailable
-from keeper_grpc.domain.metrics.inputs import Accounts, Gathered, PatternCounts
+from keeper_grpc.domain.metrics.inputs import AccountCounts, Gathered, PatternCounts
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-FOUND = Gathered(accounts=Accounts(active=9), since=NOW.date() - timedelta(days=20))
+FOUND = Gathered(accounts=AccountCounts(active=9), since=NOW.date() - timedelta(days=20))
 
 
 def open_gate() -> asyncio.Event:

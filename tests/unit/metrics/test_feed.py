@@ -8,11 +8,11 @@ import pytest
 
 from keeper_grpc.domain.errors import StorageUnavailable, SubscriberTooSlow
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.metrics.formulas import Report
+from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics import report_cache
 from keeper_grpc.usecases.metrics.feed import Heartbeat, MetricsFeed, MetricsFeedTiming
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
-from keeper_grpc.usecases.metrics.report_cache import SharedReports
+from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from tests.unit.metrics.report_store import Clock, Store
 
 
@@ -28,7 +28,7 @@ def feed(store: Store, monkeypatch: pytest.MonkeyPatch) -> MetricsFeed:
     monkeypatch.setattr(report_cache, "INTERVAL", 0.01)
     clock = Clock()
     return MetricsFeed(
-        reports=SharedReports(
+        reports=ReportCache(
             metrics=NetworkMetrics(store=store, rule=PublicationRule(3), clock=clock), store=store
         ),
         timing=MetricsFeedTiming(
@@ -44,10 +44,10 @@ def feed(store: Store, monkeypatch: pytest.MonkeyPatch) -> MetricsFeed:
 async def test_time_alone_is_no_news(feed: MetricsFeed, store: Store) -> None:
     """Every look finds another version and makes another report: all the same but for the time."""
     store.restless = True
-    told: list[Report | Heartbeat] = []
+    told: list[MetricsReport | Heartbeat] = []
     enough = asyncio.Event()
 
-    async def send(message: Report | Heartbeat) -> None:
+    async def send(message: MetricsReport | Heartbeat) -> None:
         told.append(message)
         if len(told) == 4:
             enough.set()
@@ -57,7 +57,7 @@ async def test_time_alone_is_no_news(feed: MetricsFeed, store: Store) -> None:
         await enough.wait()
     stream.cancel()
     assert len(store.gathered) > 3
-    assert isinstance(told[0], Report)
+    assert isinstance(told[0], MetricsReport)
     assert all(isinstance(message, Heartbeat) for message in told[1:])
 
 
@@ -65,7 +65,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(feed: MetricsFeed) -> None
     """After the stall, and counted; it needs nothing to resume from, for every report is whole."""
     never = asyncio.Event()
 
-    async def send(_: Report | Heartbeat) -> None:
+    async def send(_: MetricsReport | Heartbeat) -> None:
         await never.wait()
 
     stream = asyncio.ensure_future(feed.deliver(None, "", send))
@@ -79,7 +79,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(feed: MetricsFeed) -> None
 async def test_streams_share_a_look_and_fail_together(feed: MetricsFeed, store: Store) -> None:
     """Two hundred streams meet a database that hangs and then is away: one look, one end for all."""
 
-    async def send(_: Report | Heartbeat) -> None:
+    async def send(_: MetricsReport | Heartbeat) -> None:
         pass
 
     store.looking.clear()

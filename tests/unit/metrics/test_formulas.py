@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keeper_grpc.domain.metrics.formulas import report, window_start
 from keeper_grpc.domain.metrics.inputs import (
-    Accounts,
+    AccountCounts,
     Gathered,
     Newcomer,
     PatternCounts,
@@ -72,7 +72,7 @@ def gatherings(draw: st.DrawFn) -> Gathered:
         ),
         revenues=draw(st.lists(money, max_size=5)),
         newcomers=draw(st.lists(st.builds(Newcomer, st.booleans(), waits, waits), max_size=15)),
-        accounts=Accounts(*(draw(accounts) for _ in range(9))),
+        accounts=AccountCounts(*(draw(accounts) for _ in range(9))),
         since=draw(st.none() | st.integers(0, 60).map(lambda d: (NOW - timedelta(days=d)).date())),
     )
 

@@ -8,10 +8,10 @@ import pytest
 
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.metrics.formulas import Report
+from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics import report, report_cache
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
-from keeper_grpc.usecases.metrics.report_cache import SharedReports
+from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from tests.unit.metrics.report_store import Clock, Store
 
 WINDOW = timedelta(days=30)
@@ -30,15 +30,13 @@ def metrics(store: Store) -> NetworkMetrics:
 
 
 @pytest.fixture
-def reports(
-    store: Store, metrics: NetworkMetrics, monkeypatch: pytest.MonkeyPatch
-) -> SharedReports:
+def reports(store: Store, metrics: NetworkMetrics, monkeypatch: pytest.MonkeyPatch) -> ReportCache:
     """Reports that are looked after whenever one is asked for."""
     monkeypatch.setattr(report_cache, "INTERVAL", 0.0)
-    return SharedReports(metrics=metrics, store=store)
+    return ReportCache(metrics=metrics, store=store)
 
 
-def ask(reports: SharedReports, *categories: str) -> list[asyncio.Task[Report]]:
+def ask(reports: ReportCache, *categories: str) -> list[asyncio.Task[MetricsReport]]:
     """Ask for a report each."""
     return [asyncio.create_task(reports.newest(WINDOW, category)) for category in categories]
 
@@ -49,13 +47,13 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def together(asked: Sequence[asyncio.Task[Report]]) -> list[Report]:
+async def together(asked: Sequence[asyncio.Task[MetricsReport]]) -> list[MetricsReport]:
     """What they come to."""
     async with asyncio.timeout(20):
         return await asyncio.gather(*asked)
 
 
-async def test_reports_are_made_in_turns(reports: SharedReports, store: Store) -> None:
+async def test_reports_are_made_in_turns(reports: ReportCache, store: Store) -> None:
     """However many streams ask for different ones, other calls find the database free."""
     await together(ask(reports, *(f"line_{n}" for n in range(100))))
     assert len(store.gathered) == 100
@@ -63,7 +61,7 @@ async def test_reports_are_made_in_turns(reports: SharedReports, store: Store) -
 
 
 async def test_calls_take_turns_among_themselves(
-    reports: SharedReports, metrics: NetworkMetrics, store: Store
+    reports: ReportCache, metrics: NetworkMetrics, store: Store
 ) -> None:
     """A call waits for other calls, and not for what streams ask for."""
     store.gathering.clear()
@@ -94,7 +92,7 @@ async def test_a_call_that_has_no_time_left_leaves_the_queue(
     assert store.gathered == ["a", "c"]
 
 
-async def test_who_waited_gets_the_newest_once(reports: SharedReports, store: Store) -> None:
+async def test_who_waited_gets_the_newest_once(reports: ReportCache, store: Store) -> None:
     """Changes that come while others have their turn are told as a whole, to all who asked."""
     store.gathering.clear()
     first, *waiting = ask(reports, "gym", "spa", "spa")
@@ -113,7 +111,7 @@ async def test_who_waited_gets_the_newest_once(reports: SharedReports, store: St
     assert store.gathered == ["gym", "spa"]
 
 
-async def test_who_left_has_no_turn(reports: SharedReports, store: Store) -> None:
+async def test_who_left_has_no_turn(reports: ReportCache, store: Store) -> None:
     """Streams that come and go cannot make the queue longer than there are streams."""
     store.gathering.clear()
     first, left, shared, stays = ask(reports, "gym", "spa", "bakery", "bakery")
@@ -128,7 +126,7 @@ async def test_who_left_has_no_turn(reports: SharedReports, store: Store) -> Non
 
 
 async def test_a_stream_that_leaves_amid_its_report_frees_the_turn(
-    reports: SharedReports, store: Store
+    reports: ReportCache, store: Store
 ) -> None:
     """What nobody waits for any more is not made to the end."""
     store.gathering.clear()
@@ -142,7 +140,7 @@ async def test_a_stream_that_leaves_amid_its_report_frees_the_turn(
     await together([stays])
 
 
-async def test_a_failure_is_told_once_and_not_kept(reports: SharedReports, store: Store) -> None:
+async def test_a_failure_is_told_once_and_not_kept(reports: ReportCache, store: Store) -> None:
     """A defect too: those who waited learn of it, and the next one gets a report of the same data."""
     store.broken = True
     store.gathering.clear()
@@ -157,7 +155,7 @@ async def test_a_failure_is_told_once_and_not_kept(reports: SharedReports, store
 
 
 async def test_looks_do_not_pile_up_at_a_database_that_hangs(
-    reports: SharedReports, store: Store
+    reports: ReportCache, store: Store
 ) -> None:
     """All who ask wait for the one look, also those who come later."""
     store.looking.clear()
@@ -172,7 +170,7 @@ async def test_looks_do_not_pile_up_at_a_database_that_hangs(
     assert all(isinstance(ending, StorageUnavailable) for ending in endings)
 
 
-async def test_reports_of_the_past_are_not_kept(reports: SharedReports) -> None:
+async def test_reports_of_the_past_are_not_kept(reports: ReportCache) -> None:
     """However many windows are asked for, a bounded number of reports is held."""
     await together(
         [asyncio.create_task(reports.newest(timedelta(days=n + 1), "")) for n in range(200)]
@@ -187,7 +185,7 @@ async def test_a_report_that_waits_past_midnight_is_of_the_window_that_was_asked
     """It is kept for those who ask for that window, and for nobody else."""
     clock = Clock()
     metrics = NetworkMetrics(store=store, rule=PublicationRule(3), clock=clock)
-    reports = SharedReports(metrics=metrics, store=store)
+    reports = ReportCache(metrics=metrics, store=store)
     start = metrics.start(WINDOW)
     store.gathering.clear()
     asked = ask(reports, "gym", "spa")

@@ -13,14 +13,14 @@ from keeper_grpc.domain.metrics.formulas import (
     Kpi,
     KpiName,
     Metric,
-    Report,
+    MetricsReport,
     Status,
     Unit,
     report,
     window_start,
 )
 from keeper_grpc.domain.metrics.inputs import (
-    Accounts,
+    AccountCounts,
     Day,
     Gathered,
     Newcomer,
@@ -33,11 +33,11 @@ from keeper_grpc.domain.metrics.uplift import Arm
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
 START = window_start(NOW, timedelta(days=30))
 K = 3
-EVERYBODY = Accounts(*[20] * 9)
+EVERYBODY = AccountCounts(*[20] * 9)
 ACTIVE = Gathered(accounts=EVERYBODY, since=date(2020, 1, 1))
 
 
-def made(gathered: Gathered) -> Report:
+def made(gathered: Gathered) -> MetricsReport:
     """The report of the last thirty days."""
     return report(gathered, K, NOW, START)
 
