@@ -17,14 +17,17 @@ from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.emerging.model import Emergence, Proven
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.embedding.cache import CachedEmbedder
-from keeper_grpc.parts import make_anonymizer, make_embedder, make_pseudonyms, open_pool, utc_now
+from keeper_grpc.parts import make_anonymizer, make_embedder, open_pool, utc_now
 from keeper_grpc.privacy.approved import KAccountWords
+from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
+from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.settings import Settings
+from keeper_grpc.start_checks import given_pseudonyms
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import PostgresAudit
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
@@ -127,24 +130,31 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
     `clock` is what the service takes for the time; a simulation passes its own.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
-    DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, TelemetryUnusable,
-    RuntimeError (port taken).
+    DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, PseudonymKeysUnfit,
+    TelemetryUnusable, RuntimeError (port taken).
     """
-    if settings.database_url is not None or settings.pseudonym_keys is not None:
-        # Only a generated key needs the data directory; a wrong one should not wait for a database.
-        make_pseudonyms(settings)
+    # Keys that cannot be read should not wait for a database.
+    given_pseudonyms(settings)
     async with AsyncExitStack() as stack:
         telemetry = await stack.enter_async_context(
             open_telemetry(settings.metrics_host, settings.metrics_port)
         )
         pool = await stack.enter_async_context(open_pool(settings, telemetry))
+        # Before anything is written.
+        pseudonyms = await make_pseudonyms(settings, pool)
         await PostgresRebuild(pool).agree(settings.evidence_half_life)
         embedder = await make_embedder(settings, pool, telemetry)
         stack.push_async_callback(embedder.aclose)
         # Calls nothing at a price later: the vector of this text is cached for good.
         await embedder.embed(["ready"])
         parts = _Parts(
-            settings, pool, embedder, catalog=load_catalog(), clock=clock, telemetry=telemetry
+            settings,
+            pool,
+            embedder,
+            pseudonyms=pseudonyms,
+            catalog=load_catalog(),
+            clock=clock,
+            telemetry=telemetry,
         )
         words = parts.words()
         await words()
@@ -195,6 +205,7 @@ class _Parts:
         pool: Database,
         embedder: CachedEmbedder,
         *,
+        pseudonyms: Pseudonyms,
         catalog: Catalog,
         clock: Clock,
         telemetry: Telemetry,
@@ -204,7 +215,7 @@ class _Parts:
         self._embedder = embedder
         self._clock = clock
         self._telemetry = telemetry
-        self._pseudonyms = make_pseudonyms(settings)
+        self._pseudonyms = pseudonyms
         self._words = KAccountWords(self._pseudonyms.word_hash)
         self._anonymizer = MeasuredAnonymizer(
             make_anonymizer(

@@ -11,6 +11,7 @@ from keeper_grpc.domain.authored.triggers import parse_trigger
 from keeper_grpc.domain.metrics.uplift import Uplift
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern
 from keeper_grpc.parts import make_anonymizer, make_embedder, open_pool, utc_now
+from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.metrics.uplift import PostgresUplift
@@ -23,6 +24,7 @@ async def seed(settings: Settings) -> SeedResult:
     """Seed the catalog into the database that the settings name."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings))
+        await check_pseudonym_keys(settings, pool)
         embedder = await make_embedder(settings, pool)
         stack.push_async_callback(embedder.aclose)
         catalog = load_catalog()
@@ -39,6 +41,7 @@ async def seed(settings: Settings) -> SeedResult:
 async def rebuild(settings: Settings) -> RebuildResult:
     """Recount the evidence in the database that the settings name."""
     async with open_pool(settings) as pool:
+        await check_pseudonym_keys(settings, pool)
         use_case = RebuildEvidence(
             store=PostgresRebuild(pool), half_life=settings.evidence_half_life
         )
@@ -48,6 +51,7 @@ async def rebuild(settings: Settings) -> RebuildResult:
 async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:
     """What advice is worth, by category and type, in the database that the settings name."""
     async with open_pool(settings) as pool:
+        await check_pseudonym_keys(settings, pool)
         return await PostgresUplift(pool).uplift()
 
 

@@ -18,10 +18,7 @@ from keeper_grpc.embedding.embedder import Embedder
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
-from keeper_grpc.privacy.keys.key_file import load_or_create
-from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.settings import Settings
-from keeper_grpc.start_checks import given_pseudonyms
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres
 from keeper_grpc.storage.embedding_cache import PostgresVectors
@@ -132,15 +129,6 @@ def make_anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anony
     """The anonymizer, which also knows the catalog's service names."""
     extra = [key.strip() for key in settings.shared_keys.split(",") if key.strip()]
     return Anonymizer.default(catalog.service_names, shared_keys=extra, **words)
-
-
-def make_pseudonyms(settings: Settings) -> Pseudonyms:
-    """The pseudonyms under the keys of the settings. Raises SettingsInvalid, KeyFileInvalid."""
-    pseudonyms = given_pseudonyms(settings)
-    if pseudonyms is None:
-        keys = load_or_create(settings.data_dir)
-        pseudonyms = Pseudonyms(keys, next(iter(keys)))
-    return pseudonyms
 
 
 def utc_now() -> datetime:

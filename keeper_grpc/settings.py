@@ -140,7 +140,8 @@ class Settings(BaseSettings):
     pseudonym_keys: SecretStr | None = Field(
         None,
         description="id:base64[,id:base64...], keys of the account pseudonyms, the current one "
-        "first; unset makes one in the data directory, which only the bundled database allows",
+        "first, the same on every host; unset makes one in the data directory, which only the bundled "
+        "database allows",
     )
     min_accounts: int = Field(
         3, ge=2, description="k: distinct accounts behind anything that is published"
@@ -241,8 +242,8 @@ class Settings(BaseSettings):
                 keys[key_id] = base64.b64decode(encoded, validate=True)
             except ValueError:
                 raise SettingsInvalid(
-                    "KEEPER_PSEUDONYM_KEYS: write id:base64[,id:base64...]; "
-                    "make a key with `openssl rand -base64 32`"
+                    "KEEPER_PSEUDONYM_KEYS: write id:base64[,id:base64...], "
+                    "the same on every host that serves this database"
                 ) from None
         return keys
 

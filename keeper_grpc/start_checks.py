@@ -25,8 +25,9 @@ def given_pseudonyms(settings: Settings) -> Pseudonyms | None:
         if settings.database_url is not None:
             # Two processes with a key each would count every account twice.
             raise SettingsInvalid(
-                "KEEPER_PSEUDONYM_KEYS: required with KEEPER_DATABASE_URL; "
-                "make one with `echo main:$(openssl rand -base64 32)`"
+                "KEEPER_PSEUDONYM_KEYS: required with KEEPER_DATABASE_URL: take its value from a host that "
+                "serves this database; only for a database that no host has served yet, make one "
+                "(docs/privacy.md says how)"
             )
         return None
     try:

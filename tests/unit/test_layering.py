@@ -37,7 +37,17 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """What each part may import beside itself: DESIGN.md, section 4. Parts not named here see all."""
 
-SEE_ALL = {"app", "parts", "start_checks", "one_shot", "cli", "process", "demo", "simulation"}
+SEE_ALL = {
+    "app",
+    "parts",
+    "pseudonym_keys",
+    "start_checks",
+    "one_shot",
+    "cli",
+    "process",
+    "demo",
+    "simulation",
+}
 """The composition root, and the programs that start from it."""
 
 

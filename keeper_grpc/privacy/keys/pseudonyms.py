@@ -13,6 +13,9 @@ from collections.abc import Mapping
 MINIMUM_KEY_BYTES = 32
 """The output size of SHA-256: a shorter key would be the weakest part of the HMAC (RFC 2104)."""
 
+_CHECK = b"check\0pseudonym key"
+"""The label whose keyed hash recognizes a key. No account id has a NUL, so it is nobody's pseudonym."""
+
 
 class Pseudonyms:
     """Turns account ids into account keys, and finds the keys an account had before a rotation.
@@ -60,6 +63,12 @@ class Pseudonyms:
         """
         digest = hmac.digest(self._keys[self._current], b"word\0" + word.encode(), "sha256")
         return f"{self._current}:{digest.hex()}"
+
+    def check_values(self) -> dict[str, bytes]:
+        """A value by key id that recognizes the key, and from which it cannot be recovered."""
+        return {
+            key_id: hmac.digest(secret, _CHECK, "sha256") for key_id, secret in self._keys.items()
+        }
 
     def _keyed(self, key_id: str, account_id: str) -> str:
         digest = hmac.new(self._keys[key_id], account_id.encode(), hashlib.sha256).hexdigest()
