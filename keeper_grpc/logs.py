@@ -1,4 +1,4 @@
-"""How the process logs: JSON lines, or readable ones on a terminal."""
+"""Configures logging: JSON lines, or readable ones on a terminal."""
 
 from __future__ import annotations
 

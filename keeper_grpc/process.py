@@ -16,11 +16,11 @@ log = structlog.get_logger()
 
 
 class ServiceFailed(OperatorError):
-    """A part of the service died. Whoever supervises the process should start it again."""
+    """A part of the service died. The process supervisor should restart the process."""
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain: not ready, streams told, calls finished, closed.
+    """Serve until SIGTERM or SIGINT, then drain: not ready, streams ended, calls finished, closed.
 
     Raises ServiceFailed, after the same drain, when a part of the service died.
     """

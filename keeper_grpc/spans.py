@@ -1,9 +1,9 @@
-"""Spans: what a call spent its time on, told in the trace of its caller.
+"""Spans of calls, statements and outgoing requests, in the trace of the caller.
 
-The one door to OpenTelemetry's tracing API for those who handle calls, statements and requests. No
-attribute of a span may hold a text, an account or a key, so spans take names and numbers that this
-program's authors wrote, and never what an exception says: by default OpenTelemetry keeps its message
-and those of all exceptions behind it, and a database's may quote a row.
+The only module that uses OpenTelemetry's tracing API outside of telemetry/. No attribute of a span may
+hold a text, an account or a key, so spans carry only names and numbers from this program's source,
+never an exception's message: by default OpenTelemetry records it and those of its causes, and a
+database's may quote a row.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, Stat
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 TRACEPARENT = "traceparent"
-"""The header of W3C Trace Context that names trace and span. Its companions are left aside: what callers
-put into `tracestate` and `baggage` could be anything, and would go on to whoever gets the spans."""
+"""The header of W3C Trace Context with trace and span id. `tracestate` and `baggage` are ignored:
+callers may put anything into them, and it would reach the spans' recipients."""
 
 OUR_FAULT = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
@@ -28,27 +28,27 @@ OUR_FAULT = frozenset(
 """Codes that make a served call an error of the server (OpenTelemetry's conventions for gRPC)."""
 
 Place: TypeAlias = Span
-"""Where in a trace something belongs. Nobody but this module looks into it."""
+"""A position in a trace. Only this module interprets it."""
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Spans:
-    """Makes spans, or nothing at next to no cost where nobody traces."""
+    """Makes spans; without a tracer it does nothing, at almost no cost."""
 
     def __init__(self, tracer: trace.Tracer | None = None) -> None:
         self._tracer = tracer
 
     @property
     def on(self) -> bool:
-        """Whether anybody traces."""
+        """Whether spans are recorded."""
         return self._tracer is not None
 
     @contextmanager
     def call(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Iterator[str]:
-        """Around a call that is served, in the trace that its metadata name: the trace's id.
+        """A span around a served call, in the trace of its metadata. Yields the trace id.
 
-        `mark_end` says how it ended.
+        `mark_end` sets its status.
         """
         given = next((value for key, value in metadata if key == TRACEPARENT), "")
         parent = _PROPAGATOR.extract({TRACEPARENT: str(given)}, otel.Context())
@@ -60,7 +60,7 @@ class Spans:
     def step(
         self, name: str, *, links: Sequence[Place] = (), **attributes: str | int
     ) -> Iterator[None]:
-        """Around a part of a call. `links` are places in other calls that it also works for."""
+        """A span around a part of a call. `links` are positions in other calls that it also serves."""
         if not self._in_a_call():
             yield
             return
@@ -71,7 +71,7 @@ class Spans:
     def request(
         self, name: str, attributes: Mapping[str, str | int]
     ) -> Iterator[Mapping[str, str]]:
-        """Around what a call asks of another service: the headers that hand on the trace."""
+        """A span around a request to another service. Yields the headers that propagate the trace."""
         if not self._in_a_call():
             yield {}
             return
@@ -81,7 +81,7 @@ class Spans:
             yield carrier
 
     def _in_a_call(self) -> bool:
-        """The background's work would be nothing but traces of one span each."""
+        """Whether work is part of a traced call: background work would be traces of one span each."""
         return self._tracer is not None and current().get_span_context().is_valid
 
     @contextmanager
@@ -107,7 +107,7 @@ class Spans:
 
 @contextmanager
 def _failing(span: Span) -> Iterator[None]:
-    """Mark a span whose block fails, with the kind of the error and no word of it."""
+    """Mark a span whose block fails with the type of the error, without its message."""
     try:
         yield
     except Exception as error:
@@ -117,7 +117,7 @@ def _failing(span: Span) -> Iterator[None]:
 
 
 def mark_end(code: str) -> None:
-    """Tell the current span, that of a call, the name of the code with which the call ends."""
+    """Set the status code, by name, of the current call's span."""
     span = trace.get_current_span()
     span.set_attribute("rpc.response.status_code", code)
     if code in OUR_FAULT:
@@ -125,24 +125,24 @@ def mark_end(code: str) -> None:
 
 
 def mark_failed(kind: str) -> None:
-    """Tell the current span that what it is around failed without an exception, and how."""
+    """Mark the current span as failed without an exception, with the kind of failure."""
     span = trace.get_current_span()
     span.set_attribute("error.type", kind)
     span.set_status(Status(StatusCode.ERROR))
 
 
 def in_a_recorded_call() -> bool:
-    """Whether there is a span that somebody will see."""
+    """Whether the current span is recorded."""
     return trace.get_current_span().is_recording()
 
 
 def current() -> Place:
-    """The place in a trace at which this is called."""
+    """The current position in a trace."""
     return trace.get_current_span()
 
 
 def context_of(place: Place) -> contextvars.Context:
-    """A context for a task that works for the call at this place, and knows nothing else of it."""
+    """A context for a task that works for the call at this position, without its other variables."""
     context = contextvars.Context()
     if place is not INVALID_SPAN:
         context.run(otel.attach, trace.set_span_in_context(place, otel.Context()))

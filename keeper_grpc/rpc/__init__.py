@@ -1,1 +1,1 @@
-"""The gRPC face: handlers of a few lines, conversion, status mapping, interceptors."""
+"""The gRPC layer: handlers of a few lines, conversion, status mapping, interceptors."""

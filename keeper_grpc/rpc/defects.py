@@ -1,4 +1,4 @@
-"""What the log gets of an error that nobody foresaw."""
+"""Logs an unexpected exception without its message."""
 
 from __future__ import annotations
 

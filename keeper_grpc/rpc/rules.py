@@ -1,4 +1,4 @@
-"""The rules that protos declare, and the one place where messages are held against them."""
+"""Validates messages against the rules that their protos declare; the only place that does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Rules:
-    """Holds messages against the rules of their protos."""
+    """Validates messages against the rules of their protos."""
 
     def __init__(self, warm_up: Iterable[Message]) -> None:
         """`warm_up`: one message of each type. Compiling its rules costs 5 to 10 ms once."""
@@ -26,8 +26,8 @@ class Rules:
     def check(self, message: Message, within: str = "") -> None:
         """Raise RequestInvalid, naming every field that breaks a rule.
 
-        Paths that begin with `within` are told without it: those of a request in an envelope read
-        as if it had come alone.
+        The prefix `within` is removed from paths, so that the fields of a request in an envelope are
+        named as if it had come alone.
         """
         violations = self._validator.collect_violations(message)
         if violations:

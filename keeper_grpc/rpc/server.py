@@ -38,19 +38,19 @@ SERVICES = (
 )
 
 MAX_REQUEST_BYTES = 256 * 1024
-"""The largest valid request (every bounded field full) is below 150 KB."""
+"""Bytes. The largest valid request, with every bounded field full, is below 150 KB."""
 
 LAST_GRACE = 0.1
-"""Seconds between the last handler's return and the end of its connection: its answer is on the way."""
+"""Seconds between the last handler's return and the close of its connection, to send its response."""
 
 _OPTIONS = (
-    # Two servers on one port would share its connections without a word.
+    # With SO_REUSEPORT two servers would share one port's connections silently.
     ("grpc.so_reuseport", 0),
     # Go clients ping every 10 seconds by default, also without calls; gRPC's own limit here is one
     # ping in 300 seconds, answered by closing the connection (too_many_pings).
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Finds clients that vanished without closing: a stream's subscriber may be silent for weeks.
+    # Detects clients that vanished without closing: a stream's subscriber may be silent for weeks.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
@@ -58,9 +58,9 @@ _OPTIONS = (
 
 
 class Server:
-    """The server of one process. `ready` tells whether its parts can answer now.
+    """The server of one process. `ready` returns whether its parts can answer now.
 
-    `on_end` is told of each call that has ended; `spans` are those of the callers' traces.
+    `on_end` is called at the end of each call; `spans` makes spans in the callers' traces.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Server:
 
     @property
     def is_ready(self) -> bool:
-        """What health was told last."""
+        """The serving status last set."""
         return self._is_ready
 
     @property
@@ -120,7 +120,7 @@ class Server:
         self._watch = asyncio.create_task(self._watch_readiness())
 
     async def announce_drain(self) -> None:
-        """Tell health checkers to send nothing more; calls are still answered."""
+        """Set health to NOT_SERVING; calls are still answered."""
         if self._watch is not None:
             self._watch.cancel()
         self._is_ready = False

@@ -35,9 +35,9 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class NetworkLearning(NetworkLearningServiceServicer):
-    """NetworkLearningService. What each call does is said in the proto and in its use case.
+    """NetworkLearningService. The proto and the use case document each call.
 
-    `fingerprint` makes the keyed hashes by which a retry is told from a reused request_id.
+    `fingerprint` makes the keyed hashes that distinguish a retry from a reused request_id.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class NetworkLearning(NetworkLearningServiceServicer):
         answer = await self._enhance(insights.question(request))
         return insights.enhanced(answer, request.insight.insight_id)
 
-    # gRPC's other way to stream: the handler writes, so that cancelling it reaches all its tasks at
-    # once. An async generator that waits at a yield would only learn of it when it is collected.
+    # The handler writes to the context instead of yielding, so that a cancellation reaches all its tasks
+    # at once. An async generator that waits at a yield would be cancelled only when it is collected.
     async def EnhanceInsights(  # type: ignore[override]  # the stub knows generators only
         self, questions: AsyncIterable[network.EnhanceInsightsRequest], context: Context
     ) -> None:
@@ -95,7 +95,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
     async def ReportOutcome(
         self, request: network.ReportOutcomeRequest, context: Context
     ) -> network.ReportOutcomeResponse:
-        """Tell what came of an enhancement."""
+        """Report the outcome of an enhancement."""
         fingerprints = self._fingerprint(request.SerializeToString(deterministic=True))
         answer = await self._report(feedback.report(request, fingerprints))
         return feedback.reported(answer)
@@ -116,20 +116,20 @@ class NetworkLearning(NetworkLearningServiceServicer):
     async def StreamEmergingPatterns(  # type: ignore[override]  # the stub knows generators only
         self, request: network.StreamEmergingPatternsRequest, context: Context
     ) -> None:
-        """Stream what several accounts have begun to see."""
+        """Stream emerging patterns."""
         await self._emerging_stream.serve(request, context)
 
     async def GetNetworkMetrics(
         self, request: network.GetNetworkMetricsRequest, context: Context
     ) -> network.GetNetworkMetricsResponse:
-        """Tell what the network is worth."""
+        """Return the network's metrics and KPIs."""
         found = await self._metrics(metrics.window(request), request.business_category)
         return metrics.report(found)
 
     async def StreamNetworkMetrics(  # type: ignore[override]  # the stub knows generators only
         self, request: network.StreamNetworkMetricsRequest, context: Context
     ) -> None:
-        """Tell what the network is worth whenever that changed."""
+        """Stream the network's metrics and KPIs after every change."""
         await self._metrics_stream.serve(request, context)
 
     async def GetPattern(
@@ -164,7 +164,7 @@ class Admin(AdminServiceServicer):
     async def RegisterAccount(
         self, request: admin_service_pb2.RegisterAccountRequest, context: Context
     ) -> admin_service_pb2.RegisterAccountResponse:
-        """Tell the network of an account."""
+        """Register an account."""
         joined = insights.optional_time(
             request.joined_time, "joined_time", given=request.HasField("joined_time")
         )
@@ -183,6 +183,6 @@ class Admin(AdminServiceServicer):
     async def ListAuditEvents(
         self, request: admin_service_pb2.ListAuditEventsRequest, context: Context
     ) -> admin_service_pb2.ListAuditEventsResponse:
-        """List what operators did."""
+        """List audit events."""
         events, after = await self._audit.page(admin.audit_cursor(request), request.page_size)
         return admin.audit_page(events, after)

@@ -1,7 +1,7 @@
 """The only table from our exceptions to google.rpc statuses (AIP-193).
 
 Every error carries an ErrorInfo whose reason a program can switch on; invalid requests name their
-fields; errors that a retry may cure say when. Nothing of the inside is told.
+fields; errors that a retry may cure carry RetryInfo. Internals never leak.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def to_status(error: errors.KeeperError) -> status_pb2.Status:
 
 
 def internal() -> status_pb2.Status:
-    """What a caller sees of a defect: that it is ours. The log knows more, by request id."""
+    """The caller's view of a defect: INTERNAL without details. The log has them, by request id."""
     return _status(StatusCode.INTERNAL, "internal error; see the server log", "INTERNAL", [])
 
 

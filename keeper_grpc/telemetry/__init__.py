@@ -1,1 +1,1 @@
-"""Metrics and traces of a running server: one set of instruments, and where they are read."""
+"""Metrics and traces of a running server: one set of instruments, and their exporters."""

@@ -1,4 +1,4 @@
-"""What the standard OTEL_* variables ask for. Everything else in them is read by the SDK itself."""
+"""Reads which exporters the standard OTEL_* variables select. The SDK reads the other variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keeper_grpc.telemetry.unusable import TelemetryUnusable
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which signals are to be sent by OTLP, and whether everything is switched off instead."""
+    """The signals to send by OTLP, and whether telemetry is disabled."""
 
     traces: bool
     metrics: bool
@@ -18,10 +18,10 @@ class Asked:
 
 
 def asked(environ: Mapping[str, str]) -> Asked:
-    """Read the variables. Raises TelemetryUnusable, also where another exporter is asked for.
+    """Read the variables. Raises TelemetryUnusable, also for an unsupported exporter.
 
-    The standard sends everything to localhost unless told otherwise; this service sends nothing
-    unless an exporter or an endpoint is named.
+    The standard's default sends everything to localhost; this service sends nothing unless an
+    exporter or an endpoint is set.
     """
     if _word("OTEL_SDK_DISABLED", environ) == "true":
         return Asked(traces=False, metrics=False, disabled=True)

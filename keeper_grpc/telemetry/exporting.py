@@ -1,7 +1,7 @@
 """Metrics and traces of one process, from its settings and the standard OTEL_* variables.
 
-Nothing here is registered for the whole process: each service has instruments, readers and exporters of
-its own, and closes them. docs/adr/0011 says why.
+No provider is registered globally: each service has its own instruments, readers and exporters, and
+closes them. docs/adr/0011 gives the reasons.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from keeper_grpc.telemetry.unusable import TelemetryUnusable
 log = structlog.get_logger()
 
 LAST_EXPORT = 2.0
-"""Seconds that a stopping process gives its last spans to reach the collector, and its last metrics."""
+"""Seconds in which a stopping process sends its last spans and metrics to the collector."""
 
 
 @asynccontextmanager
 async def open_telemetry(metrics_host: str, metrics_port: int | None) -> AsyncIterator[Telemetry]:
-    """Begin to export what the settings and the environment ask for; at the end, send what is left.
+    """Start the exporters that settings and environment select; at the end, flush them.
 
     Raises TelemetryUnusable.
     """
@@ -70,7 +70,7 @@ async def open_telemetry(metrics_host: str, metrics_port: int | None) -> AsyncIt
 
 @asynccontextmanager
 async def _metering(readers: Sequence[MetricReader], resource: Resource) -> AsyncIterator[Meter]:
-    """What makes instruments for these readers; without any, instruments that do nothing."""
+    """The meter provider of these readers; without readers, a no-op."""
     if not readers:
         yield NoOpMeter(SCOPE)
         return
@@ -83,7 +83,7 @@ async def _metering(readers: Sequence[MetricReader], resource: Resource) -> Asyn
 
 @asynccontextmanager
 async def _tracing(resource: Resource) -> AsyncIterator[Spans]:
-    """Spans that are sent by OTLP. Raises TelemetryUnusable."""
+    """Spans exported by OTLP. Raises TelemetryUnusable."""
     exporter = otlp.span_exporter()
     try:
         processor = BatchSpanProcessor(exporter)
@@ -98,13 +98,13 @@ async def _tracing(resource: Resource) -> AsyncIterator[Spans]:
         finishing = asyncio.ensure_future(asyncio.to_thread(provider.shutdown))
         await asyncio.wait([finishing], timeout=LAST_EXPORT)
         if not finishing.done():
-            # The provider would wait half a minute for a collector that does not answer.
+            # The provider's default is to wait half a minute for a collector that does not answer.
             await asyncio.to_thread(exporter.shutdown)
         await finishing
 
 
 def _resource() -> Resource:
-    """Who exports: what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say goes before our own."""
+    """The resource: OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override our defaults."""
     ours = {
         "service.name": "keeper",
         "service.version": version("keeper-grpc"),

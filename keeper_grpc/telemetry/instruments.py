@@ -1,4 +1,4 @@
-"""The instruments: everything that is counted and measured, each named once.
+"""The instruments: every counter and histogram, each named once.
 
 docs/operations.md lists them under their Prometheus names; tests/rpc/telemetry/test_metrics.py holds the list to
 what a server exports. Labels have few values, all of this program's or its operator's making: a type,
@@ -12,20 +12,20 @@ from collections.abc import Callable
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""An enhancement takes 5 ms where its vector is cached; the longest call takes 30 s by default."""
+"""Seconds. An enhancement with a cached vector takes 5 ms; the longest call takes 30 s by default."""
 
 WORK_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0)
-"""For what is a part of a call: anonymizing takes 3 ms for 500 characters, a free connection none."""
+"""Seconds, for parts of a call: anonymizing 500 characters takes 3 ms, a free connection none."""
 
 TEXTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 2048.0)
 """A capture embeds two texts, a full batch holds 256, a request of OpenAI's at most 2,048."""
 
 OURS = "/keeper.network.v1."
-"""Calls of health and reflection are counted nowhere: probes would drown the others."""
+"""Health and reflection are not counted, because probes would dominate the figures."""
 
 
 class Instruments:
-    """The instruments of one process. Its methods are what the parts of the service call."""
+    """The instruments of one process, behind one method for each event."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -87,7 +87,7 @@ class Instruments:
         )
 
     def call_ended(self, method: str, code: str, *, streaming: bool, seconds: float) -> None:
-        """Count a call. A stream's duration says nothing: it ends when someone wants it to."""
+        """Count a call. A stream's duration is not measured: its client decides when it ends."""
         if not method.startswith(OURS):
             return
         labels = {"method": method.removeprefix(OURS), "code": code}
@@ -105,7 +105,7 @@ class Instruments:
         self._captures.add(1, {"disposition": disposition})
 
     def enhanced(self, result: str) -> None:
-        """Count an insight that was asked about."""
+        """Count an enhancement."""
         self._enhancements.add(1, {"result": result})
 
     def anonymized(self, seconds: float) -> None:
@@ -136,9 +136,9 @@ class Instruments:
         *readings: tuple[dict[str, str], Callable[[], float]],
         counts: bool = False,
     ) -> None:
-        """Export numbers that somebody else keeps, each with its labels, as they are when read.
+        """Export numbers that other parts keep, each with its labels, read at collection.
 
-        `counts`: they only grow. They are read in another thread, so reading must be safe there.
+        `counts`: they only grow. Another thread reads them, so reading must be thread-safe.
         """
 
         def read(_: CallbackOptions) -> list[Observation]:

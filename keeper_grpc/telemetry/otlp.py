@@ -16,7 +16,7 @@ _MISSING = "OTEL_* asks for OTLP, which needs an extra: install keeper-grpc[otlp
 def span_exporter() -> OTLPSpanExporter:
     """Sends spans. Raises TelemetryUnusable when the extra is missing or a variable is bad."""
     try:
-        # Imported here, because the extra is not there where nobody asks for it.
+        # Imported here, because the extra is optional.
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - see above
             OTLPSpanExporter,
         )
@@ -43,7 +43,7 @@ def metric_exporter() -> OTLPMetricExporter:
 
 
 def _refused(error: Exception) -> TelemetryUnusable:
-    """The exporters let out whatever a bad value leads to, with the value in the message."""
+    """Translates the exporters' errors, whose messages may quote a variable's value."""
     return TelemetryUnusable(
         f"OTEL_EXPORTER_OTLP_*: one of them has a value that cannot be used ({type(error).__name__})"
     )

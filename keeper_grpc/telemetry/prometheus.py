@@ -10,7 +10,7 @@ from keeper_grpc.telemetry.unusable import TelemetryUnusable
 class Endpoint:
     """Serves a registry over HTTP in a thread of its own, until it is closed.
 
-    Raises TelemetryUnusable when the address cannot be had.
+    Raises TelemetryUnusable when it cannot listen on the address.
     """
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:

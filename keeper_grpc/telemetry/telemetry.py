@@ -1,4 +1,4 @@
-"""What the parts of a service are given to tell what they do."""
+"""The telemetry that the composition root hands to the parts of a service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keeper_grpc.spans import Spans
 from keeper_grpc.telemetry.instruments import Instruments
 
 SCOPE = "keeper_grpc"
-"""The name of the instruments' and spans' maker."""
+"""The instrumentation scope of instruments and spans."""
 
 
 def _no_instruments() -> Instruments:
@@ -19,7 +19,7 @@ def _no_instruments() -> Instruments:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What the parts of a service are given. By default nobody reads and nobody traces."""
+    """Instruments and spans. By default both are no-ops."""
 
     instruments: Instruments = field(default_factory=_no_instruments)
     spans: Spans = field(default_factory=Spans)

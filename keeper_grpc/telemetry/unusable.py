@@ -1,4 +1,4 @@
-"""What stops the start when metrics or traces cannot be had as asked for."""
+"""The error that stops a start with unusable telemetry settings."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from keeper_grpc.operator_error import OperatorError
 
 
 class TelemetryUnusable(OperatorError):
-    """A setting asks for what cannot be done. The message names it and never quotes its value."""
+    """A telemetry setting is unusable. The message names it and never quotes its value."""

@@ -1,4 +1,4 @@
-"""What the parts of the service know of themselves, exported as it is when somebody reads it."""
+"""Gauges and counters that the service's parts keep themselves, read at collection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from keeper_grpc.telemetry.instruments import Instruments
 
 
 class Pool(Protocol):
-    """Connections to the database: open, of those unused, and at most."""
+    """Connections to the database: open, idle, and the maximum."""
 
     @property
     def size(self) -> int: ...
@@ -21,7 +21,7 @@ class Pool(Protocol):
 
 
 class Cache(Protocol):
-    """Texts by where their vectors were found, and failures of the store."""
+    """Texts by the source of their vectors, and failures of the store."""
 
     hits: int
     store_hits: int
@@ -30,7 +30,7 @@ class Cache(Protocol):
 
 
 class Feed(Protocol):
-    """A stream's subscribers: those that it has, and those that did not read."""
+    """A stream's subscribers: current ones, and those cut off as too slow."""
 
     cut_offs: int
 
@@ -39,7 +39,7 @@ class Feed(Protocol):
 
 
 class QueueingFeed(Feed, Protocol):
-    """A stream whose changes wait for its subscribers."""
+    """A stream with a queue for each subscriber."""
 
     @property
     def longest_queue(self) -> int: ...
@@ -79,7 +79,7 @@ def watch_pool(instruments: Instruments, pool: Pool) -> None:
 
 
 def watch_cache(instruments: Instruments, cache: Cache) -> None:
-    """Export where vectors came from."""
+    """Export the sources of vectors."""
     instruments.watch(
         "keeper.embedding.texts",
         "Texts whose vectors were asked for, by where they came from",
@@ -97,7 +97,7 @@ def watch_cache(instruments: Instruments, cache: Cache) -> None:
 
 
 def watch_feeds(instruments: Instruments, emerging: QueueingFeed, metrics: Feed) -> None:
-    """Export who listens, and who does not read."""
+    """Export the subscribers, and those cut off."""
     of_emerging, of_metrics = {"stream": "emerging_patterns"}, {"stream": "network_metrics"}
     instruments.watch(
         "keeper.feed.subscribers",
@@ -120,7 +120,7 @@ def watch_feeds(instruments: Instruments, emerging: QueueingFeed, metrics: Feed)
 
 
 def watch_detector(instruments: Instruments, detector: Detector) -> None:
-    """Export which process leads, and whether it gets on."""
+    """Export whether this process leads, and its progress."""
     instruments.watch(
         "keeper.detector.leader",
         "1 in the process that detects emerging patterns, else 0",
@@ -141,7 +141,7 @@ def watch_detector(instruments: Instruments, detector: Detector) -> None:
 
 
 def watch_server(instruments: Instruments, server: Server) -> None:
-    """Export whether the server serves, and how much at once."""
+    """Export the serving status and the calls in flight."""
     instruments.watch(
         "keeper.ready",
         "1 while health says SERVING, else 0",

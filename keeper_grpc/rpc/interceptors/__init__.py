@@ -1,1 +1,1 @@
-"""What happens around every call, one concern a file."""
+"""The interceptors of every call, one concern a file."""

@@ -1,4 +1,4 @@
-"""The shape of every interceptor here: something that happens around a call, whatever its kind."""
+"""The base of the interceptors: runs a context manager around a call of any kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 OURS = "/keeper.network."
-"""How the methods of this service begin; infrastructure's (health, reflection) do not."""
+"""The prefix of this service's methods; health and reflection have others."""
 
 
 @dataclass(frozen=True, slots=True)

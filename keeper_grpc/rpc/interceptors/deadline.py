@@ -1,4 +1,4 @@
-"""No call without an end."""
+"""Enforces the maximum duration of unary calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keeper_grpc.rpc.interceptors.around import Around, Call
 class Deadline(Around):
     """Ends unary calls after `seconds`, also those of a client that set no deadline.
 
-    The caller's own, if shorter, is gRPC's to keep: it cancels the handler.
+    gRPC itself enforces a shorter deadline of the caller: it cancels the handler.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -21,7 +21,7 @@ class Deadline(Around):
 
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:
-        """Give the handler so much time."""
+        """Cancel the handler after the maximum duration."""
         if call.streaming:
             yield
             return

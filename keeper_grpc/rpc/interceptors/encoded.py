@@ -1,4 +1,4 @@
-"""Lets a handler answer in bytes that it has serialized before."""
+"""Lets a handler return messages that it has serialized itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import grpc
 
 
 class Encoded(grpc.aio.ServerInterceptor):
-    """Leaves the answers of one server-streaming method as they are; its handler encodes them.
+    """Disables serialization for one server-streaming method, whose handler returns bytes.
 
-    The generated code serializes every answer for every caller. This must be the innermost
+    The generated code would serialize every response for every caller. This must be the innermost
     interceptor: the others pass on the handler's serializer.
     """
 

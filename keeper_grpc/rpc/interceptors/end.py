@@ -1,4 +1,4 @@
-"""Finds out how every call ends, and tells whoever wants to know."""
+"""Reports the status code and duration of every call to its listeners."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from keeper_grpc.rpc.interceptors.around import Around, Call
 
 
 class EndListener(Protocol):
-    """Is told of a call that has ended: its full method, the name of its code, its duration."""
+    """Receives the end of a call: its full method, the name of its code, its duration in seconds."""
 
     def __call__(self, method: str, code: str, *, streaming: bool, seconds: float) -> None: ...
 
 
 class TellEnd(Around):
-    """Tells listeners of the end of every call, whatever it was."""
+    """Calls the listeners at the end of every call, successful or not."""
 
     def __init__(self, *listeners: EndListener) -> None:
         self._listeners = listeners
 
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:
-        """Measure, and tell however the call ends."""
+        """Measure the call and report its end."""
         start = time.perf_counter()
         code = "UNKNOWN"
         try:
@@ -47,7 +47,7 @@ class TellEnd(Around):
 
 
 def _name(code: object) -> str:
-    """The context gives a StatusCode, or its number, depending on how it was set."""
+    """The context returns a StatusCode or its number, depending on how it was set."""
     if isinstance(code, grpc.StatusCode):
         return code.name
     return next((c.name for c in grpc.StatusCode if c.value[0] == code), "UNKNOWN")

@@ -1,4 +1,4 @@
-"""Turns exceptions into statuses, at one place."""
+"""Maps exceptions to statuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keeper_grpc.rpc.interceptors.around import Around, Call
 
 
 class Errors(Around):
-    """Ours become what `rpc/status.py` says; anything else becomes INTERNAL without a word more."""
+    """KeeperErrors get the status of `rpc/status.py`; any other exception becomes INTERNAL without details."""
 
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:

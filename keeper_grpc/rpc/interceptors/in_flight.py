@@ -1,4 +1,4 @@
-"""Knows whether calls are in flight, for the drain."""
+"""Counts the calls in flight, for the drain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from keeper_grpc.rpc.interceptors.around import Around, Call
 
 _WATCH = "/grpc.health.v1.Health/Watch"
-"""Never ends by itself, so nothing can wait for it."""
+"""A health watch never ends by itself, so the drain must not wait for it."""
 
 
 class InFlight(Around):

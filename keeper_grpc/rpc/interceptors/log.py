@@ -1,4 +1,4 @@
-"""One line a call: method, code, duration. Never a body."""
+"""Logs one line a call: method, code, duration. Never a body."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import structlog
 log = structlog.get_logger()
 
 _QUIET = "/grpc.health.v1.Health/"
-"""Probes call every few seconds; their lines would bury the others."""
+"""Not logged: probes call every few seconds, and their lines would bury the others."""
 
 
 def log_end(method: str, code: str, *, streaming: bool, seconds: float) -> None:  # noqa: ARG001 - as EndListener says

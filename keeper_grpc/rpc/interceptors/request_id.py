@@ -1,4 +1,4 @@
-"""Names every call, so that its log lines can be found."""
+"""Gives every call an id that its log lines carry."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])
 
 
 class RequestId(Around):
-    """Takes the caller's x-request-id, or makes one, and sends it back in the initial metadata.
+    """Takes the caller's x-request-id, or makes one, and returns it in the initial metadata.
 
-    It names a call in the log; `request_id` in a request names a capture across retries.
+    It identifies a call in the log; the `request_id` of a request identifies a capture across retries.
     """
 
     @asynccontextmanager

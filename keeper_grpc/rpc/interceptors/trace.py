@@ -1,4 +1,4 @@
-"""Puts every call of ours into the trace of its caller."""
+"""Adds every call of this service to its caller's trace."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from keeper_grpc.spans import Spans, mark_end
 
 
 class Trace(Around):
-    """Makes a span of each call, a child of the one that the caller's `traceparent` names.
+    """Makes a span for each call, a child of the span in the caller's `traceparent`.
 
-    The log lines of the call then name the trace. Whoever is told of the call's end passes it on to
-    `note_end`.
+    The call's log lines carry the trace id. The listener of the call's end passes it on to `note_end`.
     """
 
     def __init__(self, spans: Spans) -> None:
@@ -23,7 +22,7 @@ class Trace(Around):
 
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:
-        """Make the span current for everything that the call does."""
+        """Make the span current for the duration of the call."""
         if not call.method.startswith(OURS):
             yield
             return
@@ -36,6 +35,6 @@ class Trace(Around):
 
 
 def note_end(method: str, code: str, *, streaming: bool, seconds: float) -> None:  # noqa: ARG001 - as EndListener says
-    """Tell the call's span how the call ended."""
+    """Set the status of the call's span."""
     if method.startswith(OURS):
         mark_end(code)

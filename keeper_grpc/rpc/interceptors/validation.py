@@ -1,4 +1,4 @@
-"""Holds requests against the rules that their protos declare."""
+"""Validates requests against the rules declared in their protos."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from keeper_grpc.rpc.rules import Rules
 
 
 class Validation(Around):
-    """Refuses a request that breaks its rules, naming every field that does.
+    """Refuses an invalid request, naming every field that breaks a rule.
 
-    It does not see the messages of a stream that the client sends: its handler checks each.
+    It does not see the messages of a client's stream; the handler validates each of them.
     """
 
     def __init__(self, warm_up: Iterable[Message]) -> None:

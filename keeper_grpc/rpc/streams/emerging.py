@@ -20,7 +20,7 @@ from keeper_grpc.usecases.emerging.messages import Changed, Message
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 SHARED = 4_096
-"""Serialized changes that are kept, about 0.5 KB each: the last ones of every filter in use."""
+"""Serialized changes kept, about 0.5 KB each: the latest of every filter in use."""
 
 
 class EmergingStream:
@@ -45,14 +45,14 @@ class EmergingStream:
             try:
                 await write(self._encoder(message, token))
             except grpc.aio.InternalError as failure:
-                # The caller is gone, and gRPC has yet to cancel this handler.
+                # The caller has disconnected; gRPC has not cancelled this handler yet.
                 raise asyncio.CancelledError from failure
 
         return send
 
 
 class Encoder:
-    """Messages as bytes. What the feed tells many is serialized once, and its bytes are shared."""
+    """Serializes messages. A change sent to several subscribers is serialized once."""
 
     def __init__(self) -> None:
         self._shared: OrderedDict[tuple[str, UUID], tuple[Changed, bytes]] = OrderedDict()
@@ -61,10 +61,11 @@ class Encoder:
         """The encoded StreamEmergingPatternsResponse."""
         if not isinstance(message, Changed):
             return insights.feed_message(message, token).SerializeToString()
-        # The token is the filter's own: what others are told of the cluster does not stand in the way.
+        # The token belongs to the filter, so changes that other filters see do not collide.
         key = (token, message.cluster.emerging_pattern_id)
         kept = self._shared.get(key)
-        # A snapshot's token is the same for another state of the cluster. Who catches up has an equal one.
+        # A snapshot's token is equal for different states of a cluster; a subscriber that catches up has an
+        # equal one too.
         if kept is not None and (kept[0] is message or kept[0] == message):
             return kept[1]
         encoded = insights.feed_message(message, token).SerializeToString()

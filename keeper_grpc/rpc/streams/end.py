@@ -1,4 +1,4 @@
-"""Ending a stream that only ever ends with an error."""
+"""Ends a stream that can only end with an error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.rpc import status
 
 LAST_WORD = 1.0
-"""Seconds for the status to leave. One whose reader does not read waits in gRPC, without us."""
+"""Seconds to wait until the status is sent. For a reader that does not read, gRPC keeps it."""
 
 
 async def end_stream(context: grpc.aio.ServicerContext[Any, Any], error: KeeperError) -> None:
-    """End the call. The status goes behind what the reader has not read, so it may have to wait.
+    """End the call. The status is queued behind unread messages, so sending it may have to wait.
 
-    gRPC knows the status from the beginning on, so the handler may return before it has left.
+    gRPC holds the status at once, so the handler may return before it is sent.
     """
     ending = asyncio.ensure_future(status.abort(context, status.to_status(error)))
     await asyncio.wait([ending], timeout=LAST_WORD)

@@ -1,4 +1,4 @@
-"""EnhanceInsights: many questions over one stream, answered in the order in which they are done."""
+"""EnhanceInsights: many questions over one stream, answered in order of completion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from keeper_grpc.usecases.advice.enhance import Question
 log = structlog.get_logger()
 
 Answered: TypeAlias = Callable[[str, float], None]
-"""Is told of each question: the name of the code that it was answered with, and its duration."""
+"""Receives each question's status code by name, and its duration in seconds."""
 
 Send: TypeAlias = Callable[[EnhanceInsightsResponse], Awaitable[None]]
 
@@ -34,9 +34,9 @@ Send: TypeAlias = Callable[[EnhanceInsightsResponse], Awaitable[None]]
 class EnhanceStream:
     """Serves every EnhanceInsights stream of a process.
 
-    Of one stream at most `in_flight` questions are held, each from when it is read until its answer
-    is sent. Beyond that nothing is read, so HTTP/2's flow control holds up a caller that asks too
-    fast or reads too slowly, and nothing grows here. Each question has `max_duration` seconds.
+    A stream holds at most `in_flight` questions, each from its reading until its answer is sent.
+    Beyond that the server does not read, so HTTP/2's flow control stops a caller that asks too fast
+    or reads too slowly, and no queue grows. Each question has `max_duration` seconds.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class EnhanceStream:
         self._draining = False
 
     def drain(self) -> None:
-        """Read no more questions, now and from now on; those that were read are answered."""
+        """Stop reading questions; those that were read are answered."""
         self._draining = True
         for reader in self._readers:
             reader.cancel()
@@ -72,7 +72,7 @@ class EnhanceStream:
         if self._draining:
             raise ShuttingDown("the server is shutting down; ask another one")
         stream = _Stream(self._measured, send, self._in_flight)
-        # The group ends what runs in it before a cancellation or an error goes on to the caller.
+        # The task group ends its tasks before it propagates a cancellation or an error.
         try:
             async with asyncio.TaskGroup() as group:
                 reader = group.create_task(stream.read(questions, group))
@@ -81,7 +81,7 @@ class EnhanceStream:
         except BaseExceptionGroup as failures:
             if failures.subgroup(grpc.aio.InternalError) is None:
                 raise
-            # Reading or sending failed: the caller is gone, and gRPC has yet to cancel this handler.
+            # Reading or sending failed: the caller has disconnected; gRPC has not cancelled this handler yet.
             raise asyncio.CancelledError from failures
         finally:
             log.info("questions_answered", answered=stream.answered, failed=stream.failed)
@@ -89,7 +89,7 @@ class EnhanceStream:
             raise ShuttingDown("the server is shutting down; ask again what was not answered")
 
     async def _measured(self, question: EnhanceInsightsRequest) -> EnhanceInsightsResponse:
-        """Answer, and tell how; a question is to the metrics what a call is elsewhere."""
+        """Answer a question and report its code; metrics count a question as they count a call."""
         start = time.perf_counter()
         with self._spans.step("EnhanceInsights question"):
             response = await self._answer(question)
@@ -138,7 +138,7 @@ class _Stream:
     async def read(
         self, questions: AsyncIterable[EnhanceInsightsRequest], group: asyncio.TaskGroup
     ) -> None:
-        """Read questions as slots come free, and have each answered by a task of the group."""
+        """Read questions as slots become free, and answer each in a task of the group."""
         upcoming = aiter(questions)
         while True:
             await self._slots.acquire()

@@ -30,7 +30,7 @@ class MetricsStream:
             try:
                 await context.write(metrics.feed_message(message))
             except grpc.aio.InternalError as failure:
-                # The caller is gone, and gRPC has yet to cancel this handler.
+                # The caller has disconnected; gRPC has not cancelled this handler yet.
                 raise asyncio.CancelledError from failure
 
         try:
