@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve lint gen lock clean
+.PHONY: help setup demo consumers test serve lint gen lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,11 @@ $(READY): requirements-dev.lock pyproject.toml
 
 demo: $(READY) ## play a history and watch the network learn; STAY=1 goes on with a dashboard
 	$(BIN)/keeper demo $(if $(STAY),--stay)
+
+# A line that fails leaves tests that are skipped with a reason.
+consumers: ## fetch what the tests of consumers in Go and TypeScript build with
+	-cd tests/consumers/go && PATH="$$PATH:/usr/local/go/bin" go mod download
+	-npm ci --prefix tests/consumers/typescript --no-audit --no-fund
 
 test: $(READY) ## run all tests
 	$(BIN)/pytest

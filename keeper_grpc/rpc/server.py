@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
@@ -27,6 +26,7 @@ from keeper_grpc.rpc.interceptors.log import log_end
 from keeper_grpc.rpc.interceptors.request_id import RequestId
 from keeper_grpc.rpc.interceptors.trace import Trace, note_end
 from keeper_grpc.rpc.interceptors.validation import Validation
+from keeper_grpc.rpc.reflection import enable_reflection
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.spans import Spans
 
@@ -93,9 +93,7 @@ class Server:
         add_AdminServiceServicer_to_server(admin, self._server)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        enable_reflection((*SERVICES, health.SERVICE_NAME), self._server)
         self._ready = ready
         self._readiness_interval = readiness_interval
         self._watch: asyncio.Task[None] | None = None

@@ -7,7 +7,6 @@ import grpc
 import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternRequest
 from tests.rpc.refusal import refusal
@@ -35,16 +34,6 @@ async def test_health_does_not_know_strangers(service: Service) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await health.Check(health_pb2.HealthCheckRequest(service="keeper.Nothing"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-
-
-async def test_reflection_lists_every_service(service: Service) -> None:
-    """A tool like grpcurl needs no proto files."""
-    stub_of: Any = reflection_pb2_grpc.ServerReflectionStub  # typed for sync channels only
-    stub = stub_of(service.channel)
-    request = reflection_pb2.ServerReflectionRequest(list_services="")
-    async for answer in stub.ServerReflectionInfo(iter([request])):
-        listed = {item.name for item in answer.list_services_response.service}
-    assert listed == {*OURS, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
 
 @pytest.mark.parametrize("given", ["4bf92f3577b34da6", "a" * 64, str(uuid.uuid4())])
