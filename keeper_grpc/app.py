@@ -68,7 +68,7 @@ from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.emerging.retention import TrimEvents
-from keeper_grpc.usecases.metrics.feed import MetricsFeed, MetricsFeedTiming
+from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.metrics.fold import FoldMeasures
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
@@ -76,6 +76,7 @@ from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from keeper_grpc.usecases.ports import Clock
+from keeper_grpc.usecases.stream_lifetime import StreamTiming
 
 log = structlog.get_logger()
 
@@ -284,7 +285,7 @@ class _Parts:
     def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
             reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool)),
-            timing=MetricsFeedTiming(
+            timing=StreamTiming(
                 heartbeat=self._settings.stream_heartbeat,
                 stall=self._settings.stream_stall,
                 max_age=self._settings.stream_max_age,

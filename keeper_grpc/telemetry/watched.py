@@ -32,7 +32,8 @@ class Cache(Protocol):
 class Feed(Protocol):
     """A stream's subscribers: current ones, and those cut off as too slow."""
 
-    cut_offs: int
+    @property
+    def cut_offs(self) -> int: ...
 
     @property
     def subscribers(self) -> int: ...

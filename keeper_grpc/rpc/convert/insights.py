@@ -40,9 +40,10 @@ from keeper_grpc.gen.keeper.network.v1 import (
     pattern_pb2,
 )
 from keeper_grpc.usecases.advice.enhance import Question
-from keeper_grpc.usecases.emerging.messages import Changed, Heartbeat, Message, SnapshotComplete
+from keeper_grpc.usecases.emerging.messages import Changed, Message, SnapshotComplete
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.patterns.read import History, Page
+from keeper_grpc.usecases.stream_lifetime import Heartbeat
 
 MAX_CONDITIONS_BYTES = 16 * 1024
 """Bounds what the anonymizer has to walk. The rules in the proto bound the number of keys."""

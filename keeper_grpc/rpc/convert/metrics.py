@@ -19,7 +19,7 @@ from keeper_grpc.domain.metrics.formulas import (
 )
 from keeper_grpc.domain.metrics.inputs import Day
 from keeper_grpc.gen.keeper.network.v1 import metrics_pb2, network_service_pb2
-from keeper_grpc.usecases.metrics.feed import Heartbeat
+from keeper_grpc.usecases.stream_lifetime import Heartbeat
 
 Request: TypeAlias = (
     network_service_pb2.GetNetworkMetricsRequest | network_service_pb2.StreamNetworkMetricsRequest

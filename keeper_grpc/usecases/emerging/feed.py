@@ -27,19 +27,19 @@ from keeper_grpc.domain.emerging.model import (
     Place,
 )
 from keeper_grpc.domain.emerging.view import FeedView, Told
-from keeper_grpc.domain.errors import (
-    KeeperError,
-    ShuttingDown,
-    StorageUnavailable,
-    StreamMaxAge,
-    SubscriberTooSlow,
-)
-from keeper_grpc.usecases.emerging.messages import Changed, Heartbeat, Message, SnapshotComplete
+from keeper_grpc.domain.errors import StorageUnavailable, SubscriberTooSlow
+from keeper_grpc.usecases.emerging.messages import Changed, Message, SnapshotComplete
 from keeper_grpc.usecases.emerging.present import Present
 from keeper_grpc.usecases.emerging.queue import FeedQueue, Item, QueueOverflow
 from keeper_grpc.usecases.emerging.resume_token import Stream, Token, read_token, write_token
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.single_flight import FreshWork, SingleFlight
+from keeper_grpc.usecases.stream_lifetime import (
+    Heartbeat,
+    OpenStreams,
+    StreamLifetime,
+    StreamTiming,
+)
 
 log = structlog.get_logger()
 
@@ -54,9 +54,6 @@ PAUSES_PER_BUFFER = 4
 
 MAX_PAUSE = 0.05
 """Seconds of such a wait at most: a subscriber that cannot write so long is not just busy."""
-
-AGE_JITTER = 0.2
-"""Share by which a stream's age may differ from the setting: those of one moment part ways."""
 
 
 Send: TypeAlias = Callable[[Message, str], Awaitable[None]]
@@ -101,25 +98,17 @@ class FeedStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FeedTiming:
-    """When a stream says or ends what.
-
-    A heartbeat after so long a silence, a look at the table at least every `poll`, a new attempt
-    after `retry`. A stream ends at about `max_age`, and when a message waits for `stall` to be taken.
+class FeedTiming(StreamTiming):
+    """A stream's timing, and the reader's: it looks at the table at least every `poll`, and again
+    `retry` after it lost the database.
     """
 
-    heartbeat: timedelta = timedelta(seconds=15)
     poll: timedelta = timedelta(seconds=5)
     retry: timedelta = timedelta(seconds=1)
-    max_age: timedelta = timedelta(hours=1)
-    stall: timedelta = timedelta(seconds=30)
 
 
 class EmergingFeed:
-    """The use case. `run` it as a task; one instance serves all streams of a process.
-
-    `cut_offs` counts the streams that ended because their reader did not read.
-    """
+    """The use case. `run` it as a task; one instance serves all streams of a process."""
 
     def __init__(
         self,
@@ -134,9 +123,8 @@ class EmergingFeed:
         self._timing = timing
         self._buffer = buffer
         self._clock = clock
-        self._rng = rng
+        self._streams = OpenStreams(timing, rng, "resume with the last resume_token")
         self._subscriptions: set[_Subscription] = set()
-        self._draining = False
         self._read = FreshWork(self._read_on)
         turns = asyncio.Semaphore(CATCHING_UP)
         self._pasts = SingleFlight(self._past, turns)
@@ -145,12 +133,16 @@ class EmergingFeed:
         self._audiences: dict[FeedFilter | _Subscription, _Audience] = {}
         self._now: Present | None = None
         self._unpaced = 0
-        self.cut_offs = 0
 
     @property
     def subscribers(self) -> int:
         """Streams that are open."""
-        return len(self._subscriptions)
+        return len(self._streams)
+
+    @property
+    def cut_offs(self) -> int:
+        """Streams that ended because their reader did not read."""
+        return self._streams.cut_offs
 
     @property
     def longest_queue(self) -> int:
@@ -174,8 +166,7 @@ class EmergingFeed:
 
     def drain(self) -> None:
         """End every stream, now and from now on, with ShuttingDown."""
-        self._draining = True
-        self._end_all(_shutting_down)
+        self._streams.drain()
 
     async def deliver(self, wanted: FeedFilter, resume_token: str, send: Send) -> NoReturn:
         """Send messages until the stream ends, also while `send` waits for the reader.
@@ -184,38 +175,41 @@ class EmergingFeed:
         and what `send` raises.
         """
         resume = read_token(resume_token)
-        if self._draining:
-            raise _shutting_down()
-        subscription = _Subscription(self._buffer, send, self._timing.stall)
-        self._subscriptions.add(subscription)
-        jitter = 1 + AGE_JITTER * (2 * self._rng.random() - 1)
-        age = asyncio.get_running_loop().call_later(
-            self._timing.max_age.total_seconds() * jitter, subscription.end, StreamMaxAge()
-        )
-        try:
-            await subscription.run(self._tell(subscription, wanted, resume))
-        except SubscriberTooSlow:
-            self.cut_offs += 1
-            raise
-        finally:
-            age.cancel()
-            self._subscriptions.discard(subscription)
-            self._leave(subscription, wanted)
+        with self._streams.opened() as lifetime:
+            subscription = _Subscription(lifetime, self._buffer, send)
+            self._subscriptions.add(subscription)
+            try:
+                await lifetime.run(self._tell(subscription, wanted, resume, resume_token))
+            finally:
+                self._subscriptions.discard(subscription)
+                self._leave(subscription, wanted)
 
     async def _tell(
-        self, subscription: _Subscription, wanted: FeedFilter, resume: Token | None
+        self,
+        subscription: _Subscription,
+        wanted: FeedFilter,
+        resume: Token | None,
+        resume_token: str,
     ) -> NoReturn:
-        """Say everything that the subscriber has not heard, and go on."""
-        now = await self._read()
+        """Send everything that the subscriber has not heard, and go on."""
+        # Until something else is sent, it is to resume where it wanted to.
+        token = resume_token
+
+        async def beat() -> None:
+            await subscription.send(Heartbeat(self._clock()), token)
+
+        waiting = subscription.lifetime.waiting
+        now = await waiting(self._read(), beat)
         stream = Stream.of(now.epoch, wanted)
-        view = await self._resumed(now, wanted, stream, resume)
+        view = await waiting(self._resumed(now, wanted, stream, resume), beat)
         if view is None:
             # No token, one that is of no use, or one from within a snapshot that was cut short.
             expired = resume is not None and resume != Token(stream, None)
             view = await self._snapshot(now, wanted, stream, subscription, expired=expired)
+            token = write_token(stream, view.position)
         # One that catches up reads the table and not a queue, which would run over meanwhile.
         while (place := view.position.place) != now.place:
-            events = await self._missed((now.epoch, place))
+            events = await waiting(self._missed((now.epoch, place)), beat)
             # The reader will come to later ones, and tell them to all who see the same.
             missed = [e for e in events or () if e.place.sequence <= now.place.sequence]
             if not missed:
@@ -230,7 +224,7 @@ class EmergingFeed:
         # view of any other who is in the present through the same filter is equal to this one.
         audience = self._join(subscription, wanted, _Audience(stream, view))
         while True:
-            item = await subscription.queue.get(self._timing.heartbeat)
+            item = await subscription.queue.get(subscription.lifetime.until_heartbeat)
             await subscription.send(*(item or (Heartbeat(self._clock()), audience.token)))
 
     def _join(self, subscription: _Subscription, wanted: FeedFilter, alone: _Audience) -> _Audience:
@@ -315,7 +309,7 @@ class EmergingFeed:
                 # Another database was put in place of ours, or we were away for too long.
                 log.warning("emerging_history_replaced", subscribers=len(self._subscriptions))
                 now = self._now = None
-                self._end_all(_replaced)
+                self._streams.end_all(_replaced)
                 self._audiences.clear()
                 continue
             for event in events:
@@ -341,10 +335,6 @@ class EmergingFeed:
         give_up = loop.time() + MAX_PAUSE
         while any(s.crowded for s in self._subscriptions) and loop.time() < give_up:  # noqa: ASYNC110 - a signal of each queue would cost each message
             await asyncio.sleep(MAX_PAUSE / 50)
-
-    def _end_all(self, error: Callable[[], KeeperError]) -> None:
-        for subscription in tuple(self._subscriptions):
-            subscription.end(error())
 
 
 class _Audience:
@@ -378,67 +368,30 @@ class _Audience:
 
 
 class _Subscription:
-    """One stream: its queue, its one sender, and its end."""
+    """One stream: its lifetime, its queue, and the way to its reader."""
 
-    def __init__(self, buffer: int, send: Send, stall: timedelta) -> None:
+    def __init__(self, lifetime: StreamLifetime, buffer: int, send: Send) -> None:
+        self.lifetime = lifetime
         self.queue = FeedQueue(buffer)
         self._send = send
-        self._stall = stall.total_seconds()
-        self._sending_since: float | None = None
-        self._ended: asyncio.Future[KeeperError] = asyncio.get_running_loop().create_future()
 
     @property
     def crowded(self) -> bool:
         """Whether the queue is more than half full."""
         return 2 * len(self.queue) > self.queue.capacity
 
-    async def run(self, telling: Awaitable[NoReturn]) -> NoReturn:
-        """Run until it is ended or fails. A reader that does not read cannot hold it up."""
-        task = asyncio.ensure_future(telling)
-        try:
-            limit = self._stall
-            while not task.done() and not self._ended.done():
-                await asyncio.wait(
-                    (task, self._ended), timeout=limit, return_when=asyncio.FIRST_COMPLETED
-                )
-                limit = self._stall - self._stalled()
-                if limit <= 0:
-                    self.end(SubscriberTooSlow())
-            if self._ended.done():
-                raise self._ended.result()
-            await task
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # marks it as seen: the stream has ended by another error
-
     async def send(self, message: Message, token: str) -> None:
-        """Send one message, and note for how long. Nothing follows the end."""
-        if self._ended.done():
-            raise self._ended.result()
-        self._sending_since = asyncio.get_running_loop().time()
-        await self._send(message, token)
-        self._sending_since = None
+        """Send one message."""
+        with self.lifetime.sending():
+            await self._send(message, token)
 
     def put(self, item: Item) -> bool:
         """Queue an item; whether the stream goes on."""
         try:
             self.queue.put(item)
         except QueueOverflow:
-            self.end(SubscriberTooSlow())
-        return not self._ended.done()
-
-    def end(self, error: KeeperError) -> None:
-        """End the stream with an error, unless it has ended."""
-        if not self._ended.done():
-            self._ended.set_result(error)
-
-    def _stalled(self) -> float:
-        """Seconds for which the message under way waits for the reader."""
-        if self._sending_since is None:
-            return 0
-        return asyncio.get_running_loop().time() - self._sending_since
+            self.lifetime.end(SubscriberTooSlow())
+        return not self.lifetime.ended
 
 
 def _audience_key(subscription: _Subscription, wanted: FeedFilter) -> FeedFilter | _Subscription:
@@ -447,7 +400,3 @@ def _audience_key(subscription: _Subscription, wanted: FeedFilter) -> FeedFilter
 
 def _replaced() -> StorageUnavailable:
     return StorageUnavailable("the history of events was replaced; resume for a new snapshot")
-
-
-def _shutting_down() -> ShuttingDown:
-    return ShuttingDown("the server is shutting down; resume with the last resume_token")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeAlias
 
 from keeper_grpc.domain.emerging.model import Change, EmergingPattern
+from keeper_grpc.usecases.stream_lifetime import Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,6 @@ class SnapshotComplete:
 
     count: int
     expired: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """Nothing happened for a while."""
-
-    server_time: datetime
 
 
 Message: TypeAlias = Changed | SnapshotComplete | Heartbeat

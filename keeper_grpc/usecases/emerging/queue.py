@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -54,12 +53,12 @@ class FeedQueue:
         self._next_key += 1
         self._filled.set()
 
-    async def get(self, at_most: timedelta) -> Item | None:
-        """The oldest item, waited for; None when none came in time."""
+    async def get(self, at_most: float) -> Item | None:
+        """The oldest item, waited for; None when none came within so many seconds."""
         if not self._waiting:
             self._filled.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(at_most.total_seconds()):
+                async with asyncio.timeout(at_most):
                     await self._filled.wait()
         # Also after a timeout: something may have come between it and now.
         return self.take() if self._waiting else None

@@ -17,6 +17,7 @@ from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging.retention import PostgresRetention
 from keeper_grpc.usecases.emerging.feed import CATCHING_UP
 from keeper_grpc.usecases.emerging.present import Present
+from keeper_grpc.usecases.stream_lifetime import Heartbeat
 from tests.integration.emerging.emerging_events import lives, tell, trimmed_to
 from tests.integration.emerging.feed import PATIENCE, emerged, following
 from tests.integration.observations import opened
@@ -68,6 +69,20 @@ class TrimmedStore(PostgresEmergingFeed):
         if self.trims:
             await self._retention.trim(datetime.now(UTC) + timedelta(days=1), self.trims)
         return past
+
+
+class HeldStore(PostgresEmergingFeed):
+    """Tells a past once it is let to."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.lets = asyncio.Event()
+
+    async def before(
+        self, epoch: UUID, place: Place, now: Place
+    ) -> Mapping[UUID, EmergingPattern | None] | None:
+        await self.lets.wait()
+        return await super().before(epoch, place, now)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -179,6 +194,36 @@ async def test_those_who_resume_at_many_places_take_turns(database_url: str) -> 
     (store,) = counted
     assert store.pasts == len(tokens)
     assert store.most_at_once <= CATCHING_UP
+
+
+async def test_who_waits_to_resume_is_told_that_the_stream_is_alive(database_url: str) -> None:
+    """By heartbeats, after each of which it resumes where it wanted to."""
+    topic = "held"
+    missed = emerged(topic, 2)
+    async with following(database_url) as feed:
+        async with feed.subscribed(pattern_type=topic) as (reader, _):
+            await reader.until_snapshot()
+        await tell(feed.database, *missed)
+    token = reader.sent[-1][1]
+    held: list[HeldStore] = []
+    async with (
+        following(
+            database_url,
+            store=lambda d: kept(held, HeldStore(d)),
+            heartbeat=timedelta(milliseconds=50),
+        ) as feed,
+        feed.subscribed(token, pattern_type=topic) as (resumed, _),
+    ):
+        await resumed.has(2)
+        assert [(type(message), after) for message, after in resumed.sent[:2]] == [
+            (Heartbeat, token),
+            (Heartbeat, token),
+        ]
+        held[0].lets.set()
+        async with asyncio.timeout(PATIENCE):
+            while len(resumed.changes) < len(missed):
+                await resumed.has(len(resumed.sent) + 1)
+        assert resumed.changes == missed
 
 
 def kept(stores: list[Any], store: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from keeper_grpc.domain.emerging.model import Change, EmergingPattern
 from keeper_grpc.domain.errors import StorageUnavailable
-from keeper_grpc.usecases.emerging.messages import Heartbeat
+from keeper_grpc.usecases.stream_lifetime import Heartbeat
 from tests.integration.emerging.emerging_events import tell
 from tests.integration.emerging.feed import PATIENCE, Feed, Reader, emerged, following
 from tests.integration.schema.backup import back_up, restore

@@ -10,9 +10,10 @@ from keeper_grpc.domain.errors import StorageUnavailable, SubscriberTooSlow
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics import report_cache
-from keeper_grpc.usecases.metrics.feed import Heartbeat, MetricsFeed, MetricsFeedTiming
+from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
+from keeper_grpc.usecases.stream_lifetime import Heartbeat, StreamTiming
 from tests.unit.metrics.report_store import Clock, Store
 
 
@@ -31,7 +32,7 @@ def feed(store: Store, monkeypatch: pytest.MonkeyPatch) -> MetricsFeed:
         reports=ReportCache(
             metrics=NetworkMetrics(store=store, rule=PublicationRule(3), clock=clock), store=store
         ),
-        timing=MetricsFeedTiming(
+        timing=StreamTiming(
             heartbeat=timedelta(seconds=0.05),
             stall=timedelta(seconds=0.2),
             max_age=timedelta(hours=1),
@@ -59,6 +60,31 @@ async def test_time_alone_is_no_news(feed: MetricsFeed, store: Store) -> None:
     assert len(store.gathered) > 3
     assert isinstance(told[0], MetricsReport)
     assert all(isinstance(message, Heartbeat) for message in told[1:])
+
+
+@pytest.mark.parametrize("step", ["looking", "gathering"])
+async def test_a_stream_that_waits_for_its_report_is_alive(
+    feed: MetricsFeed, store: Store, step: str
+) -> None:
+    """Heartbeats come while the database hangs, or others have their turn; then the report."""
+    gate: asyncio.Event = getattr(store, step)
+    gate.clear()
+    told: list[MetricsReport | Heartbeat] = []
+    reported = asyncio.Event()
+
+    async def send(message: MetricsReport | Heartbeat) -> None:
+        told.append(message)
+        if len(told) == 2:
+            gate.set()
+        if isinstance(message, MetricsReport):
+            reported.set()
+
+    stream = asyncio.ensure_future(feed.deliver(None, "", send))
+    async with asyncio.timeout(20):
+        await reported.wait()
+    stream.cancel()
+    assert [type(message) for message in told[:2]] == [Heartbeat, Heartbeat]
+    assert len(store.gathered) == 1
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off(feed: MetricsFeed) -> None:
