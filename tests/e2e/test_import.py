@@ -70,15 +70,22 @@ def test_rejected_rows_make_exit_code_3(server: ServerProcess, tmp_path: Path) -
     lines[1] = lines[1].replace("came back", "Quillmoss")
     lines[2] = lines[2].replace("2025-", "1925-")
     history = tmp_path / "history.csv"
-    history.write_text("\n".join(lines[:4]) + "\n")
+    lines[3] = lines[3].replace("old-town", "old\u200btown")
+    history.write_text("\n".join(lines[:5]) + "\n")
     report = tmp_path / "rejects.jsonl"
 
     done = keeper(history, "--mapping", MAPPING, "--target", server.address, "--rejects", report)
 
     assert done.returncode == 3
-    assert count(done.stdout, "rejected") == 2
+    assert count(done.stdout, "rejected") == 3
     found = re.findall(r'"row": (\d+)|"code": "([A-Z_]+)"', report.read_text())
-    assert found == [("1", ""), ("", "NOT_AN_ANSWER"), ("2", ""), ("", "INVALID_REQUEST")]
+    assert found == [
+        *(("1", ""), ("", "NOT_AN_ANSWER")),
+        *(("2", ""), ("", "INVALID_REQUEST")),
+        *(("3", ""), ("", "INVALID_REQUEST")),
+    ]
+    assert '"field": "account_id"' in report.read_text()
+    assert "old" not in report.read_text()
     assert "Quillmoss" not in done.stdout + done.stderr + report.read_text()
 
 

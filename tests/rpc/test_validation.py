@@ -29,7 +29,10 @@ ABSENT = object()
 """The field is not set at all."""
 
 UUIDS = ["", "x", "12345678-1234-1234-1234-12345678901", "g" * 36]
-ACCOUNTS = ["", "x" * 129]
+ACCOUNTS = [
+    *("", "x" * 129, " ", " x", "x ", "x\n", "x\u3000", "x\0", "x\u200by", "\xadx", "x\u202e"),
+    *("x\u3164", "x\ufe0f", "x  y", "x\xa0y", "\uff58", "\ue000", "\u0958" * 128),
+]
 NAMES = ["A", "1a", "a-b", "a b", "_a", "é", "a" * 65, "a\n"]
 REQUIRED_NAMES = ["", *NAMES]
 RATIOS = [-0.01, 1.01, NAN, INFINITY, -INFINITY]

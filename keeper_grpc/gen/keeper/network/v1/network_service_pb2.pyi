@@ -44,7 +44,9 @@ class CapturePatternRequest(_message.Message):
     body is refused (AIP-155). Unique within the account.
     """
     account_id: _builtins.str
-    """The account that acted. Opaque; only a keyed hash of it is stored."""
+    """The account that acted. Opaque; only a keyed hash of it is stored. Normalized to NFC; case is
+    significant. Refused with outer blanks or with characters that cannot be seen, as in every request.
+    """
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
         """What it noticed and did. Its action is required."""
