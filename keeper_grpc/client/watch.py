@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 
-from keeper_grpc.client.errors import from_call, stream_ended
+from keeper_grpc.client.follow import follow
 from keeper_grpc.client.liveness import Alive, Interrupted
-from keeper_grpc.client.retries import Retries, may_retry
+from keeper_grpc.client.retries import Retries
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
@@ -63,28 +63,19 @@ async def watch(
     wanted = StreamEmergingPatternsRequest()
     wanted.CopyFrom(request)
     view = _View()
-    failures = 0
-    while True:
-        call = open_stream(wanted)
+
+    def go_on() -> Stream:
         view.stream_begins()
-        try:
-            async for message in call:
-                failures = 0
-                wanted.resume_token = message.resume_token
-                for event in view.events(message):
-                    yield event
-            error = stream_ended()
-        except grpc.aio.AioRpcError as broken:
-            error = from_call(broken)
-            if not may_retry(error):
-                raise error from broken
-        finally:
-            call.cancel()
-        failures += 1
-        if failures > 1:
-            # A stream that merely reached its greatest age is followed at once: no news.
-            yield Interrupted(error)
-        await asyncio.sleep(retries.delay(failures, error))
+        return open_stream(wanted)
+
+    async with aclosing(follow(go_on, retries)) as messages:
+        async for message in messages:
+            if isinstance(message, Interrupted):
+                yield message
+                continue
+            wanted.resume_token = message.resume_token
+            for event in view.events(message):
+                yield event
 
 
 class _View:

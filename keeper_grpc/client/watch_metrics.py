@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 
-from keeper_grpc.client.errors import from_call, stream_ended
+from keeper_grpc.client.follow import follow
 from keeper_grpc.client.liveness import Alive, Interrupted
-from keeper_grpc.client.retries import Retries, may_retry
+from keeper_grpc.client.retries import Retries
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
     StreamNetworkMetricsRequest,
@@ -43,25 +43,11 @@ async def watch_metrics(
 
     Raises KeeperClientError for what no retry cures.
     """
-    failures = 0
-    while True:
-        call = open_stream(request)
-        try:
-            async for message in call:
-                failures = 0
-                if message.WhichOneof("event") == "report":
-                    yield Reported(message.report)
-                else:
-                    yield Alive()
-            error = stream_ended()
-        except grpc.aio.AioRpcError as broken:
-            error = from_call(broken)
-            if not may_retry(error):
-                raise error from broken
-        finally:
-            call.cancel()
-        failures += 1
-        if failures > 1:
-            # A stream that merely reached its greatest age is followed at once: no news.
-            yield Interrupted(error)
-        await asyncio.sleep(retries.delay(failures, error))
+    async with aclosing(follow(lambda: open_stream(request), retries)) as messages:
+        async for message in messages:
+            if isinstance(message, Interrupted):
+                yield message
+            elif message.WhichOneof("event") == "report":
+                yield Reported(message.report)
+            else:
+                yield Alive()
