@@ -17,8 +17,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from keeper_grpc.client.channel import Options, open_channel
-from keeper_grpc.client.errors import from_call
-from keeper_grpc.client.retries import Retries, may_retry
+from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.client.tournament import Tournament, play
 from keeper_grpc.client.watch import EmergingEvent, watch
 from keeper_grpc.client.watch_metrics import MetricsEvent, watch_metrics
@@ -323,19 +322,11 @@ class KeeperClient:
     ) -> Response_co:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
-        failures = 0
-        while True:
-            try:
-                return await method(request, timeout=max(0.0, deadline - loop.time()))
-            except grpc.aio.AioRpcError as broken:
-                error = from_call(broken)
-                failures += 1
-                delay = self._retries.delay(failures, error)
-                # Nothing is gained by waiting for an attempt that has no time left.
-                late = loop.time() + delay >= deadline
-                if late or failures >= self._retries.attempts or not may_retry(error):
-                    raise error from broken
-            await asyncio.sleep(delay)
+        return await retried(
+            lambda: method(request, timeout=max(0.0, deadline - loop.time())),
+            self._retries,
+            deadline,
+        )
 
 
 def _timestamp(time: datetime | None) -> Timestamp | None:

@@ -8,11 +8,22 @@ stay on: they concern calls that never left this process.
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from keeper_grpc.client.errors import DeadlineExceeded, KeeperClientError, Unavailable
+import grpc
+
+from keeper_grpc.client.errors import (
+    DeadlineExceeded,
+    KeeperClientError,
+    Unavailable,
+    from_call,
+)
+
+Answer = TypeVar("Answer")
 
 _SERVERS_LIMIT = "CALL_DURATION_EXCEEDED"
 """The server's own limit on a call was reached; the caller's deadline was not."""
@@ -47,3 +58,28 @@ def may_retry(error: KeeperClientError) -> bool:
     if isinstance(error, DeadlineExceeded):
         return error.reason == _SERVERS_LIMIT
     return isinstance(error, Unavailable)
+
+
+async def retried(
+    attempt: Callable[[], Awaitable[Answer]],
+    retries: Retries,
+    deadline: float,
+    may_retry: Callable[[KeeperClientError], bool] = may_retry,
+) -> Answer:
+    """The answer of the first attempt that succeeds. Raises the KeeperClientError of the last one.
+
+    No attempt begins after `deadline`, a time of the event loop; how long one may take is its own matter.
+    """
+    failures = 0
+    while True:
+        try:
+            return await attempt()
+        except grpc.aio.AioRpcError as broken:
+            error = from_call(broken)
+            failures += 1
+            delay = retries.delay(failures, error)
+            # Nothing is gained by waiting for an attempt that has no time left.
+            late = asyncio.get_running_loop().time() + delay >= deadline
+            if late or failures >= retries.attempts or not may_retry(error):
+                raise error from broken
+        await asyncio.sleep(delay)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from grpc import StatusCode, aio
+from grpc import StatusCode
 
 from keeper_grpc.client.channel import open_channel
-from keeper_grpc.client.errors import KeeperClientError, from_call
-from keeper_grpc.client.retries import Retries
+from keeper_grpc.client.errors import KeeperClientError
+from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
     CapturePatternResponse,
@@ -31,8 +31,8 @@ _CONNECT = 10.0
 _DEADLINE = 30.0
 """Seconds for one attempt: the server's own limit."""
 
-_WAITS = Retries(wait_initial=0.2, wait_max=5.0)
-"""How long to wait between attempts. How many there are is for patience to say."""
+_RETRIES = Retries(attempts=sys.maxsize, wait_initial=0.2, wait_max=5.0)
+"""Patience alone bounds the number of attempts."""
 
 _RETRIED = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
 """What another attempt may cure. The request_id makes it safe, whatever became of the first one.
@@ -67,24 +67,25 @@ class Captures:
 
     async def __call__(self, request: CapturePatternRequest) -> CapturePatternResponse:
         """The server's answer. Raises RowRejected, or ImportFailed when patience ends."""
-        give_up = time.monotonic() + self._patience
-        failures = 0
-        while True:
-            try:
-                return await self._network.CapturePattern(request, timeout=_DEADLINE)
-            except aio.AioRpcError as broken:
-                error = from_call(broken)
+        attempts = 0
+
+        def attempt() -> Awaitable[CapturePatternResponse]:
+            nonlocal attempts
+            attempts += 1
+            return self._network.CapturePattern(request, timeout=_DEADLINE)
+
+        give_up = asyncio.get_running_loop().time() + self._patience
+        try:
+            return await retried(attempt, _RETRIES, give_up, _may_retry)
+        except KeeperClientError as error:
             if error.code in _ROW_IS_WRONG:
-                raise RowRejected(_reasons(error))
-            asked = error.retry_after or 0.0
-            if error.code not in _RETRIED or time.monotonic() + asked > give_up:
-                raise ImportFailed(
-                    f"the server answers {error.code.name}: {error.message}; "
-                    "run the same command again to go on"
-                )
-            failures += 1
-            self.retries += 1
-            await asyncio.sleep(_WAITS.delay(failures, error))
+                raise RowRejected(_reasons(error)) from error
+            raise ImportFailed(
+                f"the server answers {error.code.name}: {error.message}; "
+                "run the same command again to go on"
+            ) from error
+        finally:
+            self.retries += attempts - 1
 
 
 @asynccontextmanager
@@ -98,6 +99,10 @@ async def connected(target: str, patience: float) -> AsyncIterator[Captures]:
         except TimeoutError:
             raise ImportFailed(f"no server at {target} within {longest:g} s") from None
         yield Captures(NetworkLearningServiceStub(channel), patience)
+
+
+def _may_retry(error: KeeperClientError) -> bool:
+    return error.code in _RETRIED
 
 
 def _reasons(error: KeeperClientError) -> list[Reason]:
