@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
-from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
+from keeper_grpc.embedding.wrapper import EmbedderWrapper
 from keeper_grpc.spans import Place, Spans, context_of, current
 
 
@@ -23,7 +23,7 @@ class _Call:
     place: Place
 
 
-class BatchingEmbedder:
+class BatchingEmbedder(EmbedderWrapper):
     """Concurrent `embed` calls of one event loop share calls of `inner`.
 
     A batch leaves when `max_batch` texts wait or `window` seconds after the first of them came,
@@ -44,7 +44,7 @@ class BatchingEmbedder:
         max_waiting: int = 10_000,
         spans: Spans | None = None,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._spans = spans or Spans()
         self._window = window
         self._max_batch = max_batch
@@ -55,18 +55,6 @@ class BatchingEmbedder:
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight: dict[asyncio.Task[None], list[_Call]] = {}
         self._closed = False
-
-    @property
-    def model(self) -> str:
-        return self._inner.model
-
-    @property
-    def dimensions(self) -> int:
-        return self._inner.dimensions
-
-    @property
-    def thresholds(self) -> Thresholds:
-        return self._inner.thresholds
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """As `Embedder.embed`.

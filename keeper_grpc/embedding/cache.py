@@ -12,9 +12,9 @@ import numpy as np
 import structlog
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
-from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty
+from keeper_grpc.embedding.wrapper import EmbedderWrapper
 from keeper_grpc.spans import Spans, context_of, current
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class VectorStore(Protocol):
     async def put(self, model: str, items: Mapping[bytes, Vectors]) -> None: ...
 
 
-class CachedEmbedder:
+class CachedEmbedder(EmbedderWrapper):
     """An `Embedder` that remembers, by hash alone: no text is kept, in memory or in the store.
 
     At most `max_entries` vectors of 6 KB stay in memory, the least recently used leave first.
@@ -60,7 +60,7 @@ class CachedEmbedder:
         store_timeout: float = STORE_TIMEOUT,
         spans: Spans | None = None,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._store = store
         self._max_entries = max_entries
         self._store_timeout = store_timeout
@@ -72,18 +72,6 @@ class CachedEmbedder:
         self.store_hits = 0
         self.misses = 0
         self.store_failures = 0
-
-    @property
-    def model(self) -> str:
-        return self._inner.model
-
-    @property
-    def dimensions(self) -> int:
-        return self._inner.dimensions
-
-    @property
-    def thresholds(self) -> Thresholds:
-        return self._inner.thresholds
 
     def __len__(self) -> int:
         """Vectors in memory."""

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.errors import EmbedderUnavailable
 from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight
-from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Embedder, Vectors
+from keeper_grpc.embedding.wrapper import EmbedderWrapper
 from keeper_grpc.telemetry.instruments import Instruments
 from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
@@ -67,24 +67,12 @@ class MeasuredAnonymizer:
         return answer
 
 
-class MeasuredEmbedder:
+class MeasuredEmbedder(EmbedderWrapper):
     """A model itself: what caches and batches stand before it."""
 
     def __init__(self, inner: Embedder, instruments: Instruments) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._instruments = instruments
-
-    @property
-    def model(self) -> str:
-        return self._inner.model
-
-    @property
-    def dimensions(self) -> int:
-        return self._inner.dimensions
-
-    @property
-    def thresholds(self) -> Thresholds:
-        return self._inner.thresholds
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed."""
@@ -99,6 +87,3 @@ class MeasuredEmbedder:
         finally:
             self._instruments.embedded(self.model, result, time.perf_counter() - start, len(texts))
         return vectors
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-import structlog
-
-from keeper_grpc.domain.errors import StorageUnavailable
-
-log = structlog.get_logger()
+from keeper_grpc.usecases.periodically import periodically
 
 MOST_WORDS = 50_000
 """Hashes held in memory, about 10 MB. Beyond, the words of the fewest accounts are left out."""
@@ -47,11 +43,10 @@ class ApproveWords:
         self._approved.replace(hashes)
         return len(hashes)
 
-    async def run(self) -> None:
-        """Do so for ever. While the database is away, what was approved before stays so."""
-        while True:
-            await asyncio.sleep(self._interval.total_seconds())
-            try:
-                await self()
-            except StorageUnavailable:
-                log.warning("word_approval_postponed")
+    async def run(self) -> NoReturn:
+        """Do so for ever. While the database is away, what was approved before stays so.
+
+        The first turn comes an interval after the start, which has approved words before it serves.
+        """
+        await asyncio.sleep(self._interval.total_seconds())
+        await periodically(self, self._interval, "word_approval_postponed")

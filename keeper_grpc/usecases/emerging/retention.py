@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import structlog
 
-from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.usecases.periodically import periodically
 from keeper_grpc.usecases.ports import Clock
 
 log = structlog.get_logger()
@@ -45,11 +44,6 @@ class TrimEvents:
             log.info("emerging_events_trimmed", events=total)
         return total
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Trim what is due, for ever. A database that is away is waited for."""
-        while True:
-            try:
-                await self()
-            except StorageUnavailable:
-                log.warning("trimming_postponed")
-            await asyncio.sleep(self._interval.total_seconds())
+        await periodically(self, self._interval, "trimming_postponed")

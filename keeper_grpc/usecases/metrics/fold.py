@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Protocol
+from datetime import timedelta
+from typing import NoReturn, Protocol
 
-import structlog
+from keeper_grpc.usecases.periodically import periodically
 
-from keeper_grpc.domain.errors import StorageUnavailable
-
-log = structlog.get_logger()
-
-INTERVAL = 5.0
-"""Seconds between folds: at 500 calls a second 2,500 changes wait, which a report adds up in 2 ms."""
+INTERVAL = timedelta(seconds=5)
+"""Between folds: at 500 calls a second 2,500 changes wait, which a report adds up in 2 ms."""
 
 BATCH = 10_000
 """Changes a transaction folds at most: some tens of milliseconds."""
@@ -36,11 +32,6 @@ class FoldMeasures:
         while await self._store.fold(BATCH) == BATCH:
             pass
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Fold for ever. A database that is away is waited for."""
-        while True:
-            try:
-                await self()
-            except StorageUnavailable:
-                log.warning("folding_postponed")
-            await asyncio.sleep(INTERVAL)
+        await periodically(self, INTERVAL, "folding_postponed")

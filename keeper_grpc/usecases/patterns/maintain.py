@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-import structlog
-
-from keeper_grpc.domain.errors import StorageUnavailable
-
-log = structlog.get_logger()
+from keeper_grpc.usecases.periodically import periodically
 
 
 class MaintenanceStore(Protocol):
@@ -32,11 +27,6 @@ class Maintain:
         """Do what is due; how many indexes were built. Raises StorageUnavailable."""
         return await self._store.maintain(self._scope_size)
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Do what is due, for ever. A database that is away is waited for."""
-        while True:
-            try:
-                await self()
-            except StorageUnavailable:
-                log.warning("maintenance_postponed")
-            await asyncio.sleep(self._interval.total_seconds())
+        await periodically(self, self._interval, "maintenance_postponed")
