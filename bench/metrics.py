@@ -151,6 +151,7 @@ async def main(observations: int) -> None:
                 data_dir=directory,
                 pseudonym_keys=SecretStr(f"bench:{base64.b64encode(bytes(32)).decode()}"),
                 embedder="local",
+                seed_catalog=False,
                 port=0,
             )
             async with (

@@ -178,7 +178,7 @@ def main() -> None:
         rows = list(csv.DictReader(file))[: arguments.rows]
     logs.configure("warning", "console")
     with tempfile.TemporaryDirectory(prefix="keeper-replay-") as directory:
-        settings = Settings(port=0, data_dir=Path(directory))
+        settings = Settings(port=0, data_dir=Path(directory), seed_catalog=False)
         answers, asked = asyncio.run(replay(rows, settings))
     report(answers, asked)
 

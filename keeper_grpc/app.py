@@ -15,9 +15,10 @@ import structlog
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.emerging.model import Emergence, Proven
+from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.embedding.cache import CachedEmbedder
-from keeper_grpc.parts import make_anonymizer, make_embedder, open_pool, utc_now
+from keeper_grpc.parts import authored_patterns, make_anonymizer, make_embedder, open_pool, utc_now
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.pseudonym_keys import make_pseudonyms
@@ -43,6 +44,7 @@ from keeper_grpc.storage.emerging.retention import PostgresRetention
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.patterns.authored import PostgresAuthored
 from keeper_grpc.storage.patterns.captures import PostgresCaptures
 from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.schema.migrate import is_current
@@ -75,6 +77,7 @@ from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
+from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.stream_lifetime import StreamTiming
 
@@ -148,15 +151,18 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         stack.push_async_callback(embedder.aclose)
         # Calls nothing at a price later: the vector of this text is cached for good.
         await embedder.embed(["ready"])
+        catalog = load_catalog()
         parts = _Parts(
             settings,
             pool,
             embedder,
             pseudonyms=pseudonyms,
-            catalog=load_catalog(),
+            catalog=catalog,
             clock=clock,
             telemetry=telemetry,
         )
+        if settings.seed_catalog:
+            await _seed(parts.seeding(), catalog)
         words = parts.words()
         await words()
         feed = parts.feed()
@@ -281,6 +287,15 @@ class _Parts:
             **self._shared,
         )
         return MeasuredCapture(capture, self._telemetry.instruments)
+
+    def seeding(self) -> SeedCatalog:
+        return SeedCatalog(
+            anonymizer=self._anonymizer,
+            embedder=self._embedder,
+            store=PostgresAuthored(self._pool),
+            clock=self._clock,
+            new_id=uuid4,
+        )
 
     def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
@@ -417,6 +432,23 @@ class _Parts:
     async def _ready(self) -> bool:
         """The embedder answered at the start; what can go away since is the database."""
         return await self._pool.answers(is_current)
+
+
+async def _seed(seed: SeedCatalog, catalog: Catalog) -> None:
+    """Seed the catalog once. A database that serves without it must not wait for an embedder."""
+    try:
+        result = await seed.once(catalog.version, authored_patterns(catalog))
+    except (EmbedderUnavailable, StorageUnavailable) as error:
+        log.warning("catalog_not_seeded", error=type(error).__name__, retry="at the next start")
+        return
+    if result is not None:
+        log.info(
+            "catalog_seeded",
+            version=catalog.version,
+            added=result.added,
+            upgraded=result.upgraded,
+            unchanged=result.unchanged,
+        )
 
 
 def _report_death(failed: asyncio.Event, task: asyncio.Task[None]) -> None:

@@ -190,7 +190,7 @@ def _migrate(_: argparse.Namespace) -> int:
     from keeper_grpc.parts import database
 
     async def run() -> None:
-        async with database(settings):
+        async with database(settings, beside_a_server=True):
             pass
 
     asyncio.run(run())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
-from keeper_grpc.catalog.load import Catalog, load_catalog
-from keeper_grpc.domain.authored.triggers import parse_trigger
+from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.metrics.uplift import Uplift
-from keeper_grpc.domain.patterns.pattern import AuthoredPattern
-from keeper_grpc.parts import make_anonymizer, make_embedder, open_pool, utc_now
+from keeper_grpc.parts import authored_patterns, make_anonymizer, make_embedder, open_pool, utc_now
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
@@ -21,9 +19,9 @@ from keeper_grpc.usecases.patterns.seed import SeedCatalog, SeedResult
 
 
 async def seed(settings: Settings) -> SeedResult:
-    """Seed the catalog into the database that the settings name."""
+    """Seed the catalog into the database that the settings name, beside a server of it or alone."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(settings))
+        pool = await stack.enter_async_context(open_pool(settings, beside_a_server=True))
         await check_pseudonym_keys(settings, pool)
         embedder = await make_embedder(settings, pool)
         stack.push_async_callback(embedder.aclose)
@@ -35,7 +33,7 @@ async def seed(settings: Settings) -> SeedResult:
             clock=utc_now,
             new_id=uuid4,
         )
-        return await use_case(_authored(catalog))
+        return await use_case(catalog.version, authored_patterns(catalog))
 
 
 async def rebuild(settings: Settings) -> RebuildResult:
@@ -50,25 +48,6 @@ async def rebuild(settings: Settings) -> RebuildResult:
 
 async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:
     """What advice is worth, by category and type, in the database that the settings name."""
-    async with open_pool(settings) as pool:
+    async with open_pool(settings, beside_a_server=True) as pool:
         await check_pseudonym_keys(settings, pool)
         return await PostgresUplift(pool).uplift()
-
-
-def _authored(catalog: Catalog) -> Sequence[AuthoredPattern]:
-    return [
-        AuthoredPattern(
-            key=pattern.key,
-            version=pattern.version,
-            pattern_type=pattern.pattern_type,
-            business_category=category,
-            conditions=pattern.conditions,
-            action=pattern.action,
-            script=pattern.script,
-            prior=pattern.prior.as_prior(),
-            trigger=parse_trigger(pattern.trigger),
-            learned_from=pattern.learned_from,
-        )
-        for pattern in catalog.patterns
-        for category in pattern.business_categories
-    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import structlog
 
 from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.domain.authored.triggers import parse_trigger
+from keeper_grpc.domain.patterns.pattern import AuthoredPattern
 from keeper_grpc.embedding.batching import BatchingEmbedder
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
@@ -20,7 +22,7 @@ from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded import EmbeddedPostgres, shared_postgres
 from keeper_grpc.storage.embedding_cache import PostgresVectors
 from keeper_grpc.storage.schema.migrate import migrate
 from keeper_grpc.storage.schema.preflight import DatabaseUnreachable
@@ -34,16 +36,23 @@ RETRY_INTERVAL = 0.5
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
-    """The DSN of a migrated database: the bundled one unless the settings name another."""
+async def database(settings: Settings, *, beside_a_server: bool = False) -> AsyncIterator[str]:
+    """The DSN of a migrated database: the bundled one unless the settings name another.
+
+    `beside_a_server`: where another process has the bundled database, share its PostgreSQL. Only for
+    commands that may run beside a server of an external database too.
+    """
+    patience = settings.startup_timeout.total_seconds()
     async with AsyncExitStack() as stack:
-        if settings.database_url is None:
+        if settings.database_url is not None:
+            dsn = settings.database_url.get_secret_value()
+        elif beside_a_server:
+            dsn = await stack.enter_async_context(shared_postgres(settings.data_dir, patience))
+        else:
             postgres = EmbeddedPostgres(settings.data_dir)
             dsn = await postgres.start()
             stack.push_async_callback(postgres.stop)
-        else:
-            dsn = settings.database_url.get_secret_value()
-        applied = await _migrate_when_reachable(dsn, settings.startup_timeout.total_seconds())
+        applied = await _migrate_when_reachable(dsn, patience)
         if applied:
             log.info("migrations_applied", names=applied)
         yield dsn
@@ -64,11 +73,11 @@ async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
 
 @asynccontextmanager
 async def open_pool(
-    settings: Settings, telemetry: Telemetry | None = None
+    settings: Settings, telemetry: Telemetry | None = None, *, beside_a_server: bool = False
 ) -> AsyncIterator[Database]:
-    """Connections to a migrated database, closed at the end."""
+    """Connections to a migrated database, closed at the end; `beside_a_server` as for `database`."""
     telemetry = telemetry or Telemetry()
-    async with database(settings) as dsn:
+    async with database(settings, beside_a_server=beside_a_server) as dsn:
         pool = await Database.open(
             dsn,
             pool_size=settings.pool_size,
@@ -129,6 +138,26 @@ def make_anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anony
     """The anonymizer, which also knows the catalog's service names."""
     extra = [key.strip() for key in settings.shared_keys.split(",") if key.strip()]
     return Anonymizer.default(catalog.service_names, shared_keys=extra, **words)
+
+
+def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:
+    """The catalog's patterns, one for each line of business."""
+    return [
+        AuthoredPattern(
+            key=pattern.key,
+            version=pattern.version,
+            action_since=pattern.action_since,
+            pattern_type=pattern.pattern_type,
+            business_category=category,
+            conditions=pattern.conditions,
+            action=pattern.action,
+            script=pattern.script,
+            claim=pattern.claim(),
+            trigger=parse_trigger(pattern.trigger),
+        )
+        for pattern in catalog.patterns
+        for category in pattern.business_categories
+    ]
 
 
 def utc_now() -> datetime:

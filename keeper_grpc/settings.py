@@ -137,6 +137,12 @@ class Settings(BaseSettings):
         10_000, description="vectors kept in memory, 6 KB each; the database keeps them all"
     )
 
+    seed_catalog: bool = Field(
+        True,
+        description="add the catalog's patterns at the first start on a database, and a newer "
+        "release's at its first; false leaves that to keeper seed",
+    )
+
     pseudonym_keys: SecretStr | None = Field(
         None,
         description="id:base64[,id:base64...], keys of the account pseudonyms, the current one "

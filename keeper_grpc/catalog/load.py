@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from keeper_grpc.domain.authored.triggers import parse_trigger
-from keeper_grpc.domain.evidence.evidence import Prior
+from keeper_grpc.domain.patterns.claim import Claim
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
@@ -55,30 +55,38 @@ Snake: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,
 # A line of prose: something in it, no line breaks, no space at either end.
 Line: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(?:[^\r\n]*\S)?$", max_length=1000)]
 Version: TypeAlias = Annotated[int, Field(ge=1)]
+Share: TypeAlias = Annotated[FiniteFloat, Field(gt=0, lt=1)]
 Scalar: TypeAlias = bool | int | FiniteFloat | Line
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogPrior:
-    """What is believed of a pattern before any account tried it, as imagined trials.
+class Improvement:
+    """Results become `factor` times as good within `days`."""
 
-    It is an opinion with a weight, never evidence: it has no accounts and is never counted among
-    a pattern's trials.
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    factor: Annotated[FiniteFloat, Field(gt=1)]
+    days: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogClaims:
+    """What the pattern's author says it achieves; None where the author says nothing.
+
+    Claims are shown as such and never counted among a pattern's trials. `learned_from` is a number of
+    businesses, `monthly_revenue_dollars` additional revenue a month on average, `rating_improvement`
+    stars on average. Rates are shares: a prior that is certain would never learn.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    successes: Annotated[FiniteFloat, Field(gt=0)]
-    trials: Annotated[FiniteFloat, Field(gt=0, le=20)]
-    """At most 20, so that some twenty real outcomes outweigh any author."""
-
-    def __post_init__(self) -> None:
-        if self.successes >= self.trials:
-            raise ValueError("successes must be below trials: a prior that is certain never learns")
-
-    def as_prior(self) -> Prior:
-        """The same belief as the parameters of a Beta distribution."""
-        return Prior(successes=self.successes, failures=self.trials - self.successes)
+    success_rate: Share | None
+    learned_from: Annotated[int, Field(ge=1)] | None
+    monthly_revenue_dollars: Annotated[FiniteFloat, Field(gt=0)] | None
+    adoption_rate: Share | None
+    rating_improvement: Annotated[FiniteFloat, Field(gt=0, le=4)] | None
+    """Of ratings from 1 to 5 stars."""
+    improvement: Improvement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +103,33 @@ class CatalogPattern:
 
     key: Snake
     version: Version
+    action_since: Version
     pattern_type: Snake
     business_categories: Annotated[tuple[Snake, ...], Field(min_length=1), AfterValidator(_unique)]
     trigger: Annotated[Line, AfterValidator(_type_checked)]
     conditions: Annotated[dict[Snake, Scalar], Field(min_length=1)]
     action: Line
     script: Annotated[Line, AfterValidator(_well_formed)]
-    prior: CatalogPrior
-    learned_from: Annotated[int, Field(ge=1)] | None
+    follow_up_action: Line | None
+    claims: CatalogClaims
+
+    def __post_init__(self) -> None:
+        if self.action_since > self.version:
+            raise ValueError("action_since must not be above version")
+
+    def claim(self) -> Claim:
+        """The same as the domain has it."""
+        improvement = self.claims.improvement
+        return Claim(
+            follow_up_action=self.follow_up_action or "",
+            success_rate=self.claims.success_rate,
+            learned_from=self.claims.learned_from,
+            monthly_revenue_dollars=self.claims.monthly_revenue_dollars,
+            adoption_rate=self.claims.adoption_rate,
+            rating_improvement=self.claims.rating_improvement,
+            improvement_factor=improvement.factor if improvement else None,
+            improvement_days=improvement.days if improvement else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

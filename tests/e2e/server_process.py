@@ -31,14 +31,17 @@ PSEUDONYM_KEYS = "test:" + base64.b64encode(bytes(range(32))).decode()
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """The environment of a server that knows these settings and no others of this machine."""
+    """The environment of a server that knows these settings and no others of this machine.
+
+    Unless a setting says otherwise its network is empty: the catalog is not seeded.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("KEEPER_", "OTEL_")) and name != "OPENAI_API_KEY"
     }
-    ours = {"KEEPER_PORT": "0", "KEEPER_LOG_FORMAT": "json", **settings}
-    return kept | ours
+    ours = {"KEEPER_PORT": "0", "KEEPER_LOG_FORMAT": "json", "KEEPER_SEED_CATALOG": "false"}
+    return kept | ours | settings
 
 
 @dataclass

@@ -54,6 +54,7 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         "embedder": "local",
         "local_model_dir": None,
         "openai_api_key": None,
+        "seed_catalog": False,
         "pool_size": 8,
         "drain_grace": timedelta(seconds=5),
         "stream_heartbeat": timedelta(milliseconds=300),

@@ -9,6 +9,7 @@ from uuid import UUID
 from keeper_grpc.domain.authored.triggers import FactValue, KnownFacts, Trigger
 from keeper_grpc.domain.evidence.expectation import NOWHERE, expect
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern
 
 LONGEST_FACT = 40
@@ -20,14 +21,10 @@ LARGEST_PLAIN_NUMBER = 1e15
 
 @dataclass(frozen=True, slots=True)
 class StoredTrigger:
-    """A pattern's trigger as some release stored it: this one may not know all its facts.
-
-    `learned_from`: the occurrences that the pattern's author claims to have learned it from, if any.
-    """
+    """A pattern's trigger as some release stored it: this one may not know all its facts."""
 
     pattern_id: UUID
     text: str
-    learned_from: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,6 @@ class Triggered:
 
     pattern: Pattern
     trigger: Trigger
-    learned_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +40,13 @@ class SuggestedMove:
     """Something to do now. `pattern` is as it may be shown: its evidence is none where withheld.
 
     `expected_success_rate` is how often it worked at other accounts, and where that may not be shown
-    the mean of its author's prior. `lower_bound` is of the posterior, which begins with that prior.
+    what its author claims, None where the author claims no rate. `lower_bound` is of the posterior,
+    which begins with the prior that the claim gives.
     """
 
     pattern: Pattern
     trigger: str
-    expected_success_rate: float
+    expected_success_rate: float | None
     lower_bound: float
     explanation: str
 
@@ -59,13 +56,13 @@ def rank_moves(
 ) -> Sequence[SuggestedMove]:
     """The moves by lower bound, descending.
 
-    An untried pattern ranks by its author's belief, which the catalog keeps worth twenty trials at
-    most: what has proved itself passes it. Equal bounds go by expected rate, then by pattern id, so
-    that equal questions get equal answers.
+    An untried pattern ranks by its author's claim at the weight of a few trials (`CLAIM_WEIGHT`): what
+    has proved itself passes it. One without a claimed rate comes after those with one. Equal bounds go
+    by expected rate, then by pattern id, so that equal questions get equal answers.
     """
     moves = [_move(candidate, facts, rule) for candidate in candidates]
     return sorted(
-        moves, key=lambda m: (-m.lower_bound, -m.expected_success_rate, m.pattern.pattern_id)
+        moves, key=lambda m: (-m.lower_bound, -(m.expected_success_rate or 0), m.pattern.pattern_id)
     )
 
 
@@ -74,13 +71,9 @@ def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Sug
     # Withheld outcomes must not show through the order or the expectation either.
     pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
     posterior = expect(pattern.evidence, pattern.prior, NOWHERE, rule)
-    expected = posterior.rate if withheld else pattern.evidence.success_rate
-    known = (
-        f"nobody on the network has tried it often enough; its author expects {expected:.0%}"
-        f"{_provenance(candidate.learned_from)}"
-        if withheld
-        else _track_record(pattern)
-    )
+    claim = pattern.claim or Claim()
+    expected = claim.success_rate if withheld else pattern.evidence.success_rate
+    known = _claimed(claim) if withheld else _track_record(pattern)
     return SuggestedMove(
         pattern=pattern,
         trigger=candidate.trigger.text,
@@ -106,8 +99,12 @@ def _track_record(pattern: Pattern) -> str:
     )
 
 
-def _provenance(learned_from: int | None) -> str:
-    return "" if learned_from is None else f", having learned it from {learned_from} cases"
+def _claimed(claim: Claim) -> str:
+    figures = ", ".join(claim.statements())
+    if claim.success_rate is not None:
+        return f"authored, untested here; its author claims {figures}"
+    unstated = "authored, untested here; its author states no success rate"
+    return f"{unstated} and claims {figures}" if figures else unstated
 
 
 def _plain(value: FactValue) -> str:

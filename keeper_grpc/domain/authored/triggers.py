@@ -41,6 +41,9 @@ class Kind(Enum):
 
 
 VOCABULARY: Mapping[str, Kind] = {
+    # Shares of the appointments at that time of day that have an add-on, in [0, 1].
+    "appointments.afternoon_modifier_rate": Kind.NUMBER,
+    "appointments.morning_modifier_rate": Kind.NUMBER,
     "customer.avg_frequency": Kind.NUMBER,  # mean days between visits
     "customer.days_since_visit": Kind.NUMBER,
     "customer.days_until_renewal": Kind.NUMBER,

@@ -13,6 +13,7 @@ from keeper_grpc.domain.evidence.evidence import Evidence, Prior
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.action import compatible
+from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.similarity import Thresholds
 
 
@@ -43,7 +44,7 @@ class Pattern:
     """What the network knows, as one reader may see it.
 
     `evidence` and `scripts` exclude the reader's own observations where the reader is an account.
-    `authored` patterns come with the catalog, with a `prior` of their own.
+    `authored` patterns come with the catalog, with a `prior` of their own and their author's `claim`.
     """
 
     pattern_id: UUID
@@ -56,6 +57,7 @@ class Pattern:
     last_validated: datetime | None
     prior: Prior
     authored: bool = False
+    claim: Claim | None = None
 
     @property
     def lower_bound(self) -> float:
@@ -93,20 +95,20 @@ class Pattern:
 class AuthoredPattern:
     """A pattern of the catalog, for one category: nobody's observation, and no evidence.
 
-    `key` and `version` identify it across releases; `prior` is its author's belief. `learned_from` is
-    how many occurrences its author claims to have learned it from: provenance, never evidence.
+    `key` and `version` identify it across releases. `action_since` is the version from which it has
+    meant this action: what accounts observed of an earlier version's action is not evidence for it.
     """
 
     key: str
     version: int
+    action_since: int
     pattern_type: str
     business_category: str
     conditions: Mapping[str, JsonValue]
     action: str
     script: str
-    prior: Prior
+    claim: Claim
     trigger: Trigger
-    learned_from: int | None
 
 
 class Seeded(Enum):

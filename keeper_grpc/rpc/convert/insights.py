@@ -31,6 +31,7 @@ from keeper_grpc.domain.insight import (
     Outcome,
 )
 from keeper_grpc.domain.observation import Disposition
+from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.gen.keeper.network.v1 import (
@@ -214,11 +215,27 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
             known.evidence, known.lower_bound, 0.0, rule.mean_revenue(known.evidence)
         ),
         embedding_model=known.scope.embedding_model,
+        author_claim=None if known.claim is None else _author_claim(known.claim),
     )
     if known.first_discovered:
         message.first_discovered_time.FromDatetime(known.first_discovered)
     if known.last_validated:
         message.last_validated_time.FromDatetime(known.last_validated)
+    return message
+
+
+def _author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
+    message = pattern_pb2.AuthorClaim(
+        follow_up_action=claim.follow_up_action,
+        success_rate=claim.success_rate,
+        learned_from=claim.learned_from,
+        monthly_revenue_dollars=claim.monthly_revenue_dollars,
+        adoption_rate=claim.adoption_rate,
+        rating_improvement=claim.rating_improvement,
+        improvement_factor=claim.improvement_factor,
+    )
+    if claim.improvement_days is not None:
+        message.improvement_period.FromTimedelta(timedelta(days=claim.improvement_days))
     return message
 
 

@@ -57,7 +57,7 @@ class _Chosen(Settings):
 
 @asynccontextmanager
 async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperClient]:
-    """An empty network with the service's default settings, except for the holdout."""
+    """An empty network with the service's default settings, except for holdout and catalog."""
     directory = Path(tempfile.mkdtemp(prefix="keeper-simulation-"))
     try:
         async with EmbeddedPostgres(directory, durable=False) as postgres:
@@ -67,6 +67,8 @@ async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperC
                 data_dir=directory,
                 pseudonym_keys=_KEYS,
                 embedder="local",
+                # What a network learns by itself is what is measured.
+                seed_catalog=False,
                 holdout_share=parameters.holdout,
                 max_call_duration=_PATIENCE,
                 acquire_timeout=_PATIENCE,

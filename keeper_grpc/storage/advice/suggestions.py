@@ -8,12 +8,13 @@ from uuid import UUID
 from keeper_grpc.domain.authored.suggestions import StoredTrigger
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.patterns.rows import scripts_of, to_pattern
+from keeper_grpc.storage.patterns.rows import CLAIM, scripts_of, to_pattern
 
-_WITHOUT = """
+_WITHOUT = f"""
     SELECT p.id, p.pattern_type, p.business_category, p.embedding_model, p.context,
            p.action_template, p.prior_successes, p.prior_failures,
            p.catalog_key IS NOT NULL AS authored, p.first_discovered, p.last_validated,
+           {CLAIM},
            p.occurrence_count - coalesce(own.occurrence_count, 0)   AS occurrence_count,
            p.success_count - coalesce(own.success_count, 0)         AS success_count,
            p.account_count - (own.account_key IS NOT NULL)::integer AS account_count,
@@ -24,7 +25,7 @@ _WITHOUT = """
       FROM network_patterns p
       LEFT JOIN pattern_accounts own ON own.pattern_id = p.id AND own.account_key = $2
      WHERE p.id = ANY($1::uuid[])
-"""
+"""  # noqa: S608 - only a constant is interpolated
 
 
 class PostgresMoves:
@@ -40,13 +41,13 @@ class PostgresMoves:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT id, trigger, learned_from FROM network_patterns
+                SELECT id, trigger FROM network_patterns
                  WHERE business_category = $1 AND embedding_model = $2 AND trigger IS NOT NULL
                 """,
                 business_category,
                 embedding_model,
             )
-        return [StoredTrigger(row["id"], row["trigger"], row["learned_from"]) for row in rows]
+        return [StoredTrigger(row["id"], row["trigger"]) for row in rows]
 
     async def patterns_without(
         self, account_key: str, pattern_ids: Sequence[UUID]

@@ -8,6 +8,7 @@ and creates system users.
     cluster.py      the data directory: layout, lock, first initialization, version
     binaries.py     find the wheel's programs, or stage them where the server's user can run them
     account.py      which user the server runs as, and which directories that user can enter
+    running.py      the server of a directory that another keeper has, for commands beside it
     orphans.py      servers that an earlier, killed keeper left behind
     tether.py       the program that turns into the server, so that it dies with us
 """
@@ -19,6 +20,7 @@ from keeper_grpc.storage.embedded.errors import (
     EmbeddedPostgresError,
     StartFailed,
 )
+from keeper_grpc.storage.embedded.running import shared_postgres
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 
 __all__ = [
@@ -28,4 +30,5 @@ __all__ = [
     "EmbeddedPostgres",
     "EmbeddedPostgresError",
     "StartFailed",
+    "shared_postgres",
 ]

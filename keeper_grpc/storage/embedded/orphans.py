@@ -54,7 +54,7 @@ async def clear_orphans(pgdata: Path, uid: int) -> None:
     pid_file = pgdata / "postmaster.pid"
     recorded = _recorded_pid(pid_file)
     for signal_number, grace in _GRACE.items():
-        running = _servers(name, uid)
+        running = servers(name, uid)
         if not running:
             break
         if signal_number is signal.SIGINT and recorded not in running:
@@ -65,7 +65,7 @@ async def clear_orphans(pgdata: Path, uid: int) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal_number)
         await _gone(name, uid, grace)
-    if running := _servers(name, uid):
+    if running := servers(name, uid):
         raise StartFailed(f"leftover server processes {running} cannot be ended")
     if _is_foreign_server(recorded, uid, pgdata):
         raise DataDirectoryInUse(pgdata, recorded)
@@ -76,7 +76,7 @@ async def _gone(name: str, uid: int, grace: float) -> None:
     """Return when no server is left, or after `grace` seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace):
-            while _servers(name, uid):  # noqa: ASYNC110  (no event tells of others' processes)
+            while servers(name, uid):  # noqa: ASYNC110  (no event tells of others' processes)
                 await asyncio.sleep(_POLL)
 
 
@@ -88,7 +88,7 @@ def _recorded_pid(pid_file: Path) -> int:
         return 0
 
 
-def _servers(name: str, uid: int) -> list[int]:
+def servers(name: str, uid: int) -> list[int]:
     """Processes of user `uid` that serve the cluster `name`: postmaster and children."""
     argument = f"cluster_name={name}".encode()
     title = f"postgres: {name}: ".encode()

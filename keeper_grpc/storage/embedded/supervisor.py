@@ -37,7 +37,7 @@ _PORT = 5432
 _LONGEST_SOCKET = 103
 """Bytes of a unix socket's path that every system takes (Linux 107, macOS 103)."""
 
-_PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)
+PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)
 """Paths that mean themselves in a DSN and in a list of PostgreSQL; a comma, for one, does not."""
 
 _POLL = 0.02
@@ -77,7 +77,7 @@ class EmbeddedPostgres:
     def __init__(
         self, data_dir: Path, *, durable: bool = True, start_timeout: float = 60.0
     ) -> None:
-        self._layout = Layout(data_dir.resolve())
+        self.layout = Layout(data_dir.resolve())
         self._durable = durable
         self._start_timeout = start_timeout
         self._account: ServerAccount
@@ -96,11 +96,11 @@ class EmbeddedPostgres:
         if self._lock is not None:
             raise RuntimeError("this server is started already")
         try:
-            self._account = ServerAccount.for_cluster(self._layout.pgdata)
-            prepare_directory(self._layout.root, self._account)
-            self._lock = DirectoryLock.acquire(self._layout.root)
+            self._account = ServerAccount.for_cluster(self.layout.pgdata)
+            prepare_directory(self.layout.root, self._account)
+            self._lock = DirectoryLock.acquire(self.layout.root)
             self._binaries = find_binaries(self._account)
-            prepare_cluster(self._layout, self._account, self._binaries, durable=self._durable)
+            prepare_cluster(self.layout, self._account, self._binaries, durable=self._durable)
             self._socket = self._choose_socket()
             self._rotate_log()
             await self._launch(self._socket)
@@ -158,9 +158,9 @@ class EmbeddedPostgres:
 
     def _choose_socket(self) -> Path:
         """In the data directory if the path is fit for a socket, else a private one in /tmp."""
-        wanted = self._layout.socket
+        wanted = self.layout.socket
         longest = os.fsencode(wanted / f".s.PGSQL.{_PORT}")
-        if len(longest) <= _LONGEST_SOCKET and _PLAIN_PATH.fullmatch(str(wanted)):
+        if len(longest) <= _LONGEST_SOCKET and PLAIN_PATH.fullmatch(str(wanted)):
             return wanted
         return Path(tempfile.mkdtemp(prefix="keeper-", dir="/tmp"))
 
@@ -174,7 +174,7 @@ class EmbeddedPostgres:
         # What must hold whatever postgresql.conf says; the rest of the settings are PostgreSQL's
         # defaults (128 MB of shared buffers, 100 connections) and its owner's to tune there.
         settings = {
-            "cluster_name": cluster_name(self._layout.pgdata),
+            "cluster_name": cluster_name(self.layout.pgdata),
             "listen_addresses": "",
             "port": str(_PORT),
             "unix_socket_directories": str(socket),
@@ -185,11 +185,11 @@ class EmbeddedPostgres:
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         arguments = [word for key in settings for word in ("-c", f"{key}={settings[key]}")]
-        return [self._binaries.program("postgres"), "-D", str(self._layout.pgdata), *arguments]
+        return [self._binaries.program("postgres"), "-D", str(self.layout.pgdata), *arguments]
 
     async def _launch(self, socket: Path) -> None:
         """Start a server where none runs, and return when it accepts connections."""
-        await clear_orphans(self._layout.pgdata, self._account.uid)
+        await clear_orphans(self.layout.pgdata, self._account.uid)
         self._empty(socket)
         with self._open_log() as log:
             began = log.tell()
@@ -250,18 +250,18 @@ class EmbeddedPostgres:
         # Opened by us, so that the server's user needs no right to the directory; and no link
         # followed, as with the lock.
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-        log = os.fdopen(os.open(self._layout.log, flags, 0o600), "ab")
+        log = os.fdopen(os.open(self.layout.log, flags, 0o600), "ab")
         log.seek(0, os.SEEK_END)
         return log
 
     def _rotate_log(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            if self._layout.log.stat().st_size > _LOG_LIMIT:
-                self._layout.log.rename(self._layout.log.with_suffix(".log.1"))
+            if self.layout.log.stat().st_size > _LOG_LIMIT:
+                self.layout.log.rename(self.layout.log.with_suffix(".log.1"))
 
     def _log_tail(self, began: int) -> str:
         """The last lines that this server wrote, from byte `began` of the log on."""
-        with self._layout.log.open("rb") as log:
+        with self.layout.log.open("rb") as log:
             log.seek(began)
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-_LOG_TAIL:])

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern, Scope, Seeded
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
@@ -20,6 +21,31 @@ class PostgresAuthored:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def has_seeded(self, catalog_version: int, embedding_model: str) -> bool:
+        """Whether this version of the catalog, or a later one, was seeded for this model."""
+        async with self._database.connection() as connection:
+            found = await connection.fetchval(
+                """
+                SELECT EXISTS (SELECT FROM seeded_catalogs
+                                WHERE embedding_model = $1 AND catalog_version >= $2)
+                """,
+                embedding_model,
+                catalog_version,
+            )
+        return bool(found)
+
+    async def record_seeded(
+        self, catalog_version: int, embedding_model: str, now: datetime
+    ) -> None:
+        """Remember that the whole catalog of this version is there."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO seeded_catalogs VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                embedding_model,
+                catalog_version,
+                now,
+            )
+
     async def seed(
         self,
         pattern_id: UUID,
@@ -30,21 +56,24 @@ class PostgresAuthored:
     ) -> Seeded:
         """Add it, or replace a lower version of it, keeping the evidence it has gathered.
 
-        A pattern with observations keeps its vectors too: they are where its observations are.
+        A pattern with observations keeps its vectors too: they are where its observations are. What
+        accounts observed of an action that the key meant before `action_since` stays with that action.
         """
+        prior = pattern.claim.prior()
         async with self._database.transaction() as connection:
             # Without it a capture would see no pattern here, and create another beside this one.
             await lock_scope(
                 connection,
                 Scope(pattern.pattern_type, pattern.business_category, embedding_model),
             )
+            await self._release(connection, pattern, embedding_model)
             row = await connection.fetchrow(
                 """
                 INSERT INTO network_patterns AS p (
                     id, pattern_type, business_category, embedding_model, pattern_embedding,
                     context, action_template, prior_successes, prior_failures, catalog_key,
-                    catalog_version, first_discovered, created_at, trigger, learned_from)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
+                    catalog_version, first_discovered, created_at, trigger)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)
                 ON CONFLICT (catalog_key, business_category, embedding_model)
                       WHERE catalog_key IS NOT NULL
                 DO UPDATE SET
@@ -52,7 +81,7 @@ class PostgresAuthored:
                     prior_successes = excluded.prior_successes,
                     prior_failures = excluded.prior_failures,
                     catalog_version = excluded.catalog_version,
-                    trigger = excluded.trigger, learned_from = excluded.learned_from,
+                    trigger = excluded.trigger,
                     pattern_embedding = CASE WHEN p.occurrence_count = 0
                         THEN excluded.pattern_embedding ELSE p.pattern_embedding END
                 -- A row without trigger was seeded before there were any.
@@ -66,21 +95,68 @@ class PostgresAuthored:
                 vectors.sentence,
                 pattern.conditions,
                 pattern.action,
-                pattern.prior.successes,
-                pattern.prior.failures,
+                prior.successes,
+                prior.failures,
                 pattern.key,
                 pattern.version,
                 now,
                 pattern.trigger.text,
-                pattern.learned_from,
             )
             if row is None:
                 return Seeded.UNCHANGED
             if row["occurrence_count"] == 0:
                 await place_action(connection, row["id"], vectors.action)
             await self._author_script(connection, row["id"], pattern.script)
+            await self._author_claim(connection, row["id"], pattern.claim)
             await refresh_evidence(connection, row["id"])
         return Seeded.ADDED if row["id"] == pattern_id else Seeded.UPGRADED
+
+    async def _release(
+        self, connection: Connection, pattern: AuthoredPattern, embedding_model: str
+    ) -> None:
+        """Make an observed pattern of an earlier action one of its accounts', no longer the catalog's."""
+        released = await connection.fetchval(
+            """
+            UPDATE network_patterns
+               SET catalog_key = NULL, catalog_version = NULL, trigger = NULL,
+                   prior_successes = DEFAULT, prior_failures = DEFAULT
+             WHERE catalog_key = $1 AND business_category = $2 AND embedding_model = $3
+               AND catalog_version < $4 AND occurrence_count > 0
+            RETURNING id
+            """,
+            pattern.key,
+            pattern.business_category,
+            embedding_model,
+            pattern.action_since,
+        )
+        if released is None:
+            return
+        await connection.execute("DELETE FROM authored_claims WHERE pattern_id = $1", released)
+        await connection.execute(
+            "UPDATE pattern_scripts SET authored = false WHERE pattern_id = $1", released
+        )
+        await refresh_evidence(connection, released)
+
+    async def _author_claim(self, connection: Connection, pattern_id: UUID, claim: Claim) -> None:
+        """Make these the pattern's claims."""
+        await connection.execute("DELETE FROM authored_claims WHERE pattern_id = $1", pattern_id)
+        await connection.execute(
+            """
+            INSERT INTO authored_claims (
+                pattern_id, follow_up_action, success_rate, learned_from, monthly_revenue_dollars,
+                adoption_rate, rating_improvement, improvement_factor, improvement_days)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            """,
+            pattern_id,
+            claim.follow_up_action,
+            claim.success_rate,
+            claim.learned_from,
+            claim.monthly_revenue_dollars,
+            claim.adoption_rate,
+            claim.rating_improvement,
+            claim.improvement_factor,
+            claim.improvement_days,
+        )
 
     async def _author_script(self, connection: Connection, pattern_id: UUID, script: str) -> None:
         """Make this the pattern's one authored script. What accounts used keeps its evidence."""

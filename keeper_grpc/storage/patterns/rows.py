@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior, Share
+from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
 from keeper_grpc.storage.database import Connection
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
-COLUMNS = """
+CLAIM = """
+    (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
+"""
+"""What the pattern's author claims, for queries whose answer is shown to people."""
+
+COLUMNS = f"""
     p.id, p.pattern_type, p.business_category, p.embedding_model, p.context, p.action_template,
     p.occurrence_count, p.success_count, p.account_count, p.largest_account_occurrences,
     p.revenue_total, p.revenue_count, p.prior_successes, p.prior_failures,
@@ -22,8 +28,9 @@ COLUMNS = """
     (SELECT count(*)::integer FROM pattern_accounts r
       WHERE r.pattern_id = p.id AND r.revenue_count > 0) AS revenue_accounts,
     (SELECT coalesce(max(r.revenue_count), 0) FROM pattern_accounts r
-      WHERE r.pattern_id = p.id) AS largest_revenue_count
-"""
+      WHERE r.pattern_id = p.id) AS largest_revenue_count,
+    {CLAIM}
+"""  # noqa: S608 - only a constant is interpolated
 """What `to_pattern` reads. A query that subtracts an account overrides the counts by name."""
 
 NOBODY = ""
@@ -96,7 +103,14 @@ def to_pattern(
         last_validated=row["last_validated"],
         prior=Prior(row["prior_successes"], row["prior_failures"]),
         authored=row["authored"],
+        claim=_claim(row),
     )
+
+
+def _claim(row: Record) -> Claim | None:
+    """None as well where the query does not read it."""
+    found = row.get("claim")
+    return None if found is None else Claim(**found)
 
 
 async def fetch_pattern(
@@ -104,10 +118,11 @@ async def fetch_pattern(
 ) -> Pattern | None:
     """One pattern with evidence that leaves one account out, or None."""
     row = await connection.fetchrow(
-        """
+        f"""
         SELECT p.id, p.pattern_type, p.business_category, p.embedding_model, p.context,
                p.action_template, p.prior_successes, p.prior_failures,
                p.catalog_key IS NOT NULL AS authored, p.first_discovered, p.last_validated,
+               {CLAIM},
                coalesce(sum(a.occurrence_count), 0)::bigint AS occurrence_count,
                coalesce(sum(a.success_count), 0)::bigint    AS success_count,
                count(a.account_key)::integer                AS account_count,
@@ -119,7 +134,7 @@ async def fetch_pattern(
           FROM network_patterns p
           LEFT JOIN pattern_accounts a ON a.pattern_id = p.id AND a.account_key <> $2
          WHERE p.id = $1 GROUP BY p.id
-        """,
+        """,  # noqa: S608 - only a constant is interpolated
         pattern_id,
         without_account,
     )

@@ -95,7 +95,7 @@ class SuggestMoves:
         )
         moves = rank_moves(
             (
-                Triggered(patterns[known.pattern_id], trigger, known.learned_from)
+                Triggered(patterns[known.pattern_id], trigger)
                 for known, trigger in holding
                 if known.pattern_id in patterns
             ),

@@ -36,6 +36,14 @@ class SeedStore(Protocol):
     ) -> Seeded:
         """Add it, or replace a lower version of it, keeping the evidence it has gathered."""
 
+    async def has_seeded(self, catalog_version: int, embedding_model: str) -> bool:
+        """Whether this version of the catalog, or a later one, was seeded for this model."""
+
+    async def record_seeded(
+        self, catalog_version: int, embedding_model: str, now: datetime
+    ) -> None:
+        """Remember that the whole catalog of this version is there."""
+
 
 class SeedCatalog:
     """The use case. Running it again changes nothing; a newer catalog upgrades what it names."""
@@ -55,18 +63,34 @@ class SeedCatalog:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, patterns: Sequence[AuthoredPattern]) -> SeedResult:
+    async def once(
+        self, catalog_version: int, patterns: Sequence[AuthoredPattern]
+    ) -> SeedResult | None:
+        """Seed the patterns unless this version of the catalog was seeded before: then None.
+
+        Vectors of different models never meet, so each model's space is seeded for itself. Raises
+        EmbedderUnavailable and StorageUnavailable; what is missing then is seeded the next time.
+        """
+        if await self._store.has_seeded(catalog_version, self._embedder.model):
+            return None
+        return await self(catalog_version, patterns)
+
+    async def __call__(
+        self, catalog_version: int, patterns: Sequence[AuthoredPattern]
+    ) -> SeedResult:
         """Seed the patterns. Raises EmbedderUnavailable and StorageUnavailable."""
+        observed = [self._as_observed(pattern) for pattern in patterns]
+        texts = [text for pattern, rendered in observed for text in (rendered, pattern.action)]
+        vectors = await self._embedder.embed(texts)
         counts = dict.fromkeys(Seeded, 0)
-        for authored in patterns:
-            pattern, rendered = self._as_observed(authored)
-            sentence, action = await self._embedder.embed([rendered, pattern.action])
-            vectors = Vectors(sentence, action)
+        for number, (pattern, _) in enumerate(observed):
+            pair = Vectors(*vectors[2 * number : 2 * number + 2])
             counts[
                 await self._store.seed(
-                    self._new_id(), pattern, self._embedder.model, vectors, self._clock()
+                    self._new_id(), pattern, self._embedder.model, pair, self._clock()
                 )
             ] += 1
+        await self._store.record_seeded(catalog_version, self._embedder.model, self._clock())
         return SeedResult(counts[Seeded.ADDED], counts[Seeded.UPGRADED], counts[Seeded.UNCHANGED])
 
     def _as_observed(self, pattern: AuthoredPattern) -> tuple[AuthoredPattern, str]:

@@ -75,6 +75,7 @@ def settings(database_url: str, **chosen: Any) -> Settings:
             "pseudonym_keys": PSEUDONYM_KEYS,
             "embedder": "local",
             "openai_api_key": None,
+            "seed_catalog": False,
             "port": 0,
             "evidence_half_life": HALF_LIFE,
         }

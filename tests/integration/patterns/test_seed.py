@@ -7,13 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from keeper_grpc import one_shot
 from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.evidence.evidence import Prior
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern, Pattern, Seeded
+from keeper_grpc.parts import authored_patterns
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database, to_array
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
@@ -37,14 +38,15 @@ from tests.integration.observations import (
 def authored(key: str) -> AuthoredPattern:
     """The first version of an authored pattern: one of the catalog's in a scope of its own."""
     return replace(
-        one_shot._authored(load_catalog())[0],
+        authored_patterns(load_catalog())[0],
         key=key,
         version=1,
+        action_since=1,
         pattern_type=key,
         business_category="spa",
         action="offer a package",
         script="Hello {name}",
-        prior=Prior(8, 2),
+        claim=Claim(success_rate=0.8, learned_from=12),
     )
 
 
@@ -54,14 +56,19 @@ async def sow(database: Database, pattern: AuthoredPattern, seed: int) -> Seeded
     return await PostgresAuthored(database).seed(uuid4(), pattern, MODEL, vectors, START)
 
 
-async def only_pattern(database: Database, key: str) -> Pattern:
-    """The one pattern of a type."""
+async def all_patterns(database: Database, key: str) -> dict[str, Pattern]:
+    """The patterns of a type by their actions."""
     async with database.connection() as connection:
-        (row,) = await connection.fetch(
+        rows = await connection.fetch(
             "SELECT id FROM network_patterns WHERE pattern_type = $1", key
         )
-        pattern = await fetch_pattern(connection, row["id"])
-    assert pattern
+        found = [await fetch_pattern(connection, row["id"]) for row in rows]
+    return {pattern.action: pattern for pattern in found if pattern}
+
+
+async def only_pattern(database: Database, key: str) -> Pattern:
+    """The one pattern of a type."""
+    (pattern,) = (await all_patterns(database, key)).values()
     return pattern
 
 
@@ -100,14 +107,19 @@ async def test_an_upgrade_brings_new_words_and_keeps_the_evidence(database_url: 
         before = await only_pattern(database, pattern.key)
 
         newer = replace(
-            pattern, version=2, action="offer a gift", script="Dear {name}", prior=Prior(3, 1)
+            pattern,
+            version=2,
+            action="offer a gift",
+            script="Dear {name}",
+            claim=Claim(follow_up_action="call", improvement_factor=2.5, improvement_days=14),
         )
         assert await sow(database, newer, 2) is Seeded.UPGRADED
 
         after = await only_pattern(database, pattern.key)
         assert (after.pattern_id, after.evidence) == (before.pattern_id, before.evidence)
         assert after.evidence.trials == 3
-        assert (after.action, after.prior) == ("offer a gift", Prior(3, 1))
+        assert (after.action, after.prior) == ("offer a gift", Prior())
+        assert (before.claim, after.claim) == (pattern.claim, newer.claim)
         scripts = {script.template: script for script in after.scripts}
         assert scripts["Dear {name}"].authored
         assert not scripts["Hello {name}"].authored
@@ -117,6 +129,41 @@ async def test_an_upgrade_brings_new_words_and_keeps_the_evidence(database_url: 
                 "SELECT pattern_embedding FROM network_patterns WHERE id = $1", after.pattern_id
             )
         assert float(to_array(centre) @ vector(1)) > 0.999
+
+
+async def test_another_action_begins_without_the_evidence_of_the_one_before(
+    database_url: str,
+) -> None:
+    """What accounts did and how it went stays together, in a pattern that is no longer authored."""
+    pattern = authored("another_action")
+    async with opened(database_url) as database:
+        accounts = [f"another_action_{name}" for name in "abc"]
+        await register(database, *accounts)
+        await sow(database, pattern, 1)
+        for account in accounts:
+            await capture(
+                captures_of(database),
+                observation(scope(pattern.key), account, script="Hello {name}"),
+                vector(1),
+            )
+        before = await only_pattern(database, pattern.key)
+
+        other = replace(pattern, version=2, action_since=2, action="call the customer")
+        assert await sow(database, other, 2) is Seeded.ADDED
+        assert await sow(database, other, 2) is Seeded.UNCHANGED
+
+        patterns = await all_patterns(database, pattern.key)
+        assert set(patterns) == {"call the customer", pattern.action}
+        fresh, left = patterns["call the customer"], patterns[pattern.action]
+        assert (fresh.authored, fresh.evidence.trials) == (True, 0)
+        assert (left.authored, left.claim, left.prior) == (False, None, Prior())
+        assert (left.pattern_id, left.evidence) == (before.pattern_id, before.evidence)
+        assert not any(script.authored for script in left.scripts)
+        async with database.connection() as connection:
+            score = await connection.fetchval(
+                "SELECT confidence_score FROM network_patterns WHERE id = $1", left.pattern_id
+            )
+        assert score == pytest.approx(left.evidence.lower_bound(Prior()))
 
 
 async def test_an_upgrade_moves_a_pattern_that_nobody_observed(database_url: str) -> None:

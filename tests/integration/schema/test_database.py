@@ -144,7 +144,7 @@ async def test_the_server_drops_a_process_whose_host_is_gone_after_six_seconds(
         port = free.getsockname()[1]
     monkeypatch.setattr(supervisor, "_PORT", port)
     async with OverTcp(make_directory() / "data", durable=False) as server:
-        admission = server._layout.pgdata / "pg_hba.conf"
+        admission = server.layout.pgdata / "pg_hba.conf"
         admission.write_text(f"host all all 127.0.0.1/32 trust\n{admission.read_text()}")
         administrator = await asyncpg.connect(server.dsn)
         await administrator.execute("CREATE EXTENSION vector")

@@ -308,7 +308,7 @@ async def test_standby_is_refused(
     """A read-only standby is named as such, not reported as a failed statement."""
     server = await embedded_postgres_factory()
     await server.stop()
-    (server._layout.pgdata / "standby.signal").touch()
+    (server.layout.pgdata / "standby.signal").touch()
     await server.start()
     with pytest.raises(ServerReadOnly, match="point KEEPER_DATABASE_URL at the primary"):
         await migrate(server.dsn, tmp_path)

@@ -23,6 +23,11 @@ from keeper_grpc.domain.insight import JsonValue
 
 Facts = dict[str, JsonValue]
 
+MORNINGS = (
+    "appointments.morning_modifier_rate > 0 && "
+    "appointments.morning_modifier_rate >= appointments.afternoon_modifier_rate * 2.999"
+)
+
 SOURCE_DESIGN: list[tuple[str, Facts, Facts]] = [
     (
         "customer.days_since_visit > customer.avg_frequency * 2",
@@ -41,9 +46,9 @@ SOURCE_DESIGN: list[tuple[str, Facts, Facts]] = [
     ),
     ("review.rating <= 2", {"review": {"rating": 2.0}}, {"review": {"rating": 3.0}}),
     (
-        'visit.time_of_day == "morning"',
-        {"visit": {"time_of_day": "morning"}},
-        {"visit": {"time_of_day": "evening"}},
+        MORNINGS,
+        {"appointments": {"morning_modifier_rate": 0.3, "afternoon_modifier_rate": 0.1}},
+        {"appointments": {"morning_modifier_rate": 0.29, "afternoon_modifier_rate": 0.1}},
     ),
 ]
 
@@ -72,6 +77,19 @@ def test_a_missing_fact_means_that_the_trigger_does_not_apply(
         known = dict(known_facts(yes))
         del known[name]
         assert not parse_trigger(text).holds(known)
+
+
+def test_three_times_nothing_is_nothing() -> None:
+    """Where no appointment has a modifier, mornings have no lead; against none, any share is one.
+
+    The factor is 2.999 because 0.3 is less than 0.1 * 3 to a double.
+    """
+    assert not holds(
+        MORNINGS, {"appointments": {"morning_modifier_rate": 0, "afternoon_modifier_rate": 0}}
+    )
+    assert holds(
+        MORNINGS, {"appointments": {"morning_modifier_rate": 0.1, "afternoon_modifier_rate": 0}}
+    )
 
 
 @pytest.mark.parametrize("wrong", ["9", True, None, [9.0], {"a": 9.0}, math.nan, math.inf, 10**400])
@@ -228,14 +246,22 @@ def test_an_unknown_trigger_stops_the_catalog_and_names_the_entry() -> None:
     pattern = {
         "key": "k",
         "version": 1,
+        "action_since": 1,
         "pattern_type": "t",
         "business_categories": ["spa"],
         "trigger": "customer.ltv > 'much'",
         "conditions": {"a": 1},
         "action": "Call",
         "script": "Hi",
-        "prior": {"successes": 1, "trials": 2},
-        "learned_from": None,
+        "follow_up_action": None,
+        "claims": {
+            "success_rate": 0.5,
+            "learned_from": None,
+            "monthly_revenue_dollars": None,
+            "adoption_rate": None,
+            "rating_improvement": None,
+            "improvement": None,
+        },
     }
     catalog = {"version": 1, "patterns": [pattern], "service_names": ["Facial"]}
     with pytest.raises(CatalogInvalid, match=r"patterns\.0\.trigger: .*line 1, column 14"):

@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 
 from keeper_grpc.catalog.load import CatalogInvalid, load_catalog, parse_catalog
+from keeper_grpc.domain.evidence.evidence import Prior
+from keeper_grpc.domain.insight import Identifiers, Insight
+from keeper_grpc.domain.patterns.claim import CLAIM_WEIGHT, Claim
+from keeper_grpc.privacy.anonymizer import Anonymizer
 
 TYPES = {
     "break_in_pattern": "churn_prevention",
@@ -16,6 +20,11 @@ TYPES = {
 }
 
 Edit = Callable[[dict[str, Any]], object]
+
+
+def claimed(**figures: Any) -> Edit:
+    """Let the first pattern's author claim these figures."""
+    return lambda catalog: catalog["patterns"][0]["claims"].update(figures)
 
 
 @pytest.fixture
@@ -34,26 +43,105 @@ def test_shipped_catalog_holds_the_five_patterns_of_the_source_design() -> None:
     assert all(set(p.business_categories) == {"spa", "salon", "gym"} for p in patterns)
 
 
-def test_triggers_are_the_expressions_of_the_source_design() -> None:
-    """The CEL texts that the source design names stand in the file unchanged."""
-    triggers = {pattern.key: pattern.trigger for pattern in load_catalog().patterns}
+def test_the_catalog_is_the_table_of_the_source_design() -> None:
+    """Triggers, figures and follow-ups are the table's, no more and no less, for each pattern."""
+    patterns = {pattern.key: pattern for pattern in load_catalog().patterns}
 
-    assert triggers == {
+    assert {key: pattern.trigger for key, pattern in patterns.items()} == {
         "break_in_pattern": "customer.days_since_visit > customer.avg_frequency * 2",
         "high_value_at_risk": "customer.ltv > 1000 && customer.frequency_declining",
-        "morning_modifier_boost": 'visit.time_of_day == "morning"',
+        "morning_modifier_boost": (
+            "appointments.morning_modifier_rate > 0 && "
+            "appointments.morning_modifier_rate >= appointments.afternoon_modifier_rate * 2.999"
+        ),
         "employee_coaching_needed": "employee.modifier_rate < team_average * 0.5",
         "negative_review_recovery": "review.rating <= 2",
     }
+    assert {key: pattern.claim() for key, pattern in patterns.items()} == {
+        "break_in_pattern": Claim(success_rate=0.67, learned_from=47),
+        "high_value_at_risk": Claim(success_rate=0.78, learned_from=23),
+        "morning_modifier_boost": Claim(monthly_revenue_dollars=1800, adoption_rate=0.84),
+        "employee_coaching_needed": Claim(
+            success_rate=0.72, improvement_factor=2.3, improvement_days=30
+        ),
+        "negative_review_recovery": Claim(
+            follow_up_action="Offer the reviewer a complimentary service",
+            success_rate=0.61,
+            rating_improvement=2.3,
+        ),
+    }
 
 
-def test_prior_keeps_its_rate_as_a_beta_distribution() -> None:
-    """Successes and trials become pseudo-successes and pseudo-failures."""
+@pytest.mark.parametrize(
+    ("key", "in_action", "in_script"),
+    [
+        (
+            "break_in_pattern",
+            ["personal reminder", "20% discount", "favorite service"],
+            ["{favorite_service}", "20% off"],
+        ),
+        ("high_value_at_risk", ["owner calls", "personally"], ["the owner of", "call you myself"]),
+        (
+            "morning_modifier_boost",
+            ["pre-sell modifiers at booking", "afternoon", "booking confirmation"],
+            ["is booked", "{modifier}"],
+        ),
+        (
+            "employee_coaching_needed",
+            ["pair", "top performer", "three shifts"],
+            ["next three shifts", "{mentor_name}"],
+        ),
+        (
+            "negative_review_recovery",
+            ["owner thanks", "introduces", "talk directly", "e-mail or phone"],
+            ["thank you", "I am {owner_name}", "talk with you directly", "write", "call"],
+        ),
+    ],
+)
+def test_actions_and_scripts_say_what_the_table_says(
+    key: str, in_action: list[str], in_script: list[str]
+) -> None:
+    """The wording is ours; each part of the table's approach is in it."""
+    (pattern,) = (pattern for pattern in load_catalog().patterns if pattern.key == key)
+
+    assert [part for part in in_action if part not in pattern.action.lower()] == []
+    assert [part for part in in_script if part not in pattern.script] == []
+
+
+def test_a_prior_is_the_claimed_rate_at_a_small_weight() -> None:
+    """Five real outcomes weigh as much as a claim; without a rate the prior claims nothing."""
     for pattern in load_catalog().patterns:
-        prior = pattern.prior.as_prior()
+        rate, prior = pattern.claims.success_rate, pattern.claim().prior()
 
-        assert prior.successes == pattern.prior.successes
-        assert prior.successes + prior.failures == pattern.prior.trials
+        if rate is None:
+            assert pattern.key == "morning_modifier_boost"
+            assert prior == Prior()
+        else:
+            assert prior.successes + prior.failures == CLAIM_WEIGHT == 5
+            assert prior.successes / CLAIM_WEIGHT == pytest.approx(rate)
+
+
+def test_the_anonymizer_leaves_the_catalogs_words_alone() -> None:
+    """An account that does what the catalog says, in its words, says the same after anonymization."""
+    catalog = load_catalog()
+    anonymizer = Anonymizer.default(catalog.service_names)
+    for pattern in catalog.patterns:
+        insight = Insight(
+            insight_id="",
+            type=pattern.pattern_type,
+            business_category="spa",
+            conditions=pattern.conditions,
+            action=pattern.action,
+            script=pattern.script,
+            confidence=0.5,
+        )
+        said = anonymizer.anonymize(insight, Identifiers()).insight
+
+        assert (said.conditions, said.action, said.script) == (
+            pattern.conditions,
+            pattern.action,
+            pattern.script,
+        )
 
 
 def test_scripts_name_the_customer_or_employee_by_placeholder() -> None:
@@ -92,10 +180,13 @@ def test_names_that_look_like_people_are_service_names(phrase: str) -> None:
             lambda c: c["patterns"][0].update(business_categories=["spa", "spa"]),
             "patterns.0.business_categories: Value error, repeated: spa",
         ),
-        (lambda c: c["patterns"][0].update(learned_from=0), "patterns.0.learned_from: "),
-        (lambda c: c["patterns"][2]["prior"].update(successes=8), "patterns.2.prior: "),
-        (lambda c: c["patterns"][2]["prior"].update(successes=0), "patterns.2.prior.successes: "),
-        (lambda c: c["patterns"][2]["prior"].update(trials=500), "patterns.2.prior.trials: "),
+        (claimed(learned_from=0), "patterns.0.claims.learned_from: "),
+        (claimed(success_rate=1), "patterns.0.claims.success_rate: "),
+        (claimed(success_rate=67), "patterns.0.claims.success_rate: "),
+        (claimed(adoption_rate=0), "patterns.0.claims.adoption_rate: "),
+        (claimed(rating_improvement=5), "patterns.0.claims.rating_improvement: "),
+        (claimed(improvement={"factor": 2}), "patterns.0.claims.improvement.days: "),
+        (lambda c: c["patterns"][0].update(action_since=3), "action_since must not be above"),
         (lambda c: c["service_names"].append("BALAYAGE"), "service_names: "),
     ],
 )

@@ -529,7 +529,9 @@ class Move(_message.Message):
     trigger: _builtins.str
     """The condition that holds, as a CEL expression over the facts."""
     expected_success_rate: _builtins.float
-    """How often it worked elsewhere; where nobody has tried, what its author expects."""
+    """How often it worked elsewhere; while that may not be shown, the rate that its author claims. Not set
+    if there is neither.
+    """
     explanation: _builtins.str
     """Why this move, in one sentence."""
     @_builtins.property
@@ -541,14 +543,16 @@ class Move(_message.Message):
         *,
         pattern: _pattern_pb2.Pattern | None = ...,
         trigger: _builtins.str = ...,
-        expected_success_rate: _builtins.float = ...,
+        expected_success_rate: _builtins.float | None = ...,
         explanation: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "expected_success_rate", b"expected_success_rate", "pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "pattern", b"pattern", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "pattern", b"pattern", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_success_rate: _TypeAlias = _typing.Literal["expected_success_rate"]  # noqa: Y015
+    _WhichOneofArgType__expected_success_rate: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_success_rate) -> _WhichOneofReturnType__expected_success_rate | None: ...
 
 Global___Move: _TypeAlias = Move  # noqa: Y015
 

@@ -36,6 +36,7 @@ class Pattern(_message.Message):
     FIRST_DISCOVERED_TIME_FIELD_NUMBER: _builtins.int
     LAST_VALIDATED_TIME_FIELD_NUMBER: _builtins.int
     EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
+    AUTHOR_CLAIM_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
     """UUID of the pattern."""
     pattern_type: _builtins.str
@@ -64,6 +65,10 @@ class Pattern(_message.Message):
     def last_validated_time(self) -> _timestamp_pb2.Timestamp:
         """When an observation last added to it. Not set likewise."""
 
+    @_builtins.property
+    def author_claim(self) -> Global___AuthorClaim:
+        """What the author of a pattern of the catalog says about it. Not set for any other pattern."""
+
     def __init__(
         self,
         *,
@@ -77,14 +82,92 @@ class Pattern(_message.Message):
         first_discovered_time: _timestamp_pb2.Timestamp | None = ...,
         last_validated_time: _timestamp_pb2.Timestamp | None = ...,
         embedding_model: _builtins.str = ...,
+        author_claim: Global___AuthorClaim | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim", "conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "business_category", b"business_category", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "proven_script", b"proven_script"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "proven_script", b"proven_script"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Pattern: _TypeAlias = Pattern  # noqa: Y015
+
+@_typing.final
+class AuthorClaim(_message.Message):
+    """What the author of a pattern says about it: claims from elsewhere, never evidence of this network. A
+    number that the author does not state is not set.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOLLOW_UP_ACTION_FIELD_NUMBER: _builtins.int
+    SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+    LEARNED_FROM_FIELD_NUMBER: _builtins.int
+    MONTHLY_REVENUE_DOLLARS_FIELD_NUMBER: _builtins.int
+    ADOPTION_RATE_FIELD_NUMBER: _builtins.int
+    RATING_IMPROVEMENT_FIELD_NUMBER: _builtins.int
+    IMPROVEMENT_FACTOR_FIELD_NUMBER: _builtins.int
+    IMPROVEMENT_PERIOD_FIELD_NUMBER: _builtins.int
+    follow_up_action: _builtins.str
+    """What to do after the pattern's action. Empty if nothing."""
+    success_rate: _builtins.float
+    """The share of cases in which it succeeded."""
+    learned_from: _builtins.int
+    """Businesses that it was learned from."""
+    monthly_revenue_dollars: _builtins.float
+    """Additional revenue a month, on average, in US dollars."""
+    adoption_rate: _builtins.float
+    """The share of those who could adopt it that did."""
+    rating_improvement: _builtins.float
+    """By how many stars ratings rose, on average."""
+    improvement_factor: _builtins.float
+    """How many times as good results became within improvement_period."""
+    @_builtins.property
+    def improvement_period(self) -> _duration_pb2.Duration:
+        """Set together with improvement_factor."""
+
+    def __init__(
+        self,
+        *,
+        follow_up_action: _builtins.str = ...,
+        success_rate: _builtins.float | None = ...,
+        learned_from: _builtins.int | None = ...,
+        monthly_revenue_dollars: _builtins.float | None = ...,
+        adoption_rate: _builtins.float | None = ...,
+        rating_improvement: _builtins.float | None = ...,
+        improvement_factor: _builtins.float | None = ...,
+        improvement_period: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adoption_rate", b"_adoption_rate", "_improvement_factor", b"_improvement_factor", "_learned_from", b"_learned_from", "_monthly_revenue_dollars", b"_monthly_revenue_dollars", "_rating_improvement", b"_rating_improvement", "_success_rate", b"_success_rate", "adoption_rate", b"adoption_rate", "improvement_factor", b"improvement_factor", "improvement_period", b"improvement_period", "learned_from", b"learned_from", "monthly_revenue_dollars", b"monthly_revenue_dollars", "rating_improvement", b"rating_improvement", "success_rate", b"success_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adoption_rate", b"_adoption_rate", "_improvement_factor", b"_improvement_factor", "_learned_from", b"_learned_from", "_monthly_revenue_dollars", b"_monthly_revenue_dollars", "_rating_improvement", b"_rating_improvement", "_success_rate", b"_success_rate", "adoption_rate", b"adoption_rate", "follow_up_action", b"follow_up_action", "improvement_factor", b"improvement_factor", "improvement_period", b"improvement_period", "learned_from", b"learned_from", "monthly_revenue_dollars", b"monthly_revenue_dollars", "rating_improvement", b"rating_improvement", "success_rate", b"success_rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__adoption_rate: _TypeAlias = _typing.Literal["adoption_rate"]  # noqa: Y015
+    _WhichOneofArgType__adoption_rate: _TypeAlias = _typing.Literal["_adoption_rate", b"_adoption_rate"]  # noqa: Y015
+    _WhichOneofReturnType__improvement_factor: _TypeAlias = _typing.Literal["improvement_factor"]  # noqa: Y015
+    _WhichOneofArgType__improvement_factor: _TypeAlias = _typing.Literal["_improvement_factor", b"_improvement_factor"]  # noqa: Y015
+    _WhichOneofReturnType__learned_from: _TypeAlias = _typing.Literal["learned_from"]  # noqa: Y015
+    _WhichOneofArgType__learned_from: _TypeAlias = _typing.Literal["_learned_from", b"_learned_from"]  # noqa: Y015
+    _WhichOneofReturnType__monthly_revenue_dollars: _TypeAlias = _typing.Literal["monthly_revenue_dollars"]  # noqa: Y015
+    _WhichOneofArgType__monthly_revenue_dollars: _TypeAlias = _typing.Literal["_monthly_revenue_dollars", b"_monthly_revenue_dollars"]  # noqa: Y015
+    _WhichOneofReturnType__rating_improvement: _TypeAlias = _typing.Literal["rating_improvement"]  # noqa: Y015
+    _WhichOneofArgType__rating_improvement: _TypeAlias = _typing.Literal["_rating_improvement", b"_rating_improvement"]  # noqa: Y015
+    _WhichOneofReturnType__success_rate: _TypeAlias = _typing.Literal["success_rate"]  # noqa: Y015
+    _WhichOneofArgType__success_rate: _TypeAlias = _typing.Literal["_success_rate", b"_success_rate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adoption_rate) -> _WhichOneofReturnType__adoption_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__improvement_factor) -> _WhichOneofReturnType__improvement_factor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__learned_from) -> _WhichOneofReturnType__learned_from | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__monthly_revenue_dollars) -> _WhichOneofReturnType__monthly_revenue_dollars | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rating_improvement) -> _WhichOneofReturnType__rating_improvement | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__success_rate) -> _WhichOneofReturnType__success_rate | None: ...
+
+Global___AuthorClaim: _TypeAlias = AuthorClaim  # noqa: Y015
 
 @_typing.final
 class Evidence(_message.Message):
