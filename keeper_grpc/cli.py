@@ -105,7 +105,9 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="what the file is; unless said, its suffix tells",
     )
     command.add_argument(
-        "--rejects", type=Path, help="where to report rejected rows: numbers and reasons"
+        "--rejects",
+        type=Path,
+        help="where to report rejected rows: numbers and reasons (not with --check)",
     )
     command.add_argument(
         "--state", type=Path, help="where to remember the progress (FILE.keeper-import.json)"

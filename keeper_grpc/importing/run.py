@@ -14,6 +14,7 @@ from keeper_grpc.importing import show
 from keeper_grpc.importing.build import build
 from keeper_grpc.importing.calls import Captures, connected
 from keeper_grpc.importing.failure import RowRejected
+from keeper_grpc.importing.files.places import Places, find_places
 from keeper_grpc.importing.files.rejects import Rejects
 from keeper_grpc.importing.files.rows import Format, Source
 from keeper_grpc.importing.files.state import Progress, StateFile
@@ -21,9 +22,6 @@ from keeper_grpc.importing.identity import RequestIds
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.stream import Importer
 from keeper_grpc.importing.tally import Tally
-
-STATE_SUFFIX = ".keeper-import.json"
-"""What the state file's name is beside the file's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +41,12 @@ class Options:
 
 
 async def run(options: Options) -> Tally:
-    """Import a file, or only check it, and print progress and result.
+    """Import a file, or only check it, and print progress and result. A check writes no file.
 
     Raises ImportFailed, and CancelledError on SIGINT, SIGTERM and SIGHUP: the state is saved then.
     """
     began = time.monotonic()
+    places = find_places(options.file, options.mapping, options.state, options.rejects)
     mapping = Mapping.load(options.mapping)
     source = Source(options.file, options.file_format, mapping)
     source.check()
@@ -55,17 +54,24 @@ async def run(options: Options) -> Tally:
         if options.check:
             tally = await _go(options, mapping, source)
         else:
-            tally = await _capture(options, mapping, source)
+            tally = await _capture(options, mapping, source, places)
     show.summary(tally, time.monotonic() - began, sent=not options.check)
     return tally
 
 
-async def _capture(options: Options, mapping: Mapping, source: Source) -> Tally:
-    path = options.state or options.file.with_name(options.file.name + STATE_SUFFIX)
-    state = StateFile(path, options.mapping, source)
+async def _capture(options: Options, mapping: Mapping, source: Source, places: Places) -> Tally:
+    state = StateFile(places.state, options.mapping, source)
     async with connected(options.target, options.patience) as captures:
         start = await _start(options, mapping, source, state, captures)
-        tally = await _go(options, mapping, source, start=start, captures=captures, state=state)
+        tally = await _go(
+            options,
+            mapping,
+            source,
+            start=start,
+            captures=captures,
+            state=state,
+            report=places.rejects,
+        )
         state.remove()
         tally.retries += captures.retries
     return tally
@@ -79,11 +85,12 @@ async def _go(
     start: Progress | None = None,
     captures: Captures | None = None,
     state: StateFile | None = None,
+    report: Path | None = None,
 ) -> Tally:
     start = start or Progress(0, 0, Tally())
     with (
         show.progress(source.size) as advance,
-        Rejects(options.rejects, keep=start.rows) as rejects,
+        Rejects(report, keep=start.rows) as rejects,
         RequestIds(mapping) as ids,
     ):
         importer = Importer(

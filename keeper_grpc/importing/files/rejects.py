@@ -1,14 +1,42 @@
-"""The report of rejected rows: JSON lines of row numbers and reasons, never of what a row holds."""
+"""The report of rejected rows: JSON lines of row numbers and reasons, never of what a row holds.
+
+It grows in a partial file beside its place, and takes its place when the import is through: until then an
+earlier report is whole. An import that goes on continues the partial file.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
 from keeper_grpc.importing.failure import ImportFailed, Reason
+
+_FIRST = b'{"row": '
+"""How each line of a report begins; a process that was killed may have left a part of the last one."""
+
+
+def partial_of(report: Path) -> Path:
+    """The file in which a report grows."""
+    return report.with_name(report.name + ".partial")
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report of rejected rows, or empty. Raises OSError."""
+    with path.open("rb") as lines:
+        # Before a line is read: another file may be one line of any length.
+        if not _FIRST.startswith(lines.read(len(_FIRST))):
+            return False
+        lines.seek(0)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return line.startswith(_FIRST) or _FIRST.startswith(line)
+            if _row_of(line) is None:
+                return False
+    return True
 
 
 class Rejects:
@@ -22,12 +50,13 @@ class Rejects:
     def __enter__(self) -> Self:
         if self._path is None:
             return self
+        partial = partial_of(self._path)
         try:
-            size = self._size_of_kept(self._path)
-            self._file = self._path.open("a", encoding="utf-8")
+            size = self._size_of_kept(partial)
+            self._file = partial.open("a", encoding="utf-8")
             self._file.truncate(size)
         except OSError as error:
-            raise ImportFailed(f"{self._path}: {error.strerror}") from None
+            raise ImportFailed(f"{partial}: {error.strerror}") from None
         return self
 
     def __exit__(
@@ -36,8 +65,13 @@ class Rejects:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._path is None or self._file is None:
+            return
+        with self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        if kind is None:
+            self._publish(self._path)
 
     def add(self, row: int, reasons: Iterable[Reason]) -> None:
         """Report a row."""
@@ -50,6 +84,16 @@ class Rejects:
         if self._file is not None:
             self._file.flush()
 
+    def _publish(self, path: Path) -> None:
+        partial = partial_of(path)
+        try:
+            # Imports take hours, in which another file may have come here.
+            if path.exists() and not is_report(path):
+                raise ImportFailed(f"{path}: another file came here; the report is {partial}")
+            partial.replace(path)
+        except OSError as error:
+            raise ImportFailed(f"{path}: {error.strerror}; the report is {partial}") from None
+
     def _size_of_kept(self, path: Path) -> int:
         """Bytes of the report whose rows will not be seen again."""
         size = 0
@@ -57,11 +101,20 @@ class Rejects:
             return size
         with path.open("rb") as lines:
             for line in lines:
-                try:
-                    row = json.loads(line)["row"]
-                except (ValueError, KeyError, TypeError):
-                    break
-                if row > self._keep:
+                row = _row_of(line)
+                if row is None or row > self._keep:
                     break
                 size += len(line)
         return size
+
+
+def _row_of(line: bytes) -> int | None:
+    """The row that a whole line of a report is about, or None where it is no such line."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or entry.keys() != {"row", "reasons"}:
+        return None
+    row = entry["row"]
+    return row if isinstance(row, int) else None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,26 @@ from keeper_grpc.importing.tally import Tally
 
 _VERSION = 1
 """Of the file's layout: another one is not read."""
+
+_MAX_SIZE = 1 << 20
+"""Bytes. A state holds a few counts for each reason and rule; what is larger need not be read to say no."""
+
+_KEYS = frozenset({"version", "mapping", "bytes", "sha256", "rows", "probe", "tally"})
+"""What a state file of any version holds, and hardly any other file does."""
+
+
+def is_state(path: Path) -> bool:
+    """Whether a file is the state of an import, or empty. Raises OSError."""
+    size = path.stat().st_size
+    if not size:
+        return True
+    if size > _MAX_SIZE:
+        return False
+    try:
+        saved = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(saved, dict) and saved.keys() >= _KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +84,8 @@ class StateFile:
             "probe": progress.probe,
             "tally": progress.tally.as_dict(),
         }
-        partial = self._path.with_name(self._path.name + ".partial")
         try:
-            partial.write_text(json.dumps(content), encoding="utf-8")
-            partial.replace(self._path)
+            _replace(self._path, json.dumps(content).encode())
         except OSError as error:
             raise ImportFailed(
                 f"{self._path}: {error.strerror}; name another place with --state"
@@ -75,3 +95,18 @@ class StateFile:
         """The import is finished: the next one looks at every row again."""
         with contextlib.suppress(OSError):
             self._path.unlink()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file beside and give it the name: the old one is whole until the new one is."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -24,7 +24,8 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
 from keeper_grpc.importing.failure import ImportFailed
-from keeper_grpc.importing.run import STATE_SUFFIX, Options, run
+from keeper_grpc.importing.files.places import STATE_SUFFIX
+from keeper_grpc.importing.run import Options, run
 from keeper_grpc.importing.tally import Tally
 from keeper_grpc.rpc import status
 

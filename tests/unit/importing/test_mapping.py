@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import tracemalloc
 from collections import Counter
@@ -385,9 +386,10 @@ def test_state_is_believed_for_the_same_mapping_and_beginning_only(tmp_path: Pat
 def test_report_of_a_resumed_import_has_each_row_once(tmp_path: Path) -> None:
     """What an interrupted run reported beyond its state is reported again, not twice."""
     path = tmp_path / "rejects.jsonl"
-    with Rejects(path, keep=0) as rejects:
+    with contextlib.suppress(InterruptedError), Rejects(path, keep=0) as rejects:
         for row in (2, 5, 9):
             rejects.add(row, [])
+        raise InterruptedError
     with Rejects(path, keep=5) as rejects:
         rejects.add(9, [])
 
