@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # exists in the stub file only
 _AT_ONCE = 16
 """Captures in flight: enough to keep the server busy, as many callers would."""
 
-_DEADLINE = 30.0
+_DEADLINE = 60.0
 """Seconds for one call."""
 
 _PAGE = 500

@@ -22,13 +22,13 @@ if TYPE_CHECKING:  # exists in the stub file only
         NetworkLearningServiceAsyncStub,
     )
 
-_SNAPSHOT = 10.0
+_SNAPSHOT = 60.0
 """Seconds for a snapshot."""
 
-_CHANGE = 10.0
+_CHANGE = 60.0
 """Seconds for a change to arrive; the detector looks five times a second."""
 
-_END = 5.0
+_END = 30.0
 """Seconds from the server's drain to the end of the stream."""
 
 Call: TypeAlias = (

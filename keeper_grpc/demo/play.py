@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # exist in the stub files only
 _REPLAYED = 20
 """Captures that are sent a second time."""
 
-_DEADLINE = 30.0
+_DEADLINE = 60.0
 """Seconds for one call."""
 
 _INTERRUPTED = 128 + signal.SIGTERM

@@ -17,13 +17,13 @@ from keeper_grpc.demo.failure import DemoFailed
 
 T = TypeVar("T")
 
-_START = 45.0
+_START = 120.0
 """Seconds for a server to serve. It takes two to five: imports, initdb, migrations, the model."""
 
-_SEED = 60.0
+_SEED = 180.0
 """Seconds for the catalog: a first start as above, and fifteen embeddings."""
 
-_DRAIN = 25.0
+_DRAIN = 60.0
 """Seconds from SIGTERM to the end: the server's own grace is ten, PostgreSQL's shutdown follows."""
 
 _POLL = 0.05

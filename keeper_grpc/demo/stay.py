@@ -35,7 +35,7 @@ _HOLDOUT = {"KEEPER_HOLDOUT_SHARE": "0.2"}
 """A fifth of the questions without advice: enough to compare with after a few hundred."""
 
 _AT_ONCE = 8
-_DEADLINE = 30.0
+_DEADLINE = 60.0
 
 _PULSE = 2.0
 """Seconds between two questions while somebody watches."""

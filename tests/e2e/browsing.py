@@ -20,7 +20,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from tests.e2e.server_process import START, STOP, environment
-from tests.e2e.waiting import until
+from tests.e2e.waiting import SOON, until
 
 LOG = "dashboard.log"
 
@@ -184,7 +184,7 @@ async def opened(
         await page.get_by_text("Live", exact=True).wait_for()
         yield page
         # Whatever the last actions caused has a moment to be said.
-        await asyncio.wait_for(page.evaluate("new Promise((r) => setTimeout(r, 50))"), 5)
+        await asyncio.wait_for(page.evaluate("new Promise((r) => setTimeout(r, 50))"), SOON)
         assert watched.complaints == []
     finally:
         await profile.close()

@@ -20,11 +20,11 @@ from tests.e2e.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 
-START = 90.0
+START = 180.0
 """Seconds until a server must serve: initdb and a model to load, on a machine that others use."""
 
-STOP = 40.0
-"""Seconds until a stopped server must be gone: four times the default grace."""
+STOP = 120.0
+"""Seconds until a stopped server must be gone: the default grace is ten, and PostgreSQL's shutdown follows."""
 
 PSEUDONYM_KEYS = "test:" + base64.b64encode(bytes(range(32))).decode()
 """What a server on an external database needs. The same for all, as in production."""

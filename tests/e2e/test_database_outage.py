@@ -28,9 +28,6 @@ from tests.e2e.waiting import SOON, until
 
 T = TypeVar("T")
 
-NOTICED = 10.0
-"""Seconds in which health must follow the database: a few readiness intervals."""
-
 ACTION = "Offer a package of three massages"
 
 
@@ -61,7 +58,7 @@ async def test_an_outage_of_the_database_is_told_and_survived(
 
         await postgres.stop()
 
-        async with asyncio.timeout(NOTICED):
+        async with asyncio.timeout(SOON):
             with pytest.raises(grpc.aio.AioRpcError) as ended:
                 await exhaust(metrics)
         assert reason_of(ended.value) == "STORAGE_UNAVAILABLE"
@@ -71,13 +68,13 @@ async def test_an_outage_of_the_database_is_told_and_survived(
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
             assert reason_of(refused.value) == "STORAGE_UNAVAILABLE"
             assert retry_delay(refused.value) > 0
-        await until(lambda: watch.status == NOT_SERVING, within=NOTICED, what="not ready")
+        await until(lambda: watch.status == NOT_SERVING, within=SOON, what="not ready")
         beats = stream.heartbeats
         await until(lambda: stream.heartbeats > beats + 2, within=SOON, what="the stream lives")
 
         await postgres.start()
 
-        await until(lambda: watch.status == SERVING, within=NOTICED, what="ready again")
+        await until(lambda: watch.status == SERVING, within=SOON, what="ready again")
         retried = await client.CapturePattern(before)
         assert (retried.replayed, retried.pattern_id) == (True, first.pattern_id)
         await emerge(channel, "Text late guests on the way", insight_type="late_arrival")
@@ -94,7 +91,7 @@ async def test_an_outage_of_the_database_is_told_and_survived(
 
 async def persistently(call: Callable[[], Awaitable[T]]) -> T:
     """Call again for as long as the answer is UNAVAILABLE, after as long as it asks for."""
-    async with asyncio.timeout(NOTICED):
+    async with asyncio.timeout(SOON):
         while True:
             try:
                 return await call()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server_process import REPOSITORY, ServerProcess
+from tests.e2e.waiting import SOON
 
 README = REPOSITORY / "README.md"
 
@@ -69,7 +70,7 @@ async def answer(words: list[str], expected: str) -> str:
     assert process.stdout is not None
     said = ""
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON):
             while expected not in said and (line := await process.stdout.readline()):
                 said += line.decode()
     finally:

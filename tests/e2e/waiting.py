@@ -8,8 +8,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SOON = 30.0
-"""Seconds for what takes milliseconds on a quiet machine, and is no promise of ours."""
+SOON = 60.0
+"""Seconds after which what a test waits for is taken not to come. Milliseconds on a quiet machine, and no
+promise of ours: it ends a test that would hang, and decides nothing else."""
 
 POLL = 0.02
 """Seconds between looks at something that tells of itself in no other way."""

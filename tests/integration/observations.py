@@ -20,6 +20,7 @@ from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.captures import PostgresCaptures
 from keeper_grpc.storage.scope_turns import ScopeTurns
+from tests.e2e.waiting import SOON
 
 MODEL = "model-of-a-test"
 
@@ -31,11 +32,11 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 @asynccontextmanager
 async def opened(
-    dsn: str, *, pool_size: int = 8, acquire_timeout: float = 20
+    dsn: str, *, pool_size: int = 8, acquire_timeout: float = SOON
 ) -> AsyncIterator[Database]:
     """A pool on a migrated database."""
     database = await Database.open(
-        dsn, pool_size=pool_size, acquire_timeout=acquire_timeout, statement_timeout=20
+        dsn, pool_size=pool_size, acquire_timeout=acquire_timeout, statement_timeout=SOON
     )
     try:
         yield database

@@ -21,6 +21,7 @@ from keeper_grpc.embedding.openai import (
     MAX_TEXT_BYTES,
     OpenAIEmbedder,
 )
+from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import (
     Fault,
     OpenAIStandIn,
@@ -180,7 +181,7 @@ async def test_a_hanging_attempt_ends_at_its_own_timeout(
     """A server that never answers, or never ends to, is given up after `attempt_timeout`."""
     server.then(step)
     embedder = impatient(server, attempt_timeout=0.1, total_timeout=60.0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON):
         with pytest.raises(EmbedderUnavailable, match="in time"):
             await embedder.embed(["a"])
     await embedder.aclose()
@@ -190,7 +191,7 @@ async def test_the_whole_call_ends_at_the_total_timeout(server: OpenAIStandIn) -
     """However patient an attempt may be, `total_timeout` ends the call."""
     server.then(Fault.HANG)
     embedder = impatient(server, attempt_timeout=60.0, total_timeout=0.1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON):
         with pytest.raises(EmbedderUnavailable, match="in time"):
             await embedder.embed(["a"])
     await embedder.aclose()

@@ -16,6 +16,7 @@ from keeper_grpc.app import App, application
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
+from tests.e2e.waiting import SOON
 
 if TYPE_CHECKING:
     # The generator types stubs of aio channels so; they exist in the .pyi files only.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PSEUDONYM_KEYS = f"test:{base64.b64encode(bytes(range(32))).decode()}"
 OPENAI_KEY = "sk-of-a-test"
+PATIENT = timedelta(seconds=SOON)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         "openai_api_key": None,
         "seed_catalog": False,
         "pool_size": 8,
+        # A busy machine is no outage.
+        "acquire_timeout": PATIENT,
+        "statement_timeout": PATIENT,
+        "max_call_duration": PATIENT,
         "drain_grace": timedelta(seconds=5),
         "stream_heartbeat": timedelta(milliseconds=300),
     } | settings
@@ -81,6 +87,6 @@ def openai(base_url: str, **settings: Any) -> dict[str, Any]:
         "embedder": "openai",
         "openai_api_key": OPENAI_KEY,
         "openai_base_url": base_url,
-        "openai_attempt_timeout": timedelta(seconds=5),
+        "openai_attempt_timeout": PATIENT,
         "openai_max_retries": 0,
     } | settings

@@ -18,10 +18,8 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
 from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedStore, FeedTiming
 from keeper_grpc.usecases.emerging.messages import Changed, Message, SnapshotComplete
+from tests.e2e.waiting import SOON
 from tests.integration.emerging.emerging_events import cluster
-
-PATIENCE = 20
-"""Seconds after which what a test waits for is taken not to come."""
 
 
 @dataclass
@@ -45,7 +43,7 @@ class Reader:
 
     async def has(self, count: int) -> None:
         """Wait until it was sent so many messages."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(SOON):
             while len(self.sent) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -96,7 +94,7 @@ async def following(
 ) -> AsyncIterator[Feed]:
     """A running feed whose subscribers may lag so many changes behind."""
     database = await Database.open(
-        database_url, pool_size=4, acquire_timeout=5, statement_timeout=5
+        database_url, pool_size=4, acquire_timeout=SOON, statement_timeout=SOON
     )
     feed = EmergingFeed(
         store=store(database),

@@ -43,6 +43,7 @@ from keeper_grpc.usecases.emerging.detector import (
 )
 from keeper_grpc.usecases.emerging.full_pass import Agreement
 from keeper_grpc.usecases.emerging.ports import DetectionStore, Leadership
+from tests.e2e.waiting import POLL, SOON
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
     MODEL,
@@ -628,9 +629,9 @@ async def test_a_detector_that_fails_starts_over(database_url: str) -> None:
         try:
             for account in "abc":
                 await ask(database, "fails_first", account, vector(12))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SOON):
                 while not await shown(database, "fails_first"):  # noqa: ASYNC110 - the database tells of itself in no other way
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(POLL)
                 await ask(database, "fails_again", "a", vector(13))
                 await ids.made.wait()
         finally:
@@ -656,21 +657,21 @@ async def test_a_standby_takes_over_what_the_leader_leaves_pending(database_url:
     """It asks for the lead again and again, and goes on from what the dead leader committed."""
     async with opened(database_url) as one, opened(database_url) as other:
         leader = asyncio.create_task(running(PostgresDetection(one, MODEL), uuid4).run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON):
             while not await leader_pid(database_url):  # noqa: ASYNC110 - the lock tells of itself in no other way
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(POLL)
             standby = asyncio.create_task(running(PostgresDetection(other, MODEL), uuid4).run())
             try:
                 for account in "abc":
                     await ask(one, "left_behind", account, vector(16))
                 while not await shown(one, "left_behind"):  # noqa: ASYNC110 - nor does the database
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(POLL)
                 # What a kill does to it: nobody unlocks, and nothing is cleaned up.
                 await terminate_leader(database_url)
                 leader.cancel()
                 await ask(other, "left_behind", "d", vector(16))
                 while (await shown(other, "left_behind"))[0].account_count < 4:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(POLL)
             finally:
                 for task in (leader, standby):
                     task.cancel()
@@ -688,9 +689,9 @@ async def test_a_standby_does_not_wait_as_long_as_one_that_failed(database_url: 
             task = asyncio.create_task(use_case.run())
             await standby.refused.wait()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SOON):
                 while not use_case.leads:  # noqa: ASYNC110 - it tells in no other way
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(POLL)
         finally:
             task.cancel()
             await asyncio.wait([task])
@@ -978,26 +979,34 @@ async def test_a_statement_that_takes_too_long_is_counted(database_url: str) -> 
     """
     async with opened(database_url) as database:
         await led(database)
-        impatient = await Database.open(
-            database_url, pool_size=2, acquire_timeout=20, statement_timeout=0.1
-        )
-        use_case = running(PostgresDetection(impatient, MODEL), uuid4)
+        use_case = running(PostgresDetection(database, MODEL), uuid4)
         with capture_logs() as logs:
             async with database.transaction() as other:
                 await lock_step(other)
                 task = asyncio.create_task(use_case.run())
-                async with asyncio.timeout(20):
-                    while use_case.errors <= FAILURES:  # noqa: ASYNC110 - it tells in no other way
-                        await asyncio.sleep(0.01)
-            async with asyncio.timeout(20):
-                while not use_case.steps:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(SOON), database.connection() as server:
+                    while use_case.errors <= FAILURES:
+                        await time_out_waiting(server)
+                        await asyncio.sleep(POLL)
+            async with asyncio.timeout(SOON):
+                while not use_case.steps:  # noqa: ASYNC110 - it tells in no other way
+                    await asyncio.sleep(POLL)
         task.cancel()
         await asyncio.wait([task])
-        await impatient.close()
     timeouts = [log["timeouts"] for log in logs if log["event"] == "emerging_detector_timed_out"]
     assert timeouts[: FAILURES + 1] == list(range(1, FAILURES + 2))
     assert task.cancelled()
+
+
+async def time_out_waiting(server: Connection) -> None:
+    """End the statements that wait for a lock as a statement timeout would, however slow the machine is."""
+    await server.execute(
+        """
+        SELECT pg_cancel_backend(pid) FROM pg_locks
+         WHERE NOT granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """
+    )
 
 
 async def test_a_full_pass_that_fails_costs_its_corrections_only(

@@ -18,8 +18,9 @@ from keeper_grpc.storage.emerging.retention import PostgresRetention
 from keeper_grpc.usecases.emerging.feed import CATCHING_UP
 from keeper_grpc.usecases.emerging.present import Present
 from keeper_grpc.usecases.stream_lifetime import Heartbeat
+from tests.e2e.waiting import SOON
 from tests.integration.emerging.emerging_events import lives, tell, trimmed_to
-from tests.integration.emerging.feed import PATIENCE, emerged, following
+from tests.integration.emerging.feed import emerged, following
 from tests.integration.observations import opened
 
 CROWD = 40
@@ -220,7 +221,7 @@ async def test_who_waits_to_resume_is_told_that_the_stream_is_alive(database_url
             (Heartbeat, token),
         ]
         held[0].lets.set()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(SOON):
             while len(resumed.changes) < len(missed):
                 await resumed.has(len(resumed.sent) + 1)
         assert resumed.changes == missed
@@ -249,7 +250,7 @@ async def test_a_trim_amid_a_resume_makes_no_gap(database_url: str, beyond: bool
                 await resumed.has(2)
                 assert resumed.changes == changes[2:]
                 return
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SOON):
                 await asyncio.wait([stream])
             assert isinstance(stream.exception(), StorageUnavailable)
             assert resumed.sent == []

@@ -5,20 +5,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
+from tests.e2e.waiting import SOON
 from tests.integration.emerging.emerging_events import tell
-from tests.integration.emerging.feed import PATIENCE, emerged, following
+from tests.integration.emerging.feed import emerged, following
 
 if TYPE_CHECKING:
     import asyncpg
 
-SOON, NEVER = timedelta(milliseconds=50), timedelta(hours=1)
+BRIEFLY, NEVER = timedelta(milliseconds=50), timedelta(hours=1)
 
 
 async def test_a_lost_notification_loses_no_event(database_url: str) -> None:
     """The table is looked at in any case."""
     changes = emerged("lost_notification", 3)
     async with (
-        following(database_url, poll=SOON) as feed,
+        following(database_url, poll=BRIEFLY) as feed,
         feed.subscribed(pattern_type="lost_notification") as (reader, _),
     ):
         await tell(feed.database, *changes, notify=False)
@@ -43,7 +44,7 @@ async def test_a_listener_that_lost_its_connection_loses_no_event(database_url: 
     """It listens anew, and looks at what was written while it was deaf; the streams go on."""
     changes = emerged("deaf", 6)
     async with (
-        following(database_url, poll=NEVER, retry=SOON) as feed,
+        following(database_url, poll=NEVER, retry=BRIEFLY) as feed,
         feed.subscribed(pattern_type="deaf") as (reader, stream),
     ):
         for number, change in enumerate(changes):
@@ -61,7 +62,7 @@ async def _terminate_listener(database: asyncpg.Pool[asyncpg.Record]) -> None:
         SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
          WHERE datname = current_database() AND query ILIKE 'listen%' || $1 || '%'
     """
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(SOON):
         while not await database.fetchval(sql, EVENTS_CHANNEL):  # noqa: ASYNC110 - the server alone tells
             await asyncio.sleep(0.02)
 
@@ -69,13 +70,13 @@ async def _terminate_listener(database: asyncpg.Pool[asyncpg.Record]) -> None:
 async def test_another_database_in_the_place_of_ours_ends_the_streams(database_url: str) -> None:
     """After a restore what subscribers know is void; their tokens then bring a flagged snapshot."""
     async with (
-        following(database_url, poll=SOON) as feed,
+        following(database_url, poll=BRIEFLY) as feed,
         feed.subscribed(pattern_type="restored") as (reader, stream),
     ):
         await tell(feed.database, *emerged("restored", 1))
         await reader.has(2)
         await feed.database.execute("UPDATE emerging_history SET epoch = gen_random_uuid()")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(SOON):
             await asyncio.wait([stream])
         assert type(stream.exception()).__name__ == "StorageUnavailable"
         async with feed.subscribed(reader.sent[-1][1], pattern_type="restored") as (again, _):

@@ -20,6 +20,7 @@ from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from keeper_grpc.storage.schema import migrate as package
 from keeper_grpc.storage.schema.migrate import migrate
 from tests.conftest import PostgresServer
+from tests.e2e.waiting import SOON
 from tests.integration.ledger import Ledger
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import opened
@@ -152,7 +153,7 @@ async def test_accounts_that_are_forgotten_at_once_do_not_deadlock(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON):
             while not await watching.connection.fetchval(sql):  # noqa: ASYNC110 - the server alone tells
                 await asyncio.sleep(0.01)
         await ledger.connection.execute("DELETE FROM network_patterns WHERE id = $1", pattern["id"])

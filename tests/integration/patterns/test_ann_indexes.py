@@ -16,6 +16,7 @@ from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from tests.e2e.waiting import SOON
 
 SCOPE = Scope("churn_prevention", "spa", "test/1")
 SMALL = Scope("churn_prevention", "gym", "test/1")
@@ -26,7 +27,7 @@ ANY = Requirements(min_similarity=-1.0, rule=PublicationRule(), min_occurrences=
 async def pool(database_url: str) -> AsyncIterator[Database]:
     """A pool on a database with 300 patterns in one scope and 3 in another."""
     database = await Database.open(
-        database_url, pool_size=4, acquire_timeout=5, statement_timeout=30
+        database_url, pool_size=4, acquire_timeout=SOON, statement_timeout=SOON
     )
     vectors = np.random.default_rng(7).normal(size=(303, 1536)).astype(np.float32)
     async with database.transaction() as connection:

@@ -10,11 +10,12 @@ import pytest
 from keeper_grpc.domain.emerging.model import Change, EmergingPattern
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.usecases.stream_lifetime import Heartbeat
+from tests.e2e.waiting import SOON
 from tests.integration.emerging.emerging_events import tell
-from tests.integration.emerging.feed import PATIENCE, Feed, Reader, emerged, following
+from tests.integration.emerging.feed import Feed, Reader, emerged, following
 from tests.integration.schema.backup import back_up, restore
 
-SOON, NEVER = timedelta(milliseconds=50), timedelta(hours=1)
+BRIEFLY, NEVER = timedelta(milliseconds=50), timedelta(hours=1)
 
 
 def known(reader: Reader) -> set[EmergingPattern]:
@@ -60,13 +61,13 @@ async def test_a_restore_under_a_running_process_ends_its_streams(database_url: 
     """Though the event that it stands at has its number again: the number is another event's."""
     topic = "under_a_process"
     undone, others = emerged(topic, 2), emerged(topic, 2)
-    async with following(database_url, poll=SOON) as feed:
+    async with following(database_url, poll=BRIEFLY) as feed:
         await back_up(feed.database)
         async with feed.subscribed(pattern_type=topic) as (reader, stream):
             await tell(feed.database, *undone)
             await reader.has(3)
             await restore(feed.database, *others)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SOON):
                 await asyncio.wait([stream])
             assert isinstance(stream.exception(), StorageUnavailable)
         again = await snapshot_for(feed, reader.sent[-1][1], pattern_type=topic)
@@ -77,7 +78,7 @@ async def test_a_restore_under_a_running_process_ends_its_streams(database_url: 
 async def test_a_token_of_a_heartbeat_names_an_event_too(database_url: str) -> None:
     """Of one that the subscriber was not told of: what the restore undid may have been for it."""
     undone, others = emerged("not_for_it", 2), emerged("for_it", 2)
-    async with following(database_url, heartbeat=SOON) as feed:
+    async with following(database_url, heartbeat=BRIEFLY) as feed:
         await back_up(feed.database)
         async with feed.subscribed(pattern_type="for_it") as (reader, _):
             last = await tell(feed.database, *undone)

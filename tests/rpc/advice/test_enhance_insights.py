@@ -18,7 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.usecases.advice.enhance import Question
-from tests.e2e.waiting import until
+from tests.e2e.waiting import SOON, until
 from tests.integration.openai_stand_in import OpenAIStandIn, Status
 from tests.rpc.refusal import read, refusal
 from tests.rpc.requests import new_account, new_topic, question
@@ -26,9 +26,6 @@ from tests.rpc.service import Service, openai, running
 
 if TYPE_CHECKING:
     Call: TypeAlias = grpc.aio.StreamStreamCall[EnhanceInsightsRequest, EnhanceInsightsResponse]
-
-SOON = 10.0
-"""Seconds within which anything here happens, on a machine that others use."""
 
 
 def asked(name: str, request: EnhanceInsightRequest) -> EnhanceInsightsRequest:

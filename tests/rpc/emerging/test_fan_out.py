@@ -8,8 +8,9 @@ import grpc
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
+from tests.e2e.waiting import SOON
 from tests.integration.emerging.emerging_events import tell
-from tests.integration.emerging.feed import PATIENCE, emerged
+from tests.integration.emerging.feed import emerged
 from tests.rpc.service import Service
 
 SUBSCRIBERS, CHANGES = 100, 20
@@ -58,7 +59,7 @@ async def _received(
     snapshot: list[str] = []
     live: list[str] = []
     complete = False
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(SOON):
         while not complete or len(snapshot) + len(live) < CHANGES:
             message = await stream.read()
             match message.WhichOneof("event"):

@@ -19,6 +19,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamNetworkMetricsRequest,
     StreamNetworkMetricsResponse,
 )
+from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import ask, report, teach
 from tests.rpc.refusal import Refusal, read, refusal
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         StreamNetworkMetricsRequest, StreamNetworkMetricsResponse
     ]
 
-PATIENCE = 20
 TAUGHT = ["+++", "+++", "++-"]
 SCRIPT = "Hi {name}, a warm towel is waiting for you"
 
@@ -65,7 +65,7 @@ async def watching(service: Service, category: str = "") -> AsyncIterator[Stream
 
 async def next_message(stream: Stream) -> StreamNetworkMetricsResponse:
     """The next message of any kind."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(SOON):
         message = await stream.read()
     assert isinstance(message, StreamNetworkMetricsResponse)
     return message
@@ -80,7 +80,7 @@ async def next_report(stream: Stream) -> GetNetworkMetricsResponse:
 
 async def ended(stream: Stream) -> Refusal:
     """The error that ends a stream, whatever comes before."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(SOON):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await _exhaust(stream)
     return read(caught.value)

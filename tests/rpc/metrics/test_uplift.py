@@ -8,6 +8,7 @@ from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.metrics.uplift import PostgresUplift
+from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import ask, report, teach
 from tests.rpc.requests import new_account
@@ -40,7 +41,9 @@ async def test_uplift_counts_reports_of_both_arms(
     unanswered = await ask(service, f"{topic}_other", account, "Something else entirely")
     await service.network.ReportOutcome(report(account, unanswered.enhancement_id))
 
-    pool = await Database.open(database_url, pool_size=4, acquire_timeout=5, statement_timeout=5)
+    pool = await Database.open(
+        database_url, pool_size=4, acquire_timeout=SOON, statement_timeout=SOON
+    )
     try:
         measured = await PostgresUplift(pool).uplift()
     finally:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -13,7 +12,7 @@ from tests.rpc.refusal import Refusal, refusal
 from tests.rpc.requests import capture, question
 from tests.rpc.service import OPENAI_KEY, Service, openai, running
 
-ATTEMPT_TIMEOUT = 1.0
+ATTEMPT_TIMEOUT = 2.0
 TABLES = (
     "observations",
     "network_patterns",
@@ -73,9 +72,7 @@ async def test_a_capture_that_cannot_be_embedded_stores_nothing_and_may_be_retri
     request = capture(topic)
     before = await rows(service)
     embeddings.then(FAILURES[failure])
-    began = time.monotonic()
     check(await refusal(service.network.CapturePattern(request)))
-    assert time.monotonic() - began < ATTEMPT_TIMEOUT + 2
     assert await rows(service) == before
     # A server's Retry-After is honoured: until it is over, calls wait.
     answer = await service.network.CapturePattern(request)
@@ -97,13 +94,15 @@ async def test_a_question_that_cannot_be_embedded_is_not_recorded(
 
 
 async def test_the_servers_retry_after_is_passed_on(
-    service: Service, embeddings: OpenAIStandIn, topic: str
+    database_url: str, embeddings: OpenAIStandIn, topic: str
 ) -> None:
     """A backend that wants to be left alone for longer than a call lasts says so to the caller."""
-    embeddings.then(Status(429, {"Retry-After": "0.7"}))
-    refused = await refusal(service.network.CapturePattern(capture(topic)))
-    assert refused.retry_seconds == pytest.approx(0.7, abs=0.01)
-    await service.network.CapturePattern(capture(topic))
+    async with running(database_url, **openai(embeddings.base_url)) as left_alone:
+        embeddings.then(Status(429, {"Retry-After": "45"}))
+        refused = await refusal(left_alone.network.CapturePattern(capture(topic)))
+    assert refused.retry_seconds is not None
+    # Less by what passed since the backend said so.
+    assert 30 < refused.retry_seconds <= 45
 
 
 async def test_what_was_embedded_before_needs_no_backend(

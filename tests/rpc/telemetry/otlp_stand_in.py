@@ -16,8 +16,7 @@ from opentelemetry.proto.collector.metrics.v1 import (
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-PATIENCE = 30.0
-"""Seconds for what takes some milliseconds on a quiet machine."""
+from tests.e2e.waiting import SOON
 
 
 class OtlpStandIn(
@@ -62,7 +61,7 @@ class OtlpStandIn(
 
     async def has(self, condition: Callable[[], bool]) -> None:
         """Wait until what has come meets a condition."""
-        async with asyncio.timeout(PATIENCE), self._arrived:
+        async with asyncio.timeout(SOON), self._arrived:
             await self._arrived.wait_for(condition)
 
     def spans(self) -> Iterator[Span]:
