@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 # One BLAS thread halves the CPU of an embedding (ADR 2). Read when numpy is loaded, hence before
@@ -251,8 +250,18 @@ def _uplift(_: argparse.Namespace) -> int:
 def _import(parsed: argparse.Namespace) -> int:
     from keeper_grpc.importing.run import Options, run
 
-    chosen = vars(parsed)
-    options = Options(**{field.name: chosen[field.name] for field in fields(Options)})
+    options = Options(
+        file=parsed.file,
+        mapping=parsed.mapping,
+        target=parsed.target,
+        file_format=parsed.file_format,
+        state=parsed.state,
+        rejects=parsed.rejects,
+        concurrency=parsed.concurrency,
+        patience=parsed.patience,
+        from_start=parsed.from_start,
+        check=parsed.check,
+    )
     try:
         tally = asyncio.run(run(options))
     except asyncio.CancelledError:

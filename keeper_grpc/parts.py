@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -19,7 +18,8 @@ from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
-from keeper_grpc.privacy.anonymizer import Anonymizer
+from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
+from keeper_grpc.privacy.text.vocabulary import ApprovedWords
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import EmbeddedPostgres, shared_postgres
@@ -134,10 +134,22 @@ async def _model(settings: Settings, telemetry: Telemetry) -> Embedder:
     return MeasuredEmbedder(local, telemetry.instruments)
 
 
-def make_anonymizer(settings: Settings, catalog: Catalog, **words: Any) -> Anonymizer:
-    """The anonymizer, which also knows the catalog's service names."""
+def make_anonymizer(
+    settings: Settings,
+    catalog: Catalog,
+    *,
+    approved: ApprovedWords | None = None,
+    hash_word: HashWord | None = None,
+) -> Anonymizer:
+    """The anonymizer, which also knows the catalog's service names.
+
+    `approved` are words beside those of its lists; `hash_word` hashes those that neither has, for
+    counting the accounts that use them.
+    """
     extra = [key.strip() for key in settings.shared_keys.split(",") if key.strip()]
-    return Anonymizer.default(catalog.service_names, shared_keys=extra, **words)
+    return Anonymizer.default(
+        catalog.service_names, shared_keys=extra, approved=approved, hash_word=hash_word
+    )
 
 
 def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:

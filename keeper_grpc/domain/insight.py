@@ -17,7 +17,7 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 
 RENDERING = "sentence-1"
 """The version of `AnonymizedInsight.render`. It is part of every embedding model's id, because
-vectors of differently worded texts must never meet (DESIGN.md, rule 4)."""
+vectors of differently worded texts must never be compared (docs/adr/0003)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ class Database:
             connection_class=with_spans(spans) if spans and spans.on else asyncpg.Connection,
             command_timeout=statement_timeout,
             # Settings live in the session from its start, so nothing is left to reset at release,
-            # and the reset query would cost as much as the statement (FACTS: 4,800 to 18,600/s).
+            # and the reset query costs more than a small statement: without it a connection runs
+            # 18,600 of them a second, with it 4,800.
             reset=_keep,
             init=_prepare,
             server_settings={
@@ -107,7 +108,7 @@ class Database:
                 "tcp_keepalives_interval": "1",
                 "tcp_keepalives_count": "3",
                 "tcp_user_timeout": "6000",
-                # A generic plan may choose an ANN index over the exact scan (FACTS: 3.4x slower).
+                # A generic plan may choose an ANN index over the exact scan (3.4 times as slow, measured).
                 "plan_cache_mode": "force_custom_plan",
                 "jit": "off",
             },

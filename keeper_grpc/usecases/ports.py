@@ -1,4 +1,4 @@
-"""What every use case needs from outside, as Protocols. `app.py` decides what stands behind them."""
+"""What every use case needs from outside, as Protocols. `server_parts.py` decides what stands behind them."""
 
 from __future__ import annotations
 

@@ -25,15 +25,27 @@ DEFAULT_MIN_OCCURRENCES = 3
 
 
 class NoMatch(Enum):
-    """Why an insight was not enhanced, from the farthest from a match to the nearest."""
+    """Why an insight was not enhanced."""
 
-    NO_PATTERNS = 1
-    NOTHING_SIMILAR = 2
-    TOO_FEW_ACCOUNTS = 3
-    ONE_ACCOUNT_DOMINATES = 4
-    TOO_FEW_OCCURRENCES = 5
-    SUCCESS_RATE_TOO_LOW = 6
-    HOLDOUT = 7
+    NO_PATTERNS = "no_patterns"
+    NOTHING_SIMILAR = "nothing_similar"
+    TOO_FEW_ACCOUNTS = "too_few_accounts"
+    ONE_ACCOUNT_DOMINATES = "one_account_dominates"
+    TOO_FEW_OCCURRENCES = "too_few_occurrences"
+    SUCCESS_RATE_TOO_LOW = "success_rate_too_low"
+    HOLDOUT = "holdout"
+
+
+HURDLES = (
+    NoMatch.NOTHING_SIMILAR,
+    NoMatch.TOO_FEW_ACCOUNTS,
+    NoMatch.ONE_ACCOUNT_DOMINATES,
+    NoMatch.TOO_FEW_OCCURRENCES,
+    NoMatch.SUCCESS_RATE_TOO_LOW,
+)
+"""The requirements that a candidate may fail, in the order in which it meets them. A holdout is none of
+them: it withholds advice from an insight that has a match.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ class Ranking:
 
 
 def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
-    """The first requirement that a candidate fails, or None when it may be applied.
+    """The first of HURDLES that a candidate fails, or None when it may be applied.
 
     Publication comes before what the caller requires: were it after, the caller could find out
     withheld evidence by varying its requirements.
@@ -159,7 +171,11 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
         return Ranking(None, NoMatch.NO_PATTERNS)
     closest = min(
         misses,
-        key=lambda m: (-m.failed.value, -m.candidate.similarity, m.candidate.pattern.pattern_id),
+        key=lambda m: (
+            -HURDLES.index(m.failed),
+            -m.candidate.similarity,
+            m.candidate.pattern.pattern_id,
+        ),
     )
     return Ranking(None, closest.failed, closest)
 

@@ -71,7 +71,7 @@ TARGETS = {
     KpiName.RETENTION_IMPROVEMENT: 0.15,
     KpiName.VALUE_ACCELERATION: 3.0,
 }
-"""The source design's (DESIGN.md, section 6). Improvements are read as points, the harder reading."""
+"""The network's targets (docs/metrics.md). Improvements are read as points, the harder reading."""
 
 
 @dataclass(frozen=True, slots=True)

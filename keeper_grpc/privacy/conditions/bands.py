@@ -1,6 +1,6 @@
 """Exact figures made coarse, so that equal situations read equally and no figure points at anyone.
 
-money     low < 100 <= medium < 500 <= high          (DESIGN.md, section 6)
+money     low < 100 <= medium < 500 <= high
 days      0-7, 8-14, 15-30, 31-60, 61-90, 91-180, 181+
 weeks     0-1, 2-4, 5-8, 9-13, 14-26, 27+
 months    0-1, 2-3, 4-6, 7-12, 13-24, 25+

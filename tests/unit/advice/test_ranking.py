@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper_grpc.domain.advice.ranking import (
+    HURDLES,
     Candidate,
     NoMatch,
     Ranking,
@@ -91,6 +92,27 @@ def test_the_requirements_hold_at_their_limits() -> None:
     barely = Evidence(trials=5, successes=3, accounts=3, largest_account_trials=2)
     limits = replace(REQUIRED, min_occurrences=5, min_success_rate=0.6)
     assert hurdle(candidate(evidence=barely, similarity=0.5), limits) is None
+
+
+@pytest.mark.parametrize("cleared", range(len(HURDLES)))
+def test_hurdles_are_met_in_their_order(cleared: int) -> None:
+    """Of a candidate that fails all of them from some hurdle on, that hurdle is the reason."""
+    fails = set(HURDLES[cleared:])
+    good = 0.3 if NoMatch.SUCCESS_RATE_TOO_LOW in fails else 1.0
+    trials = 4 if NoMatch.TOO_FEW_OCCURRENCES in fails else 100
+    largest = trials if NoMatch.ONE_ACCOUNT_DOMINATES in fails else trials // 4
+    accounts = 2 if NoMatch.TOO_FEW_ACCOUNTS in fails else 4
+    similarity = 0.4 if NoMatch.NOTHING_SIMILAR in fails else 0.9
+    failing = candidate(
+        evidence=Evidence(trials, int(good * trials), accounts, largest), similarity=similarity
+    )
+    required = replace(REQUIRED, min_occurrences=50)
+    assert hurdle(failing, required) is HURDLES[cleared]
+
+
+def test_only_an_empty_network_and_the_holdout_are_no_hurdles() -> None:
+    """Every other reason says how far a candidate came."""
+    assert set(NoMatch) - set(HURDLES) == {NoMatch.NO_PATTERNS, NoMatch.HOLDOUT}
 
 
 def test_the_answer_names_the_hurdle_of_the_one_that_came_farthest() -> None:

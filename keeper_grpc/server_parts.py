@@ -1,0 +1,306 @@
+"""The composition root: what a server is made of, and how its parts are joined."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from uuid import uuid4
+
+from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.domain.emerging.model import Emergence, Proven
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.embedding.cache import CachedEmbedder
+from keeper_grpc.parts import make_anonymizer
+from keeper_grpc.privacy.approved import KAccountWords
+from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
+from keeper_grpc.rpc.server import Server
+from keeper_grpc.rpc.servicer import Admin, NetworkLearning
+from keeper_grpc.rpc.streams.emerging import EmergingStream
+from keeper_grpc.rpc.streams.enhance import EnhanceStream
+from keeper_grpc.rpc.streams.metrics import MetricsStream
+from keeper_grpc.settings import Settings
+from keeper_grpc.storage.accounts.accounts import PostgresAccounts
+from keeper_grpc.storage.accounts.audit import PostgresAudit
+from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
+from keeper_grpc.storage.accounts.unknown_words import PostgresWords
+from keeper_grpc.storage.advice.candidates import PostgresCandidates
+from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
+from keeper_grpc.storage.advice.outcomes import PostgresReports
+from keeper_grpc.storage.advice.suggestions import PostgresMoves
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.emerging.detection import PostgresDetection
+from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
+from keeper_grpc.storage.emerging.retention import PostgresRetention
+from keeper_grpc.storage.metrics.inputs import PostgresMetrics
+from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.patterns.authored import PostgresAuthored
+from keeper_grpc.storage.patterns.captures import PostgresCaptures
+from keeper_grpc.storage.patterns.read import PostgresPatterns
+from keeper_grpc.storage.schema.migrate import is_current
+from keeper_grpc.storage.scope_turns import ScopeTurns
+from keeper_grpc.telemetry.measured import MeasuredAnonymizer, MeasuredCapture, MeasuredEnhance
+from keeper_grpc.telemetry.telemetry import Telemetry
+from keeper_grpc.usecases.accounts.approve_words import ApproveWords
+from keeper_grpc.usecases.accounts.audit import AuditLog
+from keeper_grpc.usecases.accounts.forget import ForgetAccount
+from keeper_grpc.usecases.accounts.resolver import AccountResolver
+from keeper_grpc.usecases.advice.enhance import EnhanceInsight
+from keeper_grpc.usecases.advice.generate_task import GenerateTask
+from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
+from keeper_grpc.usecases.advice.suggest import SuggestMoves
+from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
+from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
+from keeper_grpc.usecases.emerging.retention import TrimEvents
+from keeper_grpc.usecases.metrics.feed import MetricsFeed
+from keeper_grpc.usecases.metrics.fold import FoldMeasures
+from keeper_grpc.usecases.metrics.report import NetworkMetrics
+from keeper_grpc.usecases.metrics.report_cache import ReportCache
+from keeper_grpc.usecases.patterns.capture import CapturePattern
+from keeper_grpc.usecases.patterns.maintain import Maintain
+from keeper_grpc.usecases.patterns.read import PublishedPatterns
+from keeper_grpc.usecases.patterns.seed import SeedCatalog
+from keeper_grpc.usecases.ports import Clock
+from keeper_grpc.usecases.stream_lifetime import StreamTiming
+
+READINESS_INTERVAL = 2.0
+"""Seconds between looks at the database: a probe every few seconds sees an outage at its next turn."""
+
+WORDS_INTERVAL = timedelta(minutes=5)
+"""Between looks for words that k accounts use: a new brand takes weeks to reach k, not minutes."""
+
+
+class ServerParts:
+    """Makes the parts of one serving process, each from those that it needs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: Database,
+        embedder: CachedEmbedder,
+        *,
+        pseudonyms: Pseudonyms,
+        catalog: Catalog,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._embedder = embedder
+        self._clock = clock
+        self._telemetry = telemetry
+        self._pseudonyms = pseudonyms
+        self._words = KAccountWords(self._pseudonyms.word_hash)
+        self._anonymizer = MeasuredAnonymizer(
+            make_anonymizer(
+                settings, catalog, approved=self._words, hash_word=self._pseudonyms.word_hash
+            ),
+            telemetry.instruments,
+        )
+        self._rule = PublicationRule(settings.min_accounts)
+        self._indexes = PostgresAnnIndexes(pool)
+        self._patterns = PostgresPatterns(pool)
+        self._reports = PostgresReports(pool, settings.evidence_half_life)
+        self._accounts = AccountResolver(
+            pseudonyms=self._pseudonyms,
+            anonymizer=self._anonymizer,
+            store=PostgresAccounts(pool),
+            clock=self._clock,
+        )
+
+    def enhance(self) -> MeasuredEnhance:
+        enhance = EnhanceInsight(
+            patterns=PostgresCandidates(
+                self._pool,
+                self._indexes,
+                half_life=self._settings.evidence_half_life,
+                clock=self._clock,
+            ),
+            enhancements=PostgresEnhancements(self._pool),
+            holdout=self._settings.holdout_share,
+            exploration=self._settings.script_exploration,
+            rng=Random(),  # noqa: S311 - draws wordings, not secrets
+            accounts=self._accounts,
+            anonymizer=self._anonymizer,
+            embedder=self._embedder,
+            rule=self._rule,
+            clock=self._clock,
+            new_id=uuid4,
+        )
+        return MeasuredEnhance(enhance, self._telemetry.instruments)
+
+    def enhance_stream(self, enhance: MeasuredEnhance) -> EnhanceStream:
+        return EnhanceStream(
+            enhance=enhance,
+            in_flight=self._settings.stream_in_flight,
+            max_duration=self._settings.max_call_duration.total_seconds(),
+            on_answer=self._telemetry.instruments.question_answered,
+            spans=self._telemetry.spans,
+        )
+
+    def capture(self) -> MeasuredCapture:
+        capture = CapturePattern(
+            store=PostgresCaptures(
+                self._pool,
+                self._settings.evidence_half_life,
+                # Half of the pool stays for everyone else.
+                ScopeTurns(self._settings.pool_size // 2),
+            ),
+            accounts=self._accounts,
+            anonymizer=self._anonymizer,
+            embedder=self._embedder,
+            rule=self._rule,
+            clock=self._clock,
+            new_id=uuid4,
+        )
+        return MeasuredCapture(capture, self._telemetry.instruments)
+
+    def seeding(self) -> SeedCatalog:
+        return SeedCatalog(
+            anonymizer=self._anonymizer,
+            embedder=self._embedder,
+            store=PostgresAuthored(self._pool),
+            clock=self._clock,
+            new_id=uuid4,
+        )
+
+    def metrics(self) -> NetworkMetrics:
+        return NetworkMetrics(store=PostgresMetrics(self._pool), rule=self._rule, clock=self._clock)
+
+    def folding(self) -> FoldMeasures:
+        return FoldMeasures(PostgresMetrics(self._pool))
+
+    def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
+        return MetricsFeed(
+            reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool)),
+            timing=StreamTiming(
+                heartbeat=self._settings.stream_heartbeat,
+                stall=self._settings.stream_stall,
+                max_age=self._settings.stream_max_age,
+            ),
+            clock=self._clock,
+            rng=Random(),  # noqa: S311 - parts streams, no secrets
+        )
+
+    def server(
+        self,
+        feed: EmergingFeed,
+        enhance: MeasuredEnhance,
+        enhance_stream: EnhanceStream,
+        metrics: NetworkMetrics,
+        metrics_feed: MetricsFeed,
+    ) -> Server:
+        return Server(
+            network=NetworkLearning(
+                capture=self.capture(),
+                enhance=enhance,
+                enhance_stream=enhance_stream,
+                report=ReportOutcome(
+                    accounts=self._accounts,
+                    embedder=self._embedder,
+                    store=self._reports,
+                    clock=self._clock,
+                    new_id=uuid4,
+                ),
+                task=GenerateTask(
+                    accounts=self._accounts,
+                    anonymizer=self._anonymizer,
+                    store=self._reports,
+                    rule=self._rule,
+                    clock=self._clock,
+                ),
+                suggest=SuggestMoves(
+                    accounts=self._accounts,
+                    embedder=self._embedder,
+                    store=PostgresMoves(self._pool),
+                    rule=self._rule,
+                ),
+                emerging_stream=EmergingStream(feed),
+                metrics=metrics,
+                metrics_stream=MetricsStream(metrics_feed),
+                patterns=PublishedPatterns(store=self._patterns, rule=self._rule),
+                rule=self._rule,
+                fingerprint=self._pseudonyms.fingerprints,
+            ),
+            admin=Admin(
+                accounts=self._accounts,
+                forget=ForgetAccount(
+                    pseudonyms=self._pseudonyms,
+                    embedder=self._embedder,
+                    store=PostgresForgetting(self._pool),
+                    rule=self._rule,
+                    clock=self._clock,
+                    new_id=uuid4,
+                ),
+                audit=AuditLog(PostgresAudit(self._pool)),
+            ),
+            ready=self._ready,
+            address=f"{self._settings.host}:{self._settings.port}",
+            max_call_duration=self._settings.max_call_duration.total_seconds(),
+            readiness_interval=READINESS_INTERVAL,
+            on_end=self._telemetry.instruments.call_ended,
+            spans=self._telemetry.spans,
+        )
+
+    def feed(self) -> EmergingFeed:
+        return EmergingFeed(
+            store=PostgresEmergingFeed(self._pool),
+            timing=FeedTiming(
+                heartbeat=self._settings.stream_heartbeat,
+                max_age=self._settings.stream_max_age,
+                stall=self._settings.stream_stall,
+            ),
+            buffer=self._settings.stream_buffer,
+            clock=self._clock,
+            rng=Random(),  # noqa: S311 - parts streams, no secrets
+        )
+
+    def detector(self) -> DetectEmerging:
+        settings, thresholds = self._settings, self._embedder.thresholds
+        wanted = settings.emerging_min_similarity
+        return DetectEmerging(
+            store=PostgresDetection(self._pool, self._embedder.model),
+            cluster_threshold=thresholds.cluster,
+            emergence=Emergence(
+                # Never below k: what emerges is published.
+                min_accounts=max(settings.emerging_min_accounts, settings.min_accounts),
+                min_similarity=thresholds.cluster if wanted is None else wanted,
+            ),
+            proven=Proven(
+                min_similarity=thresholds.merge,
+                min_lower_bound=settings.proven_lower_bound,
+                min_accounts=settings.min_accounts,
+            ),
+            k=settings.min_accounts,
+            timing=DetectorTiming(
+                window=settings.emerging_window, full_pass=settings.emerging_full_pass
+            ),
+            clock=self._clock,
+            new_id=uuid4,
+        )
+
+    def words(self) -> ApproveWords:
+        return ApproveWords(
+            store=PostgresWords(self._pool),
+            approved=self._words,
+            k=self._settings.min_accounts,
+            interval=WORDS_INTERVAL,
+        )
+
+    def maintenance(self) -> Maintain:
+        return Maintain(
+            store=self._indexes,
+            scope_size=self._settings.ann_scope_size,
+            interval=self._settings.maintenance_interval,
+        )
+
+    def retention(self) -> TrimEvents:
+        return TrimEvents(
+            store=PostgresRetention(self._pool),
+            retention=self._settings.event_retention,
+            interval=self._settings.maintenance_interval,
+            clock=self._clock,
+        )
+
+    async def _ready(self) -> bool:
+        """The embedder answered at the start; what can go away since is the database."""
+        return await self._pool.answers(is_current)
