@@ -18,6 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResp
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.client_command import add_client_command
 from keeper_grpc.terminal.output.as_json import document, history_json
+from keeper_grpc.terminal.output.claim import claimed
 from keeper_grpc.terminal.output.evidence import (
     accounts,
     at_least,
@@ -72,6 +73,10 @@ def _facts(pattern: Pattern) -> RenderableType:
     facts.add_row("when", _conditions(pattern) or "always")
     facts.add_row("evidence", sentence(pattern.evidence))
     facts.add_row("mean revenue", revenue(pattern.evidence))
+    if pattern.HasField("author_claim"):
+        facts.add_row("author claims", claimed(pattern.author_claim) or "no figures")
+    if pattern.author_claim.follow_up_action:
+        facts.add_row("afterwards", plain(pattern.author_claim.follow_up_action))
     told = known(pattern.evidence)
     facts.add_row("discovered", _date(pattern.first_discovered_time) if told else NOT_ENOUGH_DATA)
     facts.add_row("validated", _date(pattern.last_validated_time) if told else NOT_ENOUGH_DATA)

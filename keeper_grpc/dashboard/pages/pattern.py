@@ -7,6 +7,7 @@ from nicegui import html, ui
 from keeper_grpc.client import InvalidRequest, NotFound
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.claims import claimed
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
 from keeper_grpc.dashboard.sections.charts import History
@@ -59,6 +60,15 @@ class PatternPage:
                     "Last observed",
                 )
             }
+        self._claim_section = html.div()
+        about = "From elsewhere: not observed on this network, and no part of the evidence"
+        with self._claim_section, part("The author's claim", "claim", about):
+            with html.div().classes("card"):
+                self._claim = Table(
+                    "What its author claims",
+                    [Column("Figure"), Column("Claim", "wide")],
+                    "Its author states no figures.",
+                )
         about = "As its first observation put it, anonymized"
         with part("When it applies", "conditions", about), html.div().classes("card"):
             self._conditions = Table(
@@ -114,6 +124,10 @@ class PatternPage:
             f"{words(pattern.pattern_type)}, learned in {words(pattern.business_category)}"
         ).capitalize()
         self._show_evidence(pattern)
+        self._claim_section.set_visibility(pattern.HasField("author_claim"))
+        self._claim.show(
+            Row(name, [Cell(name), Cell(value)]) for name, value in claimed(pattern.author_claim)
+        )
         self._conditions.show(
             Row(name, [Cell(words(name)), Cell(_value(value))])
             for name, value in sorted(pattern.conditions.items())

@@ -8,10 +8,32 @@ from hypothesis import strategies as st
 
 from keeper_grpc.dashboard.filters import WINDOWS, Filter
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.claims import claimed
 from keeper_grpc.dashboard.sections.buckets import ENOUGH, Bucket, buckets
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Interval, Metric, NetworkDay
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim
 
 TODAY = date(2026, 11, 25)
+
+
+def test_a_claim_has_a_row_for_each_figure_that_is_stated() -> None:
+    """None for what the author leaves out, and none at all for a pattern of the network's own."""
+    claim = AuthorClaim(
+        follow_up_action="Offer a complimentary service",
+        learned_from=47,
+        monthly_revenue_dollars=1800,
+        adoption_rate=0.84,
+        improvement_factor=2.3,
+    )
+    claim.improvement_period.FromTimedelta(timedelta(days=30))
+    assert list(claimed(claim)) == [
+        ("Learned from", "47 businesses"),
+        ("Revenue", "$1,800 more a month, on average"),
+        ("Adoption rate", "84%"),
+        ("Improvement", "2.3 times as good within 30 days"),
+        ("Afterwards", "Offer a complimentary service"),
+    ]
+    assert list(claimed(AuthorClaim())) == []
 
 
 @pytest.mark.parametrize("unit", [unit for unit in Metric.Unit.values() if unit])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
-from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim, Evidence, Pattern
 from keeper_grpc.terminal.output.as_json import history_json, pattern_json
 from keeper_grpc.terminal.pattern import shown
 from keeper_grpc.terminal.patterns import listed
@@ -52,6 +52,31 @@ def test_a_narrow_list_cuts_no_id() -> None:
 def test_no_pattern_is_said() -> None:
     """An empty answer is not an empty screen."""
     assert rendered(listed([], 80), 80) == ["no published pattern matches"]
+
+
+def test_an_authors_claim_is_shown_apart_from_the_evidence() -> None:
+    """Figures that the author states, and what to do afterwards; none where nothing is claimed."""
+    pattern = Pattern(
+        pattern_id=ID,
+        action="Call the member",
+        author_claim=AuthorClaim(
+            follow_up_action="Offer a complimentary service",
+            success_rate=0.61,
+            learned_from=47,
+            rating_improvement=2.3,
+        ),
+    )
+    lines = rendered(shown(GetPatternResponse(pattern=pattern)), 120)
+    assert (
+        "author claims  61% success, ratings 2.3 stars higher on average, learned from 47 businesses"
+    ) in lines
+    assert "afterwards     Offer a complimentary service" in lines
+    assert any(line.startswith("evidence") and "not enough data" in line for line in lines)
+    assert pattern_json(pattern)["author_claim"]["learned_from"] == 47
+    assert "adoption_rate" not in pattern_json(pattern)["author_claim"]
+
+    unclaimed = rendered(shown(GetPatternResponse(pattern=PROVEN)), 120)
+    assert not any(line.startswith("author") for line in unclaimed)
 
 
 def test_hidden_evidence_is_never_zero() -> None:
