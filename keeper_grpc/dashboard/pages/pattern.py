@@ -62,13 +62,16 @@ class PatternPage:
             }
         self._claim_section = html.div()
         about = "From elsewhere: not observed on this network, and no part of the evidence"
-        with self._claim_section, part("The author's claim", "claim", about):
-            with html.div().classes("card"):
-                self._claim = Table(
-                    "What its author claims",
-                    [Column("Figure"), Column("Claim", "wide")],
-                    "Its author states no figures.",
-                )
+        with (
+            self._claim_section,
+            part("The author's claim", "claim", about),
+            html.div().classes("card"),
+        ):
+            self._claim = Table(
+                "What its author claims",
+                [Column("Figure"), Column("Claim", "wide")],
+                "Its author states no figures.",
+            )
         about = "As its first observation put it, anonymized"
         with part("When it applies", "conditions", about), html.div().classes("card"):
             self._conditions = Table(

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import StartServer
+from tests.e2e.server_process import REPOSITORY, START, environment
+
+README = (REPOSITORY / "README.md").read_text()
+
+DOCUMENTED = "127.0.0.1:50051"
+"""Where the README's commands look for the server."""
+
+PROGRAMS = Path(sys.executable).parent
+"""The project's environment, which the README puts on the path."""
+
+MAKE = re.compile(r"make (?P<target>\w+)")
+STREAM = "StreamEmergingPatterns"
+
+MORE_COMMANDS = 3
+"""From the question that is not answered yet to the enhanced insight."""
+
+
+def commands(page: str = README) -> list[str]:
+    """The commands of the page's console blocks, in order; each may span lines, as a shell reads it."""
+    blocks = re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [command for block in blocks for command in _complete(block)]
+
+
+def _complete(block: str) -> Iterator[str]:
+    pending = ""
+    for line in block.splitlines(keepends=True):
+        pending += line
+        read = subprocess.run(["/bin/bash", "-n", "-c", pending], capture_output=True, check=False)
+        if read.returncode == 0 and not pending.endswith("\\\n"):
+            if pending.strip():
+                yield pending.strip()
+            pending = ""
+    assert not pending, f"an unfinished command: {pending}"
+
+
+def made_by(command: str) -> list[str]:
+    """What a make command runs, once the environment is there."""
+    # As if it were there and fresh: nothing is run, and nothing else is listed.
+    words = [
+        "make",
+        "--dry-run",
+        "--assume-old=.venv/.ready",
+        *command.partition("#")[0].split()[1:],
+    ]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+class Newcomer:
+    """Someone who runs the README's commands one after the other, in one shell at a time."""
+
+    def __init__(self, start_server: StartServer) -> None:
+        self._start_server = start_server
+        self._address = ""
+
+    async def run(self, command: str) -> str:
+        """Run a command to its end, or until it has shown what it goes on showing: its output."""
+        if (make := MAKE.match(command)) is not None:
+            return await self._make(command, make["target"])
+        if command.startswith("keeper dashboard"):
+            return await self._shell(f"{command} --target {self._address} --port 0", "dashboard on")
+        if STREAM in command:
+            return await self._shell(self._here(command), '"commonPattern"')
+        return await self._shell(self._here(command))
+
+    def _here(self, command: str) -> str:
+        assert DOCUMENTED in command
+        return command.replace(DOCUMENTED, self._address)
+
+    async def _make(self, command: str, target: str) -> str:
+        ran = made_by(command)
+        if target == "serve":
+            assert ran[-1].endswith("bin/keeper serve")
+            # The defaults of a newcomer, but for the port and for where the data are.
+            server = await self._start_server(KEEPER_SEED_CATALOG="true")
+            self._address = server.address
+        elif target == "demo":
+            # test_demo plays it.
+            assert "bin/keeper demo" in ran[-1]
+            assert ran[-1].endswith("--stay") == ("STAY=1" in command)
+        else:
+            assert (target, ran[-1].endswith("bin/pytest")) == ("test", True)
+        return "\n".join(ran)
+
+    @staticmethod
+    async def _shell(command: str, until: str | None = None) -> str:
+        process = await asyncio.create_subprocess_exec(
+            "/bin/bash",
+            "-euc",
+            command,
+            cwd=REPOSITORY,
+            env=environment() | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        said = ""
+        try:
+            async with asyncio.timeout(START):
+                while line := await process.stdout.readline():
+                    said += line.decode()
+                    if until is not None and until in said:
+                        return said
+                code = await process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            await process.wait()
+        assert until is None, f"it ended without {until!r}: {said}"
+        assert code == 0, said
+        return said
+
+
+async def test_the_readme_leads_to_an_enhanced_insight(start_server: StartServer) -> None:
+    """Every command works as written, in order, from an empty data directory on."""
+    newcomer = Newcomer(start_server)
+    said = [(command, await newcomer.run(command)) for command in commands()]
+
+    asked = [number for number, (command, _) in enumerate(said) if "EnhanceInsight" in command]
+    first, last = asked[0], asked[-1]
+    assert '"NO_MATCH_REASON_TOO_FEW_ACCOUNTS"' in said[first][1]
+    assert '"networkEnhanced": true' in said[last][1]
+    assert last - first <= MORE_COMMANDS
+
+    (watched,) = (number for number, (command, _) in enumerate(said) if STREAM in command)
+    assert watched > last
+
+
+@pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ("make demo    # a note\nmake test\n", ["make demo    # a note", "make test"]),
+        ("for n in 1 2; do\n  echo $n\ndone\n", ["for n in 1 2; do\n  echo $n\ndone"]),
+        ("echo '{\n}' \\\n  more\n", ["echo '{\n}' \\\n  more"]),
+    ],
+)
+def test_a_command_ends_where_a_shell_ends_it(block: str, found: list[str]) -> None:
+    """Loops, open quotes and continued lines are parts of one command; a line of its own is one."""
+    assert commands(f"text\n\n```console\n{block}```\n") == found
+
+
+def test_an_unfinished_command_is_noticed() -> None:
+    """A block that breaks off is a fault of the page."""
+    with pytest.raises(AssertionError, match="unfinished"):
+        commands("```console\necho 'open\n```\n")
