@@ -44,7 +44,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetr
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.embedded import EmbeddedPostgres
-from keeper_grpc.storage.metrics.inputs import FOLD_LOCK
+from keeper_grpc.storage.locks import AdvisoryLock
 from keeper_grpc.storage.schema.migrate import migrate
 
 if TYPE_CHECKING:  # a type of the stub file only
@@ -141,7 +141,7 @@ async def main(observations: int) -> None:
             began = time.perf_counter()
             await connection.execute(LEDGER.replace("$OBSERVATIONS", str(observations)))
             await connection.execute("VACUUM ANALYZE")
-            await connection.execute("SELECT pg_advisory_lock($1)", FOLD_LOCK)
+            await connection.execute("SELECT pg_advisory_lock($1)", int(AdvisoryLock.FOLD))
             print(
                 f"a ledger of {observations:,} observations, {PATTERNS:,} patterns, {ACCOUNTS:,} "
                 f"accounts in {time.perf_counter() - began:.0f} s"

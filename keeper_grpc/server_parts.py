@@ -211,7 +211,11 @@ class ServerParts:
                 suggest=SuggestMoves(
                     accounts=self._accounts,
                     embedder=self._embedder,
-                    store=PostgresMoves(self._pool),
+                    store=PostgresMoves(
+                        self._pool,
+                        half_life=self._settings.evidence_half_life,
+                        clock=self._clock,
+                    ),
                     rule=self._rule,
                 ),
                 emerging_stream=EmergingStream(feed),

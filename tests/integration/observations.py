@@ -111,7 +111,7 @@ async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.
     """The steps of a capture, in the use case's order: the pattern that took the observation."""
     vectors = Vectors(place, place)
     async with store.capture(seen.scope) as transaction:
-        await transaction.own(seen.scope)
+        await transaction.lock_scope(seen.scope)
         neighbours = await transaction.nearest(seen.scope, vectors, 1)
         merges = bool(neighbours) and neighbours[0].similarity >= NEAR
         pattern_id = neighbours[0].pattern_id if merges else uuid4()
@@ -122,6 +122,6 @@ async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.
         )
         if not merges:
             await transaction.create(pattern_id, told, vectors)
-        await transaction.sight(told, place, told.occurred_time)
+        await transaction.record_sighting(told, place, told.occurred_time)
         await transaction.record(told, vectors if merges else None)
     return pattern_id

@@ -8,8 +8,11 @@ of the Beta posterior: little evidence pulls it down, so that 3 of 3 (0.57) does
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from scipy.special import betaincinv
 
@@ -25,8 +28,7 @@ class Prior:
     failures: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """One account's trials and successes among others'."""
 
     trials: int
@@ -34,15 +36,31 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """What each account contributed: one entry an account in each column, in the same order.
+
+    Columns, because sums over columns are what evidence consists of. Scripts have the first two only.
+    `recent_trials` and `recent_successes` are sums of `recency_weight`.
+    """
+
+    trials: Sequence[int] = ()
+    successes: Sequence[int] = ()
+    revenue_totals: Sequence[float] = ()
+    revenue_counts: Sequence[int] = ()
+    recent_trials: Sequence[float] = ()
+    recent_successes: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Outcomes of one pattern or one script, counted.
 
     `accounts` distinct accounts made the `trials`, and the busiest of them made
-    `largest_account_trials`. `revenue_total` sums the `revenue_count` outcomes that measured it, of `revenue_accounts`
-    accounts, the busiest of which has `largest_revenue_count`.
+    `largest_account_trials`. `revenue_total` sums the `revenue_count` outcomes that measured it, of
+    `revenue_accounts` accounts, the busiest of which has `largest_revenue_count`.
     `recent_trials` and `recent_successes` weigh each outcome by its age, 1 for a new one and half for
-    each half-life; None weighs all alike. `busiest` are the shares of the accounts with the most
-    trials, as many as are needed to cap them.
+    each half-life; None weighs all alike. `shares` are the accounts' shares, by which an account's
+    weight is capped: all of them, or the k busiest.
     """
 
     trials: int = 0
@@ -55,7 +73,28 @@ class Evidence:
     largest_revenue_count: int = 0
     recent_trials: float | None = None
     recent_successes: float | None = None
-    busiest: tuple[Share, ...] = ()
+    shares: tuple[Share, ...] = ()
+
+    @classmethod
+    def of(cls, shares: Shares, now_weight: float | None = None) -> Evidence:
+        """The evidence that these accounts' shares add up to.
+
+        `now_weight` is the recency weight of an outcome that occurs now; None weighs all alike.
+        """
+        return cls(
+            trials=sum(shares.trials),
+            successes=sum(shares.successes),
+            accounts=len(shares.trials),
+            largest_account_trials=max(shares.trials, default=0),
+            # Exact sums, which do not depend on the order in which the accounts were read.
+            revenue_total=math.fsum(shares.revenue_totals),
+            revenue_count=sum(shares.revenue_counts),
+            revenue_accounts=sum(count > 0 for count in shares.revenue_counts),
+            largest_revenue_count=max(shares.revenue_counts, default=0),
+            recent_trials=now_weight and math.fsum(shares.recent_trials) / now_weight,
+            recent_successes=now_weight and math.fsum(shares.recent_successes) / now_weight,
+            shares=tuple(map(Share, shares.trials, shares.successes)),
+        )
 
     @property
     def success_rate(self) -> float:
@@ -69,8 +108,9 @@ class Evidence:
         as the others is one opinion, not a hundred. Its rate stays what it is.
         """
         trials, successes = float(self.trials), float(self.successes)
-        excess = _excess([share.trials for share in self.busiest], trials, k)
-        for share, over in zip(self.busiest, excess, strict=True):
+        busiest = sorted(self.shares, reverse=True)[:k]
+        excess = _excess([share.trials for share in busiest], trials, k)
+        for share, over in zip(busiest, excess, strict=True):
             trials -= over
             successes -= over * share.successes / share.trials
         if self.recent_trials is None or self.recent_successes is None or not self.trials:
@@ -127,13 +167,12 @@ def recency_weight(occurred: datetime, half_life: timedelta) -> float:
 def _excess(busiest: list[int], total: float, k: int) -> list[float]:
     """What each of the busiest accounts has beyond 1/k of what remains when all are capped.
 
-    The cap solves c = (rest + capped * c) / k, where the accounts over c are capped; it exists when
+    `busiest` is in descending order. The cap solves c = (rest + capped * c) / k, where the accounts over c are capped; it exists when
     fewer than k are, which is always so with at least k accounts.
     """
-    ordered = sorted(busiest, reverse=True)
-    for capped in range(min(len(ordered), k - 1) + 1):
-        rest = total - sum(ordered[:capped])
+    for capped in range(min(len(busiest), k - 1) + 1):
+        rest = total - sum(busiest[:capped])
         cap = rest / (k - capped)
-        if capped == len(ordered) or ordered[capped] <= cap:
+        if capped == len(busiest) or busiest[capped] <= cap:
             return [max(trials - cap, 0.0) for trials in busiest]
     return [0.0] * len(busiest)

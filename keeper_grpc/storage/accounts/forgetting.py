@@ -24,9 +24,8 @@ from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.accounts.rewording import reword, reword_advised
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
-from keeper_grpc.storage.patterns.rows import fetch_pattern
-from keeper_grpc.storage.scope_lock import lock_scope
-from keeper_grpc.storage.step_lock import lock_step
+from keeper_grpc.storage.locks import lock_scope, lock_step
+from keeper_grpc.storage.patterns.view import see_pattern
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -67,7 +66,7 @@ class PostgresForgetting(PostgresAccounts):
 
     async def remainder(self, pattern_id: UUID, account_key: str) -> Remainder | None:
         async with self._database.transaction(read_only=True) as connection:
-            pattern = await fetch_pattern(connection, pattern_id)
+            pattern = await see_pattern(connection, pattern_id)
             if pattern is None:
                 return None
             return await _remainder(connection, pattern, account_key)
@@ -103,7 +102,7 @@ class PostgresForgetting(PostgresAccounts):
             await reword(connection, pattern_id)
             await _reset_span(connection, pattern_id)
             await refresh_evidence(connection, pattern_id)
-            after = await fetch_pattern(connection, pattern_id)
+            after = await see_pattern(connection, pattern_id)
             if after is not None:
                 await reword_advised(connection, pattern_id, before.action, after.action)
         unpublished = bool(
@@ -161,14 +160,14 @@ class PostgresForgetting(PostgresAccounts):
 
 async def _own(connection: Connection, pattern_id: UUID) -> Pattern | None:
     """The pattern, when nobody else changes it or repeats its words until the end; None if gone."""
-    pattern = await fetch_pattern(connection, pattern_id)
+    pattern = await see_pattern(connection, pattern_id)
     if pattern is None:
         return None
     # A pattern's scope never changes, its evidence may while this waits for the lock.
     await lock_scope(connection, pattern.scope)
     # Reports of its advice in other scopes keep this row while they repeat its words.
     await connection.execute("SELECT 1 FROM network_patterns WHERE id = $1 FOR UPDATE", pattern_id)
-    return await fetch_pattern(connection, pattern_id)
+    return await see_pattern(connection, pattern_id)
 
 
 async def _remainder(connection: Connection, pattern: Pattern, account_key: str) -> Remainder:

@@ -15,7 +15,7 @@ from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.captures import PostgresCapture
-from keeper_grpc.storage.patterns.rows import fetch_pattern
+from keeper_grpc.storage.patterns.view import see_pattern
 
 
 class PostgresReports:
@@ -41,7 +41,7 @@ class PostgresReports:
             if row is None:
                 return None
             pattern = (
-                await fetch_pattern(connection, row["pattern_id"], account_key)
+                await see_pattern(connection, row["pattern_id"], account_key)
                 if row["pattern_id"]
                 else None
             )
@@ -87,7 +87,7 @@ class PostgresReport(PostgresCapture):
             )
         )
 
-    async def keep(self, pattern_id: UUID) -> str | None:
+    async def pin_pattern(self, pattern_id: UUID) -> str | None:
         action: str | None = await self._connection.fetchval(
             "SELECT action_template FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
         )

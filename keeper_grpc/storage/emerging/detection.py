@@ -32,13 +32,10 @@ from keeper_grpc.domain.errors import StatementTimedOut
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.rows import COLUMNS, from_json, from_row, to_json
-from keeper_grpc.storage.step_lock import lock_step
+from keeper_grpc.storage.locks import AdvisoryLock, lock_step, try_session_lock
 
 if TYPE_CHECKING:
     from asyncpg import Record
-
-LEADER_LOCK = 0x6B656570_656D6572
-"""Advisory lock of the leader ("keepemer"). One per database, since advisory locks are."""
 
 EVENTS_CHANNEL = "keeper_emerging"
 
@@ -62,12 +59,11 @@ class PostgresDetection:
 
     @asynccontextmanager
     async def lead(self) -> AsyncIterator[PostgresLeadership | None]:
-        """Hold the leader's lock on one connection for the length of the block, or yield None.
-
-        The lock belongs to the session: when the process or its connection dies, it is free.
-        """
-        async with self._database.connection() as connection:
-            leads = await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK)
+        """Hold the leader's lock on one connection for the length of the block, or yield None."""
+        async with (
+            self._database.connection() as connection,
+            try_session_lock(connection, AdvisoryLock.LEADER) as leads,
+        ):
             if not leads:
                 yield None
                 return
@@ -76,9 +72,6 @@ class PostgresDetection:
             except (asyncpg.QueryCanceledError, TimeoutError) as error:
                 # The server's limit or ours, which is the same: either may be the first to strike.
                 raise StatementTimedOut("a statement took too long") from error
-            finally:
-                if not connection.is_closed():
-                    await connection.execute("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
 
 
 class PostgresLeadership:

@@ -15,9 +15,8 @@ from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
-from keeper_grpc.storage.metrics.inputs import FOLD_LOCK
-from keeper_grpc.storage.patterns.rows import fetch_pattern
-from keeper_grpc.storage.scope_lock import lock_scope
+from keeper_grpc.storage.locks import AdvisoryLock, lock, lock_scope
+from keeper_grpc.storage.patterns.view import see_pattern
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -130,11 +129,11 @@ class PostgresRebuild:
 
     async def recount(self, pattern_id: UUID, half_life: timedelta) -> int | None:
         async with self._database.transaction() as connection:
-            pattern = await fetch_pattern(connection, pattern_id)
+            pattern = await see_pattern(connection, pattern_id)
             if pattern is None:
                 return None
             await lock_scope(connection, pattern.scope)
-            if await fetch_pattern(connection, pattern_id) is None:
+            if await see_pattern(connection, pattern_id) is None:
                 return None
             counts = await _count(connection, pattern_id, half_life)
             await _write_accounts(connection, pattern_id, counts)
@@ -152,7 +151,7 @@ class PostgresRebuild:
                 "LOCK TABLE observations, enhancements IN SHARE ROW EXCLUSIVE MODE",
                 timeout=MEASURES_TIMEOUT,
             )
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
+            await lock(connection, AdvisoryLock.FOLD)
             wrong: int = await connection.fetchval(
                 "SELECT rebuild_measures()", timeout=MEASURES_TIMEOUT
             )

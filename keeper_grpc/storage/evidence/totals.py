@@ -12,6 +12,16 @@ from keeper_grpc.domain.evidence.evidence import Evidence, Prior
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.centres import mean_direction, move_action
+from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
+
+_SHARES = f"""
+    SELECT share.*, p.prior_successes, p.prior_failures, p.embedding_weight,
+           CASE WHEN $2 THEN p.pattern_embedding END AS pattern_embedding
+      FROM network_patterns p {shares("$3")} WHERE p.id = $1
+"""  # noqa: S608 - only constants are interpolated
+
+EPOCH_WEIGHT = 1.0
+"""Stored sums of recency weights are as of the epoch; readers divide them by today's weight."""
 
 
 async def refresh_evidence(
@@ -27,37 +37,13 @@ async def refresh_evidence(
     are the vectors of an observation that merged, towards which the pattern turns. One update for
     both, because the row is as wide as its vector.
     """
-    (row,) = await connection.fetch(
-        """
-        SELECT coalesce(sum(a.occurrence_count), 0)::bigint AS trials,
-               coalesce(sum(a.success_count), 0)::bigint    AS successes,
-               count(a.account_key)::integer                AS accounts,
-               coalesce(max(a.occurrence_count), 0)         AS largest_account_trials,
-               coalesce(sum(a.revenue_total), 0)            AS revenue_total,
-               coalesce(sum(a.revenue_count), 0)::bigint    AS revenue_count,
-               coalesce(sum(a.recent_trials), 0)            AS recent_trials,
-               coalesce(sum(a.recent_successes), 0)         AS recent_successes,
-               p.prior_successes, p.prior_failures, p.embedding_weight,
-               CASE WHEN $2 THEN p.pattern_embedding END AS pattern_embedding
-          FROM network_patterns p LEFT JOIN pattern_accounts a ON a.pattern_id = p.id
-         WHERE p.id = $1 GROUP BY p.id
-        """,
-        pattern_id,
-        joined is not None,
-    )
+    (row,) = await connection.fetch(_SHARES, pattern_id, joined is not None, NO_VIEWER)
     sentence: NDArray[np.float32] | None = None
     weight: float = row["embedding_weight"]
     if joined is not None:
         sentence, weight = mean_direction(row["pattern_embedding"], weight, joined.sentence)
         await move_action(connection, pattern_id, joined.action)
-    evidence = Evidence(
-        trials=row["trials"],
-        successes=row["successes"],
-        accounts=row["accounts"],
-        largest_account_trials=row["largest_account_trials"],
-        revenue_total=row["revenue_total"],
-        revenue_count=row["revenue_count"],
-    )
+    evidence = Evidence.of(to_shares(row), EPOCH_WEIGHT)
     await connection.execute(
         """
         UPDATE network_patterns
@@ -78,8 +64,8 @@ async def refresh_evidence(
         evidence.revenue_count,
         evidence.lower_bound(Prior(row["prior_successes"], row["prior_failures"])),
         occurred_time,
-        row["recent_trials"],
-        row["recent_successes"],
+        evidence.recent_trials,
+        evidence.recent_successes,
         weight,
         sentence,
     )

@@ -17,15 +17,13 @@ from keeper_grpc.domain.metrics.inputs import (
 from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
+from keeper_grpc.storage.locks import AdvisoryLock, try_lock
 
 SHOWN_DAYS = 366
 """Days that are told one by one, the newest: a year of them draws a line, older ones only count."""
 
 MOST_CATEGORIES = 200
 """Lines of business that are listed: they are callers' words, of which there may be any number."""
-
-FOLD_LOCK = 0x6B65657065720009
-"""Advisory lock of whoever folds: "keeper" in ASCII and a number of ours."""
 
 _SUMMED = """
     observations, questions, enhanced, from_elsewhere, confidence_added, advised_outcomes,
@@ -75,7 +73,7 @@ class PostgresMetrics:
     async def fold(self, limit: int) -> int:
         """Add the oldest changes to their days; how many those were, 0 while another process folds."""
         async with self._database.transaction() as connection:
-            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", FOLD_LOCK):
+            if not await try_lock(connection, AdvisoryLock.FOLD):
                 return 0
             folded: int = await connection.fetchval(_FOLD, limit)
         return folded

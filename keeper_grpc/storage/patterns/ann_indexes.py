@@ -14,11 +14,9 @@ import structlog
 
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.locks import AdvisoryLock, try_session_lock
 
 log = structlog.get_logger()
-
-MAINTENANCE_LOCK = 0x6B656570_6D61696E
-"""Advisory lock of whoever maintains ("keepmain"): two must not build one index."""
 
 _PREFIX = "network_patterns_ann_"
 
@@ -42,12 +40,10 @@ class PostgresAnnIndexes:
         """
         built = 0
         async with self._database.connection() as connection:
-            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", MAINTENANCE_LOCK):
-                try:
+            async with try_session_lock(connection, AdvisoryLock.MAINTENANCE) as maintains:
+                if maintains:
                     for scope in await _outgrown(connection, scope_size):
                         built += await _build(connection, scope)
-                finally:
-                    await connection.execute("SELECT pg_advisory_unlock($1)", MAINTENANCE_LOCK)
             self._indexed = frozenset(await _valid(connection))
         return built
 

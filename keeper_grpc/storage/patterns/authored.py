@@ -11,8 +11,8 @@ from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern, Scope, Seeded
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.centres import place_action
-from keeper_grpc.storage.scope_lock import lock_scope
 
 
 class PostgresAuthored:

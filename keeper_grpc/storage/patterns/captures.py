@@ -18,10 +18,10 @@ from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope
 from keeper_grpc.storage.accounts.unknown_words import record_words
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging.sightings import insert_sighting
+from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.centres import place_action
 from keeper_grpc.storage.patterns.ledger import append_observation
-from keeper_grpc.storage.patterns.rows import fetch_pattern
-from keeper_grpc.storage.scope_lock import lock_scope
+from keeper_grpc.storage.patterns.view import see_pattern
 from keeper_grpc.storage.scope_turns import ScopeTurns
 
 
@@ -73,8 +73,8 @@ class PostgresCapture:
             ),
         )
 
-    async def own(self, scope: Scope) -> None:
-        """Take the scope's lock: two captures of one scope must not both create."""
+    async def lock_scope(self, scope: Scope) -> None:
+        """Two captures of one scope must not both create."""
         await lock_scope(self._connection, scope)
 
     async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
@@ -130,7 +130,7 @@ class PostgresCapture:
     async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
         await append_observation(self._connection, observation, self._half_life, joined)
 
-    async def sight(
+    async def record_sighting(
         self, observation: Observation, vector: NDArray[np.float32], seen_time: datetime
     ) -> None:
         await insert_sighting(
@@ -143,7 +143,7 @@ class PostgresCapture:
         )
 
     async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
-        pattern = await fetch_pattern(self._connection, pattern_id, account_key)
+        pattern = await see_pattern(self._connection, pattern_id, account_key)
         if pattern is None:
             # A foreign key holds the ledger and its pattern together.
             message = "a recorded pattern is missing"

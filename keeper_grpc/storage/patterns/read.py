@@ -11,7 +11,7 @@ from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.publication import published
-from keeper_grpc.storage.patterns.rows import COLUMNS, fetch_pattern, scripts_of, to_pattern
+from keeper_grpc.storage.patterns.view import see_pattern, see_patterns
 
 # Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
 # are two lists, each in the order of an index, and a page is the first rows of both. The bound on the
@@ -21,18 +21,19 @@ _LIST = f"""
         SELECT * FROM network_patterns
          WHERE ($1 = '' OR pattern_type = $1) AND ($2 = '' OR business_category = $2)
     ), shown AS (
-        SELECT {COLUMNS}, p.confidence_score AS listed_score FROM matching p
+        SELECT p.id, p.confidence_score AS listed_score FROM matching p
          WHERE {published("p", "$4")} AND p.success_rate >= $3
            AND ($5::double precision IS NULL
                 OR p.confidence_score <= $5 AND (p.confidence_score < $5 OR p.id > $6::uuid))
          ORDER BY p.confidence_score DESC, p.id LIMIT $7
     ), hidden AS (
-        SELECT {COLUMNS}, 0::double precision AS listed_score FROM matching p
+        SELECT p.id, 0::double precision AS listed_score FROM matching p
          WHERE p.catalog_key IS NOT NULL AND NOT {published("p", "$4")} AND 0 >= $3
            AND ($5::double precision IS NULL OR $5 > 0 OR $5 = 0 AND p.id > $6::uuid)
          ORDER BY p.id LIMIT $7
     )
-    SELECT * FROM shown UNION ALL SELECT * FROM hidden ORDER BY listed_score DESC, id LIMIT $7
+    SELECT id FROM (SELECT * FROM shown UNION ALL SELECT * FROM hidden) listed
+     ORDER BY listed_score DESC, id LIMIT $7
 """  # noqa: S608 - only constants are interpolated
 
 
@@ -45,12 +46,12 @@ class PostgresPatterns:
     async def find_pattern(self, pattern_id: UUID) -> Pattern | None:
         """One pattern with all its evidence, published or not."""
         async with self._database.transaction(read_only=True) as connection:
-            return await fetch_pattern(connection, pattern_id)
+            return await see_pattern(connection, pattern_id)
 
     async def find_history(self, pattern_id: UUID) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """One pattern, and by account and week what its evidence consists of."""
         async with self._database.transaction(read_only=True) as connection:
-            pattern = await fetch_pattern(connection, pattern_id)
+            pattern = await see_pattern(connection, pattern_id)
             if pattern is None:
                 return None
             rows = await connection.fetch(
@@ -78,5 +79,6 @@ class PostgresPatterns:
                 after.pattern_id if after else None,
                 limit,
             )
-            scripts = await scripts_of(connection, [row["id"] for row in rows])
-        return [to_pattern(row, scripts.get(row["id"], [])) for row in rows]
+            listed = [row["id"] for row in rows]
+            patterns = await see_patterns(connection, listed)
+        return [patterns[pattern_id] for pattern_id in listed]

@@ -30,15 +30,13 @@ import asyncpg
 import structlog
 
 from keeper_grpc.operator_error import OperatorError
+from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.schema.preflight import check_may_create, check_server, connect
 
 if TYPE_CHECKING:
     from keeper_grpc.storage.database import Connection
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
-
-_LOCK = 0x6B65657065720001
-"""Advisory lock of whoever migrates: "keeper" in ASCII and a number of ours."""
 
 _log = structlog.get_logger(__name__)
 
@@ -145,7 +143,7 @@ async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
     try:
         while True:
             async with conn.transaction():
-                await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                await lock(conn, AdvisoryLock.MIGRATION)
                 done = await _applied(conn)
                 _require_prefix(done, migrations)
                 if not applied:

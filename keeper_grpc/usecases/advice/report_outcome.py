@@ -52,8 +52,8 @@ class Reported:
 class ReportTransaction(Protocol):
     """One transaction. Everything in it happens, or nothing does."""
 
-    async def own(self, scope: Scope) -> None:
-        """Wait until nobody else changes this scope, and keep others out until the end."""
+    async def lock_scope(self, scope: Scope) -> None:
+        """Exclude every other transaction that changes the scope's patterns, until this one ends."""
 
     async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
         """The ledger entry of an earlier attempt."""
@@ -61,8 +61,11 @@ class ReportTransaction(Protocol):
     async def reported(self, enhancement_id: UUID) -> bool:
         """Whether the ledger has an outcome of this enhancement."""
 
-    async def keep(self, pattern_id: UUID) -> str | None:
-        """The pattern's action, which nobody forgets until the end; None when the pattern is gone."""
+    async def pin_pattern(self, pattern_id: UUID) -> str | None:
+        """Keep the pattern from being deleted or reworded until the end.
+
+        Returns its action, or None when the pattern is gone.
+        """
 
     async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
         """The exact nearest patterns of the scope, nearest first."""
@@ -124,7 +127,7 @@ class ReportOutcome:
         vectors = await self._vectors(given.acted_on) if given.foreign else None
 
         async with self._store.report() as transaction:
-            await transaction.own(scope)
+            await transaction.lock_scope(scope)
             earlier = await transaction.recorded(account.key, report.request_id)
             if earlier is not None:
                 if earlier.fingerprint not in report.fingerprints:
@@ -135,7 +138,7 @@ class ReportOutcome:
             if pattern := given.pattern:
                 # Whoever worded it may have been forgotten since: then it says something else, or is
                 # gone. What it said is not to be kept either.
-                action = await transaction.keep(pattern.pattern_id)
+                action = await transaction.pin_pattern(pattern.pattern_id)
                 if action is None:
                     given, vectors = replace(given, pattern=None), None
                 else:

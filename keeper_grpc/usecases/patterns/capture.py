@@ -67,8 +67,8 @@ class CaptureTransaction(Protocol):
     async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
         """The ledger entry of an earlier attempt."""
 
-    async def own(self, scope: Scope) -> None:
-        """Wait until no other capture is in this scope, and keep others out until the end."""
+    async def lock_scope(self, scope: Scope) -> None:
+        """Exclude every other transaction that changes the scope's patterns, until this one ends."""
 
     async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
         """The exact nearest patterns of the scope, nearest first."""
@@ -85,7 +85,9 @@ class CaptureTransaction(Protocol):
         `joined` are its vectors when it merged: the pattern turns towards them.
         """
 
-    async def sight(self, observation: Observation, vector: Vector, seen_time: datetime) -> None:
+    async def record_sighting(
+        self, observation: Observation, vector: Vector, seen_time: datetime
+    ) -> None:
         """Show the observation to the emerging-pattern detector, as seen at this time."""
 
     async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
@@ -141,7 +143,7 @@ class CapturePattern:
         vectors = await self._vectors(insight)
 
         async with self._store.capture(scope) as transaction:
-            await transaction.own(scope)
+            await transaction.lock_scope(scope)
             earlier = await transaction.recorded(account.key, capture.request_id)
             if earlier is not None:
                 return await self._replay(transaction, earlier, capture, account.key)
@@ -174,7 +176,7 @@ class CapturePattern:
             if vectors is not None:
                 # Last, because ForgetAccount takes the account before its sightings as well.
                 seen = min(capture.insight.observed_time or occurred, now)
-                await transaction.sight(observation, vectors.sentence, seen)
+                await transaction.record_sighting(observation, vectors.sentence, seen)
             pattern = await transaction.pattern(pattern_id, account.key) if pattern_id else None
         return Captured(
             pattern_id=pattern_id,

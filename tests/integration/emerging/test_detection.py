@@ -25,7 +25,6 @@ from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.detection import (
-    LEADER_LOCK,
     PostgresDetection,
     PostgresDetectionStep,
     PostgresLeadership,
@@ -33,7 +32,7 @@ from keeper_grpc.storage.emerging.detection import (
 from keeper_grpc.storage.emerging.novelty import nearest_known
 from keeper_grpc.storage.emerging.rows import COLUMNS, from_json, from_row
 from keeper_grpc.storage.emerging.sightings import insert_sighting
-from keeper_grpc.storage.step_lock import lock_step
+from keeper_grpc.storage.locks import AdvisoryLock, lock_step
 from keeper_grpc.usecases.emerging import detector as detector_module
 from keeper_grpc.usecases.emerging import full_pass, rounds
 from keeper_grpc.usecases.emerging.detector import (
@@ -69,7 +68,7 @@ async def leader_pid(dsn: str) -> int | None:
              WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = $1
                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             """,
-            LEADER_LOCK,
+            int(AdvisoryLock.LEADER),
         )
     finally:
         await connection.close()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from keeper_grpc.domain.metrics.inputs import Gathered
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from tests.e2e.waiting import SOON
 from tests.integration.ledger import Ledger
@@ -297,7 +298,7 @@ async def test_processes_that_fold_at_once_take_turns(ledger: Ledger, database: 
     outcome = {"success": True, "revenue": None, "retained": None, "at": NOW}
     await ledger.observation(who, outcome, pattern=None, enhancement=None)
     async with ledger.connection.transaction():
-        await ledger.connection.execute("SELECT pg_advisory_xact_lock($1)", 0x6B65657065720009)
+        await lock(ledger.connection, AdvisoryLock.FOLD)
         assert await store.fold(10) == 0
     assert await store.fold(10) == 1
     assert same(await store.gather("gym", NOW.replace(hour=0), K), Gathered())

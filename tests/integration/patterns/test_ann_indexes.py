@@ -15,6 +15,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.locks import AdvisoryLock, try_session_lock
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from tests.e2e.waiting import SOON
 
@@ -104,9 +105,9 @@ async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Databas
 
 async def test_maintenance_leaves_the_work_to_the_one_who_does_it(pool: Database) -> None:
     """While another process holds the maintenance lock, nothing is built."""
-    async with pool.connection() as other:
-        await other.execute("SELECT pg_advisory_lock($1)", 0x6B656570_6D61696E)
-        try:
-            assert await PostgresAnnIndexes(pool).maintain(scope_size=1) == 0
-        finally:
-            await other.execute("SELECT pg_advisory_unlock($1)", 0x6B656570_6D61696E)
+    async with (
+        pool.connection() as other,
+        try_session_lock(other, AdvisoryLock.MAINTENANCE) as held,
+    ):
+        assert held
+        assert await PostgresAnnIndexes(pool).maintain(scope_size=1) == 0

@@ -18,9 +18,9 @@ from keeper_grpc.parts import authored_patterns
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database, to_array
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
-from keeper_grpc.storage.patterns.rows import fetch_pattern
-from keeper_grpc.storage.scope_lock import lock_scope
+from keeper_grpc.storage.patterns.view import see_pattern
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
     MODEL,
@@ -62,7 +62,7 @@ async def all_patterns(database: Database, key: str) -> dict[str, Pattern]:
         rows = await connection.fetch(
             "SELECT id FROM network_patterns WHERE pattern_type = $1", key
         )
-        found = [await fetch_pattern(connection, row["id"]) for row in rows]
+        found = [await see_pattern(connection, row["id"]) for row in rows]
     return {pattern.action: pattern for pattern in found if pattern}
 
 

@@ -69,10 +69,21 @@ def request(
 
 
 async def tried(
-    service: Service, key: str, category: str, account: str, *, successes: int, failures: int = 0
-) -> None:
-    """An account does what a pattern of the catalog says, so often with each outcome."""
+    service: Service,
+    key: str,
+    category: str,
+    account: str,
+    *,
+    successes: int,
+    failures: int = 0,
+    revenue: float | None = None,
+) -> network_service_pb2.CapturePatternResponse:
+    """An account does what a pattern of the catalog says, so often with each outcome.
+
+    Returns the last reply.
+    """
     known: CatalogPattern = CATALOG[key]
+    answer = network_service_pb2.CapturePatternResponse()
     for success in [True] * successes + [False] * failures:
         capture = network_service_pb2.CapturePatternRequest(
             request_id=str(uuid.uuid4()),
@@ -83,11 +94,54 @@ async def tried(
                 action=known.action,
                 confidence=0.5,
             ),
-            outcome=insight_pb2.Outcome(success=success),
+            outcome=insight_pb2.Outcome(success=success, revenue_impact=revenue),
         )
         capture.insight.conditions.update(known.conditions)
         answer = await service.network.CapturePattern(capture)
         assert answer.disposition == answer.DISPOSITION_MERGED
+    return answer
+
+
+async def test_a_pattern_has_the_same_evidence_through_every_call(service: Service) -> None:
+    """Four accounts with a revenue of 100 each are a mean of 100.0, wherever a fifth one looks."""
+    key, category = "high_value_at_risk", "gym"
+    for _ in range(4):
+        await tried(service, key, category, new_account(), successes=2, revenue=100.0)
+
+    fifth, known = new_account(), CATALOG[key]
+    question = network_service_pb2.EnhanceInsightRequest(
+        account_id=fifth,
+        insight=insight_pb2.Insight(
+            type=known.pattern_type,
+            business_category=category,
+            action=known.action,
+            confidence=0.5,
+        ),
+    )
+    question.insight.conditions.update(known.conditions)
+    enhanced = await service.network.EnhanceInsight(question)
+    pattern_id = enhanced.enhanced_insight.pattern_id
+    suggested = await service.network.SuggestMoves(
+        request(AT_RISK, account=fifth, category=category)
+    )
+    (moved,) = [move.pattern for move in suggested.moves if move.pattern.pattern_id == pattern_id]
+    got = await service.network.GetPattern(
+        network_service_pb2.GetPatternRequest(pattern_id=pattern_id)
+    )
+    listed = await service.network.ListPatterns(
+        network_service_pb2.ListPatternsRequest(
+            pattern_type=known.pattern_type, business_category=category
+        )
+    )
+    (found,) = [pattern for pattern in listed.patterns if pattern.pattern_id == pattern_id]
+    captured = await tried(service, key, category, fifth, successes=1, revenue=900.0)
+
+    seen = got.pattern.evidence
+    assert (seen.occurrence_count, seen.account_count, seen.mean_revenue_impact) == (8, 4, 100.0)
+    assert moved.evidence == found.evidence == captured.pattern.evidence == seen
+    advised = enhanced.enhanced_insight.evidence
+    assert (advised.occurrence_count, advised.account_count) == (8, 4)
+    assert advised.mean_revenue_impact == 100.0
 
 
 @pytest.mark.parametrize(

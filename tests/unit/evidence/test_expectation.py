@@ -11,6 +11,7 @@ from keeper_grpc.domain.evidence.evidence import (
     Evidence,
     Prior,
     Share,
+    Shares,
     recency_weight,
 )
 from keeper_grpc.domain.evidence.expectation import NOWHERE, SituationEvidence, expect
@@ -28,14 +29,10 @@ def shares(draw: st.DrawFn, least: int = 1) -> list[Share]:
     return [Share(n, draw(st.integers(0, n))) for n in sorted(trials, reverse=True)]
 
 
-def total(counted: list[Share], k: int = 3) -> Evidence:
-    """The evidence of these accounts, as storage reads it: the k busiest by name."""
-    return Evidence(
-        trials=sum(share.trials for share in counted),
-        successes=sum(share.successes for share in counted),
-        accounts=len(counted),
-        largest_account_trials=max(share.trials for share in counted),
-        busiest=tuple(counted[:k]),
+def total(counted: list[Share]) -> Evidence:
+    """The evidence of these accounts."""
+    return Evidence.of(
+        Shares([share.trials for share in counted], [share.successes for share in counted])
     )
 
 
@@ -173,7 +170,7 @@ def test_weights_are_never_negative_and_never_more_than_counted(
     counted: list[Share], k: int
 ) -> None:
     """Successes within trials, trials within what there is."""
-    evidence = total(counted, k)
+    evidence = total(counted)
     trials, successes = evidence.weighted(k)
     assert 0 <= trials <= evidence.trials
     assert successes >= 0
@@ -184,7 +181,7 @@ def test_weights_are_never_negative_and_never_more_than_counted(
 def test_no_account_weighs_more_than_its_part(counted: list[Share], k: int) -> None:
     """Where there are k accounts, the busiest is worth at most 1/k of all."""
     assume(len(counted) >= k)
-    weighed, _ = total(counted, k).weighted(k)
+    weighed, _ = total(counted).weighted(k)
     capped = [float(share.trials) for share in counted]
     for _ in range(200):  # the plain definition: cut what exceeds 1/k, until nothing does
         cap = sum(capped) / k
@@ -196,13 +193,13 @@ def test_no_account_weighs_more_than_its_part(counted: list[Share], k: int) -> N
 @given(shares(), K)
 def test_the_order_of_accounts_does_not_matter(counted: list[Share], k: int) -> None:
     """Busiest first or last."""
-    evidence = total(counted, k)
+    evidence = total(counted)
     turned = Evidence(
         trials=evidence.trials,
         successes=evidence.successes,
         accounts=evidence.accounts,
         largest_account_trials=evidence.largest_account_trials,
-        busiest=tuple(reversed(evidence.busiest)),
+        shares=tuple(reversed(evidence.shares)),
     )
     assert turned.weighted(k) == pytest.approx(evidence.weighted(k))
 

@@ -1,0 +1,88 @@
+"""Every advisory lock, and the order in which locks are taken.
+
+A scope's key is a hash and shares its 64 bits with the fixed keys; two locks that collide only wait
+for each other. The keys never change: while a release is rolled out, old and new processes must
+exclude each other.
+
+    MIGRATION     transaction. Alone, on a connection of its own.
+    MAINTENANCE   session, not waited for. Alone.
+    LEADER        session, not waited for. The leader's steps take STEP on the same connection.
+    STEP          transaction. Then rows: sightings and clusters (a step); the account, its advice and
+                  its sightings (the end of ForgetAccount).
+    FOLD          transaction, not waited for by a fold. A rebuild waits for it, after it has locked
+                  the tables observations and enhancements.
+    a scope       transaction. Then rows: the scope's patterns and their shares, then the account,
+                  then its sighting.
+
+A transaction holds at most one of MIGRATION, STEP, FOLD and a scope, and takes it before it locks any
+row. The rebuild alone locks tables first, which no holder of FOLD waits for. So no two transactions wait
+for each other's advisory locks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from keeper_grpc.domain.patterns.pattern import Scope
+
+if TYPE_CHECKING:
+    from keeper_grpc.storage.database import Connection
+
+
+class AdvisoryLock(IntEnum):
+    """The locks with one key a database. The keys spell "keeper" or "keep" and their use in ASCII."""
+
+    MIGRATION = 0x6B65657065720001
+    """Applies migrations: processes that start together take turns."""
+    FOLD = 0x6B65657065720009
+    """Folds changes into the daily measures."""
+    LEADER = 0x6B656570_656D6572
+    """Detects emerging patterns; held as long as the process leads."""
+    MAINTENANCE = 0x6B656570_6D61696E
+    """Builds ANN indexes: two processes must not build the same one."""
+    STEP = 0x6B656570_73746570
+    """Changes sightings and their clusters together."""
+
+
+async def lock(connection: Connection, key: int) -> None:
+    """Wait for a lock and hold it until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", int(key))
+
+
+async def try_lock(connection: Connection, key: AdvisoryLock) -> bool:
+    """Take a lock until the transaction ends, or return False while another session holds it."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", int(key)))
+
+
+@asynccontextmanager
+async def try_session_lock(connection: Connection, key: AdvisoryLock) -> AsyncIterator[bool]:
+    """Hold a lock for the length of the block, across transactions; False while another session does.
+
+    When the process or its connection dies, the lock is free.
+    """
+    held = bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", int(key)))
+    try:
+        yield held
+    finally:
+        if held and not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", int(key))
+
+
+async def lock_scope(connection: Connection, scope: Scope) -> None:
+    """Exclude every other transaction that changes the scope's patterns, until this one ends."""
+    name = f"{scope.pattern_type}\0{scope.business_category}\0{scope.embedding_model}"
+    key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+    await lock(connection, key)
+
+
+async def lock_step(connection: Connection) -> None:
+    """Exclude every other detector step and ForgetAccount until this transaction ends.
+
+    A step goes from sightings to clusters and, where a cluster ends, back to sightings: no order of
+    row locks would keep the two from waiting for each other.
+    """
+    await lock(connection, AdvisoryLock.STEP)
