@@ -189,20 +189,26 @@ async def test_a_filtered_search_finds_what_meets_the_requirements_by_its_eviden
         elsewhere = replace(scope(pattern_type), business_category="gym")
         for viewer in ACCOUNTS:
             known = await of_type(database, pattern_type, viewer)
-            # Each pattern's own rate, trials and accounts, where a rounding or a missing share would show.
-            for bound in [evidence for evidence, _ in known.values()]:
-                requirements = Requirements(
-                    -1.0, PublicationRule(bound.accounts), bound.success_rate, bound.trials
+            # Each pattern's own figures as the bound: a share too many or too few would show.
+            for requirements in [
+                Requirements(-1.0, PublicationRule(k), min_rate, least)
+                for bound, _ in known.values()
+                for k, min_rate, least in (
+                    (bound.accounts, 0.0, 1),
+                    (bound.accounts + 1, 0.0, 1),
+                    (1, bound.success_rate, 1),
+                    (1, 0.0, bound.trials),
                 )
+            ]:
                 found = await candidates.candidates_elsewhere(
                     Asked(elsewhere, vector(0), viewer, {}), requirements, 20
                 )
                 assert {candidate.pattern.pattern_id for candidate in found} == {
                     pattern_id
                     for pattern_id, (evidence, _) in known.items()
-                    if evidence.accounts >= bound.accounts
-                    and evidence.trials >= bound.trials
-                    and evidence.success_rate >= bound.success_rate
+                    if evidence.accounts >= requirements.rule.k
+                    and evidence.trials >= requirements.min_occurrences
+                    and evidence.success_rate >= requirements.min_success_rate
                 }
 
 
