@@ -127,15 +127,19 @@ async def test_resuming_reads_what_was_missed_and_not_what_is_kept(database_url:
         then, _ = await store.snapshot()
         await tell(feed.database, *missed)
         now, _ = await store.snapshot()
-        start = await rows_read(database)
-        before = await store.before(then.epoch, then.place, now.place)
-        await store.events_after(then.epoch, then.place, 500)
-        assert await rows_read(database) - start < 10 * len(missed)
+        costs = []
+        for _ in range(5):
+            start = await rows_read(database)
+            before = await store.before(then.epoch, then.place, now.place)
+            await store.events_after(then.epoch, then.place, 500)
+            costs.append(await rows_read(database) - start)
+        # Other sessions report what they read earlier when they like; none of it makes a cost smaller.
+        assert min(costs) < 10 * len(missed)
     assert before == {made.emerging_pattern_id: None for _, made in missed}
 
 
 async def rows_read(database: Database) -> int:
-    """Events that the one connection of this pool has read so far."""
+    """Events read so far by all sessions; what this pool's one connection has read is in it."""
     async with database.connection() as connection:
         await connection.execute("SELECT pg_stat_force_next_flush()")
         await connection.execute("SELECT 1")
