@@ -16,7 +16,15 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServic
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
-from keeper_grpc.rpc.convert import admin, feedback, insights, metrics, suggestions
+from keeper_grpc.rpc.convert import (
+    admin,
+    feedback,
+    fields,
+    insights,
+    metrics,
+    patterns,
+    suggestions,
+)
 from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
@@ -138,17 +146,17 @@ class NetworkLearning(NetworkLearningServiceServicer):
         """Return one published pattern."""
         if request.include_history:
             history = await self._patterns.history(UUID(request.pattern_id))
-            return insights.pattern_history(history, self._rule)
+            return patterns.pattern_history(history, self._rule)
         found = await self._patterns.get(UUID(request.pattern_id))
-        return network.GetPatternResponse(pattern=insights.pattern(found, self._rule))
+        return network.GetPatternResponse(pattern=patterns.pattern(found, self._rule))
 
     async def ListPatterns(
         self, request: network.ListPatternsRequest, context: Context
     ) -> network.ListPatternsResponse:
         """List published patterns."""
-        where = insights.pattern_filter(request)
-        page = await self._patterns.page(where, insights.cursor(request), request.page_size)
-        return insights.listing(page, where, self._rule)
+        where = patterns.pattern_filter(request)
+        page = await self._patterns.page(where, patterns.cursor(request), request.page_size)
+        return patterns.listing(page, where, self._rule)
 
 
 class Admin(AdminServiceServicer):
@@ -165,7 +173,7 @@ class Admin(AdminServiceServicer):
         self, request: admin_service_pb2.RegisterAccountRequest, context: Context
     ) -> admin_service_pb2.RegisterAccountResponse:
         """Register an account."""
-        joined = insights.optional_time(
+        joined = fields.optional_time(
             request.joined_time, "joined_time", given=request.HasField("joined_time")
         )
         created = await self._accounts.register(

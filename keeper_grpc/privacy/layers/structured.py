@@ -31,7 +31,7 @@ _MONEY_WORDS: Final = frozenset(
 
 MAXIMUM_DEPTH: Final = 4
 """What nests deeper is not shared; the domain's deepest sensible value is a list in a group. A
-request may nest deeper (rpc/convert/insights.py), and forbidden values are found down there, too."""
+request may nest deeper (rpc/convert/fields.py), and forbidden values are found down there, too."""
 MAXIMUM_ITEMS: Final = 64
 """Keys of one mapping, and items of one list, that are looked at."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.advice.tasks import Task
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
-from keeper_grpc.rpc.convert import insights
+from keeper_grpc.rpc.convert import fields, insights
 from keeper_grpc.usecases.advice.generate_task import Order
 from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
 
@@ -20,7 +20,7 @@ def report(
         account_id=request.account_id,
         enhancement_id=UUID(request.enhancement_id),
         outcome=insights.outcome(request.outcome),
-        occurred_time=insights.optional_time(
+        occurred_time=fields.optional_time(
             request.occurred_time, "occurred_time", given=request.HasField("occurred_time")
         ),
         fingerprints=fingerprints,

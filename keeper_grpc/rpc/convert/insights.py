@@ -1,62 +1,29 @@
-"""Between protos and the domain: the only file that knows both."""
+"""CapturePattern, EnhanceInsight and EnhanceInsights between protos and the domain."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import math
-import re
-import struct
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
-
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
-from keeper_grpc.domain.emerging.model import Change, EmergingPattern, FeedFilter
-from keeper_grpc.domain.errors import InvalidInput
-from keeper_grpc.domain.evidence.evidence import Evidence
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import (
     AnonymizationReport,
     AnonymizedInsight,
     Identifiers,
     Insight,
-    JsonValue,
     Outcome,
 )
 from keeper_grpc.domain.observation import Disposition
-from keeper_grpc.domain.patterns.claim import Claim
-from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
-from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.gen.keeper.network.v1 import (
-    emerging_pb2,
     insight_pb2,
     network_service_pb2,
     pattern_pb2,
 )
+from keeper_grpc.rpc.convert import fields, patterns
 from keeper_grpc.usecases.advice.enhance import Question
-from keeper_grpc.usecases.emerging.messages import Changed, Message, SnapshotComplete
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
-from keeper_grpc.usecases.patterns.read import History, Page
-from keeper_grpc.usecases.stream_lifetime import Heartbeat
-
-MAX_CONDITIONS_BYTES = 16 * 1024
-"""Bounds what the anonymizer has to walk. The rules in the proto bound the number of keys."""
-
-MAX_CONDITIONS_DEPTH = 8
-"""What a request may hold; protobuf itself would allow a hundred levels. Facts are flat or nearly so,
-and what privacy/layers/structured.py shares of them nests less."""
-
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""No outcome is older than this: before it, a timestamp is a unit mistake (0, or milliseconds)."""
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def capture(
@@ -69,7 +36,7 @@ def capture(
         insight=insight(request.insight),
         outcome=outcome(request.outcome),
         identifiers=identifiers(request.identifiers),
-        occurred_time=_time(request.occurred_time, "occurred_time")
+        occurred_time=fields.read_time(request.occurred_time, "occurred_time")
         if request.HasField("occurred_time")
         else None,
         fingerprints=fingerprints,
@@ -83,7 +50,7 @@ def captured(answer: Captured, rule: PublicationRule) -> network_service_pb2.Cap
         disposition=_DISPOSITIONS[answer.disposition],
         replayed=answer.replayed,
         similarity=answer.similarity,
-        pattern=pattern(answer.pattern, rule) if answer.pattern else None,
+        pattern=patterns.pattern(answer.pattern, rule) if answer.pattern else None,
         anonymization=_report(answer.anonymization),
     )
 
@@ -118,7 +85,7 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         insight.network_context = advice.network_context
         insight.pattern_id = str(known.pattern_id)
         insight.evidence.CopyFrom(
-            _evidence(
+            patterns.evidence_message(
                 known.evidence, best.lower_bound, best.candidate.similarity, advice.mean_revenue
             )
         )
@@ -135,157 +102,6 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
     )
 
 
-def feed_filter(request: network_service_pb2.StreamEmergingPatternsRequest) -> FeedFilter:
-    """Read the filters of a StreamEmergingPatternsRequest."""
-    return FeedFilter(
-        pattern_type=request.pattern_type,
-        business_category=request.business_category,
-        min_accounts=request.min_accounts,
-        min_similarity=request.min_similarity,
-        min_total_potential_value=request.min_total_potential_value,
-        window=request.window.ToTimedelta() if request.HasField("window") else None,
-    )
-
-
-def feed_message(
-    message: Message, resume_token: str
-) -> network_service_pb2.StreamEmergingPatternsResponse:
-    """Write one message of the stream."""
-    response = network_service_pb2.StreamEmergingPatternsResponse(resume_token=resume_token)
-    match message:
-        case Changed(change, cluster):
-            response.emerging_pattern.CopyFrom(_emerging(change, cluster))
-        case SnapshotComplete(count, expired):
-            response.snapshot_complete.count = count
-            response.snapshot_complete.resume_token_expired = expired
-            response.snapshot_complete.SetInParent()
-        case Heartbeat(server_time):
-            response.heartbeat.server_time.FromDatetime(server_time)
-    return response
-
-
-def pattern_filter(request: network_service_pb2.ListPatternsRequest) -> PatternFilter:
-    """Read the filters of a ListPatternsRequest."""
-    return PatternFilter(
-        pattern_type=request.pattern_type,
-        business_category=request.business_category,
-        min_success_rate=request.min_success_rate,
-    )
-
-
-def cursor(request: network_service_pb2.ListPatternsRequest) -> Cursor | None:
-    """Read a page token. Raises InvalidInput when it is none of ours or of another listing."""
-    if not request.page_token:
-        return None
-    try:
-        packed = base64.urlsafe_b64decode(request.page_token.encode())
-        score, pattern_id, filters = _CURSOR.unpack(packed)
-    except (binascii.Error, struct.error, ValueError) as error:
-        raise InvalidInput("page_token", "not a token of this listing") from error
-    if filters != _filters_digest(pattern_filter(request)) or not math.isfinite(score):
-        raise InvalidInput("page_token", "use a token with the filters that it came with")
-    return Cursor(score, UUID(bytes=pattern_id))
-
-
-def listing(
-    page: Page, where: PatternFilter, rule: PublicationRule
-) -> network_service_pb2.ListPatternsResponse:
-    """Write a ListPatternsResponse."""
-    token = b""
-    if page.next:
-        token = base64.urlsafe_b64encode(
-            _CURSOR.pack(page.next.lower_bound, page.next.pattern_id.bytes, _filters_digest(where))
-        )
-    return network_service_pb2.ListPatternsResponse(
-        patterns=[pattern(item, rule) for item in page.patterns],
-        next_page_token=token.decode(),
-    )
-
-
-def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
-    """Write a Pattern."""
-    message = pattern_pb2.Pattern(
-        pattern_id=str(known.pattern_id),
-        pattern_type=known.scope.pattern_type,
-        business_category=known.scope.business_category,
-        conditions=_struct(known.conditions),
-        action=known.action,
-        proven_script=known.proven_script(rule),
-        evidence=_evidence(
-            known.evidence, known.lower_bound, 0.0, rule.mean_revenue(known.evidence)
-        ),
-        embedding_model=known.scope.embedding_model,
-        author_claim=None if known.claim is None else _author_claim(known.claim),
-    )
-    if known.first_discovered:
-        message.first_discovered_time.FromDatetime(known.first_discovered)
-    if known.last_validated:
-        message.last_validated_time.FromDatetime(known.last_validated)
-    return message
-
-
-def _author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
-    message = pattern_pb2.AuthorClaim(
-        follow_up_action=claim.follow_up_action,
-        success_rate=claim.success_rate,
-        learned_from=claim.learned_from,
-        monthly_revenue_dollars=claim.monthly_revenue_dollars,
-        adoption_rate=claim.adoption_rate,
-        rating_improvement=claim.rating_improvement,
-        improvement_factor=claim.improvement_factor,
-    )
-    if claim.improvement_days is not None:
-        message.improvement_period.FromTimedelta(timedelta(days=claim.improvement_days))
-    return message
-
-
-def pattern_history(
-    history: History, rule: PublicationRule
-) -> network_service_pb2.GetPatternResponse:
-    """Write a GetPatternResponse with all that is known of a pattern."""
-    response = network_service_pb2.GetPatternResponse
-    return response(
-        pattern=pattern(history.pattern, rule),
-        scripts=[
-            response.Script(
-                template=script.template,
-                evidence=_evidence(script.evidence, script.evidence.lower_bound(), 0.0, None),
-            )
-            for script in history.scripts
-        ],
-        history=[
-            response.Period(
-                start_time=_timestamp(period.start),
-                end_time=_timestamp(period.end),
-                occurrence_count=period.trials,
-                success_count=period.successes,
-            )
-            for period in history.periods
-        ],
-    )
-
-
-def json_object(message: Struct, field: str) -> Mapping[str, JsonValue]:
-    """Read what an account knows. Raises InvalidInput for what is too large, deep or infinite."""
-    if message.ByteSize() > MAX_CONDITIONS_BYTES:
-        raise InvalidInput(field, f"at most {MAX_CONDITIONS_BYTES} bytes")
-    try:
-        values: dict[str, JsonValue] = MessageToDict(message) if message.fields else {}
-    except ValueError as error:  # JSON has no NaN and no infinity
-        raise InvalidInput(field, "numbers must be finite") from error
-    for key, value in values.items():
-        _check_value(key, field)
-        _check_value(value, field, MAX_CONDITIONS_DEPTH)
-    return values
-
-
-def optional_time(message: Timestamp, field: str, *, given: bool) -> datetime | None:
-    """Read a timestamp that may be left out."""
-    return _time(message, field) if given else None
-
-
-_CURSOR = struct.Struct(">d16s8s")
-
 _DISPOSITIONS = {
     Disposition.CREATED: network_service_pb2.CapturePatternResponse.DISPOSITION_CREATED,
     Disposition.MERGED: network_service_pb2.CapturePatternResponse.DISPOSITION_MERGED,
@@ -293,6 +109,7 @@ _DISPOSITIONS = {
 }
 
 _Enhanced = network_service_pb2.EnhanceInsightResponse
+
 _NO_MATCH = {
     None: _Enhanced.NO_MATCH_REASON_UNSPECIFIED,
     NoMatch.NO_PATTERNS: _Enhanced.NO_MATCH_REASON_NO_PATTERNS,
@@ -304,13 +121,6 @@ _NO_MATCH = {
     NoMatch.HOLDOUT: _Enhanced.NO_MATCH_REASON_HOLDOUT,
 }
 
-_CHANGES = {
-    Change.NEW: emerging_pb2.EmergingPattern.CHANGE_NEW,
-    Change.UPDATED: emerging_pb2.EmergingPattern.CHANGE_UPDATED,
-    Change.PROMOTED: emerging_pb2.EmergingPattern.CHANGE_PROMOTED,
-    Change.FADED: emerging_pb2.EmergingPattern.CHANGE_FADED,
-}
-
 
 def insight(message: insight_pb2.Insight) -> Insight:
     """Read an Insight. Raises InvalidInput for what its rules cannot express."""
@@ -318,13 +128,13 @@ def insight(message: insight_pb2.Insight) -> Insight:
         insight_id=message.insight_id,
         type=message.type,
         business_category=message.business_category,
-        conditions=json_object(message.conditions, "insight.conditions"),
-        action=_text(message.action, "insight.action"),
-        script=_text(message.script, "insight.script"),
+        conditions=fields.json_object(message.conditions, "insight.conditions"),
+        action=fields.read_text(message.action, "insight.action"),
+        script=fields.read_text(message.script, "insight.script"),
         confidence=message.confidence,
         dollar_value=message.dollar_value,
         potential_value=message.potential_value,
-        observed_time=_time(message.observed_time, "insight.observed_time")
+        observed_time=fields.read_time(message.observed_time, "insight.observed_time")
         if message.HasField("observed_time")
         else None,
     )
@@ -354,75 +164,17 @@ def identifiers(message: insight_pb2.Identifiers) -> Identifiers:
     )
 
 
-def _check_value(value: JsonValue, field: str, depth: int = 1) -> None:
-    """Refuse what a database cannot hold: control characters, deep nests."""
-    if depth < 1:
-        raise InvalidInput(field, f"nested deeper than {MAX_CONDITIONS_DEPTH} levels")
-    match value:
-        case str():
-            _text(value, field)
-        case list():
-            for item in value:
-                _check_value(item, field, depth - 1)
-        case dict():
-            for key, item in value.items():
-                _text(key, field)
-                _check_value(item, field, depth - 1)
-
-
-def _text(value: str, field: str) -> str:
-    if _CONTROL.search(value):
-        raise InvalidInput(field, "must not contain control characters")
-    return value
-
-
-def _time(message: Timestamp, field: str) -> datetime:
-    try:
-        time = message.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput(field, "not a valid timestamp") from error
-    if time < _EARLIEST:
-        raise InvalidInput(field, "before the year 2000: seconds since 1970 are expected")
-    return time
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
-
-
-def _struct(values: Mapping[str, JsonValue]) -> Struct:
-    message = Struct()
-    message.update(dict(values))
-    return message
-
-
 def _anonymized(insight: AnonymizedInsight, insight_id: str) -> insight_pb2.Insight:
     return insight_pb2.Insight(
         insight_id=insight_id,
         type=insight.type,
         business_category=insight.business_category,
-        conditions=_struct(insight.conditions),
+        conditions=fields.write_struct(insight.conditions),
         action=insight.action,
         script=insight.script,
         confidence=insight.confidence,
         dollar_value=insight.dollar_value,
         potential_value=insight.potential_value,
-    )
-
-
-def _evidence(
-    evidence: Evidence, lower_bound: float, similarity: float, mean_revenue: float | None
-) -> pattern_pb2.Evidence:
-    return pattern_pb2.Evidence(
-        occurrence_count=evidence.trials,
-        account_count=evidence.accounts,
-        success_count=evidence.successes,
-        success_rate=evidence.success_rate,
-        lower_bound=lower_bound,
-        similarity=similarity,
-        mean_revenue_impact=mean_revenue,
     )
 
 
@@ -458,31 +210,3 @@ def _report(report: AnonymizationReport) -> insight_pb2.AnonymizationReport:
             for drop in report.dropped
         ],
     )
-
-
-def _emerging(change: Change, cluster: EmergingPattern) -> emerging_pb2.EmergingPattern:
-    promoted = cluster.promoted_pattern_id
-    return emerging_pb2.EmergingPattern(
-        emerging_pattern_id=str(cluster.emerging_pattern_id),
-        change=_CHANGES[change],
-        pattern_type=cluster.pattern_type,
-        business_categories=cluster.business_categories,
-        common_pattern=cluster.common_pattern,
-        account_count=cluster.account_count,
-        sighting_count=cluster.sighting_count,
-        mean_similarity=cluster.mean_similarity,
-        mean_confidence=cluster.mean_confidence,
-        total_potential_value=cluster.total_potential_value,
-        first_seen_time=_timestamp(cluster.first_seen_time),
-        last_seen_time=_timestamp(cluster.last_seen_time),
-        promoted_pattern_id=str(promoted) if promoted else "",
-        growth_rate=cluster.growth_rate,
-        novelty=cluster.novelty,
-        label=cluster.label,
-    )
-
-
-def _filters_digest(where: PatternFilter) -> bytes:
-    """Eight bytes that tell listings with different filters apart."""
-    name = f"{where.pattern_type}\0{where.business_category}\0{where.min_success_rate!r}"
-    return hashlib.blake2b(name.encode(), digest_size=8).digest()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from keeper_grpc.domain.authored.suggestions import SuggestedMove
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
-from keeper_grpc.rpc.convert import insights
+from keeper_grpc.rpc.convert import fields, patterns
 from keeper_grpc.usecases.advice.suggest import Occasion
 
 
@@ -16,7 +16,7 @@ def occasion(request: network_service_pb2.SuggestMovesRequest) -> Occasion:
     return Occasion(
         account_id=request.account_id,
         business_category=request.business_category,
-        facts=insights.json_object(request.facts, "facts"),
+        facts=fields.json_object(request.facts, "facts"),
         max_moves=request.max_moves,
     )
 
@@ -28,7 +28,7 @@ def suggested(
     return network_service_pb2.SuggestMovesResponse(
         moves=[
             network_service_pb2.Move(
-                pattern=insights.pattern(move.pattern, rule),
+                pattern=patterns.pattern(move.pattern, rule),
                 trigger=move.trigger,
                 expected_success_rate=move.expected_success_rate,
                 explanation=move.explanation,

@@ -12,7 +12,7 @@ import grpc
 
 from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
-from keeper_grpc.rpc.convert import insights
+from keeper_grpc.rpc.convert import emerging
 from keeper_grpc.rpc.streams.end import end_stream
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
 from keeper_grpc.usecases.emerging.messages import Changed, Message
@@ -32,7 +32,7 @@ class EmergingStream:
 
     async def serve(self, request: StreamEmergingPatternsRequest, context: Context) -> None:
         """Write messages, as bytes, until the stream ends; it always ends with an error."""
-        wanted = insights.feed_filter(request)
+        wanted = emerging.feed_filter(request)
         try:
             await self._feed.deliver(wanted, request.resume_token, self._sender(context.write))
         except KeeperError as error:
@@ -60,7 +60,7 @@ class Encoder:
     def __call__(self, message: Message, token: str) -> bytes:
         """The encoded StreamEmergingPatternsResponse."""
         if not isinstance(message, Changed):
-            return insights.feed_message(message, token).SerializeToString()
+            return emerging.feed_message(message, token).SerializeToString()
         # The token belongs to the filter, so changes that other filters see do not collide.
         key = (token, message.cluster.emerging_pattern_id)
         kept = self._shared.get(key)
@@ -68,7 +68,7 @@ class Encoder:
         # equal one too.
         if kept is not None and (kept[0] is message or kept[0] == message):
             return kept[1]
-        encoded = insights.feed_message(message, token).SerializeToString()
+        encoded = emerging.feed_message(message, token).SerializeToString()
         self._shared[key] = (message, encoded)
         self._shared.move_to_end(key)
         if len(self._shared) > SHARED:

@@ -1,0 +1,150 @@
+"""GetPattern and ListPatterns between protos and the domain."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import math
+import struct
+from datetime import timedelta
+from uuid import UUID
+
+from keeper_grpc.domain.errors import InvalidInput
+from keeper_grpc.domain.evidence.evidence import Evidence
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.claim import Claim
+from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
+from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.gen.keeper.network.v1 import (
+    network_service_pb2,
+    pattern_pb2,
+)
+from keeper_grpc.rpc.convert import fields
+from keeper_grpc.usecases.patterns.read import History, Page
+
+_CURSOR = struct.Struct(">d16s8s")
+
+
+def pattern_filter(request: network_service_pb2.ListPatternsRequest) -> PatternFilter:
+    """Read the filters of a ListPatternsRequest."""
+    return PatternFilter(
+        pattern_type=request.pattern_type,
+        business_category=request.business_category,
+        min_success_rate=request.min_success_rate,
+    )
+
+
+def cursor(request: network_service_pb2.ListPatternsRequest) -> Cursor | None:
+    """Read a page token. Raises InvalidInput when it is none of ours or of another listing."""
+    if not request.page_token:
+        return None
+    try:
+        packed = base64.urlsafe_b64decode(request.page_token.encode())
+        score, pattern_id, filters = _CURSOR.unpack(packed)
+    except (binascii.Error, struct.error, ValueError) as error:
+        raise InvalidInput("page_token", "not a token of this listing") from error
+    if filters != _filters_digest(pattern_filter(request)) or not math.isfinite(score):
+        raise InvalidInput("page_token", "use a token with the filters that it came with")
+    return Cursor(score, UUID(bytes=pattern_id))
+
+
+def listing(
+    page: Page, where: PatternFilter, rule: PublicationRule
+) -> network_service_pb2.ListPatternsResponse:
+    """Write a ListPatternsResponse."""
+    token = b""
+    if page.next:
+        token = base64.urlsafe_b64encode(
+            _CURSOR.pack(page.next.lower_bound, page.next.pattern_id.bytes, _filters_digest(where))
+        )
+    return network_service_pb2.ListPatternsResponse(
+        patterns=[pattern(item, rule) for item in page.patterns],
+        next_page_token=token.decode(),
+    )
+
+
+def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
+    """Write a Pattern."""
+    message = pattern_pb2.Pattern(
+        pattern_id=str(known.pattern_id),
+        pattern_type=known.scope.pattern_type,
+        business_category=known.scope.business_category,
+        conditions=fields.write_struct(known.conditions),
+        action=known.action,
+        proven_script=known.proven_script(rule),
+        evidence=evidence_message(
+            known.evidence, known.lower_bound, 0.0, rule.mean_revenue(known.evidence)
+        ),
+        embedding_model=known.scope.embedding_model,
+        author_claim=None if known.claim is None else _author_claim(known.claim),
+    )
+    if known.first_discovered:
+        message.first_discovered_time.FromDatetime(known.first_discovered)
+    if known.last_validated:
+        message.last_validated_time.FromDatetime(known.last_validated)
+    return message
+
+
+def pattern_history(
+    history: History, rule: PublicationRule
+) -> network_service_pb2.GetPatternResponse:
+    """Write a GetPatternResponse with all that is known of a pattern."""
+    response = network_service_pb2.GetPatternResponse
+    return response(
+        pattern=pattern(history.pattern, rule),
+        scripts=[
+            response.Script(
+                template=script.template,
+                evidence=evidence_message(
+                    script.evidence, script.evidence.lower_bound(), 0.0, None
+                ),
+            )
+            for script in history.scripts
+        ],
+        history=[
+            response.Period(
+                start_time=fields.write_time(period.start),
+                end_time=fields.write_time(period.end),
+                occurrence_count=period.trials,
+                success_count=period.successes,
+            )
+            for period in history.periods
+        ],
+    )
+
+
+def evidence_message(
+    evidence: Evidence, lower_bound: float, similarity: float, mean_revenue: float | None
+) -> pattern_pb2.Evidence:
+    """Write Evidence. `similarity` is 0 where nothing was asked."""
+    return pattern_pb2.Evidence(
+        occurrence_count=evidence.trials,
+        account_count=evidence.accounts,
+        success_count=evidence.successes,
+        success_rate=evidence.success_rate,
+        lower_bound=lower_bound,
+        similarity=similarity,
+        mean_revenue_impact=mean_revenue,
+    )
+
+
+def _author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
+    message = pattern_pb2.AuthorClaim(
+        follow_up_action=claim.follow_up_action,
+        success_rate=claim.success_rate,
+        learned_from=claim.learned_from,
+        monthly_revenue_dollars=claim.monthly_revenue_dollars,
+        adoption_rate=claim.adoption_rate,
+        rating_improvement=claim.rating_improvement,
+        improvement_factor=claim.improvement_factor,
+    )
+    if claim.improvement_days is not None:
+        message.improvement_period.FromTimedelta(timedelta(days=claim.improvement_days))
+    return message
+
+
+def _filters_digest(where: PatternFilter) -> bytes:
+    """Eight bytes that tell listings with different filters apart."""
+    name = f"{where.pattern_type}\0{where.business_category}\0{where.min_success_rate!r}"
+    return hashlib.blake2b(name.encode(), digest_size=8).digest()
