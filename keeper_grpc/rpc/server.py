@@ -25,6 +25,7 @@ from keeper_grpc.rpc.interceptors.in_flight import InFlight
 from keeper_grpc.rpc.interceptors.log import log_end
 from keeper_grpc.rpc.interceptors.request_id import RequestId
 from keeper_grpc.rpc.interceptors.trace import Trace, note_end
+from keeper_grpc.rpc.interceptors.unreadable import ReadRequests
 from keeper_grpc.rpc.interceptors.validation import Validation
 from keeper_grpc.rpc.reflection import enable_reflection
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
@@ -85,6 +86,7 @@ class Server:
                 Errors(),
                 Deadline(max_call_duration),
                 Validation(warm_up=_one_of_each()),
+                ReadRequests(),
                 Encoded(f"/{SERVICES[0]}/StreamEmergingPatterns"),
             ],
             options=_OPTIONS,

@@ -8,7 +8,14 @@ from contextlib import asynccontextmanager
 from google.protobuf.message import Message
 
 from keeper_grpc.rpc.interceptors.around import OURS, Around, Call
+from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 from keeper_grpc.rpc.rules import Rules
+from keeper_grpc.rpc.status import FieldViolation, RequestInvalid
+
+_NOT_A_MESSAGE = FieldViolation(
+    "", "the bytes are no message of this request's type, or a string in it is not UTF-8"
+)
+"""A violation of the whole request: the parser does not say which field it is."""
 
 
 class Validation(Around):
@@ -25,6 +32,8 @@ class Validation(Around):
     async def around(self, call: Call) -> AsyncIterator[None]:
         """Raise RequestInvalid before the handler sees the request."""
         # Infrastructure's own messages declare no rules.
+        if isinstance(call.request, Unreadable):
+            raise RequestInvalid([_NOT_A_MESSAGE])
         if call.request is not None and call.method.startswith(OURS):
             self._rules.check(call.request)
         yield

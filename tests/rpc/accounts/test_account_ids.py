@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
+from typing import Any
 
 import grpc
 import pytest
@@ -137,3 +138,22 @@ async def test_the_client_names_the_field(service: Service, topic: str) -> None:
         "account_id",
         "must not contain a format character",
     )
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x0a\x06Gl\xed\xa0\x80w", b"\x0a\xff"], ids=["surrogate", "damaged"]
+)
+async def test_a_string_that_is_not_utf8_is_an_invalid_request(
+    service: Service, data: bytes
+) -> None:
+    """Bytes of a client that checks nothing are refused as any other bad id, without the parser's words."""
+    channel: Any = service.channel
+    package = "/keeper.network.v1"
+    for call in (
+        channel.unary_unary(f"{package}.AdminService/ForgetAccount")(data),
+        channel.unary_stream(f"{package}.NetworkLearningService/StreamNetworkMetrics")(data).read(),
+    ):
+        refused = await refusal(call)
+        assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert refused.reason == "INVALID_REQUEST"
+        assert "UTF-8" in refused.fields[""]
