@@ -165,7 +165,7 @@ class PostgresLeadership:
 
 
 class PostgresDetectionStep:
-    """One step's reads and writes; see usecases/emerging/detector.py for what each promises."""
+    """One step's reads and writes; see usecases/emerging/ports.py for what each promises."""
 
     def __init__(self, connection: Connection, embedding_model: str) -> None:
         self._connection = connection
