@@ -1,25 +1,37 @@
-# `make help` lists the targets. Everything lives in .venv; nothing global is touched.
-PYTHON ?= python3.11
+# `make help` lists the targets. Everything lives in .venv; nothing global is touched. One environment,
+# which grows: `make demo` makes a small one, a target that needs more adds to it, with the same versions.
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# The Python to make it with; unless it is set, the newest one that is there.
+export PYTHON
+
+SERVER := $(VENV)/.server
+DASHBOARD := $(VENV)/.dashboard
+DEVELOPMENT := $(VENV)/.development
+MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo consumers test serve lint gen lock clean
+.PHONY: help setup demo dashboard consumers test serve lint gen lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY) ## make the virtual environment from the hashed lock file
+setup: $(DEVELOPMENT) ## make the whole development environment, from the hashed lock files
 
-# pip refuses whatever does not match a hash. The project itself comes last, without an index.
-$(READY): requirements-dev.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+# Each holds what the one before it does, so that one file is as good as the smaller ones.
+$(SERVER): requirements.lock $(MADE_BY)
+	tools/make_environment.sh requirements.lock
 	@touch $@
 
-demo: $(READY) ## play a history and watch the network learn; STAY=1 goes on with a dashboard
+$(DASHBOARD): requirements-dashboard.lock $(MADE_BY)
+	tools/make_environment.sh requirements-dashboard.lock
+	@touch $@ $(SERVER)
+
+$(DEVELOPMENT): requirements-dev.lock $(MADE_BY)
+	tools/make_environment.sh requirements-dev.lock
+	@touch $@ $(DASHBOARD) $(SERVER)
+
+demo: $(if $(STAY),$(DASHBOARD),$(SERVER)) ## play a history and watch the network learn; STAY=1 goes on with a dashboard
 	$(BIN)/keeper demo $(if $(STAY),--stay)
 
 # A line that fails leaves tests that are skipped with a reason.
@@ -27,13 +39,16 @@ consumers: ## fetch what the tests of consumers in Go and TypeScript build with
 	-cd tests/consumers/go && PATH="$$PATH:/usr/local/go/bin" go mod download
 	-npm ci --prefix tests/consumers/typescript --no-audit --no-fund
 
-test: $(READY) ## run all tests
-	$(BIN)/pytest
-
-serve: $(READY) ## serve on 127.0.0.1:50051 with the bundled database
+serve: $(SERVER) ## serve on 127.0.0.1:50051 with the bundled database
 	$(BIN)/keeper serve
 
-lint: $(READY) ## ruff, mypy, buf, and whether the stubs match the protos
+dashboard: $(DASHBOARD) ## show the network of a server that runs, on http://127.0.0.1:8080
+	$(BIN)/keeper dashboard
+
+test: $(DEVELOPMENT) ## run all tests
+	$(BIN)/pytest
+
+lint: $(DEVELOPMENT) ## ruff, mypy, buf, hadolint, and whether what is generated is up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,10 +56,10 @@ lint: $(READY) ## ruff, mypy, buf, and whether the stubs match the protos
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/python tools/generate_stubs.py --check
 
-gen: $(READY) ## generate the Python stubs from the protos
+gen: $(DEVELOPMENT) ## generate the Python stubs from the protos
 	$(BIN)/python tools/generate_stubs.py
 
-lock: $(READY) ## resolve the dependencies anew
+lock: $(DEVELOPMENT) ## resolve the dependencies again
 	tools/lock.sh
 
 clean: ## remove the virtual environment and caches

@@ -11,6 +11,7 @@ import structlog
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
+from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.parts import authored_patterns, make_embedder, open_pool, utc_now
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.rpc.server import Server
@@ -95,7 +96,14 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         embedder = await make_embedder(settings, pool, telemetry)
         stack.push_async_callback(embedder.aclose)
         # Calls nothing at a price later: the vector of this text is cached for good.
-        await embedder.embed(["ready"])
+        try:
+            await embedder.embed(["ready"])
+        except EmbedderUnavailable as error:
+            # Only a service is unavailable; a local model that is there answers.
+            raise ModelUnusable(
+                f"{error}: check KEEPER_OPENAI_BASE_URL, KEEPER_OPENAI_API_KEY and the way there, or set "
+                "KEEPER_EMBEDDER=local"
+            ) from error
         catalog = load_catalog()
         parts = ServerParts(
             settings,

@@ -24,6 +24,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # seconds of CPU at its start.
 from keeper_grpc.command_parser import CommandParser
 from keeper_grpc.dashboard import command as dashboard
+from keeper_grpc.domain.errors import Unavailable
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(parsed)
     except KeyboardInterrupt:
         return 130
-    except OperatorError as error:
+    except (OperatorError, Unavailable) as error:
         print(f"keeper: {error}", file=sys.stderr)
         return 1
 
@@ -181,7 +182,11 @@ def _serve(_: argparse.Namespace) -> int:
         # grpc raises it bare, and only for this.
         if "Failed to bind" not in str(error):
             raise
-        print("keeper: the address is taken: set KEEPER_HOST or KEEPER_PORT", file=sys.stderr)
+        print(
+            "keeper: cannot listen: the address is taken, or is not this machine's: "
+            "set KEEPER_HOST or KEEPER_PORT",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
+    HttpUrl,
     SecretStr,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -37,7 +40,14 @@ def _default_data_dir() -> Path:
     """Where services keep state for root (FHS), and where users do (XDG base directories)."""
     if os.geteuid() == 0:
         return Path("/var/lib/keeper")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "keeper"
+    try:
+        shared = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError:
+        # A container's arbitrary user id.
+        raise SettingsInvalid(
+            "KEEPER_DATA_DIR: required, since the user has no home directory"
+        ) from None
+    return Path(shared) / "keeper"
 
 
 def _seconds(value: object) -> object:
@@ -57,9 +67,35 @@ def _unless_of_a_service(value: object) -> object:
     return value
 
 
+def _not_empty(value: object) -> object:
+    """An empty path would be the working directory, an empty address every one, an empty DSN libpq's."""
+    if value == "":
+        raise PydanticCustomError("empty", "must not be empty; unset it for the default")
+    return value
+
+
+def _web_address(value: str) -> str:
+    _HTTP_URL.validate_python(value)
+    return value
+
+
+def _api_key(value: object) -> object:
+    """An empty variable is how compose files and shells leave a key out."""
+    if not isinstance(value, str):
+        return value
+    if value and not (value.isascii() and value.isprintable()):
+        # It travels in a header.
+        raise PydanticCustomError("not_ascii", "must be printable ASCII")
+    return value or None
+
+
+_HTTP_URL = TypeAdapter(HttpUrl)
+
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, BeforeValidator(_unless_of_a_service), Field(ge=0, le=65535)]
+Word = Annotated[str, BeforeValidator(_not_empty)]
+Directory = Annotated[Path, BeforeValidator(_not_empty)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -70,7 +106,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every one")
+    host: Word = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every one")
     port: Port = Field(50051, description="port to listen on; 0 picks a free one")
     max_call_duration: Seconds = Field(
         timedelta(seconds=30), description="longest unary call, also for clients without a deadline"
@@ -78,7 +114,7 @@ class Settings(BaseSettings):
     drain_grace: Seconds = Field(
         timedelta(seconds=10), description="time that calls in flight get to finish at SIGTERM"
     )
-    metrics_host: str = Field(
+    metrics_host: Word = Field(
         "127.0.0.1", description="address that Prometheus reads metrics from; 0.0.0.0 for every one"
     )
     metrics_port: Port | None = Field(
@@ -86,10 +122,10 @@ class Settings(BaseSettings):
         description="port that Prometheus reads metrics from; unset is none, 0 picks a free one",
     )
 
-    database_url: SecretStr | None = Field(
+    database_url: Annotated[SecretStr | None, BeforeValidator(_not_empty)] = Field(
         None, description="PostgreSQL with pgvector; unset starts the bundled server"
     )
-    data_dir: Path = Field(
+    data_dir: Directory = Field(
         default_factory=_default_data_dir,
         description="where the bundled database and the generated pseudonym key live; "
         "/var/lib/keeper for root, else ~/.local/share/keeper",
@@ -114,15 +150,15 @@ class Settings(BaseSettings):
     embedder: Literal["auto", "local", "openai"] = Field(
         "auto", description="auto is openai when there is a key, else local"
     )
-    local_model_dir: Path | None = Field(
+    local_model_dir: Directory | None = Field(
         None, description="sentence-transformers ONNX directory to use instead of the bundled model"
     )
-    openai_api_key: SecretStr | None = Field(
+    openai_api_key: Annotated[SecretStr | None, BeforeValidator(_api_key)] = Field(
         None,
         validation_alias=AliasChoices("KEEPER_OPENAI_API_KEY", "OPENAI_API_KEY", "openai_api_key"),
         description="key of the OpenAI API; OPENAI_API_KEY is read too",
     )
-    openai_base_url: str = Field(
+    openai_base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         "https://api.openai.com/v1", description="base URL of the OpenAI API or a stand-in"
     )
     openai_attempt_timeout: Seconds = Field(

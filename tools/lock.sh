@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
-# Resolve the dependencies of pyproject.toml anew into the two lock files, with hashes, without the
+# Resolve the dependencies of pyproject.toml anew into the lock files, with hashes, without the
 # address they came from: a lock must not tie the project to one mirror.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compile() {
-    .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 \
+    .venv/bin/uv pip compile --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --no-header --quiet "$@"
 }
-compile --output-file requirements.lock
-compile --group dev --all-extras --constraint requirements.lock --output-file requirements-dev.lock
+# What a server needs, what its web page needs, what a developer needs: each with the versions of the
+# one before it.
+compile pyproject.toml --extra otlp --output-file requirements.lock
+compile pyproject.toml --extra otlp --extra dashboard \
+    --constraint requirements.lock --output-file requirements-dashboard.lock
+compile pyproject.toml --group dev --all-extras \
+    --constraint requirements-dashboard.lock --output-file requirements-dev.lock
+for group in installer build; do
+    compile --group "$group" \
+        --constraint requirements-dev.lock --output-file "requirements-$group.lock"
+done

@@ -159,6 +159,8 @@ def _first_file(directory: Path, *names: str) -> Path:
 def _json_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelUnusable(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ModelUnusable(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,3 +167,101 @@ async def test_a_data_directory_has_one_server(
 
     assert f"in use by process {first.process.pid}" in said
     assert first.process.poll() is None
+
+
+A_FILE: Callable[[Path], None] = Path.touch
+A_DIRECTORY: Callable[[Path], None] = Path.mkdir
+
+
+def link_to_nothing(place: Path) -> None:
+    """A link whose target was not mounted, say."""
+    place.symlink_to(place.with_name("nothing"))
+
+
+def loop(place: Path) -> None:
+    """A link to itself."""
+    place.symlink_to(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("pseudonym.key", A_DIRECTORY),
+        ("pseudonym.key", link_to_nothing),
+        ("postgresql", A_FILE),
+        ("postgresql.log", A_DIRECTORY),
+        ("socket", A_FILE),
+        ("keeper.lock", A_DIRECTORY),
+    ],
+)
+async def test_a_data_directory_with_the_wrong_thing_in_it_stops_the_start(
+    start_server: StartServer,
+    make_directory: MakeDirectory,
+    name: str,
+    make: Callable[[Path], None],
+) -> None:
+    """The line names the place, whatever of the directory is not what it should be."""
+    directory = make_directory()
+    make(directory / name)
+
+    server = await start_server(serving=False, KEEPER_DATA_DIR=str(directory))
+
+    assert str(directory) in await start_error(server)
+
+
+@pytest.mark.parametrize("make", [A_FILE, loop], ids=["file", "loop"])
+async def test_a_data_directory_that_is_none_stops_the_start(
+    start_server: StartServer, make_directory: MakeDirectory, make: Callable[[Path], None]
+) -> None:
+    """A file, or a link to itself: the line names it."""
+    place = make_directory() / "data"
+    make(place)
+
+    server = await start_server(serving=False, KEEPER_DATA_DIR=str(place))
+
+    assert f"data directory {place} cannot be used" in await start_error(server)
+
+
+async def test_an_embeddings_api_that_is_not_there_stops_the_start(
+    start_server: StartServer, database_of_its_own: str
+) -> None:
+    """The line names the settings that lead to it, and not the key."""
+    server = await start_server(
+        database_url=database_of_its_own,
+        serving=False,
+        KEEPER_OPENAI_API_KEY=SECRET,
+        KEEPER_OPENAI_BASE_URL="http://127.0.0.1:1",
+        KEEPER_OPENAI_MAX_RETRIES="0",
+    )
+
+    assert "KEEPER_OPENAI_BASE_URL" in await start_error(server)
+
+
+async def test_an_address_of_another_machine_stops_the_start(
+    start_server: StartServer, database_of_its_own: str
+) -> None:
+    """192.0.2.0/24 is for documentation (RFC 5737): no machine has it."""
+    server = await start_server(
+        database_url=database_of_its_own, serving=False, KEEPER_HOST="192.0.2.1"
+    )
+
+    assert "KEEPER_HOST" in await start_error(server)
+
+
+async def test_a_misspelt_setting_is_named_in_the_log_of_a_server_that_starts(
+    start_server: StartServer, database_of_its_own: str
+) -> None:
+    """With the setting that was meant; what Kubernetes sets for a Service of our name is not."""
+    server = await start_server(
+        database_url=database_of_its_own,
+        KEEPER_DRAIN_GRASE=SECRET,
+        KEEPER_SERVICE_HOST="10.96.0.12",
+        KEEPER_PORT_50051_TCP="tcp://10.96.0.12:50051",
+        KEEPER_METRICS_PORT="tcp://10.96.0.13:9090",
+    )
+
+    (event,) = server.events("unknown_setting")
+
+    assert event["variable"] == "KEEPER_DRAIN_GRASE"
+    assert event["did_you_mean"] == "KEEPER_DRAIN_GRACE"
+    assert SECRET not in server.log.read_text()

@@ -48,6 +48,16 @@ BAD = [
     ("KEEPER_EVIDENCE_HALF_LIFE", "0"),
     ("KEEPER_HOLDOUT_SHARE", "1.5"),
     ("KEEPER_SCRIPT_EXPLORATION", "1.5"),
+    ("KEEPER_HOST", ""),
+    ("KEEPER_METRICS_HOST", ""),
+    ("KEEPER_DATA_DIR", ""),
+    ("KEEPER_LOCAL_MODEL_DIR", ""),
+    ("KEEPER_DATABASE_URL", ""),
+    ("KEEPER_OPENAI_API_KEY", f"{SECRET}\n"),
+    ("KEEPER_OPENAI_API_KEY", f"{SECRET}\N{EURO SIGN}"),
+    ("KEEPER_OPENAI_BASE_URL", SECRET),
+    ("KEEPER_OPENAI_BASE_URL", f"ftp://{SECRET}"),
+    ("KEEPER_OPENAI_BASE_URL", f"http://[::1{SECRET}"),
     ("KEEPER_LOG_LEVEL", SECRET),
     ("KEEPER_LOG_FORMAT", SECRET),
 ]
@@ -92,7 +102,7 @@ def test_every_bounded_setting_is_in_the_table_of_bad_values() -> None:
         # An optional setting has its bounds within the annotation.
         if field.metadata
         or "Literal" in str(field.annotation)
-        or name in {"emerging_min_similarity", "metrics_port"}
+        or name in {"emerging_min_similarity", "metrics_port", "local_model_dir"}
     }
     assert bounded == {name for name, _ in BAD}
 
@@ -151,6 +161,12 @@ def test_both_names_of_the_openai_key_are_read(monkeypatch: pytest.MonkeyPatch) 
     assert settings.openai_api_key is not None
     assert settings.openai_api_key.get_secret_value() == SECRET
     assert SECRET not in repr(settings)
+
+
+def test_an_empty_openai_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As shells and compose files leave it out; it does not ask for the remote model."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    assert Settings.from_environment().openai_api_key is None
 
 
 def test_secrets_stay_out_of_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:

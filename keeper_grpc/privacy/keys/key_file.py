@@ -27,7 +27,11 @@ def load(directory: Path) -> dict[str, bytes] | None:
     try:
         encoded = path.read_bytes()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise KeyFileInvalid(f"{path} is a link to a file that is not there") from None
         return None
+    except OSError as error:
+        raise KeyFileInvalid(f"{path} cannot be read: {error.strerror}") from error
     try:
         # A file that was put back by hand may end in a newline.
         key = base64.b64decode(encoded.strip(), validate=True)
@@ -43,6 +47,17 @@ def create(directory: Path) -> dict[str, bytes]:
 
     Only for a database that has no key yet: see `make_pseudonyms`. Raises KeyFileInvalid.
     """
+    try:
+        _write(directory)
+    except OSError as error:
+        raise KeyFileInvalid(f"{directory / FILE} cannot be made: {error.strerror}") from error
+    made = load(directory)
+    if made is None:
+        raise KeyFileInvalid(f"{directory / FILE} was removed while it was made")
+    return made
+
+
+def _write(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / FILE
     partial = directory / f"{FILE}.{os.getpid()}"
@@ -60,10 +75,6 @@ def create(directory: Path) -> dict[str, bytes]:
         pass
     finally:
         partial.unlink()
-    made = load(directory)
-    if made is None:
-        raise KeyFileInvalid(f"{path} was removed while it was made")
-    return made
 
 
 def _sync(directory: Path) -> None:

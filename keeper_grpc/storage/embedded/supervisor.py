@@ -26,7 +26,11 @@ from keeper_grpc.storage.embedded.cluster import (
     prepare_cluster,
     prepare_directory,
 )
-from keeper_grpc.storage.embedded.errors import EmbeddedPostgresError, StartFailed
+from keeper_grpc.storage.embedded.errors import (
+    DataDirectoryUnreachable,
+    EmbeddedPostgresError,
+    StartFailed,
+)
 from keeper_grpc.storage.embedded.orphans import clear_orphans, cluster_name
 
 DATABASE = "keeper"
@@ -77,7 +81,8 @@ class EmbeddedPostgres:
     def __init__(
         self, data_dir: Path, *, durable: bool = True, start_timeout: float = 60.0
     ) -> None:
-        self.layout = Layout(data_dir.resolve())
+        # Unlike Path.resolve, it leaves a loop of links to the start, which can say what is wrong.
+        self.layout = Layout(Path(os.path.realpath(data_dir)))
         self._durable = durable
         self._start_timeout = start_timeout
         self._account: ServerAccount
@@ -105,6 +110,11 @@ class EmbeddedPostgres:
             self._rotate_log()
             await self._launch(self._socket)
             await self._create_database()
+        except OSError as error:
+            # Something in the directory is not what it should be: a file where a directory belongs,
+            # one of another owner, a disk that is full.
+            await self.stop()
+            raise DataDirectoryUnreachable(self.layout.root, str(error)) from error
         except BaseException:
             await self.stop()
             raise
