@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers test serve lint gen lock clean
+.PHONY: help setup demo dashboard consumers test serve lint gen notices lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,10 +54,15 @@ lint: $(DEVELOPMENT) ## ruff, mypy, buf, hadolint, and whether what is generated
 	$(BIN)/mypy
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/python tools/generate_stubs.py --check
+	$(BIN)/python tools/third_party_notices.py --check
 
 gen: $(DEVELOPMENT) ## generate the Python stubs from the protos
 	$(BIN)/python tools/generate_stubs.py
+
+notices: $(DEVELOPMENT) ## write the licences of what the images hold
+	$(BIN)/python tools/third_party_notices.py
 
 lock: $(DEVELOPMENT) ## resolve the dependencies again
 	tools/lock.sh

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": set(),
     "spans": set(),
     "subcommand": set(),
+    "health": {"settings", "subcommand"},
     "terminal": {"client", "gen", "subcommand"},
     "gen": set(),
 }
