@@ -44,6 +44,12 @@ class ServerProcess:
         self._log = log
         self.port = port
 
+    @property
+    def seeded(self) -> int:
+        """How many patterns of the catalog the server added at its start."""
+        events = (line for line in _lines(self._log) if line.get("event") == "catalog_seeded")
+        return sum(int(line["added"]) for line in events)
+
     async def drain(self) -> None:
         """Send SIGTERM and see the server out. Raises DemoFailed unless it drains and exits 0."""
         self._process.terminate()
@@ -85,27 +91,11 @@ async def serving(environment: Mapping[str, str], log: Path) -> AsyncIterator[Se
         await _end(process)
 
 
-async def seed(environment: Mapping[str, str], log: Path) -> str:
-    """Run `keeper seed`, and return the line that it prints. Raises DemoFailed."""
-    process = await _start("seed", environment, log, stdout=asyncio.subprocess.PIPE)
-    try:
-        async with asyncio.timeout(_SEED):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        raise DemoFailed(f"seeding took longer than {_SEED:g} s\n{_tail(log)}") from None
-    finally:
-        await _end(process)
-    if process.returncode != 0:
-        raise DemoFailed(f"seeding exited with {process.returncode}\n{_tail(log)}")
-    return said.decode().strip()
-
-
 async def _start(
     command: str,
     environment: Mapping[str, str],
     log: Path,
     *arguments: str,
-    stdout: int | None = None,
 ) -> asyncio.subprocess.Process:
     with log.open("ab") as file:
         return await asyncio.create_subprocess_exec(
@@ -113,7 +103,7 @@ async def _start(
             command,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=file if stdout is None else stdout,
+            stdout=file,
             stderr=file,
             env=environment,
             # Ctrl-C is for the demo, which then stops the server in its own order.
