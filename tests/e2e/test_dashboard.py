@@ -25,7 +25,7 @@ from tests.e2e.browsing import (
     serious,
 )
 from tests.e2e.calls import admin, emerge
-from tests.e2e.conftest import starter
+from tests.e2e.conftest import StartServer, starter
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.waiting import SOON
 
@@ -298,6 +298,32 @@ async def test_a_pattern_has_a_page_of_its_own(browser: Browser, served: Dashboa
         assert await overflow(page) <= 0
         await page.get_by_role("link", name="All patterns").click()
         await expect(page).to_have_url(f"{served.url}#patterns")
+
+
+async def test_an_authored_patterns_page_shows_its_authors_claim(
+    browser: Browser, start_server: StartServer, served: Dashboard, make_directory: MakeDirectory
+) -> None:
+    """Labelled as a claim and apart from the evidence; a pattern of the network has no such part."""
+    server = await start_server(KEEPER_SEED_CATALOG="true")
+    async with KeeperClient(server.address) as keeper:
+        authored = {pattern.action: pattern async for pattern in keeper.list_patterns()}
+    (pattern,) = (found for action, found in authored.items() if "talk directly" in action)
+    async with (
+        dashboard(server.address, make_directory()) as shown,
+        opened(browser, f"{shown.url}patterns/{pattern.pattern_id}") as page,
+    ):
+        claim = page.get_by_role("region", name="The author's claim")
+        await expect(claim).to_contain_text("61%")
+        await expect(claim).to_contain_text("2.3 stars higher, on average")
+        await expect(claim).to_contain_text("Offer the reviewer a complimentary service")
+        await expect(claim).to_contain_text("no part of the evidence")
+        evidence = page.get_by_role("region", name="Evidence")
+        await expect(evidence).to_contain_text("Not enough data")
+        assert await serious(page) == []
+    async with opened(browser, served.url) as page:
+        await page.get_by_role("link", name=ACTIONS[0]).click()
+        await expect(page.get_by_role("region", name="Evidence")).to_contain_text("75%")
+        await expect(page.get_by_role("region", name="The author's claim")).to_be_hidden()
 
 
 @pytest.mark.parametrize("pattern_id", [str(uuid.UUID(int=7)), "no-uuid"])
