@@ -16,7 +16,7 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 """A value of `conditions`, as google.protobuf.Struct can carry it."""
 
 RENDERING = "sentence-1"
-"""The version of `AnonymizedInsight.render`. It is part of every embedding model's id, because
+"""The version of `EmbeddedWords.of`. It is part of every embedding model's id, because
 vectors of differently worded texts must never be compared (docs/adr/0003)."""
 
 
@@ -67,6 +67,35 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedWords:
+    """The words of an insight that are embedded: its sentence, and its action alone."""
+
+    sentence: str
+    action: str
+
+    @classmethod
+    def of(
+        cls,
+        insight_type: str,
+        business_category: str,
+        conditions: Mapping[str, JsonValue],
+        action: str,
+    ) -> EmbeddedWords:
+        """The sentence is `When {conditions}, {action} ({type}, {category}).`
+
+        Without the outcome, so that failures meet their successes; without the script, so that
+        wordings of one action meet; conditions in sorted key order, so that equal conditions give
+        equal text. An insight without action renders the same sentence less the action.
+        """
+        situation = ", ".join(
+            f"{key.replace('_', ' ')} is {_plain(conditions[key])}" for key in sorted(conditions)
+        )
+        parts = [part for part in (f"When {situation}" if situation else "", action) if part]
+        subject = f"({_words(insight_type)}, {_words(business_category)})."
+        return cls(" ".join([", ".join(parts), subject]) if parts else subject, action)
+
+
+@dataclass(frozen=True, slots=True)
 class AnonymizedInsight:
     """An insight that the anonymizer vouches for: safe to embed, log, cache, store and share.
 
@@ -88,20 +117,14 @@ class AnonymizedInsight:
         """The same insight of an account of this category."""
         return replace(self, business_category=business_category)
 
-    def render(self) -> str:
-        """The sentence that is embedded: `When {conditions}, {action} ({type}, {category}).`
+    @property
+    def words(self) -> EmbeddedWords:
+        """The words of it that are embedded."""
+        return EmbeddedWords.of(self.type, self.business_category, self.conditions, self.action)
 
-        Without the outcome, so that failures meet their successes; without the script, so that
-        wordings of one action meet; conditions in sorted key order, so that equal conditions give
-        equal text. An insight without action renders the same sentence less the action.
-        """
-        conditions = ", ".join(
-            f"{key.replace('_', ' ')} is {_plain(self.conditions[key])}"
-            for key in sorted(self.conditions)
-        )
-        parts = [part for part in (f"When {conditions}" if conditions else "", self.action) if part]
-        subject = f"({_words(self.type)}, {_words(self.business_category)})."
-        return " ".join([", ".join(parts), subject]) if parts else subject
+    def render(self) -> str:
+        """The sentence of its embedded words."""
+        return self.words.sentence
 
 
 @dataclass(frozen=True, slots=True)

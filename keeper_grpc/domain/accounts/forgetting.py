@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TypeAlias
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
 
 
@@ -40,15 +39,6 @@ class Forgotten:
         return asdict(self)
 
 
-Words: TypeAlias = tuple[str, str]
-"""What of a wording is embedded: its sentence, and its action alone."""
-
-
-def words_of(wording: AnonymizedInsight) -> Words:
-    """What of this wording is embedded."""
-    return wording.render(), wording.action
-
-
 @dataclass(frozen=True, slots=True)
 class Remainder:
     """What a pattern consists of without one account: each distinct wording, and how often.
@@ -58,7 +48,7 @@ class Remainder:
     """
 
     embedding_model: str
-    wordings: tuple[tuple[AnonymizedInsight, int], ...]
+    wordings: tuple[tuple[EmbeddedWords, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

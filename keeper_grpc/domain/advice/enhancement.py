@@ -77,7 +77,7 @@ class EnhancementRecord:
 class HandedOut:
     """An enhancement as it is remembered, and its pattern as the account may see it now.
 
-    `insight` is the account's own as far as it is kept: conditions, action and confidence. `pattern`
+    `insight` is the account's own question. `pattern`
     is None where the account was given no advice, and where the pattern is gone; else `script` is the
     wording that was given with it.
     """

@@ -11,7 +11,7 @@ from uuid import UUID
 from keeper_grpc.domain.authored.triggers import Trigger
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
 from keeper_grpc.domain.patterns.action import compatible
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.similarity import Thresholds
@@ -63,6 +63,13 @@ class Pattern:
     def lower_bound(self) -> float:
         """The evidence's lower bound under this pattern's own prior."""
         return self.evidence.lower_bound(self.prior)
+
+    @property
+    def words(self) -> EmbeddedWords:
+        """Its words as those of an insight are embedded."""
+        return EmbeddedWords.of(
+            self.scope.pattern_type, self.scope.business_category, self.conditions, self.action
+        )
 
     def without_evidence(self) -> Pattern:
         """An authored pattern as it may be shown while its evidence is withheld.

@@ -12,13 +12,11 @@ from keeper_grpc.domain.accounts.forgetting import (
     Centre,
     Forgotten,
     Remainder,
-    Words,
-    words_of,
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
-from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.accounts.rewording import reword, reword_advised
@@ -75,7 +73,7 @@ class PostgresForgetting(PostgresAccounts):
         self,
         pattern_id: UUID,
         account_key: str,
-        vectors: Mapping[Words, Vectors] | None,
+        vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
         *,
         settle: bool,
@@ -86,11 +84,7 @@ class PostgresForgetting(PostgresAccounts):
                 return Forgotten()
             wordings = (await _remainder(connection, before, account_key)).wordings
             if vectors is not None and wordings:
-                known = [
-                    (vectors[words_of(wording)], count)
-                    for wording, count in wordings
-                    if words_of(wording) in vectors
-                ]
+                known = [(vectors[words], count) for words, count in wordings if words in vectors]
                 if not known or (len(known) < len(wordings) and not settle):
                     return None
                 await _place(connection, pattern_id, Centre.of(known))
@@ -180,9 +174,9 @@ async def _remainder(connection: Connection, pattern: Pattern, account_key: str)
         pattern.pattern_id,
         account_key,
     )
-    wordings = [(_wording(pattern, row), row["count"]) for row in rows]
+    wordings = [(_words(pattern.scope, row), row["count"]) for row in rows]
     if not wordings and pattern.authored:
-        wordings = [(_insight(pattern, pattern.conditions, pattern.action), 1)]
+        wordings = [(pattern.words, 1)]
     elif not wordings:
         first_report = await connection.fetchrow(
             """
@@ -192,7 +186,7 @@ async def _remainder(connection: Connection, pattern: Pattern, account_key: str)
             pattern.pattern_id,
             account_key,
         )
-        wordings = [(_wording(pattern, first_report), 1)] if first_report else []
+        wordings = [(_words(pattern.scope, first_report), 1)] if first_report else []
     return Remainder(pattern.scope.embedding_model, tuple(wordings))
 
 
@@ -296,19 +290,7 @@ async def _count(connection: Connection, statement: str, *arguments: object) -> 
     return int((await connection.execute(statement, *arguments)).rpartition(" ")[2])
 
 
-def _wording(pattern: Pattern, row: Record) -> AnonymizedInsight:
-    return _insight(pattern, row["context"], row["action"])
-
-
-def _insight(pattern: Pattern, context: object, action: str) -> AnonymizedInsight:
-    """As much of an insight as is embedded."""
-    return AnonymizedInsight(
-        type=pattern.scope.pattern_type,
-        business_category=pattern.scope.business_category,
-        conditions=context,  # type: ignore[arg-type]  # a jsonb object is a mapping of JSON values
-        action=action,
-        script="",
-        confidence=0.0,
-        dollar_value=0.0,
-        potential_value=0.0,
+def _words(scope: Scope, row: Record) -> EmbeddedWords:
+    return EmbeddedWords.of(
+        scope.pattern_type, scope.business_category, row["context"], row["action"]
     )

@@ -11,9 +11,9 @@ import asyncpg
 
 from keeper_grpc.domain.advice.enhancement import HandedOut
 from keeper_grpc.domain.errors import AccountBeingForgotten
-from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.insight_columns import ENHANCEMENTS
 from keeper_grpc.storage.patterns.captures import PostgresCapture
 from keeper_grpc.storage.patterns.view import see_pattern
 
@@ -29,12 +29,11 @@ class PostgresReports:
         """What this account was given under this id; None for another account's."""
         async with self._database.transaction(read_only=True) as connection:
             row = await connection.fetchrow(
-                """
-                SELECT id, CASE WHEN NOT holdout THEN pattern_id END AS pattern_id, pattern_type,
-                       business_category, embedding_model, context, action, base_confidence,
-                       similarity, expected_success_rate, script, created_at
+                f"""
+                SELECT {ENHANCEMENTS.names}, id, CASE WHEN NOT holdout THEN pattern_id END AS pattern_id,
+                       embedding_model, similarity, expected_success_rate, script, created_at
                   FROM enhancements WHERE id = $1 AND account_key = $2
-                """,
+                """,  # noqa: S608 - only constants are interpolated
                 enhancement_id,
                 account_key,
             )
@@ -48,16 +47,7 @@ class PostgresReports:
         return HandedOut(
             enhancement_id=row["id"],
             scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
-            insight=AnonymizedInsight(
-                type=row["pattern_type"],
-                business_category=row["business_category"],
-                conditions=row["context"],
-                action=row["action"],
-                script="",
-                confidence=row["base_confidence"],
-                dollar_value=0.0,
-                potential_value=0.0,
-            ),
+            insight=ENHANCEMENTS.read(row),
             pattern=pattern,
             similarity=row["similarity"],
             expected_success_rate=row["expected_success_rate"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 import numpy as np
@@ -10,6 +11,15 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.emerging.model import RENEWAL
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.insight_columns import SIGHTINGS
+from keeper_grpc.storage.rows import insert_row
+
+_RENEW = f"""
+    ON CONFLICT (account_key, rendered_hash, embedding_model) DO UPDATE
+       SET confidence = excluded.confidence, potential_value = excluded.potential_value,
+           seen_time = greatest(sightings.seen_time, excluded.seen_time), pending = true
+     WHERE sightings.seen_time < excluded.seen_time - interval '{RENEWAL.total_seconds()} seconds'
+"""  # noqa: S608 - only a constant is interpolated
 
 
 async def insert_sighting(
@@ -25,26 +35,13 @@ async def insert_sighting(
 
     Nothing is written when the same was seen a moment ago: a hot loop costs the detector nothing.
     """
-    await connection.execute(
-        """
-        INSERT INTO sightings (account_key, pattern_type, business_category, embedding_model,
-                               embedding, rendered, rendered_hash, confidence,
-                               potential_value, seen_time, action)
-        VALUES ($1, $2, $3, $4, $5, $6, sha256(convert_to($6, 'UTF8')), $7, $8, $9, $11)
-        ON CONFLICT (account_key, rendered_hash, embedding_model) DO UPDATE
-           SET confidence = excluded.confidence, potential_value = excluded.potential_value,
-               seen_time = greatest(sightings.seen_time, excluded.seen_time), pending = true
-         WHERE sightings.seen_time < excluded.seen_time - $10::interval
-        """,
-        account_key,
-        insight.type,
-        insight.business_category,
-        embedding_model,
-        embedding,
-        insight.render(),
-        insight.confidence,
-        insight.potential_value,
-        seen_time,
-        RENEWAL,
-        insight.action,
-    )
+    rendered = insight.render()
+    row = SIGHTINGS.values(insight) | {
+        "account_key": account_key,
+        "embedding_model": embedding_model,
+        "embedding": embedding,
+        "rendered": rendered,
+        "rendered_hash": hashlib.sha256(rendered.encode()).digest(),
+        "seen_time": seen_time,
+    }
+    await insert_row(connection, "sightings", row, conflict=_RENEW)

@@ -13,6 +13,8 @@ from keeper_grpc.domain.observation import Observation, Vectors
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.insight_columns import OBSERVATIONS
+from keeper_grpc.storage.rows import insert_row
 
 
 async def append_observation(
@@ -37,46 +39,30 @@ async def append_observation(
 
 
 async def _write(connection: Connection, observation: Observation) -> None:
-    insight, outcome = observation.insight, observation.outcome
+    outcome = observation.outcome
+    row = OBSERVATIONS.values(observation.insight) | {
+        "id": observation.observation_id,
+        "account_key": observation.account_key,
+        "request_id": observation.request_id,
+        "fingerprint": observation.fingerprint,
+        "disposition": observation.disposition.value,
+        "pattern_id": observation.pattern_id,
+        "enhancement_id": observation.enhancement_id,
+        "similarity": observation.similarity,
+        "embedding_model": observation.scope.embedding_model,
+        "success": outcome.success,
+        "revenue_impact": outcome.revenue_impact,
+        "customer_retained": outcome.customer_retained,
+        "response_rate": outcome.response_rate,
+        "anonymization": {
+            "masked": dict(observation.report.masked),
+            "dropped": [[drop.field, drop.reason] for drop in observation.report.dropped],
+        },
+        "occurred_time": observation.occurred_time,
+        "recorded_time": observation.recorded_time,
+    }
     try:
-        await connection.execute(
-            """
-            INSERT INTO observations (
-                id, account_key, request_id, fingerprint, disposition, pattern_id, enhancement_id,
-                similarity, pattern_type, business_category, embedding_model, context, action,
-                script, confidence, dollar_value, potential_value, success, revenue_impact,
-                customer_retained, response_rate, anonymization, occurred_time, recorded_time)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                    $18, $19, $20, $21, $22, $23, $24)
-            """,
-            observation.observation_id,
-            observation.account_key,
-            observation.request_id,
-            observation.fingerprint,
-            observation.disposition.value,
-            observation.pattern_id,
-            observation.enhancement_id,
-            observation.similarity,
-            observation.scope.pattern_type,
-            observation.scope.business_category,
-            observation.scope.embedding_model,
-            insight.conditions,
-            insight.action,
-            insight.script,
-            insight.confidence,
-            insight.dollar_value,
-            insight.potential_value,
-            outcome.success,
-            outcome.revenue_impact,
-            outcome.customer_retained,
-            outcome.response_rate,
-            {
-                "masked": dict(observation.report.masked),
-                "dropped": [[drop.field, drop.reason] for drop in observation.report.dropped],
-            },
-            observation.occurred_time,
-            observation.recorded_time,
-        )
+        await insert_row(connection, "observations", row)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "observations_enhancement_id_key":
             raise OutcomeAlreadyReported from error

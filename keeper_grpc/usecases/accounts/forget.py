@@ -13,8 +13,9 @@ from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.accounts.account import Account
-from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten, Remainder, Words, words_of
+from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten, Remainder
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.usecases.accounts.resolver import Pseudonymizes
 from keeper_grpc.usecases.ports import Clock, Embeds, NewId
@@ -49,7 +50,7 @@ class ForgettingStore(Protocol):
         self,
         pattern_id: UUID,
         account_key: str,
-        vectors: Mapping[Words, Vectors] | None,
+        vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
         *,
         settle: bool,
@@ -112,7 +113,7 @@ class ForgetAccount:
         return done, event_id
 
     async def _forget_in(self, pattern_id: UUID, account_key: str) -> Forgotten:
-        embedded: dict[Words, Vectors] = {}
+        embedded: dict[EmbeddedWords, Vectors] = {}
         for rounds in itertools.count(1):
             remainder = await self._store.remainder(pattern_id, account_key)
             if remainder is None:
@@ -132,16 +133,18 @@ class ForgetAccount:
                 return done
         return Forgotten()
 
-    async def _embed(self, remainder: Remainder, embedded: dict[Words, Vectors]) -> None:
+    async def _embed(self, remainder: Remainder, embedded: dict[EmbeddedWords, Vectors]) -> None:
         """Add the vectors of those wordings that have none yet."""
         missing = [
             words
-            for words in dict.fromkeys(words_of(wording) for wording, _ in remainder.wordings)
+            for words in dict.fromkeys(words for words, _ in remainder.wordings)
             if words not in embedded
         ]
         for start in range(0, len(missing), EMBED_AT_ONCE // 2):
             batch = missing[start : start + EMBED_AT_ONCE // 2]
-            vectors = await self._embedder.embed([text for words in batch for text in words])
+            vectors = await self._embedder.embed(
+                [text for words in batch for text in (words.sentence, words.action)]
+            )
             embedded |= {
                 words: Vectors(sentence, action)
                 for words, sentence, action in zip(batch, vectors[::2], vectors[1::2], strict=True)

@@ -172,7 +172,8 @@ class ReportOutcome:
         return given.pattern.scope if given.pattern else given.scope
 
     async def _vectors(self, insight: AnonymizedInsight) -> Vectors:
-        sentence, action = await self._embedder.embed([insight.render(), insight.action])
+        words = insight.words
+        sentence, action = await self._embedder.embed([words.sentence, words.action])
         return Vectors(sentence, action)
 
     async def _credit(

@@ -191,7 +191,8 @@ class CapturePattern:
         """None when the action could not be made anonymous: then there is nothing to compare."""
         if not insight.action:
             return None
-        sentence, action = await self._embedder.embed([insight.render(), insight.action])
+        words = insight.words
+        sentence, action = await self._embedder.embed([words.sentence, words.action])
         return Vectors(sentence, action)
 
     async def _replay(

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.accounts.forgetting import Forgotten, Words
+from keeper_grpc.domain.accounts.forgetting import Forgotten
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
@@ -363,7 +364,7 @@ class Busy(PostgresForgetting):
         self,
         pattern_id: uuid.UUID,
         account_key: str,
-        vectors: Mapping[Words, Vectors] | None,
+        vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
         *,
         settle: bool,

@@ -1,0 +1,58 @@
+"""Which columns keep an anonymized insight, in each table that keeps one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from keeper_grpc.domain.insight import AnonymizedInsight
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+_COLUMNS: Mapping[str, str] = {
+    "type": "pattern_type",
+    "business_category": "business_category",
+    "conditions": "context",
+    "action": "action",
+    "script": "script",
+    "confidence": "confidence",
+    "dollar_value": "dollar_value",
+    "potential_value": "potential_value",
+}
+"""Every field of AnonymizedInsight and its column. A field that is added here is kept in the ledger and
+with the questions; its migration adds the column to both tables."""
+
+
+class InsightColumns:
+    """The columns of one table that keep an insight, or those of its fields that the table needs."""
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self._columns = columns
+
+    @property
+    def names(self) -> str:
+        """The columns, for a SELECT that `read` takes."""
+        return ", ".join(self._columns.values())
+
+    def values(self, insight: AnonymizedInsight) -> dict[str, object]:
+        """The insight by column, for `insert_row`."""
+        return {column: getattr(insight, field) for field, column in self._columns.items()}
+
+    def read(self, row: Record) -> AnonymizedInsight:
+        """The insight of a row with the columns of `names`, where they keep it whole."""
+        return AnonymizedInsight(**{field: row[column] for field, column in self._columns.items()})
+
+
+OBSERVATIONS = InsightColumns(_COLUMNS)
+ENHANCEMENTS = InsightColumns(
+    # `script` and `confidence` there are the advice's.
+    {**_COLUMNS, "script": "asked_script", "confidence": "base_confidence"}
+)
+SIGHTINGS = InsightColumns(
+    # What the detector needs, and no more: forgetting strips a sighting field by field.
+    {
+        field: _COLUMNS[field]
+        for field in ("type", "business_category", "action", "confidence", "potential_value")
+    }
+)
