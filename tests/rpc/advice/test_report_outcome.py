@@ -69,6 +69,27 @@ async def test_an_outcome_becomes_evidence_of_the_pattern_and_of_its_script(
     assert facet == 1
 
 
+async def test_an_outcome_without_advice_is_recorded_with_what_was_asked(
+    service: Service, topic: str
+) -> None:
+    """The ledger has the question whole: its wordings and what was at stake."""
+    account = new_account()
+    asked = await ask(
+        service, topic, account, script="A warm towel?", dollar_value=120.0, potential_value=40.0
+    )
+    assert not asked.enhanced_insight.network_enhanced
+    await service.network.ReportOutcome(report(account, asked.enhancement_id))
+    row = await service.database.fetchrow(
+        """
+        SELECT action, script, confidence, dollar_value, potential_value FROM observations
+         WHERE enhancement_id = $1::text::uuid
+        """,
+        asked.enhancement_id,
+    )
+    assert row is not None
+    assert tuple(row) == (TOWEL, "A warm towel?", 0.5, 120.0, 40.0)
+
+
 async def test_a_report_does_not_move_the_pattern(service: Service, topic: str) -> None:
     """It repeats the pattern's words: where the pattern lies stays as the captures left it."""
     pattern_id = await teach(service, topic, ["+", "+", "+"])
