@@ -4,9 +4,7 @@ from datetime import UTC, datetime
 
 from keeper_grpc.domain.emerging.figures import minute
 from keeper_grpc.domain.emerging.model import RENEWAL
-from keeper_grpc.storage.emerging.detection import (
-    PostgresDetection,
-)
+from keeper_grpc.storage.emerging.detection import PostgresDetection
 from tests.integration.emerging.detecting import (
     ask,
     changes,

@@ -8,14 +8,10 @@ import pytest
 
 from keeper_grpc.domain.emerging.model import RENEWAL
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.emerging.detection import (
-    PostgresDetection,
-)
+from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.rows import COLUMNS
 from keeper_grpc.usecases.emerging import full_pass
-from keeper_grpc.usecases.emerging.detector import (
-    FAILURES,
-)
+from keeper_grpc.usecases.emerging.detector import FAILURES
 from keeper_grpc.usecases.emerging.full_pass import Agreement
 from tests.integration.emerging.detecting import ask, changes, detector, shown, steps
 from tests.integration.observations import (

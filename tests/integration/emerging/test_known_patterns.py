@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.emerging.model import RENEWAL, Proven
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging import novelty
-from keeper_grpc.storage.emerging.detection import (
-    PostgresDetection,
-)
+from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.novelty import nearest_known
 from keeper_grpc.usecases.emerging import rounds
 from tests.integration.emerging.detecting import (

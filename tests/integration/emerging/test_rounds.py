@@ -5,9 +5,7 @@ from itertools import pairwise
 import pytest
 
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.emerging.detection import (
-    PostgresDetection,
-)
+from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.usecases.emerging import detector as detector_module
 from keeper_grpc.usecases.emerging import rounds
 from tests.integration.emerging.detecting import ask, changes, detector, led, recorded, shown, told

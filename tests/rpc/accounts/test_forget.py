@@ -15,28 +15,17 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.similarity import Thresholds
-from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
-from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database
 from keeper_grpc.usecases.accounts.forget import ROUNDS, ForgetAccount
 from tests.integration.observations import opened
 from tests.integration.openai_stand_in import hashed_vector
-from tests.rpc.feedback import ask, report
+from tests.rpc.accounts.forgetting import KEYS, forget
 from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import read, refusal
 from tests.rpc.requests import capture, new_account, question
 from tests.rpc.service import Service
-
-# The key that tests/rpc/service.py configures, to look for what it makes of an account.
-KEYS = Pseudonyms({"test": bytes(range(32))}, "test")
-
-
-async def forget(service: Service, account: str) -> admin_service_pb2.ForgetAccountResponse:
-    """Forget one account."""
-    return await service.admin.ForgetAccount(
-        admin_service_pb2.ForgetAccountRequest(account_id=account)
-    )
 
 
 async def published(service: Service, pattern_id: str) -> bool:
@@ -125,33 +114,6 @@ async def test_a_pattern_that_was_the_accounts_alone_is_deleted(
     )
 
 
-async def test_a_pattern_no_longer_speaks_in_the_forgotten_accounts_words(
-    service: Service, topic: str, geometry: Geometry
-) -> None:
-    """Words, vector and scripts come from the accounts that remain."""
-    geometry.apart("Send a card", "Send a letter", cosine=0.97)
-    gone = new_account()
-    first = await service.network.CapturePattern(
-        capture(topic, "Send a card", account=gone, script="A card for you")
-    )
-    for _ in range(3):
-        merged = await service.network.CapturePattern(
-            capture(topic, "Send a letter", script="A letter for you")
-        )
-    assert merged.pattern_id == first.pattern_id
-    answer = await forget(service, gone)
-    assert answer.scripts_removed == 1
-    pattern = (
-        await service.network.GetPattern(
-            network_service_pb2.GetPatternRequest(pattern_id=merged.pattern_id)
-        )
-    ).pattern
-    assert pattern.action == "Send a letter"
-    assert pattern.proven_script == "A letter for you"
-    asked = await service.network.EnhanceInsight(question(topic, "Send a letter"))
-    assert asked.enhanced_insight.evidence.similarity == pytest.approx(1, abs=1e-6)
-
-
 async def test_forgetting_twice_is_nothing_to_do(service: Service, topic: str) -> None:
     """The second call, and one for an account that never was, find nothing."""
     gone = new_account()
@@ -197,159 +159,6 @@ async def test_captures_under_way_do_not_outlive_the_account(service: Service, t
     }
     await forget(service, gone)  # whoever came after the end registered the account anew
     assert await rows_that_mention(service, KEYS.key_of(gone)) == []
-
-
-async def test_forgetting_is_audited_without_the_account(service: Service, topic: str) -> None:
-    """The audit event has the counts of the answer, and no trace of who it was."""
-    gone = new_account()
-    await service.network.CapturePattern(capture(topic, account=gone))
-    answer = await forget(service, gone)
-    events = await service.admin.ListAuditEvents(
-        admin_service_pb2.ListAuditEventsRequest(page_size=500)
-    )
-    event = next(e for e in events.audit_events if e.audit_event_id == answer.audit_event_id)
-    assert event.action == "forget_account"
-    assert event.counts["observations_removed"] == 1
-    assert event.counts["patterns_deleted"] == 1
-    assert gone not in str(events)
-
-
-async def test_audit_events_are_listed_in_pages(service: Service, topic: str) -> None:
-    """Pages of one event each give every event once, newest first."""
-    for _ in range(2):
-        account = new_account()
-        await service.network.CapturePattern(capture(topic, account=account))
-        await forget(service, account)
-    request = admin_service_pb2.ListAuditEventsRequest(page_size=500)
-    everything = [
-        e.audit_event_id for e in (await service.admin.ListAuditEvents(request)).audit_events
-    ]
-    paged, token = [], ""
-    while True:
-        page = await service.admin.ListAuditEvents(
-            admin_service_pb2.ListAuditEventsRequest(page_size=1, page_token=token)
-        )
-        paged += [event.audit_event_id for event in page.audit_events]
-        token = page.next_page_token
-        if not token:
-            break
-    assert paged == everything
-
-
-async def advised_elsewhere(
-    service: Service, topic: str, geometry: Geometry
-) -> tuple[str, str, str]:
-    """A gym's sentence, advised to a spa and reported there: the gym, and the spa's new pattern."""
-    geometry.together("Mail a handwritten card", "Mail a printed card")
-    gym, spa = new_account(), new_account()
-    advised = await service.network.CapturePattern(
-        capture(topic, "Mail a handwritten card", account=gym, category="gym")
-    )
-    for _ in range(3):
-        await service.network.CapturePattern(capture(topic, "Mail a printed card", category="gym"))
-    given = await ask(
-        service, topic, spa, "Mail a printed card", category="spa", min_success_rate=0
-    )
-    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
-    reported = await service.network.ReportOutcome(report(spa, given.enhancement_id))
-    assert reported.pattern_id != advised.pattern_id
-    assert {"network_patterns", "observations"} <= set(
-        await rows_of_type(service, topic, "handwritten")
-    )
-    return gym, advised.pattern_id, reported.pattern_id
-
-
-async def rows_of_type(service: Service, topic: str, needle: str) -> list[str]:
-    """Tables in which a row of this pattern type holds this text."""
-    return [
-        table
-        for table in ("network_patterns", "observations", "sightings", "enhancements")
-        if await service.value(
-            f"SELECT count(*) FROM {table} t "  # noqa: S608 - our tables
-            "WHERE pattern_type = $1 AND strpos(t::text, $2) > 0",
-            topic,
-            needle,
-        )
-    ]
-
-
-async def test_words_that_advice_carried_to_another_category_are_forgotten(
-    service: Service, topic: str, geometry: Geometry
-) -> None:
-    """The other category's pattern and reports say what the advised pattern says from now on."""
-    gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
-
-    await forget(service, gone)
-
-    assert await rows_of_type(service, topic, "handwritten") == []
-    rows = await service.database.fetch(
-        """
-        SELECT p.action_template, o.action FROM network_patterns p
-          JOIN observations o ON o.pattern_id = p.id WHERE p.id = $1
-        """,
-        uuid.UUID(elsewhere),
-    )
-    assert [tuple(row) for row in rows] == [("Mail a printed card", "Mail a printed card")]
-
-
-async def test_words_that_advice_carried_on_and_on_are_forgotten(
-    service: Service, topic: str, geometry: Geometry
-) -> None:
-    """Advice of the pattern that advice had made says the same, in a third category too."""
-    gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
-    for _ in range(3):
-        merged = await service.network.CapturePattern(
-            capture(topic, "Mail a printed card", category="spa")
-        )
-        assert merged.pattern_id == elsewhere
-    salon = new_account()
-    # Only the spa's pattern can be what is advised.
-    await service.database.execute(
-        "UPDATE network_patterns SET pattern_type = 'other' "
-        "WHERE pattern_type = $1 AND business_category = 'gym'",
-        topic,
-    )
-    given = await ask(
-        service, topic, salon, "Mail a printed card", category="salon", min_success_rate=0
-    )
-    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
-    await service.network.ReportOutcome(report(salon, given.enhancement_id))
-
-    await forget(service, gone)
-
-    assert await rows_of_type(service, topic, "handwritten") == []
-
-
-async def test_a_pattern_worded_by_advice_takes_the_words_of_its_own_category(
-    service: Service, topic: str, geometry: Geometry
-) -> None:
-    """Where somebody there has words for it these are used, also when the advised pattern is gone."""
-    gone, advised, elsewhere = await advised_elsewhere(service, topic, geometry)
-    geometry.together("Mail a handwritten card", "Mail a drawn card")
-    await service.network.CapturePattern(capture(topic, "Mail a drawn card", category="spa"))
-    await service.database.execute(
-        """
-        WITH others AS (
-            SELECT a.account_key FROM pattern_accounts a JOIN accounts USING (account_key)
-             WHERE a.pattern_id = $1::text::uuid AND a.account_key <> $2
-        ), ledger AS (
-            DELETE FROM observations WHERE account_key IN (SELECT account_key FROM others)
-        )
-        DELETE FROM pattern_accounts WHERE account_key IN (SELECT account_key FROM others)
-        """,
-        advised,
-        KEYS.key_of(gone),
-    )
-
-    assert (await forget(service, gone)).patterns_deleted == 1
-
-    assert await rows_of_type(service, topic, "handwritten") == []
-    assert (
-        await service.value(
-            "SELECT action_template FROM network_patterns WHERE id = $1", uuid.UUID(elsewhere)
-        )
-        == "Mail a drawn card"
-    )
 
 
 class Busy(PostgresForgetting):

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-import json
-import tracemalloc
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,43 +7,14 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from google.protobuf.json_format import MessageToDict
 
 from keeper_grpc.importing.build import build, skipped
 from keeper_grpc.importing.failure import ImportFailed, RowRejected
-from keeper_grpc.importing.files.rejects import Rejects
 from keeper_grpc.importing.files.rows import Source
-from keeper_grpc.importing.files.state import Progress, StateFile
-from keeper_grpc.importing.identity import RequestIds
 from keeper_grpc.importing.mapping.mapping import Mapping
-from keeper_grpc.importing.run import Options, run
-from keeper_grpc.importing.tally import Tally
+from tests.unit.importing.mappings import LEAST, ROW, mapping, request
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "import"
-
-LEAST: dict[str, Any] = {
-    "name": "test",
-    "account_id": "spa-{site}",
-    "type": "churn_prevention",
-    "action": "Send a reminder",
-    "confidence": 0.5,
-    "outcome": {"success": {"column": "won", "equals": "yes"}},
-}
-"""The least that a mapping says."""
-
-ROW = {"site": "north", "won": "yes", "days": "60", "member": "Y", "spent": "120.50", "when": ""}
-
-
-def mapping(tmp_path: Path, **entries: Any) -> Mapping:
-    """LEAST with these entries, from a file."""
-    file = tmp_path / "map.yaml"
-    file.write_text(yaml.safe_dump(LEAST | entries))
-    return Mapping.load(file)
-
-
-def request(chosen: Mapping, **cells: str) -> dict[str, Any]:
-    """What ROW, with these cells, becomes."""
-    return MessageToDict(build(chosen, ROW | cells, uuid4()), preserving_proto_field_name=True)
 
 
 def rejection(chosen: Mapping, **cells: str) -> list[tuple[str, str]]:
@@ -270,149 +237,6 @@ def test_unknown_column_is_found_before_anything_is_read(
         ImportFailed, match=r'row_id: .* has no column "sit"; did you mean "site"\?'
     ):
         Source(file, None, mapping(tmp_path, row_id="sit")).check()
-
-
-def test_rows_of_both_formats_are_the_same(tmp_path: Path) -> None:
-    """CSV with a byte order mark, quotes and an empty line, and JSON with types, give equal cells."""
-    (tmp_path / "rows.csv").write_bytes(
-        b'\xef\xbb\xbfsite,won,note\n"north",yes,"two\nlines"\n\nsouth,true,\n'
-    )
-    (tmp_path / "rows.jsonl").write_text(
-        '{"site": "north", "won": "yes", "note": "two\\nlines"}\n\n'
-        '{"site": "south", "won": true, "note": null}\n'
-    )
-    chosen = mapping(tmp_path)
-
-    rows = {
-        name: [row.cells for row in Source(tmp_path / name, None, chosen).rows()]
-        for name in ("rows.csv", "rows.jsonl")
-    }
-
-    assert rows["rows.csv"] == rows["rows.jsonl"]
-    assert rows["rows.csv"][1] == {"site": "south", "won": "true", "note": ""}
-
-
-def test_unreadable_lines_are_rows_with_a_reason(tmp_path: Path) -> None:
-    """A line that is no row is told by its number, and the next one is read."""
-    (tmp_path / "rows.csv").write_text('site,won\na\nb,"yes"x\nc,yes\n')
-    (tmp_path / "rows.jsonl").write_text('{"site"\n[1]\n{"site": {"id": 7.50}}\n')
-    chosen = mapping(tmp_path)
-
-    rows = [
-        [(row.number, row.unreadable and row.unreadable.code, row.cells) for row in source.rows()]
-        for source in (
-            Source(tmp_path / "rows.csv", None, chosen),
-            Source(tmp_path / "rows.jsonl", None, chosen),
-        )
-    ]
-
-    assert rows[0] == [
-        (1, "WRONG_CELL_COUNT", {}),
-        (2, "NOT_CSV", {}),
-        (3, None, {"site": "c", "won": "yes"}),
-    ]
-    assert rows[1] == [
-        (1, "NOT_JSON", {}),
-        (2, "NOT_AN_OBJECT", {}),
-        (3, None, {"site.id": "7.50"}),
-    ]
-
-
-def test_columns_that_are_never_read_are_not_there(tmp_path: Path) -> None:
-    """Neither a request nor a row's identity can hold what never_read names."""
-    (tmp_path / "rows.csv").write_text("site,won,duration\na,yes,17\n")
-    chosen = mapping(tmp_path, never_read=["duration"])
-
-    (row,) = Source(tmp_path / "rows.csv", None, chosen).rows()
-
-    assert row.cells == {"site": "a", "won": "yes"}
-
-
-def ids(chosen: Mapping, *rows: dict[str, str]) -> list[str]:
-    """The request ids of rows, in order."""
-    with RequestIds(chosen) as names:
-        return [str(names.of(row)) for row in rows]
-
-
-def test_request_ids_belong_to_the_rows(tmp_path: Path) -> None:
-    """The same row has the same id in every file; equal rows have one each."""
-    chosen = mapping(tmp_path)
-    one, two = {"a": "1", "b": "x"}, {"a": "2", "b": ""}
-
-    first = ids(chosen, one, two, one)
-
-    assert len(set(first)) == 3
-    assert ids(chosen, {"a": "2"}, {"b": "x", "a": "1"}, one) == [first[1], first[0], first[2]]
-    assert not set(ids(mapping(tmp_path, name="other"), one, two, one)) & set(first)
-
-
-def test_row_id_columns_decide_alone(tmp_path: Path) -> None:
-    """With row_id, a corrected row keeps its id, and the server refuses to count it again."""
-    chosen = mapping(tmp_path, row_id=["site"])
-
-    first, second, other = ids(chosen, ROW, ROW | {"days": "61"}, ROW | {"site": "south"})
-
-    assert first == second != other
-
-
-def test_state_is_believed_for_the_same_mapping_and_beginning_only(tmp_path: Path) -> None:
-    """An appended file goes on; a changed line or mapping begins anew."""
-    file = tmp_path / "rows.csv"
-    file.write_text("site,won\na,yes\nb,no\n")
-    chosen = mapping(tmp_path)
-    source = Source(file, None, chosen)
-    tally = Tally(rows=1, captured=Counter(created=1))
-    StateFile(tmp_path / "state", tmp_path / "map.yaml", source).save(
-        Progress(1, 1, tally), next(source.rows()).mark
-    )
-
-    def loaded() -> Progress | None:
-        return StateFile(
-            tmp_path / "state", tmp_path / "map.yaml", Source(file, None, chosen)
-        ).load()
-
-    assert loaded() == Progress(1, 1, tally)
-    file.write_text("site,won\na,yes\nc,no\nd,yes\n")
-    assert loaded() == Progress(1, 1, tally)
-    file.write_text("site,won\na,no\nb,no\n")
-    assert loaded() is None
-    file.write_text("site,won\na,yes\n")
-    (tmp_path / "map.yaml").write_text("name: other\n")
-    assert loaded() is None
-    (tmp_path / "state").write_text("torn")
-    assert loaded() is None
-
-
-def test_report_of_a_resumed_import_has_each_row_once(tmp_path: Path) -> None:
-    """What an interrupted run reported beyond its state is reported again, not twice."""
-    path = tmp_path / "rejects.jsonl"
-    with contextlib.suppress(InterruptedError), Rejects(path, keep=0) as rejects:
-        for row in (2, 5, 9):
-            rejects.add(row, [])
-        raise InterruptedError
-    with Rejects(path, keep=5) as rejects:
-        rejects.add(9, [])
-
-    assert [json.loads(line)["row"] for line in path.read_text().splitlines()] == [2, 5, 9]
-
-
-@pytest.mark.parametrize("row_id", [[], ["n"]])
-async def test_memory_does_not_grow_with_the_file(
-    tmp_path: Path, row_id: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Ten times the rows are read, named and mapped in the same memory."""
-    mapping(tmp_path, row_id=row_id)
-    peaks = []
-    for count in (500, 5_000):
-        file = tmp_path / f"{count}.csv"
-        file.write_text("n,site,won\n" + "".join(f"{n},s{n % 7},yes\n" for n in range(count)))
-        tracemalloc.start()
-        tally = await run(Options(file, tmp_path / "map.yaml", check=True))
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        assert tally.rows == count
-
-    assert peaks[1] < peaks[0] + 100_000
 
 
 @pytest.mark.parametrize("name", ["mapping.yaml", "bank_marketing.mapping.yaml"])
