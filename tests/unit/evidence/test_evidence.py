@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from keeper_grpc.domain.evidence.evidence import Evidence, Prior, boost
+from keeper_grpc.domain.evidence.evidence import Evidence, Prior, Share, Shares, boost
 
 ratios = st.floats(0, 1)
 counts = st.integers(1, 5_000)
@@ -92,3 +94,36 @@ def test_a_boosted_confidence_never_falls_and_never_reaches_certainty(
 ) -> None:
     """Advice does not make an insight less likely, nor certain."""
     assert confidence <= boost(confidence, rate) < 1
+
+
+AMOUNTS = st.floats(-1e9, 1e9)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 50), AMOUNTS, st.integers(0, 50), st.floats(0, 1e6)), max_size=20
+    ),
+    st.randoms(use_true_random=False),
+    st.floats(0.1, 10),
+)
+def test_evidence_is_the_sum_of_the_shares_in_any_order(
+    accounts: list[tuple[int, float, int, float]], random: Random, now_weight: float
+) -> None:
+    """Nothing but what the accounts contributed decides, so that equal questions get equal answers."""
+
+    def evidence_of(order: list[tuple[int, float, int, float]]) -> Evidence:
+        trials, totals, counts, recent = zip(*order, strict=True) if order else ((), (), (), ())
+        shares = Shares(trials, [n // 2 for n in trials], totals, counts, recent, recent)
+        return Evidence.of(shares, now_weight)
+
+    known, turned = evidence_of(accounts), evidence_of(random.sample(accounts, len(accounts)))
+    assert turned.revenue_total == known.revenue_total
+    assert turned.recent_trials == known.recent_trials == known.recent_successes
+    assert (turned.trials, turned.successes) == (known.trials, known.successes)
+    assert turned.weighted(3) == known.weighted(3)
+    assert known.accounts == len(accounts)
+    assert known.trials == sum(trials for trials, *_ in accounts)
+    assert known.largest_account_trials == max((t for t, *_ in accounts), default=0)
+    assert known.revenue_accounts == sum(count > 0 for _, _, count, _ in accounts)
+    assert known.largest_revenue_count == max((count for _, _, count, _ in accounts), default=0)
+    assert sorted(known.shares) == sorted(Share(n, n // 2) for n, *_ in accounts)
