@@ -49,14 +49,8 @@ def _complete(block: str) -> Iterator[str]:
 
 
 def made_by(command: str) -> list[str]:
-    """What a make command runs, once the environment is there."""
-    # As if it were there and fresh: nothing is run, and nothing else is listed.
-    words = [
-        "make",
-        "--dry-run",
-        "--assume-old=.venv/.ready",
-        *command.partition("#")[0].split()[1:],
-    ]
+    """What a make command would run; the last line is what its target is for."""
+    words = ["make", "--dry-run", *command.partition("#")[0].split()[1:]]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
@@ -72,8 +66,6 @@ class Newcomer:
         """Run a command to its end, or until it has shown what it goes on showing: its output."""
         if (make := MAKE.match(command)) is not None:
             return await self._make(command, make["target"])
-        if command.startswith("keeper dashboard"):
-            return await self._shell(f"{command} --target {self._address} --port 0", "dashboard on")
         if STREAM in command:
             return await self._shell(self._here(command), '"commonPattern"')
         return await self._shell(self._here(command))
@@ -93,6 +85,11 @@ class Newcomer:
             # test_demo plays it.
             assert "bin/keeper demo" in ran[-1]
             assert ran[-1].endswith("--stay") == ("STAY=1" in command)
+        elif target == "dashboard":
+            assert ran[-1].endswith("bin/keeper dashboard")
+            return await self._shell(
+                f"keeper dashboard --target {self._address} --port 0", "dashboard on"
+            )
         else:
             assert (target, ran[-1].endswith("bin/pytest")) == ("test", True)
         return "\n".join(ran)
