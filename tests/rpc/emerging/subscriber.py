@@ -50,8 +50,10 @@ async def next_event(stream: Stream) -> StreamEmergingPatternsResponse:
     """The next message that is no heartbeat."""
     async with asyncio.timeout(SOON):
         while True:
-            message = await next_message(stream)
+            message: StreamEmergingPatternsResponse = await stream.read()
+            # A heartbeat has no token while the stream waits for its snapshot.
             if message.WhichOneof("event") != "heartbeat":
+                assert message.resume_token
                 return message
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
-from tests.rpc.emerging.subscriber import Stream, ended, next_message, snapshot, subscribed
+from tests.rpc.emerging.subscriber import Stream, ended, snapshot, subscribed
 from tests.rpc.requests import capture
 from tests.rpc.service import openai, running
 
@@ -44,7 +44,8 @@ async def test_a_stream_ends_at_its_age_and_goes_on_elsewhere(
         assert len({round(each, 3) for each in ages}) > 1
         resume = {"pattern_type": topic, "resume_token": complete.resume_token}
         async with subscribed(service, **resume) as resumed:
-            assert (await next_message(resumed)).WhichOneof("event") == "heartbeat"
+            async with asyncio.timeout(SOON):
+                assert (await resumed.read()).WhichOneof("event") == "heartbeat"
 
 
 async def test_a_drain_ends_every_stream_and_waits_for_no_grace(
