@@ -46,18 +46,18 @@ class Clusters:
 
     @property
     def width(self) -> int:
-        """Leading components beyond which every vector so far was zero, rounded up."""
+        """Number of leading components that hold all non-zero values so far, rounded up."""
         return int(self._sums.shape[1])
 
     def restore(self, cluster_id: UUID, total: Vector, count: int) -> None:
-        """Take over a cluster from storage: the sum of its members' vectors, and their number."""
+        """Restore a cluster from storage: the sum of its members' vectors, and their number."""
         self._append(cluster_id, self._fitted(total), count)
 
     def assign(self, vectors: Sequence[Vector], new_id: Callable[[], UUID]) -> list[UUID]:
-        """The clusters that sightings join, one after the other: the nearest, or a new one.
+        """Assign sightings in order, each to the nearest cluster or to a new one; returns the clusters.
 
-        The same as one by one, but the centres are read once for many sightings: when a vector v
-        joins the sum S, each later vector u has u.(S + v) = u.S + u.v.
+        Equal to assigning them one by one, but the centres are read once for many sightings: when a
+        vector v joins the sum S, each later vector u has u.(S + v) = u.S + u.v.
         """
         assigned: list[UUID] = []
         fitted = [self._fitted(vector) for vector in vectors]
@@ -70,7 +70,7 @@ class Clusters:
         return assigned
 
     def add(self, cluster_id: UUID, vector: Vector) -> None:
-        """Put a sighting into this cluster, whether or not it is the nearest or exists."""
+        """Add a sighting to this cluster, which need not be the nearest and is created if missing."""
         fitted = self._fitted(vector)
         if cluster_id in self._rows:
             self._change(self._rows[cluster_id], fitted, 1)
@@ -78,7 +78,7 @@ class Clusters:
             self._append(cluster_id, fitted, 1)
 
     def remove(self, cluster_id: UUID, vectors: Sequence[Vector]) -> None:
-        """Take sightings out of their cluster; it ends with its last one."""
+        """Remove sightings from their cluster; the last one removes the cluster."""
         for vector in vectors:
             self._change(self._rows[cluster_id], -self._fitted(vector), -1)
         if self._counts[self._rows[cluster_id]] == 0:
@@ -104,8 +104,8 @@ class Clusters:
         return min(1.0, float(self._lengths[row]) / self._counts[row])
 
     def near(self, vectors: Sequence[Vector], least: float) -> set[UUID]:
-        """The clusters whose centres are at `least` or above to one of these unit vectors."""
-        # What a vector has beyond the width meets zeros only.
+        """The clusters whose centres have a cosine of at least `least` to one of these unit vectors."""
+        # Components beyond the width are zero in every sum.
         rows = np.stack(vectors)[:, : self.width]
         known = len(self)
         similarities = rows @ self._sums[:known, : rows.shape[1]].T / self._lengths[:known]
@@ -130,7 +130,7 @@ class Clusters:
         return assigned
 
     def _nearest(self, products: Vector) -> int | None:
-        """The row whose centre is nearest, if near enough, by a vector's products with all sums."""
+        """The row of the nearest centre, if near enough, from a vector's products with all sums."""
         if not self._ids:
             return None
         similarities = products[: len(self)] / self._lengths[: len(self)]
@@ -138,7 +138,7 @@ class Clusters:
         return nearest if similarities[nearest] >= self._threshold else None
 
     def _fitted(self, vector: Vector) -> Vector:
-        """The vector without its padding; the matrix is widened when that does not fit."""
+        """The vector without its padding; widens the matrix when the vector does not fit."""
         self._length = max(self._length, len(vector))
         if np.any(vector[self.width :]):
             used = int(np.flatnonzero(vector)[-1]) + 1
@@ -148,7 +148,7 @@ class Clusters:
     def _append(self, cluster_id: UUID, total: Vector, count: int) -> None:
         row = len(self._ids)
         if row >= len(self._sums):
-            # A quarter more each time keeps the cost of growth constant per cluster.
+            # Growing by a quarter keeps the amortized cost of a cluster constant.
             self._reshape(max(16, row + row // 4), self.width)
         self._ids.append(cluster_id)
         self._rows[cluster_id] = row

@@ -1,8 +1,8 @@
-"""What is told of a cluster in figures, and how coarse they are.
+"""The figures of a published cluster, and their rounding.
 
-Whoever compares two messages in a row sees what the sighting between them changed. So what sightings
-add to sums and means is told coarsely, and a change that this hides is no news. Accounts and sightings
-are counted exactly: k holds for them.
+The difference of two consecutive messages shows the contribution of the sightings in between. Sums and
+means are therefore rounded coarsely, and a change that rounding hides is not an event. Accounts and
+sightings are counted exactly, because k accounts stand behind them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Describer:
     def counted(
         self, cluster_id: UUID, family: Family, tally: Tally, mean_similarity: float, now: datetime
     ) -> EmergingPattern:
-        """A cluster without words, as if nothing was known."""
+        """A cluster without words, and with no known pattern near it."""
         model, pattern_type = family
         return EmergingPattern(
             emerging_pattern_id=cluster_id,
@@ -58,8 +58,8 @@ def completed(cluster: EmergingPattern, words: ClusterWords, known: Known) -> Em
 
 
 def novelty(distance: float | None) -> float:
-    """How little is known of a cluster, in [0, 1], by the cosine distance (0 to 2) to the nearest
-    known pattern; None when there is none. What points away from all that is known is no more novel.
+    """The novelty of a cluster in [0, 1], from its cosine distance (0 to 2) to the nearest known pattern,
+    which is None when there is no pattern. Distances above 1 count as 1.
     """
     return 1.0 if distance is None else min(1.0, max(0.0, distance))
 

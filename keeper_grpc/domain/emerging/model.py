@@ -1,6 +1,6 @@
-"""What several accounts have begun to see: clusters of recent sightings, and their life.
+"""Emerging patterns: clusters of recent sightings, their states and the changes between them.
 
-How sightings become clusters is in clusters.py, reclustering.py and tally.py.
+clusters.py, reclustering.py and tally.py make clusters of sightings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from keeper_grpc.domain.emerging.tally import Fact
 
 
 class Change(Enum):
-    """What happened to an emerging pattern."""
+    """A change of an emerging pattern."""
 
     NEW = "new"
     UPDATED = "updated"
@@ -27,7 +27,7 @@ class Change(Enum):
 
 
 class State(Enum):
-    """Where a cluster stands. FORMING has too few accounts to be shown to anyone."""
+    """The state of a cluster. A FORMING one has too few accounts to be published."""
 
     FORMING = "forming"
     EMERGING = "emerging"
@@ -36,13 +36,13 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EmergingPattern:
-    """A cluster of recent sightings, as subscribers see it: in figures that are coarse (description.py).
+    """A cluster of recent sightings as subscribers see it, in rounded figures (figures.py).
 
-    `business_categories` are those of enough accounts, perhaps none. `common_pattern` and `label` are its
-    words (wording.py), empty while the cluster is not shown, the label also in events that are older than
-    it. `growth_rate` in [-1, 1] is the last day against the days before (Tally.growth_rate).
-    `novelty` in [0, 1] is one less the cosine to the nearest known pattern of the type, published or
-    not: 1 when there is none.
+    `business_categories` are those of at least k accounts, possibly none. `common_pattern` and `label`
+    are its words, empty while the cluster is not published; old events have no label.
+    `growth_rate` in [-1, 1] compares the last day with the days before (Tally.growth_rate). `novelty`
+    in [0, 1] is one minus the cosine to the nearest known pattern of the type, published or not; 1
+    without one.
     """
 
     emerging_pattern_id: UUID
@@ -69,7 +69,7 @@ Family: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A sighting as the detector needs it. `cluster_id` is set when it was only renewed."""
+    """A sighting as the detector needs it. `cluster_id` is set for a renewal."""
 
     sighting_id: int
     family: Family
@@ -80,7 +80,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class StoredMember:
-    """A sighting to restore into its cluster."""
+    """A stored sighting that is restored into its cluster."""
 
     sighting_id: int
     cluster_id: UUID
@@ -102,7 +102,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Reassignment:
-    """A sighting that the full pass wants in another cluster."""
+    """A sighting that the full pass moves to another cluster."""
 
     sighting_id: int
     family: Family
@@ -113,7 +113,7 @@ class Reassignment:
 
 @dataclass(frozen=True, slots=True)
 class StoredCluster:
-    """A cluster to restore: the sum of `count` vectors; None when it was never summed."""
+    """A cluster to restore: the sum of `count` vectors, or None if none was stored."""
 
     cluster_id: UUID
     family: Family
@@ -123,9 +123,9 @@ class StoredCluster:
 
 @dataclass(frozen=True, slots=True)
 class SavedCluster:
-    """What is stored of a cluster: as it was last saved, and as subscribers were last told of it.
+    """A stored cluster: its last saved state, and the state last sent to subscribers.
 
-    `told` is None when they do not see it now.
+    `told` is None when subscribers do not see it now.
     """
 
     state: State
@@ -135,9 +135,9 @@ class SavedCluster:
 
 @dataclass(frozen=True, slots=True)
 class ClusterChange:
-    """What a step decided about one cluster.
+    """A step's decision about one cluster.
 
-    `cluster` is None when it has no sightings left; `last_told` is as in SavedCluster.
+    `cluster` is None when it has no sightings left; `last_told` is `SavedCluster.told`.
     """
 
     cluster_id: UUID
@@ -148,17 +148,17 @@ class ClusterChange:
 
     @property
     def told(self) -> EmergingPattern | None:
-        """The description that goes with the change.
+        """The cluster as it is sent with the change.
 
-        One that faded is told as it was last told: what is left of it may be of fewer accounts than
-        may be shown, and any difference from the last message would be what a single account added.
+        A faded cluster is sent in its last sent state: the rest of it may rest on fewer than k
+        accounts, and a difference from the last message would show one account's contribution.
         """
         return self.last_told if self.change is Change.FADED else self.cluster
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """When a known pattern makes a cluster old news: the same thing, published, and surely good."""
+    """When a known pattern proves a cluster: near enough, published, and with a high lower bound."""
 
     min_similarity: float
     min_lower_bound: float
@@ -167,13 +167,13 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Emergence:
-    """What makes a cluster an emerging pattern: enough accounts, and tight enough."""
+    """When a cluster is an emerging pattern: enough accounts, and a high enough mean similarity."""
 
     min_accounts: int
     min_similarity: float
 
     def shows(self, cluster: EmergingPattern) -> bool:
-        """Whether the cluster is to be shown."""
+        """Whether the cluster is published."""
         return (
             cluster.account_count >= self.min_accounts
             and cluster.mean_similarity >= self.min_similarity
@@ -183,12 +183,12 @@ class Emergence:
 def transition(
     before: State, cluster: EmergingPattern | None, emergence: Emergence
 ) -> tuple[State, Change | None]:
-    """The next state of a touched cluster, and the change that subscribers are told, if any.
+    """The next state of a changed cluster, and the change that is sent to subscribers, if any.
 
-    `cluster` is None when its last sighting left the window; its `promoted_pattern_id` is set when
-    a proven pattern says the same. A cluster that was never shown is promoted silently, and one that
-    was promoted stays so while there is the pattern: subscribers have it by then. Without it, the cluster
-    is as if it had never been shown.
+    `cluster` is None when its last sighting left the window; its `promoted_pattern_id` is set when a
+    proven pattern says the same. A cluster that was never shown is promoted silently. A promoted one
+    stays promoted while its pattern is published, because subscribers can read the pattern then;
+    without the pattern it is treated as if it had never been shown.
     """
     if cluster is None:
         return State.FORMING, Change.FADED if before is State.EMERGING else None
@@ -203,10 +203,10 @@ def transition(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in history: after the event of this number, or before the first one, at 0.
+    """A position in history: after the event with this number, or 0 before the first one.
 
-    `tag` is the event's own for ever. A restored database gives the numbers of the events that it lost
-    to others, which have other tags.
+    `tag` is unique to the event. A restored database reuses the numbers of lost events for new ones,
+    which have other tags.
     """
 
     sequence: int
@@ -215,7 +215,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """One change, and the place in history after it. `cluster` is as in ClusterChange.told."""
+    """One change, and the position in history after it. `cluster` is as in ClusterChange.told."""
 
     place: Place
     change: Change
@@ -224,9 +224,9 @@ class FeedEvent:
 
 @dataclass(frozen=True, slots=True)
 class FeedHistory:
-    """Which history of events it is, and how far it has come.
+    """The identity of a history of events, and its end.
 
-    `epoch` tells histories of different databases apart.
+    `epoch` distinguishes the histories of different databases.
     """
 
     epoch: UUID
@@ -235,7 +235,7 @@ class FeedHistory:
 
 @dataclass(frozen=True, slots=True)
 class FeedFilter:
-    """What a subscriber wants to see. Empty and zero mean any."""
+    """A subscriber's filter. Empty and zero match everything."""
 
     pattern_type: str = ""
     business_category: str = ""
@@ -245,7 +245,7 @@ class FeedFilter:
     window: timedelta | None = None
 
     def matches(self, cluster: EmergingPattern, now: datetime) -> bool:
-        """Whether the subscriber wants to see this cluster. The window is judged at `now`."""
+        """Whether the cluster matches. The window is evaluated at `now`."""
         return (
             self.pattern_type in ("", cluster.pattern_type)
             and (
@@ -262,14 +262,13 @@ class FeedFilter:
 
 
 RENEWAL = timedelta(minutes=1)
-"""An account that asks the same again sooner than this is not news."""
+"""A renewal within this time of the last one is not an event."""
 
 
 def worth_telling(told: EmergingPattern | None, now: EmergingPattern) -> bool:
-    """Whether a cluster differs from what was last told of it in a way that a subscriber would want to
-    know.
+    """Whether a cluster differs from its last sent state enough for an UPDATED event.
 
-    Growth and novelty alone are no news: they drift with the clock and with other patterns, and are
-    told with the next change.
+    Growth and novelty alone do not count: they drift with the clock and with other patterns, and are
+    sent with the next change.
     """
     return told is None or told != replace(now, growth_rate=told.growth_rate, novelty=told.novelty)

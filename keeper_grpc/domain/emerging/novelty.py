@@ -1,4 +1,4 @@
-"""What the detector asks of the patterns that the network knows already."""
+"""The detector's view of known patterns."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from uuid import UUID
 Key = TypeVar("Key")
 
 NOBODY = UUID(int=0)
-"""Before every pattern's id."""
+"""Sorts before every pattern's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known near a cluster's centre: the cosine distance to the nearest pattern of its type, None
-    when there is none, and the nearest one that proves it, if any does.
+    """The known patterns near a cluster's centre: the cosine distance to the nearest pattern of its type
+    (None without one), and the nearest pattern that proves the cluster, if any.
     """
 
     distance: float | None = None
@@ -25,11 +25,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the changes of patterns have been looked at, by the transactions that made them.
+    """The detector's progress through changed patterns, in the order of the changing transactions.
 
-    Up to `after`, a transaction and a pattern within it. They are looked at in rounds: one ends before
-    the transaction `until`, and the next begins at `following`, the oldest that had not ended when the
-    round began. Both are None between rounds.
+    All changes up to `after` (a transaction and a pattern within it) are processed. Processing goes in
+    rounds: a round ends before the transaction `until`, and the next one begins at `following`, the
+    oldest transaction still open when the round began. Both are None between rounds.
     """
 
     after: tuple[int, UUID]
@@ -38,17 +38,17 @@ class Progress:
 
     @classmethod
     def before(cls, transaction: int) -> Progress:
-        """Between rounds: this transaction and all later ones are still to be looked at."""
+        """The progress between rounds: this transaction and all later ones are unprocessed."""
         return cls((transaction, NOBODY))
 
     @property
     def in_progress(self) -> bool:
-        """Whether a round is under way."""
+        """Whether a round is in progress."""
         return self.until is not None
 
 
 def portions(costs: Mapping[Key, int], most: int) -> Iterator[list[Key]]:
-    """The keys in order, in portions that cost at most so much each, or are of one key."""
+    """The keys in order, in portions of at most this cost, or of a single key."""
     portion: list[Key] = []
     spent = 0
     for key, cost in costs.items():

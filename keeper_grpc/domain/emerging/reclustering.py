@@ -20,24 +20,24 @@ Labels = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 MAX_ROUNDS = 8
-"""Rounds after which the pass ends as it is: the next one goes on."""
+"""Maximum rounds of a pass; the next pass continues from its result."""
 
 SETTLED = 0.001
-"""Share of sightings that may still move when the pass ends."""
+"""The pass ends when at most this share of sightings moves in a round."""
 
 BLOCK = 4_000_000
 """Similarities held at once: 16 MB."""
 
 LEADER_BATCH = 500
-"""Sightings between looks at `stop` while leader clustering runs."""
+"""Sightings between checks of `stop` during leader clustering."""
 
 
 class Stopped(Exception):
-    """The caller no longer wants the result."""
+    """The caller has cancelled the pass."""
 
 
 def never() -> bool:
-    """The `stop` of a caller that waits for the end."""
+    """A `stop` that never cancels."""
     return False
 
 
@@ -45,7 +45,7 @@ def recluster(vectors: Matrix, threshold: float, stop: Callable[[], bool] = neve
     """Labels 0, 1, ... of the clusters of unit `vectors` (n, width), which come oldest first.
 
     Each vector is in the cluster whose centre is nearest, at `threshold` or above when it joined.
-    `stop` is asked between blocks of some ten milliseconds. Raises Stopped.
+    `stop` is checked between blocks of some ten milliseconds. Raises Stopped.
     """
     labels = _lead(vectors, threshold, stop)
     for _ in range(MAX_ROUNDS):
@@ -60,10 +60,10 @@ def recluster(vectors: Matrix, threshold: float, stop: Callable[[], bool] = neve
 
 
 def kept_ids(before: Sequence[UUID], labels: Labels, new_id: Callable[[], UUID]) -> list[UUID]:
-    """The id of each new cluster: that of the old one with which it shares most sightings.
+    """The id of each new cluster: that of the old cluster with which it shares most sightings.
 
-    `before` and `labels` are each sighting's old and new cluster. An id is given once, to the largest
-    overlap first; whoever finds none left gets a new one.
+    `before` and `labels` are each sighting's old and new cluster. Each old id is assigned once, the
+    largest overlap first; a cluster without one gets a new id.
     """
     known = list(dict.fromkeys(before))
     number = {cluster_id: position for position, cluster_id in enumerate(known)}
@@ -80,7 +80,7 @@ def kept_ids(before: Sequence[UUID], labels: Labels, new_id: Callable[[], UUID])
 
 
 def adjusted_rand(one: Labels, other: Labels) -> float:
-    """How well two clusterings of the same things agree: 1 the same, 0 as if by chance.
+    """The adjusted Rand index of two clusterings of the same items: 1 if equal, 0 on average by chance.
 
     Hubert and Arabie, Comparing partitions, Journal of Classification 2, 1985, equation 5.
     """
@@ -100,7 +100,7 @@ def adjusted_rand(one: Labels, other: Labels) -> float:
 
 
 def _lead(vectors: Matrix, threshold: float, stop: Callable[[], bool]) -> Labels:
-    """Leader clustering, as the detector does it sighting by sighting."""
+    """Leader clustering, equal to the detector's assignment of one sighting after the other."""
     clusters = Clusters(threshold)
     rows: dict[UUID, int] = {}
     labels = np.empty(len(vectors), np.int64)
@@ -120,7 +120,7 @@ def _lead(vectors: Matrix, threshold: float, stop: Callable[[], bool]) -> Labels
 
 
 def _joined(vectors: Matrix, labels: Labels, threshold: float, stop: Callable[[], bool]) -> Labels:
-    """Join clusters that are each other's nearest and whose members say the same, on average.
+    """Merge clusters that are mutually nearest and similar enough on average.
 
     The mean cosine between the members of two clusters is the product of their sums over the product
     of their sizes: average linkage's criterion, which does not chain.
@@ -139,7 +139,7 @@ def _joined(vectors: Matrix, labels: Labels, threshold: float, stop: Callable[[]
 
 
 def _nearest(vectors: Matrix, labels: Labels, threshold: float, stop: Callable[[], bool]) -> Labels:
-    """Each vector's nearest centre; those that are near none are led among themselves."""
+    """Each vector's nearest centre; vectors near none form clusters among themselves."""
     sums, _ = _sums(vectors, labels)
     moved, similarity = _best(vectors, _units(sums), stop)
     far = np.flatnonzero(similarity < threshold)

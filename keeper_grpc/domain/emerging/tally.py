@@ -1,7 +1,7 @@
-"""What is known of a cluster besides its vectors, kept up to date sighting by sighting.
+"""Counts and sums of a cluster's sightings, maintained incrementally.
 
-Adding, renewing and taking out a sighting cost the same however many there are. Amounts are summed as
-integers, so that any sequence of these leaves exactly what counting anew would give.
+Adding, renewing and removing a sighting take constant time, however many there are. Amounts are summed
+as integers, so any sequence of operations gives exactly the result of a recount.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush, nlargest
 from typing import TypeVar
 
 CONFIDENCE_UNIT = 1_000_000
-"""Confidences are summed in millionths: two digits more than are shown."""
+"""Confidences are summed in millionths, which is finer than the shown rounding."""
 
 VALUE_UNIT = 10_000
 """Potential values are summed in hundredths of a cent."""
@@ -26,7 +26,7 @@ DAY_HOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What one sighting adds to its cluster. `potential_value` is in the account's currency."""
+    """One sighting's contribution to its cluster. `potential_value` is in the account's currency."""
 
     account_key: str
     business_category: str
@@ -36,7 +36,7 @@ class Fact:
 
 
 class Tally:
-    """The sightings of one cluster, counted."""
+    """The counts of one cluster."""
 
     def __init__(self) -> None:
         self._facts: dict[int, Fact] = {}
@@ -45,10 +45,10 @@ class Tally:
         self._hours: Counter[int] = Counter()
         self._confidence = 0
         self._value = 0
-        # A heap with lazy deletion: an entry counts while its sighting still has that time.
+        # A heap with lazy deletion: an entry is valid while its sighting has that time.
         self._oldest: list[tuple[datetime, int]] = []
         self._newest: datetime | None = None
-        # Each account's newest sighting; None while that is to be looked for anew.
+        # Each account's newest sighting; None when it has to be searched again.
         self._latest: dict[str, int] | None = {}
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Tally:
         return sighting_id in self._facts
 
     def add(self, sighting_id: int, fact: Fact) -> None:
-        """Count a sighting. One that is known is renewed: it counts once, as it is now."""
+        """Add a sighting, or replace a known one by its renewal."""
         before = self._facts.get(sighting_id)
         if before is not None:
             self._count(before, -1)
@@ -70,7 +70,7 @@ class Tally:
             self._note_latest(self._latest, sighting_id, fact)
         heappush(self._oldest, (fact.seen_time, sighting_id))
         if len(self._oldest) > 2 * len(self._facts) + DAY_HOURS:
-            # A hot loop of renewals leaves as many stale entries: build the heap anew.
+            # A hot loop of renewals leaves as many stale entries, so the heap is rebuilt.
             self._oldest = [(seen.seen_time, key) for key, seen in self._facts.items()]
             heapify(self._oldest)
         if len(self._facts) == 1 or (self._newest is not None and fact.seen_time >= self._newest):
@@ -79,7 +79,7 @@ class Tally:
             self._newest = None
 
     def remove(self, sighting_id: int) -> Fact:
-        """Take a sighting out, and return how it was counted."""
+        """Remove a sighting and return its contribution."""
         fact = self._facts.pop(sighting_id)
         self._count(fact, -1)
         if self._latest is not None and self._latest[fact.account_key] == sighting_id:
@@ -97,14 +97,14 @@ class Tally:
         return len(self._accounts)
 
     def categories_of(self, accounts: int) -> tuple[str, ...]:
-        """The categories to which at least so many of the accounts belong, sorted."""
+        """The categories with at least this many accounts, sorted."""
         return tuple(
             sorted(name for name, seen in self._categories.items() if len(seen) >= accounts)
         )
 
     @property
     def mean_confidence(self) -> float:
-        """Mean of the confidences; 0 of none."""
+        """Mean of the confidences; 0 if the tally is empty."""
         return self._confidence / CONFIDENCE_UNIT / max(1, len(self))
 
     @property
@@ -123,7 +123,7 @@ class Tally:
     def last_seen_time(self) -> datetime:
         """The newest sighting. The tally must not be empty.
 
-        Expiry takes the oldest, so the newest is looked for anew only after it was itself moved to
+        Expiry removes the oldest, so the newest has to be searched again only after it was moved to
         another cluster or forgotten.
         """
         if self._newest is None:
@@ -131,10 +131,10 @@ class Tally:
         return self._newest
 
     def heard(self, accounts: int) -> list[int]:
-        """The newest sighting of each of so many accounts, of those that were seen last.
+        """The newest sighting of each of the accounts seen last, at most this many.
 
-        Expiry takes an account's oldest, so these are looked for anew only after one of them was
-        itself moved to another cluster or forgotten.
+        Expiry removes an account's oldest, so these have to be searched again only after one of them
+        was moved to another cluster or forgotten.
         """
         if self._latest is None:
             self._latest = {}

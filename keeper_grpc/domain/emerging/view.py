@@ -1,8 +1,8 @@
-"""What one subscriber of the emerging patterns sees: changes of clusters, through its filter.
+"""The view of one subscriber: changes of clusters that pass its filter.
 
-A view is a function of two things only: the events up to a place in history, and the moment at which
-its time window was judged. A resume token names both, so that another process can take up the view
-exactly where the subscriber's last message left it.
+A view is a function of the events up to a position in history and of the time at which its window was
+evaluated. A resume token holds both, so another process can continue the view exactly after the
+subscriber's last message.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from uuid import UUID
 from keeper_grpc.domain.emerging.model import Change, EmergingPattern, FeedEvent, FeedFilter, Place
 
 TICK = timedelta(microseconds=1)
-"""The least step of our clocks: a cluster is in the window at its last moment, and out a tick later."""
+"""The clock's resolution: a cluster is in the window at its last moment, and out one tick later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A point in a view's life: events up to `place`, the window, if any, judged at `judged`."""
+    """A state of a view: events up to `place`, the window, if any, evaluated at `judged`."""
 
     place: Place
     judged: datetime | None
@@ -29,7 +29,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A change as the subscriber is told it, and where the view stands after it."""
+    """A change as it is sent to the subscriber, and the view's position after it."""
 
     change: Change
     cluster: EmergingPattern
@@ -37,30 +37,30 @@ class Told:
 
 
 class FeedView:
-    """Turns events into what they are to one subscriber."""
+    """Translates events into changes for one filter."""
 
     def __init__(self, wanted: FeedFilter, place: Place, judged: datetime) -> None:
         self._wanted = wanted
         self._place = place
         self._judged = judged
         self._shown: dict[UUID, EmergingPattern] = {}
-        # No shown cluster was last seen before this, so most looks at the clock end here.
+        # A lower bound of the clusters' last_seen_time, so that most checks of the window end early.
         self._oldest: datetime | None = None
 
     @property
     def position(self) -> Position:
-        """Where the view stands."""
+        """The view's position."""
         return Position(self._place, None if self._wanted.window is None else self._judged)
 
     def begin(self, clusters: Iterable[EmergingPattern]) -> Sequence[EmergingPattern]:
-        """Start from everything that is emerging at the view's position; returns what matches."""
+        """Start from all clusters that are emerging at the view's position; returns the matching ones."""
         matching = [cluster for cluster in clusters if self._wanted.matches(cluster, self._judged)]
         for cluster in matching:
             self._show(cluster)
         return matching
 
     def apply(self, event: FeedEvent) -> Told | None:
-        """What the next event is to this subscriber: a cluster that starts to match is new to it."""
+        """The next event as a change for this subscriber: a cluster that begins to match is NEW."""
         self._place = event.place
         cluster = event.cluster
         seen = self._shown.pop(cluster.emerging_pattern_id, None) is not None
@@ -72,7 +72,7 @@ class FeedView:
         return Told(Change.UPDATED if seen else Change.NEW, cluster, self.position)
 
     def judge(self, now: datetime) -> Sequence[Told]:
-        """Let time pass: clusters that leave the window fade, in the order in which they leave it."""
+        """Advance the clock: clusters that leave the window fade, in the order of leaving."""
         window = self._wanted.window
         if window is None or now <= self._judged:
             return []
@@ -91,7 +91,7 @@ class FeedView:
         for cluster, following in zip_longest(leaving, leaving[1:]):
             del self._shown[cluster.emerging_pattern_id]
             if following is None or following.last_seen_time > cluster.last_seen_time:
-                # Where two leave at the same moment, the first one's token must not hide the second.
+                # When two leave at the same moment, the token of the first must not skip the second.
                 self._judged = cluster.last_seen_time + window + TICK
             fades.append(Told(Change.FADED, cluster, self.position))
         self._oldest = min((c.last_seen_time for c in self._shown.values()), default=None)

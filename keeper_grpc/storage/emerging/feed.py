@@ -1,4 +1,4 @@
-"""The readers' side of the emerging-pattern tables: snapshots, events, wake-ups."""
+"""The feed's reads of the emerging-pattern tables: snapshots, events, notifications."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ SHOWN = [Change.NEW.value, Change.UPDATED.value]
 
 
 class PostgresEmergingFeed:
-    """Reads what the leader wrote."""
+    """Reads the events that the leader wrote."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def snapshot(self) -> tuple[FeedHistory, Sequence[EmergingPattern]]:
-        """What is emerging, and the place in history at which that is so.
+        """The current emerging patterns, and the position in history of this state.
 
-        From the events alone, as subscribers know it: a renewal that is no news is not among them.
+        Built from the events alone, so it equals what subscribers have received: renewals without an
+        event are not included.
         """
         async with self._database.transaction(read_only=True) as connection:
             row = (await connection.fetch(_HISTORY))[0]
@@ -46,12 +47,12 @@ class PostgresEmergingFeed:
     async def events_after(
         self, epoch: UUID, place: Place, limit: int
     ) -> Sequence[FeedEvent] | None:
-        """The events that follow, oldest first; None where history does not have this place.
+        """The events after a position, oldest first; None if the history does not have the position.
 
-        It may be trimmed beyond it, or be another history, or one that had parted from it before.
+        It may be trimmed, or belong to another history or to events that a restore has undone.
         """
         async with self._database.connection() as connection:
-            # One statement sees one snapshot: were these trimmed, the place would be gone.
+            # One statement sees one snapshot, so trimming cannot remove events in between.
             rows = await connection.fetch(
                 f"""
                 SELECT e.* FROM (SELECT FROM emerging_history h WHERE {_has_place("$2", "$3")}) h
@@ -78,14 +79,14 @@ class PostgresEmergingFeed:
     async def before(
         self, epoch: UUID, place: Place, now: Place
     ) -> Mapping[UUID, EmergingPattern | None] | None:
-        """How each cluster that has an event after `place` and up to `now` was at `place`.
+        """The state at `place` of each cluster with an event after `place` and up to `now`.
 
-        The value is None for one that was not emerging; the whole is None where history does not
-        have both places, in this order.
+        The value is None for a cluster that was not emerging; the result is None if the history does
+        not have both positions, in this order.
         """
         async with self._database.connection() as connection:
-            # Reads what has changed alone, not what is kept. Of each cluster that was shown at a place
-            # that is not trimmed, the last event up to there is kept.
+            # Reads only changed clusters. Retention keeps the last event of each cluster that was shown at a
+            # position that is not trimmed.
             rows = await connection.fetch(
                 f"""
                 SELECT c.emerging_pattern_id, last.change, last.state
@@ -105,7 +106,7 @@ class PostgresEmergingFeed:
                 now.sequence,
                 now.tag,
             )
-        # The last of these events was there when the place was, so no row is no such place.
+        # The events up to `now` exist if the position does, so no row means no such position.
         if not rows:
             return None
         return {
@@ -115,7 +116,7 @@ class PostgresEmergingFeed:
 
     @asynccontextmanager
     async def wakeups(self) -> AsyncIterator[PostgresWakeups]:
-        """Begin to listen for the leader's notifications, on a connection of its own."""
+        """Listen for the leader's notifications on a separate connection."""
         wakeups = PostgresWakeups()
         async with self._database.connection() as connection:
             connection.add_termination_listener(wakeups.lose)
@@ -129,23 +130,23 @@ class PostgresEmergingFeed:
 
 
 class PostgresWakeups:
-    """Notifications of the leader. One only wakes: whoever misses it finds the events in the table."""
+    """The leader's notifications. They only wake the reader; the events are in the table."""
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
         self._lost = False
 
     def wake(self, *_: Any) -> None:
-        """Note that something was written."""
+        """Record a notification."""
         self._woken.set()
 
     def lose(self, *_: Any) -> None:
-        """Note that the connection is gone."""
+        """Record the loss of the connection."""
         self._lost = True
         self._woken.set()
 
     async def wait(self, at_most: timedelta) -> None:
-        """Until woken, or until the time is over. Raises StorageUnavailable when deaf."""
+        """Wait for a notification or the timeout. Raises StorageUnavailable after a lost connection."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(at_most.total_seconds()):
                 await self._woken.wait()
@@ -167,7 +168,7 @@ _HISTORY = """
 
 
 def _has_place(sequence: str, tag: str) -> str:
-    """Of row h of emerging_history, whether it is history $1 and has this place."""
+    """A condition on row h of emerging_history: it is history $1 and has this position."""
     return f"""
         h.epoch = $1
         AND CASE WHEN h.trimmed_sequence = {sequence} THEN h.trimmed_tag = {tag}
@@ -177,8 +178,8 @@ def _has_place(sequence: str, tag: str) -> str:
     """
 
 
-# The last event of each cluster that is kept, from the greatest id down: a look into the index of clusters
-# for each, however many events there are.
+# The last kept event of each cluster, by descending id: one index lookup a cluster, however many events
+# there are.
 _SHOWN_NOW = """
     WITH RECURSIVE last AS (
         (SELECT emerging_pattern_id, change, state FROM emerging_events

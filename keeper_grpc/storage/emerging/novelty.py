@@ -1,4 +1,4 @@
-"""What the detector reads of patterns, in statements that do not grow with what they are about."""
+"""The detector's reads of patterns, in statements of bounded size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def nearest_known(
     centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
     proven: Proven,
 ) -> Mapping[UUID, Known]:
-    """What is known near these centres."""
+    """The known patterns near these centres."""
     sizes = await _sizes(connection, {family for family, _ in centres.values()})
     known: dict[UUID, Known] = {}
     for portion in portions({key: sizes[family] for key, (family, _) in centres.items()}, PAIRS):
@@ -60,7 +60,7 @@ async def nearest_known(
 async def still_published(
     connection: Connection, pattern_ids: Collection[UUID], min_accounts: int
 ) -> set[UUID]:
-    """Those of the patterns that exist and are published."""
+    """The patterns among these that exist and are published."""
     rows = await connection.fetch(
         f"SELECT p.id FROM network_patterns p"  # noqa: S608 - a constant
         f" WHERE p.id = ANY($1::uuid[]) AND {published('p', '$2')}",
@@ -71,7 +71,7 @@ async def still_published(
 
 
 async def current_progress(connection: Connection) -> Progress:
-    """Nothing of what is to come: transactions that have not ended, and later ones."""
+    """The progress before all unfinished and future transactions."""
     oldest, _ = await _transactions(connection)
     return Progress.before(oldest)
 
@@ -79,7 +79,7 @@ async def current_progress(connection: Connection) -> Progress:
 async def proven_since(
     connection: Connection, embedding_model: str, progress: Progress, proven: Proven, limit: int
 ) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Progress]:
-    """At most so many proven patterns of the model that changed since, and how far that is."""
+    """At most this many proven patterns of the model that changed since, and the progress after them."""
     if not progress.in_progress:
         oldest, coming = await _transactions(connection)
         progress = replace(progress, until=coming, following=oldest)
@@ -107,7 +107,7 @@ async def proven_since(
 
 
 async def _transactions(connection: Connection) -> tuple[int, int]:
-    """The oldest transaction that has not ended, and one that all ended ones are before."""
+    """The oldest unfinished transaction, and an upper bound of all finished ones."""
     (row,) = await connection.fetch(
         "SELECT pg_snapshot_xmin(now), pg_snapshot_xmax(now) FROM pg_current_snapshot() AS now"
     )
@@ -115,7 +115,7 @@ async def _transactions(connection: Connection) -> tuple[int, int]:
 
 
 async def _sizes(connection: Connection, families: Collection[Family]) -> Mapping[Family, int]:
-    """How many patterns are of these models and types."""
+    """The number of patterns of each of these models and types."""
     rows = await connection.fetch(
         """
         SELECT f.model, f.type,

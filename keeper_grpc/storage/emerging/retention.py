@@ -1,4 +1,4 @@
-"""Takes old events out of the table, a batch a transaction."""
+"""Deletes old events, one batch a transaction."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from keeper_grpc.storage.database import Database
 
 
 class PostgresRetention:
-    """Trims the events that streams are resumed from."""
+    """Trims the events from which streams resume."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def trim(self, before: datetime, limit: int) -> int:
-        """Trim the oldest `limit` events as far as they are older than `before`; how many those were.
+        """Trim those of the oldest `limit` events that are older than `before`; returns their number.
 
-        What is emerging at the trimmed place stays known: of a cluster that is shown there, the
-        event that shows it is kept, however old. Processes that trim at once wait for each other.
+        The state at the trimmed position stays readable: the last event of a cluster that is shown
+        there is kept, however old. Concurrent trims of several processes wait for each other.
         """
         async with self._database.transaction() as connection:
             trimmed = await connection.fetchval(

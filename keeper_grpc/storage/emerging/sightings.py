@@ -1,4 +1,4 @@
-"""Writing a sighting: what the emerging-pattern detector will see of a capture or an enhancement."""
+"""Writes a sighting of a capture or an enhancement, for the emerging-pattern detector."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def insert_sighting(
 ) -> None:
     """Add or renew one sighting within the caller's transaction.
 
-    Nothing is written when the same was seen a moment ago: a hot loop costs the detector nothing.
+    Nothing is written when the last sighting is recent, so that a hot loop costs the detector nothing.
     """
     rendered = insight.render()
     row = SIGHTINGS.values(insight) | {
