@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -31,7 +30,6 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
-    add_NetworkLearningServiceServicer_to_server,
 )
 from tests.rpc.requests import insight, new_account
 
@@ -137,19 +135,6 @@ class Scripted(NetworkLearningServiceServicer):
 def script() -> Scripted:
     """A server without a plan."""
     return Scripted()  # type: ignore[abstract]  # it has the calls that these tests make
-
-
-@asynccontextmanager
-async def serving(servicer: Scripted) -> AsyncIterator[int]:
-    """The port of a server with these handlers."""
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    add_NetworkLearningServiceServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield port
-    finally:
-        await server.stop(None)
 
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

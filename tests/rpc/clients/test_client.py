@@ -22,18 +22,10 @@ from keeper_grpc.client.errors import Detail
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 from tests.integration.openai_stand_in import OpenAIStandIn
-from tests.rpc.clients.scripted import (
-    QUICK,
-    UNAVAILABLE,
-    client,
-    learn,
-    retry_after,
-    rich,
-    script,
-    serving,
-)
+from tests.rpc.clients.scripted import QUICK, UNAVAILABLE, client, learn, retry_after, rich, script
 from tests.rpc.requests import insight, new_account, new_topic
 from tests.rpc.service import Service
+from tests.stand_in_server import serving
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 

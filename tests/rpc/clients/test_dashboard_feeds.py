@@ -25,10 +25,10 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
-    add_NetworkLearningServiceServicer_to_server,
 )
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from tests.e2e.waiting import SOON, until
+from tests.stand_in_server import serving
 
 STALE_AFTER = 0.3
 QUICK = Retries(wait_initial=0.01, wait_max=0.05, jitter=lambda: 1.0)
@@ -112,15 +112,13 @@ async def feeds(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     """Feeds of that server, in a hurry."""
     for name in ("_PACE", "_LINGER", "_PAUSE", "_FETCH_PACE"):
         monkeypatch.setattr(feed_module, name, 0.01)
-    server = grpc.aio.server()
-    add_NetworkLearningServiceServicer_to_server(upstream, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with KeeperClient(f"127.0.0.1:{port}", retries=QUICK) as client:
+    async with (
+        serving(upstream) as port,
+        KeeperClient(f"127.0.0.1:{port}", retries=QUICK) as client,
+    ):
         made = Feeds(client, STALE_AFTER)
         yield made
         made.close()
-    await server.stop(None)
 
 
 def ignore() -> None:

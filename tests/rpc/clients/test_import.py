@@ -21,13 +21,13 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
-    add_NetworkLearningServiceServicer_to_server,
 )
 from keeper_grpc.importing.failure import ImportFailed
 from keeper_grpc.importing.files.places import STATE_SUFFIX
 from keeper_grpc.importing.run import Options, run
 from keeper_grpc.importing.tally import Tally
 from keeper_grpc.rpc import status
+from tests.stand_in_server import serving
 
 Hook = Callable[[CapturePatternRequest], Awaitable[None]]
 
@@ -69,12 +69,9 @@ class Server(NetworkLearningServiceServicer):
 async def server() -> AsyncIterator[Server]:
     """A server for one test."""
     servicer = Server()  # type: ignore[abstract]  # the other calls are not its business
-    process = grpc.aio.server()
-    add_NetworkLearningServiceServicer_to_server(servicer, process)
-    servicer.target = f"127.0.0.1:{process.add_insecure_port('127.0.0.1:0')}"
-    await process.start()
-    yield servicer
-    await process.stop(None)
+    async with serving(servicer) as port:
+        servicer.target = f"127.0.0.1:{port}"
+        yield servicer
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from keeper_grpc.client import (
 from keeper_grpc.client.tournament import WINDOW
 from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn, Status
-from tests.rpc.clients.scripted import UNAVAILABLE, client, learn, rich, script, serving
+from tests.rpc.clients.scripted import UNAVAILABLE, client, learn, rich, script
 from tests.rpc.requests import insight, new_account, new_topic
+from tests.stand_in_server import serving
 
 
 async def test_a_tournament_ranks_by_confidence_and_value(keeper: KeeperClient, topic: str) -> None:

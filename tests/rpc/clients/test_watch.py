@@ -19,9 +19,10 @@ from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsResponse
 from tests.e2e.waiting import SOON, until
 from tests.integration.openai_stand_in import OpenAIStandIn
-from tests.rpc.clients.scripted import UNAVAILABLE, client, retry_after, rich, script, serving
+from tests.rpc.clients.scripted import UNAVAILABLE, client, retry_after, rich, script
 from tests.rpc.requests import insight, new_account, new_topic
 from tests.rpc.service import Service, openai, running
+from tests.stand_in_server import serving
 
 
 def emerging(

@@ -16,7 +16,6 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
     AdminServiceServicer,
-    add_AdminServiceServicer_to_server,
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
@@ -31,14 +30,12 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
-    add_NetworkLearningServiceServicer_to_server,
 )
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
-from tests.e2e.browsing import (
+from tests.e2e.dashboard.browsing import (
     MISSING,
     PHONE,
     Dashboard,
-    browsing,
     chromium,
     dashboard,
     opened,
@@ -46,6 +43,7 @@ from tests.e2e.browsing import (
     serious,
 )
 from tests.e2e.waiting import SOON
+from tests.stand_in_server import serving
 
 Context: TypeAlias = grpc.aio.ServicerContext[object, object]
 
@@ -133,20 +131,10 @@ async def half() -> Half:
 @pytest.fixture
 async def served(half: Half, make_directory: Callable[[], Path]) -> AsyncIterator[Dashboard]:
     """The dashboard of that server."""
-    server = grpc.aio.server()
-    add_NetworkLearningServiceServicer_to_server(half, server)
-    add_AdminServiceServicer_to_server(half, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with dashboard(f"127.0.0.1:{port}", make_directory()) as started:
-        yield started
-    await server.stop(None)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A browser of the test's own."""
-    async with browsing() as started:
+    async with (
+        serving(half) as port,
+        dashboard(f"127.0.0.1:{port}", make_directory()) as started,
+    ):
         yield started
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.browsing import dashboard
+from tests.e2e.dashboard.browsing import dashboard
 from tests.e2e.server_process import environment
 
 WITHOUT_NICEGUI = "import sys; sys.modules['nicegui'] = None; "

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,32 +11,23 @@ from playwright.async_api import Browser, Page, expect
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
-from tests.e2e.browsing import (
+from tests.e2e.calls import admin, emerge
+from tests.e2e.conftest import StartServer
+from tests.e2e.dashboard.browsing import (
     MISSING,
     OFTEN,
     PHONE,
     Dashboard,
-    browsing,
     chromium,
     dashboard,
     opened,
     overflow,
     serious,
 )
-from tests.e2e.calls import admin, emerge
-from tests.e2e.conftest import StartServer, starter
-from tests.e2e.server_process import ServerProcess
+from tests.e2e.dashboard.network import ACTIONS, Network, learn
 from tests.e2e.waiting import SOON
 
 MakeDirectory = Callable[[], Path]
-
-SPAS = ("spa-1", "spa-2", "spa-3", "spa-4")
-
-ACTIONS = (
-    "Send a personal reminder with a discount",
-    "Book the next appointment at the desk",
-    "Offer a hot stone upgrade with the massage",
-)
 
 DESK = {"width": 1280, "height": 900}
 
@@ -49,76 +39,6 @@ if chromium() is None:
     pytest.skip(MISSING, allow_module_level=True)
 
 expect.set_options(timeout=1000 * SOON)
-
-
-async def learn(target: str, action: str, *, category: str = "spa", accounts: int = 4) -> None:
-    """Let accounts capture the same, so that it becomes a pattern; the last one fails."""
-    async with KeeperClient(target) as keeper:
-        for number, account in enumerate(SPAS[:accounts]):
-            insight = Insight(
-                type="churn_prevention",
-                business_category=category,
-                action=action,
-                script="Hi {name}, we have missed you. Shall we find a time this week?",
-                confidence=0.6,
-            )
-            insight.conditions.update({"days_since_visit": 60})
-            await keeper.capture(
-                f"{category}-{account}",
-                insight,
-                Outcome(success=number < 3, revenue_impact=40.0),
-                request_id=str(uuid.uuid4()),
-            )
-
-
-@dataclass
-class Network:
-    """A server that can be killed and started again, on the same port and database."""
-
-    start: Callable[[int], Awaitable[ServerProcess]]
-    server: ServerProcess
-
-    @property
-    def address(self) -> str:
-        """What clients connect to."""
-        return self.server.address
-
-    async def start_again(self) -> None:
-        """Serve at the same address, after it was killed."""
-        self.server = await self.start(self.server.port)
-
-
-@pytest.fixture(scope="module")
-async def network(make_directory: MakeDirectory, database_url: str) -> AsyncIterator[Network]:
-    """A server that knows three patterns of spas and one observation of a gym."""
-    async with starter(make_directory) as start_server:
-
-        async def start(port: int) -> ServerProcess:
-            return await start_server(
-                database_url=database_url, KEEPER_PORT=str(port), KEEPER_STREAM_HEARTBEAT="0.5"
-            )
-
-        started = Network(start, await start(0))
-        for action in ACTIONS:
-            await learn(started.address, action)
-        await learn(
-            started.address, "Call new members in their second week", category="gym", accounts=1
-        )
-        yield started
-
-
-@pytest.fixture(scope="module")
-async def served(network: Network, make_directory: MakeDirectory) -> AsyncIterator[Dashboard]:
-    """The dashboard of that server."""
-    async with dashboard(network.address, make_directory()) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """The module's browser."""
-    async with browsing() as started:
-        yield started
 
 
 async def marked(page: Page) -> Callable[[], Awaitable[bool]]:
