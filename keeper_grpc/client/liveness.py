@@ -1,4 +1,4 @@
-"""What every watch says of itself beside its news."""
+"""The events of every watch that are about the watch itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from keeper_grpc.client.errors import KeeperClientError
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """Nothing has changed; what was told last still holds."""
+    """Nothing has changed; the last event still holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The server is out of reach: what was told last may be stale. The watch goes on trying."""
+    """The server is out of reach, so the last event may be stale. The watch goes on trying."""
 
     error: KeeperClientError

@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait before.
+"""When to try again, and after which wait.
 
 A loop of our own and not gRPC's retry policy (service config), because that one reads no RetryInfo
 (only a header of its own), stops at five attempts, gives up a stream for good once its first message
@@ -53,7 +53,7 @@ def may_retry(error: KeeperClientError) -> bool:
     """Whether another attempt may fare better.
 
     Every call of this API may be repeated: those that change something name themselves by a
-    request_id, and a lost answer to an enhancement is one that nobody acts on.
+    request_id, and a lost answer to an enhancement is advice that no one acts on.
     """
     if isinstance(error, DeadlineExceeded):
         return error.reason == _SERVERS_LIMIT

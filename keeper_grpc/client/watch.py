@@ -37,7 +37,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotComplete:
-    """Everything that is emerging now has been told. Comes at most once in a watch.
+    """The snapshot is complete: every pattern that is emerging now has come. At most once in a watch.
 
     `resume_token_expired`: the caller's own token was too old, so what it knew before is void.
     """
@@ -79,7 +79,7 @@ async def watch(
 
 
 class _View:
-    """What the caller has been told, so that it is not told again.
+    """Keeps what the caller knows, so that nothing is repeated to it.
 
     A new stream replays what was missed, or begins with a snapshot when the token was too old or
     from within one. Then what the caller knows already is left out, what is new to it is news, and

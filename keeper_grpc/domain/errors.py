@@ -17,7 +17,7 @@
          +- StorageUnavailable
          |   +- StatementTimedOut  it can be reached, but a statement took longer than one may
          +- ShuttingDown
-         +- StreamMaxAge          a stream was open for as long as one may be
+         +- StreamMaxAge          a stream reached its maximum age
 
 Messages are for the caller: they name fields and rules, never a text, an account or an internal.
 `rpc/status.py` is the one place that turns these into google.rpc statuses.
@@ -130,7 +130,7 @@ class ShuttingDown(Unavailable):
 
 
 class StreamMaxAge(Unavailable):
-    """The stream was open for as long as one may be: resuming spreads streams over the processes."""
+    """The stream reached its maximum age: resuming spreads streams over the processes."""
 
     def __init__(self) -> None:
         super().__init__("the stream has reached its maximum age; resume now", retry_after=0.0)

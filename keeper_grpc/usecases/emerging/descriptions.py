@@ -1,4 +1,4 @@
-"""What became of clusters: how their sightings describe them now, and which change that is."""
+"""Describes clusters by their sightings, and finds the change that subscribers are to learn of."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ VOICES = 32
 
 
 class ClusterDescriptions:
-    """Describes clusters, and compares them with what was saved and told of them last."""
+    """Describes clusters, and compares them with how they were saved and shown last."""
 
     def __init__(self, *, emergence: Emergence, proven: Proven, k: int, window: timedelta) -> None:
-        """`k` is the least number of accounts behind each word and category that is told."""
+        """`k` is the least number of accounts behind each word and category that is shown."""
         self._emergence = emergence
         self._proven = proven
         self._k = k
@@ -48,7 +48,7 @@ class ClusterDescriptions:
         families: Mapping[UUID, Family],
         now: datetime,
     ) -> Sequence[ClusterChange]:
-        """What became of these clusters; those of which nothing is new are left out."""
+        """The changes of these clusters; a cluster that is as it was saved has none."""
         saved = await transaction.saved(families)
         described = await self._described(transaction, memory, families, saved, now)
         changes = []
@@ -132,7 +132,7 @@ class ClusterDescriptions:
         told: Mapping[UUID, EmergingPattern],
         families: Mapping[UUID, Family],
     ) -> Mapping[UUID, EmergingPattern]:
-        """Clusters that are told of, with their words, their novelty and what they became."""
+        """The clusters that are shown, with their words, their novelty and what they became."""
         centres = {
             cluster_id: (family, memory.families[family].centre(cluster_id))
             for cluster_id, family in families.items()

@@ -36,7 +36,7 @@ BATCH = 500
 
 FAILURES = 5
 """Errors in a row after which the detector gives up: with the default timing, eight seconds in
-which another leader or a passing trouble would have helped. The process then drains and starts anew."""
+which another leader or a passing trouble would have helped. The process then drains and is started again."""
 
 DRIFT = 10
 """Share of the time between full passes after which one is due when a cluster drifted apart."""
@@ -46,9 +46,9 @@ DRIFT = 10
 class DetectorTiming:
     """How far back the detector looks, and how often it does what.
 
-    Who does not lead asks for the lead every `takeover`; who failed, after `retry`. Waiting for the lock
-    in the database is no better: a statement that waits holds up vacuum, and one that gives up waiting
-    is an error in the database's log.
+    Followers try to become leader every `takeover`; a leader that failed, after `retry`. They do not
+    wait for the lock in the database, because a statement that waits holds up vacuum, and one that gives
+    up waiting is an error in the database's log.
     """
 
     window: timedelta = timedelta(days=7)
@@ -77,7 +77,7 @@ class DetectEmerging:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        """`k` is the least number of accounts behind each word and category that is told."""
+        """`k` is the least number of accounts behind each word and category that is shown."""
         self._store = store
         self._threshold = cluster_threshold
         self._proven = proven
@@ -108,7 +108,7 @@ class DetectEmerging:
         return self._full_pass.failures
 
     async def run(self) -> None:
-        """Lead when nobody else does, for ever. A database that is away is waited for.
+        """Lead when no other process does, for ever. A database that is away is waited for.
 
         Any other error makes it start over as well; raises the FAILURES-th without a step between. A
         statement that takes too long is counted, but raised never: a new process would be no faster.

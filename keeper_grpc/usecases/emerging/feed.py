@@ -248,7 +248,7 @@ class EmergingFeed:
     async def _resumed(
         self, now: Present, wanted: FeedFilter, stream: Stream, resume: Token | None
     ) -> FeedView | None:
-        """The view as it was at the token, or None when it cannot be told."""
+        """The view as it was at the token, or None when that is not known any more."""
         if resume is None or resume.stream != stream or resume.position is None:
             return None
         position = resume.position
@@ -263,7 +263,7 @@ class EmergingFeed:
         return view
 
     async def _past(self, where: tuple[UUID, Place]) -> Sequence[EmergingPattern] | None:
-        """What was emerging at a place of the past, or None when that cannot be told any more.
+        """What was emerging at a place of the past, or None when that is not known any more.
 
         Most of the present was so then. Only what has changed since is asked for, however much is kept.
         """

@@ -1,4 +1,4 @@
-"""The detector's full pass: clusters the window anew beside the steps, and says what to correct."""
+"""The detector's full pass: clusters the window from scratch beside the steps, and says what to correct."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FullPass:
             task.cancel()
             await asyncio.wait([task])
             if not task.cancelled():
-                # Asked for, so that a failure nobody will hear of is not reported as forgotten.
+                # Retrieved, so that asyncio does not report it as never retrieved.
                 task.exception()
 
     async def _run(

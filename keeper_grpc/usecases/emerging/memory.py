@@ -1,4 +1,4 @@
-"""What the detector's leader holds in memory: the clusters as sums of vectors, and what they count."""
+"""The detector's memory: each cluster as a sum of vectors, and a tally of its sightings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a subscriber of the emerging patterns is told."""
+"""The messages of the stream of emerging patterns."""
 
 from __future__ import annotations
 

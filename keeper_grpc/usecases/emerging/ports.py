@@ -56,7 +56,7 @@ class DetectionTransaction(Protocol):
         """
 
     async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
-        """Clusters as they were last saved and last told."""
+        """Clusters as they were last saved and last shown."""
 
     async def sentences(
         self, centres: Mapping[UUID, Vector], sightings: Mapping[UUID, Sequence[int]]
@@ -90,7 +90,7 @@ class Leadership(Protocol):
         """All clusters as the steps left them, to begin with."""
 
     def summed(self, cluster_ids: Collection[UUID]) -> AsyncGenerator[StoredCluster, None]:
-        """Clusters summed anew from their sightings, which takes long."""
+        """Clusters whose vectors are summed again from their sightings, which takes long."""
 
     def members(self) -> AsyncGenerator[StoredMember, None]:
         """What their sightings add to them, to begin with."""

@@ -23,7 +23,7 @@ class FeedQueue:
     """At most `capacity` items, coalesced: of one cluster only the newest UPDATED waits.
 
     The newer UPDATED takes its own place, at the end, and the older one is dropped. The order of
-    positions thus holds, and whoever resumes between the two is told the newer one: the cluster is
+    positions thus holds, and whoever resumes between the two gets the newer one: the cluster is
     shown at both. Nothing else is dropped, and no UPDATED is moved past a NEW, FADED or PROMOTED of
     its cluster.
     """

@@ -1,4 +1,4 @@
-"""Which clusters the detector looks at though no sighting of theirs came or went.
+"""Rounds over the clusters whose sightings did not change, which a step looks at all the same.
 
 A slice a step: a step costs the same however many clusters and patterns there are, and the rounds go on
 however many sightings come.

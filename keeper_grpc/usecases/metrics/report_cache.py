@@ -1,4 +1,4 @@
-"""Reports for streams: made in turns, and each made once for all who ask the same."""
+"""Reports for streams: made one at a time, and each once for all streams that ask for the same."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ReportCache:
     async def newest(self, window: timedelta | None, business_category: str) -> MetricsReport:
         """The report as of the newest version; if it has to be made, as of when its turn comes.
 
-        A failure is told to all who wait for it, and to nobody after. Raises StorageUnavailable.
+        A failure is raised to all that wait for it, and is not kept. Raises StorageUnavailable.
         """
         version = await self._version()
         asked = (self._metrics.start(window), business_category)
@@ -85,5 +85,5 @@ class ReportCache:
         try:
             return await self._store.version()
         finally:
-            # From its end on: a database that hangs is asked once, and its failure told to all.
+            # From its end on: a database that hangs is asked once, and its failure is raised to all callers.
             self._looked = asyncio.get_running_loop().time()
