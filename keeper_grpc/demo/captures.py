@@ -1,4 +1,4 @@
-"""Play captures over the channel, and keep what the answers said."""
+"""Plays captures over the channel and counts the responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DEADLINE = 60.0
 """Seconds for one call."""
 
 _PAGE = 500
-"""Patterns a page, the most that the API gives."""
+"""Patterns a page: the API's maximum."""
 
 Scope = tuple[str, str]
 """(business category, insight type)."""
@@ -37,7 +37,7 @@ Scope = tuple[str, str]
 
 @dataclass(slots=True)
 class Played:
-    """What became of captures."""
+    """Counts of captures by disposition."""
 
     seconds: float = 0.0
     captures: Counter[Scope] = field(default_factory=Counter)
@@ -85,7 +85,7 @@ async def play(
 
 
 async def published(network: NetworkLearningServiceAsyncStub) -> Mapping[str, Pattern]:
-    """Every pattern that the network shows with evidence, by id; unproven catalog entries are not."""
+    """Every published pattern with evidence, by id; untested catalog entries are left out."""
     found: dict[str, Pattern] = {}
     token = ""
     while True:

@@ -1,4 +1,4 @@
-"""A database that is the demo's alone, and is gone afterwards."""
+"""A temporary database for the demo."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DemoDatabase(Protocol):
 
     @property
     def description(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -37,10 +37,10 @@ class DemoDatabase(Protocol):
 
     @property
     def log_files(self) -> list[Path]:
-        """What the database itself logs and we can read."""
+        """The database's own log files that we can read."""
 
     def reader(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection past the service, for when no keeper process runs on it."""
+        """A connection that bypasses the service, for use while no keeper process runs."""
 
 
 class BundledDatabase:
@@ -123,7 +123,7 @@ async def _created(dsn: str) -> AsyncIterator[ExternalDatabase]:
     try:
         yield ExternalDatabase(_with_database(dsn, name), name)
     finally:
-        # Connected anew: the demo may have taken longer than the server lets a connection idle.
+        # A new connection: the demo may have outlived the server's idle timeout.
         connection = await connect(dsn)
         try:
             await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -134,7 +134,7 @@ async def _created(dsn: str) -> AsyncIterator[ExternalDatabase]:
 def _with_database(dsn: str, name: str) -> str:
     """The DSN of another database on the same server."""
     parts = urlsplit(dsn)
-    # Parameters that name a database would win over the path.
+    # A `dbname` parameter would override the path.
     kept = [pair for pair in parse_qsl(parts.query) if pair[0] not in ("dbname", "database")]
     query = f"?{urlencode(kept)}" if kept else ""
     return f"{parts.scheme}://{parts.netloc}/{name}{query}"

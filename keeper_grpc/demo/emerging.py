@@ -26,7 +26,7 @@ _SNAPSHOT = 60.0
 """Seconds for a snapshot."""
 
 _CHANGE = 60.0
-"""Seconds for a change to arrive; the detector looks five times a second."""
+"""Seconds for a change to arrive; the detector makes five steps a second."""
 
 _END = 30.0
 """Seconds from the server's drain to the end of the stream."""
@@ -54,7 +54,7 @@ class EmergingStream:
         self._call.cancel()
 
     async def snapshot(self) -> list[EmergingPattern]:
-        """What is emerging now. Raises DemoFailed."""
+        """The snapshot. Raises DemoFailed."""
         found = []
         try:
             async with asyncio.timeout(_SNAPSHOT):
@@ -69,7 +69,7 @@ class EmergingStream:
             raise DemoFailed(f"no snapshot on the stream within {_SNAPSHOT:g} s") from None
 
     async def change(self, what: str, wanted: Callable[[EmergingPattern], bool]) -> EmergingPattern:
-        """The next change that is wanted. Raises DemoFailed, which calls it `what`."""
+        """The next matching change. Raises DemoFailed, whose message calls it `what`."""
         try:
             async with asyncio.timeout(_CHANGE):
                 while True:

@@ -22,7 +22,7 @@ LIVE_TYPE = "service_demand"
 """The emerging topic of examples/README.md: held back from the replay and played live."""
 
 _LIVE_CONDITIONS = {"time_of_day": "evening", "service": "Magnesium Soak"}
-"""Of the one more sighting that examples/README.md adds to that topic."""
+"""The account of the additional sighting that examples/README.md adds to that topic."""
 
 Identifiers = Mapping[str, Sequence[str]]
 """Field of the API's Identifiers to the values declared in it."""
@@ -47,7 +47,7 @@ class Row:
 
     @property
     def identifiers(self) -> Identifiers:
-        """What the row declares; empty where nobody is named."""
+        """The identifiers that the row declares; empty if it names nobody."""
         identifiers: Identifiers = self.fields["identifiers"]
         return identifiers
 
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def text(self) -> str:
-        """Everything that it says in words."""
+        """All texts of the row."""
         return json.dumps(self.fields["insight"], ensure_ascii=False)
 
     def request(self, now: datetime) -> CapturePatternRequest:
@@ -100,7 +100,7 @@ class Examples:
         return {row.account_id: row.scope[0] for row in self.rows}
 
     def last_sighting(self, now: datetime) -> CapturePatternRequest:
-        """One more capture of the emerging topic, of a business that has not met it yet."""
+        """An additional capture of the emerging topic, by an account that has not captured it yet."""
         category = self.live[0].scope[0]
         met = {row.account_id for row in self.live}
         account = next(a for a, c in self.accounts.items() if c == category and a not in met)

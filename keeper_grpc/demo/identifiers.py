@@ -1,4 +1,4 @@
-"""What the sample declares as identifying: none of it may be stored anywhere."""
+"""The identifiers that the sample declares: none of them may be stored anywhere."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _PHONES = "customer_phones"
 _EMAILS = "customer_emails"
 
 _SHORTEST_PART = 4
-"""Letters of a name's part that is searched alone; shorter ones stand inside ordinary words."""
+"""Fewest letters of a part of a name that is searched alone; shorter ones occur in ordinary words."""
 
 _SHORTEST_IN_BYTES = 6
-"""Characters of what is searched in bytes: keyed hashes are random, and hold any short string."""
+"""Fewest characters of a search in bytes: keyed hashes are random and contain any short string."""
 
 _NATIONAL_DIGITS = 10
 _LOCAL_DIGITS = 4
 """Digits of a North American number without its country code, and of its last group."""
 
 _MEMORY = 256 * 1024 * 1024
-"""Bytes that the matcher may use; too few and it would give up."""
+"""Memory limit of the matcher in bytes; with too little it gives up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """One thing to look for. `value` is as declared; `pattern` matches it in folded text."""
+    """One search term. `value` is as declared; `pattern` matches it in folded text."""
 
     value: str
     pattern: str
@@ -56,10 +56,10 @@ class Finder:
 
 
 def planted(declared: Iterable[Identifiers], innocent: Iterable[str]) -> list[Identifier]:
-    """Everything declared, whole and in parts, once each.
+    """All declared identifiers, whole and in parts, once each.
 
-    `innocent` are texts that name nobody: a name's part that stands in one of them ("Spa",
-    "Studio") would be found without a leak, and is left out.
+    `innocent` are texts without identifiers: a part of a name that occurs in one of them ("Spa",
+    "Studio") would be found without a leak, so it is left out.
     """
     ordinary = _folded("\n".join(innocent))
     found: dict[str, Identifier] = {}
@@ -74,7 +74,7 @@ def planted(declared: Iterable[Identifiers], innocent: Iterable[str]) -> list[Id
 def _forms(field: str, value: str, ordinary: str) -> Iterable[Identifier]:
     if field == _PHONES:
         digits = re.sub(r"\D", "", value)[-_NATIONAL_DIGITS:]
-        # Not commas: the numbers of a list are not one number.
+        # Commas do not join digits: the numbers of a list are separate numbers.
         yield Identifier(value, r"[\s().+-]{0,3}".join(digits))
         local = digits[-_NATIONAL_DIGITS + 3 :]
         exchange, line = local[:-_LOCAL_DIGITS], local[-_LOCAL_DIGITS:]

@@ -1,4 +1,4 @@
-"""The loop closes: advice becomes a task, its outcome becomes evidence, the next account gets it."""
+"""The feedback loop: advice becomes a task, its outcome becomes evidence for the next account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # exists in the stub file only
     )
 
 NEXT_ACCOUNT = "acct-spa-next"
-"""Asks the same after the first newcomer has reported. It has not captured anything either."""
+"""A second newcomer, which asks the same after the first one has reported."""
 
 
 async def close_the_loop(
@@ -32,7 +32,7 @@ async def close_the_loop(
     *,
     timeout: float,  # noqa: ASYNC109 - gRPC's own, for each call
 ) -> None:
-    """Make the advice a task, report that it worked, and see that the next account is told so.
+    """Make the advice a task, report its success, and check that the next account's evidence has it.
 
     Raises DemoFailed when the report is not in the evidence, and AioRpcError.
     """

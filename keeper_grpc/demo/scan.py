@@ -15,7 +15,7 @@ from keeper_grpc.demo.identifiers import Finder, Identifier
 from keeper_grpc.storage.database import Connection
 
 _CONTROL = "keeper_demo_control"
-"""A temporary table that holds every identifier: the scan must find them there, or it is blind."""
+"""A temporary table with every identifier: the scan must find them there, or it proves nothing."""
 
 _FETCH = 50
 """Rows at a time; a row with a vector is 20 KB of text."""
@@ -58,7 +58,7 @@ class Scan:
 async def scan_database(connection: Connection, finder: Finder) -> Scan:
     """Search every column of every table.
 
-    Raises DemoFailed when the scan does not find what it is shown: then it proves nothing.
+    Raises DemoFailed when the scan does not find the planted identifiers, because it then proves nothing.
     """
     scan = Scan()
     await connection.execute(f"CREATE TEMPORARY TABLE {_CONTROL} (planted text)")
@@ -82,7 +82,7 @@ async def scan_database(connection: Connection, finder: Finder) -> Scan:
 
 
 def scan_file(path: Path, finder: Finder) -> set[Hit]:
-    """Search a text file. Lines of JSON are searched as what they say, without its escapes."""
+    """Search a text file. JSON lines are searched in decoded form."""
     hits: set[Hit] = set()
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         text = line

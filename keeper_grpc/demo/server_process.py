@@ -27,7 +27,7 @@ _DRAIN = 60.0
 """Seconds from SIGTERM to the end: the server's own grace is ten, PostgreSQL's shutdown follows."""
 
 _POLL = 0.05
-"""Seconds between looks at the log."""
+"""Seconds between reads of the log."""
 
 _TAIL = 15
 """Lines of the log that a failure shows."""
@@ -134,7 +134,7 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
 async def _announcement(
     who: str, announced: Callable[[], T | None], process: asyncio.subprocess.Process, log: Path
 ) -> T:
-    """What a process says of itself once it serves."""
+    """Wait for a value from the process's log: its address once it serves."""
     try:
         async with asyncio.timeout(_START):
             while process.returncode is None:

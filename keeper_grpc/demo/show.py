@@ -1,4 +1,4 @@
-"""Everything that the demo prints. Plain text: nothing of it needs a terminal."""
+"""The demo's output, as plain text that needs no terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import EnhanceInsight
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
 
 _PIPED_WIDTH = 100
-"""Columns where there is no terminal to ask: fits a log viewer and this project's tables."""
+"""Columns without a terminal: fits a log viewer and this project's tables."""
 
 _INDENT = 2
 
@@ -32,7 +32,7 @@ class Show:
     """Prints the story to stdout."""
 
     def __init__(self) -> None:
-        # The texts are other people's words: brackets and colons in them are not for rich.
+        # Texts from outside: rich must not interpret brackets and colons in them.
         self._console = Console(
             markup=False,
             emoji=False,

@@ -32,19 +32,19 @@ if TYPE_CHECKING:  # exists in the stub file only
     )
 
 _HOLDOUT = {"KEEPER_HOLDOUT_SHARE": "0.2"}
-"""A fifth of the questions without advice: enough to compare with after a few hundred."""
+"""The holdout: a fifth of the questions, enough for a comparison after a few hundred."""
 
 _AT_ONCE = 8
 _DEADLINE = 60.0
 
 _PULSE = 2.0
-"""Seconds between two questions while somebody watches."""
+"""Seconds between two questions."""
 
 _REVENUE = (40, 160)
-"""What a success brings, in invented money."""
+"""The revenue of a success, in invented money."""
 
 _STAYS_ANYWAY = 0.3
-"""Share of customers who stay although it did not work."""
+"""Share of customers who stay after a failure."""
 
 
 async def stay(examples: Examples, environment: Mapping[str, str], log: Path, show: Show) -> None:
@@ -110,7 +110,7 @@ class _Accounts:
         await asyncio.gather(*(caller() for _ in range(_AT_ONCE)))
 
     async def go_on(self) -> None:
-        """Ask slowly, without end."""
+        """Ask slowly, until cancelled."""
         for row in itertools.cycle(self._rows):
             await asyncio.sleep(_PULSE)
             await self._ask(row)

@@ -15,7 +15,7 @@ from keeper_grpc.importing.mapping.values import Row, Text
 T = TypeVar("T")
 
 DEFAULT_CONFIDENCE = 0.5
-"""Of a row whose confidence is not known: neither sure nor unsure."""
+"""The confidence of a row without one: neither sure nor unsure."""
 
 
 def skipped(mapping: Mapping, row: Row) -> bool:
@@ -81,7 +81,7 @@ def build(mapping: Mapping, row: Row, request_id: UUID) -> CapturePatternRequest
 
 
 def _optional(part: Text | None, row: Row, place: str, reasons: list[Reason]) -> str:
-    """A text that a row may do without: when one of its columns is empty, there is none."""
+    """An optional text: empty when one of its columns is empty."""
     if part is None:
         return ""
     try:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:  # exists in the stub file only
     )
 
 _CONNECT = 10.0
-"""Seconds to reach a server that runs."""
+"""Seconds to connect to a running server."""
 
 _DEADLINE = 30.0
 """Seconds for one attempt: the server's own limit."""
 
 _RETRIES = Retries(attempts=sys.maxsize, wait_initial=0.2, wait_max=5.0)
-"""Patience alone bounds the number of attempts."""
+"""Unlimited: only patience, a time, bounds the attempts."""
 
 _RETRIED = frozenset({StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED})
 """What another attempt may cure. The request_id makes it safe, whatever became of the first one.
@@ -48,11 +48,11 @@ _ROW_IS_WRONG = frozenset(
         StatusCode.OUT_OF_RANGE,
     }
 )
-"""What is wrong with one row. Anything else, for example UNIMPLEMENTED, would be the same for every
-row, or is the server's fault (INTERNAL): the row is to be sent again once that is mended."""
+"""Codes that concern a single row. Any other code is the same for every row (UNIMPLEMENTED) or the
+server's fault (INTERNAL), so the import stops and the row is sent again later."""
 
 _CHANNEL = (
-    # A server that restarts is back within seconds; gRPC's own backoff goes to two minutes.
+    # A restarted server is back within seconds; gRPC's own backoff grows to two minutes.
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
@@ -106,7 +106,7 @@ def _may_retry(error: KeeperClientError) -> bool:
 
 
 def _reasons(error: KeeperClientError) -> list[Reason]:
-    """What the server says of the request: each field, or the call as a whole."""
+    """The server's reasons: one for each field, or one for the call as a whole."""
     code = error.reason or error.code.name
     if error.field_violations:
         return [Reason(each.field, code, each.description) for each in error.field_violations]

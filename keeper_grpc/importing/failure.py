@@ -1,4 +1,4 @@
-"""What ends an import, and what ends one row.
+"""The errors of an import, and of a single row.
 
     ImportFailed     the import cannot start or go on; its message is for the operator
     RowRejected      one row cannot be captured; its reasons name places and rules
@@ -45,7 +45,7 @@ class RowRejected(Exception):
 
 
 class Problem(Exception):
-    """One value cannot be had from a row."""
+    """A value cannot be read from a row."""
 
     def __init__(self, code: str, description: str) -> None:
         super().__init__(description)

@@ -1,7 +1,7 @@
-"""Which request a row is: the same in every run, wherever the file lies and however it grew.
+"""The request id of a row: the same in every run, independent of the file's place and later rows.
 
-The name is a UUIDv5 of the mapping's name and the row: of its `row_id` columns when there are some,
-else of everything that may be read of it, and of how many equal rows came before.
+It is a UUIDv5 of the mapping's name and the row: of its `row_id` columns if there are some, else of all
+readable columns and the number of equal rows before it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RequestIds:
         self._namespace = uuid.uuid5(_IMPORTS, mapping.name)
         self._columns: Sequence[str] = mapping.row_id
         self._seen = sqlite3.connect("", isolation_level=None)
-        # Nothing of it outlives the process: no journal, no sync, one transaction.
+        # The database is temporary: no journal, no sync, one transaction.
         self._seen.execute("PRAGMA journal_mode = OFF")
         self._seen.execute("PRAGMA synchronous = OFF")
         self._seen.execute("BEGIN")
@@ -52,7 +52,7 @@ class RequestIds:
         """The request id of the next row."""
         if self._columns:
             return self._id([row.get(column, "") for column in self._columns])
-        # An empty cell and a column that is not there are the same, as JSONL files have them.
+        # A missing column equals an empty cell, because JSONL files omit keys.
         content = json.dumps(sorted(item for item in row.items() if item[1]), ensure_ascii=False)
         digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).digest()
         (count,) = self._seen.execute(

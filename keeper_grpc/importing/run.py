@@ -26,7 +26,7 @@ from keeper_grpc.importing.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to import and how. `patience` is how many seconds an unavailable server is waited for."""
+    """The options of an import. `patience`: seconds to wait for an unavailable server."""
 
     file: Path
     mapping: Path
@@ -109,9 +109,9 @@ async def _go(
 async def _start(
     options: Options, mapping: Mapping, source: Source, state: StateFile, captures: Captures
 ) -> Progress:
-    """Where to go on: at an earlier run's progress if this server has that run's last row.
+    """The row to resume at: an earlier run's progress, if this server has that run's last row.
 
-    A server with another, an emptied or a restored database has not, and gets every row.
+    A server with another, an emptied or a restored database does not have it, and gets every row.
     """
     nothing = Progress(0, 0, Tally())
     saved = None if options.from_start else state.load()

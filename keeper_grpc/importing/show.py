@@ -1,4 +1,4 @@
-"""What an import prints: its progress on stderr, its result on stdout."""
+"""The output of an import: progress on stderr, the result on stdout."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rich.table import Table
 from keeper_grpc.importing.tally import Tally
 
 _LINE_EVERY = 10.0
-"""Seconds between lines where there is no terminal: a log that shows life, and no more."""
+"""Seconds between progress lines without a terminal."""
 
 _BAR_EVERY = 0.1
-"""Seconds between changes of the bar: what an eye can follow."""
+"""Seconds between updates of the bar."""
 
 _SHOWN = 12
 """Reasons in the table; the report of rejected rows has them all."""
@@ -33,7 +33,7 @@ Advance: TypeAlias = Callable[[int, int], None]
 
 @contextmanager
 def progress(total: int) -> Iterator[Advance]:
-    """Show how much of `total` bytes is done: a bar on a terminal, else a line now and then."""
+    """Show the progress through `total` bytes: a bar on a terminal, else a line now and then."""
     if sys.stderr.isatty():
         with _bar(total) as advance:
             yield advance

@@ -1,7 +1,7 @@
-"""The rows on their way: sent several at a time, settled in their own order.
+"""Sends rows concurrently and settles them in the file's order.
 
-So the counts, the report of rejected rows and the state always speak of the file's first n rows, and
-memory holds the window and nothing else, however long the file is.
+Counts, report and state therefore always describe the file's first n rows, and memory holds only the
+window, however long the file is.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _AHEAD = 4
 """Rows in the window for each call in flight: one slow call does not hold up the others."""
 
 _SAVE_EVERY = 1.0
-"""Seconds between states: what an interrupted import sends again."""
+"""Seconds between saves of the state; an interrupted import repeats at most this much."""
 
 _BREATH = 256
-"""Rows after which the event loop gets a turn, also when nothing is sent: signals come through it."""
+"""Rows after which control returns to the event loop even if nothing is sent, so that signals arrive."""
 
 
 @dataclass(slots=True)
@@ -65,13 +65,13 @@ class Importer:
     _places: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin where the last run ended."""
+        """Resume from an earlier run's progress."""
         self._probe = self.start.probe
         self._saved = time.monotonic()
         self._places = asyncio.Semaphore(self.concurrency)
 
     async def run(self, source: Source) -> Tally:
-        """Every row that is not done yet. Raises ImportFailed; what was settled is saved."""
+        """Process the remaining rows. Raises ImportFailed, after the settled rows were saved."""
         window: deque[_Pending] = deque()
         try:
             for row in source.rows():
@@ -99,8 +99,8 @@ class Importer:
         return self.start.tally
 
     def _begin(self, row: ReadRow) -> _Pending | None:
-        """Send a row off; None when an earlier run settled it."""
-        # Asked for every readable row, also a settled one: equal rows are told apart by their count.
+        """Start sending a row; None if an earlier run settled it."""
+        # Computed for settled rows too, because equal rows are distinguished by their number.
         request_id = None if row.unreadable else self.ids.of(row.cells)
         if row.number <= self.start.rows:
             return None

@@ -1,4 +1,4 @@
-"""What became of the rows of an import, in numbers."""
+"""Counts of an import's rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keeper_grpc.importing.failure import Reason
 class Tally:
     """Counts of rows. `captured` is by disposition, `reasons` by "field CODE": a row may have several.
 
-    `masked` and `dropped` are what the server's anonymizer did to newly captured rows.
+    `masked` and `dropped` count the server's anonymization of newly captured rows.
     """
 
     rows: int = 0
@@ -29,7 +29,7 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def answer(self, response: CapturePatternResponse) -> None:
-        """Count a row that the server took."""
+        """Count a captured row."""
         if response.replayed:
             self.replayed += 1
             return

@@ -1,7 +1,7 @@
 """Where an import writes: never over a file that is not its own.
 
-What an import writes is its state and its report of rejected rows. A slip of the hand may name the history
-or the mapping there, or any other file; each is refused before anything is read or sent.
+An import writes its state and its report of rejected rows. A typing error may name the history, the mapping
+or another file there; each is refused before anything is read or sent.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Self, TextIO
 from keeper_grpc.importing.failure import ImportFailed, Reason
 
 _FIRST = b'{"row": '
-"""How each line of a report begins; a process that was killed may have left a part of the last one."""
+"""The beginning of each line of a report; a killed process may leave a partial last line."""
 
 
 def partial_of(report: Path) -> Path:
@@ -80,7 +80,7 @@ class Rejects:
             self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def flush(self) -> None:
-        """Have what was reported on disk before the state says that its rows are done."""
+        """Flush the report to disk, before the state records its rows as done."""
         if self._file is not None:
             self._file.flush()
 
@@ -95,7 +95,7 @@ class Rejects:
             raise ImportFailed(f"{path}: {error.strerror}; the report is {partial}") from None
 
     def _size_of_kept(self, path: Path) -> int:
-        """Bytes of the report whose rows will not be seen again."""
+        """Bytes of the report that belong to finished rows."""
         size = 0
         if not self._keep or not path.exists():
             return size

@@ -18,7 +18,7 @@ from keeper_grpc.importing.mapping.values import Row
 Format: TypeAlias = Literal["csv", "jsonl"]
 
 MAX_LINE = 1 << 20
-"""Bytes of one line. The API takes conditions of 16 KiB: what is longer is no row of a history."""
+"""Maximum bytes of a line. The API takes conditions of 16 KiB, so a longer line is no valid row."""
 
 _CHUNK = 1 << 16
 """Bytes to digest at once."""
@@ -34,7 +34,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class ReadRow:
-    """One row: its number from 1, header aside, its cells, or the reason why it has none."""
+    """One row: its number from 1 (without the header), and its cells or the reason why it has none."""
 
     number: int
     cells: Row
@@ -104,7 +104,7 @@ class Source:
             seen: set[str] = set()
             for found in _json_lines(lines):
                 if not isinstance(found, Reason):
-                    # Only of the wanted ones all are kept: free keys would grow without bound.
+                    # Only wanted columns are remembered: arbitrary keys would grow without bound.
                     seen |= found.keys() if not seen else found.keys() & wanted
                 if wanted <= seen:
                     break

@@ -1,7 +1,7 @@
-"""How far an unfinished import has come. Losing it costs time, never correctness.
+"""The progress of an unfinished import. Losing it costs time, never correctness.
 
-The file holds counts and digests, nothing of the rows. It is believed only for the same mapping, a
-file that begins with the same bytes, and a server that knows the last row captured (run.py asks).
+The file holds counts and digests, no content of rows. It is used only with the same mapping, a file
+that begins with the same bytes, and a server that has the last captured row (run.py checks).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from keeper_grpc.importing.files.rows import Mark, Source
 from keeper_grpc.importing.tally import Tally
 
 _VERSION = 1
-"""Of the file's layout: another one is not read."""
+"""Version of the file's layout; other versions are not read."""
 
 _MAX_SIZE = 1 << 20
-"""Bytes. A state holds a few counts for each reason and rule; what is larger need not be read to say no."""
+"""Maximum bytes: a state holds a few counts for each reason and rule, so a larger file is no state."""
 
 _KEYS = frozenset({"version", "mapping", "bytes", "sha256", "rows", "probe", "tally"})
-"""What a state file of any version holds, and hardly any other file does."""
+"""Keys that identify a state file of any version."""
 
 
 def is_state(path: Path) -> bool:
@@ -74,7 +74,7 @@ class StateFile:
             return None
 
     def save(self, progress: Progress, mark: Mark) -> None:
-        """Keep the progress, all or nothing. Raises ImportFailed when the disk does not let it."""
+        """Save the progress atomically. Raises ImportFailed when it cannot be written."""
         content = {
             "version": _VERSION,
             "mapping": self._mapping,
@@ -92,13 +92,13 @@ class StateFile:
             ) from None
 
     def remove(self) -> None:
-        """The import is finished: the next one looks at every row again."""
+        """Remove the state of a finished import, so that the next run reads every row."""
         with contextlib.suppress(OSError):
             self._path.unlink()
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file beside and give it the name: the old one is whole until the new one is."""
+    """Replace a file atomically: write a temporary file in its directory and rename it."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     partial = Path(name)
     try:

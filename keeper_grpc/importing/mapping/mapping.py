@@ -33,7 +33,7 @@ class Csv(Part):
 
 
 class Result(Part):
-    """Where the outcome is."""
+    """The columns of the outcome."""
 
     success: YesNo
     revenue_impact: NumberEntry | None = None
@@ -42,7 +42,7 @@ class Result(Part):
 
 
 class Known(Part):
-    """Columns that hold what the anonymizer must scrub from the texts."""
+    """Columns with identifiers that the anonymizer removes from the texts."""
 
     customer_names: ColumnsEntry = Field(default_factory=list)
     customer_emails: ColumnsEntry = Field(default_factory=list)
@@ -126,7 +126,7 @@ class Mapping(Part):
         lines = []
         for place, column in self.places():
             if column not in columns:
-                # The nearest one only: without a header line, the "columns" are somebody's data.
+                # Only the nearest name is shown: without a header line, the "columns" are data about people.
                 near = difflib.get_close_matches(column, columns, 1)
                 hint = f'; did you mean "{near[0]}"?' if near else ""
                 lines.append(f'{place}: {file} has no column "{column}"{hint}')

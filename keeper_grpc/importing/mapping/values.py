@@ -1,7 +1,7 @@
 """How the cells of a row become the values of a request: the parts that a mapping is made of.
 
-Each part reads its own entry of the YAML file, names the columns that it needs, and gives its value
-for a row. A cell is a text; the empty text is a cell that is not known.
+Each part reads its own entry of the YAML file, names the columns that it needs, and returns its value
+for a row. A cell is a text; an empty text means unknown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TRUE = frozenset({"true", "yes", "y", "t", "1"})
 _FALSE = frozenset({"false", "no", "n", "f", "0"})
 
 _NOON = time(12, tzinfo=UTC)
-"""The hour of a day without one: the same day in every time zone but the outermost."""
+"""The hour for a date without time: noon UTC is the same day in almost every time zone."""
 
 
 class Part(BaseModel):
@@ -37,7 +37,7 @@ class Part(BaseModel):
 
 
 class Cell(Part):
-    """One column, some of whose values may mean that nothing is known."""
+    """One column; some of its values may mean unknown."""
 
     column: str | None = None
     missing: list[str] = Field(default_factory=list)
@@ -48,7 +48,7 @@ class Cell(Part):
             yield self.column
 
     def cell(self, row: Row) -> str:
-        """The cell, empty when it is not known."""
+        """The cell, empty if unknown."""
         cell = "" if self.column is None else row.get(self.column, "")
         return "" if cell in self.missing else cell
 
@@ -82,7 +82,7 @@ class Condition(Cell):
         return self
 
     def value(self, row: Row) -> Scalar | None:
-        """The value, or None when the column is not known. Raises Problem."""
+        """The value, or None if the cell is unknown. Raises Problem."""
         if self.constant is not None:
             return self.constant
         cell = self.cell(row)
@@ -118,7 +118,7 @@ class Number(Cell):
         return self
 
     def value(self, row: Row) -> float | None:
-        """The number, or None when the column is not known. Raises Problem."""
+        """The number, or None if the cell is unknown. Raises Problem."""
         if self.constant is not None:
             return self.constant
         cell = self.cell(row)
@@ -162,7 +162,7 @@ class Text(Cell):
 
 
 class YesNo(Cell):
-    """Whether a column says so. `fails` are the values that say no; without it, all others do."""
+    """A boolean of a column. `fails` are the values that mean no; without it, all other values do."""
 
     column: str
     equals: str | None = None
@@ -179,7 +179,7 @@ class YesNo(Cell):
         return self
 
     def value(self, row: Row) -> bool | None:
-        """Yes, no, or None when the column is not known. Raises Problem."""
+        """True, False, or None if the cell is unknown. Raises Problem."""
         cell = self.cell(row)
         if not cell:
             return None
@@ -193,7 +193,7 @@ class YesNo(Cell):
 
 
 class Skip(Part):
-    """Rows that are not meant for the network. They are counted and left out."""
+    """A filter of rows that are not imported. They are counted and skipped."""
 
     column: str
     equals: str | None = None
@@ -242,7 +242,7 @@ class When(Cell):
         return self
 
     def value(self, row: Row) -> datetime | None:
-        """The time in UTC, or None when the column is not known. Raises Problem."""
+        """The time in UTC, or None if the cell is unknown. Raises Problem."""
         if self.constant is not None:
             return datetime.combine(self.constant, _NOON)
         cell = self.cell(row)
@@ -322,7 +322,7 @@ def _boolean(cell: str, column: str | None) -> bool:
 
 
 def _band(number: float, bounds: list[float]) -> str:
-    """The band in words: each begins at its lower bound, and the next one's is not in it."""
+    """The band in words: lower bounds are inclusive, upper bounds exclusive."""
     at = bisect.bisect_right(bounds, number)
     if at == 0:
         return f"under {bounds[0]:g}"
