@@ -8,12 +8,12 @@ another process resumes from its token and misses nothing. docs/streams.md state
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
-from typing import NoReturn, Protocol, TypeAlias
+from typing import NoReturn, Protocol
 from uuid import UUID
 
 import structlog
@@ -26,18 +26,17 @@ from keeper_grpc.domain.emerging.model import (
     FeedHistory,
     Place,
 )
-from keeper_grpc.domain.emerging.view import FeedView, Told
-from keeper_grpc.domain.errors import StorageUnavailable, SubscriberTooSlow
-from keeper_grpc.usecases.emerging.messages import Changed, Message, SnapshotComplete
+from keeper_grpc.domain.emerging.view import FeedView
+from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.usecases.emerging.audience import Audience, Send, Subscription
+from keeper_grpc.usecases.emerging.messages import Changed, SnapshotComplete
 from keeper_grpc.usecases.emerging.present import Present
-from keeper_grpc.usecases.emerging.queue import FeedQueue, Item, QueueOverflow
 from keeper_grpc.usecases.emerging.resume_token import Stream, Token, read_token, write_token
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.single_flight import FreshWork, SingleFlight
 from keeper_grpc.usecases.stream_lifetime import (
     Heartbeat,
     OpenStreams,
-    StreamLifetime,
     StreamTiming,
 )
 
@@ -54,10 +53,6 @@ PAUSES_PER_BUFFER = 4
 
 MAX_PAUSE = 0.05
 """Seconds of such a wait at most: a subscriber that cannot write so long is not just busy."""
-
-
-Send: TypeAlias = Callable[[Message, str], Awaitable[None]]
-"""Takes a message and the token to resume after it; returns when the next one may come."""
 
 
 class Wakeups(Protocol):
@@ -124,13 +119,13 @@ class EmergingFeed:
         self._buffer = buffer
         self._clock = clock
         self._streams = OpenStreams(timing, rng, "resume with the last resume_token")
-        self._subscriptions: set[_Subscription] = set()
+        self._subscriptions: set[Subscription] = set()
         self._read = FreshWork(self._read_on)
         turns = asyncio.Semaphore(CATCHING_UP)
         self._pasts = SingleFlight(self._past, turns)
         self._missed = SingleFlight(self._after, turns)
         # By filter, or by subscription where the filter has a window.
-        self._audiences: dict[FeedFilter | _Subscription, _Audience] = {}
+        self._audiences: dict[FeedFilter | Subscription, Audience] = {}
         self._now: Present | None = None
         self._unpaced = 0
 
@@ -176,7 +171,7 @@ class EmergingFeed:
         """
         resume = read_token(resume_token)
         with self._streams.opened() as lifetime:
-            subscription = _Subscription(lifetime, self._buffer, send)
+            subscription = Subscription(lifetime, self._buffer, send)
             self._subscriptions.add(subscription)
             try:
                 await lifetime.run(self._tell(subscription, wanted, resume, resume_token))
@@ -186,7 +181,7 @@ class EmergingFeed:
 
     async def _tell(
         self,
-        subscription: _Subscription,
+        subscription: Subscription,
         wanted: FeedFilter,
         resume: Token | None,
         resume_token: str,
@@ -222,12 +217,12 @@ class EmergingFeed:
                     await subscription.send(Changed(told.change, told.cluster), token)
         # Nothing was awaited since the view reached the present, so no event falls between, and the
         # view of any other who is in the present through the same filter is equal to this one.
-        audience = self._join(subscription, wanted, _Audience(stream, view))
+        audience = self._join(subscription, wanted, Audience(stream, view))
         while True:
             item = await subscription.queue.get(subscription.lifetime.until_heartbeat)
             await subscription.send(*(item or (Heartbeat(self._clock()), audience.token)))
 
-    def _join(self, subscription: _Subscription, wanted: FeedFilter, alone: _Audience) -> _Audience:
+    def _join(self, subscription: Subscription, wanted: FeedFilter, alone: Audience) -> Audience:
         """Add the subscriber to those who see the same: in the present, that is the same filter.
 
         Not so with a window, which each subscriber has had judged at moments of its own.
@@ -237,7 +232,7 @@ class EmergingFeed:
         audience.judge(self._clock())
         return audience
 
-    def _leave(self, subscription: _Subscription, wanted: FeedFilter) -> None:
+    def _leave(self, subscription: Subscription, wanted: FeedFilter) -> None:
         key = _audience_key(subscription, wanted)
         audience = self._audiences.get(key)
         if audience is not None:
@@ -281,7 +276,7 @@ class EmergingFeed:
         now: Present,
         wanted: FeedFilter,
         stream: Stream,
-        subscription: _Subscription,
+        subscription: Subscription,
         *,
         expired: bool,
     ) -> FeedView:
@@ -337,64 +332,7 @@ class EmergingFeed:
             await asyncio.sleep(MAX_PAUSE / 50)
 
 
-class _Audience:
-    """Subscribers that are up to date and see the same."""
-
-    def __init__(self, stream: Stream, view: FeedView) -> None:
-        self.members: set[_Subscription] = set()
-        self._stream = stream
-        self._view = view
-
-    @property
-    def token(self) -> str:
-        """The token of the present, for whom nothing waits."""
-        return write_token(self._stream, self._view.position)
-
-    def tell(self, event: FeedEvent) -> None:
-        """Queue what the next event is to them."""
-        told = self._view.apply(event)
-        if told:
-            self._put(told)
-
-    def judge(self, now: datetime) -> None:
-        """Queue what time has done to what they see."""
-        for told in self._view.judge(now):
-            self._put(told)
-
-    def _put(self, told: Told) -> None:
-        item = (Changed(told.change, told.cluster), write_token(self._stream, told.position))
-        ended = [member for member in self.members if not member.put(item)]
-        self.members.difference_update(ended)
-
-
-class _Subscription:
-    """One stream: its lifetime, its queue, and the way to its reader."""
-
-    def __init__(self, lifetime: StreamLifetime, buffer: int, send: Send) -> None:
-        self.lifetime = lifetime
-        self.queue = FeedQueue(buffer)
-        self._send = send
-
-    @property
-    def crowded(self) -> bool:
-        """Whether the queue is more than half full."""
-        return 2 * len(self.queue) > self.queue.capacity
-
-    async def send(self, message: Message, token: str) -> None:
-        """Send one message."""
-        with self.lifetime.sending():
-            await self._send(message, token)
-
-    def put(self, item: Item) -> bool:
-        """Queue an item; whether the stream goes on."""
-        try:
-            self.queue.put(item)
-        except QueueOverflow:
-            self.lifetime.end(SubscriberTooSlow())
-        return not self.lifetime.ended
-
-
-def _audience_key(subscription: _Subscription, wanted: FeedFilter) -> FeedFilter | _Subscription:
+def _audience_key(subscription: Subscription, wanted: FeedFilter) -> FeedFilter | Subscription:
     return wanted if wanted.window is None else subscription
 
 
