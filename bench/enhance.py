@@ -140,16 +140,11 @@ async def add_patterns(dsn: str, first: int, last: int) -> None:
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
                 pattern_embedding, context, action_template, occurrence_count, success_count,
-                account_count, largest_account_occurrences, recent_trials, recent_successes,
-                confidence_score, first_discovered)
-            VALUES ($1, $2, $3, $4, $5, '{}', 'Offer the guest something', $6, $6, $7, $8, $9, $9,
-                    0.8, now())
+                account_count, confidence_score, first_discovered)
+            VALUES ($1, $2, $3, $4, $5, '{}', 'Offer the guest something', $6, $6, $7, 0.8, now())
             """,
             [
-                (
-                    *(key, TYPE, CATEGORY, model.model, vector, ACCOUNTS * TRIALS, ACCOUNTS),
-                    *(TRIALS, ACCOUNTS * TRIALS * weight),
-                )
+                (key, TYPE, CATEGORY, model.model, vector, ACCOUNTS * TRIALS, ACCOUNTS)
                 for key, vector in zip(ids, vectors, strict=True)
             ],
         )

@@ -12,7 +12,7 @@ import structlog
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
 from keeper_grpc.embedding.unusable import ModelUnusable
-from keeper_grpc.parts import authored_patterns, make_embedder, open_pool, utc_now
+from keeper_grpc.parts import authored_patterns, counting_of, make_embedder, open_pool, utc_now
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
@@ -92,7 +92,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         pool = await stack.enter_async_context(open_pool(settings, telemetry))
         # Before anything is written.
         pseudonyms = await make_pseudonyms(settings, pool)
-        await PostgresRebuild(pool).agree(settings.evidence_half_life)
+        await PostgresRebuild(pool).agree(counting_of(settings))
         embedder = await make_embedder(settings, pool, telemetry)
         stack.push_async_callback(embedder.aclose)
         # Calls nothing at a price later: the vector of this text is cached for good.
@@ -118,6 +118,8 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
             await _seed(parts.seeding(), catalog)
         words = parts.words()
         await words()
+        priors = parts.priors()
+        await priors()
         feed = parts.feed()
         enhance = parts.enhance()
         enhance_stream = parts.enhance_stream(enhance)
@@ -138,6 +140,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
             ("retention", parts.retention().run()),
             ("words", words.run()),
             ("measures", parts.folding().run()),
+            ("priors", priors.run()),
         ):
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))

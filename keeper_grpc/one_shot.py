@@ -7,8 +7,16 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 from keeper_grpc.catalog.load import load_catalog
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.uplift import Uplift
-from keeper_grpc.parts import authored_patterns, make_anonymizer, make_embedder, open_pool, utc_now
+from keeper_grpc.parts import (
+    authored_patterns,
+    counting_of,
+    make_anonymizer,
+    make_embedder,
+    open_pool,
+    utc_now,
+)
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
@@ -29,7 +37,7 @@ async def seed(settings: Settings) -> SeedResult:
         use_case = SeedCatalog(
             anonymizer=make_anonymizer(settings, catalog),
             embedder=embedder,
-            store=PostgresAuthored(pool),
+            store=PostgresAuthored(pool, PublicationRule(settings.min_accounts)),
             clock=utc_now,
             new_id=uuid4,
         )
@@ -40,9 +48,7 @@ async def rebuild(settings: Settings) -> RebuildResult:
     """Recount the evidence in the database that the settings name."""
     async with open_pool(settings) as pool:
         await check_pseudonym_keys(settings, pool)
-        use_case = RebuildEvidence(
-            store=PostgresRebuild(pool), half_life=settings.evidence_half_life
-        )
+        use_case = RebuildEvidence(store=PostgresRebuild(pool), counting=counting_of(settings))
         return await use_case()
 
 

@@ -12,6 +12,8 @@ import structlog
 
 from keeper_grpc.catalog.load import Catalog
 from keeper_grpc.domain.authored.triggers import parse_trigger
+from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern
 from keeper_grpc.embedding.batching import BatchingEmbedder
 from keeper_grpc.embedding.cache import CachedEmbedder
@@ -170,6 +172,11 @@ def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:
         for pattern in catalog.patterns
         for category in pattern.business_categories
     ]
+
+
+def counting_of(settings: Settings) -> Counting:
+    """What evidence is counted with."""
+    return Counting(PublicationRule(settings.min_accounts), settings.evidence_half_life)
 
 
 def utc_now() -> datetime:

@@ -8,9 +8,8 @@ from uuid import uuid4
 
 from keeper_grpc.catalog.load import Catalog
 from keeper_grpc.domain.emerging.model import Emergence, Proven
-from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.embedding.cache import CachedEmbedder
-from keeper_grpc.parts import make_anonymizer
+from keeper_grpc.parts import counting_of, make_anonymizer
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.rpc.server import Server
@@ -31,6 +30,7 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging.retention import PostgresRetention
+from keeper_grpc.storage.evidence.priors import PostgresPriors
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
@@ -51,6 +51,7 @@ from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.emerging.retention import TrimEvents
+from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.metrics.fold import FoldMeasures
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
@@ -64,6 +65,9 @@ from keeper_grpc.usecases.stream_lifetime import StreamTiming
 
 READINESS_INTERVAL = 2.0
 """Seconds between looks at the database: a probe every few seconds sees an outage at its next turn."""
+
+PRIORS_INTERVAL = timedelta(minutes=1)
+"""Between looks at what the published patterns say about each other: none changes that fast by itself."""
 
 WORDS_INTERVAL = timedelta(minutes=5)
 """Between looks for words that k accounts use: a new brand takes weeks to reach k, not minutes."""
@@ -96,10 +100,11 @@ class ServerParts:
             ),
             telemetry.instruments,
         )
-        self._rule = PublicationRule(settings.min_accounts)
+        self._counting = counting_of(settings)
+        self._rule = self._counting.rule
         self._indexes = PostgresAnnIndexes(pool)
         self._patterns = PostgresPatterns(pool)
-        self._reports = PostgresReports(pool, settings.evidence_half_life)
+        self._reports = PostgresReports(pool, self._counting)
         self._accounts = AccountResolver(
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
@@ -141,7 +146,7 @@ class ServerParts:
         capture = CapturePattern(
             store=PostgresCaptures(
                 self._pool,
-                self._settings.evidence_half_life,
+                self._counting,
                 # Half of the pool stays for everyone else.
                 ScopeTurns(self._settings.pool_size // 2),
             ),
@@ -158,7 +163,7 @@ class ServerParts:
         return SeedCatalog(
             anonymizer=self._anonymizer,
             embedder=self._embedder,
-            store=PostgresAuthored(self._pool),
+            store=PostgresAuthored(self._pool, self._rule),
             clock=self._clock,
             new_id=uuid4,
         )
@@ -280,6 +285,11 @@ class ServerParts:
             ),
             clock=self._clock,
             new_id=uuid4,
+        )
+
+    def priors(self) -> LearnPriors:
+        return LearnPriors(
+            store=PostgresPriors(self._pool), rule=self._rule, interval=PRIORS_INTERVAL
         )
 
     def words(self) -> ApproveWords:

@@ -9,12 +9,13 @@ exclude each other.
     LEADER        session, not waited for. The leader's steps take STEP on the same connection.
     STEP          transaction. Then rows: sightings and clusters (a step); the account, its advice and
                   its sightings (the end of ForgetAccount).
+    PRIORS        transaction, not waited for. Then rows: patterns, in the order of their ids.
     FOLD          transaction, not waited for by a fold. A rebuild waits for it, after it has locked
                   the tables observations and enhancements.
     a scope       transaction. Then rows: the scope's patterns and their shares, then the account,
                   then its sighting.
 
-A transaction holds at most one of MIGRATION, STEP, FOLD and a scope, and takes it before it locks any
+A transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it locks any
 row. The rebuild alone locks tables first, which no holder of FOLD waits for. So no two transactions wait
 for each other's advisory locks.
 """
@@ -44,6 +45,8 @@ class AdvisoryLock(IntEnum):
     """Detects emerging patterns; held as long as the process leads."""
     MAINTENANCE = 0x6B656570_6D61696E
     """Builds ANN indexes: two processes must not build the same one."""
+    PRIORS = 0x6B656570_7072696F
+    """Learns the priors of patterns from each other."""
     STEP = 0x6B656570_73746570
     """Changes sightings and their clusters together."""
 

@@ -22,6 +22,7 @@ from keeper_grpc.terminal.output.claim import claimed
 from keeper_grpc.terminal.output.evidence import (
     accounts,
     at_least,
+    belief,
     cases,
     known,
     revenue,
@@ -72,7 +73,8 @@ def _facts(pattern: Pattern) -> RenderableType:
     facts.add_row("category", plain(pattern.business_category))
     facts.add_row("when", _conditions(pattern) or "always")
     facts.add_row("evidence", sentence(pattern.evidence))
-    facts.add_row("mean revenue", revenue(pattern.evidence))
+    facts.add_row("revenue", revenue(pattern.evidence))
+    facts.add_row("prior", belief(pattern.prior))
     if pattern.HasField("author_claim"):
         facts.add_row("author claims", claimed(pattern.author_claim) or "no figures")
     if pattern.author_claim.follow_up_action:

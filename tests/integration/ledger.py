@@ -63,7 +63,6 @@ class Ledger:
         validated: datetime,
         *,
         accounts: int,
-        largest: int,
         occurrences: int,
         authored: bool = False,
     ) -> UUID:
@@ -74,9 +73,8 @@ class Ledger:
             INSERT INTO network_patterns (
                 id, pattern_type, business_category, embedding_model, pattern_embedding, context,
                 action_template, first_discovered, last_validated, occurrence_count,
-                account_count, largest_account_occurrences, catalog_key)
-            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', $4, $5, $6, $7, $8,
-                    $9)
+                account_count, catalog_key)
+            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', $4, $5, $6, $7, $8)
             """,
             pattern_id,
             category,
@@ -85,7 +83,6 @@ class Ledger:
             validated,
             occurrences,
             accounts,
-            largest,
             str(pattern_id) if authored else None,
         )
         return pattern_id
@@ -189,11 +186,7 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
             shared=sum(
                 row["last_validated"] >= start and row["account_count"] > 1 for row in patterns
             ),
-            published=sum(
-                row["account_count"] >= k
-                and row["largest_account_occurrences"] <= row["occurrence_count"] / 2
-                for row in patterns
-            ),
+            published=sum(row["account_count"] >= k for row in patterns),
         ),
         lags=_lags(enhancements, tables["network_patterns"], start),
         predictions=[prediction for prediction, _ in _advised_patterns(observations, given, start)],

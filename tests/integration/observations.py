@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.accounts.account import Account
+from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.pattern import Scope
@@ -44,9 +46,14 @@ async def opened(
         await database.close()
 
 
+RULE = PublicationRule(3)
+COUNTING = Counting(RULE, timedelta(days=10_000))
+"""Evidence that never ages."""
+
+
 def captures_of(database: Database) -> PostgresCaptures:
     """The store under test, with evidence that never ages."""
-    return PostgresCaptures(database, timedelta(days=10_000), ScopeTurns(4))
+    return PostgresCaptures(database, COUNTING, ScopeTurns(4))
 
 
 def scope(pattern_type: str) -> Scope:

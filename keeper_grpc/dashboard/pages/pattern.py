@@ -157,7 +157,7 @@ class PatternPage:
         for name, (value, note) in {
             "Success rate": (
                 figures.share(evidence.success_rate) if observed else figures.NOT_ENOUGH,
-                f"{at_least(evidence)}, with 95% probability" if observed else "",
+                f"{at_least(evidence)}, with 95% certainty" if observed else "",
             ),
             "Cases": (
                 f"{evidence.occurrence_count:,}" if observed else figures.NOT_ENOUGH,
@@ -169,7 +169,7 @@ class PatternPage:
             ),
             "Revenue per case": (
                 figures.money(evidence.mean_revenue_impact) if revenue else figures.NOT_ENOUGH,
-                "mean, in the accounts' currencies" if revenue else "",
+                "the median account's mean, in the accounts' currencies" if revenue else "",
             ),
             "First observed": (figures.day(pattern.first_discovered_time), ""),
             "Last observed": (figures.day(pattern.last_validated_time), ""),

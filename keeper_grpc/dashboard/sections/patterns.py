@@ -56,5 +56,5 @@ def _row(pattern: Pattern) -> Row:
 
 
 def at_least(evidence: Evidence) -> str:
-    """The lower bound, which ranking uses: the true rate is higher with 95% probability."""
+    """The lower bound, which ranking uses: the true rate is at least this with 95% certainty."""
     return f"at least {figures.share(evidence.lower_bound)}"

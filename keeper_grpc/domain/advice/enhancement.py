@@ -39,7 +39,7 @@ class Advice:
     confidence: float
     script: ChosenScript
     network_context: str
-    mean_revenue: float | None
+    typical_revenue: float | None
     explanation: str
 
 

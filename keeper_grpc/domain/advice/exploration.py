@@ -44,24 +44,24 @@ def choose_wording(
     variants = sorted(pattern.publishable_scripts(rule), key=lambda script: script.template)
     if not share or len(variants) <= 1:
         return ChosenScript(proven, 1.0)
-    evidence = [variant.evidence for variant in variants]
+    posteriors = [_posterior(variant.evidence, pattern.prior) for variant in variants]
     chosen = proven
     if rng.random() < share:
-        drawn = [rng.betavariate(*_posterior(each)) for each in evidence]
+        drawn = [rng.betavariate(*posterior) for posterior in posteriors]
         chosen = variants[drawn.index(max(drawn))].template
-    explored = dict(zip((variant.template for variant in variants), chances(evidence), strict=True))
+    templates = (variant.template for variant in variants)
+    explored = dict(zip(templates, chances(posteriors), strict=True))
     return ChosenScript(chosen, share * explored[chosen] + (1 - share) * (chosen == proven))
 
 
-def chances(evidence: Sequence[Evidence]) -> list[float]:
-    """The chance of each variant to have the highest draw; they sum to 1.
+def chances(posteriors: Sequence[tuple[float, float]]) -> list[float]:
+    """The chance of each Beta posterior to have the highest draw; they sum to 1.
 
     Integrated, not sampled: P(i wins) is the integral over u in (0, 1) of the product of the others'
     distribution functions at i's u-quantile. A sampled propensity would add noise to every estimate
     that divides by it.
     """
     quantiles = (np.arange(NODES) + 0.5) / NODES
-    posteriors = [_posterior(each) for each in evidence]
     weights = []
     for index, own in enumerate(posteriors):
         rates = betaincinv(*own, quantiles)
@@ -71,8 +71,7 @@ def chances(evidence: Sequence[Evidence]) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def _posterior(evidence: Evidence) -> tuple[float, float]:
-    prior = Prior()
+def _posterior(evidence: Evidence, prior: Prior) -> tuple[float, float]:
     return (
         prior.successes + evidence.successes,
         prior.failures + evidence.trials - evidence.successes,

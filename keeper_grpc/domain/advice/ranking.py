@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from statistics import NormalDist
 
+from keeper_grpc.domain.evidence.evidence import LOWER_QUANTILE
 from keeper_grpc.domain.evidence.expectation import NOWHERE, Expectation, SituationEvidence, expect
-from keeper_grpc.domain.evidence.publication import PublicationRule, Withheld
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern
 
 DEFAULT_MIN_SUCCESS_RATE = 0.60
@@ -30,7 +32,6 @@ class NoMatch(Enum):
     NO_PATTERNS = "no_patterns"
     NOTHING_SIMILAR = "nothing_similar"
     TOO_FEW_ACCOUNTS = "too_few_accounts"
-    ONE_ACCOUNT_DOMINATES = "one_account_dominates"
     TOO_FEW_OCCURRENCES = "too_few_occurrences"
     SUCCESS_RATE_TOO_LOW = "success_rate_too_low"
     HOLDOUT = "holdout"
@@ -39,7 +40,6 @@ class NoMatch(Enum):
 HURDLES = (
     NoMatch.NOTHING_SIMILAR,
     NoMatch.TOO_FEW_ACCOUNTS,
-    NoMatch.ONE_ACCOUNT_DOMINATES,
     NoMatch.TOO_FEW_OCCURRENCES,
     NoMatch.SUCCESS_RATE_TOO_LOW,
 )
@@ -71,13 +71,14 @@ class Candidate:
     situation: SituationEvidence = NOWHERE
     transfer: float = 1.0
 
-    def expectation(self, rule: PublicationRule) -> Expectation:
+    @property
+    def expectation(self) -> Expectation:
         """How often it may be expected to work here, before transfer."""
-        return expect(self.pattern.evidence, self.pattern.prior, self.situation, rule)
+        return expect(self.pattern.evidence, self.pattern.prior, self.situation)
 
 
-LOWER_QUANTILE_DEVIATIONS = 1.644854
-"""Deviations between a normal variable's mean and its 5% quantile, which lower bounds are."""
+LOWER_QUANTILE_DEVIATIONS = NormalDist().inv_cdf(1 - LOWER_QUANTILE)
+"""Deviations between a normal variable's mean and the quantile that lower bounds are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Scored:
     def deviation(self) -> float:
         """Standard deviation of what is expected, if what is known of the rate were normal.
 
-        A normal variable lies 1.645 deviations or more below its mean one time in twenty.
+        The lower bound then lies LOWER_QUANTILE_DEVIATIONS below the mean.
         """
         below = self.expected_success_rate - self.lower_bound * self.candidate.transfer
         return max(below, 0.0) / LOWER_QUANTILE_DEVIATIONS
@@ -137,11 +138,8 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     evidence = candidate.pattern.evidence
     if candidate.similarity < requirements.min_similarity:
         return NoMatch.NOTHING_SIMILAR
-    withheld = requirements.rule.withheld(evidence)
-    if withheld is Withheld.TOO_FEW_ACCOUNTS:
+    if requirements.rule.withheld(evidence):
         return NoMatch.TOO_FEW_ACCOUNTS
-    if withheld is Withheld.ONE_ACCOUNT_DOMINATES:
-        return NoMatch.ONE_ACCOUNT_DOMINATES
     if evidence.trials < requirements.min_occurrences:
         return NoMatch.TOO_FEW_OCCURRENCES
     if evidence.success_rate < requirements.min_success_rate:
@@ -159,7 +157,7 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
     fit = [candidate for reason, candidate in failed if reason is None]
     if fit:
         failures = [c for reason, c in failed if reason is NoMatch.SUCCESS_RATE_TOO_LOW]
-        scored = [_score(candidate, failures, requirements.rule) for candidate in fit]
+        scored = [_score(candidate, failures) for candidate in fit]
         return Ranking(min(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None)
     rule = requirements.rule
     misses = [
@@ -193,8 +191,8 @@ def caution(candidate: Candidate, failures: Sequence[Candidate]) -> float:
     return 1 - min(max(against, default=0.0), 1.0)
 
 
-def _score(candidate: Candidate, failures: Sequence[Candidate], rule: PublicationRule) -> Scored:
-    expectation = candidate.expectation(rule)
+def _score(candidate: Candidate, failures: Sequence[Candidate]) -> Scored:
+    expectation = candidate.expectation
     return Scored(
         candidate=candidate,
         expected_success_rate=expectation.rate * candidate.transfer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from keeper_grpc.domain.authored.triggers import FactValue, KnownFacts, Trigger
-from keeper_grpc.domain.evidence.expectation import NOWHERE, expect
+from keeper_grpc.domain.evidence.expectation import expect
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -70,10 +70,10 @@ def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Sug
     withheld = rule.withheld(candidate.pattern.evidence)
     # Withheld outcomes must not show through the order or the expectation either.
     pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
-    posterior = expect(pattern.evidence, pattern.prior, NOWHERE, rule)
+    posterior = expect(pattern.evidence, pattern.prior)
     claim = pattern.claim or Claim()
     expected = claim.success_rate if withheld else pattern.evidence.success_rate
-    known = _claimed(claim) if withheld else _track_record(pattern)
+    known = _claimed(claim) if withheld else _track_record(pattern, posterior.lower_bound)
     return SuggestedMove(
         pattern=pattern,
         trigger=candidate.trigger.text,
@@ -90,12 +90,12 @@ def _reasons(trigger: Trigger, facts: KnownFacts) -> str:
     )
 
 
-def _track_record(pattern: Pattern) -> str:
+def _track_record(pattern: Pattern, lower_bound: float) -> str:
     evidence = pattern.evidence
     return (
         f"{evidence.successes} of {evidence.trials} cases at {evidence.accounts} other "
         f"{pattern.scope.business_category} accounts succeeded "
-        f"(at least {pattern.lower_bound:.0%} with 95% certainty)"
+        f"(at least {lower_bound:.0%} with 95% certainty)"
     )
 
 

@@ -1,16 +1,19 @@
 """How often a pattern may be expected to work in one situation.
 
-A pattern's plain success rate mixes situations. Three levels of evidence are combined, each the prior
-of the next, so that little evidence at one level falls back to the level above (empirical Bayes
-shrinkage; Efron and Morris, 1975):
+A pattern's plain success rate mixes situations. What is known comes from three sources, and no outcome
+is in two of them:
 
-1. the pattern: its posterior mean, over all situations;
-2. single facts: the pattern's odds, times for each fact the odds ratio of the outcomes with that fact
-   (naive Bayes, which takes facts for independent);
-3. the whole situation: its own outcomes, with level 2 as a prior worth `STRENGTH` trials.
+1. elsewhere: the pattern's outcomes outside of the situation, worth at most `STRENGTH` trials, because
+   other situations say only so much about this one (a power prior; Ibrahim and Chen, 2000);
+2. single facts: of those outcomes, how the ones that share a fact with the situation differ from the
+   ones that do not. A difference says nothing of the average, so what was counted in the average is not
+   counted again. Each is shrunk by what is known of it, and the rate moves by the mean of their log
+   odds: outcomes may share several facts, and must not count several times for it;
+3. here: the situation's own outcomes, in full.
 
-Level 3 corrects what level 2 gets wrong as soon as there is evidence for it. Facets that the
-publication rule withholds are left out: an expectation must not tell one account's outcomes.
+Where nothing is known of the situation, the pattern's posterior over all of them is the expectation.
+Parts that the publication rule withholds are left out: an expectation must not tell one account's
+outcomes.
 """
 
 from __future__ import annotations
@@ -21,24 +24,77 @@ from dataclasses import dataclass
 
 from scipy.special import betaincinv
 
-from keeper_grpc.domain.evidence.evidence import LOWER_QUANTILE, Evidence, Prior
+from keeper_grpc.domain.evidence.evidence import (
+    LOWER_QUANTILE,
+    NO_EVIDENCE,
+    Evidence,
+    Prior,
+    Shares,
+    leave_out,
+    weigh,
+)
 from keeper_grpc.domain.evidence.publication import PublicationRule
 
-STRENGTH = 10.0
-"""Trials that the level above is worth. On bench/replay.py's data 10 calibrates better than 20: the
-worst decile is off by 2.6 points instead of 5.5 (docs/adr/0010)."""
+STRENGTH = 4.0
+"""Trials that all other situations are worth, however many there were. Where situations move the log odds
+of success by a half, bounds keep their promise with 4 and not with 10; the rates that bench/replay.py
+expects come true as well with either (docs/adr/0012)."""
+
+FACT_VARIANCE = 1.0
+"""How far a fact moves the log odds of success, squared, before anything is known: one unit takes 50% to
+73%. Effects that the data cannot tell from noise are shrunk accordingly."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactEvidence:
+    """Outcomes outside of the situation, those that share a fact with it and those that do not."""
+
+    shared: Evidence
+    others: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class SituationEvidence:
-    """A pattern's outcomes in the situation of a question: as a whole, and by each of its facts."""
+    """A pattern's outcomes cut at the situation of a question; `situate` makes it.
 
-    whole: Evidence
-    facts: tuple[Evidence, ...] = ()
+    `here` are those of just this situation, `elsewhere` the other ones.
+    """
+
+    here: Evidence = NO_EVIDENCE
+    elsewhere: Evidence = NO_EVIDENCE
+    facts: tuple[FactEvidence, ...] = ()
 
 
-NOWHERE = SituationEvidence(Evidence())
+NOWHERE = SituationEvidence()
 """No evidence about a situation: the pattern's own rate is all there is."""
+
+
+def situate(
+    pattern: Shares, here: Shares, facts: Sequence[Shares], rule: PublicationRule
+) -> SituationEvidence:
+    """Cut a pattern's outcomes at a situation.
+
+    `here` are the owners' outcomes in it as a whole, `facts` those that share one fact with it, which
+    include those of `here`. A situation that may not be shown is not told apart from elsewhere.
+    """
+    own = weigh(here.values(), rule.k)
+    if rule.withheld(own):
+        here, own = {}, NO_EVIDENCE
+    rest = leave_out(pattern, here)
+    elsewhere = weigh(rest.values(), rule.k)
+    cut = []
+    for fact in facts:
+        shared = leave_out(fact, here)
+        others = leave_out(rest, shared)
+        contrast = FactEvidence(weigh(shared.values(), rule.k), weigh(others.values(), rule.k))
+        if not rule.withheld(contrast.shared) and not rule.withheld(contrast.others):
+            cut.append(contrast)
+    if not own.trials and not cut:
+        return NOWHERE
+    # Outcomes of too few owners are no basis, even for an average.
+    return SituationEvidence(
+        own, NO_EVIDENCE if rule.withheld(elsewhere) else elsewhere, tuple(cut)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +111,58 @@ class Expectation:
 
     @property
     def lower_bound(self) -> float:
-        """The rate that is exceeded with 95% probability."""
+        """The rate that is exceeded with 95% certainty; see LOWER_QUANTILE."""
         return float(betaincinv(self.successes, self.failures, LOWER_QUANTILE))
 
 
-def expect(
-    evidence: Evidence, prior: Prior, situation: SituationEvidence, rule: PublicationRule
-) -> Expectation:
+def expect(evidence: Evidence, prior: Prior, situation: SituationEvidence = NOWHERE) -> Expectation:
     """The expectation for one situation.
 
     Without evidence about the situation it is the pattern's own posterior, in full strength.
     """
-    trials, successes = evidence.weighted(rule.k)
-    whole = situation.whole if not rule.withheld(situation.whole) else Evidence()
-    facts = [fact for fact in situation.facts if not rule.withheld(fact)]
-    if not whole.trials and not facts:
+    if situation == NOWHERE:
+        trials, successes = evidence.recent
         return Expectation(prior.successes + successes, prior.failures + trials - successes)
-    base = (prior.successes + successes) / (prior.successes + prior.failures + trials)
-    parent = _by_facts(base, facts)
-    whole_trials, whole_successes = whole.weighted(rule.k)
+    trials, successes = situation.elsewhere.recent
+    worth = STRENGTH / (trials + STRENGTH)
+    successes, failures = (
+        prior.successes + worth * successes,
+        prior.failures + worth * (trials - successes),
+    )
+    strength = successes + failures
+    parent = _moved(successes / strength, situation.facts)
+    here = situation.here
     return Expectation(
-        STRENGTH * parent + whole_successes,
-        STRENGTH * (1 - parent) + whole_trials - whole_successes,
+        strength * parent + here.successes,
+        strength * (1 - parent) + here.trials - here.successes,
     )
 
 
-def _by_facts(base: float, facts: Sequence[Evidence]) -> float:
-    """The base rate, moved by each fact's odds ratio; each fact's rate is shrunk towards the base."""
-    odds = _log_odds(base)
+def _moved(rate: float, facts: Sequence[FactEvidence]) -> float:
+    """The rate, moved by what is known of each fact's effect.
+
+    The average holds a fact's share of its effect already, so it is moved by the rest.
+    """
+    if not facts:
+        return rate
+    moves = 0.0
     for fact in facts:
-        rate = (fact.successes + STRENGTH * base) / (fact.trials + STRENGTH)
-        odds += _log_odds(rate) - _log_odds(base)
+        shared, others = fact.shared, fact.others
+        effect = _log_odds(shared) - _log_odds(others)
+        part = shared.trials / (shared.trials + others.trials)
+        moves += (1 - part) * effect * FACT_VARIANCE / (FACT_VARIANCE + _noise(fact))
+    odds = math.log(rate / (1 - rate)) + moves / len(facts)
     return 1 / (1 + math.exp(-odds))
 
 
-def _log_odds(rate: float) -> float:
-    return math.log(rate / (1 - rate))
+def _log_odds(evidence: Evidence) -> float:
+    """Of the successes, with half an outcome more of each kind (Haldane): finite also for 0 of 3."""
+    return math.log((evidence.successes + 0.5) / (evidence.trials - evidence.successes + 0.5))
+
+
+def _noise(fact: FactEvidence) -> float:
+    """How far chance moves the difference of the log odds, squared, were the rates one and the same."""
+    shared, others = fact.shared, fact.others
+    trials = shared.trials + others.trials
+    rate = (shared.successes + others.successes + 0.5) / (trials + 1)
+    return (1 / shared.trials + 1 / others.trials) / (rate * (1 - rate))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keeper_grpc.domain.evidence.evidence import Evidence
+from keeper_grpc.domain.evidence.evidence import Evidence, Share, weigh
 from keeper_grpc.domain.evidence.publication import PublicationRule
 
 WEEK = timedelta(days=7)
@@ -33,47 +33,40 @@ class Period:
 
 
 def periods(shares: Iterable[WeekShare], rule: PublicationRule) -> Sequence[Period]:
-    """Weeks joined until each period may be published; the periods add up to all shares.
+    """Weeks joined until each period may be published; every week is in one of them.
 
     What is left over at the end belongs to the last period: told apart, or left out, the difference to
-    the pattern's evidence would be of too few accounts. Empty where all together are too few.
+    the pattern's evidence would be of too few accounts. Empty where all together are too few. Each
+    period is weighed by itself, as the whole is, so the periods need not add up to the whole.
     """
-    found: list[Period] = []
+    found: list[list[WeekShare]] = []
     weeks: dict[datetime, list[WeekShare]] = {}
     for share in shares:
         weeks.setdefault(share.week, []).append(share)
     pending: list[WeekShare] = []
     for week in sorted(weeks):
         pending += weeks[week]
-        if not rule.withheld(_evidence(pending)):
-            found.append(_period(pending))
+        if not rule.withheld(_evidence(pending, rule)):
+            found.append(pending)
             pending = []
     if pending and found:
-        last, rest = found[-1], _period(pending)
-        found[-1] = replace(
-            last,
-            end=rest.end,
-            trials=last.trials + rest.trials,
-            successes=last.successes + rest.successes,
-        )
-    return found
+        found[-1] += pending
+    return [_period(part, rule) for part in found]
 
 
-def _evidence(shares: Sequence[WeekShare]) -> Evidence:
-    accounts: dict[str, int] = {}
+def _evidence(shares: Sequence[WeekShare], rule: PublicationRule) -> Evidence:
+    accounts: dict[str, tuple[int, int]] = {}
     for share in shares:
-        accounts[share.account_key] = accounts.get(share.account_key, 0) + share.trials
-    return Evidence(
-        trials=sum(accounts.values()),
-        accounts=len(accounts),
-        largest_account_trials=max(accounts.values(), default=0),
-    )
+        trials, successes = accounts.get(share.account_key, (0, 0))
+        accounts[share.account_key] = (trials + share.trials, successes + share.successes)
+    return weigh((Share(*counted) for counted in accounts.values()), rule.k)
 
 
-def _period(shares: Sequence[WeekShare]) -> Period:
+def _period(shares: Sequence[WeekShare], rule: PublicationRule) -> Period:
+    evidence = _evidence(shares, rule)
     return Period(
         start=min(share.week for share in shares),
         end=max(share.week for share in shares) + WEEK,
-        trials=sum(share.trials for share in shares),
-        successes=sum(share.successes for share in shares),
+        trials=evidence.trials,
+        successes=evidence.successes,
     )

@@ -9,7 +9,8 @@ from enum import Enum
 from uuid import UUID
 
 from keeper_grpc.domain.authored.triggers import Trigger
-from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, Evidence, Prior
+from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
 from keeper_grpc.domain.patterns.action import compatible
@@ -44,6 +45,7 @@ class Pattern:
     """What the network knows, as one reader may see it.
 
     `evidence` and `scripts` exclude the reader's own observations where the reader is an account.
+    `prior` comes from `prior_source`, learned from `prior_patterns` others where it was learned.
     `authored` patterns come with the catalog, with a `prior` of their own and their author's `claim`.
     """
 
@@ -57,6 +59,8 @@ class Pattern:
     last_validated: datetime | None
     prior: Prior
     authored: bool = False
+    prior_source: Source = Source.DEFAULT
+    prior_patterns: int = 0
     claim: Claim | None = None
 
     @property
@@ -76,7 +80,14 @@ class Pattern:
 
         Its words are nobody's; the counts beside them, and when they were counted, are.
         """
-        return replace(self, evidence=Evidence(), first_discovered=None, last_validated=None)
+        return replace(self, evidence=NO_EVIDENCE, first_discovered=None, last_validated=None)
+
+    def script_bound(self, script: Script) -> float:
+        """The lower bound of one wording's success rate, under what is believed of the pattern.
+
+        The wordings of a pattern are a choice of many, which only a prior that fits survives.
+        """
+        return script.evidence.lower_bound(self.prior)
 
     def proven_script(self, rule: PublicationRule) -> str:
         """The wording with the best lower bound among those that may be shown, else an authored one.
@@ -85,7 +96,7 @@ class Pattern:
         """
         shown = self.publishable_scripts(rule)
         if shown:
-            return min(shown, key=lambda s: (-s.evidence.lower_bound(), s.template)).template
+            return min(shown, key=lambda s: (-self.script_bound(s), s.template)).template
         authored = sorted(script.template for script in self.scripts if script.authored)
         return authored[0] if authored else ""
 

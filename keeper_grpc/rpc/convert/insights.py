@@ -86,7 +86,7 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         insight.pattern_id = str(known.pattern_id)
         insight.evidence.CopyFrom(
             patterns.evidence_message(
-                known.evidence, best.lower_bound, best.candidate.similarity, advice.mean_revenue
+                known.evidence, best.lower_bound, best.candidate.similarity, advice.typical_revenue
             )
         )
         insight.explanation = advice.explanation
@@ -117,7 +117,6 @@ _NO_MATCH = {
     NoMatch.TOO_FEW_ACCOUNTS: _Enhanced.NO_MATCH_REASON_TOO_FEW_ACCOUNTS,
     NoMatch.TOO_FEW_OCCURRENCES: _Enhanced.NO_MATCH_REASON_TOO_FEW_OCCURRENCES,
     NoMatch.SUCCESS_RATE_TOO_LOW: _Enhanced.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW,
-    NoMatch.ONE_ACCOUNT_DOMINATES: _Enhanced.NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES,
     NoMatch.HOLDOUT: _Enhanced.NO_MATCH_REASON_HOLDOUT,
 }
 

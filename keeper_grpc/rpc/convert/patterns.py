@@ -12,6 +12,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.evidence.evidence import Evidence
+from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
@@ -74,10 +75,16 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
         action=known.action,
         proven_script=known.proven_script(rule),
         evidence=evidence_message(
-            known.evidence, known.lower_bound, 0.0, rule.mean_revenue(known.evidence)
+            known.evidence, known.lower_bound, 0.0, rule.revenue(known.evidence)
         ),
         embedding_model=known.scope.embedding_model,
         author_claim=None if known.claim is None else _author_claim(known.claim),
+        prior=pattern_pb2.Prior(
+            successes=known.prior.successes,
+            failures=known.prior.failures,
+            source=_SOURCES[known.prior_source],
+            pattern_count=known.prior_patterns,
+        ),
     )
     if known.first_discovered:
         message.first_discovered_time.FromDatetime(known.first_discovered)
@@ -97,7 +104,7 @@ def pattern_history(
             response.Script(
                 template=script.template,
                 evidence=evidence_message(
-                    script.evidence, script.evidence.lower_bound(), 0.0, None
+                    script.evidence, history.pattern.script_bound(script), 0.0, None
                 ),
             )
             for script in history.scripts
@@ -115,7 +122,7 @@ def pattern_history(
 
 
 def evidence_message(
-    evidence: Evidence, lower_bound: float, similarity: float, mean_revenue: float | None
+    evidence: Evidence, lower_bound: float, similarity: float, typical_revenue: float | None
 ) -> pattern_pb2.Evidence:
     """Write Evidence. `similarity` is 0 where nothing was asked."""
     return pattern_pb2.Evidence(
@@ -125,7 +132,7 @@ def evidence_message(
         success_rate=evidence.success_rate,
         lower_bound=lower_bound,
         similarity=similarity,
-        mean_revenue_impact=mean_revenue,
+        mean_revenue_impact=typical_revenue,
     )
 
 
@@ -148,3 +155,11 @@ def _filters_digest(where: PatternFilter) -> bytes:
     """Eight bytes that tell listings with different filters apart."""
     name = f"{where.pattern_type}\0{where.business_category}\0{where.min_success_rate!r}"
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
+
+
+_SOURCES = {
+    Source.CATEGORY: pattern_pb2.Prior.SOURCE_CATEGORY,
+    Source.TYPE: pattern_pb2.Prior.SOURCE_TYPE,
+    Source.DEFAULT: pattern_pb2.Prior.SOURCE_DEFAULT,
+    Source.AUTHOR: pattern_pb2.Prior.SOURCE_AUTHOR,
+}

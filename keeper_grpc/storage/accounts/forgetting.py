@@ -62,9 +62,11 @@ class PostgresForgetting(PostgresAccounts):
             )
         return [row["pattern_id"] for row in rows]
 
-    async def remainder(self, pattern_id: UUID, account_key: str) -> Remainder | None:
+    async def remainder(
+        self, pattern_id: UUID, account_key: str, rule: PublicationRule
+    ) -> Remainder | None:
         async with self._database.transaction(read_only=True) as connection:
-            pattern = await see_pattern(connection, pattern_id)
+            pattern = await see_pattern(connection, pattern_id, rule)
             if pattern is None:
                 return None
             return await _remainder(connection, pattern, account_key)
@@ -79,7 +81,7 @@ class PostgresForgetting(PostgresAccounts):
         settle: bool,
     ) -> Forgotten | None:
         async with self._database.transaction() as connection:
-            before = await _own(connection, pattern_id)
+            before = await _own(connection, pattern_id, rule)
             if before is None:
                 return Forgotten()
             wordings = (await _remainder(connection, before, account_key)).wordings
@@ -95,8 +97,8 @@ class PostgresForgetting(PostgresAccounts):
                 return removed.plus(Forgotten(patterns_deleted=1))
             await reword(connection, pattern_id)
             await _reset_span(connection, pattern_id)
-            await refresh_evidence(connection, pattern_id)
-            after = await see_pattern(connection, pattern_id)
+            await refresh_evidence(connection, pattern_id, rule)
+            after = await see_pattern(connection, pattern_id, rule)
             if after is not None:
                 await reword_advised(connection, pattern_id, before.action, after.action)
         unpublished = bool(
@@ -152,16 +154,16 @@ class PostgresForgetting(PostgresAccounts):
         return done
 
 
-async def _own(connection: Connection, pattern_id: UUID) -> Pattern | None:
+async def _own(connection: Connection, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
     """The pattern, when nobody else changes it or repeats its words until the end; None if gone."""
-    pattern = await see_pattern(connection, pattern_id)
+    pattern = await see_pattern(connection, pattern_id, rule)
     if pattern is None:
         return None
     # A pattern's scope never changes, its evidence may while this waits for the lock.
     await lock_scope(connection, pattern.scope)
     # Reports of its advice in other scopes keep this row while they repeat its words.
     await connection.execute("SELECT 1 FROM network_patterns WHERE id = $1 FOR UPDATE", pattern_id)
-    return await see_pattern(connection, pattern_id)
+    return await see_pattern(connection, pattern_id, rule)
 
 
 async def _remainder(connection: Connection, pattern: Pattern, account_key: str) -> Remainder:

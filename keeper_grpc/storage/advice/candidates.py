@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements, hurdle
-from keeper_grpc.domain.advice.transfer import TransferRecord
-from keeper_grpc.domain.evidence.evidence import Evidence, recency_weight
+from keeper_grpc.domain.advice.transfer import TransferRecord, TransferShare, transfer_record
+from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.evidence.expectation import NOWHERE
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import enough_accounts
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.view import (
     COLUMNS,
-    REMAINING_TOTALS,
     counts_for,
-    own_share,
     see_scripts,
     see_situations,
     shares,
     to_pattern,
+    to_shares,
+    weighed_totals,
 )
 
 ANN_CANDIDATES = 200
 """Nearest patterns that an approximate search fetches before the requirements are applied: it must
 be a few times what is ranked, and hnsw.ef_search is set to the same."""
 
-# Exact search: the btree finds the scope's rows, the distance is computed once, and what does not
-# count for the asking account is taken off the totals before anything is judged. $6 asks for patterns
-# that meet the requirements, or for any; only the shares tell afterwards whether one account's is too
-# large.
+# Exact search: the btree finds the scope's rows, and the distance is computed once. $6 asks for patterns
+# that meet the requirements, or for any: what is judged is the evidence of the other accounts.
 _NEAREST = """
     WITH scoped AS MATERIALIZED (
-        SELECT p.id, p.distance, {remaining_totals}
+        SELECT p.id, p.distance, p.account_count, p.occurrence_count, p.success_count
           FROM (SELECT *, pattern_embedding <=> $4 AS distance FROM network_patterns
                  WHERE pattern_type = $1 AND business_category {category} $2
                    AND embedding_model = $3
                  {approximately}) p
-          {own_share}
     ), nearest AS (
-        SELECT id, distance FROM scoped
-         WHERE NOT $6 OR ({enough_accounts} AND trials >= $8
-                       AND coalesce(successes / nullif(trials, 0)::double precision, 0) >= $9)
+        SELECT p.id, p.distance FROM scoped p
+         WHERE NOT $6 OR EXISTS (
+               SELECT FROM (SELECT) one {weighed_totals}
+                WHERE {enough_accounts} AND trials >= $8
+                  AND coalesce(successes / nullif(trials, 0)::double precision, 0) >= $9)
          ORDER BY distance LIMIT $10
     )
     SELECT {columns}, 1 - n.distance AS similarity
@@ -59,8 +60,7 @@ def _nearest(category: str, approximately: str = "") -> str:
         category=category,
         approximately=approximately,
         enough_accounts=enough_accounts("accounts", "$7"),
-        remaining_totals=REMAINING_TOTALS,
-        own_share=own_share("$5"),
+        weighed_totals=weighed_totals("$5", "$7"),
         columns=COLUMNS,
         shares=shares("$5"),
     )
@@ -143,20 +143,22 @@ class PostgresCandidates:
             requirements.min_success_rate,
             limit,
         )
-        ids = [row["id"] for row in rows if row["similarity"] >= requirements.min_similarity]
-        scripts = await see_scripts(connection, ids, asked.account_key)
-        situations = await see_situations(connection, ids, asked.conditions, asked.account_key)
-        transfers = (
-            await _transfers(connection, asked, requirements.rule)
-            if query is _ELSEWHERE and rows
-            else {}
-        )
+        rule, viewer = requirements.rule, asked.account_key
         now_weight = recency_weight(self._clock(), self._half_life)
+        seen = {row["id"]: to_shares(row, now_weight) for row in rows}
+        ids = [row["id"] for row in rows if row["similarity"] >= requirements.min_similarity]
+        scripts = await see_scripts(connection, ids, rule, viewer)
+        situations = await see_situations(
+            connection, {key: seen[key] for key in ids}, asked.conditions, rule, viewer
+        )
+        transfers = (
+            await _transfers(connection, asked, rule) if query is _ELSEWHERE and rows else {}
+        )
         return [
             Candidate(
-                to_pattern(row, scripts.get(row["id"], ()), now_weight),
+                to_pattern(row, seen[row["id"]], scripts.get(row["id"], ()), rule),
                 row["similarity"],
-                situations[row["id"]],
+                situations.get(row["id"], NOWHERE),
                 1.0
                 if row["business_category"] == asked.scope.business_category
                 else transfers.get(row["business_category"], TransferRecord()).discount,
@@ -184,31 +186,22 @@ async def _transfers(
     """
     rows = await connection.fetch(
         f"""
-        SELECT business_category, sum(expected) AS expected, sum(successes)::integer AS successes,
-               sum(trials)::integer AS trials, count(*)::integer AS accounts,
-               max(trials)::integer AS largest_account_trials
-          FROM (SELECT p.business_category, o.account_key, count(*) AS trials,
-                       sum(e.expected_success_rate / e.transfer) AS expected,
-                       count(*) FILTER (WHERE o.success) AS successes
-                  FROM observations o
-                  JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
-                  JOIN network_patterns p ON p.id = e.pattern_id
-                 WHERE o.enhancement_id IS NOT NULL AND o.pattern_type = $1
-                   AND o.business_category = $2 AND p.business_category <> $2
-                   AND {counts_for("$3", "o")}
-                 GROUP BY 1, 2) share
-         GROUP BY 1
+        SELECT p.business_category, count(*) AS trials,
+               sum(e.expected_success_rate / e.transfer) AS expected,
+               count(*) FILTER (WHERE o.success) AS successes
+          FROM observations o
+          JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
+          JOIN network_patterns p ON p.id = e.pattern_id
+         WHERE o.enhancement_id IS NOT NULL AND o.pattern_type = $1
+           AND o.business_category = $2 AND p.business_category <> $2
+           AND {counts_for("$3", "o")}
+         GROUP BY p.business_category, o.account_key
         """,  # noqa: S608 - only the parameter's name is interpolated
         asked.scope.pattern_type,
         asked.scope.business_category,
         asked.account_key,
     )
-    return {
-        row["business_category"]: TransferRecord(row["expected"], row["successes"])
-        for row in rows
-        if not rule.withheld(
-            Evidence(
-                row["trials"], row["successes"], row["accounts"], row["largest_account_trials"]
-            )
-        )
-    }
+    shares: dict[str, list[TransferShare]] = defaultdict(list)
+    for category, *share in rows:
+        shares[category].append(TransferShare(*share))
+    return {category: transfer_record(owned, rule) for category, owned in shares.items()}

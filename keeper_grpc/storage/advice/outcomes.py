@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
 from keeper_grpc.domain.advice.enhancement import HandedOut
 from keeper_grpc.domain.errors import AccountBeingForgotten
+from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
@@ -21,9 +21,9 @@ from keeper_grpc.storage.patterns.view import see_pattern
 class PostgresReports:
     """Finds what was handed out, and begins report transactions."""
 
-    def __init__(self, database: Database, half_life: timedelta) -> None:
+    def __init__(self, database: Database, counting: Counting) -> None:
         self._database = database
-        self._half_life = half_life
+        self._counting = counting
 
     async def handed_out(self, account_key: str, enhancement_id: UUID) -> HandedOut | None:
         """What this account was given under this id; None for another account's."""
@@ -40,7 +40,7 @@ class PostgresReports:
             if row is None:
                 return None
             pattern = (
-                await see_pattern(connection, row["pattern_id"], account_key)
+                await see_pattern(connection, row["pattern_id"], self._counting.rule, account_key)
                 if row["pattern_id"]
                 else None
             )
@@ -60,7 +60,7 @@ class PostgresReports:
         """A transaction that commits at the end of the block unless that raises."""
         try:
             async with self._database.transaction() as connection:
-                yield PostgresReport(connection, self._half_life)
+                yield PostgresReport(connection, self._counting)
         except asyncpg.ForeignKeyViolationError as error:
             # The pattern is kept, so only the account's row can be gone.
             raise AccountBeingForgotten from error

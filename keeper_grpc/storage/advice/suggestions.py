@@ -8,6 +8,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.authored.suggestions import StoredTrigger
 from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.view import see_patterns
@@ -39,11 +40,11 @@ class PostgresMoves:
         return [StoredTrigger(row["id"], row["trigger"]) for row in rows]
 
     async def patterns_without(
-        self, account_key: str, pattern_ids: Sequence[UUID]
+        self, account_key: str, pattern_ids: Sequence[UUID], rule: PublicationRule
     ) -> Mapping[UUID, Pattern]:
         """These patterns, as far as they exist, without this account's own evidence."""
         if not pattern_ids:
             return {}
         now_weight = recency_weight(self._clock(), self._half_life)
         async with self._database.transaction(read_only=True) as connection:
-            return await see_patterns(connection, pattern_ids, account_key, now_weight)
+            return await see_patterns(connection, pattern_ids, rule, account_key, now_weight)

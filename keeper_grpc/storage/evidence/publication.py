@@ -4,13 +4,10 @@ from __future__ import annotations
 
 
 def enough_accounts(accounts: str, k: str) -> str:
-    """The half of the rule that a count of accounts decides. Both are SQL expressions."""
+    """Whether so many accounts are enough. Both are SQL expressions."""
     return f"{accounts} >= {k}"
 
 
 def published(alias: str, k: str) -> str:
     """Whether the evidence of a row of network_patterns may be shown. `k` is a parameter."""
-    return (
-        f"({enough_accounts(f'{alias}.account_count', k)}"
-        f" AND {alias}.largest_account_occurrences * 2 <= {alias}.occurrence_count)"
-    )
+    return enough_accounts(f"{alias}.account_count", k)

@@ -1,4 +1,4 @@
-"""Recounting patterns from the ledger, and the half-life that their counts were made with."""
+"""Recounting patterns from the ledger, and the settings that their counts were made with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
@@ -83,35 +85,37 @@ class PostgresRebuild:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def agree(self, half_life: timedelta) -> None:
+    async def agree(self, counting: Counting) -> None:
         """Raise EvidenceStale unless what is counted from now on fits what was counted before.
 
-        The first start decides, and so does any later one as long as nothing is counted.
+        The first start decides, and so does any later one as long as nothing is counted. Under another
+        k, and after an upgrade from a release that did not weigh, what is counted is weighed first.
         """
         async with self._database.transaction() as connection:
             await connection.execute(
-                "INSERT INTO evidence_settings (half_life) VALUES ($1) ON CONFLICT DO NOTHING",
-                half_life,
+                """
+                INSERT INTO evidence_settings (half_life, k) VALUES ($1, $2) ON CONFLICT DO NOTHING
+                """,
+                counting.half_life,
+                counting.rule.k,
             )
             (row,) = await connection.fetch(
                 """
-                SELECT half_life, EXISTS (SELECT FROM pattern_accounts) AS counted
+                SELECT half_life, k, EXISTS (SELECT FROM pattern_accounts) AS counted
                   FROM evidence_settings FOR UPDATE
                 """
             )
-            if row["half_life"] == half_life:
-                return
-            if row["counted"] and row["half_life"] is None:
-                raise EvidenceStale("a rebuild was interrupted: run `keeper rebuild` again")
             if row["counted"]:
-                raise EvidenceStale(
-                    f"KEEPER_EVIDENCE_HALF_LIFE is {_seconds(half_life)} seconds, the evidence was "
-                    f"counted with {_seconds(row['half_life'])}: stop every server and run "
-                    "`keeper rebuild`, or set it back"
-                )
-            await connection.execute("UPDATE evidence_settings SET half_life = $1", half_life)
+                _check(row["half_life"], counting)
+            if row["counted"] and row["k"] != counting.rule.k:
+                await _weigh_all(connection, counting.rule)
+            await connection.execute(
+                "UPDATE evidence_settings SET half_life = $1, k = $2",
+                counting.half_life,
+                counting.rule.k,
+            )
 
-    async def begin(self, half_life: timedelta) -> None:
+    async def begin(self, counting: Counting) -> None:
         async with self._database.connection() as connection:
             await connection.execute(
                 """
@@ -119,7 +123,7 @@ class PostgresRebuild:
                 ON CONFLICT (id) DO UPDATE SET half_life = NULL
                       WHERE e.half_life IS DISTINCT FROM $1
                 """,
-                half_life,
+                counting.half_life,
             )
 
     async def patterns(self) -> Sequence[UUID]:
@@ -127,20 +131,20 @@ class PostgresRebuild:
             rows = await connection.fetch("SELECT id FROM network_patterns ORDER BY id")
         return [row["id"] for row in rows]
 
-    async def recount(self, pattern_id: UUID, half_life: timedelta) -> int | None:
+    async def recount(self, pattern_id: UUID, counting: Counting) -> int | None:
         async with self._database.transaction() as connection:
-            pattern = await see_pattern(connection, pattern_id)
+            pattern = await see_pattern(connection, pattern_id, counting.rule)
             if pattern is None:
                 return None
             await lock_scope(connection, pattern.scope)
-            if await see_pattern(connection, pattern_id) is None:
+            if await see_pattern(connection, pattern_id, counting.rule) is None:
                 return None
-            counts = await _count(connection, pattern_id, half_life)
+            counts = await _count(connection, pattern_id, counting.half_life)
             await _write_accounts(connection, pattern_id, counts)
             await _write_facets(connection, pattern_id, counts)
             await _write_scripts(connection, pattern_id, counts)
             await _write_span(connection, pattern_id, counts)
-            await refresh_evidence(connection, pattern_id)
+            await refresh_evidence(connection, pattern_id, counting.rule)
         return counts.observations
 
     async def recount_measures(self) -> int:
@@ -157,9 +161,33 @@ class PostgresRebuild:
             )
         return wrong
 
-    async def finish(self, half_life: timedelta) -> None:
+    async def finish(self, counting: Counting) -> None:
         async with self._database.connection() as connection:
-            await connection.execute("UPDATE evidence_settings SET half_life = $1", half_life)
+            await connection.execute(
+                "UPDATE evidence_settings SET half_life = $1, k = $2",
+                counting.half_life,
+                counting.rule.k,
+            )
+
+
+def _check(counted_with: timedelta | None, counting: Counting) -> None:
+    """Raise EvidenceStale where what is counted was counted with another half-life."""
+    if counted_with is None:
+        raise EvidenceStale("a rebuild was interrupted: run `keeper rebuild` again")
+    if counted_with != counting.half_life:
+        raise EvidenceStale(
+            f"KEEPER_EVIDENCE_HALF_LIFE is {_seconds(counting.half_life)} seconds, the evidence was "
+            f"counted with {_seconds(counted_with)}: stop every server and run "
+            "`keeper rebuild`, or set it back"
+        )
+
+
+async def _weigh_all(connection: Connection, rule: PublicationRule) -> None:
+    """Weigh every pattern's shares as they are counted."""
+    # Seconds for some ten thousand patterns, and nothing is served yet.
+    await connection.execute("SET LOCAL statement_timeout = 0")
+    for row in await connection.fetch("SELECT id FROM network_patterns ORDER BY id"):
+        await refresh_evidence(connection, row["id"], rule)
 
 
 async def _count(connection: Connection, pattern_id: UUID, half_life: timedelta) -> _Counts:

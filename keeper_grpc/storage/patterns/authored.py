@@ -6,6 +6,8 @@ import hashlib
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from keeper_grpc.domain.evidence.priors import Source
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern, Scope, Seeded
@@ -18,8 +20,9 @@ from keeper_grpc.storage.patterns.centres import place_action
 class PostgresAuthored:
     """Authored patterns, one row for each key, category and embedding model."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, rule: PublicationRule) -> None:
         self._database = database
+        self._rule = rule
 
     async def has_seeded(self, catalog_version: int, embedding_model: str) -> bool:
         """Whether this version of the catalog, or a later one, was seeded for this model."""
@@ -71,15 +74,16 @@ class PostgresAuthored:
                 """
                 INSERT INTO network_patterns AS p (
                     id, pattern_type, business_category, embedding_model, pattern_embedding,
-                    context, action_template, prior_successes, prior_failures, catalog_key,
-                    catalog_version, first_discovered, created_at, trigger)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)
+                    context, action_template, prior_successes, prior_failures, prior_source,
+                    catalog_key, catalog_version, first_discovered, created_at, trigger)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $10, $11, $12, $12, $13)
                 ON CONFLICT (catalog_key, business_category, embedding_model)
                       WHERE catalog_key IS NOT NULL
                 DO UPDATE SET
                     context = excluded.context, action_template = excluded.action_template,
                     prior_successes = excluded.prior_successes,
                     prior_failures = excluded.prior_failures,
+                    prior_source = excluded.prior_source,
                     catalog_version = excluded.catalog_version,
                     trigger = excluded.trigger,
                     pattern_embedding = CASE WHEN p.occurrence_count = 0
@@ -101,6 +105,7 @@ class PostgresAuthored:
                 pattern.version,
                 now,
                 pattern.trigger.text,
+                (Source.DEFAULT if pattern.claim.success_rate is None else Source.AUTHOR).value,
             )
             if row is None:
                 return Seeded.UNCHANGED
@@ -108,7 +113,7 @@ class PostgresAuthored:
                 await place_action(connection, row["id"], vectors.action)
             await self._author_script(connection, row["id"], pattern.script)
             await self._author_claim(connection, row["id"], pattern.claim)
-            await refresh_evidence(connection, row["id"])
+            await refresh_evidence(connection, row["id"], self._rule)
         return Seeded.ADDED if row["id"] == pattern_id else Seeded.UPGRADED
 
     async def _release(
@@ -119,7 +124,8 @@ class PostgresAuthored:
             """
             UPDATE network_patterns
                SET catalog_key = NULL, catalog_version = NULL, trigger = NULL,
-                   prior_successes = DEFAULT, prior_failures = DEFAULT
+                   prior_successes = DEFAULT, prior_failures = DEFAULT,
+                   prior_source = DEFAULT, prior_patterns = DEFAULT
              WHERE catalog_key = $1 AND business_category = $2 AND embedding_model = $3
                AND catalog_version < $4 AND occurrence_count > 0
             RETURNING id
@@ -135,7 +141,7 @@ class PostgresAuthored:
         await connection.execute(
             "UPDATE pattern_scripts SET authored = false WHERE pattern_id = $1", released
         )
-        await refresh_evidence(connection, released)
+        await refresh_evidence(connection, released, self._rule)
 
     async def _author_claim(self, connection: Connection, pattern_id: UUID, claim: Claim) -> None:
         """Make these the pattern's claims."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.errors import AccountBeingForgotten
+from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR
 from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope
@@ -28,9 +30,9 @@ from keeper_grpc.storage.scope_turns import ScopeTurns
 class PostgresCaptures:
     """Begins capture transactions."""
 
-    def __init__(self, database: Database, half_life: timedelta, turns: ScopeTurns) -> None:
+    def __init__(self, database: Database, counting: Counting, turns: ScopeTurns) -> None:
         self._database = database
-        self._half_life = half_life
+        self._counting = counting
         self._turns = turns
 
     @asynccontextmanager
@@ -38,7 +40,7 @@ class PostgresCaptures:
         """A transaction in a scope that commits at the end of the block unless that raises."""
         try:
             async with self._turns.turn(scope), self._database.transaction() as connection:
-                yield PostgresCapture(connection, self._half_life)
+                yield PostgresCapture(connection, self._counting)
         except asyncpg.ForeignKeyViolationError as error:
             # Only the account's row can be gone: it was forgotten since the call began.
             raise AccountBeingForgotten from error
@@ -47,9 +49,9 @@ class PostgresCaptures:
 class PostgresCapture:
     """One capture's reads and writes; see usecases/patterns/capture.py for what each promises."""
 
-    def __init__(self, connection: Connection, half_life: timedelta) -> None:
+    def __init__(self, connection: Connection, counting: Counting) -> None:
         self._connection = connection
-        self._half_life = half_life
+        self._counting = counting
 
     async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
         row = await self._connection.fetchrow(
@@ -110,8 +112,16 @@ class PostgresCapture:
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
                                           pattern_embedding, context, action_template,
-                                          first_discovered)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                                          first_discovered, prior_successes, prior_failures,
+                                          prior_source, prior_patterns)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, coalesce(l.successes, $9),
+                   coalesce(l.failures, $10), coalesce(l.source, 'default'),
+                   coalesce(l.patterns, 0)
+              FROM (SELECT) one
+              LEFT JOIN LATERAL (
+                   SELECT * FROM learned_priors
+                    WHERE pattern_type = $2 AND business_category IN ($3, '')
+                    ORDER BY business_category DESC LIMIT 1) l ON true
             """,
             pattern_id,
             observation.scope.pattern_type,
@@ -121,6 +131,8 @@ class PostgresCapture:
             observation.insight.conditions,
             observation.insight.action,
             observation.occurred_time,
+            DEFAULT_PRIOR.prior.successes,
+            DEFAULT_PRIOR.prior.failures,
         )
         await place_action(self._connection, pattern_id, vectors.action)
 
@@ -128,7 +140,7 @@ class PostgresCapture:
         await record_words(self._connection, account_key, words)
 
     async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
-        await append_observation(self._connection, observation, self._half_life, joined)
+        await append_observation(self._connection, observation, self._counting, joined)
 
     async def record_sighting(
         self, observation: Observation, vector: NDArray[np.float32], seen_time: datetime
@@ -143,7 +155,7 @@ class PostgresCapture:
         )
 
     async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
-        pattern = await see_pattern(self._connection, pattern_id, account_key)
+        pattern = await see_pattern(self._connection, pattern_id, self._counting.rule, account_key)
         if pattern is None:
             # A foreign key holds the ledger and its pattern together.
             message = "a recorded pattern is missing"

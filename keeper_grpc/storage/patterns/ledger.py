@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
+from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.observation import Observation, Vectors
 from keeper_grpc.domain.patterns.situation import facts, whole
@@ -20,7 +21,7 @@ from keeper_grpc.storage.rows import insert_row
 async def append_observation(
     connection: Connection,
     observation: Observation,
-    half_life: timedelta,
+    counting: Counting,
     joined: Vectors | None = None,
 ) -> None:
     """Write one observation and count it into its pattern, script and situation.
@@ -31,9 +32,9 @@ async def append_observation(
     OutcomeAlreadyReported.
     """
     if observation.pattern_id is not None:
-        await _count(connection, observation, observation.pattern_id, half_life)
+        await _count(connection, observation, observation.pattern_id, counting.half_life)
         await refresh_evidence(
-            connection, observation.pattern_id, observation.occurred_time, joined
+            connection, observation.pattern_id, counting.rule, observation.occurred_time, joined
         )
     await _write(connection, observation)
 

@@ -43,15 +43,17 @@ class PostgresPatterns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find_pattern(self, pattern_id: UUID) -> Pattern | None:
+    async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
         """One pattern with all its evidence, published or not."""
         async with self._database.transaction(read_only=True) as connection:
-            return await see_pattern(connection, pattern_id)
+            return await see_pattern(connection, pattern_id, rule)
 
-    async def find_history(self, pattern_id: UUID) -> tuple[Pattern, Sequence[WeekShare]] | None:
+    async def find_history(
+        self, pattern_id: UUID, rule: PublicationRule
+    ) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """One pattern, and by account and week what its evidence consists of."""
         async with self._database.transaction(read_only=True) as connection:
-            pattern = await see_pattern(connection, pattern_id)
+            pattern = await see_pattern(connection, pattern_id, rule)
             if pattern is None:
                 return None
             rows = await connection.fetch(
@@ -80,5 +82,5 @@ class PostgresPatterns:
                 limit,
             )
             listed = [row["id"] for row in rows]
-            patterns = await see_patterns(connection, listed)
+            patterns = await see_patterns(connection, listed, rule)
         return [patterns[pattern_id] for pattern_id in listed]

@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from keeper_grpc.domain.evidence.evidence import Evidence, Prior, Shares
-from keeper_grpc.domain.evidence.expectation import NOWHERE, SituationEvidence
+from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, weigh
+from keeper_grpc.domain.evidence.expectation import SituationEvidence, situate
+from keeper_grpc.domain.evidence.priors import Source
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
@@ -33,8 +35,9 @@ def counts_for(viewer: str, share: str = "a") -> str:
 
 COLUMNS = """
     p.id, p.pattern_type, p.business_category, p.embedding_model, p.context, p.action_template,
-    p.prior_successes, p.prior_failures, p.catalog_key IS NOT NULL AS authored,
-    p.first_discovered, p.last_validated, share.trials, share.successes, share.revenue_totals,
+    p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
+    p.catalog_key IS NOT NULL AS authored,
+    p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
     (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
 """
@@ -45,7 +48,8 @@ def shares(viewer: str) -> str:
     """A join of network_patterns `p` with what each account that counts contributed, as arrays."""
     return f"""
         CROSS JOIN LATERAL (
-            SELECT array_agg(a.occurrence_count) AS trials,
+            SELECT array_agg(a.account_key)      AS owners,
+                   array_agg(a.occurrence_count) AS trials,
                    array_agg(a.success_count)    AS successes,
                    array_agg(a.revenue_total)    AS revenue_totals,
                    array_agg(a.revenue_count)    AS revenue_counts,
@@ -55,23 +59,29 @@ def shares(viewer: str) -> str:
     """  # noqa: S608 - only the parameter's name is interpolated
 
 
-REMAINING_TOTALS = """
-    p.occurrence_count - coalesce(own.occurrence_count, 0)   AS trials,
-    p.success_count - coalesce(own.success_count, 0)         AS successes,
-    p.account_count - (own.account_key IS NOT NULL)::integer AS accounts
-"""
-"""Of network_patterns `p` joined with `own_share`: the totals without what does not count.
+def weighed_totals(viewer: str, k: str) -> str:
+    """Of network_patterns `p`: accounts, trials and successes as the evidence of a viewer has them.
 
-They filter a whole scope before any share is read; what passes is judged again, by its evidence.
-"""
-
-
-def own_share(viewer: str) -> str:
-    """A join of network_patterns `p` with the share that does not count: a viewer has one at most."""
-    return f"""
-        LEFT JOIN pattern_accounts own
-               ON own.pattern_id = p.id AND NOT ({counts_for(viewer, "own")})
+    They filter a whole scope before any share is read. Stored totals serve where the viewer has no share
+    of the pattern; where it has one, the rest weighs differently without it.
     """
+    return f"""
+        CROSS JOIN LATERAL (
+            SELECT p.account_count AS accounts, p.occurrence_count AS trials,
+                   p.success_count AS successes
+             WHERE NOT EXISTS (SELECT FROM pattern_accounts own
+                                WHERE own.pattern_id = p.id AND NOT ({counts_for(viewer, "own")}))
+             UNION ALL
+            SELECT w.accounts, w.trials, w.successes
+              FROM (SELECT array_agg(a.occurrence_count) AS trials,
+                           array_agg(a.success_count) AS successes
+                      FROM pattern_accounts a
+                     WHERE a.pattern_id = p.id AND {counts_for(viewer)}) share,
+                   weigh(share.trials, share.successes, {k}) w
+             WHERE EXISTS (SELECT FROM pattern_accounts own
+                            WHERE own.pattern_id = p.id AND NOT ({counts_for(viewer, "own")}))
+        ) total
+    """  # noqa: S608 - only the parameters' names are interpolated
 
 
 _PATTERNS = f"""
@@ -79,27 +89,26 @@ _PATTERNS = f"""
 """  # noqa: S608 - only constants are interpolated
 
 _SCRIPTS = f"""
-    SELECT s.pattern_id, s.template, s.authored, share.trials, share.successes
+    SELECT s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes
       FROM pattern_scripts s
      CROSS JOIN LATERAL (
-           SELECT array_agg(a.occurrence_count) AS trials, array_agg(a.success_count) AS successes
+           SELECT array_agg(a.account_key) AS owners, array_agg(a.occurrence_count) AS trials,
+                  array_agg(a.success_count) AS successes
              FROM script_accounts a WHERE a.script_id = s.id AND {counts_for("$2")}) share
      WHERE s.pattern_id = ANY($1::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
 _FACETS = f"""
-    SELECT a.pattern_id, a.facet, sum(a.occurrence_count)::bigint AS trials,
-           sum(a.success_count)::bigint AS successes, count(*)::integer AS accounts,
-           max(a.occurrence_count) AS largest_account_trials
+    SELECT a.pattern_id, a.facet, a.account_key, a.occurrence_count, a.success_count
       FROM pattern_facets a
      WHERE a.pattern_id = ANY($1::uuid[]) AND a.facet = ANY($3::text[]) AND {counts_for("$2")}
-     GROUP BY a.pattern_id, a.facet
 """  # noqa: S608 - only constants are interpolated
 
 
 async def see_patterns(
     connection: Connection,
     pattern_ids: Collection[UUID],
+    rule: PublicationRule,
     viewer: str = NO_VIEWER,
     now_weight: float | None = None,
 ) -> dict[UUID, Pattern]:
@@ -111,84 +120,118 @@ async def see_patterns(
     if not pattern_ids:
         return {}
     rows = await connection.fetch(_PATTERNS, list(pattern_ids), viewer)
-    scripts = await see_scripts(connection, [row["id"] for row in rows], viewer)
-    return {row["id"]: to_pattern(row, scripts.get(row["id"], ()), now_weight) for row in rows}
+    scripts = await see_scripts(connection, [row["id"] for row in rows], rule, viewer)
+    return {
+        row["id"]: to_pattern(row, to_shares(row, now_weight), scripts.get(row["id"], ()), rule)
+        for row in rows
+    }
 
 
 async def see_pattern(
-    connection: Connection, pattern_id: UUID, viewer: str = NO_VIEWER
+    connection: Connection, pattern_id: UUID, rule: PublicationRule, viewer: str = NO_VIEWER
 ) -> Pattern | None:
     """One pattern as the account with this key sees it, or None when there is none."""
-    return (await see_patterns(connection, [pattern_id], viewer)).get(pattern_id)
+    return (await see_patterns(connection, [pattern_id], rule, viewer)).get(pattern_id)
 
 
 async def see_scripts(
-    connection: Connection, pattern_ids: Collection[UUID], viewer: str = NO_VIEWER
+    connection: Connection,
+    pattern_ids: Collection[UUID],
+    rule: PublicationRule,
+    viewer: str = NO_VIEWER,
 ) -> dict[UUID, list[Script]]:
     """The scripts of these patterns as the account with this key sees them, by pattern."""
     if not pattern_ids:
         return {}
     scripts: dict[UUID, list[Script]] = defaultdict(list)
     for row in await connection.fetch(_SCRIPTS, list(pattern_ids), viewer):
-        evidence = Evidence.of(Shares(row["trials"] or (), row["successes"] or ()))
-        scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"]))
+        shares = map(Share, row["trials"] or (), row["successes"] or ())
+        scripts[row["pattern_id"]].append(
+            Script(row["template"], weigh(shares, rule.k), row["authored"])
+        )
     return scripts
 
 
 async def see_situations(
     connection: Connection,
-    pattern_ids: Collection[UUID],
+    patterns: Mapping[UUID, Shares],
     conditions: Mapping[str, JsonValue],
+    rule: PublicationRule,
     viewer: str,
-) -> Mapping[UUID, SituationEvidence]:
-    """Each pattern's evidence under these conditions, as the account with this key sees it.
+) -> dict[UUID, SituationEvidence]:
+    """Each pattern's evidence cut at these conditions, as the account with this key sees it.
 
-    A pattern without any has none.
+    `patterns` are the shares that the viewer sees of each.
     """
-    found: dict[UUID, dict[str, Evidence]] = defaultdict(dict)
+    if not patterns:
+        return {}
+    found: dict[UUID, dict[str, dict[str, Share]]] = defaultdict(lambda: defaultdict(dict))
     entire, single = whole(conditions), facts(conditions)
-    if pattern_ids:
-        rows = await connection.fetch(_FACETS, list(pattern_ids), viewer, [entire, *single])
-        for row in rows:
-            found[row["pattern_id"]][row["facet"]] = Evidence(
-                row["trials"], row["successes"], row["accounts"], row["largest_account_trials"]
-            )
-    return defaultdict(
-        lambda: NOWHERE,
-        {
-            pattern_id: SituationEvidence(
-                whole=facets.get(entire, Evidence()),
-                facts=tuple(facets[fact] for fact in single if fact in facets),
-            )
-            for pattern_id, facets in found.items()
-        },
+    rows = await connection.fetch(_FACETS, list(patterns), viewer, [entire, *single])
+    for row in rows:
+        found[row["pattern_id"]][row["facet"]][row["account_key"]] = Share(
+            row["occurrence_count"], row["success_count"]
+        )
+    return {
+        pattern_id: situate(
+            shares,
+            found[pattern_id][entire],
+            [found[pattern_id][fact] for fact in single if fact in found[pattern_id]],
+            rule,
+        )
+        for pattern_id, shares in patterns.items()
+    }
+
+
+def to_shares(row: Record, now_weight: float | None = None) -> Shares:
+    """The columns of `shares`, by owner; see `see_patterns`."""
+    owned = zip(
+        row["owners"] or (),
+        row["trials"] or (),
+        row["successes"] or (),
+        row["recent_trials"] or (),
+        row["recent_successes"] or (),
+        row["revenue_totals"] or (),
+        row["revenue_counts"] or (),
+        strict=True,
     )
+    return {
+        owner: Share(
+            trials,
+            successes,
+            now_weight and recent_trials / now_weight,
+            now_weight and recent_successes / now_weight,
+            revenue_total,
+            revenue_count,
+        )
+        for (
+            owner,
+            trials,
+            successes,
+            recent_trials,
+            recent_successes,
+            revenue_total,
+            revenue_count,
+        ) in owned
+    }
 
 
-def to_shares(row: Record) -> Shares:
-    """The columns of `shares`."""
-    return Shares(
-        trials=row["trials"] or (),
-        successes=row["successes"] or (),
-        revenue_totals=row["revenue_totals"] or (),
-        revenue_counts=row["revenue_counts"] or (),
-        recent_trials=row["recent_trials"] or (),
-        recent_successes=row["recent_successes"] or (),
-    )
-
-
-def to_pattern(row: Record, scripts: Iterable[Script], now_weight: float | None = None) -> Pattern:
-    """One row with the columns of `COLUMNS`, and the pattern's scripts; see `see_patterns`."""
+def to_pattern(
+    row: Record, shares: Shares, scripts: Iterable[Script], rule: PublicationRule
+) -> Pattern:
+    """One row with the columns of `COLUMNS`, what its shares say, and the pattern's scripts."""
     return Pattern(
         pattern_id=row["id"],
         scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
         conditions=row["context"],
         action=row["action_template"],
-        evidence=Evidence.of(to_shares(row), now_weight),
+        evidence=weigh(shares.values(), rule.k),
         scripts=tuple(scripts),
         first_discovered=row["first_discovered"],
         last_validated=row["last_validated"],
         prior=Prior(row["prior_successes"], row["prior_failures"]),
         authored=row["authored"],
+        prior_source=Source(row["prior_source"]),
+        prior_patterns=row["prior_patterns"],
         claim=None if row["claim"] is None else Claim(**row["claim"]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Prior
 from keeper_grpc.terminal.output.quantities import NOT_ENOUGH_DATA
 
 
@@ -17,7 +17,7 @@ def success(evidence: Evidence) -> str:
 
 
 def at_least(evidence: Evidence) -> str:
-    """The lower bound: the true rate exceeds it with 95% probability."""
+    """The lower bound: the true rate is at least this with 95% certainty."""
     return f"{evidence.lower_bound:.0%}" if known(evidence) else ""
 
 
@@ -37,12 +37,28 @@ def sentence(evidence: Evidence) -> str:
         return f"{NOT_ENOUGH_DATA}: too few accounts have tried it so far"
     return (
         f"{evidence.success_count:,} of {cases(evidence)} cases of {accounts(evidence)} accounts"
-        f" succeeded: {success(evidence)}, with 95% probability more than {at_least(evidence)}"
+        f" succeeded: {success(evidence)}, at least {at_least(evidence)} with 95% certainty"
     )
 
 
 def revenue(evidence: Evidence) -> str:
-    """The mean revenue impact, where enough accounts measured it."""
+    """The typical revenue impact, where enough accounts measured it."""
     if not evidence.HasField("mean_revenue_impact"):
         return NOT_ENOUGH_DATA
     return f"{evidence.mean_revenue_impact:,.2f}"
+
+
+_LEARNED = {
+    Prior.SOURCE_CATEGORY: "learned from {count:,} other patterns of its type and category",
+    Prior.SOURCE_TYPE: "learned from {count:,} other patterns of its type in all categories",
+    Prior.SOURCE_AUTHOR: "claimed by its author",
+}
+
+
+def belief(prior: Prior) -> str:
+    """The prior in one line: its mean, its weight in cases, and where it comes from."""
+    weight = prior.successes + prior.failures
+    if prior.source not in _LEARNED or not weight:
+        return "nothing: too few patterns of its type are known"
+    source = _LEARNED[prior.source].format(count=prior.pattern_count)
+    return f"{prior.successes / weight:.0%}, worth {weight:.1f} cases, {source}"

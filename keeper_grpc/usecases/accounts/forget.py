@@ -43,7 +43,9 @@ class ForgettingStore(Protocol):
     async def patterns_of(self, account_key: str) -> Sequence[UUID]:
         """The patterns that the account's observations are part of."""
 
-    async def remainder(self, pattern_id: UUID, account_key: str) -> Remainder | None:
+    async def remainder(
+        self, pattern_id: UUID, account_key: str, rule: PublicationRule
+    ) -> Remainder | None:
         """What the pattern consists of without the account; None when the pattern is gone."""
 
     async def forget_in_pattern(
@@ -115,7 +117,7 @@ class ForgetAccount:
     async def _forget_in(self, pattern_id: UUID, account_key: str) -> Forgotten:
         embedded: dict[EmbeddedWords, Vectors] = {}
         for rounds in itertools.count(1):
-            remainder = await self._store.remainder(pattern_id, account_key)
+            remainder = await self._store.remainder(pattern_id, account_key, self._rule)
             if remainder is None:
                 break
             # Nothing searches any more in the space of a model that is no longer configured.

@@ -179,6 +179,6 @@ class EnhanceInsight:
             confidence=boost(insight.confidence, success_rate),
             script=choose_wording(known, self._rule, self._exploration, self._rng),
             network_context=context_line(best),
-            mean_revenue=self._rule.mean_revenue(known.evidence),
+            typical_revenue=self._rule.revenue(known.evidence),
             explanation=explain(best, insight.business_category),
         )

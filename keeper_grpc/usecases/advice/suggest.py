@@ -55,7 +55,7 @@ class MoveStore(Protocol):
         """The triggers of a category's patterns in one embedding model's space."""
 
     async def patterns_without(
-        self, account_key: str, pattern_ids: Sequence[UUID]
+        self, account_key: str, pattern_ids: Sequence[UUID], rule: PublicationRule
     ) -> Mapping[UUID, Pattern]:
         """These patterns, as far as they exist, without this account's own evidence."""
 
@@ -91,7 +91,7 @@ class SuggestMoves:
             if (trigger := _usable(known)) is not None and trigger.holds(facts)
         ]
         patterns = await self._store.patterns_without(
-            account.key, [known.pattern_id for known, _ in holding]
+            account.key, [known.pattern_id for known, _ in holding], self._rule
         )
         moves = rank_moves(
             (

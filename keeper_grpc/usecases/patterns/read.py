@@ -37,9 +37,11 @@ class History:
 class PatternStore(Protocol):
     """Where patterns are read."""
 
-    async def find_pattern(self, pattern_id: UUID) -> Pattern | None: ...
+    async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None: ...
 
-    async def find_history(self, pattern_id: UUID) -> tuple[Pattern, Sequence[WeekShare]] | None:
+    async def find_history(
+        self, pattern_id: UUID, rule: PublicationRule
+    ) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """A pattern, and by account and week what its evidence consists of."""
 
     async def list_patterns(
@@ -57,21 +59,21 @@ class PublishedPatterns:
 
     async def get(self, pattern_id: UUID) -> Pattern:
         """One pattern. Raises PatternNotFound also when it exists but may not be shown."""
-        pattern = await self._store.find_pattern(pattern_id)
+        pattern = await self._store.find_pattern(pattern_id, self._rule)
         if pattern is None or (self._rule.withheld(pattern.evidence) and not pattern.authored):
             raise PatternNotFound
         return self._shown(pattern)
 
     async def history(self, pattern_id: UUID) -> History:
         """One pattern with what is known beyond its totals. Raises PatternNotFound as `get`."""
-        found = await self._store.find_history(pattern_id)
+        found = await self._store.find_history(pattern_id, self._rule)
         if found is None:
             raise PatternNotFound
         pattern, shares = found
         if not self._rule.withheld(pattern.evidence):
             scripts = sorted(
                 pattern.publishable_scripts(self._rule),
-                key=lambda script: (-script.evidence.lower_bound(), script.template),
+                key=lambda script: (-pattern.script_bound(script), script.template),
             )
             return History(pattern, scripts, periods(shares, self._rule))
         if not pattern.authored:

@@ -57,8 +57,8 @@ async def prove(
         """
         INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
             pattern_embedding, context, action_template, occurrence_count, success_count,
-            account_count, largest_account_occurrences, confidence_score, first_discovered)
-        VALUES ($1, $2, 'spa', $3, $4, '{}', 'offer a package', 1000, 1000, $5, 10, 0.995, now())
+            account_count, confidence_score, first_discovered)
+        VALUES ($1, $2, 'spa', $3, $4, '{}', 'offer a package', 1000, 1000, $5, 0.995, now())
         """,
         pattern_id,
         pattern_type,

@@ -1,57 +1,59 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.evidence.evidence import Evidence
+from keeper_grpc.domain.evidence.evidence import Share, weigh
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.storage.evidence.publication import enough_accounts, published
+from keeper_grpc.storage.evidence.publication import enough_accounts
 
-EVIDENCE = st.builds(
-    lambda trials: Evidence(
-        trials=sum(trials), accounts=len(trials), largest_account_trials=max(trials, default=0)
+SHARES = st.lists(
+    st.integers(0, 60).flatmap(
+        lambda trials: st.builds(Share, st.just(trials), st.integers(0, trials))
     ),
-    st.lists(st.integers(1, 4), max_size=7),
+    max_size=12,
 )
-"""Evidence of a few accounts with few trials each: the rule turns within it."""
-
 K = st.integers(2, 5)
 
 
-@given(st.lists(EVIDENCE, min_size=1, max_size=50), K)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_the_database_publishes_what_the_domain_does(
-    database_url: str, evidence: list[Evidence], k: int
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection to a database with the schema."""
+    opened = await asyncpg.connect(database_url)
+    yield opened
+    await opened.close()
+
+
+@given(SHARES, K)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_the_database_weighs_and_publishes_as_the_domain_does(
+    connection: asyncpg.Connection[asyncpg.Record], shares: list[Share], k: int
 ) -> None:
-    """The rule in SQL and the rule of the domain agree on every evidence."""
-    connection = await asyncpg.connect(database_url)
-    rows = await connection.fetch(
-        f"""
-        SELECT {published("p", "$4")} AS published, {enough_accounts("account_count", "$4")} AS enough
-          FROM unnest($1::bigint[], $2::integer[], $3::bigint[]) WITH ORDINALITY
-               AS p (occurrence_count, account_count, largest_account_occurrences, position)
-         ORDER BY position
-        """,  # noqa: S608 - what is tested
-        [known.trials for known in evidence],
-        [known.accounts for known in evidence],
-        [known.largest_account_trials for known in evidence],
+    """The function in SQL gives what `weigh` does, to the last outcome, and the rule the same answer."""
+    evidence = weigh(shares, k)
+    row = await connection.fetchrow(
+        f"SELECT w.*, {enough_accounts('w.accounts', '$3')} AS shown FROM weigh($1, $2, $3) w",  # noqa: S608 - what is tested
+        [share.trials for share in shares],
+        [share.successes for share in shares],
         k,
     )
-    await connection.close()
-
-    rule = PublicationRule(k)
-    assert [row["published"] for row in rows] == [
-        rule.withheld(known) is None for known in evidence
-    ]
-    assert all(row["enough"] for row in rows if row["published"])
+    assert row is not None
+    assert tuple(row) == (
+        evidence.accounts,
+        evidence.trials,
+        evidence.successes,
+        not PublicationRule(k).withheld(evidence),
+    )
 
 
 @pytest.mark.parametrize(("accounts", "enough"), [(2, False), (3, True)])
-async def test_enough_accounts_turns_at_k(database_url: str, accounts: int, enough: bool) -> None:
-    """The half of the rule that is used alone turns exactly at k."""
-    connection = await asyncpg.connect(database_url)
+async def test_enough_accounts_turns_at_k(
+    connection: asyncpg.Connection[asyncpg.Record], accounts: int, enough: bool
+) -> None:
+    """The rule in SQL turns exactly at k."""
     found = await connection.fetchval(f"SELECT {enough_accounts('$1::integer', '3')}", accounts)
-    await connection.close()
     assert found is enough

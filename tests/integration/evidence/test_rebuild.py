@@ -138,9 +138,7 @@ async def test_rebuilding_changes_nothing_and_repairs_what_is_damaged(database_u
             """
             UPDATE network_patterns
                SET occurrence_count = occurrence_count + 7, success_count = 1, account_count = 99,
-                   largest_account_occurrences = 0, revenue_total = -1, revenue_count = 3,
-                   recent_trials = 5, recent_successes = 50, confidence_score = 2,
-                   first_discovered = now(), last_validated = NULL
+                   confidence_score = 2, first_discovered = now(), last_validated = NULL
             """,
             "UPDATE pattern_accounts SET occurrence_count = 1000, recent_trials = 0",
             "DELETE FROM pattern_facets WHERE facet LIKE 'whole:%'",

@@ -51,7 +51,6 @@ patterns = st.lists(
             "discovered": times,
             "validated": times,
             "accounts": st.integers(1, 4),
-            "largest": st.integers(0, 5),
             "occurrences": st.integers(0, 10),
             "authored": st.booleans(),
         }
@@ -165,7 +164,6 @@ async def play(
                 pattern["discovered"],
                 pattern["validated"],
                 accounts=pattern["accounts"],
-                largest=pattern["largest"],
                 occurrences=pattern["occurrences"],
                 authored=pattern["authored"],
             ),
@@ -238,7 +236,6 @@ async def test_damage_is_found_and_mended_by_counting_anew(
                 "discovered": NOW,
                 "validated": NOW,
                 "accounts": 3,
-                "largest": 1,
                 "occurrences": 3,
                 "authored": False,
             }

@@ -55,7 +55,7 @@ async def known(ledger: Ledger) -> tuple[list[dict[str, str]], dict[str, Any]]:
     accounts = [{"key": f"key-{n}", "category": "spa"} for n in range(2)]
     for account in accounts:
         await ledger.account(account["key"], "spa", NOW)
-    pattern_id = await ledger.pattern("spa", NOW, NOW, accounts=3, largest=1, occurrences=3)
+    pattern_id = await ledger.pattern("spa", NOW, NOW, accounts=3, occurrences=3)
     pattern = {"id": pattern_id, "category": "spa"}
     await ledger.enhancement(accounts[0], pattern, ASKED)
     return accounts, pattern

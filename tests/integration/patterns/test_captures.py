@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from keeper_grpc.domain.emerging.model import Emergence, Proven
 from keeper_grpc.domain.errors import RequestIdReused
+from keeper_grpc.domain.evidence.evidence import Share, weigh
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.storage.database import Database, to_array
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
 from tests.integration.observations import (
     MODEL,
+    RULE,
     START,
     capture,
     captures_of,
@@ -32,23 +34,21 @@ from tests.integration.observations import (
 
 ACCOUNTS = tuple(f"account-{n}" for n in range(5))
 
-# What the ledger says about each pattern, in the words of network_patterns.
+# What the ledger says about each pattern, in the words of network_patterns, and by account.
 RECOUNTED = """
-    SELECT pattern_id AS id, sum(occurrences)::bigint AS occurrence_count,
-           sum(successes)::bigint AS success_count, count(*)::integer AS account_count,
-           max(occurrences) AS largest_account_occurrences,
-           coalesce(sum(revenue), 0) AS revenue_total, sum(revenues)::bigint AS revenue_count,
-           min(first) AS first_discovered, max(last) AS last_validated
+    SELECT pattern_id AS id, count(*)::integer AS account_count,
+           min(first) AS first_discovered, max(last) AS last_validated,
+           array_agg(occurrences ORDER BY account_key) AS trials,
+           array_agg(successes ORDER BY account_key) AS successes
       FROM (SELECT pattern_id, account_key, count(*) AS occurrences,
-                   count(*) FILTER (WHERE success) AS successes, sum(revenue_impact) AS revenue,
-                   count(revenue_impact) AS revenues, min(occurred_time) AS first,
+                   count(*) FILTER (WHERE success) AS successes, min(occurred_time) AS first,
                    max(occurred_time) AS last
               FROM observations GROUP BY 1, 2) share
      GROUP BY 1
 """
 TOTALS = """
-    SELECT id, occurrence_count, success_count, account_count, largest_account_occurrences,
-           revenue_total, revenue_count, first_discovered, last_validated FROM network_patterns
+    SELECT id, account_count, first_discovered, last_validated, occurrence_count, success_count
+      FROM network_patterns
 """
 SHARES = (
     """
@@ -100,9 +100,15 @@ async def test_every_total_is_what_the_ledger_adds_up_to(database_url: str, seed
                 vector(int(chance.integers(0, 4))),
             )
 
-        assert await rows(database, RECOUNTED) == await rows(database, TOTALS)
-        for ledger, stored in (SHARES, SCRIPTS):
-            assert await rows(database, ledger) == await rows(database, stored)
+        recounted = set()
+        async with database.connection() as connection:
+            ledger = await connection.fetch(RECOUNTED)
+        for *own, trials, successes in ledger:
+            weighed = weigh(map(Share, trials, successes), RULE.k)
+            recounted.add((*own, weighed.trials, weighed.successes))
+        assert recounted == await rows(database, TOTALS)
+        for counted, stored in (SHARES, SCRIPTS):
+            assert await rows(database, counted) == await rows(database, stored)
         rates = await rows(
             database,
             """

@@ -15,17 +15,17 @@ from tests.integration.observations import opened
 
 RULE = PublicationRule(3)
 
-# Every mixture of accounts, share of the largest one, success and origin; scores come many times
+# Every mixture of accounts, success and origin; scores come many times
 # over, and zero as the score of published and of unpublished ones.
 FILL = """
     INSERT INTO network_patterns (
         id, pattern_type, business_category, embedding_model, pattern_embedding, context,
         action_template, occurrence_count, success_count, account_count,
-        largest_account_occurrences, confidence_score, catalog_key, catalog_version,
+        confidence_score, catalog_key, catalog_version,
         first_discovered)
     SELECT gen_random_uuid(), 'type_' || i % 2, (ARRAY['spa', 'gym', 'salon'])[1 + i % 3], 'model',
            array_fill(1.0, ARRAY[1536])::vector, '{}', 'do ' || i, 10, i % 11, i % 5,
-           4 + i % 4, (i % 4) / 4.0, CASE WHEN i % 7 < 3 THEN i::text END, 1, now()
+           (i % 4) / 4.0, CASE WHEN i % 7 < 3 THEN i::text END, 1, now()
       FROM generate_series(1, 300) AS i
 """
 
@@ -37,12 +37,7 @@ def score(row: Record) -> float:
 
 def shown(row: Record) -> bool:
     """Whether the evidence of a pattern may be shown."""
-    evidence = Evidence(
-        trials=row["occurrence_count"],
-        accounts=row["account_count"],
-        largest_account_trials=row["largest_account_occurrences"],
-    )
-    return RULE.withheld(evidence) is None
+    return not RULE.withheld(Evidence(accounts=row["account_count"]))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import pytest
 
 from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.evidence.evidence import Prior
-from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.claim import Claim
@@ -23,7 +22,9 @@ from keeper_grpc.storage.patterns.authored import PostgresAuthored
 from keeper_grpc.storage.patterns.view import see_pattern
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
+    COUNTING,
     MODEL,
+    RULE,
     START,
     capture,
     captures_of,
@@ -53,7 +54,7 @@ def authored(key: str) -> AuthoredPattern:
 async def sow(database: Database, pattern: AuthoredPattern, seed: int) -> Seeded:
     """Seed one pattern whose text lies at the direction of `seed`."""
     vectors = Vectors(vector(seed), vector(seed))
-    return await PostgresAuthored(database).seed(uuid4(), pattern, MODEL, vectors, START)
+    return await PostgresAuthored(database, RULE).seed(uuid4(), pattern, MODEL, vectors, START)
 
 
 async def all_patterns(database: Database, key: str) -> dict[str, Pattern]:
@@ -62,7 +63,7 @@ async def all_patterns(database: Database, key: str) -> dict[str, Pattern]:
         rows = await connection.fetch(
             "SELECT id FROM network_patterns WHERE pattern_type = $1", key
         )
-        found = [await see_pattern(connection, row["id"]) for row in rows]
+        found = [await see_pattern(connection, row["id"], RULE) for row in rows]
     return {pattern.action: pattern for pattern in found if pattern}
 
 
@@ -228,7 +229,7 @@ async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
             before.pattern_id,
             f"{pattern.key}_a",
             None,
-            PublicationRule(3),
+            RULE,
             settle=False,
         )
 
@@ -241,7 +242,7 @@ async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
                 after.pattern_id,
                 longest_ago,
             )
-        await PostgresRebuild(database).recount(after.pattern_id, timedelta(days=10_000))
+        await PostgresRebuild(database).recount(after.pattern_id, COUNTING)
         assert await only_pattern(database, pattern.key) == after
 
 
@@ -259,6 +260,6 @@ async def test_an_authored_pattern_is_no_younger_than_its_seeding(database_url: 
             )
         pattern_id = (await only_pattern(database, pattern.key)).pattern_id
         await PostgresForgetting(database).forget_in_pattern(
-            pattern_id, "seen_early", None, PublicationRule(3), settle=False
+            pattern_id, "seen_early", None, RULE, settle=False
         )
         assert (await only_pattern(database, pattern.key)).first_discovered == START

@@ -10,8 +10,7 @@ import pytest
 
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Requirements
-from keeper_grpc.domain.evidence.evidence import Evidence, Shares, recency_weight
-from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.evidence import Evidence, Share, recency_weight, weigh
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.patterns.listing import PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -23,6 +22,7 @@ from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.patterns.view import NO_VIEWER, see_pattern
 from tests.integration.observations import (
     MODEL,
+    RULE,
     START,
     capture,
     captures_of,
@@ -35,7 +35,6 @@ from tests.integration.observations import (
 
 ACCOUNTS = [f"account_{n}" for n in range(6)]
 HALF_LIFE = timedelta(days=10_000)
-RULE = PublicationRule(2)
 
 
 async def fill(database: Database, pattern_type: str, chance: np.random.Generator) -> None:
@@ -78,26 +77,23 @@ async def counted(
         scripts[row["pattern_id"]][row["script"]][account].append(success)
     return {
         pattern_id: (
-            Evidence.of(
-                Shares(
-                    trials=[len(share) for share in shares.values()],
-                    successes=[sum(s for s, _, _ in share) for share in shares.values()],
-                    revenue_totals=[sum(r or 0 for _, r, _ in share) for share in shares.values()],
-                    revenue_counts=[
-                        sum(r is not None for _, r, _ in share) for share in shares.values()
-                    ],
-                    recent_trials=[sum(w for _, _, w in share) for share in shares.values()],
-                    recent_successes=[sum(s * w for s, _, w in share) for share in shares.values()],
+            weigh(
+                (
+                    Share(
+                        trials=len(share),
+                        successes=sum(success for success, _, _ in share),
+                        recent_trials=now_weight and sum(w for _, _, w in share) / now_weight,
+                        recent_successes=now_weight
+                        and sum(success * w for success, _, w in share) / now_weight,
+                        revenue_total=sum(revenue or 0 for _, revenue, _ in share),
+                        revenue_count=sum(revenue is not None for _, revenue, _ in share),
+                    )
+                    for share in shares.values()
                 ),
-                now_weight,
+                RULE.k,
             ),
             {
-                template: Evidence.of(
-                    Shares(
-                        [len(share) for share in used.values()],
-                        [sum(share) for share in used.values()],
-                    )
-                )
+                template: weigh((Share(len(share), sum(share)) for share in used.values()), RULE.k)
                 for template, used in scripts[pattern_id].items()
                 if template
             },
@@ -107,10 +103,9 @@ async def counted(
 
 
 def plain(evidence: Evidence) -> Evidence:
-    """The evidence with its accounts in one order, and recency to what a double is good for."""
+    """The evidence with recency to what a double is good for."""
     return replace(
         evidence,
-        shares=tuple(sorted(evidence.shares)),
         recent_trials=evidence.recent_trials and round(evidence.recent_trials, 6),
         recent_successes=evidence.recent_successes and round(evidence.recent_successes, 6),
     )
@@ -152,7 +147,7 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
             mine = {c.pattern.pattern_id: seen(c.pattern) for c in found}
             assert mine
             assert mine == {pattern_id: weighed[pattern_id] for pattern_id in mine}
-            suggested = await moves.patterns_without(viewer, list(mine))
+            suggested = await moves.patterns_without(viewer, list(mine), RULE)
             assert {key: seen(pattern) for key, pattern in suggested.items()} == mine
 
             alike = await counted(database, viewer, None)
@@ -169,7 +164,7 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
         for pattern in listed:
             assert seen(pattern)[0] == plain(everyone[pattern.pattern_id][0])
             async with database.connection() as connection:
-                assert await see_pattern(connection, pattern.pattern_id) == pattern
+                assert await see_pattern(connection, pattern.pattern_id, RULE) == pattern
 
 
 @pytest.mark.parametrize("seed", [3, 4])
@@ -191,13 +186,13 @@ async def test_a_filtered_search_finds_what_meets_the_requirements_by_its_eviden
             known = await of_type(database, pattern_type, viewer)
             # Each pattern's own figures as the bound: a share too many or too few would show.
             for requirements in [
-                Requirements(-1.0, PublicationRule(k), min_rate, least)
+                Requirements(-1.0, RULE, min_rate, least)
                 for bound, _ in known.values()
-                for k, min_rate, least in (
-                    (bound.accounts, 0.0, 1),
-                    (bound.accounts + 1, 0.0, 1),
-                    (1, bound.success_rate, 1),
-                    (1, 0.0, bound.trials),
+                for min_rate, least in (
+                    (0.0, 1),
+                    (bound.success_rate, 1),
+                    (0.0, bound.trials),
+                    (0.0, bound.trials + 1),
                 )
             ]:
                 found = await candidates.candidates_elsewhere(

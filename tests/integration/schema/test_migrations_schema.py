@@ -35,7 +35,6 @@ RULES_NEED = {
     "embedding_model": "text",
     "success_count": "bigint",
     "account_count": "integer",
-    "largest_account_occurrences": "bigint",
 }
 
 

@@ -56,9 +56,9 @@ async def test_a_newcomer_gets_what_others_learned(service: Service, topic: str)
     assert got.pattern_id == pattern_id
     assert got.suggested_approach == "Offer a warm towel"
     assert got.proven_script == script
-    # The pattern's posterior mean, as the prior (worth 10 trials) of the same outcomes in the same
-    # situation: all of them had the question's conditions, none.
-    assert got.expected_success_rate == pytest.approx((10 * (8.5 / 10) + 8) / 19, abs=1e-4)
+    # The pattern's posterior mean under a uniform prior: all outcomes had the question's conditions,
+    # none, and count once.
+    assert got.expected_success_rate == pytest.approx((8 + 1) / (9 + 2), abs=1e-4)
     assert got.base_confidence == 0.5
     assert got.confidence == pytest.approx(0.5 * (1 + 8 / 9 * 0.3), abs=1e-12)
     assert got.network_context == "This approach worked 89% of the time across 9 similar cases"
@@ -82,7 +82,7 @@ async def test_a_high_confidence_is_capped_below_certainty(service: Service, top
 @pytest.mark.parametrize(
     ("outcomes", "overrides", "reason"),
     [
-        (["+-", "+-", "+"], {}, ENHANCED),
+        (["+-", "+-", "+-", "+", "+"], {}, ENHANCED),
         (["+-", "+-", "+-"], {}, Response.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW),
         (["+-", "+-", "+-"], {"min_success_rate": 0.5}, ENHANCED),
         (["--", "--", "--"], {"min_success_rate": 0.0}, ENHANCED),
@@ -93,11 +93,16 @@ async def test_a_high_confidence_is_capped_below_certainty(service: Service, top
         ),
         (["+", "+", "+"], {}, ENHANCED),
         (["+", "+", "+"], {"min_occurrences": 4}, Response.NO_MATCH_REASON_TOO_FEW_OCCURRENCES),
-        (["++", "+", "+"], {"min_occurrences": 4}, ENHANCED),
+        # The account with two observations weighs as much as the others, a third.
+        (["++", "+", "+"], {"min_occurrences": 4}, Response.NO_MATCH_REASON_TOO_FEW_OCCURRENCES),
+        (["+", "+", "+", "+"], {"min_occurrences": 4}, ENHANCED),
         (["+", "+", "+"], {"min_occurrences": 1}, ENHANCED),
         (["+++", "+++"], {}, Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS),
         (["+++", "+++"], {"min_occurrences": 1}, Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS),
-        (["++++", "+", "+"], {}, Response.NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES),
+        (["+" * 31, "+", "+"], {}, ENHANCED),
+        (["-" * 31, "+", "+"], {}, ENHANCED),
+        (["+" * 31, "-", "+"], {}, ENHANCED),
+        (["+" * 31, "-", "-"], {}, Response.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW),
         (["++", "+", "+"], {}, ENHANCED),
         ([], {}, Response.NO_MATCH_REASON_NO_PATTERNS),
     ],
@@ -109,7 +114,7 @@ async def test_the_thresholds_decide_and_the_reason_says_which(
     overrides: Mapping[str, float],
     reason: int,
 ) -> None:
-    """Rate, occurrences, accounts and the largest account's share, at and below their limits."""
+    """Rate, occurrences and accounts at and below their limits, and what one account may weigh."""
     if outcomes:
         await teach(service, topic, outcomes)
     asked = question(topic)
@@ -160,7 +165,7 @@ async def test_own_outcomes_and_own_script_are_subtracted(service: Service, topi
     theirs = "Hi {name}, enjoy a warm towel"
     await teach(service, topic, ["++", "+-", "++"], script=theirs)
     before = await service.network.EnhanceInsight(question(topic))
-    await teach(service, topic, {mine: "-" * 5}, script="Towels! Towels for all!")
+    await teach(service, topic, {mine: "-" * 50}, script="Towels! Towels for all!")
     after = await service.network.EnhanceInsight(question(topic, account=mine))
     was, now = before.enhanced_insight.evidence, after.enhanced_insight.evidence
     # Evidence grows old between the two questions, by milliseconds.
@@ -170,7 +175,8 @@ async def test_own_outcomes_and_own_script_are_subtracted(service: Service, topi
     assert after.enhanced_insight.proven_script == theirs
     assert after.enhanced_insight.confidence == before.enhanced_insight.confidence
     others = await service.network.EnhanceInsight(question(topic))
-    assert others.no_match_reason == Response.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW
+    shown = others.enhanced_insight.evidence
+    assert (shown.occurrence_count, shown.success_count) == (8, 5)
 
 
 async def test_a_script_needs_three_accounts_of_its_own(service: Service, topic: str) -> None:
@@ -240,8 +246,8 @@ async def test_the_closest_miss_tells_only_what_may_be_told(service: Service, to
 
 
 async def test_requirements_do_not_tell_withheld_evidence(service: Service, topic: str) -> None:
-    """Whatever the caller requires, a pattern that one account dominates gives one answer."""
-    await teach(service, topic, ["+" * 6 + "-" * 3, "+", "-"])
+    """Whatever the caller requires, a pattern of two accounts gives one answer."""
+    await teach(service, topic, ["+" * 6 + "-" * 3, "+-"])
     reasons = {
         (
             await service.network.EnhanceInsight(
@@ -251,7 +257,7 @@ async def test_requirements_do_not_tell_withheld_evidence(service: Service, topi
         for rate in (0.0, 0.63, 0.64, 1.0)
         for count in (1, 11, 12)
     }
-    assert reasons == {Response.NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES}
+    assert reasons == {Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS}
 
 
 async def test_the_surer_pattern_wins_not_the_luckier(

@@ -25,7 +25,7 @@ async def task_of(service: Service, account: str, enhancement_id: str) -> Task:
 
 async def test_an_enhancement_becomes_a_validated_task(service: Service, topic: str) -> None:
     """It says what to do, with which words, how likely that is to work, and how to report."""
-    await teach(service, topic, ["+++-", "++", "+++"], script=SCRIPT)
+    await teach(service, topic, ["+++", "++-", "+++"], script=SCRIPT)
     account = new_account()
     given = await ask(service, topic, account)
     before = datetime.now(UTC)

@@ -42,7 +42,8 @@ async def test_an_outcome_becomes_evidence_of_the_pattern_and_of_its_script(
     assert not known.evidence.HasField("mean_revenue_impact")  # one account's figure
     assert (
         await service.value(
-            "SELECT revenue_total FROM network_patterns WHERE id = $1::text::uuid", pattern_id
+            "SELECT sum(revenue_total) FROM pattern_accounts WHERE pattern_id = $1::text::uuid",
+            pattern_id,
         )
         == -20.0
     )

@@ -26,7 +26,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 
 REQUIRED = Requirements(min_similarity=0.5, rule=PublicationRule(3))
-GOOD = Evidence(trials=12, successes=10, accounts=3, largest_account_trials=4)
+GOOD = Evidence(trials=12, successes=10, accounts=3)
 
 
 def candidate(number: int = 1, evidence: Evidence = GOOD, similarity: float = 0.9) -> Candidate:
@@ -55,18 +55,14 @@ def chosen(ranking: Ranking) -> Candidate | None:
 FAILING = {
     NoMatch.NOTHING_SIMILAR: candidate(similarity=0.49),
     NoMatch.TOO_FEW_ACCOUNTS: candidate(evidence=replace(GOOD, accounts=2)),
-    NoMatch.TOO_FEW_OCCURRENCES: candidate(evidence=Evidence(2, 2, 3, 1)),
+    NoMatch.TOO_FEW_OCCURRENCES: candidate(evidence=Evidence(2, 2, 3)),
     NoMatch.SUCCESS_RATE_TOO_LOW: candidate(evidence=replace(GOOD, successes=7)),
-    NoMatch.ONE_ACCOUNT_DOMINATES: candidate(evidence=replace(GOOD, largest_account_trials=7)),
 }
 candidates = st.builds(
     candidate,
     number=st.integers(1, 50),
     evidence=st.builds(
-        lambda failures, successes, accounts, largest: Evidence(
-            failures + successes, successes, accounts, largest
-        ),
-        st.integers(0, 6),
+        lambda failures, successes, accounts: Evidence(failures + successes, successes, accounts),
         st.integers(0, 6),
         st.integers(0, 5),
         st.integers(0, 6),
@@ -88,8 +84,8 @@ def test_an_empty_scope_has_its_own_reason() -> None:
 
 
 def test_the_requirements_hold_at_their_limits() -> None:
-    """Exactly the least similarity, accounts, occurrences, rate and share of one account suffice."""
-    barely = Evidence(trials=5, successes=3, accounts=3, largest_account_trials=2)
+    """Exactly the least similarity, accounts, occurrences and rate suffice."""
+    barely = Evidence(trials=5, successes=3, accounts=3)
     limits = replace(REQUIRED, min_occurrences=5, min_success_rate=0.6)
     assert hurdle(candidate(evidence=barely, similarity=0.5), limits) is None
 
@@ -100,11 +96,10 @@ def test_hurdles_are_met_in_their_order(cleared: int) -> None:
     fails = set(HURDLES[cleared:])
     good = 0.3 if NoMatch.SUCCESS_RATE_TOO_LOW in fails else 1.0
     trials = 4 if NoMatch.TOO_FEW_OCCURRENCES in fails else 100
-    largest = trials if NoMatch.ONE_ACCOUNT_DOMINATES in fails else trials // 4
     accounts = 2 if NoMatch.TOO_FEW_ACCOUNTS in fails else 4
     similarity = 0.4 if NoMatch.NOTHING_SIMILAR in fails else 0.9
     failing = candidate(
-        evidence=Evidence(trials, int(good * trials), accounts, largest), similarity=similarity
+        evidence=Evidence(trials, int(good * trials), accounts), similarity=similarity
     )
     required = replace(REQUIRED, min_occurrences=50)
     assert hurdle(failing, required) is HURDLES[cleared]
@@ -140,8 +135,8 @@ def test_a_miss_says_how_close_it_was_and_whether_that_may_be_told() -> None:
 
 def test_the_surer_pattern_wins_over_the_luckier() -> None:
     """190 of 200 outranks 3 of 3 at equal similarity."""
-    lucky = candidate(1, Evidence(3, 3, 3, 1))
-    sure = candidate(2, Evidence(200, 190, 5, 50))
+    lucky = candidate(1, Evidence(3, 3, 3))
+    sure = candidate(2, Evidence(200, 190, 5))
     assert chosen(rank([lucky, sure], REQUIRED)) is sure
 
 
@@ -179,10 +174,7 @@ def test_an_answer_is_advice_or_a_reason_and_never_worse_than_another(
         assert hurdle(ranking.best.candidate, REQUIRED) is None
         failures = [c for c in found if hurdle(c, REQUIRED) is NoMatch.SUCCESS_RATE_TOO_LOW]
         assert ranking.best.score == max(
-            c.similarity
-            * c.expectation(REQUIRED.rule).lower_bound
-            * c.transfer
-            * caution(c, failures)
+            c.similarity * c.expectation.lower_bound * c.transfer * caution(c, failures)
             for c in found
             if hurdle(c, REQUIRED) is None
         )
@@ -191,9 +183,9 @@ def test_an_answer_is_advice_or_a_reason_and_never_worse_than_another(
 def test_a_nearer_known_failure_counts_against_a_pattern() -> None:
     """The nearer the failure and the surer it failed, the less the farther pattern is worth."""
     fit = candidate(1, similarity=0.6)
-    failed = candidate(2, Evidence(10, 1, 3, 4), 0.9)
+    failed = candidate(2, Evidence(10, 1, 3), 0.9)
     assert caution(fit, [failed]) == pytest.approx(1 - 0.3 * 0.9)
-    assert caution(fit, []) == caution(fit, [candidate(2, Evidence(10, 1, 3, 4), 0.6)]) == 1
+    assert caution(fit, []) == caution(fit, [candidate(2, Evidence(10, 1, 3), 0.6)]) == 1
     best = rank([fit, failed], REQUIRED).best
     assert best is not None
     assert best.candidate is fit
@@ -214,7 +206,7 @@ def test_what_transfers_badly_ranks_lower_and_is_expected_to_work_less_often() -
 
 def test_the_explanation_is_made_of_the_evidence() -> None:
     """Counts, rate and similarity of the applied pattern stand in the sentences for people."""
-    told = rank([candidate(evidence=Evidence(23, 20, 4, 8), similarity=0.8123)], REQUIRED).best
+    told = rank([candidate(evidence=Evidence(23, 20, 4), similarity=0.8123)], REQUIRED).best
     assert told is not None
     assert context_line(told) == "This approach worked 87% of the time across 23 similar cases"
     sentence = explain(told, "spa")

@@ -24,7 +24,7 @@ NOW = datetime(2025, 6, 2, 9, tzinfo=UTC)
 RULE = PublicationRule(3)
 ID = UUID(int=7)
 SCRIPT = "Hi {name}, may I hold {day} for you, {name}?"
-SHOWN = Evidence(trials=15, successes=13, accounts=5, largest_account_trials=3)
+SHOWN = Evidence(trials=15, successes=13, accounts=5)
 
 
 def insight(action: str = "Call the guest", **fields: object) -> AnonymizedInsight:
@@ -93,13 +93,12 @@ def test_advice_becomes_a_task_with_label_probability_script_and_note() -> None:
     "script",
     [
         Script(SCRIPT, Evidence(), authored=True),
-        Script(SCRIPT, Evidence(trials=5, successes=5, accounts=2, largest_account_trials=2)),
-        Script(SCRIPT, Evidence(trials=9, successes=9, accounts=3, largest_account_trials=7)),
+        Script(SCRIPT, Evidence(trials=5, successes=5, accounts=2)),
         Script("Other words", SHOWN),
     ],
 )
 def test_words_without_evidence_to_show_have_no_note(script: Script) -> None:
-    """An authored script nobody tried, one of few accounts, one account's, another wording."""
+    """An authored script nobody tried, one of few accounts, another wording."""
     task = task_of_advice(handed_out(pattern(SHOWN, script), SCRIPT), RULE, NOW)
     assert task.script == SCRIPT
     assert task.script_note == ""
@@ -107,7 +106,7 @@ def test_words_without_evidence_to_show_have_no_note(script: Script) -> None:
 
 @pytest.mark.parametrize(
     "known",
-    [None, pattern(Evidence(trials=9, successes=9, accounts=2, largest_account_trials=5))],
+    [None, pattern(Evidence(trials=9, successes=9, accounts=2))],
 )
 def test_without_a_pattern_to_show_the_task_is_the_accounts_own(known: Pattern | None) -> None:
     """No label, no script, the engine's own confidence; its outcome can still be reported."""

@@ -1,231 +1,174 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.evidence.evidence import (
-    RECENCY_EPOCH,
-    Evidence,
-    Prior,
-    Share,
-    Shares,
-    recency_weight,
+from keeper_grpc.domain.evidence.evidence import Evidence, Prior, Share, weigh
+from keeper_grpc.domain.evidence.expectation import (
+    NOWHERE,
+    STRENGTH,
+    FactEvidence,
+    SituationEvidence,
+    expect,
+    situate,
 )
-from keeper_grpc.domain.evidence.expectation import NOWHERE, SituationEvidence, expect
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from tests.unit.evidence.shares import owners
 
 RULE = PublicationRule(3)
-K = st.integers(2, 6)
-
-
-@st.composite
-def shares(draw: st.DrawFn, least: int = 1) -> list[Share]:
-    """Some accounts' trials and successes, the busiest first."""
-    count = draw(st.integers(least, 12))
-    trials = draw(st.lists(st.integers(1, 1000), min_size=count, max_size=count))
-    return [Share(n, draw(st.integers(0, n))) for n in sorted(trials, reverse=True)]
-
-
-def total(counted: list[Share]) -> Evidence:
-    """The evidence of these accounts."""
-    return Evidence.of(
-        Shares([share.trials for share in counted], [share.successes for share in counted])
-    )
-
-
-@st.composite
-def published(draw: st.DrawFn) -> Evidence:
-    """Evidence that may be shown."""
-    counted = draw(shares(least=3))
-    rest = sum(share.trials for share in counted[1:])
-    first = Share(min(counted[0].trials, rest), min(counted[0].successes, rest))
-    return total([first, *counted[1:]])
-
-
-@st.composite
-def withheld(draw: st.DrawFn) -> Evidence:
-    """Evidence that may not be shown: of two accounts, or of several where one dominates."""
-    counted = draw(shares())
-    if draw(st.booleans()):
-        return total(counted[:2])
-    rest = sum(share.trials for share in counted)
-    return total([Share(rest + 1, draw(st.integers(0, rest + 1))), *counted])
-
-
 priors = st.builds(Prior, st.floats(0.1, 20), st.floats(0.1, 20))
-situations = st.builds(SituationEvidence, published(), st.lists(published(), max_size=4).map(tuple))
+pattern_shares = owners(least=3)
 
 
-@given(published(), priors, situations)
+def even(successes: int, trials: int = 5, count: int = 6) -> dict[str, Share]:
+    """So many owners with the same outcomes."""
+    return {f"owner {n}": Share(trials, successes) for n in range(count)}
+
+
+@st.composite
+def parts(draw: st.DrawFn, whole: dict[str, Share]) -> dict[str, Share]:
+    """Some of each owner's outcomes."""
+    found = {}
+    for owner, own in whole.items():
+        successes = draw(st.integers(0, own.successes))
+        failures = draw(st.integers(0, own.trials - own.successes))
+        if successes + failures:
+            found[owner] = Share(successes + failures, successes)
+    return found
+
+
+@given(pattern_shares, priors, st.data())
 def test_an_expectation_is_a_probability_with_a_lower_bound_below_it(
-    evidence: Evidence, prior: Prior, situation: SituationEvidence
+    pattern: dict[str, Share], prior: Prior, data: st.DataObject
 ) -> None:
     """Never certain of anything, and never surer than likely."""
-    expected = expect(evidence, prior, situation, RULE)
+    here = data.draw(parts(pattern))
+    facts = data.draw(st.lists(parts(pattern), max_size=3))
+    situation = situate(pattern, here, facts, RULE)
+    expected = expect(weigh(pattern.values(), 3), prior, situation)
     assert 0 < expected.rate < 1
     assert 0 <= expected.lower_bound < expected.rate
 
 
-@given(published(), priors)
+@given(pattern_shares, priors)
 def test_without_evidence_about_the_situation_it_is_the_patterns_own_posterior(
-    evidence: Evidence, prior: Prior
+    pattern: dict[str, Share], prior: Prior
 ) -> None:
     """In full strength: the weighted outcomes added to the prior."""
-    trials, successes = evidence.weighted(RULE.k)
-    expected = expect(evidence, prior, NOWHERE, RULE)
+    evidence = weigh(pattern.values(), 3)
+    trials, successes = evidence.recent
+    expected = expect(evidence, prior)
     assert expected.successes == pytest.approx(prior.successes + successes)
     assert expected.failures == pytest.approx(prior.failures + trials - successes)
 
 
-@given(published(), priors, withheld(), st.lists(withheld(), max_size=4))
-def test_situations_that_may_not_be_shown_are_not_used(
-    evidence: Evidence, prior: Prior, whole: Evidence, facts: list[Evidence]
+@given(st.integers(0, 5), st.integers(1, 5), st.integers(3, 9), priors)
+def test_a_pattern_that_was_seen_in_one_situation_only_is_expected_as_the_pattern_is(
+    successes: int, trials: int, count: int, prior: Prior
 ) -> None:
-    """A facet that few accounts or mostly one account saw changes nothing."""
-    assert RULE.withheld(whole)
-    seen = SituationEvidence(whole, tuple(facts))
-    assert expect(evidence, prior, seen, RULE) == expect(evidence, prior, NOWHERE, RULE)
+    """The same outcomes as pattern, as situation and as each of its facts count once."""
+    shares = even(min(successes, trials), trials, count)
+    evidence = weigh(shares.values(), 3)
+    situation = situate(shares, shares, [shares, shares, shares], RULE)
+    expected = expect(evidence, prior, situation)
+    assert expected.rate == pytest.approx(expect(evidence, prior).rate)
+    assert min(expected.lower_bound, evidence.success_rate) == pytest.approx(
+        evidence.lower_bound(prior)
+    )
 
 
-def spread(successes: int, trials: int) -> Evidence:
-    """Outcomes of many accounts, none of which stands out."""
-    return Evidence(trials=trials, successes=successes, accounts=30, largest_account_trials=1)
+def test_three_of_three_in_one_situation_are_three_of_three() -> None:
+    """Not a bound of 82%, but the pattern's own."""
+    three = even(1, 1, 3)
+    evidence = weigh(three.values(), 3)
+    situation = situate(three, three, [three, three], RULE)
+    assert expect(evidence, Prior(), situation).lower_bound == pytest.approx(evidence.lower_bound())
 
 
-@st.composite
-def parts(draw: st.DrawFn) -> tuple[int, int]:
-    """Successes and trials of one part of a pattern's outcomes."""
-    trials = draw(st.integers(1, 200))
-    return draw(st.integers(0, trials)), trials
-
-
-@given(parts(), parts(), st.lists(parts(), max_size=3))
-def test_one_more_success_here_raises_it(
-    here: tuple[int, int], elsewhere: tuple[int, int], facts: list[tuple[int, int]]
+@given(pattern_shares, priors, st.data())
+def test_outcomes_weigh_no_more_than_there_are(
+    pattern: dict[str, Share], prior: Prior, data: st.DataObject
 ) -> None:
-    """Instead of a failure: it is one of the situation, of each of its facts and of the pattern."""
-    assume(here[0] < here[1])
+    """The posterior's strength is the prior's, the situation's, and at most STRENGTH of elsewhere."""
+    here = data.draw(parts(pattern))
+    facts = data.draw(st.lists(parts(pattern), max_size=3))
+    situation = situate(pattern, here, facts, RULE)
+    expected = expect(weigh(pattern.values(), 3), prior, situation)
+    gained = expected.successes + expected.failures - prior.successes - prior.failures
+    if situation != NOWHERE:
+        elsewhere = min(situation.elsewhere.recent[0], STRENGTH)
+        assert gained <= situation.here.trials + elsewhere + 1e-9
+
+
+@given(pattern_shares, st.data())
+def test_situations_that_may_not_be_shown_are_not_told_apart(
+    pattern: dict[str, Share], data: st.DataObject
+) -> None:
+    """What fewer than k owners saw in a situation changes nothing."""
+    here = dict(list(data.draw(parts(pattern)).items())[:2])
+    facts = [dict(list(data.draw(parts(pattern)).items())[:2]) for _ in range(2)]
+    assert situate(pattern, here, facts, RULE) == NOWHERE
+
+
+def test_what_is_left_of_too_few_owners_is_not_used() -> None:
+    """A situation of four owners must not tell what the fifth and sixth saw elsewhere."""
+    pattern = even(4)
+    here = {owner: pattern[owner] for owner in list(pattern)[:4]}
+    situation = situate(pattern, here, [], RULE)
+    assert situation.here.accounts == 4
+    assert situation.elsewhere == Evidence()
+
+
+@given(st.integers(0, 4), st.integers(1, 6), st.integers(1, 200))
+def test_one_more_success_here_raises_it(successes: int, others: int, trials: int) -> None:
+    """Instead of a failure."""
 
     def rate(more: int) -> float:
-        whole = (here[0] + more, here[1])
-        shared = [(whole[0] + s, whole[1] + t) for s, t in facts]
-        everything = [whole, elsewhere, *facts]
-        pattern = (sum(s for s, _ in everything), sum(t for _, t in everything))
-        seen = SituationEvidence(spread(*whole), tuple(spread(*fact) for fact in shared))
-        return expect(spread(*pattern), Prior(), seen, RULE).rate
+        here = Evidence(5, successes + more, 3)
+        elsewhere = Evidence(trials, trials * others // 10, 3)
+        return expect(elsewhere, Prior(), SituationEvidence(here, elsewhere)).rate
 
     assert rate(1) > rate(0)
 
 
-@given(parts())
-def test_one_more_success_of_the_pattern_raises_it(seen: tuple[int, int]) -> None:
-    """Where nothing is known about the situation."""
-    successes, trials = seen
-    assume(successes < trials)
-    rates = [
-        expect(spread(count, trials), Prior(), NOWHERE, RULE).rate
-        for count in (successes, successes + 1)
-    ]
-    assert rates[0] < rates[1]
+@given(st.integers(0, 19), st.integers(0, 40), st.integers(1, 60))
+def test_a_fact_with_which_more_succeed_raises_it(shared: int, others: int, elsewhere: int) -> None:
+    """Instead of one with which fewer do."""
+    rest = Evidence(60, elsewhere, 3)
+
+    def rate(more: int) -> float:
+        fact = FactEvidence(Evidence(20, shared + more, 3), Evidence(40, others, 3))
+        return expect(rest, Prior(), SituationEvidence(elsewhere=rest, facts=(fact,))).rate
+
+    assert rate(1) > rate(0)
 
 
-@given(published(), st.integers(1, 200), st.integers(0, 200))
-def test_one_more_success_in_the_situation_raises_it(
-    evidence: Evidence, trials: int, successes: int
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 8))
+def test_a_fact_that_is_named_many_times_moves_it_once(
+    shared: int, others: int, times: int
 ) -> None:
-    """In the whole situation, and for a single fact."""
-    assume(successes < trials)
+    """Facts of the same outcomes are one piece of news."""
+    rest = Evidence(40, shared + others, 3)
+    fact = FactEvidence(Evidence(20, shared, 3), Evidence(20, others, 3))
 
-    def seen(count: int) -> Evidence:
-        return Evidence(
-            trials=3 * trials, successes=count, accounts=3, largest_account_trials=trials
-        )
+    def rate(count: int) -> float:
+        situation = SituationEvidence(elsewhere=rest, facts=(fact,) * count)
+        return expect(rest, Prior(), situation).rate
 
-    def rates(count: int) -> tuple[float, float]:
-        whole = SituationEvidence(seen(count))
-        fact = SituationEvidence(Evidence(), (seen(count),))
-        return (
-            expect(evidence, Prior(), whole, RULE).rate,
-            expect(evidence, Prior(), fact, RULE).rate,
-        )
-
-    less, more = rates(successes), rates(successes + 1)
-    assert more[0] > less[0]
-    assert more[1] > less[1]
+    assert rate(times) == pytest.approx(rate(1))
 
 
 def test_much_evidence_of_the_situation_outweighs_the_pattern() -> None:
     """A pattern that works half the time works always in one situation."""
-    half = Evidence(trials=300, successes=150, accounts=10, largest_account_trials=30)
-    always = Evidence(trials=100, successes=100, accounts=10, largest_account_trials=10)
-    rate = expect(half, Prior(), SituationEvidence(always, (always,)), RULE).rate
-    assert rate > 0.95
+    half, always = even(100, 250), even(100, 100)
+    situation = situate(half, always, [always], RULE)
+    assert expect(weigh(half.values(), 3), Prior(), situation).rate > 0.95
 
 
-@given(shares(), K)
-def test_weights_are_never_negative_and_never_more_than_counted(
-    counted: list[Share], k: int
-) -> None:
-    """Successes within trials, trials within what there is."""
-    evidence = total(counted)
-    trials, successes = evidence.weighted(k)
-    assert 0 <= trials <= evidence.trials
-    assert successes >= 0
-    assert successes <= trials or successes == pytest.approx(trials)
-
-
-@given(shares(), K)
-def test_no_account_weighs_more_than_its_part(counted: list[Share], k: int) -> None:
-    """Where there are k accounts, the busiest is worth at most 1/k of all."""
-    assume(len(counted) >= k)
-    weighed, _ = total(counted).weighted(k)
-    capped = [float(share.trials) for share in counted]
-    for _ in range(200):  # the plain definition: cut what exceeds 1/k, until nothing does
-        cap = sum(capped) / k
-        capped = [min(trials, cap) for trials in capped]
-    assert max(capped) <= sum(capped) / k * (1 + 1e-6)
-    assert weighed == pytest.approx(sum(capped), rel=1e-3)
-
-
-@given(shares(), K)
-def test_the_order_of_accounts_does_not_matter(counted: list[Share], k: int) -> None:
-    """Busiest first or last."""
-    evidence = total(counted)
-    turned = Evidence(
-        trials=evidence.trials,
-        successes=evidence.successes,
-        accounts=evidence.accounts,
-        largest_account_trials=evidence.largest_account_trials,
-        shares=tuple(reversed(evidence.shares)),
-    )
-    assert turned.weighted(k) == pytest.approx(evidence.weighted(k))
-
-
-@given(
-    st.lists(st.integers(0, 2000), min_size=1, max_size=50),
-    st.integers(7, 400),
-)
-def test_recency_does_not_depend_on_the_order_of_arrival(ages: list[int], half_life: int) -> None:
-    """Sums of weights are what ages weighed today would be, in any order."""
-    span = timedelta(days=half_life)
-    today = RECENCY_EPOCH + timedelta(days=2000)
-
-    def recent(ordered: list[int]) -> float:
-        weights = [recency_weight(today - timedelta(days=age), span) for age in ordered]
-        return sum(weights) / recency_weight(today, span)
-
-    by_age = sum(0.5 ** (age / half_life) for age in ages)
-    assert recent(ages) == pytest.approx(by_age)
-    assert recent(ages[::-1]) == pytest.approx(by_age)
-
-
-def test_an_outcome_of_one_half_life_ago_counts_half() -> None:
-    """And one of two a quarter; dates that no double could weigh are bounded."""
-    span = timedelta(days=180)
-    now = datetime(2026, 5, 1, tzinfo=UTC)
-    assert recency_weight(now - span, span) / recency_weight(now, span) == pytest.approx(0.5)
-    assert recency_weight(now - 2 * span, span) / recency_weight(now, span) == pytest.approx(0.25)
-    assert recency_weight(now, timedelta(seconds=1)) == 2.0**300
+def test_one_owner_does_not_bend_a_situation() -> None:
+    """Its weight is cut there as everywhere."""
+    honest = even(5)
+    bent = {**honest, "attacker": Share(1000, 0)}
+    expected = expect(weigh(bent.values(), 3), Prior(), situate(bent, bent, [bent], RULE))
+    assert expected.rate > 0.8

@@ -26,7 +26,7 @@ def neighbour(
 
 def script(template: str, successes: int, accounts: int = 3, *, authored: bool = False) -> Script:
     """A script that `accounts` accounts used ten times each."""
-    seen = Evidence(10 * accounts, successes, accounts, 10 if accounts else 0)
+    seen = Evidence(10 * accounts, successes, accounts)
     return Script(template, seen, authored)
 
 
@@ -37,7 +37,7 @@ def pattern(*scripts: Script) -> Pattern:
         scope=Scope("pricing", "spa", "model"),
         conditions={},
         action=ACTION,
-        evidence=Evidence(30, 20, 3, 10),
+        evidence=Evidence(30, 20, 3),
         scripts=scripts,
         first_discovered=datetime(2026, 1, 1, tzinfo=UTC),
         last_validated=None,

@@ -83,9 +83,9 @@ def test_hidden_evidence_is_never_zero() -> None:
     """An authored pattern that too few accounts have tried has no numbers, times or scripts to tell."""
     answer = GetPatternResponse(pattern=AUTHORED)
     lines = rendered(shown(answer), 100)
-    assert "evidence      not enough data: too few accounts have tried it so far" in lines
-    assert "discovered    not enough data" in lines
-    assert "mean revenue  not enough data" in lines
+    assert "evidence    not enough data: too few accounts have tried it so far" in lines
+    assert "discovered  not enough data" in lines
+    assert "revenue     not enough data" in lines
     assert "no wording was used by enough accounts" in lines
     assert "not enough data for any period" in lines
     assert not any("0" in line for line in lines if ID not in line)
@@ -102,7 +102,7 @@ def test_a_pattern_comes_with_its_scripts_and_its_history() -> None:
     )
     lines = rendered(shown(answer), 100)
     assert (
-        "evidence      38 of 42 cases of 12 accounts succeeded: 90%, with 95% probability more than 81%"
+        "evidence    38 of 42 cases of 12 accounts succeeded: 90%, at least 81% with 95% certainty"
         in lines
     )
     assert "    90%        81%      42         12   Hi {name}!" in lines

@@ -25,6 +25,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
@@ -229,8 +234,10 @@ class EnhanceInsightResponse(_message.Message):
         """Other accounts observed the similar patterns less often than min_occurrences."""
         NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse._NoMatchReason.ValueType  # 5
         """The similar patterns worked less often than min_success_rate."""
-        NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES: EnhanceInsightResponse._NoMatchReason.ValueType  # 6
-        """One account holds more than half of the evidence of the similar patterns."""
+        @_builtins.property
+        @_deprecated("""This enum value has been marked as deprecated using proto enum value options.""")
+        def NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES(self) -> EnhanceInsightResponse._NoMatchReason.ValueType:   # 6
+            """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
         NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse._NoMatchReason.ValueType  # 7
         """Left without advice on purpose, to measure what advice is worth."""
 
@@ -250,7 +257,7 @@ class EnhanceInsightResponse(_message.Message):
     NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse.NoMatchReason.ValueType  # 5
     """The similar patterns worked less often than min_success_rate."""
     NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES: EnhanceInsightResponse.NoMatchReason.ValueType  # 6
-    """One account holds more than half of the evidence of the similar patterns."""
+    """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
     NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse.NoMatchReason.ValueType  # 7
     """Left without advice on purpose, to measure what advice is worth."""
 

@@ -8,6 +8,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2 as _insight_pb2
 import builtins as _builtins
 import sys
@@ -37,6 +38,7 @@ class Pattern(_message.Message):
     LAST_VALIDATED_TIME_FIELD_NUMBER: _builtins.int
     EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
     AUTHOR_CLAIM_FIELD_NUMBER: _builtins.int
+    PRIOR_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
     """UUID of the pattern."""
     pattern_type: _builtins.str
@@ -69,6 +71,10 @@ class Pattern(_message.Message):
     def author_claim(self) -> Global___AuthorClaim:
         """What the author of a pattern of the catalog says about it. Not set for any other pattern."""
 
+    @_builtins.property
+    def prior(self) -> Global___Prior:
+        """What is believed of its success rate before any outcome of its own."""
+
     def __init__(
         self,
         *,
@@ -83,14 +89,80 @@ class Pattern(_message.Message):
         last_validated_time: _timestamp_pb2.Timestamp | None = ...,
         embedding_model: _builtins.str = ...,
         author_claim: Global___AuthorClaim | None = ...,
+        prior: Global___Prior | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim", "conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim", "conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "prior", b"prior"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "proven_script", b"proven_script"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "prior", b"prior", "proven_script", b"proven_script"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Pattern: _TypeAlias = Pattern  # noqa: Y015
+
+@_typing.final
+class Prior(_message.Message):
+    """A Beta distribution of a success rate, before the outcomes of the pattern whose rate it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Source:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Prior._Source.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SOURCE_UNSPECIFIED: Prior._Source.ValueType  # 0
+        """Not said."""
+        SOURCE_CATEGORY: Prior._Source.ValueType  # 1
+        """Learned from the other patterns of the type in the category."""
+        SOURCE_TYPE: Prior._Source.ValueType  # 2
+        """Learned from the other patterns of the type in every category: in this one there are too few."""
+        SOURCE_DEFAULT: Prior._Source.ValueType  # 3
+        """Every rate is as likely as any other: there are too few patterns of the type."""
+        SOURCE_AUTHOR: Prior._Source.ValueType  # 4
+        """What the author of a pattern of the catalog claims, at the weight of a few trials."""
+
+    class Source(_Source, metaclass=_SourceEnumTypeWrapper):
+        """Where a prior comes from."""
+
+    SOURCE_UNSPECIFIED: Prior.Source.ValueType  # 0
+    """Not said."""
+    SOURCE_CATEGORY: Prior.Source.ValueType  # 1
+    """Learned from the other patterns of the type in the category."""
+    SOURCE_TYPE: Prior.Source.ValueType  # 2
+    """Learned from the other patterns of the type in every category: in this one there are too few."""
+    SOURCE_DEFAULT: Prior.Source.ValueType  # 3
+    """Every rate is as likely as any other: there are too few patterns of the type."""
+    SOURCE_AUTHOR: Prior.Source.ValueType  # 4
+    """What the author of a pattern of the catalog claims, at the weight of a few trials."""
+
+    SUCCESSES_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PATTERN_COUNT_FIELD_NUMBER: _builtins.int
+    successes: _builtins.float
+    """Successes that it is worth."""
+    failures: _builtins.float
+    """Failures that it is worth."""
+    source: Global___Prior.Source.ValueType
+    """Where it comes from."""
+    pattern_count: _builtins.int
+    """Published patterns that it was learned from, of which this one is none. Zero where it was not learned."""
+    def __init__(
+        self,
+        *,
+        successes: _builtins.float = ...,
+        failures: _builtins.float = ...,
+        source: Global___Prior.Source.ValueType = ...,
+        pattern_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "pattern_count", b"pattern_count", "source", b"source", "successes", b"successes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Prior: _TypeAlias = Prior  # noqa: Y015
 
 @_typing.final
 class AuthorClaim(_message.Message):
@@ -171,7 +243,9 @@ Global___AuthorClaim: _TypeAlias = AuthorClaim  # noqa: Y015
 
 @_typing.final
 class Evidence(_message.Message):
-    """What is known about how well a pattern works."""
+    """What is known about how well a pattern works. No account weighs more than a k-th of it, or more than the
+    median account: the counts are of weights, and everything else is computed from the counts.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -183,22 +257,22 @@ class Evidence(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     MEAN_REVENUE_IMPACT_FIELD_NUMBER: _builtins.int
     occurrence_count: _builtins.int
-    """Observations, successful or not."""
+    """Observations, successful or not, rounded down. Less than were made where some account is cut."""
     account_count: _builtins.int
     """Distinct accounts that made them."""
     success_count: _builtins.int
-    """Successful ones among the observations."""
+    """Successful ones among the observations, to the nearest one."""
     success_rate: _builtins.float
     """success_count / occurrence_count."""
     lower_bound: _builtins.float
-    """Lower end of the 90% credible interval of the true rate: what ranking uses, so that 3 of 3 does
-    not beat 190 of 200.
+    """The true rate is at least this with 95% certainty: what ranking uses, so that 3 of 3 does not beat
+    190 of 200. At most success_rate.
     """
     similarity: _builtins.float
     """Cosine similarity to the insight that asked. Zero where nobody asked."""
     mean_revenue_impact: _builtins.float
-    """Mean revenue impact of the observations that measured it, in their accounts' currencies. Set only
-    where enough accounts measured it.
+    """Typical revenue impact: the median of the means of the accounts that measured it, in their
+    currencies. Set only where enough accounts measured it.
     """
     def __init__(
         self,

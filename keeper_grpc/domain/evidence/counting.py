@@ -1,0 +1,16 @@
+"""What stored evidence is counted with: under another setting it would be added to what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from keeper_grpc.domain.evidence.publication import PublicationRule
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """`rule` caps what one owner weighs; outcomes of one `half_life` ago weigh half in expectations."""
+
+    rule: PublicationRule
+    half_life: timedelta

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.priors import MIN_PATTERNS, Assigned, LearnedPrior, Source
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import Outcome
+from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.evidence.priors import PostgresPriors
+from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.locks import AdvisoryLock, lock
+from keeper_grpc.storage.patterns.view import see_pattern
+from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
+from tests.integration.observations import (
+    RULE,
+    capture,
+    captures_of,
+    observation,
+    opened,
+    register,
+    scope,
+    vector,
+)
+
+
+def learner(database: Database) -> LearnPriors:
+    """The use case under test."""
+    return LearnPriors(store=PostgresPriors(database), rule=RULE, interval=timedelta(minutes=1))
+
+
+async def observe(database: Database, kind: str, place: int, outcomes: Sequence[bool]) -> UUID:
+    """Capture one outcome of a new account each, at a place of its own; the pattern's id."""
+    for number, success in enumerate(outcomes):
+        account = f"{kind}-{place}-{number}"
+        await register(database, account)
+        pattern_id = await capture(
+            captures_of(database),
+            observation(scope(kind), account, outcome=Outcome(success=success)),
+            vector(place),
+        )
+    return pattern_id
+
+
+async def seen(database: Database, pattern_id: UUID) -> Pattern:
+    """The pattern as everyone sees it."""
+    async with database.connection() as connection:
+        pattern = await see_pattern(connection, pattern_id, RULE)
+    assert pattern is not None
+    return pattern
+
+
+async def listed_score(database: Database, pattern_id: UUID) -> float:
+    """What the pattern is listed by."""
+    async with database.connection() as connection:
+        found = await connection.fetchval(
+            "SELECT confidence_score FROM network_patterns WHERE id = $1", pattern_id
+        )
+    return float(found)
+
+
+async def test_patterns_learn_from_each_other_and_new_ones_from_all(database_url: str) -> None:
+    """Each gets what the others say, its bound follows, and a pattern to come begins with it."""
+    async with opened(database_url) as database:
+        ids = [
+            await observe(database, "learned", place, [True, True, True, place % 2 == 0])
+            for place in range(MIN_PATTERNS + 1)
+        ]
+        hidden = await observe(database, "learned", 100, [False, False])
+        assert await learner(database)() >= len(ids)
+        for pattern_id in ids:
+            pattern = await seen(database, pattern_id)
+            assert (pattern.prior_source, pattern.prior_patterns) == (Source.CATEGORY, MIN_PATTERNS)
+            assert pattern.prior.mean > 0.7
+            assert await listed_score(database, pattern_id) == pattern.lower_bound
+        assert (await seen(database, hidden)).prior_patterns == MIN_PATTERNS + 1
+        assert await learner(database)() == 0
+
+        new = await seen(database, await observe(database, "learned", 200, [True]))
+        assert (new.prior_source, new.prior_patterns) == (Source.CATEGORY, MIN_PATTERNS + 1)
+        other = await seen(database, await observe(database, "unheard_of", 1, [True]))
+        assert (other.prior_source, other.prior_patterns) == (Source.DEFAULT, 0)
+
+
+async def test_a_pattern_that_changed_meanwhile_is_left_for_the_next_time(
+    database_url: str,
+) -> None:
+    """A bound of counts that are no longer there must not be written over a newer one."""
+    async with opened(database_url) as database:
+        ids = [
+            await observe(database, "changing", place, [True, True, True])
+            for place in range(MIN_PATTERNS + 1)
+        ]
+        store = PostgresPriors(database)
+        judged = [one for one in await store.judged(RULE) if one.pattern_id in ids]
+        learned = LearnedPrior(judged[0].current.prior, Source.TYPE, 7)
+        await observe(database, "changing", 0, [True, True, True, False])
+        assigned = [Assigned(one.pattern_id, one.outcomes, learned) for one in judged]
+        assert await store.assign(assigned) == len(ids) - 1
+        assert (await seen(database, ids[0])).prior_source is Source.DEFAULT
+        assert (await seen(database, ids[1])).prior_source is Source.TYPE
+
+
+async def test_one_process_learns_at_a_time(database_url: str) -> None:
+    """Two that write the same rows in another order would wait for each other."""
+    async with opened(database_url) as database:
+        for place in range(MIN_PATTERNS + 1):
+            await observe(database, "alone", place, [True, True, True])
+        async with database.transaction() as connection:
+            await lock(connection, AdvisoryLock.PRIORS)
+            assert await learner(database)() == 0
+        assert await learner(database)() > 0
+
+
+@pytest.mark.parametrize("k", [2, 5])
+async def test_another_k_weighs_what_is_stored_anew(database_url: str, k: int) -> None:
+    """The next start counts under its own k, without a rebuild."""
+    async with opened(database_url) as database:
+        pattern_id = await observe(database, f"weighed_{k}", 1, [True] * 5)
+        for _ in range(20):
+            await capture(
+                captures_of(database),
+                observation(
+                    scope(f"weighed_{k}"), f"weighed_{k}-1-0", outcome=Outcome(success=False)
+                ),
+                vector(1),
+            )
+        rebuild = PostgresRebuild(database)
+        half_life = timedelta(days=10_000)
+        async with database.connection() as connection:
+            await connection.execute("DELETE FROM evidence_settings")
+        await rebuild.agree(Counting(RULE, half_life))
+        rule = PublicationRule(k)
+        await rebuild.agree(Counting(rule, half_life))
+        async with database.connection() as connection:
+            pattern = await see_pattern(connection, pattern_id, rule)
+            stored = await connection.fetchrow(
+                "SELECT occurrence_count, success_count, account_count FROM network_patterns"
+                " WHERE id = $1",
+                pattern_id,
+            )
+        assert pattern is not None
+        assert stored is not None
+        evidence = pattern.evidence
+        assert tuple(stored) == (evidence.trials, evidence.successes, evidence.accounts)
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT k FROM evidence_settings") == k
+        await rebuild.agree(Counting(RULE, half_life))
