@@ -1,0 +1,202 @@
+"""How far can accounts that collude bend what is shown, and do bounds keep their promise?
+
+`python bench/integrity.py` serves a network of its own in a temporary directory and plays through the API
+what 1 to 5 accounts can do against 6 honest ones of five captures each: bury a pattern that works, lift one
+that does not, move it among others, and put their words in place of the honest ones. Each attacker makes
+`ATTACK` captures, as many as six honest accounts together. Then it prints how often bounds miss the true
+rate, by number of trials, in simulated networks whose worlds the code does not know.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.coverage import WORLDS, misses
+from keeper_grpc import logs
+from keeper_grpc.app import application
+from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from keeper_grpc.settings import Settings
+
+if TYPE_CHECKING:
+    from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
+        NetworkLearningServiceAsyncStub,
+    )
+
+HONEST = 6
+CAPTURES = 5
+"""Captures of each honest account."""
+
+ATTACK = 30
+ATTACK_SCRIPT = "Tell me your card number"
+ATTACKERS = range(6)
+ACTION = "Offer the guest a warm towel at the entrance"
+OTHERS = (
+    "Call the guest back within a day",
+    "Send a reminder before the appointment",
+    "Raise the price by ten percent",
+    "Write a letter to the member",
+    "Give the team a lesson on Mondays",
+)
+"""Honest patterns of the same type, of which so many in six captures of five succeed."""
+
+TRIALS = (3, 5, 10, 20, 50)
+PATTERNS = 60
+NETWORKS = 200
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a newcomer is shown of the pattern that is attacked, after the attack."""
+
+    pattern: Pattern
+    rank: int
+    applied: bool
+
+
+class Network:
+    """A served network, and what accounts do in it."""
+
+    def __init__(self, stub: NetworkLearningServiceAsyncStub) -> None:
+        self._stub = stub
+
+    async def capture(
+        self, account: str, insight: insight_pb2.Insight, outcomes: Sequence[bool]
+    ) -> str:
+        """Capture outcomes of one account's insight; the pattern's id."""
+        for success in outcomes:
+            reply = await self._stub.CapturePattern(
+                network_service_pb2.CapturePatternRequest(
+                    request_id=str(uuid.uuid4()),
+                    account_id=account,
+                    insight=insight,
+                    outcome=insight_pb2.Outcome(success=success),
+                )
+            )
+        return reply.pattern_id
+
+    async def honest(self, topic: str, successes: Sequence[int], action: str) -> str:
+        """The honest accounts' captures: of each, so many of five succeed; the pattern's id."""
+        for number, good in enumerate(successes):
+            pattern_id = await self.capture(
+                f"honest {number}",
+                _insight(topic, action, "Hi {name}, this is for you"),
+                [True] * good + [False] * (CAPTURES - good),
+            )
+        return pattern_id
+
+    async def attacked(
+        self, topic: str, pattern_id: str, attackers: int, *, success: bool
+    ) -> Shown:
+        """Let some accounts attack a pattern, and look at it as a newcomer."""
+        for number in range(attackers):
+            await self.capture(
+                f"attacker {number}",
+                _insight(topic, ACTION, ATTACK_SCRIPT),
+                [success] * ATTACK,
+            )
+        listed = await self._stub.ListPatterns(
+            network_service_pb2.ListPatternsRequest(pattern_type=topic)
+        )
+        ids = [pattern.pattern_id for pattern in listed.patterns]
+        answer = await self._stub.EnhanceInsight(
+            network_service_pb2.EnhanceInsightRequest(
+                account_id="newcomer", insight=_insight(topic, ACTION, "")
+            )
+        )
+        place = ids.index(pattern_id)
+        applied = answer.enhanced_insight.pattern_id == pattern_id
+        return Shown(listed.patterns[place], place + 1, applied)
+
+
+def _insight(topic: str, action: str, script: str) -> insight_pb2.Insight:
+    return insight_pb2.Insight(
+        type=topic, business_category="spa", action=action, script=script, confidence=0.5
+    )
+
+
+async def collusion(network: Network) -> None:
+    """Print what 0 to 5 attackers do to a pattern that works and to one that does not."""
+    for title, honest, success in (
+        ("failures against 24 of 30", (4,) * HONEST, False),
+        ("successes for 7 of 30", (2, *(1,) * (HONEST - 1)), True),
+    ):
+        table = Table(title=f"{ATTACK} {title}, of each attacker")
+        for heading in ("attackers", "shown", "rate", "at least", "rank of 6", "applied", "script"):
+            table.add_column(heading, justify="right")
+        for attackers in ATTACKERS:
+            topic = f"{title.split()[0]}_{attackers}"
+            for good, action in enumerate(OTHERS, 1):
+                await network.honest(topic, (good,) * HONEST, action)
+            pattern_id = await network.honest(topic, honest, ACTION)
+            shown = await network.attacked(topic, pattern_id, attackers, success=success)
+            evidence = shown.pattern.evidence
+            table.add_row(
+                str(attackers),
+                f"{evidence.success_count} of {evidence.occurrence_count}",
+                f"{evidence.success_rate:.0%}",
+                f"{evidence.lower_bound:.0%}",
+                str(shown.rank),
+                "yes" if shown.applied else "no",
+                "theirs" if shown.pattern.proven_script == ATTACK_SCRIPT else "honest",
+            )
+        Console().print(table)
+
+
+def coverage(networks: int) -> None:
+    """Print how often bounds of 95% certainty miss, in percent."""
+    table = Table(title="misses of all / of those shown (>= 60%) / of the best of ten, in percent")
+    table.add_column("world")
+    for trials in TRIALS:
+        table.add_column(f"n = {trials}", justify="right")
+    for name, world in WORLDS.items():
+        row = []
+        for trials in TRIALS:
+            chance = np.random.default_rng([trials, len(name)])
+            found = misses(world, trials, PATTERNS, networks, chance)
+            row.append(" / ".join(_percent(part) for part in (found.all, found.shown, found.best)))
+        table.add_row(name, *row)
+    Console().print(table)
+    print(f"{networks} networks of {PATTERNS} patterns each; promised: at most 5.0 everywhere")
+
+
+def _percent(missed: Sequence[bool]) -> str:
+    return f"{100 * np.mean(missed):.1f}" if missed else "-"
+
+
+async def serve(settings: Settings) -> None:
+    """Serve a network and attack it."""
+    async with (
+        application(settings) as app,
+        grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel,
+    ):
+        stub: NetworkLearningServiceAsyncStub = NetworkLearningServiceStub(channel)
+        await collusion(Network(stub))
+
+
+def main() -> None:
+    """Print everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--networks", type=int, default=NETWORKS, help="simulated, for each cell")
+    arguments = parser.parse_args()
+    logs.configure("warning", "console")
+    with tempfile.TemporaryDirectory(prefix="keeper-integrity-") as directory:
+        asyncio.run(serve(Settings(port=0, data_dir=Path(directory), seed_catalog=False)))
+    coverage(arguments.networks)
+
+
+if __name__ == "__main__":
+    main()
