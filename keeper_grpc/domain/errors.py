@@ -99,10 +99,10 @@ class AccountBeingForgotten(KeeperError):
 
 
 class SubscriberTooSlow(KeeperError):
-    """The subscriber did not read; it may resume from its last token."""
+    """The subscriber did not read. `how_to_return` says how it goes on: a feed without tokens has no other."""
 
-    def __init__(self) -> None:
-        super().__init__("the stream fell behind its buffer; resume with the last resume_token")
+    def __init__(self, how_to_return: str) -> None:
+        super().__init__(f"the reader fell behind the stream; {how_to_return}")
 
 
 class Unavailable(KeeperError):

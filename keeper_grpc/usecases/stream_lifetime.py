@@ -49,7 +49,7 @@ class OpenStreams:
     """
 
     def __init__(self, timing: StreamTiming, rng: Random, how_to_return: str) -> None:
-        """`how_to_return` tells the reader of a stream that drain ends how to go on elsewhere."""
+        """`how_to_return` says in the error of a drain or a cut-off how the reader goes on."""
         self._timing = timing
         self._rng = rng
         self._how_to_return = how_to_return
@@ -66,7 +66,7 @@ class OpenStreams:
         """A stream that is open for as long as the block runs. Raises ShuttingDown during a drain."""
         if self._draining:
             raise self._shutting_down()
-        stream = StreamLifetime(self._timing)
+        stream = StreamLifetime(self._timing, self._how_to_return)
         self._streams.add(stream)
         age = self._timing.max_age * (1 + AGE_JITTER * (2 * self._rng.random() - 1))
         ageing = asyncio.get_running_loop().call_later(
@@ -98,7 +98,8 @@ class OpenStreams:
 class StreamLifetime:
     """One stream: its one sender, its heartbeats and its end."""
 
-    def __init__(self, timing: StreamTiming) -> None:
+    def __init__(self, timing: StreamTiming, how_to_return: str) -> None:
+        self._how_to_return = how_to_return
         self._heartbeat = timing.heartbeat.total_seconds()
         self._stall = timing.stall.total_seconds()
         self._loop = asyncio.get_running_loop()
@@ -108,7 +109,7 @@ class StreamLifetime:
 
     @property
     def ended(self) -> bool:
-        """Whether an error has ended it."""
+        """Whether an error has ended the stream."""
         return self._ended.done()
 
     @property
@@ -120,6 +121,10 @@ class StreamLifetime:
         """End the stream with an error, unless it has ended."""
         if not self._ended.done():
             self._ended.set_result(error)
+
+    def cut_off(self) -> None:
+        """End the stream with SubscriberTooSlow, unless it has ended."""
+        self.end(SubscriberTooSlow(self._how_to_return))
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -160,7 +165,7 @@ class StreamLifetime:
                 )
                 limit = self._stall - self._stalled()
                 if limit <= 0:
-                    self.end(SubscriberTooSlow())
+                    self.cut_off()
             if self._ended.done():
                 raise self._ended.result()
             await task

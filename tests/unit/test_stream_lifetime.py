@@ -91,7 +91,7 @@ async def test_a_stream_ends_at_its_age() -> None:
 async def test_a_message_that_is_not_taken_ends_the_stream_and_is_counted() -> None:
     """The reader that holds up its feed cannot hold up the end."""
     streams = open_streams(stall=SHORT)
-    with pytest.raises(SubscriberTooSlow):
+    with pytest.raises(SubscriberTooSlow, match="fell behind the stream; come again"):
         await served(streams, lambda stream: asyncio.ensure_future(stuck(stream)))
     assert (len(streams), streams.cut_offs) == (0, 1)
 

@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from keeper_grpc.domain.emerging.model import FeedEvent
 from keeper_grpc.domain.emerging.view import FeedView, Told
-from keeper_grpc.domain.errors import SubscriberTooSlow
 from keeper_grpc.usecases.emerging.messages import Changed, Message
 from keeper_grpc.usecases.emerging.queue import FeedQueue, Item, QueueOverflow
 from keeper_grpc.usecases.emerging.resume_token import Stream, write_token
@@ -41,7 +40,7 @@ class Subscription:
         try:
             self.queue.put(item)
         except QueueOverflow:
-            self.lifetime.end(SubscriberTooSlow())
+            self.lifetime.cut_off()
         return not self.lifetime.ended
 
 

@@ -31,12 +31,12 @@ async def tiny(database_url: str) -> AsyncIterator[Feed]:
 async def cut_off(stream: asyncio.Future[Any]) -> None:
     """Wait until the stream ends for being too slow."""
     async with asyncio.timeout(SOON):
-        with pytest.raises(SubscriberTooSlow):
+        with pytest.raises(SubscriberTooSlow, match="resume with the last resume_token"):
             await stream
 
 
 async def test_who_does_not_read_is_cut_off_and_can_resume(tiny: Feed, topic: str) -> None:
-    """Cut off amid a message that it does not take; the token brings all that it missed."""
+    """The stream ends during a message that the reader does not take; its token brings all that it missed."""
     changes = emerged(topic, BUFFER + 2)  # one is under way when the buffer begins to fill
     async with tiny.subscribed(pattern_type=topic) as (reader, stream):
         reader.reads.clear()
