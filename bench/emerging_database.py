@@ -44,7 +44,7 @@ from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Proven
 from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.embedding.local import THRESHOLDS
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.rows import COLUMNS as DESCRIPTION
 from keeper_grpc.storage.emerging.rows import to_json
@@ -263,7 +263,7 @@ def detector(store: PostgresDetection, timing: DetectorTiming) -> DetectEmerging
         store=store,
         cluster_threshold=THRESHOLDS.cluster,
         emergence=Emergence(SHOWN_FROM, THRESHOLDS.cluster),
-        proven=Proven(min_similarity=THRESHOLDS.merge, min_lower_bound=0.6, min_accounts=3),
+        proven=Proven(min_similarity=THRESHOLDS.merge, min_lower_bound=0.6, k=3),
         k=3,
         timing=timing,
         clock=lambda: datetime.now(UTC),

@@ -49,7 +49,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamEmergingPatternsResponse,
 )
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
 from keeper_grpc.storage.emerging.rows import to_json
 from keeper_grpc.storage.schema.migrate import migrate

@@ -39,7 +39,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightResponse,
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.schema.migrate import migrate
 
 PATTERNS = 1_000

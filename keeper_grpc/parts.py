@@ -24,7 +24,8 @@ from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
 from keeper_grpc.privacy.text.vocabulary import ApprovedWords
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.embedded import EmbeddedPostgres, shared_postgres
+from keeper_grpc.storage.embedded.running import shared_postgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.embedding_cache import PostgresVectors
 from keeper_grpc.storage.schema.migrate import migrate
 from keeper_grpc.storage.schema.preflight import DatabaseUnreachable

@@ -24,7 +24,7 @@ from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
-from keeper_grpc.storage.advice.outcomes import PostgresReports
+from keeper_grpc.storage.advice.outcomes import PostgresOutcomes
 from keeper_grpc.storage.advice.suggestions import PostgresMoves
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.detection import PostgresDetection
@@ -104,7 +104,7 @@ class ServerParts:
         self._rule = self._counting.rule
         self._indexes = PostgresAnnIndexes(pool)
         self._patterns = PostgresPatterns(pool)
-        self._reports = PostgresReports(pool, self._counting)
+        self._outcomes = PostgresOutcomes(pool, self._counting)
         self._accounts = AccountResolver(
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
@@ -202,14 +202,14 @@ class ServerParts:
                 report=ReportOutcome(
                     accounts=self._accounts,
                     embedder=self._embedder,
-                    store=self._reports,
+                    store=self._outcomes,
                     clock=self._clock,
                     new_id=uuid4,
                 ),
                 task=GenerateTask(
                     accounts=self._accounts,
                     anonymizer=self._anonymizer,
-                    store=self._reports,
+                    store=self._outcomes,
                     rule=self._rule,
                     clock=self._clock,
                 ),
@@ -277,7 +277,7 @@ class ServerParts:
             proven=Proven(
                 min_similarity=thresholds.merge,
                 min_lower_bound=settings.proven_lower_bound,
-                min_accounts=settings.min_accounts,
+                k=settings.min_accounts,
             ),
             k=settings.min_accounts,
             timing=DetectorTiming(

@@ -18,7 +18,7 @@ from hypothesis import settings
 # another program. Read when grpc is imported, hence before anything of ours is.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.schema.migrate import migrate
 
 # Time on a shared machine proves nothing: a hang is pytest-timeout's to find.

@@ -18,7 +18,7 @@ import asyncpg
 from keeper_grpc.demo.failure import DemoFailed
 from keeper_grpc.privacy.keys.pseudonyms import MINIMUM_KEY_BYTES
 from keeper_grpc.storage.database import Connection
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.schema.preflight import connect
 
 _URL = "KEEPER_DATABASE_URL"

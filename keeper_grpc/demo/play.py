@@ -37,7 +37,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightResponse,
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
-from keeper_grpc.storage.embedded import EmbeddedPostgresError
+from keeper_grpc.storage.embedded.errors import EmbeddedPostgresError
 from keeper_grpc.storage.schema.preflight import DatabaseUnfit
 
 if TYPE_CHECKING:  # exist in the stub files only

@@ -158,11 +158,11 @@ class ClusterChange:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """When a known pattern proves a cluster: near enough, published, and with a high lower bound."""
+    """When a known pattern proves a cluster: near enough, published (of `k` accounts), and with a high lower bound."""
 
     min_similarity: float
     min_lower_bound: float
-    min_accounts: int
+    k: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from keeper_grpc.app import application
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.settings import Settings
 from keeper_grpc.simulation.parameters import DAY_ZERO, Parameters
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 
 _PATIENCE = timedelta(minutes=2)
 """The timeout of everything that waits: a busy machine may slow a run, but must not change its result."""

@@ -1,4 +1,4 @@
-"""Enhancements as they are remembered, and the one transaction of a report."""
+"""Reading what an account was advised, and the transaction of one reported outcome."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from keeper_grpc.storage.patterns.captures import PostgresCapture
 from keeper_grpc.storage.patterns.view import see_pattern
 
 
-class PostgresReports:
-    """Finds what was handed out, and begins report transactions."""
+class PostgresOutcomes:
+    """The enhancements and ledger of usecases/advice/report_outcome.py and generate_task.py."""
 
     def __init__(self, database: Database, counting: Counting) -> None:
         self._database = database

@@ -12,23 +12,3 @@ and creates system users.
     orphans.py      servers that an earlier, killed keeper left behind
     tether.py       the program that turns into the server, so that it dies with us
 """
-
-from keeper_grpc.storage.embedded.errors import (
-    DataDirectoryInUse,
-    DataDirectoryUnreachable,
-    DataDirectoryVersion,
-    EmbeddedPostgresError,
-    StartFailed,
-)
-from keeper_grpc.storage.embedded.running import shared_postgres
-from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-
-__all__ = [
-    "DataDirectoryInUse",
-    "DataDirectoryUnreachable",
-    "DataDirectoryVersion",
-    "EmbeddedPostgres",
-    "EmbeddedPostgresError",
-    "StartFailed",
-    "shared_postgres",
-]

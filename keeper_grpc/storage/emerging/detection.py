@@ -363,8 +363,8 @@ class PostgresDetectionStep:
     ) -> Mapping[UUID, Known]:
         return await novelty.nearest_known(self._connection, centres, proven)
 
-    async def published(self, pattern_ids: Collection[UUID], min_accounts: int) -> set[UUID]:
-        return await novelty.still_published(self._connection, pattern_ids, min_accounts)
+    async def published(self, pattern_ids: Collection[UUID], k: int) -> set[UUID]:
+        return await novelty.still_published(self._connection, pattern_ids, k)
 
     async def current_progress(self) -> Progress:
         return await novelty.current_progress(self._connection)

@@ -49,7 +49,7 @@ async def nearest_known(
             [centres[key][0][0] for key in portion],
             [centres[key][0][1] for key in portion],
             [Vector(centres[key][1]) for key in portion],
-            proven.min_accounts,
+            proven.k,
             proven.min_lower_bound,
             proven.min_similarity,
         )
@@ -58,14 +58,14 @@ async def nearest_known(
 
 
 async def still_published(
-    connection: Connection, pattern_ids: Collection[UUID], min_accounts: int
+    connection: Connection, pattern_ids: Collection[UUID], k: int
 ) -> set[UUID]:
     """The patterns among these that exist and are published."""
     rows = await connection.fetch(
         f"SELECT p.id FROM network_patterns p"  # noqa: S608 - a constant
         f" WHERE p.id = ANY($1::uuid[]) AND {published('p', '$2')}",
         list(pattern_ids),
-        min_accounts,
+        k,
     )
     return {row["id"] for row in rows}
 
@@ -94,7 +94,7 @@ async def proven_since(
         embedding_model,
         *progress.after,
         progress.until,
-        proven.min_accounts,
+        proven.k,
         proven.min_lower_bound,
         limit,
     )

@@ -122,7 +122,7 @@ class ClusterDescriptions:
         }
         if not became:
             return {}
-        published = await transaction.published(set(became.values()), self._proven.min_accounts)
+        published = await transaction.published(set(became.values()), self._proven.k)
         return {key: pattern_id for key, pattern_id in became.items() if pattern_id in published}
 
     async def _looked_up(

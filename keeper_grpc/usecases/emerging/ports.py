@@ -68,7 +68,7 @@ class DetectionTransaction(Protocol):
     ) -> Mapping[UUID, Known]:
         """What is known near each centre."""
 
-    async def published(self, pattern_ids: Collection[UUID], min_accounts: int) -> set[UUID]:
+    async def published(self, pattern_ids: Collection[UUID], k: int) -> set[UUID]:
         """Those of the patterns that exist and are published."""
 
     async def current_progress(self) -> Progress:

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 
 MakeDirectory = Callable[[], Path]
 
@@ -23,7 +23,7 @@ OWNER = """
 import asyncio, os, sys
 from pathlib import Path
 import asyncpg
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[1]))

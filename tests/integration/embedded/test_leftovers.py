@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from keeper_grpc.storage.embedded import (
-    DataDirectoryInUse,
-    EmbeddedPostgres,
-)
 from keeper_grpc.storage.embedded.account import RunAs
+from keeper_grpc.storage.embedded.errors import DataDirectoryInUse
 from keeper_grpc.storage.embedded.orphans import clear_orphans
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.embedded.servers import (
     MakeDirectory,

@@ -12,13 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from keeper_grpc.storage.embedded import (
-    DataDirectoryUnreachable,
-    EmbeddedPostgres,
-    StartFailed,
-    binaries,
-)
+from keeper_grpc.storage.embedded import binaries
 from keeper_grpc.storage.embedded.account import ServerAccount
+from keeper_grpc.storage.embedded.errors import DataDirectoryUnreachable, StartFailed
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.embedded.servers import MakeDirectory, keep_row, kept, mode, proc, serves
 
@@ -166,7 +163,7 @@ def test_plain_user_runs_the_server_as_itself(make_directory: MakeDirectory) -> 
 import asyncio, os, sys
 from pathlib import Path
 import asyncpg
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 
 async def main():
     async with EmbeddedPostgres(Path(sys.argv[1]) / "data", durable=False) as server:

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from keeper_grpc.storage.embedded import EmbeddedPostgres
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.embedded.servers import (
     MakeDirectory,

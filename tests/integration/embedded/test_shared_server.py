@@ -6,12 +6,9 @@ import socket
 import asyncpg
 import pytest
 
-from keeper_grpc.storage.embedded import (
-    DataDirectoryInUse,
-    shared_postgres,
-)
 from keeper_grpc.storage.embedded.cluster import DirectoryLock
-from keeper_grpc.storage.embedded.running import running_dsn
+from keeper_grpc.storage.embedded.errors import DataDirectoryInUse
+from keeper_grpc.storage.embedded.running import running_dsn, shared_postgres
 from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.embedded.servers import (
     MakeDirectory,

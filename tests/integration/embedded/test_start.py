@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from keeper_grpc.storage.embedded import (
-    DataDirectoryVersion,
-    EmbeddedPostgres,
-    StartFailed,
-)
+from keeper_grpc.storage.embedded.errors import DataDirectoryVersion, StartFailed
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.embedded.servers import (
     MakeDirectory,

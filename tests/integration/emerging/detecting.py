@@ -59,7 +59,7 @@ def detector(
         store=store,
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
-        proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+        proven=Proven(min_similarity=0.95, min_lower_bound=0.99, k=3),
         k=k,
         timing=DetectorTiming(full_pass=full_pass, sweep=sweep),
         clock=lambda: datetime.now(UTC),

@@ -133,7 +133,7 @@ async def test_clusters_are_compared_in_statements_of_bounded_size(
                 await prove(connection, "in_portions", vector(400 + number))
         centres = {uuid4(): ((MODEL, "in_portions"), vector(400 + n, noise=0.1)) for n in range(7)}
         centres[uuid4()] = ((MODEL, "of_no_pattern"), vector(400))
-        proven = Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3)
+        proven = Proven(min_similarity=0.95, min_lower_bound=0.99, k=3)
         sizes: list[int] = []
         async with database.connection() as connection:
             connection.add_query_logger(lambda query: sizes.append(portion_of(query)))

@@ -136,7 +136,7 @@ def running(
         store=store,
         cluster_threshold=THRESHOLD,
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
-        proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+        proven=Proven(min_similarity=0.95, min_lower_bound=0.99, k=3),
         k=3,
         timing=DetectorTiming(
             poll=timedelta(milliseconds=5),

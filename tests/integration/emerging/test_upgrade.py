@@ -89,7 +89,7 @@ async def test_what_was_told_in_one_accounts_words_is_told_anew(
                 store=store,
                 cluster_threshold=0.8,
                 emergence=Emergence(min_accounts=3, min_similarity=0.8),
-                proven=Proven(min_similarity=0.95, min_lower_bound=0.99, min_accounts=3),
+                proven=Proven(min_similarity=0.95, min_lower_bound=0.99, k=3),
                 k=3,
                 timing=DetectorTiming(),
                 clock=lambda: datetime.now(UTC),

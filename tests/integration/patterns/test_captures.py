@@ -156,7 +156,7 @@ def detection(database: Database) -> DetectEmerging:
         store=PostgresDetection(database, MODEL),
         cluster_threshold=0.8,
         emergence=Emergence(min_accounts=3, min_similarity=0.8),
-        proven=Proven(min_similarity=0.9, min_lower_bound=0.6, min_accounts=3),
+        proven=Proven(min_similarity=0.9, min_lower_bound=0.6, k=3),
         k=3,
         timing=DetectorTiming(window=timedelta(days=3650), poll=timedelta(milliseconds=1)),
         clock=lambda: datetime.now(UTC),

@@ -11,7 +11,8 @@ import pytest
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage import database as module
 from keeper_grpc.storage.database import Database, translated
-from keeper_grpc.storage.embedded import EmbeddedPostgres, supervisor
+from keeper_grpc.storage.embedded import supervisor
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.schema.migrate import is_current, migrate
 from tests.conftest import EmbeddedPostgresFactory
 from tests.e2e.waiting import SOON

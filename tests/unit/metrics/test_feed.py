@@ -97,7 +97,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(feed: MetricsFeed) -> None
     stream = asyncio.ensure_future(feed.deliver(None, "", send))
     await asyncio.sleep(0)
     assert (feed.subscribers, feed.cut_offs) == (1, 0)
-    with pytest.raises(SubscriberTooSlow, match="; subscribe again$"):
+    with pytest.raises(SubscriberTooSlow, match="subscribe again"):
         await stream
     assert (feed.subscribers, feed.cut_offs) == (0, 1)
 
