@@ -61,8 +61,9 @@ async def close_the_loop(
     before, after = advice.enhanced_insight.evidence, told.enhanced_insight.evidence
     show.line(
         f"it worked, and was reported (twice, counted once): {NEXT_ACCOUNT} is told "
-        f"{after.success_count} of {after.occurrence_count} instead of "
-        f"{before.success_count} of {before.occurrence_count}"
+        f"{after.success_count} of {after.occurrence_count} cases at {after.account_count} accounts "
+        f"instead of {before.success_count} of {before.occurrence_count} at {before.account_count}"
     )
-    if after.occurrence_count != before.occurrence_count + 1:
+    # The cases are weights, which need not grow by one; who made them is counted.
+    if after.account_count != before.account_count + 1:
         raise DemoFailed("the reported outcome is not in the evidence")

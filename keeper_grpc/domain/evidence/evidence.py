@@ -1,10 +1,10 @@
 """What many outcomes say about how well something works, and how much of it one owner may be.
 
-Evidence is weighed before anything is judged or shown, so that both are of the same numbers. An owner
-weighs at most a k-th of the whole, and at most what the median owner weighs: a thousand captures of one
-account are one opinion, and fewer than half of the owners cannot raise what one of them weighs. The
-weights are summed, the trials rounded down and the successes to the nearest whole number; rate, bound
-and counts are then of these whole numbers.
+Evidence is weighed before anything is judged or shown, so that both are of the same numbers. A thousand
+captures of one account are one opinion (`heaviest`): an owner weighs at most a k-th of the whole, as much
+as k owners have made, and as much as the median owner, or `ALWAYS` trials if that is more. The weights are
+summed, the trials rounded down and the successes to the nearest whole number; rate, bound and counts are
+then of these whole numbers.
 
 `success_rate` is the plain quotient that people expect. Decisions use `lower_bound`: little evidence
 pulls it down, so that 3 of 3 does not beat 190 of 200. It is a low quantile of the Beta posterior
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from math import fsum
+from math import fsum, inf
 from statistics import median
 from typing import TypeAlias
 
@@ -144,16 +144,23 @@ class Evidence:
 NO_EVIDENCE = Evidence()
 
 
-def weigh(shares: Iterable[Share], k: int) -> Evidence:
+ALWAYS = 5
+"""Trials of an owner that the median does not cut. Otherwise newcomers with a trial each would cut those
+who have been there for long to one trial each, and a pattern would seem less sure the more owners use it.
+"""
+
+
+def weigh(shares: Iterable[Share], k: int, most: float = inf) -> Evidence:
     """Count the owners' outcomes so that none weighs too much; see the module.
 
-    An owner whose weight is cut keeps its rate. With fewer than k owners, which are never shown, each
-    weighs at most an equal part.
+    An owner whose weight is cut keeps its rate. `most` is what an owner may weigh in the whole that these
+    outcomes are a part of. With fewer than k owners, which are never shown, each weighs at most an equal
+    part.
     """
     held = [share for share in shares if share.trials > 0]
     if not held:
         return NO_EVIDENCE
-    weights = cut_weights([share.trials for share in held], k)
+    weights = cut_weights([share.trials for share in held], k, most)
     weight = fsum(weights)
     good = fsum(
         own * share.successes / share.trials for own, share in zip(weights, held, strict=True)
@@ -172,10 +179,24 @@ def weigh(shares: Iterable[Share], k: int) -> Evidence:
     )
 
 
-def cut_weights(trials: Sequence[int], k: int) -> list[float]:
-    """What each owner of so many trials, at least one, weighs."""
-    most = min(largest_weight(trials, k), median(trials))
-    return [min(float(own), most) for own in trials]
+def cut_weights(trials: Sequence[int], k: int, most: float = inf) -> list[float]:
+    """What each owner of so many trials, at least one, weighs: no more than `most` and `heaviest`."""
+    limit = min(heaviest(trials, k), most)
+    return [min(float(own), limit) for own in trials]
+
+
+def heaviest(trials: Sequence[int], k: int) -> float:
+    """The most that one of these owners may weigh; 0 where there are none.
+
+    A k-th of all bounds what one owner does to anything. The k-th largest bounds what k - 1 owners do
+    together, however much they report: they weigh what an honest one does. The median bounds what any
+    minority does, but for `ALWAYS`.
+    """
+    made = sorted(own for own in trials if own > 0)
+    if not made:
+        return 0.0
+    kth = made[-min(k, len(made))]
+    return min(largest_weight(made, k), float(kth), max(float(median(made)), ALWAYS))
 
 
 def largest_weight(weights: Sequence[float], k: int) -> float:

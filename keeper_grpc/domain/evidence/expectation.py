@@ -30,6 +30,7 @@ from keeper_grpc.domain.evidence.evidence import (
     Evidence,
     Prior,
     Shares,
+    heaviest,
     leave_out,
     weigh,
 )
@@ -75,18 +76,22 @@ def situate(
     """Cut a pattern's outcomes at a situation.
 
     `here` are the owners' outcomes in it as a whole, `facts` those that share one fact with it, which
-    include those of `here`. A situation that may not be shown is not told apart from elsewhere.
+    include those of `here`. No owner weighs more in a part than in the whole. A situation that may not
+    be shown is not told apart from elsewhere.
     """
-    own = weigh(here.values(), rule.k)
+    most = heaviest([share.trials for share in pattern.values()], rule.k)
+    own = weigh(here.values(), rule.k, most)
     if rule.withheld(own):
         here, own = {}, NO_EVIDENCE
     rest = leave_out(pattern, here)
-    elsewhere = weigh(rest.values(), rule.k)
+    elsewhere = weigh(rest.values(), rule.k, most)
     cut = []
     for fact in facts:
         shared = leave_out(fact, here)
         others = leave_out(rest, shared)
-        contrast = FactEvidence(weigh(shared.values(), rule.k), weigh(others.values(), rule.k))
+        contrast = FactEvidence(
+            weigh(shared.values(), rule.k, most), weigh(others.values(), rule.k, most)
+        )
         if not rule.withheld(contrast.shared) and not rule.withheld(contrast.others):
             cut.append(contrast)
     if not own.trials and not cut:

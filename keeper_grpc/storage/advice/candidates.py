@@ -146,11 +146,13 @@ class PostgresCandidates:
         rule, viewer = requirements.rule, asked.account_key
         now_weight = recency_weight(self._clock(), self._half_life)
         seen = {row["id"]: to_shares(row, now_weight) for row in rows}
-        ids = [row["id"] for row in rows if row["similarity"] >= requirements.min_similarity]
-        scripts = await see_scripts(connection, ids, rule, viewer)
-        situations = await see_situations(
-            connection, {key: seen[key] for key in ids}, asked.conditions, rule, viewer
-        )
+        similar = {
+            row["id"]: seen[row["id"]]
+            for row in rows
+            if row["similarity"] >= requirements.min_similarity
+        }
+        scripts = await see_scripts(connection, similar, rule, viewer)
+        situations = await see_situations(connection, similar, asked.conditions, rule, viewer)
         transfers = (
             await _transfers(connection, asked, rule) if query is _ELSEWHERE and rows else {}
         )

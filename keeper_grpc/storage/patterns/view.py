@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, weigh
+from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, heaviest, weigh
 from keeper_grpc.domain.evidence.expectation import SituationEvidence, situate
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -120,9 +120,10 @@ async def see_patterns(
     if not pattern_ids:
         return {}
     rows = await connection.fetch(_PATTERNS, list(pattern_ids), viewer)
-    scripts = await see_scripts(connection, [row["id"] for row in rows], rule, viewer)
+    seen = {row["id"]: to_shares(row, now_weight) for row in rows}
+    scripts = await see_scripts(connection, seen, rule, viewer)
     return {
-        row["id"]: to_pattern(row, to_shares(row, now_weight), scripts.get(row["id"], ()), rule)
+        row["id"]: to_pattern(row, seen[row["id"]], scripts.get(row["id"], ()), rule)
         for row in rows
     }
 
@@ -136,19 +137,26 @@ async def see_pattern(
 
 async def see_scripts(
     connection: Connection,
-    pattern_ids: Collection[UUID],
+    patterns: Mapping[UUID, Shares],
     rule: PublicationRule,
     viewer: str = NO_VIEWER,
 ) -> dict[UUID, list[Script]]:
-    """The scripts of these patterns as the account with this key sees them, by pattern."""
-    if not pattern_ids:
+    """The scripts of patterns as the account with this key sees them, by pattern.
+
+    `patterns` are the shares that the viewer sees of each: no owner weighs more in a script than in the
+    pattern.
+    """
+    if not patterns:
         return {}
+    most = {
+        pattern_id: heaviest([share.trials for share in shares.values()], rule.k)
+        for pattern_id, shares in patterns.items()
+    }
     scripts: dict[UUID, list[Script]] = defaultdict(list)
-    for row in await connection.fetch(_SCRIPTS, list(pattern_ids), viewer):
+    for row in await connection.fetch(_SCRIPTS, list(patterns), viewer):
         shares = map(Share, row["trials"] or (), row["successes"] or ())
-        scripts[row["pattern_id"]].append(
-            Script(row["template"], weigh(shares, rule.k), row["authored"])
-        )
+        evidence = weigh(shares, rule.k, most[row["pattern_id"]])
+        scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"]))
     return scripts
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Requirements
-from keeper_grpc.domain.evidence.evidence import Evidence, Share, recency_weight, weigh
+from keeper_grpc.domain.evidence.evidence import Evidence, Share, heaviest, recency_weight, weigh
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.patterns.listing import PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -93,7 +93,11 @@ async def counted(
                 RULE.k,
             ),
             {
-                template: weigh((Share(len(share), sum(share)) for share in used.values()), RULE.k)
+                template: weigh(
+                    (Share(len(share), sum(share)) for share in used.values()),
+                    RULE.k,
+                    heaviest([len(share) for share in shares.values()], RULE.k),
+                )
                 for template, used in scripts[pattern_id].items()
                 if template
             },

@@ -1,7 +1,7 @@
--- What is judged and shown is weighed: no owner counts for more than a k-th of a pattern, or for more
--- than the median owner (keeper_grpc/domain/evidence/evidence.py). occurrence_count, success_count and
--- with them success_rate become these numbers; each owner's own are in pattern_accounts. And the prior of
--- a pattern that is not authored is learned from the other patterns of its kind (priors.py beside it).
+-- What is judged and shown is weighed: no owner counts for too much (keeper_grpc/domain/evidence/evidence.py).
+-- occurrence_count, success_count and with them success_rate become these numbers; each owner's own are in
+-- pattern_accounts. And the prior of a pattern that is not authored is learned from the other patterns of
+-- its kind (priors.py beside it).
 
 DROP TRIGGER note_changed ON network_patterns;
 ALTER TABLE network_patterns
@@ -60,7 +60,9 @@ LANGUAGE sql IMMUTABLE AS $$
         SELECT least(
                    (SELECT upto / (parts - above) FROM held
                      WHERE above < parts AND n <= upto / (parts - above) ORDER BY above LIMIT 1),
-                   (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY n) FROM held)) AS most
+                   (SELECT n FROM held WHERE above = parts - 1),
+                   (SELECT greatest(percentile_cont(0.5) WITHIN GROUP (ORDER BY n), 5)
+                      FROM held)) AS most
     ), total AS (
         SELECT count(*)::integer AS accounts, coalesce(sum(least(n, most)), 0) AS weight,
                coalesce(sum(least(n, most) * y / n), 0) AS good

@@ -243,8 +243,8 @@ Global___AuthorClaim: _TypeAlias = AuthorClaim  # noqa: Y015
 
 @_typing.final
 class Evidence(_message.Message):
-    """What is known about how well a pattern works. No account weighs more than a k-th of it, or more than the
-    median account: the counts are of weights, and everything else is computed from the counts.
+    """What is known about how well a pattern works. No account weighs more than a k-th of it, and those that
+    report far more than others are cut: the counts are of weights, and everything else is computed from them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
