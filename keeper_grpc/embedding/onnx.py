@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +179,9 @@ def _card(directory: Path) -> tuple[str, Thresholds]:
         if not isinstance(value, str) or not value or "/" in value:
             raise ModelUnusable(f"{path}: name and version must be strings without '/'")
     cosines: dict[str, float] = {}
-    for key in ("merge", "cluster", "retrieval", "reworded_sentence", "reworded_action"):
-        if key not in card and key.startswith("reworded_"):
+    for field in fields(Thresholds):
+        key = field.name
+        if key not in card and field.default is not MISSING:
             continue
         value = card.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:

@@ -10,7 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keeper_grpc.domain.patterns.action_words import AXES, DAYS, HARMLESS, INSTEAD, TAKING_AWAY
+from keeper_grpc.domain.patterns.action_words import (
+    AXES,
+    DAYS,
+    HARMLESS,
+    INSTEAD,
+    TAKING_AWAY,
+    WITH,
+    WITHOUT,
+)
 from keeper_grpc.domain.patterns.quantities import Quantity, agree, quantities
 
 _SIDES = tuple(tuple(re.compile(rf"\b(?:{side})\b") for side in axis) for axis in AXES)
@@ -26,12 +34,15 @@ class Stance:
     """What an action says beyond its topic.
 
     `takes_away`: it lowers, ends or refrains. `directions`: for each axis the directions that it
-    names, maybe none. `quantities`: what `quantities.quantities` finds.
+    names, maybe none. `quantities`: what `quantities.quantities` finds. `includes`, `leaves_out`: what
+    it names after "with", after "without".
     """
 
     takes_away: bool
     directions: tuple[frozenset[str], ...]
     quantities: frozenset[Quantity]
+    includes: frozenset[str]
+    leaves_out: frozenset[str]
 
 
 def stance(action: str) -> Stance:
@@ -39,12 +50,15 @@ def stance(action: str) -> Stance:
     text = " ".join(action.lower().translate(_TYPOGRAPHY).split())
     plain = " ".join(HARMLESS.sub(" ", text).split())
     directions = [frozenset(side.pattern for side in axis if side.search(plain)) for axis in _SIDES]
-    days = frozenset[str]().union(*(days for word, days in _DAYS if word.search(plain)))
+    days = frozenset[str]().union(*(days for word, days in _DAYS if word.search(text)))
     given_up = frozenset(match[1] for match in INSTEAD.finditer(plain))
+    leaves_out = frozenset(match[1] for match in WITHOUT.finditer(text))
     return Stance(
         takes_away=bool(TAKING_AWAY.search(plain)),
         directions=(*directions, days, given_up),
         quantities=quantities(text),
+        includes=frozenset(match[1] for match in WITH.finditer(text)) - leaves_out,
+        leaves_out=leaves_out,
     )
 
 
@@ -55,12 +69,18 @@ def compatible(one: str, other: str) -> bool:
     with "send 20% off"); two that name the same unit must name the same number. Symmetric and
     reflexive.
     """
-    left, right = stance(one), stance(other)
+    return stances_agree(stance(one), stance(other))
+
+
+def stances_agree(left: Stance, right: Stance) -> bool:
+    """`compatible`, of what was read already."""
     return (
         left.takes_away == right.takes_away
         and all(
             not here or not there or here & there
             for here, there in zip(left.directions, right.directions, strict=True)
         )
+        and not left.includes & right.leaves_out
+        and not left.leaves_out & right.includes
         and agree(left.quantities, right.quantities)
     )

@@ -61,6 +61,7 @@ HARMLESS: Final = re.compile(
     r"|pressure|appointment|need|one|later than|wait\w*|questions?|rush|hard sell)"
     r"|not (?:just|only|merely|later than)|if (?:there is |there's |they give )?no "
     rf"|{_PEOPLE} with(?: no|out) "
+    r"|(?:costs? (?:her |him |them |you )?|for )nothing"
     r"|without (?:any |an? |extra |further |being )?(?:obligation|charge|cost|sugar|pressure|pushy"
     r"|pushing|delay|commitment|fuss|hesitation|strings|additional|selling)"
     r"|close(?:s|d|ly)? (?:to|the (?:sale|deal|loop|gap)|friends?|with|relation\w*|look)|up close"
@@ -141,6 +142,15 @@ AXES: Final[tuple[tuple[str, ...], ...]] = (
     (r"speed(?:s|ing)? up|faster|quicker", r"slow(?:s|ing)? down|slower"),
     (r"longer|lengthen\w*|extend\w*", r"short(?:er|en)\w*"),
     (r"mornings?", r"evenings?|nights?"),
+    # By what a message travels. A message, and what is written or mailed, may travel by several.
+    (
+        r"phone(?:s|d)?|telephone(?:s|d)?|phoning|call(?:s|ed|ing)?|ring(?:s|ing)?|voicemails?",
+        r"text(?:s|ed|ing)?|sms|txts?|messag(?:e|es|ed|ing)",
+        r"e-?mail(?:s|ed|ing)?|newsletters?|messag(?:e|es|ed|ing)|mail(?:s|ed|ing)?",
+        r"letters?|by post|postcards?|hand-?written|by hand|(?<!e-)mail(?:s|ed|ing)?",
+        r"push|app|messag(?:e|es|ed|ing)",
+        r"flyers?|leaflets?|posters?",
+    ),
     # What the anonymizer makes of money.
     (r"low_amount", r"medium_amount", r"high_amount"),
 )
@@ -153,6 +163,13 @@ DAYS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     (r"week-?days?", frozenset(_WEEKDAYS[:5])),
 )
 """Days of the week are one more axis, on which some words name several."""
+
+WITH: Final = re.compile(r"\bwith (?:an? |the |her |his |their |your |our |any )?([a-z-]{2,30})")
+"""What an action includes; "with her name" is not "without her name"."""
+
+WITHOUT: Final = re.compile(
+    r"\b(?:without|with no) (?:an? |the |her |his |their |your |our |any )?([a-z-]{2,30})"
+)
 
 INSTEAD: Final = re.compile(r"\b(?:instead of|rather than) (?:an? |the |to )?([a-z-]{2,30})")
 """What is given up: "a text instead of an e-mail" is not "an e-mail instead of a text"."""

@@ -13,7 +13,7 @@ from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, Evidence, Prior
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
-from keeper_grpc.domain.patterns.action import compatible
+from keeper_grpc.domain.patterns.agreement import agreement
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.similarity import Thresholds
 
@@ -152,12 +152,19 @@ def merge_target(
 ) -> Neighbour | None:
     """The pattern that an observation belongs to, or None when it starts a new one.
 
-    `neighbours` come from the observation's scope, nearest first. The nearest one that is similar
-    enough and whose action is compatible takes it: cosine alone never decides.
+    `neighbours` come from the observation's scope, in any order. Of those whose sentences and actions
+    are similar enough for how far their words agree, the one with the most similar action takes it.
     """
-    for neighbour in neighbours:
-        if thresholds.same(neighbour.similarity, neighbour.action_similarity) and compatible(
-            action, neighbour.action
-        ):
-            return neighbour
-    return None
+    return max(
+        (
+            neighbour
+            for neighbour in neighbours
+            if thresholds.same(
+                neighbour.similarity,
+                neighbour.action_similarity,
+                agreement(action, neighbour.action),
+            )
+        ),
+        key=lambda neighbour: (neighbour.action_similarity, neighbour.similarity),
+        default=None,
+    )

@@ -48,7 +48,20 @@ _NUMBER_WORD: Final = re.compile(rf"\b(?:{'|'.join(_NUMBERS)})\b")
 _FIXED: Final = (
     (re.compile(r"\bhalf[- ](?:price\w*|off)\b"), " 50% "),
     (re.compile(r"\b(?:per ?cent)\b"), "%"),
-    (re.compile(r"\bquarter off\b"), " 25% "),
+    (re.compile(r"\bquarter (?:off\b|of (?:the|her|his|their|your)\b)"), " 25% "),
+    (
+        re.compile(
+            r"\bhalf (?:of )?(?:the|her|his|their|your) (?=price|fee|cost|amount|sum|money|deposit|bill)"
+        ),
+        " 50% ",
+    ),
+    (re.compile(r"\bthird of (?:the|her|his|their|your)\b"), " 33% "),
+    (
+        re.compile(
+            r"\b(?:full|whole|entire) (?=price|fee|cost|amount|sum|money|refund|deposit|bill)"
+        ),
+        " 100% ",
+    ),
     (re.compile(r"\b(?:thirty)\b"), "30"),
     (re.compile(r"\b(?:fifty)\b"), "50"),
     # "A day ahead" and "the day before" are one day; "a day" alone may be any.
@@ -58,15 +71,38 @@ _FIXED: Final = (
         ),
         r"1 \1 ",
     ),
-    (re.compile(r"\bsame[- ]day\b"), "0 day"),
+    (
+        re.compile(r"\b(first|within|in|after|for|every) (?:an? )?(hour|day|week|month|year)\b"),
+        r"\1 1 \2",
+    ),
+    (
+        re.compile(r"\bsame[- ]day\b|\bright away\b|\bat once\b|\bimmediately\b|\binstantly\b"),
+        "0 day",
+    ),
+    (re.compile(r"\b(\d{1,3}) ?h(?:rs?)?\b"), r"\1 hour"),
 )
 # One word may stand between a number and what it counts: "two guest passes".
 _COUNTED: Final = re.compile(
-    r"(?<![\d.:$€£])(\d{1,6}(?:\.\d{1,3})?)[\s-]{0,2}(?:%|(?:[a-z]{1,20} )?"
+    r"(?<![\d.:$€£])(\d{1,6}(?:\.\d{1,3})?)[\s-]{0,2}(?:%|(?:[a-z]{1,20} )??"
     r"(minute|min|hour|hr|day|week|month|year|point|visit|session|star|time|reminder|text|message"
     r"|e-?mail|call|pass|class|treatment|massage|facial|friend|credit|slot|dollar|euro|pound)"
     r"(?:s|es)?\b)"
 )
+_ORDINALS: Final = (
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+)
+_ORDINAL: Final = re.compile(rf"\b({'|'.join(_ORDINALS)})\b(?![- ](?:time|of|thing))")
+_FACTORS: Final = {"double": 2, "twice": 2, "triple": 3, "threefold": 3, "quadruple": 4}
+_FACTOR: Final = re.compile(rf"\b({'|'.join(_FACTORS)})\b")
 _MONEY: Final = re.compile(r"[$€£] ?(\d{1,6}(?:\.\d{1,2})?)")
 _CLOCK: Final = re.compile(r"\b(\d{1,2})(?::(\d{2}))? ?([ap])\.?m\b")
 _CURRENCIES: Final = frozenset({"dollar", "euro", "pound"})
@@ -81,6 +117,10 @@ def quantities(text: str) -> frozenset[Quantity]:
     found = {_counted(match) for match in _COUNTED.finditer(text)}
     found |= {(MONEY, float(match[1])) for match in _MONEY.finditer(text)}
     found |= {("o'clock", _hour(match)) for match in _CLOCK.finditer(text)}
+    found |= {
+        ("ordinal", float(_ORDINALS.index(match[1]) + 1)) for match in _ORDINAL.finditer(text)
+    }
+    found |= {("times as much", float(_FACTORS[match[1]])) for match in _FACTOR.finditer(text)}
     return frozenset(found)
 
 

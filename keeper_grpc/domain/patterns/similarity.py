@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from keeper_grpc.domain.patterns.agreement import Agreement
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """Cosines at or above which texts say the same, the same kind of thing, anything at all.
 
-    They are calibrated by `bench/thresholds.py`.
-    merge: two insights' sentences say the same.
-    reworded_sentence, reworded_action: so do insights whose sentences and whose actions alone are
-    both at least so similar. The action alone tells rewordings from other actions in the same
-    situation better than the sentence does (docs/adr/0002); 1.0 leaves this rule out.
+    They are calibrated by `bench/thresholds.py` and `bench/merges.py`.
+    merge: two insights' sentences say the same, if their actions do.
+    action: so do their actions alone, when their words neither speak for it nor against it.
+    action_unlike: the same, when the two share no word. action_shared: when they share several.
+    action_terse: when one is a note of the other. 1.0 leaves out what a model is not calibrated for.
     cluster: two sightings belong to one emerging pattern.
     retrieval: below it, a pattern says nothing about an insight.
     """
@@ -21,11 +23,24 @@ class Thresholds:
     merge: float
     cluster: float
     retrieval: float
-    reworded_sentence: float = 1.0
-    reworded_action: float = 1.0
+    action: float = 0.8
+    action_unlike: float = 0.8
+    action_shared: float = 0.8
+    action_terse: float = 1.0
 
-    def same(self, sentence: float, action: float) -> bool:
-        """Whether cosines of the sentences and of the actions allow a merge."""
-        return sentence >= self.merge or (
-            sentence >= self.reworded_sentence and action >= self.reworded_action
-        )
+    def same(self, sentence: float, action: float, agreement: Agreement) -> bool:
+        """Whether two insights may merge, by cosines of sentences and actions, and by their words."""
+        return sentence >= self.merge and action >= self._floor(agreement)
+
+    def _floor(self, agreement: Agreement) -> float:
+        match agreement:
+            case Agreement.APART:
+                return float("inf")
+            case Agreement.UNLIKE:
+                return self.action_unlike
+            case Agreement.PLAIN:
+                return self.action
+            case Agreement.SHARED:
+                return self.action_shared
+            case Agreement.TERSE:
+                return min(self.action_terse, self.action_shared, self.action)

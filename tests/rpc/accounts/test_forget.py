@@ -190,9 +190,7 @@ class Busy(PostgresForgetting):
 class Hashed:
     """Embeds as the stand-in does, under the name of the service's model."""
 
-    thresholds = Thresholds(
-        merge=0.95, reworded_sentence=1.0, reworded_action=1.0, cluster=0.9, retrieval=0.5
-    )
+    thresholds = Thresholds(merge=0.95, cluster=0.9, retrieval=0.5)
 
     def __init__(self, model: str) -> None:
         self.model = model

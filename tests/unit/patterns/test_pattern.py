@@ -18,7 +18,7 @@ ACTION = "Raise the price of Saturday massages"
 
 
 def neighbour(
-    number: int, similarity: float, action: str = ACTION, action_similarity: float = 0.0
+    number: int, similarity: float, action: str = ACTION, action_similarity: float = 1.0
 ) -> Neighbour:
     """A pattern at these cosines; its action is the observation's unless another is given."""
     return Neighbour(UUID(int=number), action, similarity, action_similarity)
@@ -55,10 +55,17 @@ def test_the_merge_turns_exactly_at_the_threshold(similarity: float, merges: boo
     assert merge_target(ACTION, [near], PLAIN) == (near if merges else None)
 
 
-def test_the_nearest_compatible_neighbour_wins() -> None:
-    """Of several that are near enough, the first one takes the observation."""
+def test_the_most_similar_action_wins_in_any_order() -> None:
+    """The nearest sentence does not take an observation from the pattern of its action."""
+    same_situation, same_action = neighbour(1, 0.99, ACTION, 0.9), neighbour(2, 0.96, ACTION, 0.95)
+    assert merge_target(ACTION, [same_situation, same_action], PLAIN) is same_action
+    assert merge_target(ACTION, [same_action, same_situation], PLAIN) is same_action
+
+
+def test_of_equally_similar_actions_the_nearest_sentence_wins() -> None:
+    """Two patterns of one action in two situations are told apart by the situation."""
     near, also_near = neighbour(1, 0.99), neighbour(2, 0.98)
-    assert merge_target(ACTION, [near, also_near], PLAIN) is near
+    assert merge_target(ACTION, [also_near, near], PLAIN) is near
 
 
 def test_an_opposite_is_passed_over_for_the_next() -> None:
@@ -76,40 +83,43 @@ def test_an_opposite_alone_starts_a_new_pattern() -> None:
     assert merge_target(ACTION, [], PLAIN) is None
 
 
-REWORDED = Thresholds(
-    merge=0.95, cluster=0.8, retrieval=0.4, reworded_sentence=0.7, reworded_action=0.6
+FLOORS = Thresholds(
+    merge=0.7,
+    cluster=0.7,
+    retrieval=0.4,
+    action=0.6,
+    action_unlike=0.8,
+    action_shared=0.4,
+    action_terse=0.2,
 )
 
 
 @pytest.mark.parametrize(
-    ("sentence", "action", "merges"),
+    ("one", "other", "floor"),
     [
-        (0.70, 0.60, True),
-        (0.95, 0.00, True),
-        (np.nextafter(0.70, 0), 0.99, False),
-        (0.94, np.nextafter(0.60, 0), False),
+        ("Recommend a robe", "Suggest some slippers", FLOORS.action_unlike),
+        ("Apologize", "Reply", FLOORS.action),
+        ("Text the guest a booking link", "Send a link for booking by SMS", FLOORS.action_shared),
+        (
+            "Trial month",
+            "Let the guest try the higher membership for a month",
+            FLOORS.action_terse,
+        ),
     ],
 )
-def test_a_rewording_needs_both_its_similarities(
-    sentence: float, action: float, merges: bool
-) -> None:
-    """A model that is calibrated for it merges when sentence and action are both near enough."""
-    near = neighbour(1, sentence, ACTION, action)
-    assert (merge_target(ACTION, [near], REWORDED) is near) is merges
+def test_every_merge_needs_a_similar_action(one: str, other: str, floor: float) -> None:
+    """The more the words of two actions agree, the less the model has to; below, nothing merges."""
+    assert merge_target(one, [neighbour(1, 1.0, other, floor)], FLOORS) is not None
+    assert (
+        merge_target(one, [neighbour(1, 1.0, other, float(np.nextafter(floor, 0)))], FLOORS) is None
+    )
+    assert merge_target(one, [neighbour(1, 0.69, other, 1.0)], FLOORS) is None
 
 
-def test_a_rewording_behind_another_action_is_found() -> None:
-    """The nearest sentence may be another action in the same situation."""
-    other = neighbour(1, 0.94, "Call the guest", 0.3)
-    reworded = neighbour(2, 0.8, ACTION, 0.7)
-    assert merge_target(ACTION, [other, reworded], REWORDED) is reworded
-    opposite = neighbour(1, 0.94, "Lower the price of Saturday massages", 0.9)
-    assert merge_target(ACTION, [opposite, reworded], REWORDED) is reworded
-
-
-def test_without_calibration_the_rewording_rule_is_off() -> None:
-    """Thresholds of 1.0 leave it out, even for an equal action."""
-    assert merge_target(ACTION, [neighbour(1, 0.94, ACTION, 1.0)], PLAIN) is None
+def test_a_substituted_word_keeps_apart_what_a_model_finds_equal() -> None:
+    """One product in the place of another is another action at any cosine."""
+    shampoo, conditioner = "Recommend the shampoo for curls", "Recommend the conditioner for curls"
+    assert merge_target(shampoo, [neighbour(1, 1.0, conditioner, 1.0)], FLOORS) is None
 
 
 def test_the_proven_script_has_the_best_lower_bound_not_the_best_rate() -> None:
