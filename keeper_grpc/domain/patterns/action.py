@@ -84,3 +84,25 @@ def stances_agree(left: Stance, right: Stance) -> bool:
         and not left.leaves_out & right.includes
         and agree(left.quantities, right.quantities)
     )
+
+
+_MASK = re.compile(r"\[(?P<kind>[a-z]+)[a-z0-9_]*\]")
+_CONTENT = re.compile(r"[^\W_]{3,}")
+_EMPTY = frozenset(
+    {"the", "and", "for", "with", "from", "about", "your", "our", "their", "all", "off"}
+)
+
+
+def says_enough(action: str) -> bool:
+    """Whether so much of an action was left by the anonymizer that an equal one means the same.
+
+    "Offer the [other] soak" is said of every product that nobody knows: such texts are equal in any
+    embedding model and mean different things. An unknown word counts as much as two known ones, a
+    person as one: "call [person]" is one action, whoever is called.
+    """
+    masked = [match["kind"] for match in _MASK.finditer(action)]
+    if not masked:
+        return True
+    unknown = masked.count("other")
+    content = sum(word not in _EMPTY for word in _CONTENT.findall(_MASK.sub(" ", action.lower())))
+    return content > 2 * unknown and content >= masked.count("person")

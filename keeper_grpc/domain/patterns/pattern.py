@@ -13,6 +13,7 @@ from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, Evidence, Prior
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
+from keeper_grpc.domain.patterns.action import says_enough
 from keeper_grpc.domain.patterns.agreement import agreement
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.similarity import Thresholds
@@ -154,7 +155,10 @@ def merge_target(
 
     `neighbours` come from the observation's scope, in any order. Of those whose sentences and actions
     are similar enough for how far their words agree, the one with the most similar action takes it.
+    An action that is mostly masks belongs to none.
     """
+    if not says_enough(action):
+        return None
     return max(
         (
             neighbour

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.patterns.action import compatible, stance
+from keeper_grpc.domain.patterns.action import compatible, says_enough, stance
 
 OPPOSITES = (
     ("Raise the price of Saturday massages", "Lower the price of Saturday massages"),
@@ -317,3 +317,23 @@ def test_a_hostile_text_is_read_in_linear_time(word: str) -> None:
 
     # 2,000 characters are the longest action; a quadratic pattern would be beyond 16 here.
     assert seconds(16_000) < 10 * seconds(4_000) + 0.005
+
+
+@pytest.mark.parametrize(
+    ("action", "enough"),
+    [
+        ("", True),
+        ("Offer a facial", True),
+        ("Call [person]", True),
+        ("Text [customer] about the lapsed membership", True),
+        ("Offer the [other] soak to lapsed guests on weekdays", True),
+        ("Spend [medium_amount] on flyers", True),
+        ("[other] [other]", False),
+        ("Offer [other] [other]", False),
+        ("Offer the [other] soak", False),
+        ("[person] [person_2] set", False),
+    ],
+)
+def test_an_action_of_masks_says_too_little_to_be_merged(action: str, enough: bool) -> None:
+    """Every product that nobody knows reads the same."""
+    assert says_enough(action) is enough

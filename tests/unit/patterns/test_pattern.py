@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -149,3 +150,10 @@ def test_equal_scripts_are_told_apart_the_same_way_every_time() -> None:
 def test_an_empty_template_is_no_script() -> None:
     """A script that the anonymizer emptied is never the proven one."""
     assert pattern(script("", 30)).proven_script(RULE) == ""
+
+
+def test_two_unknown_products_are_not_one_pattern() -> None:
+    """Both read `[other] [other]`, which is as similar as can be."""
+    masked = "Offer [other] [other]"
+    near = replace(neighbour(1, 1.0), action=masked)
+    assert merge_target(masked, [near], PLAIN) is None
