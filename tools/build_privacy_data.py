@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from keeper_grpc.privacy.text.tokens import fold, keys  # noqa: E402  # needs the path above
-from keeper_grpc.privacy.text.word_lists import read_words  # noqa: E402  # as above
+from keeper_grpc.privacy.text.word_lists import listed, read_words  # noqa: E402  # as above
 
 DATA = ROOT / "keeper_grpc/privacy/data"
 SCOWL = Path("/usr/share/dict/scowl")
@@ -33,16 +33,31 @@ COMMON_LEVEL = 20
 somewhere (Young, King, Price); where it stands as one, the context layer masks it."""
 
 RARE_LEVEL = 40
-"""From this SCOWL size a word that is anybody's name is not worth the risk."""
+"""From this SCOWL size on, a word that is anybody's name is not worth the risk."""
 
-LARGEST_LEVEL = 40
-"""Sizes 50 and up add words that prose of this trade hardly has and that may be names somewhere."""
+LARGEST_LEVEL = 50
+"""`makeover`, `sachet` and `facelift` are of size 50. Sizes 55 and up add words that prose of this
+trade hardly has. From RARE_LEVEL on no word is taken that is on any list of names."""
 
 FREQUENT_SURNAME = 5_000
 """A surname of at most this census rank (1 in 50,000 people) outweighs a word of sizes 35 to 40."""
 
+TOP_SURNAME = 1_500
+"""A word that is a surname of this census rank (1 in 12,000 people) is looked at in small letters."""
+
 NAMES_FIRST = frozenset({"trump", "pope", "obama", "bush", "burns", "baker", "pierce"})
 """Everyday words (by SCOWL) that prose of this trade has as names, if at all."""
+
+IRREGULAR_VERBS = frozenset(
+    listed(
+        "be have do go get make take give come see know think say tell feel find keep leave lose pay "
+        "read run send sell sing sit sleep speak spend stand swim teach wear win write bring buy build "
+        "choose cut drink drive eat fall fly forget hang hold hurt let meet put ring rise set shut shoot "
+        "begin break catch draw fight hear hit lead lend mean ride shake steal strike throw wake "
+        "rebook prebook reschedule upsell email dm"
+    )
+)
+"""Base forms whose endings are irregular, and the trade's own verbs, which SCOWL has not."""
 
 KEPT_SURNAMES = 30_000
 """Census surnames kept as context for their neighbours. Rarer ones are unknown words, which the
@@ -85,8 +100,14 @@ def main() -> None:
     }
     kept = {name for name, rank in surnames.items() if rank <= KEPT_SURNAMES} | faker_surnames
     write("vocabulary.txt", vocabulary)
-    write("verb_forms.txt", verb_forms(set(english)) & vocabulary)
+    forms, bases = verbs(set(english))
+    write("verb_forms.txt", forms & vocabulary)
+    write("base_verbs.txt", bases & vocabulary)
     write("surname_words.txt", ambiguous)
+    write(
+        "frequent_surnames.txt",
+        {w for w in ambiguous - trade if surnames.get(w, TOP_SURNAME + 1) <= TOP_SURNAME},
+    )
     write("given_names.txt", all_given - vocabulary)
     write("surnames.txt", kept - vocabulary - all_given)
     names = sorted(path.name for path in DATA.glob("*.txt"))
@@ -101,9 +122,10 @@ def write(name: str, words: set[str]) -> None:
     print(f"{name}: {len(words)}")  # a script tells what it did
 
 
-def verb_forms(english: set[str]) -> set[str]:
-    """`books` and `booked` of every regular verb: of each word that has all its verb endings."""
+def verbs(english: set[str]) -> tuple[set[str], set[str]]:
+    """`books` and `booked`, and `book`, of every regular verb: of each word with all verb endings."""
     found: set[str] = set()
+    bases = set(IRREGULAR_VERBS)
     for base in english:
         stem = base[:-1] if base.endswith(("e", "y")) else base
         doubled = base + base[-1]
@@ -112,13 +134,14 @@ def verb_forms(english: set[str]) -> set[str]:
         present = {base + "s", base + "es", stem + "ies"} & english
         if past and progressive and present:
             found |= past | present
-    return found
+            bases.add(base)
+    return found, bases
 
 
 def levels() -> dict[str, int]:
     """Every lower-case word of SCOWL up to LARGEST_LEVEL, with the smallest size that has it."""
     found: dict[str, int] = {}
-    for size in (10, 20, 35, 40):
+    for size in (10, 20, 35, 40, 50):
         for kind in ("english-words", "american-words", "british-words"):
             path = SCOWL / f"{kind}.{size}"
             if not path.exists():

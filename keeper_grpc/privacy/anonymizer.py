@@ -1,8 +1,8 @@
 """The anonymizer: the layers in order, and what happens when one of them cannot vouch for a text.
 
     conditions   structured -> every text of it through the layers below
-    a text       normalized -> protected -> declared -> patterns -> coverage -> names -> vocabulary
-                 -> the recognizers once more over the result
+    a text       normalized -> declared -> protected -> recognizers -> coverage -> names ->
+                 health -> unknown words -> the recognizers once more over the result
 
 Fail closed: a layer that raises, has lost its data or runs out of time, a text over the cap or in a
 language that is not covered, a result in which something is still recognized: the text is dropped,
@@ -25,21 +25,25 @@ from keeper_grpc.domain.insight import (
     JsonValue,
 )
 from keeper_grpc.privacy.conditions import bands
-from keeper_grpc.privacy.layers.declared import Declared, scrub_declared
+from keeper_grpc.privacy.layers.declared import DeclaredScrubber, scrub_declared
+from keeper_grpc.privacy.layers.health import Health, HealthDetail
 from keeper_grpc.privacy.layers.names import Names
 from keeper_grpc.privacy.layers.protected import Protected
-from keeper_grpc.privacy.layers.recognizers import Patterns, recognized
+from keeper_grpc.privacy.layers.recognizers import Recognizers, recognized
 from keeper_grpc.privacy.layers.structured import Structured
-from keeper_grpc.privacy.text.draft import Draft, Layer, OutOfTime, Record, TooManySpans, normalize
-from keeper_grpc.privacy.text.tokens import keys
-from keeper_grpc.privacy.text.vocabulary import (
-    ApprovedWords,
-    Coverage,
-    LanguageNotCovered,
-    Threshold,
-    Vocabulary,
-    default_vocabulary,
+from keeper_grpc.privacy.layers.unknown_words import Coverage, LanguageNotCovered, UnknownWords
+from keeper_grpc.privacy.text.draft import (
+    Draft,
+    Layer,
+    OutOfTime,
+    Record,
+    TooManySpans,
+    has_words_left,
+    normalize,
 )
+from keeper_grpc.privacy.text.phrases import Phrases
+from keeper_grpc.privacy.text.tokens import keys
+from keeper_grpc.privacy.text.vocabulary import ApprovedWords, Vocabulary, default_vocabulary
 from keeper_grpc.privacy.text.word_lists import WordListLost
 
 MAXIMUM_TEXT: Final = 8_192
@@ -62,6 +66,7 @@ REFUSALS: Final[Mapping[type[Exception], str]] = {
     OutOfTime: "TIME_BUDGET_EXCEEDED",
     TooManySpans: "TOO_MANY_IDENTIFIERS",
     LanguageNotCovered: "LANGUAGE_NOT_COVERED",
+    HealthDetail: "HEALTH_DETAIL",
 }
 """What a layer raises to refuse a text, and the reason in the report. Anything else is a failure."""
 
@@ -92,7 +97,7 @@ class Anonymizer:
         time_budget: float = TIME_BUDGET,
         hash_word: HashWord | None = None,
     ) -> None:
-        phrases = tuple(protected_phrases)
+        self.catalog = Phrases(protected_phrases)
         self._max_text = max_text
         self._time_budget = time_budget
         self._hash_word = hash_word
@@ -102,14 +107,14 @@ class Anonymizer:
         self.plausible_labels: set[str] = set()
         self.layers: dict[str, Layer] = {}
         if vocabulary is not None:
-            protected = Protected(phrases, vocabulary)
             self.layers = {
-                "protected": protected,
                 "declared": scrub_declared,
-                "patterns": Patterns(),
+                "protected": Protected(self.catalog, vocabulary),
+                "recognizers": Recognizers(),
                 "coverage": Coverage(vocabulary),
                 "names": Names(vocabulary),
-                "vocabulary": Threshold(vocabulary),
+                "health": Health(vocabulary),
+                "unknown_words": UnknownWords(vocabulary),
             }
 
     @classmethod
@@ -137,7 +142,11 @@ class Anonymizer:
 
     def anonymize(self, insight: Insight, identifiers: Identifiers) -> Anonymized:
         """What may travel of `insight`, and the report. Never raises for content."""
-        return _Run(self, insight, identifiers).result()
+        return _Run(self, insight.conditions, identifiers).result(insight)
+
+    def anonymize_label(self, business_category: str) -> str:
+        """The category itself when it is plausible, else `other`: for a call without an insight."""
+        return _Run(self, {}, Identifiers()).label("business_category", business_category)
 
     def unknown_words(self, words: Iterable[str]) -> tuple[str, ...]:
         """The keyed hashes of these folded words, as many as one insight may hand out."""
@@ -163,39 +172,44 @@ class Anonymizer:
 class _Run:
     """One insight on its way through the layers of an anonymizer."""
 
-    def __init__(self, parts: Anonymizer, insight: Insight, identifiers: Identifiers) -> None:
+    def __init__(
+        self, parts: Anonymizer, conditions: Mapping[str, JsonValue], identifiers: Identifiers
+    ) -> None:
         self._parts = parts
-        self._insight = insight
         self._max_text, budget = parts.limits
-        self._record = Record(deadline=time.thread_time() + budget)
+        self._record = Record(deadline=time.thread_time() + budget, budget=budget)
         self._dropped: list[DroppedField] = []
         self._refused = ""
         """Why no text of this insight can be vouched for; empty when they can."""
-        self._declared: Declared | None = None
+        self._declared: DeclaredScrubber | None = None
         if parts.vocabulary is None:
             self._refused = "WORD_LISTS_LOST"
             return
         try:
-            harvest = parts.structured.harvest(insight.conditions, identifiers)
+            harvest = parts.structured.harvest(conditions, identifiers)
         except Exception:  # noqa: BLE001  # fail closed, whatever it is
             self._refused = "STRUCTURED_LAYER_FAILED"
+            return
+        if not harvest.complete:
+            self._refused = "TOO_MANY_VALUES"
             return
         if harvest.high_value:
             self._record.customer_role = "high_value_customer"
         try:
-            self._declared = Declared(harvest.identifiers, parts.vocabulary, self._record)
+            self._declared = DeclaredScrubber(
+                harvest.identifiers, parts.vocabulary, self._record, parts.catalog
+            )
             self._record.scrub = self._declared
         except Exception:  # noqa: BLE001  # fail closed, whatever it is
             self._refused = "DECLARED_LAYER_FAILED"
 
-    def result(self) -> Anonymized:
-        insight = self._insight
+    def result(self, insight: Insight) -> Anonymized:
         safe = AnonymizedInsight(
-            type=self._label("type", insight.type),
-            business_category=self._label("business_category", insight.business_category),
+            type=self.label("type", insight.type),
+            business_category=self.label("business_category", insight.business_category),
             action=self._text("action", insight.action) or "",
             script=self._text("script", insight.script) or "",
-            conditions=self._conditions(),
+            conditions=self._conditions(insight.conditions),
             confidence=insight.confidence,
             dollar_value=bands.two_digits(insight.dollar_value),
             potential_value=bands.two_digits(insight.potential_value),
@@ -203,9 +217,9 @@ class _Run:
         report = AnonymizationReport(dict(self._record.masked), tuple(self._dropped))
         return Anonymized(safe, report, self._parts.unknown_words(self._record.unknown))
 
-    def _conditions(self) -> Mapping[str, JsonValue]:
+    def _conditions(self, conditions: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         try:
-            shared, dropped = self._parts.structured.share(self._insight.conditions, self._value)
+            shared, dropped = self._parts.structured.share(conditions, self._value)
         except Exception:  # noqa: BLE001  # fail closed, whatever it is
             self._drop("conditions", "STRUCTURED_LAYER_FAILED")
             return {}
@@ -219,17 +233,22 @@ class _Run:
             return None
         return self._text(field, value)
 
-    def _label(self, field: str, label: str) -> str:
+    def label(self, field: str, label: str) -> str:
         """A type or category, which is lower_snake: it stays whole or becomes `other`.
 
         The words of this package alone decide. Approval by k accounts begins and ends, and a category
         that changed with it would lock out every account that is registered in it.
         """
         parts, prose = self._parts, _prose(label)
-        # What an account is stays so, whoever its customers are: a barber may have a Mr Barber for one.
-        if not label or (field == "business_category" and parts.has_trade_words(prose)):
+        if not label:
             return label
-        declared = self._declared is not None and self._declared.matches(label)
+        # What an account is stays so, whoever its customers are: a barber may have a Mr Barber for one.
+        if field == "business_category" and parts.has_trade_words(prose):
+            declared = self._declared is not None and self._declared.names_business(prose)
+            if not declared:
+                return label
+        else:
+            declared = self._declared is not None and self._declared.touches(prose)
         if declared or not (self._refused or parts.has_words(prose)):
             self._drop(field, "NOT_PLAUSIBLE")
             return UNPLAUSIBLE
@@ -253,8 +272,11 @@ class _Run:
             draft = Draft(normalize(text), self._record)
             reason = self._mask(draft)
             if not reason:
-                self._record.unknown |= draft.unknown
-                return draft.finish()
+                kept = draft.finish()
+                if has_words_left(kept):
+                    self._record.unknown |= draft.unknown
+                    return kept
+                reason = "NOTHING_LEFT"
         self._drop(field, reason)
         return None
 

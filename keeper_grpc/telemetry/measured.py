@@ -66,6 +66,13 @@ class MeasuredAnonymizer:
             self._instruments.dropped(drop.reason)
         return answer
 
+    def anonymize_label(self, business_category: str) -> str:
+        """Anonymize a label."""
+        label = self._inner.anonymize_label(business_category)
+        if label != business_category:
+            self._instruments.dropped("NOT_PLAUSIBLE")
+        return label
+
 
 class MeasuredEmbedder(EmbedderWrapper):
     """A model itself: what caches and batches stand before it."""

@@ -30,6 +30,8 @@ class Anonymizes(Protocol):
 
     def anonymize(self, insight: Insight, identifiers: Identifiers) -> Anonymized: ...
 
+    def anonymize_label(self, business_category: str) -> str: ...
+
 
 class Embeds(Protocol):
     """Turns anonymized text into unit vectors; see embedding/embedder.py for the contract."""

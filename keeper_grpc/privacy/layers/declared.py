@@ -1,14 +1,15 @@
 """Layer 2: what the caller declared as identifying is scrubbed wherever it recurs.
 
 Case, accents and possessives do not matter; a first name alone, a surname alone, initials, a
-telephone number in any grouping, an address in part and small typos are found. A name that is a
-word (Will, Rose) goes only where it stands as a name. What takes its place is a role.
+telephone number in any grouping, an address in part and small typos are found, in prose, in
+placeholders and in labels. A name that is a word (Will, Rose) goes unless it is plainly that word
+(text/plain_uses.py). What takes its place is a role.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -16,12 +17,16 @@ from typing import Final
 from rapidfuzz.distance import DamerauLevenshtein
 
 from keeper_grpc.domain.insight import Identifiers
+from keeper_grpc.privacy.layers.declared_addresses import DeclaredAddresses
+from keeper_grpc.privacy.layers.protected import PLACEHOLDER, settle
 from keeper_grpc.privacy.text import cues
 from keeper_grpc.privacy.text.draft import Draft, Record, Span, is_slot
-from keeper_grpc.privacy.text.name_scores import DECLARED_FROM, given_score
+from keeper_grpc.privacy.text.phrases import Phrases
+from keeper_grpc.privacy.text.plain_uses import is_function_word, plainly_a_word
 from keeper_grpc.privacy.text.reading import Reading
-from keeper_grpc.privacy.text.tokens import keys
+from keeper_grpc.privacy.text.tokens import Word, keys
 from keeper_grpc.privacy.text.vocabulary import Vocabulary
+from keeper_grpc.privacy.text.word_lists import listed
 
 SHORTEST_TYPO: Final = 4
 """Shorter names are one letter away from too many words."""
@@ -29,68 +34,37 @@ TWO_TYPOS_FROM: Final = 8
 """From this length two slips may still be the same name."""
 LOCAL_DIGITS: Final = 7
 """A telephone number is recognized by its last seven digits: with or without country and area."""
+ENDING_DIGITS: Final = 4
+"""`the number ending in 0134`."""
+MOST_DIGITS: Final = 15
+"""Digits of the longest telephone number (E.164); a longer run holds something else as well."""
+LONGEST_GAP: Final = 5
+"""Characters between two words of a business: `'s & `."""
 
 _EMPTY_WORDS: Final = frozenset(
-    [
-        "the",
-        "and",
-        "of",
-        "a",
-        "an",
-        "at",
-        "in",
-        "on",
-        "by",
-        "for",
-        "llc",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-    ]
+    listed("the and of a an at in on by for n llc inc ltd co corp company")
 )
-_STREET_WORDS: Final = frozenset(
-    [
-        "st",
-        "street",
-        "ave",
-        "avenue",
-        "rd",
-        "road",
-        "blvd",
-        "boulevard",
-        "dr",
-        "drive",
-        "ln",
-        "lane",
-        "ct",
-        "court",
-        "pl",
-        "place",
-        "way",
-        "apt",
-        "suite",
-        "ste",
-        "unit",
-        "floor",
-        "fl",
-        "north",
-        "south",
-        "east",
-        "west",
-        "n",
-        "s",
-        "e",
-        "w",
-        "ne",
-        "nw",
-        "se",
-        "sw",
-        "po",
-        "box",
-    ]
+_GENERIC: Final = frozenset(
+    listed(
+        "spa spas salon salons gym studio studios wellness beauty hair nail nails fitness yoga "
+        "massage day center centre club bar lounge house room shop and the of med medical health "
+        "body skin therapy clinic barber barbershop training pilates style styles care family new "
+        "best"
+    )
 )
-_ALNUM: Final = re.compile(r"[^\W_]+")
+"""Words of a business's name that say what it is, not which."""
+_ABBREVIATIONS: Final = frozenset(
+    listed("vip sms am pm ok us uk tv dj id pt hr ceo pr roi no so to at as is it or an in on")
+)
+_TEMPLATE_WORDS: Final = frozenset(
+    listed(
+        "name first last full service services date time day offer discount staff stylist link "
+        "phone number location visit visits favorite favourite product price amount"
+    )
+)
+"""What ordinary placeholders are made of: `{first_name}` is no business called First."""
+
+_DIGIT_RUN: Final = re.compile(r"[(+]{0,2}\d(?:[^\w\n]{0,3}\d)*")
 _DIGITS: Final = re.compile(r"\d+")
 
 
@@ -104,18 +78,31 @@ class _Who:
 
 
 @dataclass(slots=True)
-class _Declared:
-    """Everything declared with one record, indexed by folded word."""
+class _Index:
+    """The declared names of one record by folded word.
+
+    people: each part of a person's name. joined: parts run together. initials: `jd`.
+    phrases: runs of words of a business, by their first word. leading: the first telling word of one.
+    wanted: all of these words. lengths: of people and joined, to look at few pairs of words.
+    """
 
     people: dict[str, _Who] = field(default_factory=dict)
-    initials: dict[str, _Who] = field(default_factory=dict)
-    phrases: dict[str, list[tuple[tuple[str, ...], _Who]]] = field(default_factory=dict)
     joined: dict[str, _Who] = field(default_factory=dict)
-    exact: list[tuple[re.Pattern[str], str]] = field(default_factory=list)
+    initials: dict[str, _Who] = field(default_factory=dict)
+    leading: dict[str, _Who] = field(default_factory=dict)
+    phrases: dict[str, list[tuple[tuple[str, ...], _Who]]] = field(default_factory=dict)
+    wanted: frozenset[str] = frozenset()
+    lengths: frozenset[int] = frozenset()
 
-    @property
-    def empty(self) -> bool:
-        return not (self.people or self.phrases or self.exact)
+    def close(self) -> None:
+        """Call when everything is in."""
+        plurals = [f"{name}s" for name in (*self.people, *self.phrases)]
+        self.wanted = frozenset(
+            (*self.people, *self.joined, *self.initials, *self.leading, *self.phrases, *plurals)
+        )
+        self.lengths = frozenset(map(len, (*self.people, *self.joined)))
+        for runs in self.phrases.values():
+            runs.sort(key=lambda found: len(found[0]), reverse=True)
 
 
 def scrub_declared(draft: Draft) -> None:
@@ -129,12 +116,22 @@ class NothingDeclared(Exception):
     """The record came without its declared identifiers, not even an empty list of them."""
 
 
-class Declared:
+class DeclaredScrubber:
     """Scrubs one record's declared identifiers from its texts."""
 
-    def __init__(self, identifiers: Identifiers, vocabulary: Vocabulary, record: Record) -> None:
+    def __init__(
+        self,
+        identifiers: Identifiers,
+        vocabulary: Vocabulary,
+        record: Record,
+        catalog: Phrases | None = None,
+    ) -> None:
         self._vocabulary = vocabulary
-        self._table = _Declared()
+        self._catalog = catalog
+        self._index = _Index()
+        self._literals: list[str] = []
+        self._phones: list[str] = []
+        self._numbers: set[str] = set()
         for name in identifiers.customer_names:
             self._add_person(name, "customer_name", record.customer_role)
         for name in identifiers.employee_names:
@@ -145,205 +142,290 @@ class Declared:
             self._add_email(email)
         for phone in identifiers.customer_phones:
             self._add_phone(phone)
-        for address in identifiers.addresses:
-            self._add_address(address)
-        for runs in self._table.phrases.values():
-            runs.sort(key=lambda found: len(found[0]), reverse=True)
+        self._addresses = DeclaredAddresses(identifiers.addresses, vocabulary.known)
+        self._index.close()
 
     def __call__(self, draft: Draft) -> None:
-        if self._table.empty:
-            return
-        for pattern, kind in self._table.exact:
-            draft.record.check_time()
-            draft.replace(
-                Span(*match.span(), kind, f"[{kind}]") for match in pattern.finditer(draft.text)
-            )
-        self._scrub_words(draft)
+        if self._literals:
+            draft.replace(self._emails(draft))
+        if self._phones or self._numbers:
+            draft.replace(self._numbered(draft.text))
+        if self._addresses:
+            draft.replace(self._addresses.spans(draft))
+        if self._index.wanted:
+            found = self._find(draft)
+            if found:
+                draft.replace(_whole_placeholders(draft.text, self._spans(draft, found)))
 
-    def matches(self, text: str) -> bool:
-        """Whether any word of `text` is a declared one: for values that are no prose."""
-        table = self._table
+    def touches(self, text: str) -> bool:
+        """Whether anything declared stands in `text`: for labels, which stay whole or go."""
+        draft = Draft(text, Record(deadline=float("inf")))
+        self(draft)
+        return draft.text != text
+
+    def names_business(self, text: str) -> bool:
+        """Whether two words in a row of `text` are a declared business's."""
+        draft = Draft(text, Record(deadline=float("inf")))
+        found = self._find(draft) if self._index.wanted else {}
         return any(
-            key in table.people or key in table.joined or self._typo_of(key) is not None
-            for key in keys(text.replace("_", " "))
+            who.kind == "business_name" and found.get(at + 1) is who for at, who in found.items()
         )
 
     def _add_person(self, name: str, kind: str, role: str) -> None:
-        parts = [key for key in keys(name) if key not in cues.TITLES or len(keys(name)) == 1]
+        parts = keys(name)
+        # A title in front is nobody's; a surname like Lord or Judge is.
+        while len(parts) > 1 and parts[0] in cues.TITLES - self._vocabulary.given_words:
+            parts = parts[1:]
         if not parts:
             return
         who = _Who(kind, role, " ".join(parts))
-        if any(len(part) > 1 for part in parts):
-            for part in parts:
-                if len(part) > 1:
-                    self._table.people.setdefault(part, who)
-                    # `O'Brien` is also written OBrien and O Brien.
-                    if "'" in part:
-                        self._table.people.setdefault(part.replace("'", ""), who)
-                        for piece in part.split("'"):
-                            if len(piece) > 2:  # noqa: PLR2004  # not the O
-                                self._table.people.setdefault(piece, who)
+        index = self._index
+        for part in parts:
+            for spelling in _spellings(part):
+                index.people.setdefault(spelling, who)
         if len(parts) > 1:
-            self._table.joined["".join(parts)] = who
-            self._table.joined["".join(reversed(parts))] = who
-            self._table.joined[parts[0][0] + parts[-1]] = who
-            self._table.joined[parts[0] + parts[-1][0]] = who
-            self._table.initials["".join(part[0] for part in parts)] = who
-            self._table.initials[parts[0][0] + parts[-1][0]] = who
+            index.joined["".join(parts)] = who
+            index.joined["".join(reversed(parts))] = who
+            for short in (parts[0][0] + parts[-1], parts[0] + parts[-1][0]):
+                if short not in self._vocabulary.known:  # S. Pa is no spa
+                    index.joined.setdefault(short, who)
+            index.initials["".join(part[0] for part in parts)] = who
+            index.initials[parts[0][0] + parts[-1][0]] = who
 
     def _add_business(self, name: str) -> None:
-        parts = keys(name)
-        if not parts:
-            return
-        who = _Who("business_name", "business", " ".join(parts))
-        self._add_phrases(parts, who, shortest=2)
-        # `Light & Salt` is also written `Light and Salt`, and the other way round.
+        # `Light & Salt` is also written `Light and Salt`, `Light n Salt` and `Light Salt`.
         spelled = keys(name.replace("&", " and ").replace("+", " and "))
-        for variant in (spelled, [part for part in spelled if part != "and"]):
-            if variant != parts:
-                self._add_phrases(variant, who, shortest=2)
-        telling = [part for part in parts if part not in _EMPTY_WORDS]
-        if len(telling) > 1:
-            self._table.joined["".join(parts)] = who
-            self._table.joined["".join(telling)] = who
-        if len(telling) == 1:
-            self._table.joined[telling[0]] = who
-            self._table.phrases.setdefault(telling[0], []).append(((telling[0],), who))
-        for part in telling:
+        bare = [part for part in spelled if part not in {"and", "n"}]
+        if not bare:
+            return
+        who = _Who("business_name", "business", " ".join(bare))
+        index = self._index
+        variants = [bare]
+        if len(bare) < len(spelled):
+            variants += [spelled, ["n" if part == "and" else part for part in spelled]]
+        for parts in variants:
+            self._add_phrases(parts, who)
+        telling = [part for part in bare if part not in _EMPTY_WORDS]
+        which = [part for part in telling if part not in _GENERIC]
+        for joined in ("".join(spelled), "".join(bare), "".join(telling)):
+            if len(bare) > 1 and joined not in _GENERIC:
+                index.joined[joined] = who
+        if len(telling) == 1 and telling == which:
+            index.phrases.setdefault(telling[0], []).append(((telling[0],), who))
+        for part in which:
             if part not in self._vocabulary.known:
-                self._table.phrases.setdefault(part, []).append(((part,), who))
-        first = telling[0] if telling else ""
-        if len(telling) > 1 and first in self._vocabulary.known and first not in _GENERIC:
-            self._table.initials.setdefault("*" + first, who)
+                index.phrases.setdefault(part, []).append(((part,), who))
+        if len(telling) > 1 and telling[0] in which:
+            index.leading.setdefault(telling[0], who)
 
-    def _add_phrases(self, parts: list[str], who: _Who, shortest: int) -> None:
-        """Every run of at least `shortest` words that says more than what kind of business it is."""
-        for length in range(len(parts), shortest - 1, -1):
+    def _add_phrases(self, parts: list[str], who: _Who) -> None:
+        """Every run of two words or more that says more than what kind of business it is.
+
+        The whole name goes even if it says no more: `Nail Bar`, `The Body Shop`.
+        """
+        core = parts[1:] if parts[0] == "the" and len(parts) > 2 else parts  # noqa: PLR2004  # The, and two more
+        for length in range(len(parts), 1, -1):
             for start in range(len(parts) - length + 1):
                 run = tuple(parts[start : start + length])
-                if not all(part in _EMPTY_WORDS or part in _GENERIC for part in run):
-                    self._table.phrases.setdefault(run[0], []).append((run, who))
+                generic = all(part in _EMPTY_WORDS or part in _GENERIC for part in run)
+                if not generic or length >= len(core):
+                    self._index.phrases.setdefault(run[0], []).append((run, who))
 
     def _add_email(self, email: str) -> None:
-        local, _, _domain = email.strip().partition("@")
-        if email.strip():
-            self._table.exact.append((_literal(email.strip()), "email"))
-        if len(local) >= SHORTEST_TYPO and local.lower() not in self._vocabulary.known:
-            self._table.exact.append((_literal(local), "email"))
+        whole = email.strip().lower()
+        if whole:
+            self._literals.append(whole)
+        local = whole.partition("@")[0]
+        if len(local) >= SHORTEST_TYPO and local not in self._vocabulary.known:
+            self._literals.append(local)
 
     def _add_phone(self, phone: str) -> None:
         digits = "".join(_DIGITS.findall(phone))
-        if len(digits) < LOCAL_DIGITS:
-            if len(digits) >= SHORTEST_TYPO:
-                self._table.exact.append((_literal(digits), "phone"))
-            return
-        last = digits[-LOCAL_DIGITS:]
-        # Up to three separators between digits, and the rest of the number before them.
-        before = r"(?:\+?(?:\d[^\w\n]{0,3}){1,8})?"
-        spaced = r"[^\w\n]{0,3}".join(last)
-        self._table.exact.append(
-            (re.compile(rf"(?<!\d)[(+]{{0,2}}{before}{spaced}(?!\d)"), "phone")
-        )
-        # `the number ending in 0134`
-        self._table.exact.append((re.compile(rf"(?<![\d.,$]){last[-4:]}(?![\d%])"), "phone"))
+        if len(digits) >= LOCAL_DIGITS:
+            self._phones.append(digits[-LOCAL_DIGITS:])
+            self._numbers.add(digits[-ENDING_DIGITS:])
+        elif len(digits) >= ENDING_DIGITS:
+            self._numbers.add(digits)
 
-    def _add_address(self, address: str) -> None:
-        parts = [part.lower() for part in _ALNUM.findall(address)]
-        if not parts:
-            return
-        for length in range(len(parts), 1, -1):
-            for start in range(len(parts) - length + 1):
-                run = parts[start : start + length]
-                if any(part not in _STREET_WORDS and len(part) > 1 for part in run):
-                    self._table.exact.append(
-                        (
-                            re.compile(
-                                r"\b" + r"[^\w]{1,3}".join(map(re.escape, run)) + r"\b",
-                                re.IGNORECASE,
-                            ),
-                            "address",
-                        )
-                    )
-        for part in parts:
-            if len(part) > 3 and part not in self._vocabulary.known:  # noqa: PLR2004  # ZIP codes and telling names
-                self._table.exact.append((_literal(part), "address"))
+    def _emails(self, draft: Draft) -> Iterator[Span]:
+        lowered = draft.text.lower()
+        if len(lowered) != len(draft.text):  # a few capitals have two small letters
+            lowered = "".join(low if len(low := char.lower()) == 1 else char for char in draft.text)
+        found: list[tuple[int, int]] = []
+        for literal in self._literals:
+            draft.record.check_time()
+            start = lowered.find(literal)
+            while start >= 0:
+                end = start + len(literal)
+                if (
+                    not lowered[start - 1 : start].isalnum()
+                    and not lowered[end : end + 1].isalnum()
+                ):
+                    found.append((start, end))
+                start = lowered.find(literal, end)
+        for start, end in _merged(found):
+            yield Span(start, end, "email", "[email]")
 
-    def _scrub_words(self, draft: Draft) -> None:
-        reading = Reading.of(draft, self._vocabulary)
+    def _numbered(self, text: str) -> Iterator[Span]:
+        for match in _DIGIT_RUN.finditer(text):
+            start, end = match.span()
+            digits = "".join(_DIGITS.findall(match[0]))
+            if any(phone in digits for phone in self._phones):
+                if len(digits) > MOST_DIGITS:
+                    start, end = self._phone_in(match[0], start)
+                yield Span(start, end, "phone", "[phone]")
+            elif (
+                digits in self._numbers
+                and text[start - 1 : start] not in {".", ",", "$"}
+                and text[end : end + 1] != "%"
+            ):
+                yield Span(start, end, "phone", "[phone]")
+
+    def _phone_in(self, run: str, offset: int) -> tuple[int, int]:
+        """Where in a long run of digits a declared number is, with what may stand before it."""
+        places = [at for at, char in enumerate(run) if char.isdigit()]
+        digits = "".join(run[at] for at in places)
+        first = min(at for phone in self._phones if (at := digits.find(phone)) >= 0)
+        last = max(at for phone in self._phones if (at := digits.rfind(phone)) >= 0)
+        begin = max(first - (MOST_DIGITS - LOCAL_DIGITS), 0)
+        return offset + places[begin], offset + places[last + LOCAL_DIGITS - 1] + 1
+
+    def _find(self, draft: Draft) -> dict[int, _Who]:
+        """Which words of the draft are whose name."""
+        words, known = draft.words(), self._vocabulary.known
+        hits = self._hits(draft)
         found: dict[int, _Who] = {}
-        for at, word in enumerate(reading.words):
-            if at % 128 == 0:
+        if not hits:
+            return found
+        reading = Reading.of(draft, self._vocabulary)
+        if any(words[at].key in known for at in hits):
+            settle(draft, self._vocabulary.services, self._vocabulary)
+            if self._catalog:
+                settle(draft, self._catalog, self._vocabulary)
+        for step, at in enumerate(hits):
+            if step % 64 == 0:
                 draft.record.check_time()
             if at in found:
                 continue
-            for run, who in self._table.phrases.get(word.key, ()):
-                if _run_at(reading, at, run):
-                    found.update(dict.fromkeys(range(at, at + len(run)), who))
-                    break
-            else:
-                named = self._person_at(reading, at)
-                pair = None if named else self._split_name(reading, at)
-                if named is not None:
-                    found[at] = named
-                elif pair is not None:
-                    found[at] = found[at + 1] = pair
+            who: _Who | None
+            length, who = self._business_at(reading, at)
+            if who is None:
+                length, who = 1, self._person_at(reading, at)
+            if who is None:
+                length, who = 2, self._split_name(reading, at)
+            if who is not None:
+                found.update(dict.fromkeys(range(at, at + length), who))
         self._absorb_initials(reading, found)
-        self._absorb_coordinated(reading, found)
-        if found:
-            draft.replace(_spans(reading, found, draft.record))
+        return found
+
+    def _hits(self, draft: Draft) -> list[int]:
+        """The words to look at: declared or unknown ones, and halves of declared ones."""
+        words, wanted, lengths = draft.words(), self._index.wanted, self._index.lengths
+        known, text = self._vocabulary.known, draft.text
+        found = set[int]()
+        if not (wanted.isdisjoint(draft.keys()) and known.issuperset(draft.keys())):
+            found = {
+                at for at, word in enumerate(words) if word.key in wanted or word.key not in known
+            }
+        for at, (word, following) in enumerate(pairwise(words)):
+            if (
+                len(word.key) + len(following.key) in lengths
+                and following.start - word.end <= 1
+                and word.key + following.key in wanted
+                and not is_slot(text[word.end])
+            ):
+                found.add(at)
+        return sorted(found)
+
+    def _business_at(self, reading: Reading, at: int) -> tuple[int, _Who | None]:
+        """How many words from here on are a business's, and whose."""
+        word = reading.words[at]
+        for run, who in self._index.phrases.get(word.key, ()):
+            if self._run_at(reading, at, run):
+                return len(run), who
+        leading = self._index.leading.get(word.key)
+        if leading is not None and self._leads(reading, at):
+            return 1, leading
+        if word.key.endswith("s"):  # `the Glows` without its apostrophe
+            for run, who in self._index.phrases.get(word.key[:-1], ()):
+                if len(run) == 1:
+                    return 1, who
+        return 0, None
+
+    def _leads(self, reading: Reading, at: int) -> bool:
+        """Whether the first word of a business's name stands for the whole: `from Glow`, `{glow}`."""
+        word = reading.words[at]
+        if word.settled:
+            return False
+        if word.capitalized and reading.cased and not reading.opens(at):
+            return True
+        if word.key in _TEMPLATE_WORDS:
+            return False
+        return _in_braces(reading.text, word)
+
+    def _run_at(self, reading: Reading, at: int, run: tuple[str, ...]) -> bool:
+        """Whether the words from `at` on are the run; all but the first may have a slip."""
+        found = reading.words[at : at + len(run)]
+        if len(found) < len(run):
+            return False
+        for near in range(1, len(run)):
+            gap = reading.text[found[near - 1].end : found[near].start]
+            if len(gap) > LONGEST_GAP or ("." in gap and gap != ".") or any(map(is_slot, gap)):
+                return False
+            key = found[near].key
+            if key not in {run[near], run[near] + "s"} and not (
+                len(key) >= SHORTEST_TYPO
+                and key not in self._vocabulary.known
+                and DamerauLevenshtein.distance(key, run[near], score_cutoff=1) <= 1
+            ):
+                return False
+        return True
 
     def _person_at(self, reading: Reading, at: int) -> _Who | None:
-        table = self._table
-        word = reading.words[at]
+        index, word = self._index, reading.words[at]
         key = word.key
-        who = table.people.get(key) or table.joined.get(key)
-        if who is None and key.endswith("s"):
-            who = table.people.get(key[:-1])  # `the Doe`s` without its apostrophe: Does, Janes
-            if who is not None and key in self._vocabulary.known:
-                who = None
+        known = key in self._vocabulary.known
+        who = index.people.get(key) or index.joined.get(key)
         if who is not None:
-            if key not in self._vocabulary.known or self._stands_as_name(reading, at, who):
+            if not known or self._beside_the_rest(reading, at, who):
                 return who
-            return None
-        if word.shouted and len(key) > 1:
-            who = table.initials.get(key)
-            if who is not None and key not in _ABBREVIATIONS:
+            if is_function_word(key):
+                return who if _stands_out(reading, at) else None
+            return None if plainly_a_word(reading, at) else who
+        if key.endswith("s"):  # `the Does`, `Janes card`: without its apostrophe, or all of them
+            who = index.people.get(key[:-1])
+            if who is not None and (not known or _is_plural_name(reading, at)):
                 return who
-        if word.capitalized and reading.cased and not reading.opens(at):
-            business = table.initials.get("*" + key)
-            if business is not None:
-                return business
-        return self._typo_of(key)
+        if word.shouted and key not in _ABBREVIATIONS:
+            who = index.initials.get(key)
+            if who is not None:
+                return who
+        return None if known else self._typo_of(key)
 
     def _split_name(self, reading: Reading, at: int) -> _Who | None:
-        """`le blanc` for LeBlanc, `serenity spa` for SerenitySpa."""
-        if at + 1 == len(reading.words):
+        """`le blanc` for LeBlanc, `serenity spa` for SerenitySpa, `A Day` for Ann Day."""
+        words = reading.words
+        if at + 1 == len(words) or words[at + 1].start - words[at].end > 1:
             return None
-        word, following = reading.words[at], reading.words[at + 1]
-        if following.start - word.end > 1:
-            return None
-        joined = word.key + following.key
-        return self._table.people.get(joined) or self._table.joined.get(joined)
+        word = words[at]
+        if word.key in {"a", "i"} and (not word.capitalized or reading.opens(at)):
+            return None  # `a day pass`
+        joined = word.key + words[at + 1].key
+        return self._index.people.get(joined) or self._index.joined.get(joined)
 
-    def _stands_as_name(self, reading: Reading, at: int, who: _Who) -> bool:
-        """A declared name that is a word: beside the rest of the name, or where a name stands."""
-        for near in (at - 1, at + 1):
-            if 0 <= near < len(reading.words):
-                other = self._table.people.get(reading.words[near].key)
-                if other is who and reading.words[near].key != reading.words[at].key:
-                    return True
-        word = reading.words[at]
-        if (
-            word.key not in self._vocabulary.given_words
-            and word.key not in self._vocabulary.surname_words
-        ):
-            return True
-        return given_score(reading, at) >= DECLARED_FROM
+    def _beside_the_rest(self, reading: Reading, at: int, who: _Who) -> bool:
+        """Whether another part of the same name stands beside the word."""
+        return any(
+            0 <= near < len(reading.words)
+            and reading.words[near].key != reading.words[at].key
+            and self._index.people.get(reading.words[near].key) is who
+            for near in (at - 1, at + 1)
+        )
 
     def _typo_of(self, key: str) -> _Who | None:
-        if len(key) < SHORTEST_TYPO or key in self._vocabulary.known:
+        if len(key) < SHORTEST_TYPO:
             return None
-        for name, who in self._table.people.items():
+        for name, who in self._index.people.items():
             if len(name) < SHORTEST_TYPO or abs(len(name) - len(key)) > 2:  # noqa: PLR2004  # two slips at most
                 continue
             allowed = 2 if len(name) >= TWO_TYPOS_FROM else 1
@@ -360,11 +442,8 @@ class Declared:
             for near in (at - 1, at + 1):
                 who = found.get(near)
                 if who and reading.words[at].key in {part[0] for part in who.identity.split()}:
-                    gap = reading.text[
-                        min(reading.words[at].end, reading.words[near].end) : max(
-                            reading.words[at].start, reading.words[near].start
-                        )
-                    ]
+                    first, last = sorted((at, near))
+                    gap = reading.text[reading.words[first].end : reading.words[last].start]
                     if len(gap) <= 2 and (reading.words[at].capitalized or not reading.cased):  # noqa: PLR2004  # ". "
                         found.setdefault(at, who)
         for at in letters:
@@ -373,106 +452,90 @@ class Declared:
                 continue
             pair = reading.words[at].key + reading.words[following].key
             gap = reading.text[reading.words[at].end : reading.words[following].start]
-            who = self._table.initials.get(pair)
+            who = self._index.initials.get(pair)
             if who and gap in {".", ". "}:
                 found[at] = found[following] = who
 
-    def _absorb_coordinated(self, reading: Reading, found: dict[int, _Who]) -> None:
-        """`mark and may`: beside one declared person, a declared name that is a word is one, too."""
-        for at, word in enumerate(reading.words):
-            who = self._table.people.get(word.key)
-            if who is None or at in found:
-                continue
-            for step in (-1, 1):
-                if at + 2 * step in found and reading.words[at + step].key in {"and", "or"}:
-                    found[at] = who
-
-
-_GENERIC: Final = frozenset(
-    [
-        "spa",
-        "spas",
-        "salon",
-        "salons",
-        "gym",
-        "studio",
-        "studios",
-        "wellness",
-        "beauty",
-        "hair",
-        "nail",
-        "nails",
-        "fitness",
-        "yoga",
-        "massage",
-        "day",
-        "center",
-        "centre",
-        "club",
-        "bar",
-        "lounge",
-        "house",
-        "room",
-        "shop",
-        "and",
-        "the",
-        "of",
-        "med",
-        "medical",
-        "health",
-        "body",
-        "skin",
-        "therapy",
-        "clinic",
-        "barber",
-        "barbershop",
-        "training",
-        "pilates",
-        "style",
-        "styles",
-        "care",
-        "family",
-        "new",
-        "best",
-    ]
-)
-"""Words of a business's name that say what it is, not which."""
-
-_ABBREVIATIONS: Final = frozenset(
-    ["vip", "sms", "am", "pm", "ok", "us", "uk", "tv", "dj", "id", "pt", "hr", "ceo", "pr", "roi"]
-)
-
-
-def _literal(text: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![^\W_]){re.escape(text)}(?![^\W_])", re.IGNORECASE)
-
-
-def _run_at(reading: Reading, at: int, run: tuple[str, ...]) -> bool:
-    found = reading.words[at : at + len(run)]
-    if len(found) < len(run) or any(w.key != key for w, key in zip(found, run, strict=True)):
-        return False
-    return all(
-        len(gap := reading.text[left.end : right.start]) <= 5 and "." not in gap  # noqa: PLR2004  # "'s & "
-        for left, right in pairwise(found)
-    )
-
-
-def _spans(reading: Reading, found: dict[int, _Who], record: Record) -> Iterator[Span]:
-    order = sorted(found)
-    at = 0
-    while at < len(order):
-        first = last = order[at]
-        who = found[first]
-        while at + 1 < len(order) and order[at + 1] == last + 1 and found[order[at + 1]] is who:
-            gap = reading.text[reading.words[last].end : reading.words[last + 1].start]
-            if len(gap) > 5 or any(is_slot(char) for char in gap):  # noqa: PLR2004  # "'s & "
-                break
+    @staticmethod
+    def _spans(draft: Draft, found: dict[int, _Who]) -> Iterator[Span]:
+        words = draft.words()
+        order = sorted(found)
+        at = 0
+        while at < len(order):
+            first = last = order[at]
+            who = found[first]
+            while at + 1 < len(order) and order[at + 1] == last + 1 and found[order[at + 1]] is who:
+                gap = draft.text[words[last].end : words[last + 1].start]
+                if len(gap) > LONGEST_GAP or any(map(is_slot, gap)):
+                    break
+                at += 1
+                last = order[at]
             at += 1
-            last = order[at]
-        at += 1
-        yield Span(
-            reading.words[first].start,
-            reading.words[last].end,
-            who.kind,
-            record.role(who.role, who.identity),
-        )
+            yield Span(
+                words[first].start,
+                words[last].end,
+                who.kind,
+                draft.record.role(who.role, who.identity),
+            )
+
+
+def _spellings(part: str) -> Iterator[str]:
+    """A part of a name; `O'Brien` is also written OBrien and O Brien."""
+    if len(part) > 1:
+        yield part
+    if "'" in part:
+        yield part.replace("'", "")
+        yield from (piece for piece in part.split("'") if len(piece) > 2)  # noqa: PLR2004  # not the O
+
+
+def _stands_out(reading: Reading, at: int) -> bool:
+    """Whether a word like `you` or `an` is written as a name: `call An`, `Mr. So`, `YOU's`."""
+    word = reading.words[at]
+    if at and reading.words[at - 1].key in cues.SHORT_TITLES:
+        return True
+    if word.clitic == "'s" and word.key not in cues.SUBJECTS:
+        return True
+    return word.capitalized and len(word.key) > 1 and reading.cased and not reading.opens(at)
+
+
+def _is_plural_name(reading: Reading, at: int) -> bool:
+    """`the Prices cancelled`, `call the Banks`: not `the prices rose`."""
+    word = reading.words[at]
+    if word.settled:
+        return False
+    if word.capitalized and reading.cased and not reading.opens(at):
+        return True
+    return reading.after(at) in cues.HUMAN or reading.before(at) in cues.SHORT_TITLES
+
+
+def _in_braces(text: str, word: Word) -> bool:
+    """Whether the word stands inside a placeholder of any template language."""
+    before = text[: word.start].rpartition(" ")[2]
+    return any(char in before for char in "{<%[$") or before.endswith("_")
+
+
+def _whole_placeholders(text: str, spans: Iterable[Span]) -> Iterator[Span]:
+    """The spans, grown to the placeholders that they lie in: `{gold_room_offer}` goes whole."""
+    if "{" not in text:
+        yield from spans
+        return
+    holders = [match.span() for match in PLACEHOLDER.finditer(text)]
+    last_end = -1
+    for span in spans:
+        for start, end in holders:
+            if start <= span.start < end:
+                span.start, span.end = start, max(end, span.end)
+        if span.start >= last_end:
+            yield span
+            last_end = span.end
+
+
+def _merged(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sorted, overlaps joined."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged

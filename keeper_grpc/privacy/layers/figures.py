@@ -73,7 +73,7 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
             r"(?:(?:us|ca|au)?[$€£¥₹]|\b(?:usd|eur|gbp|cad|aud)\s?[$€£]?)\s?(" + _NUMBER + r")"
             r"([km]\b)?(?:\s?(?:usd|dollars?|bucks)\b)?"
         ),
-        "0",
+        ("digit", "money"),
         coarse=lambda match: _amount(match[1], match[2] or ""),
     ),
     Recognizer(
@@ -83,7 +83,7 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
             + _NUMBER
             + r")([km])?\s?(?:[$€£¥₹]|(?:dollars?|bucks|usd|euros?|eur|gbp|pounds sterling|quid)\b)"
         ),
-        "0",
+        ("digit", "money"),
         coarse=lambda match: _amount(match[1], match[2] or ""),
     ),
     Recognizer(
@@ -94,7 +94,7 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
             r"(?:\s(?:of|is|was|at|about|around|over|under|nearly|almost|roughly|approximately|to|up to|more than|less than)|:|=){0,3}"
             r"\s?(" + _NUMBER + r")([km]\b)?" + _COUNTED
         ),
-        "0",
+        ("digit", "paid"),
         accept=lambda match: not match[3],
         group=1,
         coarse=lambda match: _amount(match[1], match[2] or ""),
@@ -104,7 +104,7 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
         compiled(
             r"\b" + _YEAR + r"[-/.](\d{1,2})[-/.](\d{1,2})" + _CLOCK + r"(?:[+-]\d{2}:?\d{2})?"
         ),
-        "0",
+        ("/",),
         coarse=lambda match: _numeric_month(match[1], match[2]),
     ),
     Recognizer(
@@ -113,7 +113,7 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
             r"(?:^|[^\d./-])((\d{1,2})[/.-](\d{1,2})[/.-](?:" + _YEAR + r"|\d{2})\b" + _CLOCK + r")"
             r"([./-]\d)?"
         ),
-        "0",
+        ("/",),
         # A fourth group of digits makes it a telephone number or an IP address.
         accept=lambda match: (
             not match[4] and min(int(match[2]), int(match[3])) <= len(bands.MONTHS)
@@ -127,7 +127,7 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
             r"\b(?:on|by|since|until|till|before|after|from|due|dated?|dob|born|birthday(?: is| on)?)\s"
             r"((1[0-2]|0?[1-9])/(" + _DAY + r"))\b"
         ),
-        "/",
+        ("/",),
         group=1,
         coarse=lambda match: _numeric_month(match[2], match[3]),
     ),
@@ -144,7 +144,7 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
             + _CLOCK
             + _COUNTED
         ),
-        "0",
+        ("month",),
         accept=lambda match: not match[2] and _is_written_date(match),
         coarse=lambda match: _month(match[1]),
     ),
@@ -160,21 +160,21 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
             + r"\b)?"
             + _CLOCK
         ),
-        "0",
+        ("month",),
         accept=_is_written_date,
         coarse=lambda match: _month(match[1]),
     ),
     Recognizer(
         "age",
         compiled(r"\b(1[01]\d|\d{1,2})[-\s]?(?:(?:years?|yrs?)[-\s]?olds?|y/?o)\b"),
-        "0",
+        ("age",),
         group=1,
         coarse=_age,
     ),
     Recognizer(
         "age",
         compiled(r"\b(?:aged?|turn(?:s|ed|ing))(?:\sof|:)?\s(1[01]\d|\d{1,2})\b" + _COUNTED),
-        "0",
+        ("age",),
         accept=lambda match: not match[2],
         group=1,
         coarse=_age,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keeper_grpc.privacy.text import cues
-from keeper_grpc.privacy.text.draft import Draft, Record, Shape, Span, is_slot
+from keeper_grpc.privacy.text.draft import PERSON_KINDS, Draft, Record, Shape, Span, is_slot
 from keeper_grpc.privacy.text.name_scores import (
     BESIDE_A_NAME_FROM,
     NAME_FROM,
@@ -29,7 +29,6 @@ from keeper_grpc.privacy.text.word_lists import listed
 
 _GAP_OF_ONE_NAME: Final = re.compile(r"(?:\s|-|\.|,\s|\u2019|'){0,3}")
 """What may stand between two parts of one name."""
-_PERSON_SLOTS: Final = frozenset({"customer_name", "employee_name", "person"})
 
 
 class Names:
@@ -45,10 +44,21 @@ class Names:
             draft.replace(_spans(reading, marked, draft.record))
 
     def _mark(self, reading: Reading, record: Record) -> set[int]:
+        vocabulary = self._vocabulary
         marked: set[int] = set()
         for at, word in enumerate(reading.words):
             if at % 256 == 0:
                 record.check_time()
+            key = word.key
+            # Most words are known and nobody's name.
+            if key in vocabulary.known and key not in vocabulary.given_words:
+                names = (
+                    vocabulary.surname_words
+                    if word.text[0].isupper()
+                    else vocabulary.frequent_surnames
+                )
+                if key not in names:
+                    continue
             if self._is_name(reading, at, word):
                 marked.add(at)
         self._extend(reading, marked, record)
@@ -57,21 +67,36 @@ class Names:
     def _is_name(self, reading: Reading, at: int, word: Word) -> bool:
         """Whether the word by itself, where it stands, is a name."""
         key = word.key
+        if word.settled:
+            return False
         if not self._vocabulary.knows(key):
             return self._vocabulary.is_name(key) or (word.capitalized and len(key) > 1)
         if key in self._vocabulary.given_words:
             return given_score(reading, at) >= NAME_FROM
-        if key == cues.ADDRESSED:
+        return self._is_surname(reading, at, word)
+
+    def _is_surname(self, reading: Reading, at: int, word: Word) -> bool:
+        """Whether a known word that is no given name stands as a surname."""
+        key = word.key
+        surnames = (
+            self._vocabulary.surname_words
+            if word.capitalized
+            else self._vocabulary.frequent_surnames
+        )
+        if key not in surnames or key in _NO_SURNAMES or key == cues.ADDRESSED:
             return False
         if key in cues.CLAUSE_OPENERS and reading.after(at) not in cues.HUMAN and reading.opens(at):
             return False
-        surname = word.capitalized and key in self._vocabulary.surname_words
-        return surname and surname_score(reading, at) >= SURNAME_FROM
+        return surname_score(reading, at) >= SURNAME_FROM
 
     def _extend(self, reading: Reading, marked: set[int], record: Record) -> None:
         """Surnames after given names, given names before surnames, initials, names after titles."""
+        near = _near_names(reading, marked, record)
         for at in range(len(reading.words)):
-            marked |= self._with_those_before(reading, at, marked, record)
+            if at in near:
+                found = self._with_those_before(reading, at, marked, record) - marked
+                marked |= found
+                near |= {place + step for place in found for step in (1, 2)}
         for at in range(len(reading.words) - 2, -1, -1):
             if at + 1 in marked and at not in marked:
                 gap = reading.text[reading.words[at].end : reading.words[at + 1].start]
@@ -191,6 +216,31 @@ class Names:
         )
 
 
+def _near_names(reading: Reading, marked: set[int], record: Record) -> set[int]:
+    """The words that what is before them may make a name: behind names, titles, initials, people."""
+    near = {at + step for at in marked for step in (-2, 1, 2)}
+    slots = not reading.text.isascii()
+    for at, word in enumerate(reading.words):
+        if len(word.key) == 1:
+            near |= {at, at + 1}
+        elif word.key in cues.TITLES:
+            near.add(at + 1)
+        if slots and any(
+            is_slot(char) and record.kind(char) in PERSON_KINDS
+            for char in reading.text[max(word.start - _LONGEST_JOIN, 0) : word.start]
+        ):
+            near.add(at)
+    return near
+
+
+_LONGEST_JOIN: Final = 4
+"""A slot and the three characters of _GAP_OF_ONE_NAME."""
+
+_NO_SURNAMES: Final = frozenset(
+    listed("men women man woman kids ladies gentlemen mens womens dads moms")
+)
+"""`Men's cut`: whom a service is for. All of them are surnames somewhere."""
+
 _NEVER_GIVEN: Final = (
     cues.ROLES
     | cues.TITLES
@@ -267,7 +317,7 @@ def _slot_before(reading: Reading, at: int, gap: str, record: Record) -> Shape |
     """How the person was written whose slot stands right before, if a name may go on after it."""
     slot = max((index for index, char in enumerate(gap) if is_slot(char)), default=-1)
     rest = gap[slot + 1 :]
-    if slot < 0 or record.kind(gap[slot]) not in _PERSON_SLOTS or not rest or not _joins(rest):
+    if slot < 0 or record.kind(gap[slot]) not in PERSON_KINDS or not rest or not _joins(rest):
         return None
     if reading.cased and "." in rest and reading.words[at].capitalized:
         return None

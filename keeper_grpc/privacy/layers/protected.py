@@ -1,47 +1,49 @@
-"""What passes untouched: template placeholders, and the catalog's service names."""
+"""What passes untouched: template placeholders, the catalog's service names, phrases of the trade."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
+from keeper_grpc.privacy.text import cues
 from keeper_grpc.privacy.text.draft import PASSED, Draft, Span
-from keeper_grpc.privacy.text.tokens import keys
+from keeper_grpc.privacy.text.phrases import Phrases
+from keeper_grpc.privacy.text.tokens import Word, keys
 from keeper_grpc.privacy.text.vocabulary import Vocabulary
+from keeper_grpc.privacy.text.word_lists import listed
 
-_PLACEHOLDER: Final = re.compile(r"\{\{?\s{0,2}([A-Za-z][A-Za-z0-9_.]{0,39})\s{0,2}\}?\}")
+PLACEHOLDER: Final = re.compile(r"\{\{?\s{0,2}([A-Za-z][A-Za-z0-9_.]{0,39})\s{0,2}\}?\}")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 MAXIMUM_DIGITS: Final = 2
 """`{service_2}` is a placeholder; `{5550134}` is not."""
+FARTHEST_TREATMENT: Final = 3
+"""Words between a place and the treatment that is named for it: `Dead Sea mineral salt scrub`."""
 
 
 class Protected:
-    """Puts slots in the place of what later layers must not touch.
+    """Lets pass what later layers must not touch.
 
     A placeholder passes when all its words are known and none is a name: `{favorite_service}` and
-    `{firstName}`, not `{jane_doe}`. A service name passes when it has at least two words; a single
-    word ("Rose") would hide a person of that name, and is known vocabulary anyway.
+    `{firstName}`, not `{jane_doe}`. A service name of the catalog passes when it has at least two
+    words. Both become slots. The words of known phrases, and places in the names of treatments, are
+    settled instead: they stay neighbours by which others are read.
     """
 
-    def __init__(self, phrases: Iterable[str], vocabulary: Vocabulary) -> None:
+    def __init__(self, catalog: Phrases, vocabulary: Vocabulary) -> None:
+        self._catalog = catalog
         self._vocabulary = vocabulary
-        self._phrases: dict[str, list[tuple[str, ...]]] = {}
-        for phrase in phrases:
-            run = tuple(keys(phrase))
-            if len(run) > 1 and run not in self._phrases.get(run[0], ()):
-                self._phrases.setdefault(run[0], []).append(run)
-        for runs in self._phrases.values():
-            runs.sort(key=len, reverse=True)
+        self._known = vocabulary.phrases
 
     def __call__(self, draft: Draft) -> None:
         if "{" in draft.text:
             draft.replace(self._placeholders(draft.text))
-        if self._phrases:
+        if self._catalog:
             draft.replace(self._services(draft))
+        settle(draft, self._known, self._vocabulary)
 
     def _placeholders(self, text: str) -> Iterator[Span]:
-        for match in _PLACEHOLDER.finditer(text):
+        for match in PLACEHOLDER.finditer(text):
             inner = _CAMEL.sub(" ", match[1]).replace("_", " ")
             digits = sum(char.isdigit() for char in inner)
             if digits <= MAXIMUM_DIGITS and all(self._plain(key) for key in keys(inner)):
@@ -51,19 +53,54 @@ class Protected:
         return self._vocabulary.knows(key) and key not in self._vocabulary.given_words
 
     def _services(self, draft: Draft) -> Iterator[Span]:
-        text, found = draft.text, draft.words()
-        at = 0
-        while at < len(found):
-            length = next(
-                (
-                    len(run)
-                    for run in self._phrases.get(found[at].key, ())
-                    if tuple(word.key for word in found[at : at + len(run)]) == run
-                ),
-                0,
-            )
-            if length:
-                start, end = found[at].start, found[at + length - 1].end
-                if "\n" not in text[start:end]:
-                    yield Span(start, end, PASSED, text[start:end])
-            at += length or 1
+        found = draft.words()
+        for first, end in self._catalog.find(draft):
+            start, stop = found[first].start, found[end - 1].end
+            yield Span(start, stop, PASSED, draft.text[start:stop])
+
+
+def settle(draft: Draft, phrases: Phrases, vocabulary: Vocabulary) -> None:
+    """Marks the words of known phrases, and places before a treatment, as no names."""
+    found = draft.words()
+    for first, end in phrases.find(draft):
+        if found[end - 1].clitic != "'s":  # `at dawn`, but not `at Dawn's`
+            for word in found[first:end]:
+                word.settled = True
+    if not vocabulary.places.isdisjoint(draft.keys()):
+        for at, word in enumerate(found):
+            if word.key in vocabulary.places and _names_treatment(draft, found, at, vocabulary):
+                word.settled = True
+
+
+def _names_treatment(draft: Draft, found: list[Word], at: int, vocabulary: Vocabulary) -> bool:
+    """`London lash set`, `Bora Bora coconut wrap`: not `London's facial` and not `text London`."""
+    word = found[at]
+    if word.clitic or (at and found[at - 1].key in _PERSON_BEFORE):
+        return False
+    for near in range(at + 1, min(at + 2 + FARTHEST_TREATMENT, len(found))):
+        gap = draft.text[found[near - 1].end : found[near].start]
+        if gap not in {" ", "-", " & "} or found[near - 1].clitic:
+            return False
+        key = found[near].key
+        if key in cues.TREATMENTS or key in _STYLES or found[near].settled:
+            return True
+        if key in _JOURNEYS:
+            return not vocabulary.is_name(word.key)
+        if found[near].key in cues.AFTER_NAME or found[near].key in cues.FUNCTION_WORDS:
+            return False
+    return False
+
+
+_STYLES: Final = frozenset(
+    listed(
+        "bob bobs cut cuts fade fades curl curls perm perms braid braids twist twists wave waves bangs "
+        "layers shag lob updo updos glow"
+    )
+)
+_JOURNEYS: Final = frozenset(
+    listed(
+        "package packages special specials getaway escape journey retreat experience night nights"
+    )
+)
+"""What a place is put before that a person is put before as well: `the London package`."""
+_PERSON_BEFORE: Final = cues.TITLES | frozenset({"text", "call", "tell", "pm", "am", "per"})

@@ -33,7 +33,9 @@ MAXIMUM_DEPTH: Final = 4
 """What nests deeper is not shared; the domain's deepest sensible value is a list in a group. A
 request may nest deeper (rpc/convert/fields.py), and forbidden values are found down there, too."""
 MAXIMUM_ITEMS: Final = 64
-"""Keys of one mapping, and items of one list, that are looked at."""
+"""Keys of one mapping, and items of one list, that are shared."""
+MAXIMUM_IDENTIFIERS: Final = 256
+"""Forbidden values that are scrubbed from the texts. With more of them no text is vouched for."""
 
 LARGEST_SCORE: Final = 10
 """Ratings, probabilities and scores go to 10; what is larger is a percentage or a total."""
@@ -62,10 +64,14 @@ MaskText: TypeAlias = Callable[[str, str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """What the conditions give away about people: more identifiers, and the customer's worth."""
+    """What the conditions give away about people: more identifiers, and the customer's worth.
+
+    complete: whether every forbidden value is among the identifiers; a text may hold what is not.
+    """
 
     identifiers: Identifiers
     high_value: bool
+    complete: bool
 
 
 def key_words(key: str) -> list[str]:
@@ -90,11 +96,13 @@ class Structured:
         """Finds forbidden values, however deep, and whether the customer is worth much."""
         found: dict[IdentifierKind, list[str]] = {}
         high = self._collect(conditions, found)
+        complete = sum(map(len, found.values())) <= MAXIMUM_IDENTIFIERS
+        kept = found if complete else {}
         identifiers = replace(
             declared,
-            **{kind: (*getattr(declared, kind), *values) for kind, values in found.items()},
+            **{kind: (*getattr(declared, kind), *values) for kind, values in kept.items()},
         )
-        return Harvest(identifiers, high)
+        return Harvest(identifiers, high, complete)
 
     def share(
         self, conditions: Mapping[str, JsonValue], mask: MaskText
@@ -104,22 +112,30 @@ class Structured:
         return self._share_group(conditions, mask, dropped, depth=0), dropped
 
     def _collect(
-        self, group: Mapping[str, JsonValue], found: dict[IdentifierKind, list[str]]
+        self, value: JsonValue | Mapping[str, JsonValue], found: dict[IdentifierKind, list[str]]
     ) -> bool:
+        """Puts every forbidden value into `found`; whether the customer is worth much.
+
+        It looks at all of the conditions, however wide and deep: their size is capped at the edge
+        (rpc/convert), and a name that was skipped here would stay in the texts.
+        """
         high = False
-        for key, value in list(group.items())[:MAXIMUM_ITEMS]:
-            kind = _forbidden_kind(key_words(key))
-            if kind is not None:
-                found.setdefault(kind, []).extend(_strings(value))
-            elif isinstance(value, dict):
-                high |= self._collect(value, found)
-            elif isinstance(value, list):
-                for item in value[:MAXIMUM_ITEMS]:
-                    if isinstance(item, dict):
-                        high |= self._collect(item, found)
-            elif "ltv" in key_words(key) or "lifetime" in key_words(key):
-                amount = _as_number(value)
-                high |= value == "high" or (amount is not None and bands.money(amount) == "high")
+        if isinstance(value, list):
+            for item in value:
+                high |= self._collect(item, found)
+        elif isinstance(value, Mapping):
+            for key, inner in value.items():
+                words = key_words(key)
+                kind = _forbidden_kind(words)
+                if kind is not None:
+                    found.setdefault(kind, []).extend(_strings(inner))
+                elif isinstance(inner, dict | list):
+                    high |= self._collect(inner, found)
+                elif "ltv" in words or "lifetime" in words:
+                    amount = _as_number(inner)
+                    high |= inner == "high" or (
+                        amount is not None and bands.money(amount) == "high"
+                    )
         return high
 
     def _share_group(
@@ -175,6 +191,7 @@ class Structured:
                     self._share_value(field, item, coarse, mask, dropped, depth + 1)
                     for item in value[:MAXIMUM_ITEMS]
                 ]
+                dropped += [DroppedField(field, "TOO_MANY_ITEMS")] * len(value[MAXIMUM_ITEMS:])
                 return [item for item in kept if item is not None] or None
             case dict():
                 return self._share_group(value, mask, dropped, depth + 1) or None
@@ -193,11 +210,9 @@ def _strings(value: JsonValue) -> list[str]:
         case int() | float():
             return [str(int(value))] if math.isfinite(value) else []
         case list():
-            return [text for item in value[:MAXIMUM_ITEMS] for text in _strings(item)]
+            return [text for item in value for text in _strings(item)]
         case dict():
-            return [
-                text for item in list(value.values())[:MAXIMUM_ITEMS] for text in _strings(item)
-            ]
+            return [text for item in value.values() for text in _strings(item)]
 
 
 def _as_number(value: JsonValue) -> float | None:

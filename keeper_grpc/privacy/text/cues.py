@@ -71,10 +71,23 @@ AFTER_NAME: Final = frozenset(
         "understood stood held kept lost sold grew chose paid broke spoke woke wore won sat sent set "
         "shut sang rode read "
         "struggled struggles celebrated celebrates turns posted posts shared shares attends attended "
+        "tore froze fell threw flew blew shook stole swore bit hid beat bent bled bounced burst crept dealt "
+        "fled fought knelt lent meant slid slept stuck stung swept swung wept "
         "bleaches ordered orders travels traveled travelled followed follows helped helps trusts"
     )
 )
 """What people do: words that often follow a name as their subject."""
+
+BELONGINGS: Final = frozenset(
+    listed(
+        "mom mother dad father daughter son husband wife sister brother kid kids baby friend boyfriend "
+        "girlfriend aunt cousin niece nephew grandma boss card appointment appt appts hair nails brows "
+        "lashes skin back neck knee shoulder hip foot feet file locker bag purse phone coat jacket keys "
+        "account balance deposit package membership waiver form invoice receipt order number email "
+        "birthday bday wedding stylist trainer therapist usual tip tab chair slot 2pm favorite request"
+    )
+)
+"""What people have: `June's mom`, but `June's special`."""
 
 HUMAN: Final = frozenset(
     listed(
@@ -173,10 +186,34 @@ SERVICES: Final = frozenset(
         "gloss plan plans pricing prices price rate rates rewards reward points club circle "
         "rush peak weekdays babies essential essence bouquet garden bomb bombs hip hips flower "
         "flowers renewal therapies body glaze lip lips foot feet break cleaning scalp powder cleansing cleanser hydration red pumpkin roller scented flavored "
+        "based themed inspired infused scented friendly eyes eye hour hours week weeks month shot shots chain "
         "hand hands face skin back neck brow heel cuticle leaf root berry milk sorbet lemonade latte"
     )
 )
 """Things of the trade. A word-name beside one of them names the thing: `rose facial`, `Jade roller`."""
+
+TREATMENTS: Final = SERVICES - frozenset(
+    listed(
+        "appointment appointments booking bookings slot slots visit visits package packages "
+        "membership memberships member members card cards party parties plan plans points point "
+        "reward rewards event events room rooms suite gift gifts pass passes certificate "
+        "certificates offer offers period calendar schedule hours day days weekend season seasons "
+        "level levels status tier tiers price prices pricing rate rates rush peak weekdays club "
+        "circle break special specials campaign campaigns newsletter babies services service bar "
+        "lounge spa salon gym studio session sessions class classes"
+    )
+)
+"""What is done to a client or used on one. An appointment, a package or a card is somebody's."""
+
+TIERS: Final = frozenset(
+    listed("gold silver platinum diamond bronze ruby pearl crystal jade emerald opal amber")
+)
+TIERED: Final = frozenset(
+    listed(
+        "membership memberships tier tiers package packages plan plans member members level status"
+    )
+)
+"""`Gold membership`: a tier and what has tiers."""
 
 INSTRUCTED: Final = frozenset(
     listed(

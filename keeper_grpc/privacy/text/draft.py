@@ -7,11 +7,16 @@ in. Slots and roles belong to one record: the same person gets the same role in 
 
 from __future__ import annotations
 
+import bisect
+import html
+import operator
+import re
 import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from keeper_grpc.privacy.text.tokens import Word, words
 
@@ -23,8 +28,13 @@ FIRST_LETTER_SYMBOL = 0x1F100
 LAST_LETTER_SYMBOL = 0x1F1FF
 """Enclosed letters and flag letters: a name can be spelled in them, and NFKC leaves some alone."""
 
+_SLOTS: Final = re.compile(f"[{chr(FIRST_SLOT)}-{chr(LAST_SLOT)}]")
+
 PASSED = "passed"
 """The kind of a slot that holds text which may stay: a placeholder or a protected phrase."""
+
+PERSON_KINDS = frozenset({"customer_name", "employee_name", "person"})
+"""The kinds of slots that stand for somebody."""
 
 ALWAYS_NUMBERED = frozenset({"employee"})
 """Roles that carry a number even when there is one of them: a salon has several employees, and
@@ -53,16 +63,20 @@ class Record:
 
     deadline: CPU seconds of this thread (`time.thread_time`) after which `check_time` raises. CPU
         time, because a busy machine must not make the anonymizer drop texts.
+    budget: the same as a duration. While less than that has passed on the wall, no more can have been
+        used of the CPU, and reading the wall clock is cheaper.
     customer_role: how the customer is called: "customer" or "high_value_customer".
     scrub: masks what was declared with this record.
     unknown: folded words that the vocabulary layer masked in texts that were vouched for.
     """
 
     deadline: float
+    budget: float = 0.0
     customer_role: str = "customer"
     scrub: Layer | None = None
     masked: Counter[str] = field(default_factory=Counter)
     unknown: set[str] = field(default_factory=set)
+    _begun: float = field(default_factory=time.perf_counter)
     _replacements: list[str] = field(default_factory=list)
     _kinds: list[str] = field(default_factory=list)
     _shapes: list[Shape] = field(default_factory=list)
@@ -70,7 +84,7 @@ class Record:
 
     def check_time(self) -> None:
         """Raises OutOfTime when the budget is spent."""
-        if time.thread_time() > self.deadline:
+        if time.perf_counter() - self._begun > self.budget and time.thread_time() > self.deadline:
             raise OutOfTime
 
     def role(self, name: str, identity: str) -> str:
@@ -105,7 +119,7 @@ class Record:
         """The text with every slot filled in."""
         if text.isascii():
             return text
-        return "".join(self.replacement(char) if is_slot(char) else char for char in text)
+        return _SLOTS.sub(lambda slot: self.replacement(slot[0]), text)
 
 
 @dataclass(slots=True)
@@ -128,30 +142,63 @@ class Draft:
     text: str
     record: Record
     unknown: set[str] = field(default_factory=set)
-    _words_of: str | None = None
-    _words: list[Word] = field(default_factory=list)
+    _words: list[Word] | None = None
+    _keys: frozenset[str] | None = None
 
     def words(self) -> list[Word]:
         """The words of the text as it is now; the layers read the same list until one changes it."""
-        if self._words_of is not self.text:
-            self._words_of, self._words = self.text, words(self.text)
+        if self._words is None:
+            self._words = words(self.text)
         return self._words
+
+    def keys(self) -> frozenset[str]:
+        """The folded words that it had when it was first asked; masking only takes some away."""
+        if self._keys is None:
+            self._keys = frozenset([word.key for word in self.words()])
+        return self._keys
 
     def replace(self, spans: Iterable[Span]) -> None:
         """Puts slots in the place of spans, which must be sorted and must not overlap."""
         parts: list[str] = []
+        replaced: list[Span] = []
         at = 0
         for span in spans:
             removed = self.text[span.start : span.end]
             shape = Shape(removed[:1].isupper(), len(removed.split()))
             parts += (self.text[at : span.start], self.record.slot(span, shape))
+            replaced.append(span)
             at = span.end
         if parts:
             parts.append(self.text[at:])
             self.text = "".join(parts)
+            if self._words is not None:
+                self._words = _moved(self._words, replaced)
 
     def finish(self) -> str:
         return self.record.finish(self.text)
+
+
+_end: Final = operator.attrgetter("end")
+
+
+def _moved(found: list[Word], replaced: list[Span]) -> list[Word] | None:
+    """The words that the spans left, at their new places; None when a span cut one in two."""
+    first = bisect.bisect_left(found, replaced[0].start, key=_end)
+    left = found[:first]
+    spans = iter(replaced)
+    span: Span | None = next(spans)
+    moved = 0
+    for word in found[first:]:
+        while span is not None and span.end <= word.start:
+            moved += span.end - span.start - 1
+            span = next(spans, None)
+        if span is None or word.end <= span.start:
+            word.start -= moved
+            word.end -= moved
+            left.append(word)
+        elif word.start < span.start or word.end > span.end:
+            return None
+    return left
 
 
 Layer = Callable[[Draft], None]
@@ -163,25 +210,55 @@ def is_slot(char: str) -> bool:
     return FIRST_SLOT <= ord(char) <= LAST_SLOT
 
 
-def normalize(text: str) -> str:
-    """NFKC without invisible characters: what a reader sees is what the layers see.
+_ROLE: Final = re.compile(r"\[[a-z0-9_]+\]")
+_COARSE: Final = re.compile(r"\[(?:low|medium|high)_amount\]|\[age_[a-z0-9_]+\]")
 
-    Zero-width, soft-hyphen and bidirectional marks vanish, so that `Ja<ZWSP>ne` is `Jane`; control,
+
+def has_words_left(masked: str) -> bool:
+    """Whether anything but roles is left of a text: `[person] [other]` says nothing, and is equal to
+    every other text that says nothing. Amounts and ages made coarse say something.
+    """
+    if "[" not in masked:
+        return True
+    rest = _ROLE.sub(" ", _COARSE.sub("x", masked))
+    return any(map(str.isalnum, rest)) or _ROLE.search(masked) is None
+
+
+_ENTITY: Final = re.compile(r"&(?:#\d{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
+_NESTED_ENTITIES: Final = 3
+"""`&amp;#82;` is what software makes of an entity that passed through it twice."""
+
+
+def normalize(text: str) -> str:
+    """HTML entities decoded, then NFKC without invisible characters: what a reader sees is what the
+    layers see.
+
+    Zero-width, soft-hyphen and bidirectional marks vanish, so that `Ja<ZWSP>ne` is `Jane`, and so do
+    the keycaps around digits; digits of every script and in circles are plain ones; control,
     private-use and unassigned characters become spaces, so that no input can forge a slot.
     """
+    for _ in range(_NESTED_ENTITIES):
+        if "&" not in text or _ENTITY.search(text) is None:
+            break
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
     if text.isascii():
         return text if text.isprintable() else "".join(map(_visible, text))
     return "".join(map(_visible, unicodedata.normalize("NFKC", text)))
 
 
+_KEYCAP_TEN: Final = "\U0001f51f"
+
+
 def _visible(char: str) -> str:
-    if char == "\n":
+    if char == "\n" or (char.isascii() and char.isprintable()):
         return char
     category = unicodedata.category(char)
-    if category == "Cf":
+    if category in {"Cf", "Me"} or "\ufe00" <= char <= "\ufe0f":
         return ""
     if category[0] == "C" or FIRST_LETTER_SYMBOL <= ord(char) <= LAST_LETTER_SYMBOL:
         return " "
     if category == "Nd":
         return str(unicodedata.digit(char))
-    return char
+    if category == "No":
+        return f"{unicodedata.numeric(char):g}"
+    return "10" if char == _KEYCAP_TEN else char

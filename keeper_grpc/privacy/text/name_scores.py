@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Final
 
 from keeper_grpc.privacy.text import cues
+from keeper_grpc.privacy.text.frames import frames_person, frames_surname, frames_trade_word
+from keeper_grpc.privacy.text.plain_uses import is_modal, is_time
 from keeper_grpc.privacy.text.reading import NUMBER, SLOT, Reading
 
 NAME_FROM: Final = 2.0
 """A given name that is a word is masked at this score."""
-DECLARED_FROM: Final = 1.0
-"""The same for a name that the caller declared: less evidence is enough."""
+FRAMED: Final = 4.0
+"""What a frame of front-desk prose says: as much as a name beside it."""
 BESIDE_A_NAME_FROM: Final = -2.0
 """The same in front of a word that is surely a name: only strong evidence against it counts."""
 SURNAME_FROM: Final = 3.0
@@ -26,8 +28,14 @@ def given_score(reading: Reading, at: int) -> float:
     """How much this word, which may be a given name (Rose, Will), stands as one."""
     word = reading.words[at]
     before, after = reading.before(at), reading.after(at)
+    if (word.key in cues.CALENDAR and is_time(reading, at, before, after)) or is_modal(
+        reading, at, before, after
+    ):
+        return -FRAMED
+    if frames_person(reading, at):
+        return FRAMED
     full = reading.reads_full(at)
-    owns = word.clitic == "'s" and word.key not in cues.CALENDAR
+    owns = word.clitic == "'s" and (word.key not in cues.CALENDAR or after in cues.BELONGINGS)
     served = not (full or owns) and (
         after in cues.SERVICES or (after == "and" and reading.serves(at + 3))
     )
@@ -35,28 +43,39 @@ def given_score(reading: Reading, at: int) -> float:
     if word.key in reading.vocabulary.mostly_names:
         score += 1.0
     if owns:
-        score += 2.0
+        score += 3.0
     if reading.named(at - 1) or reading.named(at + 1):
         score += 4.0
     elif reading.beside_unknown(at):
         score += 3.0
     elif full:
         score += 2.0
-    return score + (-5.0 if served else _after(reading, at, before, after))
+    if served:
+        return score - 5.0
+    # Who owns what follows is no part of its name: `rose's card`.
+    return score if owns and after not in cues.HUMAN else score + _after(reading, at, before, after)
 
 
 def surname_score(reading: Reading, at: int) -> float:
     """How much this word, which may be a surname (Young, Stone), stands as one by itself."""
     word = reading.words[at]
     before, after = reading.before(at), reading.after(at)
-    greeted = before in cues.GREETINGS and word.capitalized
-    if not greeted and (word.key in reading.vocabulary.trade or word.key in cues.SERVICES):
-        return 0.0
+    if not word.capitalized:
+        return FRAMED if frames_surname(reading, at) else 0.0
+    greeted = before in cues.GREETINGS
+    ordinary = word.key in reading.vocabulary.trade or word.key in cues.SERVICES
+    if not greeted and ordinary:
+        return FRAMED if frames_trade_word(reading, at) else 0.0
+    if frames_person(reading, at) and not reading.commands(at):
+        return FRAMED
     score = _case(reading, at)
-    if word.clitic == "'s" and word.capitalized and reading.cased:
-        score += 1.0
+    owns = word.clitic == "'s" and reading.cased
+    if owns:
+        score += 2.0 if after in cues.BELONGINGS else 1.0
     score += _before(reading, at, before) / (1.0 if greeted else 2.0)
-    if after in cues.SERVICES or after in cues.TIMES:
+    if owns and after in cues.BELONGINGS:
+        pass  # `Young's card`: nobody is called by a card
+    elif after in cues.SERVICES or after in cues.TIMES:
         score -= 3.0
     elif reading.instructs(at, after):
         score -= 1.0
@@ -92,7 +111,9 @@ def _before(reading: Reading, at: int, before: str) -> float:
     elif before in cues.BEFORE_NAME:
         score = 2.0
     elif before in cues.QUESTIONS:
-        score = 1.0
+        # `did star pay`: who is asked about stands before what is asked.
+        asked = at > 0 and reading.opens(at - 1) and reading.acts(at + 1)
+        score = 2.0 if asked and before not in {"please", "let", "lets", "or", "and"} else 1.0
     elif before in cues.WEAK_BEFORE_NAME:
         score = 0.0 if word.capitalized and reading.cased else -1.5
     elif before in cues.NOT_BEFORE_NAME or before == NUMBER:
@@ -127,7 +148,8 @@ def _does(reading: Reading, after: str) -> bool:
 def _time(key: str, before: str, after: str) -> float:
     """Against `clients will call` and `by late june`."""
     score = 0.0
-    if key in cues.MODALS and (before in cues.SUBJECTS or before == SLOT or before.endswith("s")):
+    plural = before.endswith("s") and before not in cues.QUESTIONS
+    if key in cues.MODALS and (before in cues.SUBJECTS or before == SLOT or plural):
         score -= 4.0
     if key in cues.CALENDAR and (
         before in cues.BEFORE_TIME

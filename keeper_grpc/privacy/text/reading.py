@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Final
 
 from keeper_grpc.privacy.text import cues
@@ -18,6 +19,19 @@ _INSIDE: Final = '-/"(\u201c'
 """Sentence ends that also stand inside a sentence: no-show, 50/50, an aside."""
 
 
+_DAY: Final = r"(?:3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?"
+_DAY_AFTER: Final = re.compile(
+    rf"\.?\s(?:the\s)?{_DAY}\b(?![:.]\d|\s?[ap]\.?m\b)(?=\W*$|[,.;)-]|\s(?:at|and|to|for|from|or|with)\b)",
+    re.IGNORECASE,
+)
+_DAY_BEFORE: Final = re.compile(rf"(?<![\d:.$]){_DAY}(?:\sof)?\s$")
+_CLOCK_BEFORE: Final = re.compile(
+    r"(?:\d:\d\d\s?(?:[ap]\.?m\.?)?|\d\s?[ap]\.?m\.?|(?:at|@)\s?\d{1,2})[\s,-]{1,3}$", re.IGNORECASE
+)
+_LONGEST_CLOCK: Final = 14
+"""`12:30 p.m. - ` has 13 characters."""
+
+
 @dataclass(slots=True)
 class Reading:
     """A text's words, and what is known about them.
@@ -28,18 +42,41 @@ class Reading:
     text: str
     words: list[Word]
     vocabulary: Vocabulary
-    cased: bool
+    _cased: bool | None = None
+    _before: dict[int, str] = field(default_factory=dict)
+    _after: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, draft: Draft, vocabulary: Vocabulary) -> Reading:
         """Reads a draft, which may hold slots."""
-        found = draft.words()
-        return cls(draft.text, found, vocabulary, _is_cased(draft.text, found))
+        return cls(draft.text, draft.words(), vocabulary)
+
+    @property
+    def cased(self) -> bool:
+        """Looked at when it is first asked for: most texts hold nothing that it decides."""
+        if self._cased is None:
+            self._cased = _is_cased(self.text, self.words)
+        return self._cased
 
     def before(self, at: int) -> str:
         """The word before, "0" for a number, "" at the start of a sentence or after a dash."""
+        known = self._before.get(at)
+        if known is None:
+            known = self._before[at] = self._read_before(at)
+        return known
+
+    def after(self, at: int) -> str:
+        """The word after, "0" for a number, "," before a comma, "" at the end of a sentence."""
+        known = self._after.get(at)
+        if known is None:
+            known = self._after[at] = self._read_after(at)
+        return known
+
+    def _read_before(self, at: int) -> str:
         start = self.words[at - 1].end if at else 0
         gap = self.text[start : self.words[at].start]
+        if gap == " ":
+            return self.words[at - 1].key if at else ""
         for char in reversed(gap):
             if is_slot(char):
                 return SLOT
@@ -49,8 +86,7 @@ class Reading:
                 return ""
         return self.words[at - 1].key if at else ""
 
-    def after(self, at: int) -> str:
-        """The word after, "0" for a number, "," before a comma, "" at the end of a sentence."""
+    def _read_after(self, at: int) -> str:
         end = self.words[at + 1].start if at + 1 < len(self.words) else len(self.text)
         gap = self.text[self.words[at].end : end]
         for char in gap:
@@ -74,6 +110,29 @@ class Reading:
         gap = self.text[start : self.words[at].start].rstrip(" ")
         return (at == 0 and not gap) or (bool(gap) and gap[-1] in cues.SENTENCE_END)
 
+    def acts(self, at: int) -> bool:
+        """Whether the word is the base form of a verb."""
+        return at < len(self.words) and self.words[at].key in self.vocabulary.base_verbs
+
+    def adjoins(self, at: int) -> bool:
+        """Whether nothing but a blank is between the word and the next one."""
+        end = self.words[at].end
+        return at + 1 < len(self.words) and self.text[end : self.words[at + 1].start] == " "
+
+    def is_day(self, at: int, *, before: bool = False) -> bool:
+        """Whether the number beside the word is a day of a month: not a clock, not a count of people."""
+        if before:
+            start = self.words[at - 1].end if at else 0
+            return _DAY_BEFORE.search(self.text, start, self.words[at].start) is not None
+        return _DAY_AFTER.match(self.text, self.words[at].end) is not None
+
+    def after_clock(self, at: int) -> bool:
+        """`3pm rose`, `9:40 rose`: a time of day stands before the word."""
+        if self.before(at) not in {NUMBER, "am", "pm", "m"}:
+            return False
+        start = self.words[at].start
+        return _CLOCK_BEFORE.search(self.text[max(start - _LONGEST_CLOCK, 0) : start]) is not None
+
     def determined(self, at: int) -> bool:
         """Whether an article or the like stands before the word, which is then a noun."""
         return at > 0 and self.words[at - 1].key in cues.DETERMINERS
@@ -90,6 +149,10 @@ class Reading:
         if after == "lapsed":
             return third.key in cues.PEOPLE
         return not third.capitalized and third.key not in cues.FUNCTION_WORDS
+
+    def commands(self, at: int) -> bool:
+        """Whether a sentence opens with the word and it is a verb: `Call overdue regulars`."""
+        return self.opens(at) and self.words[at].key in cues.IMPERATIVES
 
     def named(self, at: int) -> bool:
         """Whether the word is a name and nothing else."""
@@ -117,6 +180,8 @@ class Reading:
             return False
         if self.cased:
             return word.capitalized and following.capitalized
+        if self.serves(at + 2):  # `Lily White Tips`
+            return False
         return (
             following.key not in self.vocabulary.trade
             and following.key not in cues.SERVICES
@@ -169,11 +234,12 @@ def _is_cased(text: str, found: list[Word]) -> bool:
 
     The words that open a sentence say nothing; of the others at most half may be capitalized.
     """
-    inner = small = 0
+    inner = small = end = 0
     for at, word in enumerate(found):
-        start = found[at - 1].end if at else 0
-        gap = text[start : word.start].rstrip(" ")
-        if len(word.key) > 1 and at > 0 and not (gap and gap[-1] in cues.SENTENCE_END):
-            inner += 1
-            small += not word.capitalized
+        if at and len(word.key) > 1:
+            gap = text[end : word.start]
+            if gap == " " or not gap.strip(" ") or gap.rstrip(" ")[-1] not in cues.SENTENCE_END:
+                inner += 1
+                small += not word.text[0].isupper()
+        end = word.end
     return small * 2 >= inner and small < len(found) and any(word.capitalized for word in found)

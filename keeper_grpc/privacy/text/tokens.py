@@ -36,11 +36,13 @@ _APOSTROPHE = "'\u2019\u02bc`\u00b4"
 """A clitic whose word became a slot (`[customer]'s`) is no word."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Word:
     """One word of a text: [start, end) without its clitic ('s, 'll).
 
-    text: as written. key: folded. clitic: what hung on it, folded, with the apostrophe.
+    text: as written. key: folded. clitic: what hung on it, folded, with the apostrophe. Not frozen: a
+    draft moves its words when a span before them is replaced, and freezing doubles the cost.
+    settled: it is part of a known phrase, and no name.
     """
 
     start: int
@@ -48,6 +50,7 @@ class Word:
     text: str
     key: str
     clitic: str = ""
+    settled: bool = False
 
     @property
     def capitalized(self) -> bool:
@@ -61,13 +64,15 @@ class Word:
 def words(text: str) -> list[Word]:
     """The words of `text` in order; slots, digits and punctuation are between them."""
     found: list[Word] = []
-    pattern = _ASCII_WORD if text.isascii() else _PLAIN_WORD
+    ascii_only = text.isascii()
+    lowered = text.lower().replace("`", "'") if ascii_only else ""
+    pattern = _ASCII_WORD if ascii_only else _PLAIN_WORD
     if pattern is _PLAIN_WORD and _MARKS.search(text):
         pattern = _MARKED_WORD
     for match in pattern.finditer(text):
         start, end = match.span()
         word = match[0]
-        key = fold(word)
+        key = lowered[start:end] if ascii_only else fold(word)
         if key in _ALONE and start and text[start - 1] in _APOSTROPHE:
             continue
         clitic = ""

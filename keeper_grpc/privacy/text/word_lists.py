@@ -20,3 +20,9 @@ def read_words(path: Path) -> frozenset[str]:
     """The words of a file; lines that begin with # are comments."""
     lines = path.read_text("ascii", "ignore").splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+def read_lines(path: Path) -> tuple[str, ...]:
+    """The lines of a file, one phrase each; lines that begin with # are comments."""
+    lines = path.read_text("ascii", "ignore").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))

@@ -16,7 +16,6 @@ from keeper_grpc.domain.errors import (
     AccountCategoryUnknown,
     InvalidInput,
 )
-from keeper_grpc.domain.insight import Identifiers, Insight
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock
 
 
@@ -79,7 +78,7 @@ class AccountResolver:
         now = self._clock()
         if joined_time is not None and joined_time > now + CLOCK_SKEW:
             raise InvalidInput("joined_time", "must not be in the future")
-        category = self._anonymous(business_category)
+        category = self._anonymizer.anonymize_label(business_category)
         account, created = await self._find_or_add(
             account_id, category, joined_time or now, registered=True
         )
@@ -89,7 +88,7 @@ class AccountResolver:
 
     async def identify(self, account_id: str, business_category: str) -> Account:
         """`resolve` for a call without an insight: the category has yet to pass the anonymizer."""
-        category = self._anonymous(business_category) if business_category else ""
+        category = self._anonymizer.anonymize_label(business_category) if business_category else ""
         return await self.resolve(account_id, category)
 
     async def resolve(
@@ -104,10 +103,6 @@ class AccountResolver:
             account_id, business_category, now or self._clock(), registered=False
         )
         return account
-
-    def _anonymous(self, business_category: str) -> str:
-        probe = Insight("", "account", business_category, {}, "", "", 0.0)
-        return self._anonymizer.anonymize(probe, Identifiers()).insight.business_category
 
     async def _find_or_add(
         self, account_id: str, business_category: str, joined: datetime, *, registered: bool

@@ -258,7 +258,8 @@ def broken(_draft: Draft) -> None:
 
 
 @pytest.mark.parametrize(
-    "layer", ["protected", "declared", "patterns", "coverage", "names", "vocabulary"]
+    "layer",
+    ["declared", "protected", "recognizers", "coverage", "names", "health", "unknown_words"],
 )
 def test_a_layer_that_raises_drops_the_texts_and_keeps_the_structure(layer: str) -> None:
     """Fail closed: no text passes a layer that could not look at it."""
@@ -280,7 +281,7 @@ def test_a_failing_second_look_drops_the_text() -> None:
 def test_what_a_blind_layer_lets_through_is_caught_by_the_second_look() -> None:
     """Without its pattern layer the anonymizer drops a telephone number instead of passing it."""
     anonymizer = Anonymizer.default()
-    anonymizer.layers["patterns"] = lambda _draft: None
+    anonymizer.layers["recognizers"] = lambda _draft: None
     result = anonymized(anonymizer, "call 512 555 0134 today")
     assert result.insight.action == ""
     assert result.report.dropped[-1].reason == "IDENTIFIER_LEFT"
@@ -354,9 +355,9 @@ def test_a_language_that_is_not_covered_is_dropped(anonymizer: Anonymizer, text:
 
 def test_invisible_characters_and_fancy_letters_hide_nothing(anonymizer: Anonymizer) -> None:
     """Zero-width marks, full-width digits and mathematical letters are read as what they show."""
-    text = "Ja\u200bne, \uff15\uff11\uff12 \uff15\uff15\uff15 \uff10\uff11\uff13\uff14, \U0001d409\U0001d41a\U0001d427\U0001d41e"
+    text = "call Ja\u200bne, \uff15\uff11\uff12 \uff15\uff15\uff15 \uff10\uff11\uff13\uff14, \U0001d409\U0001d41a\U0001d427\U0001d41e"
     left = anonymized(anonymizer, text, DECLARED).insight.action
-    assert left == "[customer], [phone], [customer]"
+    assert left == "call [customer], [phone], [customer]"
 
 
 def test_input_cannot_forge_a_slot(anonymizer: Anonymizer) -> None:

@@ -52,13 +52,13 @@ def test_a_text_that_is_dropped_hands_out_nothing() -> None:
 def test_the_words_of_a_failing_last_layer_are_not_handed_out() -> None:
     """A layer that saw words and then failed has vouched for none."""
     anonymizer = Anonymizer.default(hash_word=plain)
-    threshold = anonymizer.layers["vocabulary"]
+    threshold = anonymizer.layers["unknown_words"]
 
     def masks_then_fails(draft: Draft) -> None:
         threshold(draft)
         raise RuntimeError
 
-    anonymizer.layers["vocabulary"] = masks_then_fails
+    anonymizer.layers["unknown_words"] = masks_then_fails
     assert anonymized("offer the glowzilla soak", DECLARED, anonymizer).unknown_words == ()
 
 
