@@ -18,6 +18,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from keeper_grpc.domain.insight import Identifiers
 from keeper_grpc.privacy.layers.declared_addresses import DeclaredAddresses
+from keeper_grpc.privacy.layers.numbers import SPELLED
 from keeper_grpc.privacy.layers.protected import PLACEHOLDER, settle
 from keeper_grpc.privacy.text import cues
 from keeper_grpc.privacy.text.draft import Draft, Record, Span, is_slot
@@ -149,6 +150,8 @@ class DeclaredScrubber:
         if self._literals:
             draft.replace(self._emails(draft))
         if self._phones or self._numbers:
+            for spelled in SPELLED:  # `(415) five five five 0142` whole, not its last four digits
+                spelled.mask(draft)
             draft.replace(self._numbered(draft.text))
         if self._addresses:
             draft.replace(self._addresses.spans(draft))

@@ -139,7 +139,7 @@ def _opens_something(match: Match) -> bool:
     return _NO_CODES.search(match.string[max(start - 10, 0) : start]) is None
 
 
-NUMBERS: Final[tuple[Recognizer, ...]] = (
+SPELLED: Final[tuple[Recognizer, ...]] = (
     Recognizer(
         "number",
         compiled(r"[+(\[]{0,2}\b" + _UNIT + r"(?:" + _BETWEEN + _UNIT + r"){3,40}\b"),
@@ -152,6 +152,12 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
         ("sequence",),
         accept=_is_spelled_number,
     ),
+)
+"""Numbers in words, or with words between their digits. They are read before a part of one is taken
+for a declared number."""
+
+NUMBERS: Final[tuple[Recognizer, ...]] = (
+    *SPELLED,
     Recognizer("ssn", compiled(r"\b\d{3}[-. ]\d{2}[-. ]\d{4}\b"), ("number",)),
     Recognizer(
         "id",

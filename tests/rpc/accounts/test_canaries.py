@@ -26,10 +26,10 @@ from tests.rpc.requests import new_topic
 from tests.rpc.service import Service, openai, running
 
 DECLARED = insight_pb2.Identifiers(
-    customer_names=["Zorabella Quintavalle"],
+    customer_names=["Zorabella Quintavalle", "Clementine Wexcombe"],
     customer_emails=["zorabella@quintavalle.example"],
     customer_phones=["+1 (415) 555-0142"],
-    business_names=["Moonquartz Retreat"],
+    business_names=["Moonquartz Retreat", "Copper Lantern"],
     employee_names=["Thaddeusz Wexcombe"],
     addresses=["742 Larkspurry Terrace, Brimhollow"],
 )
@@ -38,6 +38,8 @@ PROSE = (
     "0044 20 7946 0958, write to zorabella@quintavalle.example or ing.tsokovic@mailbox.example, "
     "charge 4111 1111 1111 1111, SSN 078-05-1120, see https://quintavalle.example/zora or "
     "@zorabella_q from 203.0.113.77, visit 742 Larkspurry Terrace, Brimhollow; "
+    "clementine allergic to latex, waiting on clementine; welcome to {copper_lantern}; party of 4 at "
+    "287 New Haven Street; locker B-21789; cell (415) five five five 0142; "
     "ask Thaddeusz Wexcombe of Moonquartz Retreat about the shimmerox soak"
 )
 # Digits stand with their separators: bare ones occur in vectors and hashes by chance.
@@ -60,6 +62,12 @@ CANARIES = (
         "acct-canary",
         "078-05-1120",
     ],
+    "clementine",
+    "copper_lantern",
+    "copper lantern",
+    "new haven",
+    "b-21789",
+    "five five five",
     "415.555.0142",
     "(415) 555",
     "20 7946",

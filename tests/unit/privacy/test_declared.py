@@ -229,18 +229,18 @@ def test_as_many_identifiers_as_the_api_allows_fit_into_the_budget(anonymizer: A
         f"Zo{chr(97 + i // 26)}{chr(97 + i % 26)}l Quint{chr(97 + i % 26)}{chr(97 + i // 26)}x"
         for i in range(64)
     )
-    declared = {
-        "customer_names": names,
-        "business_names": tuple(f"Glow {name[::-1]}" for name in names),
-        "customer_emails": tuple(f"box{i}mail@example.com" for i in range(64)),
-        "customer_phones": tuple(f"512-555-01{i:02d}" for i in range(64)),
-        "addresses": tuple(
+    declared = Identifiers(
+        customer_names=names,
+        business_names=tuple(f"Glow {name[::-1]}" for name in names),
+        customer_emails=tuple(f"box{i}mail@example.com" for i in range(64)),
+        customer_phones=tuple(f"512-555-01{i:02d}" for i in range(64)),
+        addresses=tuple(
             f"{100 + i} Oak Street Apt {i}, Springfield, IL 627{i:02d}" for i in range(64)
         ),
-    }
+    )
     text = f"text {names[63]} at 512 555 0163, box63mail@example.com, 163 oak st"
     started = time.thread_time()
-    answer = anonymized(anonymizer, text, **declared)
+    answer = anonymizer.anonymize(Insight("", "upsell", "spa", {}, text, "", 0.5), declared)
     assert answer.insight.action == "text [customer] at [phone], [email], [address]"
     assert time.thread_time() - started < 0.25
 

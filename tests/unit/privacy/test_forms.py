@@ -7,7 +7,8 @@ import pytest
 from keeper_grpc.domain.insight import Identifiers, Insight
 from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.privacy.evaluation.labelled import grids, labelled_sentences
-from keeper_grpc.privacy.layers.recognizers import CONTAINERS, FIGURES, NUMBERED
+from keeper_grpc.privacy.layers.figures import FIGURES
+from keeper_grpc.privacy.layers.recognizers import CONTAINERS, NUMBERED
 from keeper_grpc.privacy.text.draft import normalize
 from keeper_grpc.privacy.text.matching import hints
 
