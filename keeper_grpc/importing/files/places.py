@@ -40,10 +40,16 @@ class _Output:
 def find_places(file: Path, mapping: Path, state: Path | None, rejects: Path | None) -> Places:
     """Where to write. Raises ImportFailed for a file that writing there would destroy."""
     places = Places(
-        _resolved(state or file.with_name(file.name + STATE_SUFFIX)),
+        _resolved(state or Path(f"{file}{STATE_SUFFIX}")),
         None if rejects is None else _resolved(rejects),
     )
-    taken: dict[str, Path] = {"the history": _resolved(file), "--mapping": _resolved(mapping)}
+    taken: dict[str, Path] = {
+        "the history": _resolved(file),
+        "--mapping": _resolved(mapping),
+        # A rename would take what the shell redirected there away from whoever reads it.
+        "standard output": Path("/dev/stdout"),
+        "standard error": Path("/dev/stderr"),
+    }
     for output in _outputs(places):
         _require_apart(output, taken)
         _require_own(output)

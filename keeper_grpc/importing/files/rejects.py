@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -67,7 +68,7 @@ class Rejects:
     ) -> None:
         if self._path is None or self._file is None:
             return
-        with self._file:
+        with _written(self._path), self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
         if kind is None:
@@ -75,14 +76,16 @@ class Rejects:
 
     def add(self, row: int, reasons: Iterable[Reason]) -> None:
         """Report a row."""
-        if self._file is not None:
+        if self._path is not None and self._file is not None:
             entry = {"row": row, "reasons": [reason.as_dict() for reason in reasons]}
-            self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            with _written(self._path):
+                self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def flush(self) -> None:
         """Flush the report to disk, before the state records its rows as done."""
-        if self._file is not None:
-            self._file.flush()
+        if self._path is not None and self._file is not None:
+            with _written(self._path):
+                self._file.flush()
 
     def _publish(self, path: Path) -> None:
         partial = partial_of(path)
@@ -106,6 +109,17 @@ class Rejects:
                     break
                 size += len(line)
         return size
+
+
+@contextmanager
+def _written(report: Path) -> Iterator[None]:
+    """Raise ImportFailed when the disk takes no more of a report."""
+    try:
+        yield
+    except OSError as error:
+        raise ImportFailed(
+            f"{partial_of(report)}: {error.strerror}; name another place with --rejects"
+        ) from None
 
 
 def _row_of(line: bytes) -> int | None:

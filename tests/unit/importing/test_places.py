@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +161,30 @@ async def test_a_file_that_no_import_wrote_is_not_replaced(
 
 
 @pytest.mark.parametrize("option", ["state", "rejects"])
+async def test_the_file_that_standard_output_goes_to_is_not_replaced(
+    options: Options, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`keeper import ... --rejects /dev/stdout > out` would lose the summary, or the report."""
+    redirected = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
+    kept = os.dup(1)
+    os.dup2(redirected, 1)
+    try:
+        with pytest.raises(ImportFailed, match=f"--{option} is the same file as standard output"):
+            await run(writing(options, option, Path("/dev/stdout")))
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(redirected)
+
+
+@pytest.mark.parametrize("name", ["/", ".", ""])
+async def test_a_history_without_a_file_name_is_refused(options: Options, name: str) -> None:
+    """With a line: a directory is no history, and the state has no name beside it."""
+    with pytest.raises(ImportFailed, match="directory"):
+        await run(replace(options, file=Path(name), file_format="csv"))
+
+
+@pytest.mark.parametrize("option", ["state", "rejects"])
 async def test_what_is_no_regular_file_is_not_replaced(
     options: Options, tmp_path: Path, option: str
 ) -> None:
@@ -236,6 +262,26 @@ def test_the_old_state_is_whole_when_the_new_one_cannot_be_written(
     with pytest.raises(ImportFailed, match="No space left"):
         state.save(Progress(2, 1, Tally(rows=2)), next(source.rows()).mark)
     assert contents(tmp_path) == before
+
+
+def test_a_report_that_the_disk_does_not_take_ends_the_import_with_a_line(tmp_path: Path) -> None:
+    """Of rows that are not on disk the state must not say that they are done."""
+    report = tmp_path / "rejects"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        rejects = Rejects(report, keep=0)
+        rejects.__enter__()
+        rejects.add(1, [])
+        with pytest.raises(ImportFailed, match=r"rejects\.partial: File too large"):
+            rejects.flush()
+        with pytest.raises(ImportFailed, match=r"rejects\.partial: File too large"):
+            rejects.__exit__(None, None, None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not report.exists()
 
 
 def test_an_import_knows_its_own_files(options: Options, tmp_path: Path) -> None:
