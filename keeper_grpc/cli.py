@@ -23,6 +23,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # A command imports what only it needs when it runs: all of it together would take each of them
 # seconds of CPU at its start.
 from keeper_grpc import health
+from keeper_grpc.arguments import add_target, within
 from keeper_grpc.command_parser import CommandParser
 from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.domain.errors import Unavailable
@@ -98,7 +99,7 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("file", type=Path, metavar="FILE", help="the history")
     command.add_argument("--mapping", type=Path, required=True, metavar="MAP.yaml")
-    command.add_argument("--target", default="127.0.0.1:50051", help="the server (%(default)s)")
+    add_target(command)
     command.add_argument(
         "--format",
         dest="file_format",
@@ -115,11 +116,14 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("--from-start", action="store_true", help="forget that progress")
     command.add_argument(
-        "--concurrency", type=_positive, default=16, help="calls at a time (%(default)s)"
+        "--concurrency",
+        type=within(int, 1, 1_000),
+        default=16,
+        help="calls at a time (%(default)s)",
     )
     command.add_argument(
         "--patience",
-        type=float,
+        type=within(float, 0.0, 86_400.0),
         default=60.0,
         help="seconds to wait for a server that is unavailable (%(default)s)",
     )
@@ -139,13 +143,6 @@ def _add_privacy_report(commands: argparse._SubParsersAction[argparse.ArgumentPa
         help="the half that rules were changed by, the other one, or both (%(default)s)",
     )
     command.add_argument("--json", action="store_true", help="figures for a program to read")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _default(name: str) -> str:
@@ -236,7 +233,7 @@ def _uplift(_: argparse.Namespace) -> int:
 
     measured = asyncio.run(uplift(settings))
     if not measured:
-        print("nobody was held out and reported: set KEEPER_HOLDOUT_SHARE, and report outcomes")
+        print("no account was held out and reported: set KEEPER_HOLDOUT_SHARE, and report outcomes")
         return 0
     table = Table("category", "type", "advised", "held out", "uplift", "95% interval")
     for (category, kind), found in measured.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -13,6 +14,8 @@ class CommandParser(argparse.ArgumentParser):
 
     From Python 3.14 on argparse gives a hint for commands and choices itself, but none for options.
     """
+
+    _given: Sequence[str] = ()
 
     # argparse's own hook for invalid choices, private in every version.
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -26,19 +29,27 @@ class CommandParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse; what is left over ends here, in the parser that knows its options."""
+        self._given = list(sys.argv[1:] if args is None else args)
         parsed, left = super().parse_known_args(args, namespace)
         if left:
-            self._refuse(left)
+            self.error(f"unrecognized arguments: {' '.join(left)}")
         return parsed, left
 
-    def _refuse(self, left: Sequence[str]) -> NoReturn:
-        options = [
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2, after the message and the option that a misspelt one is like."""
+        super().error(f"{message}{self._hint_of_an_option()}")
+
+    def _hint_of_an_option(self) -> str:
+        """Also where argparse says only that another argument is missing: `import f --mappign m`."""
+        known = [
             option
             for option in self._option_string_actions
             if option.startswith("--")  # a single letter is like every other
         ]
-        hints = [_hint(word.partition("=")[0], options) for word in left if word.startswith("-")]
-        self.error(f"unrecognized arguments: {' '.join(left)}{next(filter(None, hints), '')}")
+        given = [word.partition("=")[0] for word in self._given if word.startswith("--")]
+        # A beginning that is enough to know the option is no typo.
+        typos = [word for word in given if not any(option.startswith(word) for option in known)]
+        return next(filter(None, (_hint(typo, known) for typo in typos)), "")
 
 
 def _hint(word: object, choices: Iterable[object]) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
+import re
 import sys
 from typing import Any
 
+from keeper_grpc.arguments import target, within
 from keeper_grpc.settings import Settings
 from keeper_grpc.subcommand import add_command
 
@@ -15,32 +18,61 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = add_command(
         commands, "health", "ask a server whether it serves: exit code 0, or 1", _health
     )
-    command.add_argument("--target", help="the server; unset is KEEPER_PORT of this machine")
     command.add_argument(
-        "--service", default="", help="one service of it, by its full name; unset is all of it"
+        "--target", type=target, help="the server; unset is where KEEPER_HOST and KEEPER_PORT say"
     )
     command.add_argument(
-        "--timeout", type=float, default=3.0, metavar="SECONDS", help="(%(default)s)"
+        "--service",
+        type=_service,
+        default="",
+        help="one service of it, by its full name; unset is all of it",
     )
+    command.add_argument(
+        "--timeout",
+        type=within(float, 0.001, 3_600.0),
+        default=3.0,
+        metavar="SECONDS",
+        help="(%(default)s)",
+    )
+
+
+def _service(text: str) -> str:
+    # The name of a service in protobuf; an empty default comes here too.
+    if not re.fullmatch(r"[A-Za-z0-9_.]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a service")
+    return text
+
+
+def own_address(settings: Settings) -> str:
+    """Where a server with these settings is reached from its own machine."""
+    try:
+        host = ipaddress.ip_address(settings.host.strip("[]"))
+    except ValueError:
+        return settings.address
+    if host.is_unspecified:
+        # A server that listens on every address is asked on the one that needs no network.
+        loopback = "127.0.0.1" if host.version == 4 else "::1"  # noqa: PLR2004 - IPv4
+        return settings.model_copy(update={"host": loopback}).address
+    return settings.address
 
 
 def _health(parsed: argparse.Namespace) -> int:
     import grpc  # noqa: PLC0415 - loaded by the commands that ask a server only
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - as above
 
-    target = parsed.target or f"127.0.0.1:{Settings.from_environment().port}"
-    with grpc.insecure_channel(target) as channel:
+    address = parsed.target or own_address(Settings.from_environment())
+    with grpc.insecure_channel(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # its stub file does not type the calls
         try:
             answer = stub.Check(
                 health_pb2.HealthCheckRequest(service=parsed.service), timeout=parsed.timeout
             )
         except grpc.RpcError as error:
-            print(f"keeper: {target}: {error.code().name}", file=sys.stderr)
+            print(f"keeper: {address}: {error.code().name}", file=sys.stderr)
             return 1
     status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        print(f"keeper: {target}: {status}", file=sys.stderr)
+        print(f"keeper: {address}: {status}", file=sys.stderr)
         return 1
     print(status)
     return 0

@@ -243,7 +243,7 @@ class ServerParts:
                 audit=AuditLog(PostgresAudit(self._pool)),
             ),
             ready=self._ready,
-            address=f"{self._settings.host}:{self._settings.port}",
+            address=self._settings.address,
             max_call_duration=self._settings.max_call_duration.total_seconds(),
             readiness_interval=READINESS_INTERVAL,
             on_end=self._telemetry.instruments.call_ended,

@@ -31,6 +31,9 @@ from keeper_grpc.operator_error import OperatorError
 
 PREFIX = "KEEPER_"
 
+LONGEST = timedelta(days=36_500)
+"""Of every duration: one that means "never", with which times before and after now are still dates."""
+
 
 class SettingsInvalid(OperatorError):
     """One line for each setting that is wrong. Never a value: it may be a secret."""
@@ -57,6 +60,14 @@ def _seconds(value: object) -> object:
             return timedelta(seconds=float(value))
         except ValueError:
             return value
+        except OverflowError:
+            return LONGEST + timedelta.resolution
+    return value
+
+
+def _not_too_long(value: timedelta) -> timedelta:
+    if value > LONGEST:
+        raise PydanticCustomError("too_long", "must be at most 36500 days")
     return value
 
 
@@ -69,8 +80,18 @@ def _unless_of_a_service(value: object) -> object:
 
 def _not_empty(value: object) -> object:
     """An empty path would be the working directory, an empty address every one, an empty DSN libpq's."""
-    if value == "":
+    if isinstance(value, str) and not value.strip():
         raise PydanticCustomError("empty", "must not be empty; unset it for the default")
+    return value
+
+
+def _text(value: object) -> object:
+    """Bytes of the environment that are not UTF-8 come as surrogates, which no database or socket takes."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise PydanticCustomError("not_text", "must be text in UTF-8") from None
     return value
 
 
@@ -91,10 +112,14 @@ def _api_key(value: object) -> object:
 
 _HTTP_URL = TypeAdapter(HttpUrl)
 
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+Seconds = Annotated[
+    timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0)), AfterValidator(_not_too_long)
+]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, BeforeValidator(_unless_of_a_service), Field(ge=0, le=65535)]
-Word = Annotated[str, BeforeValidator(_not_empty)]
+Text = Annotated[str, BeforeValidator(_text)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_text)]
+Word = Annotated[Text, BeforeValidator(_not_empty)]
 Directory = Annotated[Path, BeforeValidator(_not_empty)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
@@ -122,7 +147,7 @@ class Settings(BaseSettings):
         description="port that Prometheus reads metrics from; unset is none, 0 picks a free one",
     )
 
-    database_url: Annotated[SecretStr | None, BeforeValidator(_not_empty)] = Field(
+    database_url: Annotated[Secret, BeforeValidator(_not_empty)] = Field(
         None, description="PostgreSQL with pgvector; unset starts the bundled server"
     )
     data_dir: Directory = Field(
@@ -130,7 +155,7 @@ class Settings(BaseSettings):
         description="where the bundled database and the generated pseudonym key live; "
         "/var/lib/keeper for root, else ~/.local/share/keeper",
     )
-    pool_size: int = Field(10, ge=4, description="most database connections")
+    pool_size: int = Field(10, ge=4, le=1_000, description="most database connections")
     acquire_timeout: Seconds = Field(
         timedelta(seconds=5), description="longest wait for a connection of the pool"
     )
@@ -179,7 +204,7 @@ class Settings(BaseSettings):
         "release's at its first; false leaves that to keeper seed",
     )
 
-    pseudonym_keys: SecretStr | None = Field(
+    pseudonym_keys: Secret = Field(
         None,
         description="id:base64[,id:base64...], keys of the account pseudonyms, the current one "
         "first, the same on every host; unset makes one in the data directory, which only the bundled "
@@ -188,7 +213,7 @@ class Settings(BaseSettings):
     min_accounts: int = Field(
         3, ge=2, description="k: distinct accounts behind anything that is published"
     )
-    shared_keys: str = Field(
+    shared_keys: Text = Field(
         "", description="condition keys to share beyond the built-in ones, comma-separated"
     )
 
@@ -270,6 +295,12 @@ class Settings(BaseSettings):
         """The environment's variables that look like settings and are none."""
         known = {PREFIX + name.upper() for name in cls.model_fields}
         return unknown_variables(os.environ.items(), PREFIX, known)
+
+    @property
+    def address(self) -> str:
+        """Host and port as gRPC takes them: an IPv6 address in brackets."""
+        host = self.host.strip("[]")
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def pseudonym_key_map(self) -> dict[str, bytes] | None:
         """The pseudonym keys by id, the current one first. Raises SettingsInvalid."""

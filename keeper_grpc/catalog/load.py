@@ -94,9 +94,8 @@ class CatalogPattern:
     """One authored pattern.
 
     `key` and `version` identify it across releases of the file: a higher version replaces a lower.
-    `trigger` is a CEL expression over an account's facts; see domain/authored/triggers.py. `script` may hold {placeholders}.
-    `learned_from` is how many occurrences the pattern's author claims it was learned from: shown as
-    provenance and used nowhere; None when nobody claims a number.
+    `trigger` is a CEL expression over an account's facts; see domain/authored/triggers.py. `script` may
+    hold {placeholders}.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT

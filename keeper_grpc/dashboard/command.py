@@ -7,6 +7,7 @@ import asyncio
 import sys
 from importlib.util import find_spec
 
+from keeper_grpc.arguments import add_target, within
 from keeper_grpc.subcommand import add_command
 
 _STALE_AFTER = 30.0
@@ -16,32 +17,18 @@ _STALE_AFTER = 30.0
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
     command = add_command(commands, "dashboard", "show the network on a web page", _run)
-    command.add_argument("--target", default="127.0.0.1:50051", help="the server (%(default)s)")
+    add_target(command)
     command.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     command.add_argument(
-        "--port", type=_port, default=8080, help="0 picks a free one (%(default)s)"
+        "--port", type=within(int, 0, 65535), default=8080, help="0 picks a free one (%(default)s)"
     )
     command.add_argument(
         "--stale-after",
-        type=_seconds,
+        type=within(float, 0.001, 86_400),  # a day: no stream is silent for longer
         default=_STALE_AFTER,
         metavar="SECONDS",
         help="silence after which the page says so: two of the server's heartbeats (%(default)s)",
     )
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:  # noqa: PLR2004 - the range of TCP
-        raise argparse.ArgumentTypeError("must be from 0 to 65535")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 86400:  # noqa: PLR2004 - a day: no stream is silent for longer
-        raise argparse.ArgumentTypeError("must be more than 0 and at most 86400")
-    return number
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -7,13 +7,13 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from keeper_grpc.arguments import within
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.subcommand import add_command
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:  # loading it takes a second
     from keeper_grpc.simulation.measures.report import Report
 
 _DEFAULTS = Parameters()
-
-_Number = TypeVar("_Number", int, float)
 
 _MOST_CUSTOMERS = 2_000
 """Invented words are unique up to some ten thousand accounts; a run of this many takes hours."""
@@ -47,37 +45,37 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--seed", type=int, default=_DEFAULTS.seed, help="(%(default)s)")
     command.add_argument(
         "--worlds",
-        type=_within(int, 1, 100),
+        type=within(int, 1, 100),
         default=1,
         help="how many worlds, of this seed and the next ones (%(default)s)",
     )
     command.add_argument(
         "--days",
-        type=_within(int, 1, 3_650),
+        type=within(int, 1, 3_650),
         default=_DEFAULTS.days,
         help="length of the story (%(default)s)",
     )
     command.add_argument(
         "--follow",
-        type=_within(float, 0.0, 1.0),
+        type=within(float, 0.0, 1.0),
         default=_DEFAULTS.follow,
         help="share of the advice that is followed (%(default)s)",
     )
     command.add_argument(
         "--category-effect",
-        type=_within(float, 0.0, 5.0),
+        type=within(float, 0.0, 5.0),
         default=_DEFAULTS.category_effect,
         help="how much categories differ, in log-odds (%(default)s)",
     )
     command.add_argument(
         "--hunch",
-        type=_within(float, 0.0, 1.0),
+        type=within(float, 0.0, 1.0),
         default=_DEFAULTS.hunch,
         help="correlation of accounts' own judgement with the truth (%(default)s)",
     )
     command.add_argument(
         "--repertoire",
-        type=_within(int, 1, 10),
+        type=within(int, 1, 10),
         default=_DEFAULTS.repertoire,
         help="actions that occur to an account by itself, of ten (%(default)s)",
     )
@@ -132,21 +130,7 @@ def _world(parameters: Parameters, console: Console) -> Report:
     return report
 
 
-def _within(
-    kind: Callable[[str], _Number], low: _Number, high: _Number
-) -> Callable[[str], _Number]:
-    """An argparse type: an integer within a range."""
-
-    def number(text: str) -> _Number:
-        value = kind(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be between {low} and {high}")
-        return value
-
-    return number
-
-
-_size = _within(int, 1, _MOST_CUSTOMERS)
+_size = within(int, 1, _MOST_CUSTOMERS)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -13,11 +13,10 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
+from keeper_grpc.arguments import add_target
 from keeper_grpc.client import KeeperClient, KeeperClientError, Unavailable
 from keeper_grpc.subcommand import add_command
 from keeper_grpc.terminal.output.plain import plain
-
-_TARGET = "127.0.0.1:50051"
 
 
 def add_client_command(
@@ -28,7 +27,7 @@ def add_client_command(
 ) -> argparse.ArgumentParser:
     """Declare `keeper name`: `ask` gets a client of `--target` and prints, as JSON with `--json`."""
     command = add_command(commands, name, summary, lambda parsed: _run(parsed, ask))
-    command.add_argument("--target", default=_TARGET, help="the server (%(default)s)")
+    add_target(command)
     command.add_argument("--json", action="store_true", help="print what a program can read")
     return command
 

@@ -94,7 +94,7 @@ def test_rejected_rows_make_exit_code_3(server: ServerProcess, tmp_path: Path) -
     [
         (("--mapping", "nowhere.yaml"), 1, "nowhere.yaml: No such file"),
         (("--mapping", MAPPING, "--target", "127.0.0.1:1", "--patience", "1"), 1, "no server at"),
-        (("--mapping", MAPPING, "--concurrency", "0"), 2, "must be at least 1"),
+        (("--mapping", MAPPING, "--concurrency", "0"), 2, "is not a whole number from 1 to 1000"),
         ((), 2, "--mapping"),
     ],
 )

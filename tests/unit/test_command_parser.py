@@ -17,8 +17,10 @@ from keeper_grpc.version import version
         (["privacy-report", "--split", "tunning"], "'tunning', did you mean tuning?"),
         (["demo", "--stya"], "--stya, did you mean --stay?"),
         (["import", "f", "--mapping", "m", "--rejets=r"], "--rejets=r, did you mean --rejects?"),
+        (["import", "f", "--mappign", "m"], "required: --mapping, did you mean --mapping?"),
+        (["--verison"], "required: command, did you mean --version?"),
     ],
-    ids=["command", "command-2", "choice", "option", "option-with-value"],
+    ids=["command", "command-2", "choice", "option", "option-with-value", "required", "no-command"],
 )
 def test_a_typo_is_answered_with_the_word_that_was_meant(
     capsys: pytest.CaptureFixture[str], arguments: list[str], said: str

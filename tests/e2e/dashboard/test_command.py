@@ -52,8 +52,8 @@ def test_other_commands_do_not_load_the_web_server() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--port", "70000"], "must be from 0 to 65535"),
-        (["--stale-after", "0"], "must be more than 0"),
+        (["--port", "70000"], "is not a whole number from 0 to 65535"),
+        (["--stale-after", "0"], "is not a number from 0.001"),
         (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1:0"),
     ],
 )

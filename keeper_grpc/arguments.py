@@ -1,0 +1,40 @@
+"""Arguments that several commands take, and their types. A bad value is refused with the rule it breaks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TypeVar
+
+_Number = TypeVar("_Number", int, float)
+
+TARGET = "127.0.0.1:50051"
+"""Where `keeper serve` listens unless its settings say otherwise."""
+
+
+def add_target(command: argparse.ArgumentParser) -> None:
+    """`--target`, the address of a server."""
+    command.add_argument("--target", type=target, default=TARGET, help="the server (%(default)s)")
+
+
+def target(text: str) -> str:
+    """An address as gRPC takes it: UTF-8 and not empty. Bytes that are not UTF-8 come as surrogates."""
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address")
+    return text
+
+
+def within(kind: Callable[[str], _Number], low: _Number, high: _Number) -> Callable[[str], _Number]:
+    """A number from `low` to `high`; neither NaN nor, unless `high` is, infinite."""
+
+    def number(text: str) -> _Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            name = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {name} from {low} to {high}")
+        return value
+
+    return number

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+import pytest
+
+from keeper_grpc import cli
+from keeper_grpc.arguments import within
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-0.1", "1.1", "x", ""])
+def test_a_number_out_of_its_range_is_refused(text: str) -> None:
+    """With the range; NaN is in none."""
+    with pytest.raises(ArgumentTypeError, match=r"is not a number from 0\.0 to 1\.0"):
+        within(float, 0.0, 1.0)(text)
+
+
+@pytest.mark.parametrize("text", ["0", "1"])
+def test_both_ends_of_a_range_are_in_it(text: str) -> None:
+    """As its message says."""
+    assert within(float, 0.0, 1.0)(text) == float(text)
+
+
+@pytest.mark.parametrize("command", ["health", "watch", "patterns", "metrics", "dashboard"])
+@pytest.mark.parametrize("target", ["", " ", "\udcff", "a\nb"])
+def test_a_target_that_is_no_address_is_refused_before_it_is_asked(
+    capsys: pytest.CaptureFixture[str], command: str, target: str
+) -> None:
+    """Bytes that are not UTF-8 would end in a traceback of gRPC, an empty one in a message without a name."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--target", target])
+    assert ended.value.code == 2
+    assert "is not an address" in capsys.readouterr().err
+
+
+def test_a_service_that_has_no_name_in_protobuf_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before anything is asked."""
+    with pytest.raises(SystemExit):
+        cli.main(["health", "--service", "\udcff"])
+    assert "is not the name of a service" in capsys.readouterr().err
