@@ -127,8 +127,8 @@ async def add_patterns(dsn: str, first: int, last: int) -> None:
         await register_vector(connection)
         keys = [f"bench:{number}" for number in range(ACCOUNTS)]
         await connection.executemany(
-            "INSERT INTO accounts (account_key, business_category, joined_time)"
-            " VALUES ($1, $2, now()) ON CONFLICT DO NOTHING",
+            "INSERT INTO accounts (account_key, business_category, joined_time, qualified)"
+            " VALUES ($1, $2, now(), true) ON CONFLICT DO NOTHING",
             [(key, CATEGORY) for key in keys],
         )
         ids = [uuid4() for _ in range(first, last)]
@@ -179,6 +179,7 @@ def launch(dsn: str, directory: Path, log: Path, **more: str) -> subprocess.Pope
         "KEEPER_DATA_DIR": str(directory),
         "KEEPER_PSEUDONYM_KEYS": keys,
         "KEEPER_EMBEDDER": "local",
+        "KEEPER_OPEN_ACCOUNTS": "true",
         "KEEPER_PORT": "0",
         "KEEPER_LOG_FORMAT": "json",
     }

@@ -280,6 +280,7 @@ async def serving(dsn: str, directory: Path) -> AsyncIterator[int]:
         "KEEPER_DATA_DIR": str(directory),
         "KEEPER_PSEUDONYM_KEYS": f"bench:{base64.b64encode(bytes(32)).decode()}",
         "KEEPER_EMBEDDER": "local",
+        "KEEPER_OPEN_ACCOUNTS": "true",
         "KEEPER_PORT": "0",
         "KEEPER_LOG_FORMAT": "json",
         "KEEPER_STREAM_STALL": "5",

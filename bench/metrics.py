@@ -62,9 +62,9 @@ REPEATS = 15
 LEDGER = f"""
     ALTER TABLE observations DISABLE TRIGGER USER;
     ALTER TABLE enhancements DISABLE TRIGGER USER;
-    INSERT INTO accounts (account_key, business_category, joined_time, registered)
+    INSERT INTO accounts (account_key, business_category, joined_time, registered, qualified)
     SELECT 'bench:' || n, (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1],
-           now() - n % 365 * interval '1 day', true
+           now() - n % 365 * interval '1 day', true, true
       FROM generate_series(1, {ACCOUNTS}) n;
     INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
         pattern_embedding, context, action_template, occurrence_count, success_count,
@@ -152,6 +152,7 @@ async def main(observations: int) -> None:
                 pseudonym_keys=SecretStr(f"bench:{base64.b64encode(bytes(32)).decode()}"),
                 embedder="local",
                 seed_catalog=False,
+                open_accounts=True,
                 port=0,
             )
             async with (

@@ -116,6 +116,8 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         )
         if settings.seed_catalog:
             await _seed(parts.seeding(), catalog)
+        qualification = parts.qualification()
+        await qualification.start()
         words = parts.words()
         await words()
         priors = parts.priors()
@@ -138,6 +140,8 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
             ("detector", detector.run()),
             ("maintenance", parts.maintenance().run()),
             ("retention", parts.retention().run()),
+            ("qualification", qualification.run()),
+            ("tombstones", parts.tombstones().run()),
             ("words", words.run()),
             ("measures", parts.folding().run()),
             ("priors", priors.run()),

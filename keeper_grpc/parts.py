@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.domain.accounts.qualification import Qualification
 from keeper_grpc.domain.authored.triggers import parse_trigger
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -178,6 +179,19 @@ def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:
 def counting_of(settings: Settings) -> Counting:
     """What evidence is counted with."""
     return Counting(PublicationRule(settings.min_accounts), settings.evidence_half_life)
+
+
+def qualification(settings: Settings) -> Qualification:
+    """What an account needs to count."""
+    is_open = settings.open_accounts
+    if is_open is None:
+        is_open = settings.database_url is None
+    age, days = settings.account_min_age, settings.account_min_active_days
+    return Qualification(
+        open_accounts=is_open,
+        min_age=timedelta(days=0 if is_open else 1) if age is None else age,
+        min_active_days=(0 if is_open else 2) if days is None else days,
+    )
 
 
 def utc_now() -> datetime:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from keeper_grpc.catalog.load import Catalog
 from keeper_grpc.domain.emerging.model import Emergence, Proven
 from keeper_grpc.embedding.cache import CachedEmbedder
-from keeper_grpc.parts import counting_of, make_anonymizer
+from keeper_grpc.parts import counting_of, make_anonymizer, qualification
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.rpc.server import Server
@@ -21,6 +21,8 @@ from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import PostgresAudit
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
+from keeper_grpc.storage.accounts.qualification import PostgresQualification
+from keeper_grpc.storage.accounts.tombstones import PostgresTombstones
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
@@ -31,6 +33,7 @@ from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging.retention import PostgresRetention
 from keeper_grpc.storage.evidence.priors import PostgresPriors
+from keeper_grpc.storage.evidence.stale import PostgresStalePatterns
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
@@ -43,7 +46,11 @@ from keeper_grpc.telemetry.telemetry import Telemetry
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.accounts.audit import AuditLog
 from keeper_grpc.usecases.accounts.forget import ForgetAccount
+from keeper_grpc.usecases.accounts.qualify import QualifyAccounts
+from keeper_grpc.usecases.accounts.register import RegisterAccount
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
+from keeper_grpc.usecases.accounts.tombstones import TrimTombstones
+from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
@@ -52,6 +59,7 @@ from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTimin
 from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.emerging.retention import TrimEvents
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
+from keeper_grpc.usecases.evidence.refresh import RefreshEvidence
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.metrics.fold import FoldMeasures
 from keeper_grpc.usecases.metrics.report import NetworkMetrics
@@ -109,7 +117,16 @@ class ServerParts:
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
             store=PostgresAccounts(pool),
+            qualification=qualification(settings),
             clock=self._clock,
+        )
+        self._refresh = RefreshEvidence(PostgresStalePatterns(pool, counting_of(settings)))
+        self._qualify = QualifyAccounts(
+            store=PostgresQualification(pool),
+            refresh=self._refresh,
+            rule=qualification(settings),
+            clock=self._clock,
+            interval=settings.qualification_interval,
         )
 
     def enhance(self) -> MeasuredEnhance:
@@ -231,12 +248,28 @@ class ServerParts:
                 fingerprint=self._pseudonyms.fingerprints,
             ),
             admin=Admin(
-                accounts=self._accounts,
+                register=RegisterAccount(
+                    accounts=self._accounts,
+                    pseudonyms=self._pseudonyms,
+                    store=PostgresAccounts(self._pool),
+                    qualify=self._qualify,
+                    clock=self._clock,
+                    new_id=uuid4,
+                ),
+                update=UpdateAccount(
+                    accounts=self._accounts,
+                    pseudonyms=self._pseudonyms,
+                    store=PostgresAccounts(self._pool),
+                    refresh=self._refresh,
+                    clock=self._clock,
+                    new_id=uuid4,
+                ),
                 forget=ForgetAccount(
                     pseudonyms=self._pseudonyms,
                     embedder=self._embedder,
                     store=PostgresForgetting(self._pool),
                     rule=self._rule,
+                    tombstone_retention=self._settings.tombstone_retention,
                     clock=self._clock,
                     new_id=uuid4,
                 ),
@@ -298,6 +331,16 @@ class ServerParts:
             approved=self._words,
             k=self._settings.min_accounts,
             interval=WORDS_INTERVAL,
+        )
+
+    def qualification(self) -> QualifyAccounts:
+        return self._qualify
+
+    def tombstones(self) -> TrimTombstones:
+        return TrimTombstones(
+            store=PostgresTombstones(self._pool),
+            clock=self._clock,
+            interval=self._settings.maintenance_interval,
         )
 
     def maintenance(self) -> Maintain:

@@ -115,6 +115,9 @@ _HTTP_URL = TypeAdapter(HttpUrl)
 Seconds = Annotated[
     timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0)), AfterValidator(_not_too_long)
 ]
+AnySeconds = Annotated[
+    timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0)), AfterValidator(_not_too_long)
+]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, BeforeValidator(_unless_of_a_service), Field(ge=0, le=65535)]
 Text = Annotated[str, BeforeValidator(_text)]
@@ -211,7 +214,30 @@ class Settings(BaseSettings):
         "database allows",
     )
     min_accounts: int = Field(
-        3, ge=2, description="k: distinct accounts behind anything that is published"
+        3, ge=2, description="k: distinct owners of accounts behind anything that is published"
+    )
+    open_accounts: bool | None = Field(
+        None,
+        description="true counts accounts that were never registered towards k, too; unset is true with "
+        "the bundled database and false with another",
+    )
+    account_min_age: AnySeconds | None = Field(
+        None,
+        description="time since an account's first call or registration from which it counts; unset is "
+        "0 with open accounts, else a day",
+    )
+    account_min_active_days: int | None = Field(
+        None,
+        ge=0,
+        description="days with an observation of an account from which it counts; unset is 0 with open "
+        "accounts, else 2",
+    )
+    qualification_interval: Seconds = Field(
+        timedelta(minutes=1), description="time between looks for accounts that have begun to count"
+    )
+    tombstone_retention: Seconds = Field(
+        timedelta(days=30),
+        description="time for which a forgotten account cannot come back without an operator",
     )
     shared_keys: Text = Field(
         "", description="condition keys to share beyond the built-in ones, comma-separated"

@@ -274,6 +274,10 @@ def _environment(database: DemoDatabase) -> dict[str, str]:
         "KEEPER_LOG_FORMAT": "json",
         "KEEPER_LOG_LEVEL": "info",
         "KEEPER_SEED_CATALOG": "true",
+        # Its accounts are invented, wherever its database is.
+        "KEEPER_OPEN_ACCOUNTS": "true",
+        "KEEPER_ACCOUNT_MIN_AGE": "0",
+        "KEEPER_ACCOUNT_MIN_ACTIVE_DAYS": "0",
         **database.environment,
     }
 

@@ -6,11 +6,14 @@
      +- NotFound
      |   +- PatternNotFound
      |   +- EnhancementNotFound
+     |   +- AccountNotFound
      +- RequestIdReused           the same request_id with another body
      +- OutcomeAlreadyReported    another request reported on the same enhancement
      +- AccountCategoryUnknown    no business_category in the request and none registered
      +- AccountCategoryConflict   the account is registered in another category
+     +- AccountOwnerConflict      the account is registered with another owner
      +- AccountBeingForgotten     ForgetAccount is at work on this account
+     +- AccountForgotten          the account was forgotten a while ago
      +- SubscriberTooSlow         a stream's reader fell behind its buffer
      +- Unavailable               try again: `retry_after` seconds say when
          +- EmbedderUnavailable
@@ -63,6 +66,13 @@ class EnhancementNotFound(NotFound):
         super().__init__("this account was given no enhancement with this id")
 
 
+class AccountNotFound(NotFound):
+    """The network does not know this account. Only operators may learn that."""
+
+    def __init__(self) -> None:
+        super().__init__("the account is not known")
+
+
 class RequestIdReused(KeeperError):
     """This account used the same request_id for another body before."""
 
@@ -96,6 +106,22 @@ class AccountBeingForgotten(KeeperError):
 
     def __init__(self) -> None:
         super().__init__("the account is being forgotten")
+
+
+class AccountOwnerConflict(KeeperError):
+    """The account is registered, with another owner or as its own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the account is registered with another owner_id; UpdateAccount changes it"
+        )
+
+
+class AccountForgotten(KeeperError):
+    """The account was forgotten, and its tombstone stands: a late call must not bring it back."""
+
+    def __init__(self) -> None:
+        super().__init__("the account was forgotten; an operator may register it again")
 
 
 class SubscriberTooSlow(KeeperError):

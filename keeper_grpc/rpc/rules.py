@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CANONICAL: Mapping[str, Callable[[str], str]] = {
     "account_id": canonical_account_id,
+    "owner_id": canonical_account_id,
     # A UUID may be written in capitals (RFC 9562); a retry may write it otherwise than the first call.
     "request_id": str.lower,
     "enhancement_id": str.lower,

@@ -19,7 +19,6 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
 from keeper_grpc.rpc.convert import (
     admin,
     feedback,
-    fields,
     insights,
     metrics,
     patterns,
@@ -30,7 +29,8 @@ from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.usecases.accounts.audit import AuditLog
 from keeper_grpc.usecases.accounts.forget import ForgetAccount
-from keeper_grpc.usecases.accounts.resolver import AccountResolver
+from keeper_grpc.usecases.accounts.register import RegisterAccount
+from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
@@ -163,9 +163,15 @@ class Admin(AdminServiceServicer):
     """AdminService."""
 
     def __init__(
-        self, *, accounts: AccountResolver, forget: ForgetAccount, audit: AuditLog
+        self,
+        *,
+        register: RegisterAccount,
+        update: UpdateAccount,
+        forget: ForgetAccount,
+        audit: AuditLog,
     ) -> None:
-        self._accounts = accounts
+        self._register = register
+        self._update = update
         self._forget = forget
         self._audit = audit
 
@@ -173,13 +179,14 @@ class Admin(AdminServiceServicer):
         self, request: admin_service_pb2.RegisterAccountRequest, context: Context
     ) -> admin_service_pb2.RegisterAccountResponse:
         """Register an account."""
-        joined = fields.optional_time(
-            request.joined_time, "joined_time", given=request.HasField("joined_time")
-        )
-        created = await self._accounts.register(
-            request.account_id, request.business_category, joined
-        )
+        created = await self._register(admin.registration(request))
         return admin_service_pb2.RegisterAccountResponse(created=created)
+
+    async def UpdateAccount(
+        self, request: admin_service_pb2.UpdateAccountRequest, context: Context
+    ) -> admin_service_pb2.UpdateAccountResponse:
+        """Correct an account's category or owner."""
+        return admin.updated(await self._update(admin.correction(request)))
 
     async def ForgetAccount(
         self, request: admin_service_pb2.ForgetAccountRequest, context: Context

@@ -54,6 +54,7 @@ async def starter(make_directory: MakeDirectory) -> AsyncIterator[StartServer]:
             if database_url is not None:
                 settings["KEEPER_DATABASE_URL"] = database_url
                 settings.setdefault("KEEPER_PSEUDONYM_KEYS", PSEUDONYM_KEYS)
+                settings.setdefault("KEEPER_OPEN_ACCOUNTS", "true")
             server = ServerProcess.launch(make_directory() / "server.log", **settings)
             stack.push_async_callback(end, server, data_dir)
             if serving:

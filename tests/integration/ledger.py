@@ -47,8 +47,9 @@ class Ledger:
         """An account, registered or known from its first call."""
         await self.connection.execute(
             """
-            INSERT INTO accounts (account_key, business_category, joined_time, registered)
-            VALUES ($1, $2, $3, $4)
+            INSERT INTO accounts (account_key, business_category, joined_time, registered,
+                                  qualified)
+            VALUES ($1, $2, $3, $4, true)
             """,
             key,
             category,
@@ -362,6 +363,7 @@ def _newcomers(
                 first in told,
                 (min(told) - joined).total_seconds() if told else None,
                 (min(successes) - joined).total_seconds() if successes else None,
+                key,
             )
         )
     return found

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.accounts.account import Account
+from keeper_grpc.domain.accounts.account import NewAccount
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
@@ -110,7 +110,7 @@ async def register(database: Database, *accounts: str) -> None:
     """Make the accounts known, as every use case does before it writes."""
     for account in accounts:
         await PostgresAccounts(database).add_account(
-            Account(account, "spa"), START, registered=True
+            NewAccount(account, "spa", START, START, registered=True, qualified=True), []
         )
 
 

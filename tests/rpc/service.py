@@ -57,6 +57,8 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         "local_model_dir": None,
         "openai_api_key": None,
         "seed_catalog": False,
+        # Accounts of the tests count from their first call.
+        "open_accounts": True,
         "pool_size": 8,
         # A busy machine is no outage.
         "acquire_timeout": PATIENT,

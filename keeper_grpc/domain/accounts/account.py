@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account that is to be added.
+
+    `owner_key` is the keyed hash of the owner's id, None where the account is its own owner. `registered`:
+    an operator said that it joined, rather than a first call. `qualified`: it counts from now on.
+    """
+
+    key: str
+    business_category: str
+    joined_time: datetime
+    created_time: datetime
+    registered: bool
+    qualified: bool
+    owner_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

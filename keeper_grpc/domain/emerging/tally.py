@@ -28,7 +28,7 @@ DAY_HOURS = 24
 class Fact:
     """One sighting's contribution to its cluster. `potential_value` is in the account's currency."""
 
-    account_key: str
+    owner_key: str
     business_category: str
     confidence: float
     potential_value: float
@@ -40,7 +40,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._facts: dict[int, Fact] = {}
-        self._accounts: Counter[str] = Counter()
+        self._owners: Counter[str] = Counter()
         self._categories: dict[str, Counter[str]] = defaultdict(Counter)
         self._hours: Counter[int] = Counter()
         self._confidence = 0
@@ -48,7 +48,7 @@ class Tally:
         # A heap with lazy deletion: an entry is valid while its sighting has that time.
         self._oldest: list[tuple[datetime, int]] = []
         self._newest: datetime | None = None
-        # Each account's newest sighting; None when it has to be searched again.
+        # Each owner's newest sighting; None when it has to be searched again.
         self._latest: dict[str, int] | None = {}
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class Tally:
         before = self._facts.get(sighting_id)
         if before is not None:
             self._count(before, -1)
-            if before.account_key != fact.account_key or before.seen_time > fact.seen_time:
+            if before.owner_key != fact.owner_key or before.seen_time > fact.seen_time:
                 self._latest = None
         self._facts[sighting_id] = fact
         self._count(fact, 1)
@@ -82,25 +82,23 @@ class Tally:
         """Remove a sighting and return its contribution."""
         fact = self._facts.pop(sighting_id)
         self._count(fact, -1)
-        if self._latest is not None and self._latest[fact.account_key] == sighting_id:
-            if fact.account_key in self._accounts:
+        if self._latest is not None and self._latest[fact.owner_key] == sighting_id:
+            if fact.owner_key in self._owners:
                 self._latest = None
             else:
-                del self._latest[fact.account_key]
+                del self._latest[fact.owner_key]
         if fact.seen_time == self._newest:
             self._newest = None
         return fact
 
     @property
     def account_count(self) -> int:
-        """Distinct accounts."""
-        return len(self._accounts)
+        """Distinct owners; this is what the API counts as accounts."""
+        return len(self._owners)
 
-    def categories_of(self, accounts: int) -> tuple[str, ...]:
-        """The categories with at least this many accounts, sorted."""
-        return tuple(
-            sorted(name for name, seen in self._categories.items() if len(seen) >= accounts)
-        )
+    def categories_of(self, owners: int) -> tuple[str, ...]:
+        """The categories in which at least this many owners have accounts, sorted."""
+        return tuple(sorted(name for name, seen in self._categories.items() if len(seen) >= owners))
 
     @property
     def mean_confidence(self) -> float:
@@ -130,17 +128,17 @@ class Tally:
             self._newest = max(fact.seen_time for fact in self._facts.values())
         return self._newest
 
-    def heard(self, accounts: int) -> list[int]:
-        """The newest sighting of each of the accounts seen last, at most this many.
+    def heard(self, owners: int) -> list[int]:
+        """The newest sighting of each of the owners seen last, at most this many.
 
-        Expiry removes an account's oldest, so these have to be searched again only after one of them
+        Expiry removes an owner's oldest, so these have to be searched again only after one of them
         was moved to another cluster or forgotten.
         """
         if self._latest is None:
             self._latest = {}
             for sighting_id, fact in self._facts.items():
                 self._note_latest(self._latest, sighting_id, fact)
-        return nlargest(accounts, self._latest.values(), key=self._recency)
+        return nlargest(owners, self._latest.values(), key=self._recency)
 
     def growth_rate(self, now: datetime, window: timedelta) -> float:
         """Sightings of the last day against the daily mean of the window before it, in [-1, 1].
@@ -158,9 +156,9 @@ class Tally:
         return (recent - usual) / max(recent, usual) if self._facts else 0.0
 
     def _note_latest(self, latest: dict[str, int], sighting_id: int, fact: Fact) -> None:
-        known = latest.get(fact.account_key)
+        known = latest.get(fact.owner_key)
         if known is None or self._recency(known) < self._recency(sighting_id):
-            latest[fact.account_key] = sighting_id
+            latest[fact.owner_key] = sighting_id
 
     def _recency(self, sighting_id: int) -> tuple[datetime, int]:
         return self._facts[sighting_id].seen_time, sighting_id
@@ -170,8 +168,8 @@ class Tally:
         return fact is not None and fact.seen_time == seen_time
 
     def _count(self, fact: Fact, by: int) -> None:
-        _add(self._accounts, fact.account_key, by)
-        _add(self._categories[fact.business_category], fact.account_key, by)
+        _add(self._owners, fact.owner_key, by)
+        _add(self._categories[fact.business_category], fact.owner_key, by)
         if not self._categories[fact.business_category]:
             del self._categories[fact.business_category]
         _add(self._hours, _hour(fact.seen_time), by)

@@ -1,7 +1,7 @@
 """What is told of a cluster in words: those that enough accounts used, and no others.
 
 The k rule for words. A sentence is one account's, and though it is anonymized, a word of it that hardly
-anyone else used may still tell who said it. So words are counted by distinct accounts, and one that
+anyone else used may still tell who said it. So words are counted by distinct owners, and one that
 fewer than k used is left out: as "…" within the common pattern, and from the label altogether.
 """
 
@@ -56,11 +56,11 @@ _OPENERS = _FUNCTION_WORDS - {"do", "no", "not"}
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What one account said: an anonymized sentence, its action alone (may be empty), and the cosine
+    """What an account of one owner said: an anonymized sentence, its action alone (may be empty), and the cosine
     distance of its vector to the centre of its cluster.
     """
 
-    account_key: str
+    owner_key: str
     text: str
     action: str
     distance: float
@@ -75,12 +75,12 @@ class ClusterWords:
 
 
 def wording(pattern_type: str, sentences: Sequence[Sentence], k: int) -> ClusterWords:
-    """The words for a cluster of this type, in which none is of fewer than `k` distinct accounts.
+    """The words for a cluster of this type, in which none is of fewer than `k` distinct owners.
 
     The same for the same sentences, in whatever order they come.
     """
     nearest = sorted(sentences, key=lambda each: (each.distance, each.text, each.action))
-    shared = _shared(((each.account_key, each.text) for each in nearest), k)
+    shared = _shared(((each.owner_key, each.text) for each in nearest), k)
     return ClusterWords(
         _common_pattern([each.text for each in nearest], shared.keys()),
         _label(pattern_type, nearest, k),
@@ -117,14 +117,14 @@ def _abridged(text: str, shared: AbstractSet[str]) -> str:
 
 def _label(pattern_type: str, nearest: Sequence[Sentence], k: int) -> str:
     """The longest phrase that can be quoted from an action, else the type with what it is about."""
-    words = _shared(((each.account_key, each.action) for each in nearest), k).keys()
+    words = _shared(((each.owner_key, each.action) for each in nearest), k).keys()
     actions = list(dict.fromkeys(each.action for each in nearest if each.action))
     phrases = (phrase for action in actions[:QUOTED] for phrase in _phrases(action, words))
     best = max(phrases, key=_length, default="")
     if _length(best) >= FEWEST_WORDS:
         return best[0].upper() + best[1:]
     # Less the type and line of business, with which every sentence ends.
-    bodies = ((each.account_key, each.text.rpartition("(")[0]) for each in nearest)
+    bodies = ((each.owner_key, each.text.rpartition("(")[0]) for each in nearest)
     return _by_topics(pattern_type, _shared(bodies, k))
 
 
@@ -166,7 +166,7 @@ def _title(clause: str, run: Sequence[re.Match[str]]) -> str:
 
 
 def _by_topics(pattern_type: str, shared: Counter[str]) -> str:
-    """The type, and the words that most accounts share beyond it."""
+    """The type, and the words that most owners share beyond it."""
     title = pattern_type.replace("_", " ").capitalize()[:MOST_CHARACTERS].strip()
     known = {*_words(title), "when", *_FUNCTION_WORDS}
     topics = sorted(
@@ -181,10 +181,10 @@ def _by_topics(pattern_type: str, shared: Counter[str]) -> str:
 
 
 def _shared(texts: Iterable[tuple[str, str]], k: int) -> Counter[str]:
-    """How many accounts used each word, of the words that at least k did."""
+    """How many owners used each word, of the words that at least k did."""
     uses: dict[str, set[str]] = defaultdict(set)
-    for account, text in texts:
-        uses[account].update(_words(text))
+    for owner, text in texts:
+        uses[owner].update(_words(text))
     counts = Counter(word for words in uses.values() for word in words)
     return Counter({word: count for word, count in counts.items() if count >= k})
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from statistics import median
 
-from keeper_grpc.domain.metrics.inputs import NONE, Day, Gathered
+from keeper_grpc.domain.metrics.inputs import NONE, Day, Gathered, Newcomer
 from keeper_grpc.domain.metrics.uplift import Arm, Uplift
 
 ENOUGH = 10
@@ -143,10 +143,10 @@ def window_start(as_of: datetime, window: timedelta) -> datetime:
 
 
 def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> MetricsReport:
-    """Metrics and KPIs; withheld when fewer than k accounts were active in the window.
+    """Metrics and KPIs; withheld when fewer than k owners were active in the window.
 
     What rests on questions, on advice, on observations, on outcomes, on revenue or on retention needs k
-    accounts that asked, were advised, observed or reported those.
+    owners whose accounts asked, were advised, observed or reported those.
     """
     totals, accounts = gathered.totals, gathered.accounts
     if accounts.active < k:
@@ -166,7 +166,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
             _improvement(totals.advised, totals.held_out),
         ),
         KpiName.TIME_TO_FIRST_INSIGHT: _of(
-            len(gathered.newcomers), k, _time_to_first_insight(gathered, k)
+            _owners(gathered.newcomers), k, _time_to_first_insight(gathered, k)
         ),
         KpiName.PATTERN_ACCURACY: _of(accounts.advised, k, _pattern_accuracy(gathered)),
         KpiName.REVENUE_PER_PATTERN: _of(accounts.revenue, k, _revenue_per_pattern(gathered)),
@@ -174,7 +174,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
             retention, k, _improvement(totals.advised_retention, totals.held_out_retention)
         ),
         KpiName.VALUE_ACCELERATION: _of(
-            len(gathered.newcomers), k, _value_acceleration(gathered, k)
+            _owners(gathered.newcomers), k, _value_acceleration(gathered, k)
         ),
     }
     return MetricsReport(
@@ -271,8 +271,9 @@ def _improvement(advised: Arm, held_out: Arm) -> Metric:
 
 def _time_to_first_insight(gathered: Gathered, k: int) -> Metric:
     """Of all who asked: those still without advice wait longer than any other."""
-    waits = [_wait(newcomer.advised_after) for newcomer in gathered.newcomers]
-    return Metric(_median(waits, k), Unit.SECONDS, len(waits))
+    newcomers = gathered.newcomers
+    waits = [newcomer.advised_after for newcomer in newcomers]
+    return Metric(_median(newcomers, waits, k), Unit.SECONDS, len(waits))
 
 
 def _pattern_accuracy(gathered: Gathered) -> Metric:
@@ -287,15 +288,13 @@ def _revenue_per_pattern(gathered: Gathered) -> Metric:
 
 def _value_acceleration(gathered: Gathered, k: int) -> Metric:
     """Median wait for the first success: accounts not met with advice, over those that were."""
-    waits = {
-        met: [
-            _wait(newcomer.succeeded_after)
-            for newcomer in gathered.newcomers
-            if newcomer.met is met
-        ]
-        for met in (True, False)
-    }
-    met, unmet = _median(waits[True], k), _median(waits[False], k)
+    met, unmet = (
+        _median(group, [newcomer.succeeded_after for newcomer in group], k)
+        for group in (
+            [newcomer for newcomer in gathered.newcomers if newcomer.met is met]
+            for met in (True, False)
+        )
+    )
     if met is None or unmet is None or not met:
         return Metric(None, Unit.RATIO, len(gathered.newcomers))
     return Metric(unmet / met, Unit.RATIO, len(gathered.newcomers))
@@ -306,9 +305,13 @@ def _wait(seconds: float | None) -> float:
     return math.inf if seconds is None else max(seconds, 0.0)
 
 
-def _median(waits: Sequence[float], k: int) -> float | None:
-    """None of too few, and when half of them still wait: then nobody knows it yet."""
-    if len(waits) < max(ENOUGH_ACCOUNTS, k):
+def _owners(newcomers: Sequence[Newcomer]) -> int:
+    return len({newcomer.owner_key for newcomer in newcomers})
+
+
+def _median(newcomers: Sequence[Newcomer], waits: Sequence[float | None], k: int) -> float | None:
+    """None of too few, and when half of them still wait: then it is not known yet."""
+    if len(newcomers) < ENOUGH_ACCOUNTS or _owners(newcomers) < k:
         return None
-    middle = median(waits)
+    middle = median(_wait(wait) for wait in waits)
     return None if math.isinf(middle) else middle

@@ -89,6 +89,7 @@ class Newcomer:
     met: bool
     advised_after: float | None
     succeeded_after: float | None
+    owner_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class AccountCounts:
-    """How many accounts did what within the window.
+    """How many owners of accounts did what within the window.
 
     Were active; asked and were not held out; were given advice; observed something; reported an outcome
     of advice, its revenue, its retention; reported an outcome of the holdout, its retention.
@@ -130,7 +131,7 @@ class Gathered:
     `lags` are the seconds from a pattern's discovery to its first advice, of those that first gave
     advice in the window. `predictions` and `revenues` are of the patterns whose advice came to an
     outcome in it, over all that their advice ever came to. `newcomers` are registered accounts.
-    `since` is the first day of all. `categories` are those in which k accounts or more were active.
+    `since` is the first day of all. `categories` are those in which k owners or more were active.
     """
 
     totals: Totals = Totals()

@@ -14,10 +14,10 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class WeekShare:
-    """One account's observations of a pattern in one week, which begins on a Monday (UTC)."""
+    """One owner's observations of a pattern in one week, which begins on a Monday (UTC)."""
 
     week: datetime
-    account_key: str
+    owner_key: str
     trials: int
     successes: int
 
@@ -55,11 +55,11 @@ def periods(shares: Iterable[WeekShare], rule: PublicationRule) -> Sequence[Peri
 
 
 def _evidence(shares: Sequence[WeekShare], rule: PublicationRule) -> Evidence:
-    accounts: dict[str, tuple[int, int]] = {}
+    owners: dict[str, tuple[int, int]] = {}
     for share in shares:
-        trials, successes = accounts.get(share.account_key, (0, 0))
-        accounts[share.account_key] = (trials + share.trials, successes + share.successes)
-    return weigh((Share(*counted) for counted in accounts.values()), rule.k)
+        trials, successes = owners.get(share.owner_key, (0, 0))
+        owners[share.owner_key] = (trials + share.trials, successes + share.successes)
+    return weigh((Share(*counted) for counted in owners.values()), rule.k)
 
 
 def _period(shares: Sequence[WeekShare], rule: PublicationRule) -> Period:

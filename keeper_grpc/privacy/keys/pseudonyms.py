@@ -13,6 +13,12 @@ from collections.abc import Mapping
 MINIMUM_KEY_BYTES = 32
 """The output size of SHA-256: a shorter key would be the weakest part of the HMAC (RFC 2104)."""
 
+_OWNER = "owner\0"
+"""The label of owners' hashes: no account id has a NUL, so that no account's key is ever an owner's."""
+
+_TOMBSTONE = "tombstone\0"
+"""The label of the hashes that stay of forgotten accounts: nothing else that was kept can be joined by them."""
+
 _CHECK = b"check\0pseudonym key"
 """The label whose keyed hash recognizes a key. No account id has a NUL, so it is nobody's pseudonym."""
 
@@ -44,6 +50,14 @@ class Pseudonyms:
         """The account's key under every known secret, the current one first: for lookups."""
         others = sorted(key_id for key_id in self._keys if key_id != self._current)
         return tuple(self._keyed(key_id, account_id) for key_id in (self._current, *others))
+
+    def owner_keys_of(self, owner_id: str) -> tuple[str, ...]:
+        """The owner's key under every known secret, the current one first: for lookups."""
+        return self.all_keys_of(_OWNER + owner_id)
+
+    def tombstone_keys_of(self, account_id: str) -> tuple[str, ...]:
+        """The account's tombstone under every known secret, the current one first: for lookups."""
+        return self.all_keys_of(_TOMBSTONE + account_id)
 
     def fingerprints(self, content: bytes) -> tuple[bytes, ...]:
         """Keyed hashes of a request's content, the current key's first: to tell a retry from a reuse.

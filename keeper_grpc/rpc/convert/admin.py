@@ -10,8 +10,38 @@ from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten
 from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.patterns.listing import AuditCursor
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
+from keeper_grpc.rpc.convert.fields import optional_time
+from keeper_grpc.usecases.accounts.register import Registration
+from keeper_grpc.usecases.accounts.update import Correction
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def registration(request: admin_service_pb2.RegisterAccountRequest) -> Registration:
+    """Read a RegisterAccountRequest. Raises InvalidInput."""
+    return Registration(
+        request.account_id,
+        request.business_category,
+        optional_time(request.joined_time, "joined_time", given=request.HasField("joined_time")),
+        request.owner_id,
+        request.return_forgotten,
+    )
+
+
+def correction(request: admin_service_pb2.UpdateAccountRequest) -> Correction:
+    """Read an UpdateAccountRequest."""
+    return Correction(
+        request.account_id,
+        request.business_category if request.HasField("business_category") else None,
+        request.owner_id if request.HasField("owner_id") else None,
+    )
+
+
+def updated(event_id: UUID | None) -> admin_service_pb2.UpdateAccountResponse:
+    """Write an UpdateAccountResponse."""
+    return admin_service_pb2.UpdateAccountResponse(
+        changed=event_id is not None, audit_event_id=str(event_id) if event_id else ""
+    )
 
 
 def forgotten(done: Forgotten, event_id: UUID | None) -> admin_service_pb2.ForgetAccountResponse:

@@ -57,7 +57,7 @@ class _Chosen(Settings):
 
 @asynccontextmanager
 async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperClient]:
-    """An empty network with the service's default settings, except for holdout and catalog."""
+    """An empty network with the service's default settings, except for holdout, catalog and accounts."""
     directory = Path(tempfile.mkdtemp(prefix="keeper-simulation-"))
     try:
         async with EmbeddedPostgres(directory, durable=False) as postgres:
@@ -69,6 +69,8 @@ async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperC
                 embedder="local",
                 # What a network learns by itself is what is measured.
                 seed_catalog=False,
+                # Its businesses just begin to call.
+                open_accounts=True,
                 holdout_share=parameters.holdout,
                 max_call_duration=_PATIENCE,
                 acquire_timeout=_PATIENCE,

@@ -39,6 +39,17 @@ class PostgresForgetting(PostgresAccounts):
         super().__init__(database)
         self._database = database
 
+    async def bury(self, tombstone_key: str, expire_time: datetime) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(
+                """
+                INSERT INTO account_tombstones (tombstone_key, expire_time) VALUES ($1, $2)
+                ON CONFLICT (tombstone_key) DO UPDATE SET expire_time = excluded.expire_time
+                """,
+                tombstone_key,
+                expire_time,
+            )
+
     async def begin_forgetting(self, account_key: str, begun: AuditEvent) -> None:
         async with self._database.transaction() as connection:
             news = await connection.fetchval(
@@ -117,7 +128,11 @@ class PostgresForgetting(PostgresAccounts):
                 "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", account_key
             )
             if await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM pattern_accounts WHERE account_key = $1)", account_key
+                """
+                SELECT EXISTS (SELECT FROM observations
+                                WHERE account_key = $1 AND pattern_id IS NOT NULL)
+                """,
+                account_key,
             ):
                 return None
             # Deleting its questions counts this advice anew, and another ForgetAccount that deletes a

@@ -49,7 +49,14 @@ class PostgresPseudonymKeys:
 async def _known(connection: Connection) -> KnownKeys:
     rows = await connection.fetch("SELECT key_id, check_value FROM pseudonym_keys")
     carried = await connection.fetch(
-        "SELECT DISTINCT split_part(account_key, ':', 1) AS key_id FROM accounts"
+        """
+        SELECT DISTINCT split_part(key, ':', 1) AS key_id
+          FROM (SELECT account_key FROM accounts
+                UNION ALL SELECT declared_owner_key FROM accounts
+                UNION ALL SELECT tombstone_key FROM account_tombstones WHERE expire_time > now())
+               AS kept (key)
+         WHERE key IS NOT NULL
+        """
     )
     return KnownKeys(
         {row["key_id"]: row["check_value"] for row in rows},

@@ -44,8 +44,10 @@ class PostgresWords:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT word_hash FROM word_accounts GROUP BY word_hash HAVING count(*) >= $1
-                 ORDER BY count(*) DESC, word_hash LIMIT $2
+                SELECT w.word_hash FROM word_accounts w JOIN accounts a USING (account_key)
+                 WHERE a.qualified
+                 GROUP BY w.word_hash HAVING count(DISTINCT a.owner_key) >= $1
+                 ORDER BY count(DISTINCT a.owner_key) DESC, w.word_hash LIMIT $2
                 """,
                 k,
                 limit,

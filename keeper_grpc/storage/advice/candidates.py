@@ -184,7 +184,7 @@ async def _transfers(
 ) -> Mapping[str, TransferRecord]:
     """What became here of other categories' patterns, by category.
 
-    The discount is shown, so it must not tell what became of them at a few accounts.
+    The discount is shown, so it must not tell what became of them at a few owners.
     """
     rows = await connection.fetch(
         f"""
@@ -192,12 +192,15 @@ async def _transfers(
                sum(e.expected_success_rate / e.transfer) AS expected,
                count(*) FILTER (WHERE o.success) AS successes
           FROM observations o
+          JOIN accounts a
+            ON a.account_key = o.account_key AND a.qualified
+           AND a.business_category = o.business_category
           JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
           JOIN network_patterns p ON p.id = e.pattern_id
          WHERE o.enhancement_id IS NOT NULL AND o.pattern_type = $1
            AND o.business_category = $2 AND p.business_category <> $2
-           AND {counts_for("$3", "o")}
-         GROUP BY p.business_category, o.account_key
+           AND {counts_for("$3")}
+         GROUP BY p.business_category, a.owner_key
         """,  # noqa: S608 - only the parameter's name is interpolated
         asked.scope.pattern_type,
         asked.scope.business_category,

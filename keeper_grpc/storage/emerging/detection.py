@@ -113,9 +113,10 @@ class PostgresLeadership:
         async with self._connection.transaction(readonly=True):
             async for row in self._connection.cursor(
                 """
-                SELECT id, emerging_pattern_id, account_key, business_category, confidence,
-                       potential_value, seen_time
-                  FROM sightings WHERE emerging_pattern_id IS NOT NULL AND embedding_model = $1
+                SELECT s.id, s.emerging_pattern_id, coalesce(a.owner_key, s.account_key) AS owner_key,
+                       s.business_category, s.confidence, s.potential_value, s.seen_time
+                  FROM sightings s LEFT JOIN accounts a USING (account_key)
+                 WHERE s.emerging_pattern_id IS NOT NULL AND s.embedding_model = $1
                 """,
                 self._model,
                 prefetch=MEMBERS_AHEAD,
@@ -177,7 +178,28 @@ class PostgresDetectionStep:
             DELETE FROM sightings WHERE id IN (
                 SELECT id FROM sightings WHERE account_key = '' AND embedding_model = $1 LIMIT $2)
             RETURNING id, embedding_model, pattern_type, embedding, emerging_pattern_id,
-                      account_key, business_category, confidence, potential_value, seen_time
+                      account_key AS owner_key, business_category, confidence, potential_value,
+                      seen_time
+            """,
+            self._model,
+            limit,
+        )
+        return [_sighting(row) for row in rows]
+
+    async def withdrawn(self, limit: int) -> Sequence[Sighting]:
+        rows = await self._connection.fetch(
+            """
+            WITH gone AS (
+                SELECT * FROM sightings WHERE withdrawn AND embedding_model = $1
+                 ORDER BY id LIMIT $2 FOR UPDATE
+            ), taken_out AS (
+                UPDATE sightings s SET withdrawn = false, emerging_pattern_id = NULL
+                  FROM gone WHERE s.id = gone.id
+            )
+            SELECT id, embedding_model, pattern_type, embedding, emerging_pattern_id,
+                   account_key AS owner_key, business_category, confidence, potential_value,
+                   seen_time
+              FROM gone
             """,
             self._model,
             limit,
@@ -191,7 +213,8 @@ class PostgresDetectionStep:
                 SELECT id FROM sightings WHERE seen_time < $1
                  ORDER BY seen_time LIMIT $2 FOR UPDATE SKIP LOCKED)
             RETURNING id, embedding_model, pattern_type, embedding, emerging_pattern_id,
-                      account_key, business_category, confidence, potential_value, seen_time
+                      account_key AS owner_key, business_category, confidence, potential_value,
+                      seen_time
             """,
             before,
             limit,
@@ -201,10 +224,12 @@ class PostgresDetectionStep:
     async def pending(self, limit: int) -> Sequence[Sighting]:
         rows = await self._connection.fetch(
             """
-            SELECT id, embedding_model, pattern_type, embedding, emerging_pattern_id,
-                   account_key, business_category, confidence, potential_value, seen_time
-              FROM sightings WHERE pending AND embedding_model = $1 AND account_key <> ''
-             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT s.id, s.embedding_model, s.pattern_type, s.embedding, s.emerging_pattern_id,
+                   coalesce(a.owner_key, s.account_key) AS owner_key, s.business_category,
+                   s.confidence, s.potential_value, s.seen_time
+              FROM sightings s LEFT JOIN accounts a USING (account_key)
+             WHERE s.pending AND s.embedding_model = $1 AND s.account_key <> ''
+             ORDER BY s.id LIMIT $2 FOR UPDATE OF s SKIP LOCKED
             """,
             self._model,
             limit,
@@ -339,12 +364,13 @@ class PostgresDetectionStep:
             chosen = [(cluster, each) for cluster in portion for each in sightings[cluster]]
             rows = await self._connection.fetch(
                 """
-                SELECT c.id, s.account_key, s.rendered, s.action,
+                SELECT c.id, coalesce(a.owner_key, s.account_key) AS owner_key, s.rendered, s.action,
                        s.embedding <=> c.centre AS distance
                   FROM unnest($1::uuid[], $2::vector[]) AS c (id, centre)
                   JOIN unnest($3::uuid[], $4::bigint[]) AS m (cluster, sighting)
                     ON m.cluster = c.id
                   JOIN sightings s ON s.id = m.sighting
+                  LEFT JOIN accounts a ON a.account_key = s.account_key
                  WHERE s.rendered <> ''
                 """,
                 portion,
@@ -354,7 +380,7 @@ class PostgresDetectionStep:
             )
             for row in rows:
                 said[row["id"]].append(
-                    Sentence(row["account_key"], row["rendered"], row["action"], row["distance"])
+                    Sentence(row["owner_key"], row["rendered"], row["action"], row["distance"])
                 )
         return said
 
@@ -468,7 +494,7 @@ def _sighting(row: Record) -> Sighting:
 def _fact(row: Record) -> Fact:
     return Fact(
         # Thousands of sightings name the same few accounts and categories: keep one string of each.
-        intern(row["account_key"]),
+        intern(row["owner_key"]),
         intern(row["business_category"]),
         row["confidence"],
         row["potential_value"],

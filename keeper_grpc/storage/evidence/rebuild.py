@@ -139,13 +139,7 @@ class PostgresRebuild:
             await lock_scope(connection, pattern.scope)
             if await see_pattern(connection, pattern_id, counting.rule) is None:
                 return None
-            counts = await _count(connection, pattern_id, counting.half_life)
-            await _write_accounts(connection, pattern_id, counts)
-            await _write_facets(connection, pattern_id, counts)
-            await _write_scripts(connection, pattern_id, counts)
-            await _write_span(connection, pattern_id, counts)
-            await refresh_evidence(connection, pattern_id, counting.rule)
-        return counts.observations
+            return await recount(connection, pattern_id, counting)
 
     async def recount_measures(self) -> int:
         async with self._database.transaction() as connection:
@@ -190,13 +184,28 @@ async def _weigh_all(connection: Connection, rule: PublicationRule) -> None:
         await refresh_evidence(connection, row["id"], rule)
 
 
+async def recount(connection: Connection, pattern_id: UUID, counting: Counting) -> int:
+    """Recount one pattern within the caller's transaction, which owns its scope: from how much."""
+    counts = await _count(connection, pattern_id, counting.half_life)
+    await _write_accounts(connection, pattern_id, counts)
+    await _write_facets(connection, pattern_id, counts)
+    await _write_scripts(connection, pattern_id, counts)
+    await _write_span(connection, pattern_id, counts)
+    await refresh_evidence(connection, pattern_id, counting.rule)
+    return counts.observations
+
+
 async def _count(connection: Connection, pattern_id: UUID, half_life: timedelta) -> _Counts:
-    """Sum up the ledger, row by row: only the sums are held."""
+    """Sum up the ledger, row by row: only the sums are held.
+
+    What an account observed in a category that it is no longer in does not count.
+    """
     counts = _Counts()
     async for row in connection.cursor(
         """
-        SELECT account_key, context, script, success, revenue_impact, occurred_time
-          FROM observations WHERE pattern_id = $1 ORDER BY recorded_time, id
+        SELECT o.account_key, o.context, o.script, o.success, o.revenue_impact, o.occurred_time
+          FROM observations o JOIN accounts a USING (account_key, business_category)
+         WHERE o.pattern_id = $1 ORDER BY o.recorded_time, o.id
         """,
         pattern_id,
         prefetch=1000,

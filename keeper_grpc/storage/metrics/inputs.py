@@ -233,17 +233,26 @@ async def _advice(
 async def _accounts(connection: Connection, category: str, start: datetime) -> AccountCounts:
     (row,) = await connection.fetch(
         """
-        SELECT count(*) FILTER (WHERE m.last_active_day >= $2) AS active,
-               count(*) FILTER (WHERE m.last_asked_day >= $2) AS asked,
-               count(*) FILTER (WHERE m.last_enhanced_day >= $2) AS enhanced,
-               count(*) FILTER (WHERE m.last_observed_day >= $2) AS observed,
-               count(*) FILTER (WHERE m.last_advised_day >= $2) AS advised,
-               count(*) FILTER (WHERE m.last_revenue_day >= $2) AS revenue,
-               count(*) FILTER (WHERE m.last_advised_retention_day >= $2) AS advised_retention,
-               count(*) FILTER (WHERE m.last_held_out_day >= $2) AS held_out,
-               count(*) FILTER (WHERE m.last_held_out_retention_day >= $2) AS held_out_retention
+        SELECT count(DISTINCT a.owner_key) FILTER (WHERE m.last_active_day >= $2)
+                   AS active,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_asked_day >= $2)
+                   AS asked,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_enhanced_day >= $2)
+                   AS enhanced,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_observed_day >= $2)
+                   AS observed,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_advised_day >= $2)
+                   AS advised,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_revenue_day >= $2)
+                   AS revenue,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_advised_retention_day >= $2)
+                   AS advised_retention,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_held_out_day >= $2)
+                   AS held_out,
+               count(DISTINCT a.owner_key) FILTER (WHERE m.last_held_out_retention_day >= $2)
+                   AS held_out_retention
           FROM account_milestones m JOIN accounts a USING (account_key)
-         WHERE NOT a.forgetting AND ($1 = '' OR a.business_category = $1)
+         WHERE a.qualified AND NOT a.forgetting AND ($1 = '' OR a.business_category = $1)
         """,
         category,
         start.date(),
@@ -256,9 +265,9 @@ async def _categories(connection: Connection, start: datetime, k: int) -> Sequen
         """
         SELECT a.business_category
           FROM account_milestones m JOIN accounts a USING (account_key)
-         WHERE m.last_active_day >= $1 AND NOT a.forgetting
-         GROUP BY 1 HAVING count(*) >= $2
-         ORDER BY count(*) DESC, 1 LIMIT $3
+         WHERE m.last_active_day >= $1 AND a.qualified AND NOT a.forgetting
+         GROUP BY 1 HAVING count(DISTINCT a.owner_key) >= $2
+         ORDER BY count(DISTINCT a.owner_key) DESC, 1 LIMIT $3
         """,
         start.date(),
         k,
@@ -281,16 +290,17 @@ async def _newcomers(connection: Connection, category: str, start: datetime) -> 
                array_agg(extract(epoch FROM m.first_advised_time - a.joined_time)
                          ::double precision) AS advised_after,
                array_agg(extract(epoch FROM m.first_success_time - a.joined_time)
-                         ::double precision) AS succeeded_after
+                         ::double precision) AS succeeded_after,
+               array_agg(a.owner_key) AS owner_key
           FROM accounts a JOIN account_milestones m USING (account_key)
          WHERE a.registered AND a.joined_time >= $2 AND m.first_asked_time IS NOT NULL
-           AND NOT a.forgetting
+           AND a.qualified AND NOT a.forgetting
            AND ($1 = '' OR a.business_category = $1)
         """,
         category,
         start,
     )
-    columns = ("met", "advised_after", "succeeded_after")
+    columns = ("met", "advised_after", "succeeded_after", "owner_key")
     return [
         Newcomer(*values) for values in zip(*(row[column] or () for column in columns), strict=True)
     ]

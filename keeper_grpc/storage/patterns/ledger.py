@@ -76,17 +76,21 @@ async def _count(
 ) -> None:
     """Add one outcome to the account's shares of the pattern, of its facets and of its script.
 
-    One statement, because a round trip costs more than any of its parts.
+    Unless it is of a category that the account is no longer in: see usecases/accounts/update.py. One
+    statement, because a round trip costs more than any of its parts.
     """
     insight, outcome = observation.insight, observation.outcome
     weight = recency_weight(observation.occurred_time, half_life)
     await connection.execute(
         """
-        WITH pattern AS (
+        WITH account AS (
+            SELECT account_key FROM accounts
+             WHERE account_key = $2 AND business_category = $11 FOR KEY SHARE
+        ), pattern AS (
             INSERT INTO pattern_accounts AS a (
                 pattern_id, account_key, occurrence_count, success_count, revenue_total,
                 revenue_count, recent_trials, recent_successes)
-            VALUES ($1, $2, 1, $3, $4, $5, $6, $7)
+            SELECT $1, account_key, 1, $3, $4, $5, $6, $7 FROM account
             ON CONFLICT (pattern_id, account_key) DO UPDATE
                SET occurrence_count = a.occurrence_count + 1,
                    success_count = a.success_count + excluded.success_count,
@@ -97,18 +101,19 @@ async def _count(
         ), facets AS (
             INSERT INTO pattern_facets AS f (
                 pattern_id, facet, account_key, occurrence_count, success_count)
-            SELECT $1, facet, $2, 1, $3 FROM unnest($8::text[]) AS facet
+            SELECT $1, facet, account_key, 1, $3 FROM account, unnest($8::text[]) AS facet
             ON CONFLICT (pattern_id, facet, account_key) DO UPDATE
                SET occurrence_count = f.occurrence_count + 1,
                    success_count = f.success_count + excluded.success_count
         ), script AS (
             INSERT INTO pattern_scripts AS s (id, pattern_id, template, template_hash)
-            SELECT $9, $1, $10::text, sha256(convert_to($10::text, 'UTF8')) WHERE $10::text <> ''
+            SELECT $9, $1, $10::text, sha256(convert_to($10::text, 'UTF8')) FROM account
+             WHERE $10::text <> ''
             ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
             RETURNING id
         )
         INSERT INTO script_accounts AS a (script_id, account_key, occurrence_count, success_count)
-        SELECT script.id, $2, 1, $3 FROM script
+        SELECT script.id, account_key, 1, $3 FROM account, script
         ON CONFLICT (script_id, account_key) DO UPDATE
            SET occurrence_count = a.occurrence_count + 1,
                success_count = a.success_count + excluded.success_count
@@ -123,4 +128,5 @@ async def _count(
         [whole(insight.conditions), *facts(insight.conditions)],
         uuid4(),
         insight.script,
+        observation.scope.business_category,
     )

@@ -51,16 +51,18 @@ class PostgresPatterns:
     async def find_history(
         self, pattern_id: UUID, rule: PublicationRule
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
-        """One pattern, and by account and week what its evidence consists of."""
+        """One pattern, and by owner and week what its evidence consists of."""
         async with self._database.transaction(read_only=True) as connection:
             pattern = await see_pattern(connection, pattern_id, rule)
             if pattern is None:
                 return None
             rows = await connection.fetch(
                 """
-                SELECT date_trunc('week', occurred_time, 'UTC') AS week, account_key,
-                       count(*) AS trials, count(*) FILTER (WHERE success) AS successes
-                  FROM observations WHERE pattern_id = $1 GROUP BY 1, 2
+                SELECT date_trunc('week', o.occurred_time, 'UTC') AS week, a.owner_key,
+                       count(*) AS trials, count(*) FILTER (WHERE o.success) AS successes
+                  FROM observations o JOIN accounts a USING (account_key)
+                 WHERE o.pattern_id = $1 AND a.qualified
+                   AND a.business_category = o.business_category GROUP BY 1, 2
                 """,
                 pattern_id,
             )

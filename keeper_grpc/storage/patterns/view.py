@@ -1,7 +1,8 @@
-"""Patterns as one account sees them: with the evidence of all accounts but its own.
+"""Patterns as one account sees them: with the evidence of all owners but its own.
 
-Every reader of a pattern's evidence comes here, so that all of them count alike: the SQL says whose
-shares count for a viewer, and the domain computes the evidence from those shares.
+Every reader of a pattern's evidence comes here, so that all of them count alike: the views of migration
+0018 sum the shares of each owner's qualified accounts, `counts_for` leaves the viewer's owner out, and the
+domain computes the evidence from what is left.
 """
 
 from __future__ import annotations
@@ -25,12 +26,25 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 NO_VIEWER = ""
-"""The viewer where no account asks: all shares count, because no account has an empty key."""
+"""The viewer where no account asks: all owners count, because no account has an empty key."""
+
+
+def owner_of(viewer: str) -> str:
+    """The owner of the account with this key, a parameter; an unknown account is its own owner."""
+    return f"coalesce((SELECT owner_key FROM accounts WHERE account_key = {viewer}), {viewer})"  # noqa: S608 - only the parameter's name is interpolated
+
+
+def own_accounts(viewer: str) -> str:
+    """The accounts that count and belong to the viewer's owner, as an array that is read once."""
+    return f"""
+        (SELECT array_agg(account_key) FROM accounts
+          WHERE qualified AND owner_key = {owner_of(viewer)})::text[]
+    """  # noqa: S608 - only the parameter's name is interpolated
 
 
 def counts_for(viewer: str, share: str = "a") -> str:
-    """The condition that a share counts for a viewer. Both are SQL: a parameter and a table's alias."""
-    return f"{share}.account_key <> {viewer}"
+    """The condition that an owner's share counts for a viewer: a parameter, and a table's alias."""
+    return f"{share}.owner_key <> {owner_of(viewer)}"
 
 
 COLUMNS = """
@@ -45,17 +59,17 @@ COLUMNS = """
 
 
 def shares(viewer: str) -> str:
-    """A join of network_patterns `p` with what each account that counts contributed, as arrays."""
+    """A join of network_patterns `p` with what each owner that counts contributed, as arrays."""
     return f"""
         CROSS JOIN LATERAL (
-            SELECT array_agg(a.account_key)      AS owners,
+            SELECT array_agg(a.owner_key)        AS owners,
                    array_agg(a.occurrence_count) AS trials,
                    array_agg(a.success_count)    AS successes,
                    array_agg(a.revenue_total)    AS revenue_totals,
                    array_agg(a.revenue_count)    AS revenue_counts,
                    array_agg(a.recent_trials)    AS recent_trials,
                    array_agg(a.recent_successes) AS recent_successes
-              FROM pattern_accounts a WHERE a.pattern_id = p.id AND {counts_for(viewer)}) share
+              FROM pattern_owners a WHERE a.pattern_id = p.id AND {counts_for(viewer)}) share
     """  # noqa: S608 - only the parameter's name is interpolated
 
 
@@ -70,16 +84,18 @@ def weighed_totals(viewer: str, k: str) -> str:
             SELECT p.account_count AS accounts, p.occurrence_count AS trials,
                    p.success_count AS successes
              WHERE NOT EXISTS (SELECT FROM pattern_accounts own
-                                WHERE own.pattern_id = p.id AND NOT ({counts_for(viewer, "own")}))
+                                WHERE own.pattern_id = p.id
+                                  AND own.account_key = ANY({own_accounts(viewer)}))
              UNION ALL
             SELECT w.accounts, w.trials, w.successes
               FROM (SELECT array_agg(a.occurrence_count) AS trials,
                            array_agg(a.success_count) AS successes
-                      FROM pattern_accounts a
+                      FROM pattern_owners a
                      WHERE a.pattern_id = p.id AND {counts_for(viewer)}) share,
                    weigh(share.trials, share.successes, {k}) w
              WHERE EXISTS (SELECT FROM pattern_accounts own
-                            WHERE own.pattern_id = p.id AND NOT ({counts_for(viewer, "own")}))
+                            WHERE own.pattern_id = p.id
+                              AND own.account_key = ANY({own_accounts(viewer)}))
         ) total
     """  # noqa: S608 - only the parameters' names are interpolated
 
@@ -92,15 +108,15 @@ _SCRIPTS = f"""
     SELECT s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes
       FROM pattern_scripts s
      CROSS JOIN LATERAL (
-           SELECT array_agg(a.account_key) AS owners, array_agg(a.occurrence_count) AS trials,
+           SELECT array_agg(a.owner_key) AS owners, array_agg(a.occurrence_count) AS trials,
                   array_agg(a.success_count) AS successes
-             FROM script_accounts a WHERE a.script_id = s.id AND {counts_for("$2")}) share
+             FROM script_owners a WHERE a.script_id = s.id AND {counts_for("$2")}) share
      WHERE s.pattern_id = ANY($1::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
 _FACETS = f"""
-    SELECT a.pattern_id, a.facet, a.account_key, a.occurrence_count, a.success_count
-      FROM pattern_facets a
+    SELECT a.pattern_id, a.facet, a.owner_key, a.occurrence_count, a.success_count
+      FROM facet_owners a
      WHERE a.pattern_id = ANY($1::uuid[]) AND a.facet = ANY($3::text[]) AND {counts_for("$2")}
 """  # noqa: S608 - only constants are interpolated
 
@@ -177,7 +193,7 @@ async def see_situations(
     entire, single = whole(conditions), facts(conditions)
     rows = await connection.fetch(_FACETS, list(patterns), viewer, [entire, *single])
     for row in rows:
-        found[row["pattern_id"]][row["facet"]][row["account_key"]] = Share(
+        found[row["pattern_id"]][row["facet"]][row["owner_key"]] = Share(
             row["occurrence_count"], row["success_count"]
         )
     return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -36,6 +36,9 @@ class ForgettingStore(Protocol):
     """Where an account is to be removed."""
 
     async def find_account(self, keys: Sequence[str]) -> Account | None: ...
+
+    async def bury(self, tombstone_key: str, expire_time: datetime) -> None:
+        """Keep a tombstone until then: no call but an operator's adds the account."""
 
     async def begin_forgetting(self, account_key: str, begun: AuditEvent) -> None:
         """Let nothing new of the account in, and note that this began unless it had before."""
@@ -83,9 +86,11 @@ class ForgetAccount:
         embedder: Embeds,
         store: ForgettingStore,
         rule: PublicationRule,
+        tombstone_retention: timedelta,
         clock: Clock,
         new_id: NewId,
     ) -> None:
+        self._tombstone_retention = tombstone_retention
         self._pseudonyms = pseudonyms
         self._embedder = embedder
         self._store = store
@@ -96,12 +101,15 @@ class ForgetAccount:
     async def __call__(self, account_id: str) -> tuple[Forgotten, UUID | None]:
         """Forget an account; what that did, and the id of the audit event that says so.
 
-        An account that is not known, or was forgotten before, is nothing to do: no id. Raises
+        An account that is not known, or was forgotten before, is nothing to do: no id. It gets its
+        tombstone all the same: its first call may be the late one. Raises
         EmbedderUnavailable and StorageUnavailable; call again to go on.
         """
         done = Forgotten()
         event_id: UUID | None = None
         keys = self._pseudonyms.all_keys_of(account_id)
+        tombstone_key = self._pseudonyms.tombstone_keys_of(account_id)[0]
+        await self._store.bury(tombstone_key, self._clock() + self._tombstone_retention)
         while account := await self._store.find_account(keys):
             begun = AuditEvent(self._new_id(), BEGUN, {}, self._clock())
             await self._store.begin_forgetting(account.key, begun)

@@ -1,4 +1,4 @@
-"""RegisterAccount, and how every other call finds out which account it is about.
+"""How every call finds out which account it is about.
 
 An account id is replaced by its pseudonym here and goes no further.
 """
@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from keeper_grpc.domain.accounts.account import Account
+from keeper_grpc.domain.accounts.account import Account, NewAccount
+from keeper_grpc.domain.accounts.qualification import Qualification
 from keeper_grpc.domain.errors import (
     AccountBeingForgotten,
     AccountCategoryConflict,
     AccountCategoryUnknown,
-    InvalidInput,
+    AccountNotFound,
 )
-from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock
+from keeper_grpc.usecases.ports import Anonymizes, Clock
 
 
 class Pseudonymizes(Protocol):
@@ -28,6 +29,12 @@ class Pseudonymizes(Protocol):
     def all_keys_of(self, account_id: str) -> Sequence[str]:
         """The pseudonyms under every known key, so that a rotation does not double an account."""
 
+    def owner_keys_of(self, owner_id: str) -> Sequence[str]:
+        """An owner's pseudonyms under every known key, the current one first."""
+
+    def tombstone_keys_of(self, account_id: str) -> Sequence[str]:
+        """What stays of a forgotten account, under every known key, the current one first."""
+
 
 class AccountStore(Protocol):
     """Where accounts are remembered."""
@@ -35,18 +42,10 @@ class AccountStore(Protocol):
     async def find_account(self, keys: Sequence[str]) -> Account | None:
         """The account that is known by one of these pseudonyms."""
 
-    async def add_account(
-        self, account: Account, joined_time: datetime, *, registered: bool
-    ) -> bool:
+    async def add_account(self, account: NewAccount, tombstone_keys: Sequence[str]) -> bool:
         """Add it unless it is there; whether it was added.
 
-        `registered`: somebody said that it joined, rather than a first call.
-        """
-
-    async def register_known(self, key: str, joined_time: datetime | None) -> None:
-        """Register an account that is known from its first call, unless it is registered.
-
-        None lets it have joined with that call. What is counted from its joining is counted anew.
+        Raises AccountForgotten while it has one of these tombstones.
         """
 
 
@@ -59,36 +58,18 @@ class AccountResolver:
         pseudonyms: Pseudonymizes,
         anonymizer: Anonymizes,
         store: AccountStore,
+        qualification: Qualification,
         clock: Clock,
     ) -> None:
         self._pseudonyms = pseudonyms
         self._anonymizer = anonymizer
         self._store = store
+        self._qualification = qualification
         self._clock = clock
-
-    async def register(
-        self, account_id: str, business_category: str, joined_time: datetime | None
-    ) -> bool:
-        """Register an account; whether it was unknown. The category passes the anonymizer too.
-
-        The first registration is the one that holds, also of an account that is known from a call.
-        Raises AccountCategoryConflict when it is registered in another category, and InvalidInput for a
-        `joined_time` in the future.
-        """
-        now = self._clock()
-        if joined_time is not None and joined_time > now + CLOCK_SKEW:
-            raise InvalidInput("joined_time", "must not be in the future")
-        category = self._anonymizer.anonymize_label(business_category)
-        account, created = await self._find_or_add(
-            account_id, category, joined_time or now, registered=True
-        )
-        if not created:
-            await self._store.register_known(account.key, joined_time)
-        return created
 
     async def identify(self, account_id: str, business_category: str) -> Account:
         """`resolve` for a call without an insight: the category has yet to pass the anonymizer."""
-        category = self._anonymizer.anonymize_label(business_category) if business_category else ""
+        category = self.anonymous(business_category) if business_category else ""
         return await self.resolve(account_id, category)
 
     async def resolve(
@@ -97,16 +78,35 @@ class AccountResolver:
         """The account behind an id. A first call that names a category registers it, as of `now`.
 
         `business_category` comes from an anonymized insight and is empty where the request named
-        none. Raises AccountCategoryUnknown, AccountCategoryConflict and AccountBeingForgotten.
+        none. Raises AccountCategoryUnknown, AccountCategoryConflict, AccountBeingForgotten and
+        AccountForgotten.
         """
-        account, _ = await self._find_or_add(
-            account_id, business_category, now or self._clock(), registered=False
-        )
+        account, _ = await self.find_or_add(account_id, business_category, now or self._clock())
         return account
 
-    async def _find_or_add(
-        self, account_id: str, business_category: str, joined: datetime, *, registered: bool
+    def anonymous(self, business_category: str) -> str:
+        """The category as it may be stored."""
+        return self._anonymizer.anonymize_label(business_category)
+
+    async def find(self, account_id: str) -> Account:
+        """The account behind an id. Raises AccountNotFound and AccountBeingForgotten."""
+        account = await self._store.find_account(self._pseudonyms.all_keys_of(account_id))
+        if account is None:
+            raise AccountNotFound
+        if account.forgetting:
+            raise AccountBeingForgotten
+        return account
+
+    async def find_or_add(
+        self,
+        account_id: str,
+        business_category: str,
+        joined: datetime,
+        *,
+        registered: bool = False,
+        owner_key: str | None = None,
     ) -> tuple[Account, bool]:
+        """The account behind an id, and whether it is new. Raises as `resolve`."""
         keys = self._pseudonyms.all_keys_of(account_id)
         account = await self._store.find_account(keys)
         created = False
@@ -114,7 +114,18 @@ class AccountResolver:
             if not business_category:
                 raise AccountCategoryUnknown
             account = Account(self._pseudonyms.key_of(account_id), business_category)
-            created = await self._store.add_account(account, joined, registered=registered)
+            new = NewAccount(
+                account.key,
+                business_category,
+                joined_time=joined,
+                created_time=self._clock(),
+                registered=registered,
+                qualified=self._qualification.counts_at_once(registered=registered),
+                owner_key=owner_key,
+            )
+            created = await self._store.add_account(
+                new, self._pseudonyms.tombstone_keys_of(account_id)
+            )
             if not created:  # another call was faster; what it wrote is what counts
                 account = await self._store.find_account(keys) or account
         if account.forgetting:

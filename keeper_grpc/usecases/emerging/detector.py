@@ -173,6 +173,8 @@ class DetectEmerging:
             # All at once, before anything is counted: what is left of them is neither whose nor when.
             while forgotten := await transaction.forgotten(BATCH):
                 self._memory.drop(forgotten, touched)
+            while withdrawn := await transaction.withdrawn(BATCH):
+                self._memory.drop(withdrawn, touched)
             expired = await transaction.expired(now - self._timing.window, BATCH)
             self._memory.drop(expired, touched)
             # What a full pass found, where it still holds: steps went on meanwhile.

@@ -29,6 +29,9 @@ class DetectionTransaction(Protocol):
     async def forgotten(self, limit: int) -> Sequence[Sighting]:
         """Delete sightings of accounts that were forgotten, and return them."""
 
+    async def withdrawn(self, limit: int) -> Sequence[Sighting]:
+        """Take sightings of accounts that ceased to count out of their clusters, and return them."""
+
     async def expired(self, before: datetime, limit: int) -> Sequence[Sighting]:
         """Delete sightings that left the window, and return them."""
 

@@ -42,7 +42,7 @@ class PatternStore(Protocol):
     async def find_history(
         self, pattern_id: UUID, rule: PublicationRule
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
-        """A pattern, and by account and week what its evidence consists of."""
+        """A pattern, and by owner and week what its evidence consists of."""
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int

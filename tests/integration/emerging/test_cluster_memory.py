@@ -197,7 +197,7 @@ async def test_nothing_is_forgotten_amid_a_step(database_url: str) -> None:
             async with leadership.step() as step:
                 assert not await step.pending(10)
                 (gone,) = await step.forgotten(10)
-    assert seen.fact.account_key == "e"
+    assert seen.fact.owner_key == "e"
     assert left is not None
     assert tuple(left) == ("", "", "")
     assert gone.family == (MODEL, "amid")

@@ -77,6 +77,7 @@ def settings(database_url: str, **chosen: Any) -> Settings:
             "openai_api_key": None,
             "seed_catalog": False,
             "port": 0,
+            "open_accounts": True,
             "evidence_half_life": HALF_LIFE,
         }
         | chosen
@@ -114,6 +115,8 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
             )
         else:
             await service.admin.ForgetAccount(ForgetAccountRequest(account_id=account))
+            # It cannot come back by a call: another one takes its place.
+            accounts[new_account()] = accounts.pop(account)
 
 
 async def test_rebuilding_changes_nothing_and_repairs_what_is_damaged(database_url: str) -> None:

@@ -181,7 +181,7 @@ async def play(
             await ledger.forget(known.pop(step["who"] % len(accounts))["key"])
             continue
         if step["do"] == "register":
-            await PostgresAccounts(database).register_known(who["key"], step["joined"])
+            await PostgresAccounts(database).register_known(who["key"], step["joined"], None)
             continue
         chosen = None if step["pattern"] is None else rows[step["pattern"] % len(rows)]
         if step["do"] == "capture":

@@ -90,7 +90,7 @@ async def test_an_outcome_amid_a_registration_is_judged_by_the_time_that_it_sets
         async with ledger.connection.transaction():
             await ledger.observation(accounts[0], OUTCOME, pattern=None, enhancement=None)
             registering = asyncio.create_task(
-                PostgresAccounts(database).register_known("key-0", NOW + timedelta(hours=1))
+                PostgresAccounts(database).register_known("key-0", NOW + timedelta(hours=1), None)
             )
             await waiting_for_a_lock(ledger.connection)
         await registering

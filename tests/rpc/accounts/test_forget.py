@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import numpy as np
@@ -235,6 +235,7 @@ async def test_captures_of_others_do_not_keep_forgetting_from_its_end(
             embedder=Hashed(model),
             store=store,
             rule=PublicationRule(3),
+            tombstone_retention=timedelta(days=1),
             clock=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,
         )(gone)

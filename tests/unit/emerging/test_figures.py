@@ -22,7 +22,7 @@ DESCRIBER = Describer(k=3, window=timedelta(days=7))
 def fact(number: int, **fields: object) -> Fact:
     """A sighting of an account of its own; fields that are not given are the same for all."""
     given: dict[str, object] = {
-        "account_key": str(number),
+        "owner_key": str(number),
         "business_category": "spa",
         "confidence": 0.5,
         "potential_value": 100.0,

@@ -14,7 +14,7 @@ WEEK = timedelta(days=7)
 
 facts = st.builds(
     Fact,
-    account_key=st.sampled_from("abcd"),
+    owner_key=st.sampled_from("abcd"),
     business_category=st.sampled_from(["gym", "salon", "spa"]),
     confidence=st.sampled_from([0.0, 0.1, 0.25, 0.7, 1.0]),
     potential_value=st.sampled_from([-20.0, 0.0, 0.1, 19.99, 500.0]),
@@ -40,8 +40,8 @@ def seen(hours_ago: Iterable[float]) -> Tally:
 def newest_of_accounts(kept: dict[int, Fact]) -> list[int]:
     """The last sighting of each account, the last of all first, by brute force."""
     order = sorted(kept, key=lambda key: (kept[key].seen_time, key), reverse=True)
-    accounts = dict.fromkeys(kept[key].account_key for key in order)
-    return [next(key for key in order if kept[key].account_key == name) for name in accounts]
+    accounts = dict.fromkeys(kept[key].owner_key for key in order)
+    return [next(key for key in order if kept[key].owner_key == name) for name in accounts]
 
 
 @given(steps)
@@ -61,13 +61,12 @@ def test_counts_are_what_counting_anew_gives(
         for key, value in kept.items():
             anew.add(key, value)
         assert len(tally) == len(kept)
-        assert tally.account_count == len({fact.account_key for fact in kept.values()})
+        assert tally.account_count == len({fact.owner_key for fact in kept.values()})
         for least in (1, 2):
             assert tally.categories_of(least) == tuple(
                 name
                 for name in ("gym", "salon", "spa")
-                if len({f.account_key for f in kept.values() if f.business_category == name})
-                >= least
+                if len({f.owner_key for f in kept.values() if f.business_category == name}) >= least
             )
         assert tally.mean_confidence == anew.mean_confidence
         assert tally.total_potential_value == anew.total_potential_value

@@ -129,7 +129,7 @@ def test_nothing_is_told_that_fewer_than_k_accounts_said(
     accounts = defaultdict(set)
     for sentence in said:
         for word in re.findall(r"[\w%']+|🎉", sentence.text.lower().replace("_", " ")):
-            accounts[word].add(sentence.account_key)
+            accounts[word].add(sentence.owner_key)
     shown = re.findall(r"[\w%']+|🎉", told.common_pattern.lower().replace("_", " "))
     assert all(len(accounts[word]) >= k for word in shown)
     title = re.findall(r"[\w%']+", told.label.lower())

@@ -28,6 +28,7 @@ counts = st.integers(0, 40)
 money = st.integers(-10_000, 100_000).map(lambda cents: cents / 100)
 accounts = st.integers(0, 5)
 waits = st.none() | st.integers(0, 100).map(float)
+owners = st.sampled_from("abcdefgh")
 
 
 @st.composite
@@ -71,7 +72,9 @@ def gatherings(draw: st.DrawFn) -> Gathered:
             )
         ),
         revenues=draw(st.lists(money, max_size=5)),
-        newcomers=draw(st.lists(st.builds(Newcomer, st.booleans(), waits, waits), max_size=15)),
+        newcomers=draw(
+            st.lists(st.builds(Newcomer, st.booleans(), waits, waits, owners), max_size=15)
+        ),
         accounts=AccountCounts(*(draw(accounts) for _ in range(9))),
         since=draw(st.none() | st.integers(0, 60).map(lambda d: (NOW - timedelta(days=d)).date())),
     )
@@ -125,9 +128,9 @@ def kpis_of(gathered: Gathered, days: int) -> Numbers:
         <= 1.959964 * math.sqrt(each.variance + each.deviation**2) + 0.5
         for each in judged
     ]
-    met = [each.succeeded_after for each in gathered.newcomers if each.met]
-    unmet = [each.succeeded_after for each in gathered.newcomers if not each.met]
-    sooner, later = awaited(met), awaited(unmet)
+    met = [each for each in gathered.newcomers if each.met]
+    unmet = [each for each in gathered.newcomers if not each.met]
+    sooner, later = awaited(met, "succeeded_after"), awaited(unmet, "succeeded_after")
     return {
         "discovery_rate": patterns.discovered / (full + 1) * 7
         if accounts.observed >= K and full >= 7
@@ -138,7 +141,7 @@ def kpis_of(gathered: Gathered, days: int) -> Numbers:
         "success_rate_improvement": difference(totals.advised, totals.held_out)
         if min(accounts.advised, accounts.held_out) >= K
         else None,
-        "time_to_first_insight": awaited([each.advised_after for each in gathered.newcomers]),
+        "time_to_first_insight": awaited(gathered.newcomers, "advised_after"),
         "pattern_accuracy": sum(held) / len(held)
         if accounts.advised >= K and len(held) >= 10
         else None,
@@ -159,9 +162,10 @@ def difference(advised: Arm, held_out: Arm) -> float | None:
     return advised.successes / advised.trials - held_out.successes / held_out.trials
 
 
-def awaited(waits: list[float | None]) -> float | None:
-    """The median wait of five accounts or more; None while half of them still wait."""
-    if len(waits) < 5:
+def awaited(newcomers: Sequence[Newcomer], what: str) -> float | None:
+    """The median wait of five accounts of three owners or more; None while half of them still wait."""
+    waits: list[float | None] = [getattr(each, what) for each in newcomers]
+    if len(waits) < 5 or len({each.owner_key for each in newcomers}) < K:
         return None
     found = middle([math.inf if wait is None else wait for wait in waits])
     return None if math.isinf(found) else found

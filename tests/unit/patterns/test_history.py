@@ -23,12 +23,12 @@ shares = st.builds(
 )
 
 
-@given(st.lists(shares, max_size=40, unique_by=lambda share: (share.week, share.account_key)))
+@given(st.lists(shares, max_size=40, unique_by=lambda share: (share.week, share.owner_key)))
 def test_every_period_may_be_published_and_none_is_left_out(found: list[WeekShare]) -> None:
     """Periods are disjoint and in order, leave no week out, and tell of too few accounts never."""
     made = periods(found, RULE)
     for period in made:
-        accounts = {share.account_key for share in found if period.start <= share.week < period.end}
+        accounts = {share.owner_key for share in found if period.start <= share.week < period.end}
         assert len(accounts) >= RULE.k
     for before, after in pairwise(made):
         assert before.end <= after.start
@@ -37,7 +37,7 @@ def test_every_period_may_be_published_and_none_is_left_out(found: list[WeekShar
         assert made[-1].end > max(share.week for share in found)
         assert all(period.successes <= period.trials for period in made)
     else:
-        assert len({share.account_key for share in found}) < RULE.k
+        assert len({share.owner_key for share in found}) < RULE.k
 
 
 def test_weeks_are_joined_until_enough_accounts_took_part() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -48,6 +49,9 @@ def kpi(gathered: Gathered, name: KpiName) -> Kpi:
     return found
 
 
+OWNERS = itertools.count()
+
+
 def newcomer(
     *, met: bool = True, advised: float | None = 1, success: float | None = None
 ) -> Newcomer:
@@ -56,6 +60,7 @@ def newcomer(
         met,
         None if advised is None else advised * 3600,
         None if success is None else success * 3600,
+        f"owner-{next(OWNERS)}",
     )
 
 

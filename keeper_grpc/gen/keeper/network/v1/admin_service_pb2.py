@@ -26,7 +26,7 @@ from keeper_grpc.gen.buf.validate import validate_pb2 as buf_dot_validate_dot_va
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%keeper/network/v1/admin_service.proto\x12\x11keeper.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x01\n\x16RegisterAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12J\n\x11\x62usiness_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$R\x10\x62usinessCategory\x12;\n\x0bjoined_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\njoinedTime\"3\n\x17RegisterAccountResponse\x12\x18\n\x07\x63reated\x18\x01 \x01(\x08R\x07\x63reated\"A\n\x14\x46orgetAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\"\x9e\x03\n\x15\x46orgetAccountResponse\x12\x14\n\x05\x66ound\x18\x01 \x01(\x08R\x05\x66ound\x12\x31\n\x14observations_removed\x18\x02 \x01(\x03R\x13observationsRemoved\x12\x31\n\x14\x65nhancements_removed\x18\x03 \x01(\x03R\x13\x65nhancementsRemoved\x12+\n\x11sightings_removed\x18\x04 \x01(\x03R\x10sightingsRemoved\x12\'\n\x0fscripts_removed\x18\x05 \x01(\x03R\x0escriptsRemoved\x12/\n\x13patterns_recomputed\x18\x06 \x01(\x03R\x12patternsRecomputed\x12\x31\n\x14patterns_unpublished\x18\x07 \x01(\x03R\x13patternsUnpublished\x12)\n\x10patterns_deleted\x18\x08 \x01(\x03R\x0fpatternsDeleted\x12$\n\x0e\x61udit_event_id\x18\t \x01(\tR\x0c\x61uditEventId\"g\n\x16ListAuditEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x83\x01\n\x17ListAuditEventsResponse\x12@\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32\x1d.keeper.network.v1.AuditEventR\x0b\x61uditEvents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x02\n\nAuditEvent\x12$\n\x0e\x61udit_event_id\x18\x01 \x01(\tR\x0c\x61uditEventId\x12\x16\n\x06\x61\x63tion\x18\x02 \x01(\tR\x06\x61\x63tion\x12\x41\n\x06\x63ounts\x18\x03 \x03(\x0b\x32).keeper.network.v1.AuditEvent.CountsEntryR\x06\x63ounts\x12\x39\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x1a\x39\n\x0b\x43ountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x03R\x05value:\x02\x38\x01\x32\xc6\x02\n\x0c\x41\x64minService\x12h\n\x0fRegisterAccount\x12).keeper.network.v1.RegisterAccountRequest\x1a*.keeper.network.v1.RegisterAccountResponse\x12\x62\n\rForgetAccount\x12\'.keeper.network.v1.ForgetAccountRequest\x1a(.keeper.network.v1.ForgetAccountResponse\x12h\n\x0fListAuditEvents\x12).keeper.network.v1.ListAuditEventsRequest\x1a*.keeper.network.v1.ListAuditEventsResponseB|\n\x15\x63om.keeper.network.v1B\x11\x41\x64minServiceProtoP\x01Z:keeper.internal/clients/go/gen/keeper/network/v1;networkv1\xaa\x02\x11Keeper.Network.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%keeper/network/v1/admin_service.proto\x12\x11keeper.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\x16RegisterAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12J\n\x11\x62usiness_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$R\x10\x62usinessCategory\x12;\n\x0bjoined_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\njoinedTime\x12#\n\x08owner_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07ownerId\x12)\n\x10return_forgotten\x18\x05 \x01(\x08R\x0freturnForgotten\"3\n\x17RegisterAccountResponse\x12\x18\n\x07\x63reated\x18\x01 \x01(\x08R\x07\x63reated\"\xdf\x01\n\x14UpdateAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12O\n\x11\x62usiness_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$H\x00R\x10\x62usinessCategory\x88\x01\x01\x12(\n\x08owner_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01H\x01R\x07ownerId\x88\x01\x01\x42\x14\n\x12_business_categoryB\x0b\n\t_owner_id\"W\n\x15UpdateAccountResponse\x12\x18\n\x07\x63hanged\x18\x01 \x01(\x08R\x07\x63hanged\x12$\n\x0e\x61udit_event_id\x18\x02 \x01(\tR\x0c\x61uditEventId\"A\n\x14\x46orgetAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\"\x9e\x03\n\x15\x46orgetAccountResponse\x12\x14\n\x05\x66ound\x18\x01 \x01(\x08R\x05\x66ound\x12\x31\n\x14observations_removed\x18\x02 \x01(\x03R\x13observationsRemoved\x12\x31\n\x14\x65nhancements_removed\x18\x03 \x01(\x03R\x13\x65nhancementsRemoved\x12+\n\x11sightings_removed\x18\x04 \x01(\x03R\x10sightingsRemoved\x12\'\n\x0fscripts_removed\x18\x05 \x01(\x03R\x0escriptsRemoved\x12/\n\x13patterns_recomputed\x18\x06 \x01(\x03R\x12patternsRecomputed\x12\x31\n\x14patterns_unpublished\x18\x07 \x01(\x03R\x13patternsUnpublished\x12)\n\x10patterns_deleted\x18\x08 \x01(\x03R\x0fpatternsDeleted\x12$\n\x0e\x61udit_event_id\x18\t \x01(\tR\x0c\x61uditEventId\"g\n\x16ListAuditEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x83\x01\n\x17ListAuditEventsResponse\x12@\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32\x1d.keeper.network.v1.AuditEventR\x0b\x61uditEvents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x02\n\nAuditEvent\x12$\n\x0e\x61udit_event_id\x18\x01 \x01(\tR\x0c\x61uditEventId\x12\x16\n\x06\x61\x63tion\x18\x02 \x01(\tR\x06\x61\x63tion\x12\x41\n\x06\x63ounts\x18\x03 \x03(\x0b\x32).keeper.network.v1.AuditEvent.CountsEntryR\x06\x63ounts\x12\x39\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x1a\x39\n\x0b\x43ountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x03R\x05value:\x02\x38\x01\x32\xaa\x03\n\x0c\x41\x64minService\x12h\n\x0fRegisterAccount\x12).keeper.network.v1.RegisterAccountRequest\x1a*.keeper.network.v1.RegisterAccountResponse\x12\x62\n\rUpdateAccount\x12\'.keeper.network.v1.UpdateAccountRequest\x1a(.keeper.network.v1.UpdateAccountResponse\x12\x62\n\rForgetAccount\x12\'.keeper.network.v1.ForgetAccountRequest\x1a(.keeper.network.v1.ForgetAccountResponse\x12h\n\x0fListAuditEvents\x12).keeper.network.v1.ListAuditEventsRequest\x1a*.keeper.network.v1.ListAuditEventsResponseB|\n\x15\x63om.keeper.network.v1B\x11\x41\x64minServiceProtoP\x01Z:keeper.internal/clients/go/gen/keeper/network/v1;networkv1\xaa\x02\x11Keeper.Network.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERACCOUNTREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
   _globals['_REGISTERACCOUNTREQUEST'].fields_by_name['business_category']._loaded_options = None
   _globals['_REGISTERACCOUNTREQUEST'].fields_by_name['business_category']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9_]{0,63}$'
+  _globals['_REGISTERACCOUNTREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_REGISTERACCOUNTREQUEST'].fields_by_name['owner_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_UPDATEACCOUNTREQUEST'].fields_by_name['account_id']._loaded_options = None
+  _globals['_UPDATEACCOUNTREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_UPDATEACCOUNTREQUEST'].fields_by_name['business_category']._loaded_options = None
+  _globals['_UPDATEACCOUNTREQUEST'].fields_by_name['business_category']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9_]{0,63}$'
+  _globals['_UPDATEACCOUNTREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_UPDATEACCOUNTREQUEST'].fields_by_name['owner_id']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_FORGETACCOUNTREQUEST'].fields_by_name['account_id']._loaded_options = None
   _globals['_FORGETACCOUNTREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
   _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -47,21 +55,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITEVENT_COUNTSENTRY']._loaded_options = None
   _globals['_AUDITEVENT_COUNTSENTRY']._serialized_options = b'8\001'
   _globals['_REGISTERACCOUNTREQUEST']._serialized_start=123
-  _globals['_REGISTERACCOUNTREQUEST']._serialized_end=327
-  _globals['_REGISTERACCOUNTRESPONSE']._serialized_start=329
-  _globals['_REGISTERACCOUNTRESPONSE']._serialized_end=380
-  _globals['_FORGETACCOUNTREQUEST']._serialized_start=382
-  _globals['_FORGETACCOUNTREQUEST']._serialized_end=447
-  _globals['_FORGETACCOUNTRESPONSE']._serialized_start=450
-  _globals['_FORGETACCOUNTRESPONSE']._serialized_end=864
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=866
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=969
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=972
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1103
-  _globals['_AUDITEVENT']._serialized_start=1106
-  _globals['_AUDITEVENT']._serialized_end=1365
-  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_start=1308
-  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_end=1365
-  _globals['_ADMINSERVICE']._serialized_start=1368
-  _globals['_ADMINSERVICE']._serialized_end=1694
+  _globals['_REGISTERACCOUNTREQUEST']._serialized_end=407
+  _globals['_REGISTERACCOUNTRESPONSE']._serialized_start=409
+  _globals['_REGISTERACCOUNTRESPONSE']._serialized_end=460
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=463
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=686
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=688
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=775
+  _globals['_FORGETACCOUNTREQUEST']._serialized_start=777
+  _globals['_FORGETACCOUNTREQUEST']._serialized_end=842
+  _globals['_FORGETACCOUNTRESPONSE']._serialized_start=845
+  _globals['_FORGETACCOUNTRESPONSE']._serialized_end=1259
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1261
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1364
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1367
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1498
+  _globals['_AUDITEVENT']._serialized_start=1501
+  _globals['_AUDITEVENT']._serialized_end=1760
+  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_start=1703
+  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_end=1760
+  _globals['_ADMINSERVICE']._serialized_start=1763
+  _globals['_ADMINSERVICE']._serialized_end=2189
 # @@protoc_insertion_point(module_scope)

@@ -28,10 +28,20 @@ class RegisterAccountRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
     JOINED_TIME_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    RETURN_FORGOTTEN_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account. Opaque; only a keyed hash of it is stored."""
     business_category: _builtins.str
     """Its line of business, for example "spa", "salon", "gym"."""
+    owner_id: _builtins.str
+    """Whose account it is, where one owner has several: a chain, a franchise, a test company. Opaque; only
+    a keyed hash of it is stored. Whatever is counted by accounts counts their owners. Empty: its own.
+    """
+    return_forgotten: _builtins.bool
+    """Also if the account was forgotten less than KEEPER_TOMBSTONE_RETENTION ago; else that is refused
+    with ACCOUNT_FORGOTTEN. Audited.
+    """
     @_builtins.property
     def joined_time(self) -> _timestamp_pb2.Timestamp:
         """When it became a customer, not in the future. Not set means now, or for an account that the network
@@ -44,10 +54,12 @@ class RegisterAccountRequest(_message.Message):
         account_id: _builtins.str = ...,
         business_category: _builtins.str = ...,
         joined_time: _timestamp_pb2.Timestamp | None = ...,
+        owner_id: _builtins.str = ...,
+        return_forgotten: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["joined_time", b"joined_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "business_category", b"business_category", "joined_time", b"joined_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "business_category", b"business_category", "joined_time", b"joined_time", "owner_id", b"owner_id", "return_forgotten", b"return_forgotten"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -74,6 +86,69 @@ class RegisterAccountResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterAccountResponse: _TypeAlias = RegisterAccountResponse  # noqa: Y015
+
+@_typing.final
+class UpdateAccountRequest(_message.Message):
+    """Request of UpdateAccount. A field that is not set stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
+    OWNER_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    business_category: _builtins.str
+    """Its line of business."""
+    owner_id: _builtins.str
+    """Whose account it is; empty makes it its own owner."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        business_category: _builtins.str | None = ...,
+        owner_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_business_category", b"_business_category", "_owner_id", b"_owner_id", "business_category", b"business_category", "owner_id", b"owner_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_business_category", b"_business_category", "_owner_id", b"_owner_id", "account_id", b"account_id", "business_category", b"business_category", "owner_id", b"owner_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__business_category: _TypeAlias = _typing.Literal["business_category"]  # noqa: Y015
+    _WhichOneofArgType__business_category: _TypeAlias = _typing.Literal["_business_category", b"_business_category"]  # noqa: Y015
+    _WhichOneofReturnType__owner_id: _TypeAlias = _typing.Literal["owner_id"]  # noqa: Y015
+    _WhichOneofArgType__owner_id: _TypeAlias = _typing.Literal["_owner_id", b"_owner_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__business_category) -> _WhichOneofReturnType__business_category | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__owner_id) -> _WhichOneofReturnType__owner_id | None: ...
+
+Global___UpdateAccountRequest: _TypeAlias = UpdateAccountRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAccountResponse(_message.Message):
+    """Response of UpdateAccount. All that the account is part of has followed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    AUDIT_EVENT_ID_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """Whether anything changed. False where the account was so already."""
+    audit_event_id: _builtins.str
+    """Id of the audit event that says so. Empty when nothing changed."""
+    def __init__(
+        self,
+        *,
+        changed: _builtins.bool = ...,
+        audit_event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_event_id", b"audit_event_id", "changed", b"changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAccountResponse: _TypeAlias = UpdateAccountResponse  # noqa: Y015
 
 @_typing.final
 class ForgetAccountRequest(_message.Message):

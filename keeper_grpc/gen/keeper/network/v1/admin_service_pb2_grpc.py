@@ -40,6 +40,11 @@ class AdminServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountResponse.FromString,
                 _registered_method=True)
+        self.UpdateAccount = channel.unary_unary(
+                '/keeper.network.v1.AdminService/UpdateAccount',
+                request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.UpdateAccountRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.UpdateAccountResponse.FromString,
+                _registered_method=True)
         self.ForgetAccount = channel.unary_unary(
                 '/keeper.network.v1.AdminService/ForgetAccount',
                 request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountRequest.SerializeToString,
@@ -58,6 +63,15 @@ class AdminServiceServicer:
 
     def RegisterAccount(self, request, context):
         """Tells the network of an account and its line of business. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAccount(self, request, context):
+        """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
+        another line of business it no longer counts, and counts again when the account is put back; under
+        another owner it counts as that owner's. Audited.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,6 +100,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RegisterAccount,
                     request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountResponse.SerializeToString,
+            ),
+            'UpdateAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAccount,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.UpdateAccountRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.UpdateAccountResponse.SerializeToString,
             ),
             'ForgetAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetAccount,
@@ -126,6 +145,33 @@ class AdminService:
             '/keeper.network.v1.AdminService/RegisterAccount',
             keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_admin__service__pb2.RegisterAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.AdminService/UpdateAccount',
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.UpdateAccountRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.UpdateAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

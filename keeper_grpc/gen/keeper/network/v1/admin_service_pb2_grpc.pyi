@@ -35,6 +35,11 @@ class AdminServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     RegisterAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]
     """Tells the network of an account and its line of business. Idempotent."""
+    UpdateAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateAccountRequest, _admin_service_pb2.UpdateAccountResponse]
+    """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
+    another line of business it no longer counts, and counts again when the account is put back; under
+    another owner it counts as that owner's. Audited.
+    """
     ForgetAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ForgetAccountRequest, _admin_service_pb2.ForgetAccountResponse]
     """Removes everything that came from an account, and recomputes all that it was part of. May be
     interrupted and called again: it goes on where it was. Nothing new of the account is stored
@@ -50,6 +55,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]  # type: ignore[assignment]
     """Tells the network of an account and its line of business. Idempotent."""
+    UpdateAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateAccountRequest, _admin_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
+    """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
+    another line of business it no longer counts, and counts again when the account is put back; under
+    another owner it counts as that owner's. Audited.
+    """
     ForgetAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ForgetAccountRequest, _admin_service_pb2.ForgetAccountResponse]  # type: ignore[assignment]
     """Removes everything that came from an account, and recomputes all that it was part of. May be
     interrupted and called again: it goes on where it was. Nothing new of the account is stored
@@ -68,6 +78,17 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.RegisterAccountResponse, _abc.Awaitable[_admin_service_pb2.RegisterAccountResponse]]:
         """Tells the network of an account and its line of business. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def UpdateAccount(
+        self,
+        request: _admin_service_pb2.UpdateAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.UpdateAccountResponse, _abc.Awaitable[_admin_service_pb2.UpdateAccountResponse]]:
+        """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
+        another line of business it no longer counts, and counts again when the account is put back; under
+        another owner it counts as that owner's. Audited.
+        """
 
     @_abc_1.abstractmethod
     def ForgetAccount(

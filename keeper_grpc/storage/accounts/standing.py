@@ -1,0 +1,46 @@
+"""What changes when an account begins or ceases to count, or changes its owner or its category."""
+
+from __future__ import annotations
+
+from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.locks import lock_step
+
+
+async def own_account(connection: Connection, account_key: str) -> None:
+    """Exclude every write that refers to the account until the caller's transaction ends.
+
+    The detector's steps are excluded first, since the account's sightings come after the account.
+    """
+    await lock_step(connection)
+    await connection.execute(
+        "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", account_key
+    )
+
+
+async def note_standing(connection: Connection, account_key: str, *, recount: bool = False) -> None:
+    """Let everything that the account is part of follow its row, which the caller owns and has changed.
+
+    Its patterns are noted as stale (storage/evidence/stale.py), with `recount` also the shares of them.
+    Its sightings wait, are looked at again or leave their clusters.
+    """
+    await connection.execute(
+        """
+        INSERT INTO stale_patterns (pattern_id, recount)
+        SELECT pattern_id, $2::boolean FROM pattern_accounts WHERE account_key = $1
+         UNION
+        SELECT pattern_id, $2::boolean FROM observations
+         WHERE $2::boolean AND account_key = $1 AND pattern_id IS NOT NULL
+        """,
+        account_key,
+        recount,
+    )
+    await connection.execute(
+        """
+        UPDATE sightings s
+           SET pending = true,  -- where it counts: see the trigger hold_sighting
+               withdrawn = s.emerging_pattern_id IS NOT NULL
+                           AND NOT (a.qualified AND a.business_category = s.business_category)
+          FROM accounts a WHERE a.account_key = $1 AND s.account_key = $1
+        """,
+        account_key,
+    )
