@@ -43,7 +43,7 @@ class App:
     """A running service.
 
     `failed` is set when one of its background loops died of a defect: it is then no longer whole, and
-    should be drained and started anew. `metrics_port` is where Prometheus connects to, if it may.
+    should be drained and restarted. `metrics_port` is the port that Prometheus reads, None without one.
     """
 
     def __init__(
@@ -77,29 +77,30 @@ class App:
 async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[App]:
     """Start the service, and close everything in the opposite order at the end.
 
-    `clock` is what the service takes for the time; a simulation passes its own.
+    `clock` returns the service's current time; a simulation passes its own.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
     DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, PseudonymKeysUnfit,
     TelemetryUnusable, RuntimeError (port taken).
     """
-    # Keys that cannot be read should not wait for a database.
+    # Unreadable keys are refused before a database is started or waited for.
     given_pseudonyms(settings)
     async with AsyncExitStack() as stack:
         telemetry = await stack.enter_async_context(
             open_telemetry(settings.metrics_host, settings.metrics_port)
         )
         pool = await stack.enter_async_context(open_pool(settings, telemetry))
-        # Before anything is written.
+        # Keys and counting are checked against the database before anything is written to it.
         pseudonyms = await make_pseudonyms(settings, pool)
         await PostgresRebuild(pool).agree(counting_of(settings))
         embedder = await make_embedder(settings, pool, telemetry)
         stack.push_async_callback(embedder.aclose)
-        # Calls nothing at a price later: the vector of this text is cached for good.
+        # A model that does not answer stops the start. The vector of this text is cached for good, so that
+        # later starts cost no request.
         try:
             await embedder.embed(["ready"])
         except EmbedderUnavailable as error:
-            # Only a service is unavailable; a local model that is there answers.
+            # Only a remote model raises this: a local one that could be loaded answers.
             raise ModelUnusable(
                 f"{error}: check KEEPER_OPENAI_BASE_URL, KEEPER_OPENAI_API_KEY and the way there, or set "
                 "KEEPER_EMBEDDER=local"
@@ -179,7 +180,7 @@ async def _seed(seed: SeedCatalog, catalog: Catalog) -> None:
 
 
 def _report_death(failed: asyncio.Event, task: asyncio.Task[None]) -> None:
-    """A background loop never ends by itself: one that does is a defect, and must not be silent."""
+    """Log the end of a background loop, which no loop reaches without a defect, and set `failed`."""
     if not task.cancelled() and task.exception() is not None:
         log.error(
             "background_task_died", task=task.get_name(), error=type(task.exception()).__name__
@@ -188,7 +189,9 @@ def _report_death(failed: asyncio.Event, task: asyncio.Task[None]) -> None:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    """End a background task. A clean-up that meets a dead database swallows a cancellation."""
+    """End a background task. It is cancelled repeatedly, because a clean-up whose database is gone may
+    swallow a cancellation.
+    """
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=CANCEL_AGAIN)

@@ -36,7 +36,7 @@ from keeper_grpc.terminal.watch import command
 from keeper_grpc.version import version
 
 _IN_PART = 3
-"""The exit code of an import that was done but for some rows."""
+"""The exit code of an import that rejected some rows and captured the others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +104,7 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--format",
         dest="file_format",
         choices=("csv", "jsonl"),
-        help="what the file is; unless said, its suffix tells",
+        help="format of the file (default: by its suffix)",
     )
     command.add_argument(
         "--rejects",
@@ -114,7 +114,7 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument(
         "--state", type=Path, help="where to remember the progress (FILE.keeper-import.json)"
     )
-    command.add_argument("--from-start", action="store_true", help="forget that progress")
+    command.add_argument("--from-start", action="store_true", help="ignore that progress")
     command.add_argument(
         "--concurrency",
         type=within(int, 1, 1_000),
@@ -140,7 +140,7 @@ def _add_privacy_report(commands: argparse._SubParsersAction[argparse.ArgumentPa
         "--split",
         choices=("tuning", "held-out", "all"),
         default="all",
-        help="the half that rules were changed by, the other one, or both (%(default)s)",
+        help="the half that the rules were tuned on, the held-out half, or both (%(default)s)",
     )
     command.add_argument("--json", action="store_true", help="figures for a program to read")
 
@@ -171,13 +171,13 @@ def _serve(_: argparse.Namespace) -> int:
 
     settings = _settings()
     check_start(settings)
-    # Seconds of CPU, which no bad setting has to pay.
+    # Importing this takes seconds of CPU, so invalid settings are refused first.
     from keeper_grpc.process import serve
 
     try:
         asyncio.run(serve(settings))
     except RuntimeError as error:
-        # grpc raises it bare, and only for this.
+        # gRPC raises a plain RuntimeError for a port that it cannot bind.
         if "Failed to bind" not in str(error):
             raise
         print(
@@ -233,7 +233,9 @@ def _uplift(_: argparse.Namespace) -> int:
 
     measured = asyncio.run(uplift(settings))
     if not measured:
-        print("no account was held out and reported: set KEEPER_HOLDOUT_SHARE, and report outcomes")
+        print(
+            "no held-out question has an outcome yet: set KEEPER_HOLDOUT_SHARE, and report outcomes"
+        )
         return 0
     table = Table("category", "type", "advised", "held out", "uplift", "95% interval")
     for (category, kind), found in measured.items():

@@ -1,4 +1,4 @@
-"""What the one-shot commands do to the database that the settings name."""
+"""The one-shot commands that work on the database of the settings: seed, rebuild, uplift."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def rebuild(settings: Settings) -> RebuildResult:
 
 
 async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:
-    """What advice is worth, by category and type, in the database that the settings name."""
+    """The uplift of advice over its holdout by category and type, in the database that the settings name."""
     async with open_pool(settings, beside_a_server=True) as pool:
         await check_pseudonym_keys(settings, pool)
         return await PostgresUplift(pool).uplift()

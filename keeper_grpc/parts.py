@@ -1,4 +1,4 @@
-"""Parts that need nothing but the settings: what serving and the one-shot commands have in common."""
+"""The parts that serving and the one-shot commands share: database, model, anonymizer, catalog."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def database(settings: Settings, *, beside_a_server: bool = False) -> Asyn
 
 
 async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
-    """Migrate; a database that is still starting is waited for."""
+    """Migrate, waiting at most `patience` seconds for a database that is still starting."""
     give_up = time.monotonic() + patience
     while True:
         try:
@@ -177,7 +177,7 @@ def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:
 
 
 def counting_of(settings: Settings) -> Counting:
-    """What evidence is counted with."""
+    """The publication rule and the half-life that evidence is counted with."""
     return Counting(PublicationRule(settings.min_accounts), settings.evidence_half_life)
 
 
@@ -195,5 +195,5 @@ def qualification(settings: Settings) -> Qualification:
 
 
 def utc_now() -> datetime:
-    """The clock."""
+    """The current time, in UTC."""
     return datetime.now(UTC)

@@ -62,7 +62,7 @@ from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from keeper_grpc.usecases.evidence.refresh import RefreshEvidence
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.metrics.fold import FoldMeasures
-from keeper_grpc.usecases.metrics.report import NetworkMetrics
+from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
@@ -72,13 +72,13 @@ from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.stream_lifetime import StreamTiming
 
 READINESS_INTERVAL = 2.0
-"""Seconds between looks at the database: a probe every few seconds sees an outage at its next turn."""
+"""Seconds between checks of the database: a probe that comes every few seconds sees an outage at its next turn."""
 
 PRIORS_INTERVAL = timedelta(minutes=1)
-"""Between looks at what the published patterns say about each other: none changes that fast by itself."""
+"""How often priors are learned from the published patterns, none of which changes faster by itself."""
 
 WORDS_INTERVAL = timedelta(minutes=5)
-"""Between looks for words that k accounts use: a new brand takes weeks to reach k, not minutes."""
+"""How often the words that k accounts use are read: a new brand takes weeks to reach k, not minutes."""
 
 
 class ServerParts:
@@ -164,7 +164,7 @@ class ServerParts:
             store=PostgresCaptures(
                 self._pool,
                 self._counting,
-                # Half of the pool stays for everyone else.
+                # Half of the pool stays for all other calls.
                 ScopeTurns(self._settings.pool_size // 2),
             ),
             accounts=self._accounts,
@@ -185,13 +185,15 @@ class ServerParts:
             new_id=uuid4,
         )
 
-    def metrics(self) -> NetworkMetrics:
-        return NetworkMetrics(store=PostgresMetrics(self._pool), rule=self._rule, clock=self._clock)
+    def metrics(self) -> GetNetworkMetrics:
+        return GetNetworkMetrics(
+            store=PostgresMetrics(self._pool), rule=self._rule, clock=self._clock
+        )
 
     def folding(self) -> FoldMeasures:
         return FoldMeasures(PostgresMetrics(self._pool))
 
-    def metrics_feed(self, metrics: NetworkMetrics) -> MetricsFeed:
+    def metrics_feed(self, metrics: GetNetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
             reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool)),
             timing=StreamTiming(
@@ -200,7 +202,7 @@ class ServerParts:
                 max_age=self._settings.stream_max_age,
             ),
             clock=self._clock,
-            rng=Random(),  # noqa: S311 - parts streams, no secrets
+            rng=Random(),  # noqa: S311 - spreads the ends of streams, no secrets
         )
 
     def server(
@@ -208,7 +210,7 @@ class ServerParts:
         feed: EmergingFeed,
         enhance: MeasuredEnhance,
         enhance_stream: EnhanceStream,
-        metrics: NetworkMetrics,
+        metrics: GetNetworkMetrics,
         metrics_feed: MetricsFeed,
     ) -> Server:
         return Server(
@@ -293,7 +295,7 @@ class ServerParts:
             ),
             buffer=self._settings.stream_buffer,
             clock=self._clock,
-            rng=Random(),  # noqa: S311 - parts streams, no secrets
+            rng=Random(),  # noqa: S311 - spreads the ends of streams, no secrets
         )
 
     def detector(self) -> DetectEmerging:
@@ -303,7 +305,7 @@ class ServerParts:
             store=PostgresDetection(self._pool, self._embedder.model),
             cluster_threshold=thresholds.cluster,
             emergence=Emergence(
-                # Never below k: what emerges is published.
+                # Never below k, because what emerges is published.
                 min_accounts=max(settings.emerging_min_accounts, settings.min_accounts),
                 min_similarity=thresholds.cluster if wanted is None else wanted,
             ),
@@ -359,5 +361,5 @@ class ServerParts:
         )
 
     async def _ready(self) -> bool:
-        """The embedder answered at the start; what can go away since is the database."""
+        """Whether the database answers with this program's schema. The embedder has answered at the start."""
         return await self._pool.answers(is_current)

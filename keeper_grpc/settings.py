@@ -1,4 +1,4 @@
-"""Every setting, typed, from the environment. A bad one stops the start with a line that names it.
+"""Every setting, typed, from the environment. An invalid one stops the start with a line that names it.
 
 Each is an environment variable `KEEPER_<NAME>`. The descriptions are what `keeper serve --help` and
 docs/operations.md show.
@@ -40,7 +40,7 @@ class SettingsInvalid(OperatorError):
 
 
 def _default_data_dir() -> Path:
-    """Where services keep state for root (FHS), and where users do (XDG base directories)."""
+    """The state directory of a service for root (FHS), of a user otherwise (XDG base directories)."""
     if os.geteuid() == 0:
         return Path("/var/lib/keeper")
     try:
@@ -101,7 +101,7 @@ def _web_address(value: str) -> str:
 
 
 def _api_key(value: object) -> object:
-    """An empty variable is how compose files and shells leave a key out."""
+    """None for an empty variable, which compose files and shells leave when there is no key."""
     if not isinstance(value, str):
         return value
     if value and not (value.isascii() and value.isprintable()):
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
         100_000, description="patterns of one scope from which enhancing searches approximately"
     )
     maintenance_interval: Seconds = Field(
-        timedelta(hours=1), description="time between looks for scopes that need an index"
+        timedelta(hours=1), description="time between checks for scopes that need an index"
     )
     startup_timeout: Seconds = Field(
         timedelta(seconds=30), description="longest wait for the database at the start"
@@ -264,7 +264,7 @@ class Settings(BaseSettings):
     )
     emerging_full_pass: Seconds = Field(
         timedelta(minutes=10),
-        description="time between passes that cluster the whole window anew, to correct drift",
+        description="time between passes that cluster the whole window from scratch, to correct drift",
     )
     proven_lower_bound: Ratio = Field(
         0.60, description="lower bound of the success rate from which a pattern counts as proven"
@@ -283,10 +283,12 @@ class Settings(BaseSettings):
         description="time a message may wait for its reader before the cut-off",
     )
     stream_max_age: Seconds = Field(
-        timedelta(hours=1), description="age, give or take a fifth, at which a stream has to resume"
+        timedelta(hours=1),
+        description="age, give or take a fifth, at which a stream ends and its reader resumes",
     )
     event_retention: Seconds = Field(
-        timedelta(days=30), description="time for which a stream can be resumed; older events go"
+        timedelta(days=30),
+        description="time for which a stream can be resumed; older events are deleted",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -318,7 +320,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def unknown(cls) -> list[Unknown]:
-        """The environment's variables that look like settings and are none."""
+        """Variables of the environment that look like settings but are not."""
         known = {PREFIX + name.upper() for name in cls.model_fields}
         return unknown_variables(os.environ.items(), PREFIX, known)
 
@@ -336,7 +338,7 @@ class Settings(BaseSettings):
         for item in self.pseudonym_keys.get_secret_value().split(","):
             key_id, _, encoded = item.strip().partition(":")
             if key_id in keys:
-                raise SettingsInvalid("KEEPER_PSEUDONYM_KEYS: a key id stands there twice")
+                raise SettingsInvalid("KEEPER_PSEUDONYM_KEYS: a key id occurs twice")
             try:
                 keys[key_id] = base64.b64decode(encoded, validate=True)
             except ValueError:

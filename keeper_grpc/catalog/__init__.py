@@ -1,1 +1,1 @@
-"""What the service knows of the trade before the first account speaks: versioned data."""
+"""The catalog: authored patterns and service names that ship with the service, as versioned data."""

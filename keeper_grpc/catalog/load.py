@@ -1,7 +1,7 @@
 """Reads `catalog.json`: the authored patterns and the trade's service names.
 
-The file is data that people edit, so everything in it is checked when it is read: unknown keys,
-wrong types, duplicate names and malformed placeholders are errors that name the place.
+People edit the file, so it is checked whenever it is read: unknown keys, wrong types, duplicate names and
+malformed placeholders are errors that name the place.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _type_checked(trigger: str) -> str:
 
 
 Snake: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-# A line of prose: something in it, no line breaks, no space at either end.
+# A line of prose: not empty, without line breaks and without a space at either end.
 Line: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\S(?:[^\r\n]*\S)?$", max_length=1000)]
 Version: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[FiniteFloat, Field(gt=0, lt=1)]
@@ -71,11 +71,11 @@ class Improvement:
 
 @dataclass(frozen=True, slots=True)
 class CatalogClaims:
-    """What the pattern's author says it achieves; None where the author says nothing.
+    """What the pattern's author claims; None where the author claims nothing.
 
     Claims are shown as such and never counted among a pattern's trials. `learned_from` is a number of
     businesses, `monthly_revenue_dollars` additional revenue a month on average, `rating_improvement`
-    stars on average. Rates are shares: a prior that is certain would never learn.
+    stars on average. Rates are shares, never 0 or 1: a prior that is certain would never learn.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -94,8 +94,8 @@ class CatalogPattern:
     """One authored pattern.
 
     `key` and `version` identify it across releases of the file: a higher version replaces a lower.
-    `trigger` is a CEL expression over an account's facts; see domain/authored/triggers.py. `script` may
-    hold {placeholders}.
+    `action_since` is the version since which the action reads as it does. `trigger` is a CEL expression over an
+    account's facts; see domain/authored/triggers.py. `script` may hold {placeholders}.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -117,7 +117,7 @@ class CatalogPattern:
             raise ValueError("action_since must not be above version")
 
     def claim(self) -> Claim:
-        """The same as the domain has it."""
+        """The claim as the domain's type."""
         improvement = self.claims.improvement
         return Claim(
             follow_up_action=self.follow_up_action or "",

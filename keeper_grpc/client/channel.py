@@ -10,7 +10,7 @@ import grpc
 Options: TypeAlias = Sequence[tuple[str, int | str]]
 
 _OPTIONS: Options = (
-    # Finds a server or a NAT entry that vanished without a word: a watch may be silent for weeks.
+    # Detects a server or a NAT entry that vanished silently: a watch may have no message for weeks.
     # The server permits a ping every 5 seconds, also without calls.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -27,7 +27,7 @@ _OPTIONS: Options = (
 def open_channel(
     target: str, credentials: grpc.ChannelCredentials | None, options: Options
 ) -> grpc.aio.Channel:
-    """A channel with our defaults; `options` come after them and win."""
+    """A channel with our defaults, which `options` override."""
     chosen = [*_OPTIONS, *options]
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=chosen)

@@ -1,10 +1,10 @@
-"""What can go wrong, as a caller handles it.
+"""The errors of the client, by what a caller can do about them.
 
     KeeperClientError          code, reason, message
      +- InvalidRequest         the request breaks a rule: field_violations say which
      +- NotFound
      +- Conflict               the request_id was used before for something else
-     +- PreconditionFailed     the account is in no state for this: reason says why
+     +- PreconditionFailed     the account's state does not allow this: reason says why
      +- DeadlineExceeded       no answer in time; the call may have been carried out
      +- Unavailable            worth trying again, after retry_after seconds if set
      +- ServerError            anything else: a defect, or a server of another kind
@@ -71,12 +71,12 @@ class Unavailable(KeeperClientError):
 
 
 class ServerError(KeeperClientError):
-    """INTERNAL, UNKNOWN, UNIMPLEMENTED and whatever else is not the caller's to mend."""
+    """INTERNAL, UNKNOWN, UNIMPLEMENTED and every other error that the caller cannot correct."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a rich status says beyond code and message."""
+    """The details of a rich status, beyond code and message."""
 
     reason: str = ""
     field_violations: tuple[FieldViolation, ...] = ()
@@ -104,7 +104,7 @@ def from_call(error: grpc.aio.AioRpcError) -> KeeperClientError:
         try:
             detail = _detail(Status.FromString(packed))
         except DecodeError:
-            detail = Detail()  # not ours: code and message still tell
+            detail = Detail()  # not a status of this server; code and message remain
     return _error(error.code(), error.details() or "", detail)
 
 
@@ -114,7 +114,7 @@ def from_status(status: Status) -> KeeperClientError:
 
 
 def stream_ended() -> KeeperClientError:
-    """A stream that ended well although more was to come: ours never does, a proxy may."""
+    """The error of a stream that ended with OK too early: this server's never do, a proxy's may."""
     return _error(StatusCode.UNAVAILABLE, "the stream ended early", Detail())
 
 

@@ -1,4 +1,4 @@
-"""One stream after another: what a watch does when the one that it reads ends."""
+"""Reads one stream after another, so that a watch goes on when its stream ends."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ async def follow(
 ) -> AsyncGenerator[MessageT | Interrupted]:
     """Messages without end: a stream that ends is followed by another.
 
-    `open_stream` is called for each and says from where it goes on. `Interrupted` comes when two streams
-    in a row brought nothing; one that merely reached its maximum age is followed at once and unsaid.
-    Raises KeeperClientError for an error that no retry cures.
+    `open_stream` is called for each, and decides where it continues. `Interrupted` is yielded when two streams
+    in a row brought nothing; a stream that merely reached its maximum age is followed at once, without it.
+    Raises KeeperClientError for errors that no retry cures.
     """
     failures = 0
     while True:

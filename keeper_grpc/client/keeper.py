@@ -1,4 +1,4 @@
-"""KeeperClient: the network's calls, with their envelope filled in and retried where that is right."""
+"""KeeperClient: the API's calls, with account and request_id filled in and with retries."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ Request_contra = TypeVar("Request_contra", bound=Message, contravariant=True)
 Response_co = TypeVar("Response_co", covariant=True)
 
 TOURNAMENT_TIMEOUT = 60.0
-"""Seconds for a tournament of any size: thousands of insights at the hundreds a second that one
-process embeds when it has seen none of them before."""
+"""Seconds for a tournament of any size: one process embeds hundreds of new insights a second, so thousands
+fit."""
 
 
 class _Method(Protocol[Request_contra, Response_co]):
@@ -49,7 +49,7 @@ class _Method(Protocol[Request_contra, Response_co]):
 
 
 class KeeperClient:
-    """A client of one network. Make it inside of a running event loop; it may be shared freely.
+    """A client of one network. Create it within a running event loop; tasks may share it.
 
     `timeout` is in seconds and covers a call with all its retries. Every method raises
     KeeperClientError. `credentials` make the connection TLS; `options` are gRPC channel arguments.
@@ -88,7 +88,7 @@ class KeeperClient:
     async def register_account(
         self, account_id: str, business_category: str, *, joined_time: datetime | None = None
     ) -> bool:
-        """Tell the network of an account; whether it was new to it."""
+        """Register an account; whether it was new to the network."""
         request = admin.RegisterAccountRequest(
             account_id=account_id,
             business_category=business_category,
@@ -106,9 +106,9 @@ class KeeperClient:
         occurred_time: datetime | None = None,
         request_id: str | None = None,
     ) -> network.CapturePatternResponse:
-        """Add one (insight, outcome). It counts once, however often it has to be sent.
+        """Add one (insight, outcome). It counts once, however often it is sent.
 
-        Pass a `request_id` (UUID) to make that hold across crashes of the caller too.
+        Pass a `request_id` (UUID) of your own to make this hold across crashes of the caller too.
         """
         request = network.CapturePatternRequest(
             request_id=request_id or str(uuid.uuid4()),
@@ -149,10 +149,10 @@ class KeeperClient:
         min_occurrences: int | None = None,
         timeout: float = TOURNAMENT_TIMEOUT,  # noqa: ASYNC109 - the deadline travels to the server
     ) -> Tournament:
-        """Enhance many insights at once, and rank them by what acting on each may bring.
+        """Enhance many insights, and rank them by the expected value of acting on each.
 
-        Insights that could not be judged are in `failed`, each with its error; the others are
-        ranked all the same. Raises only when the network could not be asked at all.
+        Insights that could not be enhanced are in `failed`, each with its error; the others are ranked.
+        Raises only when no insight got an answer.
         """
         requests = [
             network.EnhanceInsightRequest(
@@ -182,7 +182,7 @@ class KeeperClient:
         occurred_time: datetime | None = None,
         request_id: str | None = None,
     ) -> network.ReportOutcomeResponse:
-        """Tell what came of an enhancement. It counts once; see `capture` for `request_id`."""
+        """Report the outcome of an enhancement. It counts once; see `capture` for `request_id`."""
         request = network.ReportOutcomeRequest(
             request_id=request_id or str(uuid.uuid4()),
             account_id=account_id,
@@ -200,7 +200,7 @@ class KeeperClient:
         business_category: str = "",
         max_moves: int = 0,
     ) -> Sequence[network.Move]:
-        """Ask what to do now, most promising first. `facts` is JSON-like, named as triggers do."""
+        """Moves that apply now, most promising first. `facts` is JSON-like, with the names that triggers use."""
         packed = Struct()
         packed.update(dict(facts))
         request = network.SuggestMovesRequest(
@@ -218,7 +218,7 @@ class KeeperClient:
         *,
         identifiers: Identifiers | None = None,
     ) -> network.Task:
-        """Make a task for people, from an enhancement's id or from an insight without the network."""
+        """Make a task for people, from an enhancement's id or from an insight that was not enhanced."""
         request = network.GenerateTaskRequest(account_id=account_id, identifiers=identifiers)
         if isinstance(source, str):
             request.enhancement_id = source
@@ -264,11 +264,11 @@ class KeeperClient:
         window: timedelta | None = None,
         resume_token: str = "",
     ) -> AsyncGenerator[EmergingEvent]:
-        """Follow what several accounts begin to see: a snapshot, then every change, without end.
+        """Follow the emerging patterns: a snapshot, then every change, without end.
 
-        Restarts and cut-offs are survived: news neither repeats nor goes missing, and `Interrupted`
-        says when the server cannot be reached. To survive the caller's own restart, keep the last
-        `resume_token` and pass it here.
+        The watch resumes after restarts and cut-offs of the server, without repeated or lost changes, and
+        yields `Interrupted` while the server cannot be reached. To resume after the caller's own restart,
+        keep the last `resume_token` and pass it here.
         """
         request = network.StreamEmergingPatternsRequest(
             pattern_type=pattern_type,
@@ -284,19 +284,19 @@ class KeeperClient:
                 yield event
 
     async def get_pattern_history(self, pattern_id: str) -> network.GetPatternResponse:
-        """One published pattern with its wordings and how it fared over time. Raises NotFound."""
+        """One published pattern with its scripts and its evidence over time. Raises NotFound."""
         request = network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
         return await self._call(self._network.GetPattern, request)
 
     async def list_audit_events(self, *, page_size: int = 0) -> Sequence[admin.AuditEvent]:
-        """The newest things that operators did, at most `page_size` (0: 50)."""
+        """The newest actions of operators, at most `page_size` (0: 50)."""
         request = admin.ListAuditEventsRequest(page_size=page_size)
         return (await self._call(self._admin.ListAuditEvents, request)).audit_events
 
     async def network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
     ) -> network.GetNetworkMetricsResponse:
-        """What the network is worth. `window` goes back from now; None means 30 days."""
+        """The network's metrics and KPIs. `window` ends now; None is 30 days."""
         request = network.GetNetworkMetricsRequest(
             window=_duration(window), business_category=business_category
         )
@@ -305,9 +305,10 @@ class KeeperClient:
     async def watch_network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
     ) -> AsyncGenerator[MetricsEvent]:
-        """Follow what the network is worth: a report at once, and again whenever it changed.
+        """Follow the network's metrics and KPIs: a report at once, and again whenever it changed.
 
-        Restarts are survived; `Interrupted` says when the server cannot be reached.
+        The watch continues after restarts of the server, and yields `Interrupted` while it cannot be
+        reached.
         """
         request = network.StreamNetworkMetricsRequest(
             window=_duration(window), business_category=business_category

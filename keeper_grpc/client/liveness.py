@@ -1,4 +1,4 @@
-"""The events of every watch that are about the watch itself."""
+"""The events about the watch itself, the same for every watch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The server is out of reach, so the last event may be stale. The watch goes on trying."""
+    """The server cannot be reached, so the last event may be stale. The watch keeps trying."""
 
     error: KeeperClientError

@@ -1,9 +1,8 @@
-"""When to try again, and after which wait.
+"""Retries: which errors, how often, and after which wait.
 
-A loop of our own and not gRPC's retry policy (service config), because that one reads no RetryInfo
-(only a header of its own), stops at five attempts, gives up a stream for good once its first message
-has come, and knows no jitter around a delay that the server asked for. gRPC's transparent retries
-stay on: they concern calls that never left this process.
+The loop is our own, because gRPC's retry policy (service config) reads a header of its own and no RetryInfo,
+stops at five attempts, does not retry a stream after its first message, and adds no jitter to a delay
+that the server asked for. gRPC's transparent retries stay on: they concern calls that never left this process.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ _SERVERS_LIMIT = "CALL_DURATION_EXCEEDED"
 class Retries:
     """At most `attempts` in all. Waits grow from `wait_initial` seconds, doubling, to `wait_max`.
 
-    `jitter` returns a number in [0, 1): the share of the wait that is waited, so that callers whom
-    one restart has cut off do not all come back at once.
+    `jitter` returns a number in [0, 1), the share of the backoff that is waited, so that callers which one
+    restart has cut off do not all come back at once.
     """
 
     attempts: int = 4
@@ -43,17 +42,17 @@ class Retries:
     jitter: Callable[[], float] = random.random
 
     def delay(self, failures: int, error: KeeperClientError) -> float:
-        """Seconds to wait after so many failures in a row, never less than the server asks for."""
+        """Seconds to wait after `failures` consecutive failures, never less than the server asks for."""
         doublings = min(failures - 1, 30)  # beyond, `wait_max` decides, and floats would overflow
         backoff: float = min(self.wait_max, self.wait_initial * 2**doublings)
         return (error.retry_after or 0.0) + backoff * self.jitter()
 
 
 def may_retry(error: KeeperClientError) -> bool:
-    """Whether another attempt may fare better.
+    """Whether another attempt may succeed.
 
-    Every call of this API may be repeated: those that change something name themselves by a
-    request_id, and a lost answer to an enhancement is advice that no one acts on.
+    Every call of this API may be repeated: calls that change something carry a request_id, and the lost
+    answer of an enhancement is advice that is not acted on.
     """
     if isinstance(error, DeadlineExceeded):
         return error.reason == _SERVERS_LIMIT
@@ -68,7 +67,7 @@ async def retried(
 ) -> Answer:
     """The answer of the first attempt that succeeds. Raises the KeeperClientError of the last one.
 
-    No attempt begins after `deadline`, a time of the event loop; how long one may take is its own matter.
+    No attempt begins after `deadline`, a time of the event loop; an attempt bounds its own duration.
     """
     failures = 0
     while True:

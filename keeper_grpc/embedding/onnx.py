@@ -2,11 +2,11 @@
 
 The directory holds `model.onnx` (or `onnx/model.onnx`), `tokenizer.json`, what sentence-transformers
 writes beside them (`1_Pooling/config.json`, `sentence_bert_config.json`; both optional) and
-`keeper.json`, written by whoever calibrated the model with bench/thresholds.py:
+`keeper.json`, the model's name and its thresholds from bench/thresholds.py:
 
     {"name": "all-MiniLM-L6-v2", "version": "int8-1", "merge": 0.85, "cluster": 0.70, "retrieval": 0.40}
 
-Change `version` whenever a file changes: it keeps old and new vectors apart.
+Change `version` whenever a file changes: vectors of different versions are never compared.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_TOKENS = 512
 """Longest input of the BERT family, for a directory that does not say."""
 
 THREADS = 1
-"""Threads inside one inference: short texts gain little from a second, other requests lose it."""
+"""Threads of one inference: short texts gain little from a second, which other requests need."""
 
 
 def mean_pooling(tokens: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
@@ -52,7 +52,7 @@ class OnnxModel:
 
     def __init__(self, directory: Path) -> None:
         try:
-            # The `onnx` extra: 60 MB that only those who name a directory need.
+            # The `onnx` extra: 60 MB that only a model directory needs.
             import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - optional; no stubs exist
             from tokenizers import Tokenizer  # noqa: PLC0415 - optional, as above
         except ImportError as error:

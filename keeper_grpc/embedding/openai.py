@@ -1,7 +1,7 @@
-"""OpenAI's embeddings API, or any server that speaks it.
+"""OpenAI's embeddings API, or any server with the same interface.
 
-No text and no key ever reaches a log line or an exception: errors of the client quote the server's
-answer, which may quote both, so they are read here and never chained.
+No text and no key reaches a log line or an exception: the client library's errors quote the server's answer,
+which may quote both, so they are handled here and never chained.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ BASE_URL = "https://api.openai.com/v1"
 MODEL = "text-embedding-3-small"
 
 THRESHOLDS = Thresholds(merge=0.95, cluster=0.85, retrieval=0.40)
-"""The source design's merge and cluster. The API cannot be called from where this was written, so
-they are not calibrated: run `bench/thresholds.py --model openai` with a key (docs/adr/0002)."""
+"""The source design's merge and cluster. They are not calibrated, because no API key was at hand: run `bench/thresholds.py --model openai` with a key (docs/adr/0002)."""
 
 MAX_INPUTS = 2_048
 """Most texts in one request (API reference, embeddings)."""
@@ -56,7 +55,7 @@ FIRST_BACKOFF = 0.5
 """Seconds before the first retry; doubled for each further one."""
 
 NEEDS_A_HUMAN = 30.0
-"""Seconds without a request after the key is refused or the credit used up: a human has to act."""
+"""Seconds without a request after the key was refused or the credit used up: an operator has to act."""
 
 RETRIED = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS},
@@ -80,14 +79,14 @@ class _Failure:
 
 
 class OpenAIEmbedder:
-    """Embeds through the network: every wait is bounded.
+    """Embeds through an API. Every wait is bounded.
 
     attempt_timeout: seconds for one HTTP exchange. total_timeout: seconds for one `embed`,
     with its waits for a free slot and its retries. max_retries: further attempts per request.
-    concurrency: requests open at once. on_failure: told of each failed attempt, by its log event.
+    concurrency: requests open at once. on_failure: called with the log event of each failed attempt.
 
-    A `Retry-After` closes the embedder for all callers until then; one that cannot wait so long is
-    told at once and costs the server nothing.
+    A `Retry-After` closes the embedder for all callers until then. A caller that cannot wait so long fails
+    at once, without a request.
     """
 
     def __init__(
@@ -101,7 +100,7 @@ class OpenAIEmbedder:
         total_timeout: float = 15.0,
         max_retries: int = 2,
         concurrency: int = 8,
-        on_failure: Callable[[str], None] = lambda event: None,  # noqa: ARG005 - nobody listens
+        on_failure: Callable[[str], None] = lambda event: None,  # noqa: ARG005 - the default ignores it
         spans: Spans | None = None,
     ) -> None:
         self._name = model
@@ -123,8 +122,8 @@ class OpenAIEmbedder:
 
     @property
     def model(self) -> str:
-        # OpenAI does not version a model under its name: "1" is this project's own, to be raised
-        # should the vectors behind the name ever change.
+        # OpenAI does not version the models behind a name: "1" is this project's version, to be raised if
+        # the vectors behind the name change.
         return f"{self._name}/1/{RENDERING}"
 
     @property
@@ -157,7 +156,7 @@ class OpenAIEmbedder:
         await self._client.close()
 
     async def _all(self, requests: Iterable[Sequence[str]], deadline: float) -> Vectors:
-        """All or nothing: the first request that fails ends the others."""
+        """All requests concurrently; the first that fails cancels the others."""
         try:
             async with asyncio.TaskGroup() as group:
                 parts = [group.create_task(self._one(texts, deadline)) for texts in requests]
@@ -183,7 +182,7 @@ class OpenAIEmbedder:
             if not failure.again or attempt > self._max_retries:
                 break
             if failure.retry_after is None:
-                # Jitter keeps callers that failed together from returning together.
+                # Jitter, so that callers which failed together do not return together.
                 jitter = random.uniform(0.75, 1.0)  # noqa: S311 - not a secret
                 await asyncio.sleep(FIRST_BACKOFF * 2 ** (attempt - 1) * jitter)
         raise EmbedderUnavailable(
@@ -200,7 +199,7 @@ class OpenAIEmbedder:
         now = asyncio.get_running_loop().time()
         if self._closed_until >= deadline:
             raise EmbedderUnavailable(
-                "the embedding service asked to be left alone for a while",
+                "the embedding service asked for a pause",
                 retry_after=self._closed_until - now,
             )
         if self._closed_until > now:
@@ -219,9 +218,9 @@ class OpenAIEmbedder:
     async def _attempt(
         self, texts: Sequence[str], headers: Mapping[str, str]
     ) -> Vectors | _Failure:
-        """One HTTP exchange. Whatever it ends with is a value: an exception would carry texts."""
+        """One HTTP exchange. A failure is returned, because an exception would carry texts."""
         try:
-            # The client's own timeout starts anew with every byte that drips in.
+            # The client's own timeout starts again with every byte that arrives.
             async with asyncio.timeout(self._attempt_timeout):
                 answer = await self._client.embeddings.create(
                     model=self._name, input=list(texts), extra_headers=headers
@@ -233,12 +232,12 @@ class OpenAIEmbedder:
             return _Failure("openai_unreachable", "the embedding service cannot be reached", True)
         except openai.APIStatusError as error:
             return _refusal(error)
-        except Exception as error:  # noqa: BLE001 - a garbled answer breaks the client anywhere
+        except Exception as error:  # noqa: BLE001 - a malformed answer breaks the client anywhere
             log.warning("openai_answer_unreadable", kind=type(error).__name__)
-            # Not again: what is odd once is a wrong server or model, and every attempt is billed.
+            # Not retried: a malformed answer means a wrong server or model, and every attempt is billed.
             return _Failure(
                 "openai_answer_invalid",
-                "the embedding service answered nonsense",
+                "the embedding service returned an invalid answer",
                 again=False,
             )
 
@@ -294,7 +293,7 @@ def _requests(texts: Sequence[str]) -> Iterator[list[str]]:
     request: list[str] = []
     size = 0
     for text in texts:
-        # A character cut in half is dropped.
+        # A character that is cut in half is dropped.
         sent = text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
         cost = len(sent.encode())
         if request and (len(request) == MAX_INPUTS or size + cost > MAX_REQUEST_BYTES):

@@ -1,4 +1,4 @@
-"""When a server says to come back (RFC 9110, section 10.2.3)."""
+"""Reads the Retry-After header (RFC 9110, section 10.2.3)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST = 60.0
-"""Seconds. A garbled header must not switch the embedder off for a day."""
+"""Most seconds of a wait: a malformed header must not switch the embedder off for a day."""
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """Seconds to wait, in [0, LONGEST], or None when the header is missing or unreadable.
 
-    `retry-after-ms` is OpenAI's finer form and wins; `retry-after` is seconds or an HTTP date.
+    `retry-after-ms` is OpenAI's finer form and takes precedence; `retry-after` is seconds or an HTTP date.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)

@@ -1,4 +1,4 @@
-"""One worker thread for one model, so that computing never blocks the event loop."""
+"""Runs a model in one worker thread, so that computing never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from keeper_grpc.embedding.embedder import Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty, unit_vectors
 
 TURN = 8
-"""Texts that one caller gets before the next has its turn: about 20 ms of the bundled model. A
-catalog of thousands must not hold up the one insight that a customer waits for."""
+"""Texts of one caller that are embedded before the next caller's turn: about 20 ms of the bundled model.
+A catalog of thousands must not delay the one insight that a customer waits for."""
 
 MAX_WAITING = 2_000
-"""Texts accepted and not yet embedded, about five seconds of the bundled model: whoever comes later
-would be past its deadline anyway and is told so at once."""
+"""Most texts that wait, about five seconds of the bundled model: a further call would miss its deadline
+anyway, and is refused at once."""
 
 Encode = Callable[[str], NDArray[Any]]
 """One text to one vector of the model's own width, shape (width,). Called in the worker thread."""
@@ -29,9 +29,9 @@ Encode = Callable[[str], NDArray[Any]]
 class ThreadedModel:
     """Runs `encode` in a thread of its own, one text at a time.
 
-    One at a time, because the matrix products of a batch round differently: the same text would
-    get a slightly different vector in other company (2e-7 measured), and equal texts must give
-    equal bits. On one core batching would save two fifths of the time.
+    The matrix products of a batch round differently: the same text would get a slightly different vector in
+    another batch (2e-7 measured), but equal texts must give equal bits. On one core batching would save two
+    fifths of the time.
     """
 
     def __init__(self, encode: Encode, *, max_waiting: int = MAX_WAITING) -> None:
@@ -64,7 +64,7 @@ class ThreadedModel:
         return np.concatenate(turns)
 
     async def aclose(self) -> None:
-        """Lets every caller finish the turn it is in, refuses further ones and ends the thread."""
+        """Refuse further turns, wait for the current one, and end the thread."""
         self._closed = True
         await asyncio.to_thread(self._thread.shutdown)
 

@@ -1,4 +1,4 @@
-"""What stops the start when a local model cannot serve."""
+"""The error that stops the start when a model cannot be used."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from keeper_grpc.operator_error import OperatorError
 
 
 class ModelUnusable(OperatorError):
-    """A local model is missing, incomplete or not what it claims. The message says what to do."""
+    """A model is missing, incomplete, unreachable or of another kind. The message says what to do."""

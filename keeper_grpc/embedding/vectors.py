@@ -1,4 +1,4 @@
-"""From whatever a model returned to what the `Embedder` contract promises."""
+"""Turns a model's output into the vectors that the `Embedder` contract promises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 
 
 class NotAnEmbedding(ValueError):
-    """The model's output cannot be a set of embeddings. The message says why, never of what."""
+    """The model's output is no set of embeddings. The message says why, without the text."""
 
 
 def unit_vectors(raw: NDArray[Any]) -> Vectors:
@@ -46,7 +46,7 @@ def no_vectors() -> Vectors:
 
 
 def refuse_empty(texts: Sequence[str]) -> None:
-    """An empty text means nothing, and OpenAI refuses the whole request that holds one.
+    """Refuse an empty text: it means nothing, and OpenAI refuses a whole request that holds one.
 
     `AnonymizedInsight.render` never makes one, so this is a fault of the program, not of a caller.
 

@@ -1,4 +1,4 @@
-"""What stands before an embedder: a cache, batches, a measurement."""
+"""The base of the wrappers of an embedder: cache, batching, measuring."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keeper_grpc.embedding.embedder import Embedder, Vectors
 
 
 class EmbedderWrapper(ABC):
-    """An `Embedder` of the same model as `inner`, which it closes with itself."""
+    """An `Embedder` of the same model as `inner`; closing it closes `inner`."""
 
     def __init__(self, inner: Embedder) -> None:
         self._inner = inner

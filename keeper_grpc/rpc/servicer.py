@@ -35,7 +35,7 @@ from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
-from keeper_grpc.usecases.metrics.report import NetworkMetrics
+from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
 
@@ -58,7 +58,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         suggest: SuggestMoves,
         task: GenerateTask,
         emerging_stream: EmergingStream,
-        metrics: NetworkMetrics,
+        metrics: GetNetworkMetrics,
         metrics_stream: MetricsStream,
         patterns: PublishedPatterns,
         rule: PublicationRule,

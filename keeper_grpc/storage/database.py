@@ -1,4 +1,4 @@
-"""The connection pool, and the one place where a driver's error becomes ours."""
+"""The connection pool, and the only place that translates a driver's errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # A string, because asyncpg's classes are generic in their stubs only.
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
-# Errors that another attempt, or another server, may not meet. Programming errors are not here.
+# Errors that another attempt, or another server, may not meet. They include no programming errors.
 _UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -44,19 +44,19 @@ _UNAVAILABLE = (
 
 
 CLOSE_TIMEOUT = 5
-"""Seconds for connections to come back at shutdown. By then every call has ended or been cancelled."""
+"""Seconds to wait for connections at shutdown. By then every call has ended or been cancelled."""
 
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Turn a driver's or a socket's failure into `StorageUnavailable`, and leave the rest alone."""
+    """Turn failures of the driver or a socket into `StorageUnavailable`; other errors pass."""
     try:
         yield
     except _UNAVAILABLE as error:
         raise StorageUnavailable("the database cannot answer now") from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        # asyncpg's catch-alls: the first says "connection is closed" and "pool is closing", the
-        # second is what becomes of a connection that breaks while it is set up.
+        # asyncpg's catch-alls: the first is raised for a closed connection or pool, the second for a
+        # connection that breaks while it is set up.
         raise StorageUnavailable("the database cannot answer now") from error
 
 
@@ -78,12 +78,12 @@ class Database:
         pool_size: int,
         acquire_timeout: float,
         statement_timeout: float,
-        on_wait: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - nobody listens
+        on_wait: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - the default ignores it
         spans: Spans | None = None,
     ) -> Database:
         """Connect. `acquire_timeout` and `statement_timeout` are in seconds.
 
-        `on_wait` is told for how many seconds each user waited for a connection, also in vain.
+        `on_wait` is called with the seconds of each wait for a connection, also of one that timed out.
         """
         pool = await asyncpg.create_pool(
             dsn,
@@ -91,19 +91,18 @@ class Database:
             max_size=pool_size,
             connection_class=with_spans(spans) if spans and spans.on else asyncpg.Connection,
             command_timeout=statement_timeout,
-            # Settings live in the session from its start, so nothing is left to reset at release,
-            # and the reset query costs more than a small statement: without it a connection runs
-            # 18,600 of them a second, with it 4,800.
-            reset=_keep,
+            # No statement of ours leaves session state to reset, and the reset query costs more than a small
+            # statement: without it a connection runs 18,600 of them a second, with it 4,800.
+            reset=_reset_nothing,
             init=_prepare,
             server_settings={
                 "application_name": "keeper",
                 "timezone": "UTC",
                 "statement_timeout": str(int(statement_timeout * 1000)),
                 "idle_in_transaction_session_timeout": "30000",
-                # A process whose host is gone must not hold the detector's lead: the server drops its
-                # connection after six seconds. PostgreSQL's default is the system's two hours, and a
-                # quarter of an hour where an answer is under way, when no keepalive is sent.
+                # A process whose host is gone must not keep the leader's lock: the server drops its
+                # connection after six seconds. The default is the operating system's: two hours, and a quarter
+                # of an hour while the server sends an answer, when no keepalive is sent.
                 "tcp_keepalives_idle": "3",
                 "tcp_keepalives_interval": "1",
                 "tcp_keepalives_count": "3",
@@ -122,7 +121,7 @@ class Database:
 
     @property
     def idle(self) -> int:
-        """Open connections that nobody uses."""
+        """Open connections that are not in use."""
         return self._pool.get_idle_size()
 
     @property
@@ -164,7 +163,7 @@ class Database:
             return False
 
     async def close(self) -> None:
-        """Wait for the connections that are out, then close; give up waiting after a while."""
+        """Wait at most CLOSE_TIMEOUT for the connections in use, then close."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._pool.close()
@@ -179,8 +178,8 @@ async def _prepare(connection: Any) -> None:
     )
 
 
-async def _keep(connection: Any) -> None:
-    """Reset nothing: no statement of ours leaves session state behind."""
+async def _reset_nothing(connection: Any) -> None:
+    """Replaces asyncpg's reset of a released connection."""
 
 
 def _to_json(value: Any) -> str:

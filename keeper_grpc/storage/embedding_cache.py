@@ -1,4 +1,4 @@
-"""The embedding cache's table: text to vector, by content hash. The text itself is not there."""
+"""The embedding cache's table: vectors by content hash. It holds no text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from keeper_grpc.storage.database import Database, to_array
 
 
 class PostgresVectors:
-    """Vectors that were computed before."""
+    """The VectorStore of embedding/cache.py."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def get(self, model: str, hashes: Sequence[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
-        """The vectors that are known of these contents."""
+        """The stored vectors of these contents."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
@@ -31,7 +31,7 @@ class PostgresVectors:
         return {row["content_hash"]: to_array(row["embedding"]) for row in rows}
 
     async def put(self, model: str, items: Mapping[bytes, NDArray[np.float32]]) -> None:
-        """Remember vectors."""
+        """Store vectors. A content that is stored already keeps its vector."""
         async with self._database.connection() as connection:
             await connection.execute(
                 """

@@ -1,4 +1,4 @@
-"""Which columns keep an anonymized insight, in each table that keeps one."""
+"""The columns that hold an anonymized insight, for each table that stores one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _COLUMNS: Mapping[str, str] = {
     "dollar_value": "dollar_value",
     "potential_value": "potential_value",
 }
-"""Every field of AnonymizedInsight and its column. A field that is added here is kept in the ledger and
-with the questions; its migration adds the column to both tables."""
+"""Every field of AnonymizedInsight and its column. A field that is added here is stored in the ledger and
+with the enhancements; its migration adds the column to both tables."""
 
 
 class InsightColumns:
-    """The columns of one table that keep an insight, or those of its fields that the table needs."""
+    """The columns of one table that hold an insight, or the fields of it that the table needs."""
 
     def __init__(self, columns: Mapping[str, str]) -> None:
         self._columns = columns
@@ -40,7 +40,7 @@ class InsightColumns:
         return {column: getattr(insight, field) for field, column in self._columns.items()}
 
     def read(self, row: Record) -> AnonymizedInsight:
-        """The insight of a row with the columns of `names`, where they keep it whole."""
+        """The insight of a row with the columns of `names`. Only for tables that hold every field."""
         return AnonymizedInsight(**{field: row[column] for field, column in self._columns.items()})
 
 
@@ -50,7 +50,7 @@ ENHANCEMENTS = InsightColumns(
     {**_COLUMNS, "script": "asked_script", "confidence": "base_confidence"}
 )
 SIGHTINGS = InsightColumns(
-    # What the detector needs, and no more: forgetting strips a sighting field by field.
+    # Only what the detector needs: forgetting strips a sighting field by field.
     {
         field: _COLUMNS[field]
         for field in ("type", "business_category", "action", "confidence", "potential_value")

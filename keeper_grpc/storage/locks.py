@@ -1,23 +1,23 @@
 """Every advisory lock, and the order in which locks are taken.
 
-A scope's key is a hash and shares its 64 bits with the fixed keys; two locks that collide only wait
-for each other. The keys never change: while a release is rolled out, old and new processes must
-exclude each other.
+A scope's key is a hash in the same 64 bits as the fixed keys; colliding locks only exclude each other
+needlessly. The keys never change, because during a rolling upgrade old and new processes must exclude each
+other.
 
     MIGRATION     transaction. Alone, on a connection of its own.
-    MAINTENANCE   session, not waited for. Alone.
-    LEADER        session, not waited for. The leader's steps take STEP on the same connection.
+    MAINTENANCE   session, tried. Alone.
+    LEADER        session, tried. The leader's steps take STEP on the same connection.
     STEP          transaction. Then rows: sightings and clusters (a step); the account, its advice and
                   its sightings (the end of ForgetAccount).
-    PRIORS        transaction, not waited for. Then rows: patterns, in the order of their ids.
-    FOLD          transaction, not waited for by a fold. A rebuild waits for it, after it has locked
-                  the tables observations and enhancements.
+    PRIORS        transaction, tried. Then rows: patterns, in the order of their ids.
+    FOLD          transaction, tried by a fold. A rebuild waits for it, after it has locked the tables
+                  observations and enhancements.
     a scope       transaction. Then rows: the scope's patterns and their shares, then the account,
                   then its sighting.
 
 A transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it locks any
-row. The rebuild alone locks tables first, which no holder of FOLD waits for. So no two transactions wait
-for each other's advisory locks.
+row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
+two transactions wait for each other's advisory locks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class AdvisoryLock(IntEnum):
-    """The locks with one key a database. The keys spell "keeper" or "keep" and their use in ASCII."""
+    """The locks with one fixed key each. In ASCII the keys spell "keeper" or "keep", and their use."""
 
     MIGRATION = 0x6B65657065720001
     """Applies migrations: processes that start together take turns."""
@@ -63,9 +63,9 @@ async def try_lock(connection: Connection, key: AdvisoryLock) -> bool:
 
 @asynccontextmanager
 async def try_session_lock(connection: Connection, key: AdvisoryLock) -> AsyncIterator[bool]:
-    """Hold a lock for the length of the block, across transactions; False while another session does.
+    """Hold a lock during the block, across transactions; False while another session holds it.
 
-    When the process or its connection dies, the lock is free.
+    PostgreSQL frees the lock when the process or its connection dies.
     """
     held = bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", int(key)))
     try:
@@ -85,7 +85,7 @@ async def lock_scope(connection: Connection, scope: Scope) -> None:
 async def lock_step(connection: Connection) -> None:
     """Exclude every other detector step and ForgetAccount until this transaction ends.
 
-    A step goes from sightings to clusters and, where a cluster ends, back to sightings: no order of
-    row locks would keep the two from waiting for each other.
+    A step locks sightings, then clusters and, where a cluster ends, sightings again: no order of row locks
+    would prevent deadlocks between the two.
     """
     await lock(connection, AdvisoryLock.STEP)

@@ -1,4 +1,4 @@
-"""Writing rows by column name."""
+"""Inserts rows by column name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ async def insert_row(
 ) -> None:
     """Insert one row. `conflict` is an ON CONFLICT clause without parameters.
 
-    Equal columns make equal statements, so that the connection prepares each once.
+    Equal columns make equal statements, which the connection prepares only once.
     """
     columns = ", ".join(row)
     parameters = ", ".join(f"${position}" for position in range(1, len(row) + 1))

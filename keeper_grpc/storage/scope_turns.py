@@ -1,4 +1,4 @@
-"""Waiting for one's turn in a scope without holding a connection."""
+"""Takes turns in a scope within this process, without holding a connection while waiting."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from keeper_grpc.domain.patterns.pattern import Scope
 
 
 class ScopeTurns:
-    """One at a time in a scope, and so many scopes at once, within this process.
+    """Admits one task per scope, and `at_once` scopes, within this process.
 
-    The scope's lock in the database is what makes captures correct. Waiting for it costs a connection
-    each, and a busy scope would take them all from every other call; waiting here costs nothing.
+    The scope's lock in the database is what makes captures correct. But each waiter for it holds a connection,
+    and a busy scope would take all of them from other calls; a waiter here holds none.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -23,8 +23,8 @@ class ScopeTurns:
 
     @asynccontextmanager
     async def turn(self, scope: Scope) -> AsyncIterator[None]:
-        """Wait for the scope, then for a place; both are free again at the end of the block."""
-        # Held by whoever waits or works, so that the lock lives as long as anyone needs it.
+        """Wait for the scope, then for one of the places; the end of the block frees both."""
+        # Each task that waits or works refers to the lock, so that it lives as long as it is needed.
         lock = self._scopes.setdefault(scope, asyncio.Lock())
         async with lock, self._places:
             yield

@@ -1,7 +1,7 @@
-"""A span for each statement of a call that is traced: its verb and table, never its parameters.
+"""A span for each statement of a traced call, with its verb and table.
 
-Nor its text: a few statements are put together from names and constants, which may be of a customer's
-making.
+It has neither the parameters nor the text: a few statements are composed of names and constants that come from
+a caller.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 # A statement that writes anywhere, also behind WITH, is a write; FOR UPDATE and DO UPDATE are not.
 _WRITE = re.compile(r"\b(INSERT INTO|(?<!FOR )(?<!DO )UPDATE|DELETE FROM)\s+([a-z_]+)")
-# The first table in the text: in ours, what a statement is about stands before what it joins.
+# The first table in the text: our statements name their subject before the tables that they join.
 _READ = re.compile(r"\bFROM\s+([a-z_]+)(?![a-z_(])")
 _VERB = re.compile(r"\s*([A-Za-z]+)")
 
 SUMMARIES = 512
-"""Statements whose summaries are kept: more than this program has."""
+"""Statements whose summaries are cached: more than this program has."""
 
 
 @lru_cache(maxsize=SUMMARIES)
@@ -44,7 +44,7 @@ def summary(statement: str) -> tuple[str, str]:
 
 
 def with_spans(spans: Spans) -> type[asyncpg.Connection[Record]]:
-    """A class of connections for a pool whose statements are to have spans, where they are seen."""
+    """A class of connections that make a span for each statement within a recorded call."""
 
     @contextmanager
     def around(statement: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A job that is run for ever, with a pause after each run."""
+"""Runs a background job for ever, with a pause after each run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ log = structlog.get_logger()
 async def periodically(
     job: Callable[[], Awaitable[object]], interval: timedelta, warning: str
 ) -> NoReturn:
-    """Run `job`, wait for `interval`, and so on. Raises what `job` raises, but StorageUnavailable.
-
-    A database that is away is logged as `warning` and tried again at the next turn: the job is one that
-    may be late.
+    """Run `job`, wait for `interval`, and repeat. Raises what `job` raises, except StorageUnavailable:
+    that is logged as `warning`, and the job runs again after `interval`. It must be one that may be late.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What every use case needs from outside, as Protocols. `server_parts.py` decides what stands behind them."""
+"""The Protocols that several use cases need. `server_parts.py` chooses the implementations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Vector: TypeAlias = NDArray[np.float32]
 """One unit vector of the current embedding model, shape (1536,)."""
 
 Clock: TypeAlias = Callable[[], datetime]
-"""Tells the time, in UTC."""
+"""Returns the current time, in UTC."""
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far a caller's clock may run ahead before the times it tells count as the future."""
+"""How far a caller's clock may run ahead before its times count as in the future."""
 
 NewId: TypeAlias = Callable[[], UUID]
 

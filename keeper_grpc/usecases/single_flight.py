@@ -15,29 +15,29 @@ V = TypeVar("V")
 class SingleFlight(Generic[K, V]):
     """Callers with the same key share one run; a semaphore bounds concurrent runs.
 
-    A run is cancelled when the last of its callers is, and not before, whoever of them came first.
+    A run is cancelled when its last caller is cancelled; that of an earlier one does not disturb the others.
     """
 
     def __init__(self, work: Callable[[K], Awaitable[V]], turns: asyncio.Semaphore) -> None:
         self._work = work
         self._turns = turns
-        self._under_way: dict[K, _Run[V]] = {}
+        self._running: dict[K, _Run[V]] = {}
 
     async def __call__(self, key: K) -> V:
-        """The outcome, or the error, of the run under way for this key, or of one that begins now."""
-        run = self._under_way.get(key)
+        """The outcome, or the error, of the run in progress for this key, or of one that begins now."""
+        run = self._running.get(key)
         if run is None:
-            run = self._under_way[key] = _Run(asyncio.ensure_future(self._in_turn(key)))
+            run = self._running[key] = _Run(asyncio.ensure_future(self._in_turn(key)))
         run.waiting += 1
         try:
             return await asyncio.shield(run.task)
         finally:
             run.waiting -= 1
             if run.task.done() or not run.waiting:
-                # Done, or given up by every caller. The next caller starts another run.
+                # Done, or every caller was cancelled. The next caller starts another run.
                 run.task.cancel()
-                if self._under_way.get(key) is run:
-                    del self._under_way[key]
+                if self._running.get(key) is run:
+                    del self._running[key]
 
     async def _in_turn(self, key: K) -> V:
         async with self._turns:

@@ -1,8 +1,8 @@
-"""How long a server stream lives, and what ends it: the same for every feed.
+"""The lifetime of a server stream, the same for every feed: heartbeats, and what ends it.
 
 A stream ends with StreamMaxAge at about `max_age`, with SubscriberTooSlow when its reader does not take
-a message for `stall`, and with ShuttingDown when the process drains. Until then a silence of
-`heartbeat` is broken by a heartbeat. docs/streams.md states what a reader may rely on.
+a message for `stall`, and with ShuttingDown when the process drains. Until then a heartbeat follows each
+`heartbeat` without a message. docs/streams.md states what a reader may rely on.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from keeper_grpc.domain.errors import KeeperError, ShuttingDown, StreamMaxAge, S
 T = TypeVar("T")
 
 AGE_JITTER = 0.2
-"""Share by which the age of a stream may differ from the setting: streams that one restart opened at
-one moment do not all return at one moment."""
+"""Share by which the age of a stream may differ from the setting, so that streams which a restart opened
+together do not all end together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The message of a stream that had none for a while."""
+    """The message that a stream sends when it had no other for a while."""
 
     server_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class StreamTiming:
-    """After how much silence a heartbeat comes, at what age a stream ends, and how long a message may
-    wait for its reader.
+    """The silence before a heartbeat, the age at which a stream ends, and the longest wait of a message
+    for its reader.
     """
 
     heartbeat: timedelta = timedelta(seconds=15)
@@ -58,12 +58,12 @@ class OpenStreams:
         self.cut_offs = 0
 
     def __len__(self) -> int:
-        """Streams that are open."""
+        """The number of open streams."""
         return len(self._streams)
 
     @contextmanager
     def opened(self) -> Iterator[StreamLifetime]:
-        """A stream that is open for as long as the block runs. Raises ShuttingDown during a drain."""
+        """A stream that is open while the block runs. Raises ShuttingDown during a drain."""
         if self._draining:
             raise self._shutting_down()
         stream = StreamLifetime(self._timing, self._how_to_return)
@@ -96,7 +96,7 @@ class OpenStreams:
 
 
 class StreamLifetime:
-    """One stream: its one sender, its heartbeats and its end."""
+    """One stream: its sender, its heartbeats and its end."""
 
     def __init__(self, timing: StreamTiming, how_to_return: str) -> None:
         self._how_to_return = how_to_return
@@ -128,9 +128,9 @@ class StreamLifetime:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Around the sending of one message, whose wait for the reader it measures.
+        """Surround the sending of one message, and measure its wait for the reader.
 
-        Raises the error of a stream that has ended: nothing follows the end.
+        Raises the stream's error when it has ended: nothing follows the end.
         """
         if self._ended.done():
             raise self._ended.result()
@@ -140,7 +140,7 @@ class StreamLifetime:
         self._last_sent = self._loop.time()
 
     async def waiting(self, work: Awaitable[T], send_heartbeat: Callable[[], Awaitable[None]]) -> T:
-        """The outcome of `work`, with heartbeats for as long as it takes. They do not disturb it."""
+        """The outcome of `work`, with heartbeats while it takes. They do not disturb it."""
         task = asyncio.ensure_future(work)
         try:
             while True:
@@ -151,12 +151,12 @@ class StreamLifetime:
         finally:
             await _cancelled(task)
 
-    async def run(self, telling: Awaitable[NoReturn]) -> NoReturn:
-        """Run `telling` until the stream is ended or it fails, whichever is first.
+    async def run(self, feed: Awaitable[NoReturn]) -> NoReturn:
+        """Run `feed` until the stream is ended or `feed` fails, whichever is first.
 
-        It runs in a task of its own, because a reader that does not read holds it up.
+        It runs in a task of its own, because a reader that does not read blocks it.
         """
-        task = asyncio.ensure_future(telling)
+        task = asyncio.ensure_future(feed)
         try:
             limit = self._stall
             while not task.done() and not self._ended.done():
@@ -173,12 +173,12 @@ class StreamLifetime:
             await _cancelled(task)
 
     def _stalled(self) -> float:
-        """Seconds for which the message under way has waited for the reader."""
+        """Seconds for which the current message has waited for the reader."""
         return 0.0 if self._sending_since is None else self._loop.time() - self._sending_since
 
 
 async def _cancelled(task: asyncio.Future[Any]) -> None:
-    """End a task, and mark its error as seen: the stream has ended by this one or by another."""
+    """End a task and retrieve its error, so that asyncio does not report it: the stream has ended already."""
     if not task.done():
         task.cancel()
         await asyncio.wait([task])

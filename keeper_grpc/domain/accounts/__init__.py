@@ -1,1 +1,1 @@
-"""Accounts: what one is, and what forgetting one did."""
+"""Accounts: their ids, and the results of forgetting one."""

@@ -1,4 +1,4 @@
-"""An account as the network knows it."""
+"""An account as the network stores it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NewAccount:
 class Account:
     """A keyed hash (`<key id>:<hex HMAC-SHA256 of account_id>`) and a line of business.
 
-    `forgetting`: ForgetAccount has begun and not ended; nothing more may be stored of it.
+    `forgetting`: ForgetAccount has begun and not ended; nothing new of the account may be stored.
     """
 
     key: str

@@ -1,10 +1,9 @@
-"""One account id for what a person reads as one, or none at all.
+"""The canonical form of account ids, and the refusal of ids that look like another one.
 
-k counts accounts by their ids, so an id that may be written in two ways that look the same would let one
-account reach k alone. What cannot be seen, or is drawn like something else, is therefore refused, and what
-Unicode defines as the same text becomes one (NFC). Case stays significant. Letters of different scripts
-that look alike (of Latin and Cyrillic) are not recognized: ids come from a system of record, which does not
-mix them by accident.
+k counts accounts by their ids, so an account with several ids that look the same could reach k alone.
+Therefore invisible and compatibility characters are refused, and texts that Unicode defines as equal become
+one (NFC). Case stays significant. Letters of different scripts that look alike (Latin and Cyrillic) are not
+recognized: ids come from a system of record, which does not mix them by accident.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _REFUSED = {
     "Zl": "a line separator",
     "Zp": "a paragraph separator",
 }
-"""General categories, by what the caller reads. Of a character that is not assigned or of private use, how
-it is drawn and how it normalizes is not known."""
+"""Refused general categories, and their names in the error. Characters that are unassigned or of private use
+have no known shape and no known normalization."""
 
 _INVISIBLE = frozenset(
     chr(code)
     for first, last in (
-        # Default_Ignorable_Code_Point (Unicode 15.1, DerivedCoreProperties.txt) without what the categories
-        # above have: drawn as nothing.
+        # Default_Ignorable_Code_Point (Unicode 15.1, DerivedCoreProperties.txt), which is drawn as nothing,
+        # without the categories above.
         (0x034F, 0x034F),  # combining grapheme joiner
         (0x115F, 0x1160),  # Hangul fillers
         (0x17B4, 0x17B5),  # Khmer inherent vowels
@@ -39,7 +38,7 @@ _INVISIBLE = frozenset(
         (0xFE00, 0xFE0F),  # variation selectors
         (0xFFA0, 0xFFA0),  # halfwidth Hangul filler
         (0xE0100, 0xE01EF),  # variation selectors supplement
-        # Visible by their category, and drawn as nothing all the same.
+        # Visible by their category, but drawn as nothing.
         (0x2800, 0x2800),  # Braille pattern blank
         (0x16FE4, 0x16FE4),  # Khitan small script filler
         (0x1D159, 0x1D159),  # musical symbol null notehead
@@ -53,11 +52,11 @@ _LETTERS = str.maketrans("", "", "\u0587\u0e33\u0eb3")
 
 
 class AccountIdUnfit(ValueError):
-    """Not an account id. The message is a rule, and holds nothing of the id."""
+    """The text is no account id. The message states the broken rule, without the id."""
 
 
 def canonical_account_id(text: str) -> str:
-    """The id in NFC. Raises AccountIdUnfit for one that looks like another one."""
+    """The id in NFC. Raises AccountIdUnfit for an id that looks like another one."""
     if not text.strip():
         raise AccountIdUnfit("must not be empty or blank")
     if text != text.strip():
@@ -68,7 +67,7 @@ def canonical_account_id(text: str) -> str:
         raise AccountIdUnfit(f"must be at most {MAX_LENGTH} characters long")
     if "  " in canonical:
         raise AccountIdUnfit("must not contain blanks next to each other")
-    # Most ids are ASCII, and the rest is not free.
+    # Most ids are ASCII and need no further check, which costs time.
     if not (canonical.isascii() and canonical.isprintable()):
         _require_visible(canonical)
     return canonical

@@ -21,7 +21,7 @@ LARGEST_PLAIN_NUMBER = 1e15
 
 @dataclass(frozen=True, slots=True)
 class StoredTrigger:
-    """A pattern's trigger as some release stored it: this one may not know all its facts."""
+    """A pattern's stored trigger. Another release may have written it, with facts that this one lacks."""
 
     pattern_id: UUID
     text: str
@@ -37,11 +37,10 @@ class Triggered:
 
 @dataclass(frozen=True, slots=True)
 class SuggestedMove:
-    """Something to do now. `pattern` is as it may be shown: its evidence is none where withheld.
+    """Something to do now. `pattern` is as it may be shown: without evidence where that is withheld.
 
-    `expected_success_rate` is how often it worked at other accounts, and where that may not be shown
-    what its author claims, None where the author claims no rate. `lower_bound` is of the posterior,
-    which begins with the prior that the claim gives.
+    `expected_success_rate` is the success rate at other accounts; where that is withheld, the author's claim,
+    or None without one. `lower_bound` is of the posterior, whose prior comes from the claim.
     """
 
     pattern: Pattern
@@ -56,9 +55,9 @@ def rank_moves(
 ) -> Sequence[SuggestedMove]:
     """The moves by lower bound, descending.
 
-    An untried pattern ranks by its author's claim at the weight of a few trials (`CLAIM_WEIGHT`): what
-    has proved itself passes it. One without a claimed rate comes after those with one. Equal bounds go
-    by expected rate, then by pattern id, so that equal questions get equal answers.
+    An untried pattern ranks by its author's claim at the weight of a few trials (`CLAIM_WEIGHT`), so that a
+    proven one overtakes it; without a claimed rate it comes last of the untried. Ties go to the higher
+    expected rate, then to the smaller pattern id, so that equal questions get equal answers.
     """
     moves = [_move(candidate, facts, rule) for candidate in candidates]
     return sorted(
@@ -84,7 +83,7 @@ def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Sug
 
 
 def _reasons(trigger: Trigger, facts: KnownFacts) -> str:
-    """The facts that the trigger speaks of, as far as they are known."""
+    """The trigger's facts that are known, as text."""
     return " and ".join(
         f"{name} is {_plain(facts[name])}" for name in trigger.names if name in facts
     )

@@ -1,11 +1,10 @@
 """Triggers: conditions over an account's facts, in the Common Expression Language (https://cel.dev).
 
-The language is a part of CEL, given by `VOCABULARY` (what there is to speak of) and by the operators
-below: comparison, arithmetic, logic, `? :`, `in` and `size`. Every number is a double, also one that
-is written as an integer; a size may be compared with one.
+The language is a subset of CEL: the facts of `VOCABULARY` and the operators below (comparison, arithmetic,
+logic, `? :`, `in` and `size`). Every number is a double, also one that is written as an integer; a size may be
+compared with one.
 
-Evaluation is bounded by what a trigger cannot say. There are no macros, hence no loops; no matching,
-no conversion and no concatenation. Each operator runs at most once and reads its operands at most
+The subset bounds evaluation: it has no macros, hence no loops, and no matching, conversion or concatenation. Each operator runs at most once and reads its operands at most
 once, so the work is at most the length of the text (`MAX_LENGTH`) times the size of the facts.
 """
 
@@ -32,7 +31,7 @@ KnownFacts: TypeAlias = Mapping[str, FactValue]
 
 
 class Kind(Enum):
-    """What a fact is."""
+    """The type of a fact."""
 
     NUMBER = "number"
     FLAG = "true or false"
@@ -63,11 +62,11 @@ VOCABULARY: Mapping[str, Kind] = {
     "visit.modifier_count": Kind.NUMBER,
     "visit.time_of_day": Kind.TEXT,  # "morning", "afternoon" or "evening"
 }
-"""Every fact that a trigger may name. A name that goes makes the triggers that use it invalid."""
+"""Every fact that a trigger may name. Removing a name makes the triggers that use it invalid."""
 
 
 class TriggerInvalid(ValueError):
-    """Not a trigger. `line` and `column` count from 1; None where the fault has no place."""
+    """The text is no trigger. `line` and `column` count from 1; None for a fault without a place."""
 
     def __init__(self, reason: str, line: int | None = None, column: int | None = None) -> None:
         place = "" if line is None else f"line {line}, column {column}: "
@@ -79,16 +78,16 @@ class TriggerInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A type-checked condition. `parse_trigger` makes them; `names` are the facts it speaks of."""
+    """A type-checked condition, made by `parse_trigger`. `names` are its facts."""
 
     text: str
     names: tuple[str, ...]
     _program: Any = field(repr=False, compare=False)
 
     def holds(self, facts: KnownFacts) -> bool:
-        """Whether it is true of the facts; False where a fact that it depends on is missing.
+        """Whether the condition is true of the facts; False where it depends on a missing fact.
 
-        As in CEL, `a || b` holds when `a` does, whether or not `b` can be told.
+        As in CEL, `a || b` holds when `a` does, even if the facts of `b` are missing.
         """
         try:
             answer = self._program.eval(data=facts)
@@ -99,10 +98,10 @@ class Trigger:
 
 @lru_cache(maxsize=1024)
 def parse_trigger(text: str) -> Trigger:
-    """Check a condition: it parses, names declared facts only, compares like with like, is a bool.
+    """Parse and check a condition: declared facts only, operands of matching types, a boolean result.
 
-    Raises TriggerInvalid with the place of the first fault. Cached, because stored triggers are read
-    at every call and compiling one (0.07 ms) costs ten times as much as evaluating it.
+    Raises TriggerInvalid with the place of the first fault. Cached, because every call parses stored
+    triggers, and compiling one (0.07 ms) takes ten times as long as evaluating it.
     """
     if len(text) > MAX_LENGTH:
         raise TriggerInvalid(f"longer than {MAX_LENGTH} characters")
@@ -123,7 +122,7 @@ def parse_trigger(text: str) -> Trigger:
 
 
 def known_facts(facts: Mapping[str, JsonValue]) -> KnownFacts:
-    """What the vocabulary knows of nested facts: {"customer": {"ltv": 1200}} is `customer.ltv`.
+    """The facts of the vocabulary in nested facts: {"customer": {"ltv": 1200}} is `customer.ltv`.
 
     A fact that is not declared, or not of its declared kind, is left out: no trigger can use it.
     """
@@ -147,7 +146,7 @@ def _read(value: JsonValue, kind: Kind) -> FactValue | None:
     match kind, value:
         case Kind.FLAG, bool():
             return value
-        # True is an int to Python, but 1 is not what was meant.
+        # In Python True is an int, but it is no number of the caller's.
         case Kind.NUMBER, int() | float() if not isinstance(value, bool):
             return float(value) if abs(value) <= sys.float_info.max else None
         case Kind.TEXT, str():
@@ -160,15 +159,15 @@ def _read(value: JsonValue, kind: Kind) -> FactValue | None:
 
 
 def _as_doubles(text: str) -> tuple[str, Sequence[int]]:
-    """The text with integers written as doubles, and the offsets in it of what was inserted.
+    """The text with integers written as doubles, and the offsets of the insertions in it.
 
-    Facts are doubles, and CEL does not multiply a double by the 2 that people write.
+    Facts are doubles, and CEL does not multiply a double by an integer literal.
     """
     written, inserted, start = "", [], 0
     for token in _TOKEN.finditer(text):
         if token["brace"]:
-            # What a map or a message holds is typed when it is too late.
-            raise _at_offset(text, token.start(), "maps and messages have no place in a trigger")
+            # The content of a map or a message would be type-checked only during evaluation.
+            raise _at_offset(text, token.start(), "maps and messages are not allowed in a trigger")
         if token["integer"]:
             written += text[start : token.end()]
             start = token.end()
@@ -178,7 +177,7 @@ def _as_doubles(text: str) -> tuple[str, Sequence[int]]:
 
 
 def _explained(message: str, text: str, written: str, inserted: Sequence[int]) -> TriggerInvalid:
-    """The first fault in the library's message, at its place in the text as it was given."""
+    """The first fault of the library's message, at its place in the original text."""
     placed = _FAULT.search(message)
     if placed is None:
         return TriggerInvalid(_STATUS.sub("", message.partition("\n")[0]))
@@ -201,7 +200,7 @@ def _names(text: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for token in _TOKEN.finditer(text):
         path = re.sub(r"\s", "", token["path"] or "")
-        # `customer.favorite_services.size()` speaks of customer.favorite_services.
+        # `customer.favorite_services.size()` names the fact customer.favorite_services.
         found.update(dict.fromkeys(n for n in VOCABULARY if path == n or path.startswith(f"{n}.")))
     return tuple(found)
 
@@ -224,11 +223,11 @@ stdlib:
                       {name: "_?_:_"}, {name: "size"}]
 """
 """The library's own declarations that triggers use. Those of the other operators allow too much
-(concatenation) or too little (comparing a count with a number), and can be declared anew only."""
+(concatenation) or too little (comparing a count with a number), so `_operators` replaces them."""
 
 
 def _operators() -> list[Any]:
-    """The other operators, declared for these operands only; they run the library's own code."""
+    """The other operators, declared for these operands only. The library implements them."""
     operands: dict[str, tuple[list[tuple[Any, Any]], Any]] = {
         **dict.fromkeys(("_<_", "_<=_", "_>_", "_>=_"), (_NUMBERS, _FLAG)),
         **dict.fromkeys(("_==_", "_!=_"), (_EQUALS, _FLAG)),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 Key = TypeVar("Key")
 
-NOBODY = UUID(int=0)
+LEAST_ID = UUID(int=0)
 """Sorts before every pattern's id."""
 
 
@@ -39,7 +39,7 @@ class Progress:
     @classmethod
     def before(cls, transaction: int) -> Progress:
         """The progress between rounds: this transaction and all later ones are unprocessed."""
-        return cls((transaction, NOBODY))
+        return cls((transaction, LEAST_ID))
 
     @property
     def in_progress(self) -> bool:

@@ -1,8 +1,7 @@
-"""What the network is worth: its metrics and KPIs, from plain numbers.
+"""The formulas, thresholds and targets of the network's metrics and KPIs.
 
-Storage gathers sums and lists (domain/metrics/inputs.py); everything that is a formula, a threshold or a
-target is here. docs/metrics.md states each formula with where its numbers come from. A number that too
-little is known for is None, never a guess.
+Storage gathers their inputs (domain/metrics/inputs.py). docs/metrics.md states each formula and the source of
+its numbers. A metric with too few data is None, never a guess.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from keeper_grpc.domain.metrics.inputs import NONE, Day, Gathered, Newcomer
 from keeper_grpc.domain.metrics.uplift import Arm, Uplift
 
 ENOUGH = 10
-"""Least sample of a share or a mean: below ten, one more case moves a share by ten points."""
+"""Least sample of a share or a mean: below ten, one case more moves a share by ten points."""
 
 ENOUGH_TO_COMPARE = 20
 """Least outcomes in each arm of a comparison: Newcombe's interval is then narrower than 60 points."""
 
 ENOUGH_ACCOUNTS = 5
-"""Least accounts behind a median of accounts, or k if that is more: of fewer it jumps with each one."""
+"""Least accounts behind a median of accounts (or k if greater): with fewer, it jumps with each account."""
 
 WEEK = timedelta(days=7)
 
 
 class Unit(Enum):
-    """What a number is in. SHARE is also the difference of two shares."""
+    """The unit of a number. SHARE is also that of a difference of shares."""
 
     COUNT = "count"
     SHARE = "share"
@@ -76,9 +75,9 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number and what it rests on; `value` is None when that is too little.
+    """A number with its sample size; `value` is None when the sample is too small.
 
-    `interval` holds the true value with 95% probability, where the value is an estimate.
+    `interval` is the 95% interval of a value that is an estimate.
     """
 
     value: float | None
@@ -96,12 +95,12 @@ class Kpi:
 
     @property
     def target(self) -> float:
-        """Where the metric should be: at most, for a time, else at least."""
+        """The target: an upper limit for a time, a lower limit otherwise."""
         return TARGETS[self.name]
 
     @property
     def status(self) -> Status:
-        """Whether it is there."""
+        """Whether the target is met."""
         value = self.metric.value
         if value is None:
             return Status.NOT_ENOUGH_DATA
@@ -124,8 +123,8 @@ class NetworkMetrics:
 
 @dataclass(frozen=True, slots=True)
 class MetricsReport:
-    """What the network is worth over one window. When withheld, nothing is known but its times and in
-    which lines of business it is not.
+    """The metrics and KPIs of one window. A withheld report has only its times and the categories that have
+    reports.
     """
 
     as_of: datetime
@@ -145,14 +144,14 @@ def window_start(as_of: datetime, window: timedelta) -> datetime:
 def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> MetricsReport:
     """Metrics and KPIs; withheld when fewer than k owners were active in the window.
 
-    What rests on questions, on advice, on observations, on outcomes, on revenue or on retention needs k
-    owners whose accounts asked, were advised, observed or reported those.
+    Each metric needs k owners whose accounts did what it counts: asked, were advised, observed, or reported
+    outcomes, revenue or retention.
     """
     totals, accounts = gathered.totals, gathered.accounts
     if accounts.active < k:
         return MetricsReport(as_of, start, None, categories=gathered.categories)
     asked, observed = accounts.asked >= k, accounts.observed >= k
-    told = accounts.advised >= k
+    advised = accounts.advised >= k
     compared = min(accounts.advised, accounts.held_out) >= k
     retention = min(accounts.advised_retention, accounts.held_out_retention)
     measured = {
@@ -189,7 +188,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
                 observations=day.observations if observed else 0,
                 questions=day.questions if asked else 0,
                 enhanced=day.enhanced if asked else 0,
-                advised=day.advised if told else NONE,
+                advised=day.advised if advised else NONE,
                 held_out=day.held_out if compared else NONE,
             )
             for day in gathered.days
@@ -231,7 +230,7 @@ def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
 
 
 def _of(accounts: int, k: int, metric: Metric) -> Metric:
-    """What so many accounts did. Of too few, not even how much there is may be told."""
+    """The metric, or an empty one when fewer than k accounts are behind it: the sample size would leak too."""
     return metric if accounts >= k else Metric(None, metric.unit, 0)
 
 
@@ -242,10 +241,10 @@ def _share(arm: Arm) -> Metric:
 
 
 def _discovery_rate(gathered: Gathered, as_of: datetime, start: datetime) -> Metric:
-    """Over the window, or over the network's age where that is shorter; a week at least.
+    """Per week of the window, or of the network's age where that is shorter; None below a week.
 
-    Whole days, today's among them: a rate that falls from second to second would be news without any,
-    and one that leaves today out would count what is discovered today twice.
+    Counted in whole days with today: a rate that falls every second would be a change without news, and a
+    denominator without today would overstate the patterns of today.
     """
     discovered = gathered.patterns.discovered
     if gathered.since is None:
@@ -270,7 +269,7 @@ def _improvement(advised: Arm, held_out: Arm) -> Metric:
 
 
 def _time_to_first_insight(gathered: Gathered, k: int) -> Metric:
-    """Of all who asked: those still without advice wait longer than any other."""
+    """The median over all newcomers that asked; one without advice so far counts as the longest wait."""
     newcomers = gathered.newcomers
     waits = [newcomer.advised_after for newcomer in newcomers]
     return Metric(_median(newcomers, waits, k), Unit.SECONDS, len(waits))
@@ -287,7 +286,7 @@ def _revenue_per_pattern(gathered: Gathered) -> Metric:
 
 
 def _value_acceleration(gathered: Gathered, k: int) -> Metric:
-    """Median wait for the first success: accounts not met with advice, over those that were."""
+    """The median wait for the first success without advice at the first question, over that with it."""
     met, unmet = (
         _median(group, [newcomer.succeeded_after for newcomer in group], k)
         for group in (
@@ -301,7 +300,7 @@ def _value_acceleration(gathered: Gathered, k: int) -> Metric:
 
 
 def _wait(seconds: float | None) -> float:
-    """Infinite for what has not happened."""
+    """The wait in seconds; infinite for what has not happened yet."""
     return math.inf if seconds is None else max(seconds, 0.0)
 
 
@@ -310,7 +309,7 @@ def _owners(newcomers: Sequence[Newcomer]) -> int:
 
 
 def _median(newcomers: Sequence[Newcomer], waits: Sequence[float | None], k: int) -> float | None:
-    """None of too few, and when half of them still wait: then it is not known yet."""
+    """The median; None for too few accounts or owners, and when half of them still wait."""
     if len(newcomers) < ENOUGH_ACCOUNTS or _owners(newcomers) < k:
         return None
     middle = median(_wait(wait) for wait in waits)

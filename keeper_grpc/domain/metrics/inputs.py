@@ -1,4 +1,4 @@
-"""What metrics are computed from: sums, counts and lists over one window, as storage gathers them."""
+"""The inputs of the metrics: sums, counts and lists over one window, gathered by storage."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import date
 from keeper_grpc.domain.metrics.uplift import Arm, Z
 
 JUDGED = 20
-"""Least outcomes of a pattern's advice from which its prediction is judged: five of a rate of 70% would
-be judged right 92 times in a hundred when it is truly 40%, twenty 24 times."""
+"""Least outcomes of a pattern's advice for judging its prediction. With five, a predicted rate of 70% would be
+judged right in 92% of cases although the true rate is 40%; with twenty, in 24%."""
 
 NONE = Arm(0, 0)
 
@@ -38,8 +38,8 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class PatternCounts:
-    """Patterns first observed in the window, observed in it, those of several accounts among these,
-    and all that are published now.
+    """Counts of patterns: discovered in the window; observed in it, and those of these that several accounts
+    share; published now.
     """
 
     discovered: int = 0
@@ -50,10 +50,9 @@ class PatternCounts:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one pattern's advice was expected to come to, and what it came to.
+    """The predicted and the actual outcomes of one pattern's advice.
 
-    Over its `outcomes`: sums of the expected rate, of its binomial variance and of the standard
-    deviation with which it was known.
+    Sums over its `outcomes`: of the expected rate, of its binomial variance and of its standard deviation.
     """
 
     outcomes: int
@@ -71,8 +70,8 @@ class Prediction:
     def held(self) -> bool:
         """Whether the successes lie in the 95% predictive interval (normal approximation).
 
-        Its variance is that of the outcomes plus that of the rate itself, which all of a pattern's
-        outcomes have in common; half a success allows for counting in whole ones.
+        Its variance is that of the outcomes plus that of the rate, which all outcomes of a pattern share;
+        half a success corrects for continuity.
         """
         spread = math.sqrt(self.variance + self.deviation**2)
         return abs(self.successes - self.expected) <= Z * spread + 0.5
@@ -82,8 +81,8 @@ class Prediction:
 class Newcomer:
     """An account that joined within the window and has asked.
 
-    `met`: its first question was enhanced. The others are seconds from its joining, which may be
-    negative where it asked before it was registered; None for what has not happened yet.
+    `met`: its first question was enhanced. The others are seconds since it joined, negative where it asked
+    before it was registered, and None where it has not happened yet.
     """
 
     met: bool
@@ -94,7 +93,7 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What happened on one day (UTC)."""
+    """The counts of one day (UTC)."""
 
     day: date
     patterns_discovered: int = 0
@@ -107,10 +106,11 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class AccountCounts:
-    """How many owners of accounts did what within the window.
+    """Counts of owners by what their accounts did within the window.
 
-    Were active; asked and were not held out; were given advice; observed something; reported an outcome
-    of advice, its revenue, its retention; reported an outcome of the holdout, its retention.
+    In the order of the fields: were active; asked without being held out; got advice; observed something;
+    reported an outcome of advice, its revenue, its retention; reported an outcome of the holdout, its
+    retention.
     """
 
     active: int = 0
@@ -126,12 +126,12 @@ class AccountCounts:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Everything that metrics are computed from.
+    """All inputs of the metrics.
 
-    `lags` are the seconds from a pattern's discovery to its first advice, of those that first gave
-    advice in the window. `predictions` and `revenues` are of the patterns whose advice came to an
-    outcome in it, over all that their advice ever came to. `newcomers` are registered accounts.
-    `since` is the first day of all. `categories` are those in which k owners or more were active.
+    `lags` are the seconds from a pattern's discovery to its first advice, where that is in the window.
+    `predictions` and `revenues` belong to the patterns whose advice had an outcome in the window, and count all
+    outcomes of their advice. `newcomers` are registered accounts. `since` is the first day with data.
+    `categories` are those in which k owners or more were active.
     """
 
     totals: Totals = Totals()

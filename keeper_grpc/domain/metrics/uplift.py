@@ -1,4 +1,4 @@
-"""What advice is worth: how much more often those succeed who get it than those who are held out."""
+"""The uplift of advice: the success rate with it, less that of the holdout."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Arm:
 class Uplift:
     """Advised against held out, where the network had advice for both.
 
-    Only those who report are counted: if one arm reports its failures less often than the other, the
-    difference is biased, which no interval shows.
+    Only reported outcomes count: if one arm reports its failures less often than the other, the difference is
+    biased, and no interval shows that.
     """
 
     advised: Arm

@@ -1,1 +1,1 @@
-"""Conversion between protos and the domain, one file for each part of the API."""
+"""Conversion between protos and the domain, one file for each area of the API."""

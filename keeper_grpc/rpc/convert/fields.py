@@ -14,11 +14,11 @@ from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.insight import JsonValue
 
 MAX_CONDITIONS_BYTES = 16 * 1024
-"""Bounds what the anonymizer has to walk. The rules in the proto bound the number of keys."""
+"""Bounds the anonymizer's work. The proto's rules bound the number of keys."""
 
 MAX_CONDITIONS_DEPTH = 8
-"""What a request may hold; protobuf itself would allow a hundred levels. Facts are flat or nearly so,
-and what privacy/layers/structured.py shares of them nests less."""
+"""Most levels of nesting in a request; protobuf itself allows a hundred. Facts are flat or nearly so, and
+privacy/layers/structured.py shares fewer levels."""
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No outcome is older than this: before it, a timestamp is a unit mistake (0, or milliseconds)."""
@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def json_object(message: Struct, field: str) -> Mapping[str, JsonValue]:
-    """Read what an account knows. Raises InvalidInput for what is too large, deep or infinite."""
+    """Read a JSON object. Raises InvalidInput for one that is too large or too deep, or has infinite numbers."""
     if message.ByteSize() > MAX_CONDITIONS_BYTES:
         raise InvalidInput(field, f"at most {MAX_CONDITIONS_BYTES} bytes")
     try:
@@ -46,7 +46,7 @@ def optional_time(message: Timestamp, field: str, *, given: bool) -> datetime | 
 
 
 def _check_value(value: JsonValue, field: str, depth: int = 1) -> None:
-    """Refuse what a database cannot hold: control characters, deep nests."""
+    """Refuse control characters, which a database cannot hold, and deep nesting."""
     if depth < 1:
         raise InvalidInput(field, f"nested deeper than {MAX_CONDITIONS_DEPTH} levels")
     match value:
@@ -69,7 +69,7 @@ def read_text(value: str, field: str) -> str:
 
 
 def read_time(message: Timestamp, field: str) -> datetime:
-    """Read a timestamp. Raises InvalidInput for one that is no time, or before the year 2000."""
+    """Read a timestamp. Raises InvalidInput for an invalid one, or one before the year 2000."""
     try:
         time = message.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:

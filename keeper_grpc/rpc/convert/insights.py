@@ -67,7 +67,7 @@ def question(request: network_service_pb2.EnhanceInsightRequest) -> Question:
 
 
 def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.EnhanceInsightResponse:
-    """Write an EnhanceInsightResponse. The caller's insight_id goes back to it, and nowhere else."""
+    """Write an EnhanceInsightResponse. The caller's insight_id is returned to it, and stored nowhere."""
     insight = pattern_pb2.EnhancedInsight(
         insight=_anonymized(answer.insight, insight_id),
         base_confidence=answer.insight.confidence,

@@ -31,7 +31,7 @@ _STATUSES = {status: metrics_pb2.Kpi.Status.Value(f"STATUS_{status.name}") for s
 
 
 def window(request: Request) -> timedelta | None:
-    """The window that is asked for; None leaves it to the network."""
+    """The requested window; None is the default."""
     return request.window.ToTimedelta() if request.HasField("window") else None
 
 

@@ -37,7 +37,7 @@ def pattern_filter(request: network_service_pb2.ListPatternsRequest) -> PatternF
 
 
 def cursor(request: network_service_pb2.ListPatternsRequest) -> Cursor | None:
-    """Read a page token. Raises InvalidInput when it is none of ours or of another listing."""
+    """Read a page token. Raises InvalidInput for one that this service did not write, or of another listing."""
     if not request.page_token:
         return None
     try:
@@ -96,7 +96,7 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
 def pattern_history(
     history: History, rule: PublicationRule
 ) -> network_service_pb2.GetPatternResponse:
-    """Write a GetPatternResponse with all that is known of a pattern."""
+    """Write a GetPatternResponse with the pattern's scripts and history."""
     response = network_service_pb2.GetPatternResponse
     return response(
         pattern=pattern(history.pattern, rule),
@@ -124,7 +124,7 @@ def pattern_history(
 def evidence_message(
     evidence: Evidence, lower_bound: float, similarity: float, typical_revenue: float | None
 ) -> pattern_pb2.Evidence:
-    """Write Evidence. `similarity` is 0 where nothing was asked."""
+    """Write Evidence. `similarity` is 0 where there was no question."""
     return pattern_pb2.Evidence(
         occurrence_count=evidence.trials,
         account_count=evidence.accounts,
@@ -152,7 +152,7 @@ def _author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
 
 
 def _filters_digest(where: PatternFilter) -> bytes:
-    """Eight bytes that tell listings with different filters apart."""
+    """Eight bytes that differ for listings with different filters."""
     name = f"{where.pattern_type}\0{where.business_category}\0{where.min_success_rate!r}"
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
 

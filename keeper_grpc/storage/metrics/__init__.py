@@ -1,1 +1,1 @@
-"""What metrics and uplift are computed from, read from the database."""
+"""The inputs of metrics and uplift in the database."""

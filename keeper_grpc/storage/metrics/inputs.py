@@ -1,4 +1,4 @@
-"""Gathering what metrics are computed from. Every statement reads counts that are kept, not the ledger."""
+"""Gathers the inputs of the metrics. Every statement reads counts that triggers keep, not the ledger."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
 
 SHOWN_DAYS = 366
-"""Days that are told one by one, the newest: a year of them draws a line, older ones only count."""
+"""The newest days, which are listed one by one: a year for a chart. Older ones only count in the sums."""
 
 MOST_CATEGORIES = 200
-"""Lines of business that are listed: they are callers' words, of which there may be any number."""
+"""Most lines of business that are listed: callers name them, so there may be any number."""
 
 _SUMMED = """
     observations, questions, enhanced, from_elsewhere, confidence_added, advised_outcomes,
@@ -35,13 +35,13 @@ _SUMMED = """
 
 
 class PostgresMetrics:
-    """The measures of migration 0009."""
+    """The MetricsStore, VersionStore and FoldStore of usecases/metrics/."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def gather(self, business_category: str, start: datetime, k: int) -> Gathered:
-        """Everything since `start`, a midnight (UTC), of one category or (empty) of all."""
+        """All inputs since `start`, a midnight (UTC), of one category or (empty) of all."""
         async with self._database.transaction(read_only=True) as connection:
             days = await _days(connection, business_category, start)
             lags, predictions, revenues = await _advice(connection, business_category, start)
@@ -60,18 +60,18 @@ class PostgresMetrics:
             )
 
     async def version(self) -> str:
-        """Another one whenever a transaction has ended that wrote: what a snapshot sees, in full.
+        """A text that changes whenever a writing transaction ends: the database's current snapshot.
 
-        Two equal ones see the same rows, whichever transactions are open. Any other table, and any
-        other database of the server, makes another one too: which of them counts could only be told
-        by a row that all writers update, and they would wait for each other.
+        Equal snapshots see equal rows, whichever transactions are open. Writes to any other table or database
+        of the server change it too; only a row that every writer updates could exclude them, and all writers
+        would wait for each other.
         """
         async with self._database.connection() as connection:
             version: str = await connection.fetchval("SELECT pg_current_snapshot()::text")
         return version
 
     async def fold(self, limit: int) -> int:
-        """Add the oldest changes to their days; how many those were, 0 while another process folds."""
+        """Add the oldest changes to their days; how many there were, 0 while another process folds."""
         async with self._database.transaction() as connection:
             if not await try_lock(connection, AdvisoryLock.FOLD):
                 return 0
@@ -197,7 +197,7 @@ async def _patterns(
 async def _advice(
     connection: Connection, category: str, start: datetime
 ) -> tuple[Sequence[float], Sequence[Prediction], Sequence[float]]:
-    """What patterns did in the window; each is judged by all that its advice ever came to."""
+    """The lags, predictions and revenues of patterns. A prediction counts all outcomes of its advice."""
     (row,) = await connection.fetch(
         """
         WITH given AS (

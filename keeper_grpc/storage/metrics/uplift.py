@@ -1,4 +1,4 @@
-"""Counting what was reported by those who got advice and by those who were held out."""
+"""Counts the reported outcomes of advice and of the holdout."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class PostgresUplift:
         self._database = database
 
     async def uplift(self) -> Mapping[tuple[str, str], Uplift]:
-        """By (business category, pattern type), wherever anyone was held out.
+        """The uplift by (business category, pattern type), where a question was held out.
 
-        Both arms are enhancements for which the network had advice; the held-out arm was not told.
+        In both arms the network had advice; the held-out arm did not get it.
         """
         async with self._database.connection() as connection:
             rows = await connection.fetch(

@@ -1,14 +1,14 @@
 """Bring a database to this program's schema.
 
 Migrations are the files `NNNN_name.sql`, numbered from 0001 without a gap. Each is applied once, in
-order, in a transaction of its own that also records it in `schema_migrations`; what is applied is
-never edited. The transaction holds an advisory lock, so programs that start together take turns, and
-nothing outlives a transaction, so a pooler in between does no harm.
+order, in a transaction of its own that also records it in `schema_migrations`; an applied file is never edited.
+The transaction holds an advisory lock, so that programs which start together take turns. No state outlives a
+transaction, so a transaction pooler may be in between.
 
     MigrationError
-     +- MigrationFilesInvalid   a gap, a double number or a bad name among the files
+     +- MigrationFilesInvalid   a gap, a repeated number or an invalid name among the files
      +- MigrationChanged        a file differs from what was applied under its number
-     +- MigrationHistoryBroken  the database misses one in the middle
+     +- MigrationHistoryBroken  the database lacks one before its newest
      +- DatabaseNewer           the database has migrations that this program does not know
      +- MigrationFailed         the database refused a file
 
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 
 class MigrationError(OperatorError):
-    """Base of what goes wrong with migrations."""
+    """Base of the errors of migrations."""
 
 
 class MigrationFilesInvalid(MigrationError):
@@ -60,7 +60,7 @@ class MigrationChanged(MigrationError):
 
 
 class MigrationHistoryBroken(MigrationError):
-    """The database's record has a hole."""
+    """The database lacks a migration before its newest."""
 
     def __init__(self, missing: int) -> None:
         super().__init__(
@@ -70,7 +70,7 @@ class MigrationHistoryBroken(MigrationError):
 
 
 class DatabaseNewer(MigrationError):
-    """Another, newer version of the program was here."""
+    """A newer version of the program has migrated the database."""
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(
@@ -106,7 +106,7 @@ def read_migrations(directory: Traversable) -> tuple[Migration, ...]:
     """The migrations in `directory`, in order. A `pathlib.Path` is a `Traversable`.
 
     Raises:
-        MigrationFilesInvalid: a gap, a double number or a badly named .sql file.
+        MigrationFilesInvalid: a gap, a repeated number or a .sql file with an invalid name.
     """
     migrations = []
     for file in sorted(directory.iterdir(), key=lambda file: file.name):
@@ -128,13 +128,13 @@ def read_migrations(directory: Traversable) -> tuple[Migration, ...]:
 
 
 async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
-    """Apply what is missing of `directory` (the packaged one by default); return its names.
+    """Apply the missing migrations of `directory` (the packaged one by default); return their names.
 
     Runs the preflight first and creates the extension `vector` and the table `schema_migrations`.
-    On a database that lacks nothing, the role needs no right to create anything.
+    On a database without missing migrations, the role needs no right to create anything.
 
     Raises:
-        MigrationError: nothing was applied, or everything before the migration that is named.
+        MigrationError: names a migration; those before it were applied.
         DatabaseUnfit: from the preflight.
     """
     migrations = packaged_migrations() if directory is None else read_migrations(directory)
@@ -155,7 +155,7 @@ async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
                 await check_may_create(conn)
                 await _apply(conn, migrations[len(done)])
                 applied.append(migrations[len(done)].name)
-            _log.info("applied a migration", migration=applied[-1])
+            _log.info("migration_applied", migration=applied[-1])
     finally:
         await conn.close()
 
@@ -177,7 +177,7 @@ async def is_current(conn: Connection) -> bool:
 
 
 async def _prepare(conn: Connection) -> None:
-    """What the record of migrations and the first of them stand on."""
+    """Create the extension and the table of migrations, before the first one."""
     await check_may_create(conn)
     await conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
     await conn.execute(
@@ -201,7 +201,7 @@ async def _applied(conn: Connection) -> Mapping[int, str]:
 
 
 def _require_prefix(done: Mapping[int, str], migrations: Sequence[Migration]) -> None:
-    """Raise unless `done` is how `migrations` begin."""
+    """Raise unless `done` is a prefix of `migrations`."""
     for expected, version in enumerate(done, start=1):
         if version != expected:
             raise MigrationHistoryBroken(expected)

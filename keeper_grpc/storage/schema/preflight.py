@@ -1,4 +1,4 @@
-"""Whether a PostgreSQL server has what the service needs, said before anything breaks on it.
+"""Checks that a PostgreSQL server has what the service needs, before anything else uses it.
 
     DatabaseUnfit
      +- DatabaseUrlInvalid    the DSN cannot be read
@@ -30,19 +30,19 @@ OLDEST_SERVER = 15
 """The oldest PostgreSQL that still gets security fixes (14 ended in November 2026)."""
 
 OLDEST_VECTOR = (0, 8, 4)
-"""0.8.2 and 0.8.3 fixed an overflow and an index corruption of pgvector, 0.8.4 what followed."""
+"""0.8.2 and 0.8.3 fixed an overflow and an index corruption of pgvector; 0.8.4 is the release after them that was tested."""
 
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds for one attempt to connect. A firewall that drops packets answers nothing for minutes."""
+"""Seconds for one attempt to connect. Behind a firewall that drops packets it would take minutes."""
 
 
 class DatabaseUnfit(OperatorError):
-    """Base of everything that the configured database lacks."""
+    """Base of the faults of the configured database."""
 
 
 class DatabaseUrlInvalid(DatabaseUnfit):
-    """The DSN cannot be read. Whoever failed to may quote the password, so its words stay out."""
+    """The DSN cannot be parsed. The parser's message may quote the password, so it is left out."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -52,7 +52,7 @@ class DatabaseUrlInvalid(DatabaseUnfit):
 
 
 class DatabaseUnreachable(DatabaseUnfit):
-    """The server does not let us in, or is not there."""
+    """The server cannot be reached, or refuses the login."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"cannot connect to the database: {reason}; check KEEPER_DATABASE_URL")
@@ -103,7 +103,7 @@ async def connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
     """A connection for set-up work, which may go through a pooler of transactions.
 
     Raises:
-        DatabaseUrlInvalid: trying again is no use.
+        DatabaseUrlInvalid: another attempt would fail as well.
         DatabaseUnreachable: with the server's reason, which names no password.
     """
     try:
@@ -201,8 +201,8 @@ async def _check_vector(conn: Connection) -> None:
             fix=f"run ALTER EXTENSION vector UPDATE in database {facts['database']}",
         )
         return
-    # Tried, not computed: managed servers let roles create it that are no superusers. UniqueViolation:
-    # somebody else creates it right now.
+    # Tried, because on managed servers roles that are no superusers may create it. UniqueViolation: another
+    # session creates it at the same time.
     trial = conn.transaction()
     await trial.start()
     try:

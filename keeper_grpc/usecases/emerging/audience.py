@@ -1,4 +1,4 @@
-"""Subscribers of the emerging patterns, and those of them that see the same."""
+"""Subscribers of the emerging patterns, and audiences of those who see the same."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Subscription:
             await self._send(message, token)
 
     def put(self, item: Item) -> bool:
-        """Queue an item; whether the stream goes on."""
+        """Queue an item, or cut the stream off when the queue is full; whether the stream goes on."""
         try:
             self.queue.put(item)
         except QueueOverflow:
@@ -45,7 +45,7 @@ class Subscription:
 
 
 class Audience:
-    """Subscribers that are up to date and see the same."""
+    """Subscribers that are up to date and see the same: one view judges each event for all of them."""
 
     def __init__(self, stream: Stream, view: FeedView) -> None:
         self.members: set[Subscription] = set()
@@ -54,17 +54,17 @@ class Audience:
 
     @property
     def token(self) -> str:
-        """The token of the present, for whom nothing waits."""
+        """The token of the present, for a member whose queue is empty."""
         return write_token(self._stream, self._view.position)
 
     def tell(self, event: FeedEvent) -> None:
-        """Queue what the next event is to them."""
+        """Queue the change, if any, that the next event is in their view."""
         told = self._view.apply(event)
         if told:
             self._put(told)
 
     def judge(self, now: datetime) -> None:
-        """Queue what time has done to what they see."""
+        """Queue the clusters that have left their window by now, as changes."""
         for told in self._view.judge(now):
             self._put(told)
 

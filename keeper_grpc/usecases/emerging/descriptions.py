@@ -1,4 +1,4 @@
-"""Describes clusters by their sightings, and finds the change that subscribers are to learn of."""
+"""Describes clusters by their sightings, and finds the changes that subscribers are sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from keeper_grpc.usecases.emerging.ports import DetectionTransaction
 from keeper_grpc.usecases.ports import Vector
 
 VOICES = 32
-"""Accounts whose newest sentence decides the words of a cluster: bounds what a large one costs."""
+"""Accounts whose newest sentence decides the words of a cluster: bounds the cost of a large one."""
 
 
 class ClusterDescriptions:
@@ -103,17 +103,17 @@ class ClusterDescriptions:
                 described[cluster_id] = replace(
                     described[cluster_id], promoted_pattern_id=pattern_id
                 )
-        told = {
+        shown = {
             cluster_id: cluster
             for cluster_id, cluster in described.items()
             if cluster.promoted_pattern_id is None and self._emergence.shows(cluster)
         }
-        return {**described, **await self._looked_up(transaction, memory, told, families)}
+        return {**described, **await self._looked_up(transaction, memory, shown, families)}
 
     async def _promoted(
         self, transaction: DetectionTransaction, saved: Mapping[UUID, SavedCluster]
     ) -> Mapping[UUID, UUID]:
-        """Clusters that became a pattern, and the pattern, where it is still there and published."""
+        """The pattern of each promoted cluster, where it still exists and is published."""
         became = {
             cluster_id: pattern_id
             for cluster_id, was in saved.items()
@@ -129,14 +129,14 @@ class ClusterDescriptions:
         self,
         transaction: DetectionTransaction,
         memory: ClusterMemory,
-        told: Mapping[UUID, EmergingPattern],
+        shown: Mapping[UUID, EmergingPattern],
         families: Mapping[UUID, Family],
     ) -> Mapping[UUID, EmergingPattern]:
-        """The clusters that are shown, with their words, their novelty and what they became."""
+        """The clusters that are shown, with their words, their novelty and their pattern."""
         centres = {
             cluster_id: (family, memory.families[family].centre(cluster_id))
             for cluster_id, family in families.items()
-            if cluster_id in told
+            if cluster_id in shown
         }
         if not centres:
             return {}
@@ -148,7 +148,7 @@ class ClusterDescriptions:
                 words.get(cluster_id, ClusterWords()),
                 known.get(cluster_id, Known()),
             )
-            for cluster_id, cluster in told.items()
+            for cluster_id, cluster in shown.items()
         }
 
     async def _worded(
@@ -157,7 +157,7 @@ class ClusterDescriptions:
         memory: ClusterMemory,
         centres: Mapping[UUID, tuple[Family, Vector]],
     ) -> Mapping[UUID, ClusterWords]:
-        """The words of clusters, as of the accounts that were seen last."""
+        """The words of clusters, from the accounts seen last."""
         sentences = await transaction.sentences(
             {cluster_id: centre for cluster_id, (_, centre) in centres.items()},
             {cluster_id: memory.tally(cluster_id).heard(VOICES) for cluster_id in centres},
@@ -166,6 +166,6 @@ class ClusterDescriptions:
         for cluster_id, said in sentences.items():
             (_, pattern_type), _ = centres[cluster_id]
             worded[cluster_id] = wording(pattern_type, said, self._k)
-            # A millisecond each: let calls in between.
+            # Each takes a millisecond, so calls get a turn between two.
             await asyncio.sleep(0)
         return worded

@@ -32,19 +32,19 @@ from keeper_grpc.usecases.ports import Clock, NewId
 log = structlog.get_logger()
 
 BATCH = 500
-"""Sightings a step looks at: bounds the step's transaction to a few milliseconds per cluster."""
+"""Sightings that a step processes: bounds its transaction to a few milliseconds per cluster."""
 
 FAILURES = 5
-"""Errors in a row after which the detector gives up: with the default timing, eight seconds in
-which another leader or a passing trouble would have helped. The process then drains and is started again."""
+"""Errors in a row after which the detector gives up, and the process drains to be restarted. With the
+default timing this takes eight seconds, in which another leader could take over or a transient fault pass."""
 
 DRIFT = 10
-"""Share of the time between full passes after which one is due when a cluster drifted apart."""
+"""Divisor of the time between full passes after which one is due when a cluster has drifted apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorTiming:
-    """How far back the detector looks, and how often it does what.
+    """The detector's window, and the intervals of its work.
 
     Followers try to become leader every `takeover`; a leader that failed, after `retry`. They do not
     wait for the lock in the database, because a statement that waits holds up vacuum, and one that gives
@@ -62,7 +62,7 @@ class DetectorTiming:
 class DetectEmerging:
     """The use case: `run` it as a task; cancel the task to stop it.
 
-    `leads` tells whether this process detects now; `steps` and `errors` count since the start.
+    `leads`: whether this process is the leader now. `steps` and `errors` count since the start.
     """
 
     def __init__(
@@ -104,14 +104,14 @@ class DetectEmerging:
 
     @property
     def failed_passes(self) -> int:
-        """Full passes in a row that failed. The steps go on without, and so does the process."""
+        """Consecutive full passes that failed. Steps go on without their corrections."""
         return self._full_pass.failures
 
     async def run(self) -> None:
-        """Lead when no other process does, for ever. A database that is away is waited for.
+        """Lead whenever no other process does, for ever, and wait for a database that is away.
 
-        Any other error makes it start over as well; raises the FAILURES-th without a step between. A
-        statement that takes too long is counted, but raised never: a new process would be no faster.
+        After any other error the detector starts over; it raises the FAILURES-th in a row. A statement that
+        timed out is counted but never raised, because a new process would be no faster.
         """
         while True:
             pause = self._timing.retry
@@ -129,7 +129,7 @@ class DetectEmerging:
             except Exception as error:
                 self._failures += 1
                 self.errors += 1
-                # Without its message, which may quote a row.
+                # The message is left out, because it may quote a row.
                 log.error(  # noqa: TRY400 - a traceback would hold the message
                     "emerging_detector_failed", error=type(error).__name__, failures=self._failures
                 )
@@ -160,9 +160,9 @@ class DetectEmerging:
         self._next_pass = self._clock() + self._timing.full_pass
 
     async def step(self, leadership: Leadership) -> bool:
-        """Look at what is new and at a slice of what is old, once; whether there may be more.
+        """Process new sightings and a slice of the old clusters; whether there may be more to do.
 
-        An error leaves memory ahead of the database: give up the lead and restore.
+        After an error memory is ahead of the database: the caller has to restore it.
         """
         now = self._clock()
         if now >= self._next_pass:
@@ -170,14 +170,14 @@ class DetectEmerging:
             self._next_pass = now + self._timing.full_pass
         async with leadership.step() as transaction:
             touched = Touched()
-            # All at once, before anything is counted: what is left of them is neither whose nor when.
+            # All of them before anything is counted, because they have no account and no time any more.
             while forgotten := await transaction.forgotten(BATCH):
                 self._memory.drop(forgotten, touched)
             while withdrawn := await transaction.withdrawn(BATCH):
                 self._memory.drop(withdrawn, touched)
             expired = await transaction.expired(now - self._timing.window, BATCH)
             self._memory.drop(expired, touched)
-            # What a full pass found, where it still holds: steps went on meanwhile.
+            # A full pass's corrections, where no step has moved the sighting meanwhile.
             moved = self._memory.reassign(self._full_pass.take(), touched)
             if moved:
                 await transaction.move(moved, touched.families)
@@ -198,6 +198,6 @@ class DetectEmerging:
         return bool(pending) or self._rounds.go_on
 
     def _forget(self) -> None:
-        """Drop what is in memory: the sightings have it all."""
+        """Drop the memory, which can be rebuilt from the sightings."""
         self._memory = ClusterMemory(self._threshold)
         self._rounds = DetectionRounds(self._proven, self._timing.sweep)

@@ -1,8 +1,8 @@
-"""StreamEmergingPatterns: a snapshot, then every change, for weeks, through restarts.
+"""StreamEmergingPatterns: a snapshot, then every change.
 
-One reader per process follows the event table, keeps what is emerging now, and fans out to bounded
-queues, one a subscriber. The table is the truth: a subscriber that was away, cut off or moved to
-another process resumes from its token and misses nothing. docs/streams.md states the guarantees.
+One reader per process follows the event table, keeps the present set of emerging patterns, and fans out to
+a bounded queue per subscriber. The table is the source of truth: a subscriber that was disconnected, cut off
+or moved to another process resumes from its token and misses nothing. docs/streams.md states the guarantees.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ READ_BATCH = 500
 """Events read at once: bounds memory while catching up."""
 
 CATCHING_UP = 2
-"""Reads for subscribers that resume, at once: a storm of them leaves the pool to everyone else."""
+"""Concurrent reads for subscribers that resume: a storm of them leaves the rest of the pool to other calls."""
 
 PAUSES_PER_BUFFER = 4
 """Waits for lagging subscribers within a burst as large as a buffer."""
 
 MAX_PAUSE = 0.05
-"""Seconds of such a wait at most: a subscriber that cannot write so long is not just busy."""
+"""The longest such wait in seconds: a subscriber that cannot write for so long is not merely busy."""
 
 
 class Wakeups(Protocol):
-    """The ear at the event table."""
+    """Notifications of the event table."""
 
     async def wait(self, at_most: timedelta) -> None:
-        """Until something was written since the last wait, or the time is over.
+        """Wait until something was written since the last wait, for `at_most`.
 
-        Raises StorageUnavailable when nothing can be heard any more.
+        Raises StorageUnavailable when the connection that listens is lost.
         """
 
 
@@ -69,22 +69,22 @@ class FeedStore(Protocol):
     """Where the events are."""
 
     async def snapshot(self) -> tuple[FeedHistory, Sequence[EmergingPattern]]:
-        """What is emerging, and the place in history at which that is so."""
+        """The emerging patterns, and the place in history at which they are these."""
 
     async def events_after(
         self, epoch: UUID, place: Place, limit: int
     ) -> Sequence[FeedEvent] | None:
         """The events that follow, oldest first; None where history does not have this place.
 
-        It may be trimmed beyond it, or be another history, or one that had parted from it before.
+        The place may be trimmed, or belong to another history (a restored or replaced database).
         """
 
     async def before(
         self, epoch: UUID, place: Place, now: Place
     ) -> Mapping[UUID, EmergingPattern | None] | None:
-        """How each cluster that has an event after `place` and up to `now` was at `place`.
+        """The state at `place` of each cluster that has an event after `place` and up to `now`.
 
-        The value is None for one that was not emerging; the whole is None where history does not
+        The value is None for a cluster that was not emerging; the result is None where history does not
         have both places, in this order.
         """
 
@@ -94,8 +94,8 @@ class FeedStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FeedTiming(StreamTiming):
-    """A stream's timing, and the reader's: it looks at the table at least every `poll`, and again
-    `retry` after it lost the database.
+    """The timing of streams and of the reader, which reads the table at least every `poll`, and `retry`
+    after it lost the database.
     """
 
     poll: timedelta = timedelta(seconds=5)
@@ -131,7 +131,7 @@ class EmergingFeed:
 
     @property
     def subscribers(self) -> int:
-        """Streams that are open."""
+        """The number of open streams."""
         return len(self._streams)
 
     @property
@@ -141,11 +141,11 @@ class EmergingFeed:
 
     @property
     def longest_queue(self) -> int:
-        """Changes that wait for the subscriber who is the farthest behind."""
+        """The length of the longest queue, in changes."""
         return max((len(s.queue) for s in tuple(self._subscriptions)), default=0)
 
     async def run(self) -> None:
-        """Follow the event table for ever. A database that is away is waited for."""
+        """Follow the event table for ever, and wait for a database that is away."""
         while True:
             try:
                 async with self._store.wakeups() as wakeups:
@@ -186,8 +186,8 @@ class EmergingFeed:
         resume: Token | None,
         resume_token: str,
     ) -> NoReturn:
-        """Send everything that the subscriber has not heard, and go on."""
-        # Until something else is sent, it is to resume where it wanted to.
+        """Send everything that the subscriber has not received, and then every change."""
+        # The token of heartbeats before the first message: the subscriber resumes where it wanted to.
         token = resume_token
 
         async def beat() -> None:
@@ -198,34 +198,34 @@ class EmergingFeed:
         stream = Stream.of(now.epoch, wanted)
         view = await waiting(self._resumed(now, wanted, stream, resume), beat)
         if view is None:
-            # No token, one that is of no use, or one from within a snapshot that was cut short.
+            # No token, an expired one, or one from within a snapshot that was cut short.
             expired = resume is not None and resume != Token(stream, None)
             view = await self._snapshot(now, wanted, stream, subscription, expired=expired)
             token = write_token(stream, view.position)
-        # One that catches up reads the table and not a queue, which would run over meanwhile.
+        # A subscriber that catches up reads the table: its queue would overflow meanwhile.
         while (place := view.position.place) != now.place:
             events = await waiting(self._missed((now.epoch, place)), beat)
-            # The reader will come to later ones, and tell them to all who see the same.
+            # The reader has yet to come to later events, and delivers them to the whole audience.
             missed = [e for e in events or () if e.place.sequence <= now.place.sequence]
             if not missed:
-                # The reader has been there: the place is gone, or history has parted from ours.
+                # The reader has passed this place, so the place was trimmed, or history was replaced.
                 raise _replaced()
             for event in missed:
                 told = view.apply(event)
                 if told:
                     token = write_token(stream, told.position)
                     await subscription.send(Changed(told.change, told.cluster), token)
-        # Nothing was awaited since the view reached the present, so no event falls between, and the
-        # view of any other who is in the present through the same filter is equal to this one.
+        # Nothing was awaited since the view reached the present, so no event is lost between, and all
+        # views of the present through the same filter are equal.
         audience = self._join(subscription, wanted, Audience(stream, view))
         while True:
             item = await subscription.queue.get(subscription.lifetime.until_heartbeat)
             await subscription.send(*(item or (Heartbeat(self._clock()), audience.token)))
 
     def _join(self, subscription: Subscription, wanted: FeedFilter, alone: Audience) -> Audience:
-        """Add the subscriber to those who see the same: in the present, that is the same filter.
+        """Add the subscriber to the audience of its filter, whose members see the same in the present.
 
-        Not so with a window, which each subscriber has had judged at moments of its own.
+        With a window it has an audience of its own: each such view was judged at other moments.
         """
         audience = self._audiences.setdefault(_audience_key(subscription, wanted), alone)
         audience.members.add(subscription)
@@ -243,7 +243,7 @@ class EmergingFeed:
     async def _resumed(
         self, now: Present, wanted: FeedFilter, stream: Stream, resume: Token | None
     ) -> FeedView | None:
-        """The view as it was at the token, or None when that is not known any more."""
+        """The view as it was at the token; None when it is no longer known."""
         if resume is None or resume.stream != stream or resume.position is None:
             return None
         position = resume.position
@@ -258,9 +258,9 @@ class EmergingFeed:
         return view
 
     async def _past(self, where: tuple[UUID, Place]) -> Sequence[EmergingPattern] | None:
-        """What was emerging at a place of the past, or None when that is not known any more.
+        """The emerging patterns at an earlier place; None when they are no longer known.
 
-        Most of the present was so then. Only what has changed since is asked for, however much is kept.
+        Taken from the present by undoing what has changed since: reads no more than that.
         """
         if self._now is None:
             return None
@@ -294,14 +294,14 @@ class EmergingFeed:
         return view
 
     async def _read_on(self) -> Present:
-        """Bring the present up to what the table holds when this is called, and hand it out."""
+        """Bring the present up to what the table holds when this is called, and return it."""
         now = self._now
         while True:
             if now is None:
                 now = self._now = Present(*await self._store.snapshot())
             events = await self._store.events_after(now.epoch, now.place, READ_BATCH)
             if events is None:
-                # Another database was put in place of ours, or we were away for too long.
+                # The database was restored or replaced, or was away for longer than events are kept.
                 log.warning("emerging_history_replaced", subscribers=len(self._subscriptions))
                 now = self._now = None
                 self._streams.end_all(_replaced)
@@ -316,10 +316,10 @@ class EmergingFeed:
                 return now
 
     async def _let_write(self) -> None:
-        """Let the subscribers write, and those that lag behind a burst a little longer.
+        """Let the subscribers write, and within a burst wait a little for those that lag.
 
-        Without it a burst of more events than a buffer holds would cut off readers that do read. One
-        that does not is soon cut off, after a few such waits; it holds up the others no longer.
+        Without this wait a burst of more events than a buffer holds would cut off readers that do read. A
+        reader that does not read is cut off after a few such waits, and then delays the others no more.
         """
         await asyncio.sleep(0)
         self._unpaced += 1

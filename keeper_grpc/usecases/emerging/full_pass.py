@@ -1,4 +1,4 @@
-"""The detector's full pass: clusters the window from scratch beside the steps, and says what to correct."""
+"""The detector's full pass: clusters the window from scratch beside the steps, and returns corrections."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ReadWindow: TypeAlias = Callable[[Family, int], Awaitable[Window]]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How incremental clustering compared with the last full pass.
+    """The agreement of incremental clustering with the last full pass.
 
-    `adjusted_rand` is the least of all families': 1 the same, 0 as if by chance.
+    `adjusted_rand` is the least of all families: 1 is identical, 0 is chance.
     """
 
     adjusted_rand: float
@@ -38,8 +38,8 @@ class Agreement:
 class FullPass:
     """One pass at a time, in a thread: it never delays a step.
 
-    A pass works on a copy, so one that fails costs its corrections and nothing else. `failures` counts
-    those in a row.
+    A pass works on a copy, so that a failed one loses only its corrections. `failures` counts consecutive
+    ones.
     """
 
     def __init__(self, threshold: float, new_id: NewId) -> None:
@@ -57,7 +57,7 @@ class FullPass:
             self._task = asyncio.create_task(self._run(read, widths, self._stop))
 
     def take(self) -> Sequence[Reassignment]:
-        """What the pass wants moved, once it is done; nothing when it failed."""
+        """The corrections of a finished pass, once; none before its end or when it failed."""
         if self._task is None or not self._task.done():
             return ()
         task, self._task = self._task, None
@@ -65,12 +65,12 @@ class FullPass:
         if error is None:
             return task.result()
         self.failures += 1
-        # Without its message, which may quote a row.
+        # The message is left out, because it may quote a row.
         log.error("emerging_full_pass_failed", error=type(error).__name__, failures=self.failures)
         return ()
 
     async def stop(self) -> None:
-        """Give up the pass that is under way. Its thread ends at its next look, unheard."""
+        """Cancel the pass. Its thread ends at its next check of the stop flag, and its result is dropped."""
         self._stop.set()
         if self._task is not None:
             task, self._task = self._task, None
@@ -93,7 +93,7 @@ class FullPass:
             try:
                 window = await read(family, width)
             except StorageUnavailable:
-                # The next pass will do; the leader finds out by itself whether it still leads.
+                # The next pass makes up for it. The leader notices by itself if it lost the lead.
                 log.warning("emerging_full_pass_lost_database")
                 return ()
             found, agreement = await asyncio.to_thread(self._compare, window, stop)
@@ -116,7 +116,7 @@ class FullPass:
     def _compare(
         self, window: Window, stop: threading.Event
     ) -> tuple[Sequence[Reassignment], float]:
-        """What the pass would move in one family, and how well it agrees with what is there."""
+        """The corrections of one family, and its adjusted Rand index."""
         before = window.cluster_ids
         if not before:
             return [], 1.0

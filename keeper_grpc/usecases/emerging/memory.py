@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Touched:
-    """The clusters of one step: all that are looked at, and those of them whose sightings changed."""
+    """The clusters of one step: all that it examines, and those of them whose sightings changed."""
 
     families: dict[UUID, Family] = field(default_factory=dict)
     resized: set[UUID] = field(default_factory=set)
@@ -35,7 +35,7 @@ class Touched:
 class ClusterMemory:
     """The clusters of one leader. Each change notes in `touched` which clusters it concerned.
 
-    The database holds all of it: after an error it is thrown away, and the next leader restores it.
+    After an error the memory is discarded, and the next leader restores it from the database.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -68,14 +68,14 @@ class ClusterMemory:
                 self._tallies[member.cluster_id].add(member.sighting_id, member.fact)
         missing = await self._restore_sums(leadership.clusters())
         if missing:
-            # Clusters of a version that kept no sums, or of sightings that somebody else moved.
-            log.info("emerging_detector_sums_anew", clusters=len(missing))
+            # A version without sums saved these clusters, or another program moved their sightings.
+            log.info("emerging_detector_sums_rebuilt", clusters=len(missing))
             await self._restore_sums(leadership.summed(missing))
 
     async def _restore_sums(
         self, clusters: AsyncGenerator[StoredCluster, None]
     ) -> Collection[UUID]:
-        """Take over the sums that are of as many sightings as there are; the clusters of the others."""
+        """Take over each sum that counts as many sightings as its cluster has; the other clusters."""
         missing = []
         async with aclosing(clusters):
             async for stored in clusters:
@@ -98,7 +98,7 @@ class ClusterMemory:
                 touched.resize(sighting.cluster_id, sighting.family)
 
     def reassign(self, moves: Sequence[Reassignment], touched: Touched) -> Mapping[int, UUID]:
-        """Move sightings that are still where a full pass found them; each with its new cluster."""
+        """Move sightings that are still in the cluster where a full pass found them; their new clusters."""
         still = [move for move in moves if move.sighting_id in self._tallies.get(move.source, ())]
         for move in still:
             fact = self._take_out(move.family, move.source, move.sighting_id, move.vector)
@@ -111,7 +111,7 @@ class ClusterMemory:
     def assign(
         self, pending: Sequence[Sighting], touched: Touched, new_id: NewId
     ) -> Mapping[int, UUID]:
-        """Put new sightings into clusters, and count renewed ones again; each with its cluster."""
+        """Put new sightings into clusters and count renewed ones again; the cluster of each."""
         new = defaultdict(list)
         members: dict[int, UUID] = {}
         for sighting in pending:
@@ -132,7 +132,7 @@ class ClusterMemory:
         return members
 
     def sums(self, touched: Touched) -> Mapping[UUID, tuple[Vector, int]]:
-        """The sum of the vectors of each cluster whose sightings changed, and how many they are."""
+        """The sum and the number of the vectors of each cluster whose sightings changed."""
         return {
             cluster_id: (self._families[family].total(cluster_id), len(self._tallies[cluster_id]))
             for cluster_id in touched.resized

@@ -11,7 +11,7 @@ from keeper_grpc.usecases.stream_lifetime import Heartbeat
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A change, or a member of the snapshot. Whoever sees the same gets the same object."""
+    """A change, or a member of the snapshot. An audience shares one object."""
 
     change: Change
     cluster: EmergingPattern
@@ -19,7 +19,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotComplete:
-    """The snapshot is complete. `expired` says that the token that was given could not be used."""
+    """The snapshot is complete. `expired`: the caller's resume token could not be used."""
 
     count: int
     expired: bool

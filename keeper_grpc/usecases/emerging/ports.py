@@ -1,4 +1,4 @@
-"""What the emerging-pattern detector needs of a database."""
+"""The detector's storage, as Protocols."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ class DetectionTransaction(Protocol):
         """Delete sightings that left the window, and return them."""
 
     async def pending(self, limit: int) -> Sequence[Sighting]:
-        """Sightings that were added or renewed since the detector looked, oldest first.
+        """Sightings that were added or renewed since the last step, oldest first.
 
-        Never of an account that was forgotten.
+        None is of a forgotten account.
         """
 
     async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        """Mark sightings (by id) as members of clusters and as looked at; add the new clusters."""
+        """Make sightings (by id) members of clusters, no longer pending; add the new clusters."""
 
     async def keep_sums(self, sums: Mapping[UUID, tuple[Vector, int]]) -> None:
-        """Note the sum of a cluster's vectors, and how many they are, for the next leader."""
+        """Store the sum and number of each cluster's vectors for the next leader."""
 
     async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
         """Make sightings members of other clusters, pending or not; add the new clusters."""
 
     async def shown(self, after: UUID, limit: int) -> Mapping[UUID, Family]:
-        """At most so many of the clusters that subscribers see, of any model, in the order of their ids."""
+        """At most `limit` of the clusters that are shown, of any model, in the order of their ids."""
 
     async def discard_replaced(self, limit: int) -> bool:
-        """Delete what is left of clusters of other models, and as many of their sightings; whether
-        there is more. Of none that subscribers see.
+        """Delete clusters of other models that are no longer shown, and `limit` of their sightings at most;
+        whether there is more.
         """
 
     async def saved(self, cluster_ids: Collection[UUID]) -> Mapping[UUID, SavedCluster]:
@@ -64,39 +64,39 @@ class DetectionTransaction(Protocol):
     async def sentences(
         self, centres: Mapping[UUID, Vector], sightings: Mapping[UUID, Sequence[int]]
     ) -> Mapping[UUID, Sequence[Sentence]]:
-        """What these sightings of each cluster say. One that was forgotten says nothing."""
+        """The sentences of these sightings of each cluster; none of one that was forgotten."""
 
     async def known(
         self, centres: Mapping[UUID, tuple[Family, Vector]], proven: Proven
     ) -> Mapping[UUID, Known]:
-        """What is known near each centre."""
+        """The known patterns near each centre."""
 
     async def published(self, pattern_ids: Collection[UUID], k: int) -> set[UUID]:
         """Those of the patterns that exist and are published."""
 
     async def current_progress(self) -> Progress:
-        """Where the changes of patterns stand now."""
+        """The current position in the changes of patterns."""
 
     async def proven_since(
         self, progress: Progress, proven: Proven, limit: int
     ) -> tuple[Sequence[tuple[Family, Vector]], Progress]:
-        """At most so many proven patterns that changed since, and how far that is."""
+        """At most `limit` proven patterns that changed since `progress`, and the new progress."""
 
     async def save(self, changes: Sequence[ClusterChange], now: datetime) -> None:
         """Write the clusters, append the events and wake the readers."""
 
 
 class Leadership(Protocol):
-    """The leader's own connection. Losing it is losing the lead."""
+    """The leader's own connection, which holds its lock: a process that loses it is no longer leader."""
 
     def clusters(self) -> AsyncGenerator[StoredCluster, None]:
-        """All clusters as the steps left them, to begin with."""
+        """All clusters as the last step left them."""
 
     def summed(self, cluster_ids: Collection[UUID]) -> AsyncGenerator[StoredCluster, None]:
-        """Clusters whose vectors are summed again from their sightings, which takes long."""
+        """These clusters with their vectors summed again from the sightings, which takes long."""
 
     def members(self) -> AsyncGenerator[StoredMember, None]:
-        """What their sightings add to them, to begin with."""
+        """The sightings of all clusters."""
 
     async def window(self, family: Family, width: int) -> Window:
         """All members of a family's clusters, their vectors cut to `width`. Not part of a step."""
@@ -105,7 +105,7 @@ class Leadership(Protocol):
 
 
 class DetectionStore(Protocol):
-    """Where sightings are read and events are written."""
+    """The database of sightings, clusters and events."""
 
     def lead(self) -> AbstractAsyncContextManager[Leadership | None]:
         """Try to become the leader; None when another process leads."""

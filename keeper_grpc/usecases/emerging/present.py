@@ -1,4 +1,4 @@
-"""What is emerging now, and from it what was emerging then."""
+"""The set of emerging patterns at the end of the event table, and before some of its events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keeper_grpc.domain.emerging.model import Change, EmergingPattern, FeedEvent
 
 
 class Present:
-    """What is emerging now, in one history: the sum of its events so far."""
+    """The emerging patterns of one history: the result of its events so far."""
 
     def __init__(self, history: FeedHistory, clusters: Sequence[EmergingPattern]) -> None:
         self.epoch = history.epoch
@@ -19,7 +19,7 @@ class Present:
         }
 
     def apply(self, event: FeedEvent) -> None:
-        """Go on by one event, the next."""
+        """Apply the next event."""
         self.place = event.place
         if event.change in (Change.FADED, Change.PROMOTED):
             self.clusters.pop(event.cluster.emerging_pattern_id, None)
@@ -27,13 +27,13 @@ class Present:
             self.clusters[event.cluster.emerging_pattern_id] = event.cluster
 
     def copy(self) -> Present:
-        """The present as it is at this moment, while this one goes on."""
+        """A copy, which later events do not change."""
         return Present(FeedHistory(self.epoch, self.place), list(self.clusters.values()))
 
     def undone(self, before: Mapping[UUID, EmergingPattern | None]) -> list[EmergingPattern]:
-        """What was emerging before some clusters changed, given how each of these was then.
+        """The emerging patterns before some clusters changed, given each of these as it was then.
 
-        None is one that was not emerging.
+        `before` has None for a cluster that was not emerging.
         """
         same = (cluster for name, cluster in self.clusters.items() if name not in before)
         return [*same, *(cluster for cluster in before.values() if cluster is not None)]

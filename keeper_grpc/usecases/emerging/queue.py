@@ -16,15 +16,14 @@ Item: TypeAlias = tuple[Changed, str]
 
 
 class QueueOverflow(Exception):
-    """The queue holds as much as it may."""
+    """The queue is full."""
 
 
 class FeedQueue:
     """At most `capacity` items, coalesced: of one cluster only the newest UPDATED waits.
 
-    The newer UPDATED takes its own place, at the end, and the older one is dropped. The order of
-    positions thus holds, and whoever resumes between the two gets the newer one: the cluster is
-    shown at both. Nothing else is dropped, and no UPDATED is moved past a NEW, FADED or PROMOTED of
+    The newer UPDATED goes to the end, and the older one is dropped. So positions stay in order, and a
+    subscriber that resumes between the two gets the newer one: the cluster is shown at both. Nothing else is dropped, and no UPDATED is moved past a NEW, FADED or PROMOTED of
     its cluster.
     """
 
@@ -54,13 +53,13 @@ class FeedQueue:
         self._filled.set()
 
     async def get(self, at_most: float) -> Item | None:
-        """The oldest item, waited for; None when none came within so many seconds."""
+        """Wait for the oldest item; None when none came within `at_most` seconds."""
         if not self._waiting:
             self._filled.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(at_most):
                     await self._filled.wait()
-        # Also after a timeout: something may have come between it and now.
+        # An item may have come after the timeout, too.
         return self.take() if self._waiting else None
 
     def take(self) -> Item:

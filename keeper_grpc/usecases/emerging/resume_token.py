@@ -1,12 +1,12 @@
-"""Resume tokens: where a subscriber stands, for any process of the same database.
+"""Resume tokens: the position of a subscriber, for any process of the same database.
 
     v2.<epoch>.<filter>.<sequence>.<tag>             after this event
     v2.<epoch>.<filter>.<sequence>.<tag>.<judged>    the same, with the filter's window judged then
     v2.<epoch>.<filter>.snapshot                     within a snapshot, from which only a new one can follow
 
-`epoch` (32 hexadecimal digits) tells histories of different databases apart, `filter` (16) those of
-different filters, `tag` (32) an event from another that has its number in a restored database, and
-`judged` is in microseconds since 1970.
+`epoch` (32 hexadecimal digits) is the database's history, `filter` (16) a digest of the filter, `tag` (32)
+the event's own: in a restored database another event may have its number. `judged` is in microseconds since
+1970.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What tokens are good for: one history, seen through one filter."""
+    """The validity of a token: one history, seen through one filter."""
 
     epoch: UUID
     filter_digest: str
@@ -55,7 +55,7 @@ class Stream:
 class Token:
     """A token that was read. `position` is None within a snapshot.
 
-    `stream` is None in a token that another version of this program wrote: nothing goes on from it.
+    `stream` is None in a token that another version of this program wrote: a new snapshot follows.
     """
 
     stream: Stream | None

@@ -1,4 +1,4 @@
-"""Retention: events too old to resume from are taken out, so that their table stops growing."""
+"""Retention: deletes events that are too old to resume from, so that their table stops growing."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BATCH = 5_000
 
 
 class RetentionStore(Protocol):
-    """Where the events are."""
+    """The event table."""
 
     async def trim(self, before: datetime, limit: int) -> int:
-        """Trim the oldest `limit` events as far as they are older; how many those were."""
+        """Delete at most `limit` of the oldest events that are older than `before`; how many were deleted."""
 
 
 class TrimEvents:
@@ -35,7 +35,7 @@ class TrimEvents:
         self._clock = clock
 
     async def __call__(self) -> int:
-        """Trim what is due; how many events were. Raises StorageUnavailable."""
+        """Delete all events that are due; how many there were. Raises StorageUnavailable."""
         before = self._clock() - self._retention
         total = 0
         while count := await self._store.trim(before, BATCH):
@@ -45,5 +45,5 @@ class TrimEvents:
         return total
 
     async def run(self) -> NoReturn:
-        """Trim what is due, for ever. A database that is away is waited for."""
+        """Delete what is due, for ever, and wait for a database that is away."""
         await periodically(self, self._interval, "trimming_postponed")

@@ -1,7 +1,7 @@
-"""Rounds over the clusters whose sightings did not change, which a step looks at all the same.
+"""Rounds over the clusters whose sightings did not change, but whose description may have.
 
-A slice a step: a step costs the same however many clusters and patterns there are, and the rounds go on
-however many sightings come.
+A step examines one slice, so that its cost does not grow with the number of clusters and patterns, and the
+rounds progress however many sightings come.
 """
 
 from __future__ import annotations
@@ -13,38 +13,39 @@ from uuid import UUID
 
 from keeper_grpc.domain.emerging.clusters import Clusters
 from keeper_grpc.domain.emerging.model import Family, Proven
-from keeper_grpc.domain.emerging.novelty import NOBODY, Progress
+from keeper_grpc.domain.emerging.novelty import LEAST_ID, Progress
 from keeper_grpc.usecases.emerging.ports import DetectionTransaction
 from keeper_grpc.usecases.ports import Vector
 
 LOOK = 50
-"""Clusters of the first look that a step takes: with their words a quarter of a second at some thousand
-patterns of a type, which a new sighting then waits at most."""
+"""Clusters that a step examines in the first round. With their words this takes a quarter of a second at
+some thousand patterns of a type, and delays a new sighting by no more."""
 
 CHANGED = 50
-"""Patterns whose clusters a step looks for: at ten thousand clusters some 30 ms of the event loop."""
+"""Changed patterns that a step compares with clusters: some 30 ms of the event loop at ten thousand
+clusters."""
 
 DISCARD = 500
-"""Sightings of a replaced model that a step deletes."""
+"""Sightings of a replaced embedding model that a step deletes at most."""
 
 SLACK = 1e-4
-"""By how much a centre in memory may be nearer to a pattern than in the database, which decides."""
+"""Tolerance of a similarity computed in memory; the database decides with its own."""
 
 
 class DetectionRounds:
-    """One leader's rounds: over all that is shown when it begins, and over patterns as they change."""
+    """One leader's rounds: first over all clusters that are shown, then over the patterns that change."""
 
     def __init__(self, proven: Proven, sweep: timedelta) -> None:
         self._proven = proven
         self._sweep = sweep
         self._next_sweep = datetime.min.replace(tzinfo=UTC)
-        self._looked_at: UUID | None = NOBODY
+        self._looked_at: UUID | None = LEAST_ID
         self._replaced = True
         self._progress: Progress | None = None
 
     @property
     def go_on(self) -> bool:
-        """Whether there is a slice to look at now."""
+        """Whether there is a slice to examine now."""
         in_progress = self._progress is not None and self._progress.in_progress
         return self._looked_at is not None or self._replaced or in_progress
 
@@ -54,9 +55,9 @@ class DetectionRounds:
         families: Mapping[Family, Clusters],
         now: datetime,
     ) -> Mapping[UUID, Family]:
-        """The next slice."""
+        """The clusters of the next slice."""
         if self._progress is None:
-            # Before anything is compared with patterns: what changes later is looked for later.
+            # Taken before anything is compared with patterns, so that no later change is missed.
             self._progress = await transaction.current_progress()
         due = dict(await self._first_look(transaction))
         if self._progress.in_progress or now >= self._next_sweep:
@@ -73,8 +74,8 @@ class DetectionRounds:
         return due
 
     async def _first_look(self, transaction: DetectionTransaction) -> Mapping[UUID, Family]:
-        """What the last leader said may be of another version, under a smaller k, or of a model in which
-        nobody detects any more. What is left of the last goes once all of it has faded.
+        """The clusters that the last leader showed: it may have been another version, with a smaller k or
+        another embedding model. Clusters of a replaced model are deleted once all of them have faded.
         """
         if self._looked_at is not None:
             shown = await transaction.shown(self._looked_at, LOOK)

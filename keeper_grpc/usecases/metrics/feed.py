@@ -1,7 +1,7 @@
 """StreamNetworkMetrics: a report at once, and again whenever it changed, at most once a second.
 
-Every message is whole, so a reader that lags has nothing to catch up with: it gets the newest report
-when it reads again, and no queue is needed. report_cache.py says which streams share what.
+Every message is a whole report, so a reader that lags needs no queue: it gets the newest report when it
+reads again. Streams share their reports: report_cache.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class MetricsFeed:
 
     @property
     def subscribers(self) -> int:
-        """Streams that are open."""
+        """The number of open streams."""
         return len(self._streams)
 
     @property
@@ -71,7 +71,7 @@ class MetricsFeed:
 
         told: MetricsReport | None = None
         while True:
-            # A turn to make the report may be long in coming.
+            # It may take long until the report's turn comes, so heartbeats are sent meanwhile.
             report = await stream.waiting(self._reports.newest(window, business_category), beat)
             if told is None or not _same(told, report):
                 told = report

@@ -1,4 +1,4 @@
-"""Folding what calls appended to the measures into one row a day, so that reading stays cheap."""
+"""Folds the changes of measures that calls append into one row a day, so that reading stays cheap."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import NoReturn, Protocol
 from keeper_grpc.usecases.periodically import periodically
 
 INTERVAL = timedelta(seconds=5)
-"""Between folds: at 500 calls a second 2,500 changes wait, which a report adds up in 2 ms."""
+"""Time between folds: at 500 calls a second 2,500 changes wait, which a report adds up in 2 ms."""
 
 BATCH = 10_000
 """Changes a transaction folds at most: some tens of milliseconds."""
 
 
 class FoldStore(Protocol):
-    """Where the changes wait."""
+    """The table of changes."""
 
     async def fold(self, limit: int) -> int:
-        """Fold the oldest changes; how many those were, 0 while another process folds."""
+        """Fold at most `limit` of the oldest changes; how many there were, 0 while another process folds."""
 
 
 class FoldMeasures:
-    """The use case: `run` it as a task in every process; they take turns."""
+    """The use case: `run` it as a task in every process. One folds at a time."""
 
     def __init__(self, store: FoldStore) -> None:
         self._store = store
 
     async def __call__(self) -> None:
-        """Fold what waits. Raises StorageUnavailable."""
+        """Fold all changes. Raises StorageUnavailable."""
         while await self._store.fold(BATCH) == BATCH:
             pass
 
     async def run(self) -> NoReturn:
-        """Fold for ever. A database that is away is waited for."""
+        """Fold for ever, and wait for a database that is away."""
         await periodically(self, INTERVAL, "folding_postponed")

@@ -1,4 +1,4 @@
-"""GetNetworkMetrics: what the network is worth over a window, for a line of business or as a whole."""
+"""GetNetworkMetrics: the metrics and KPIs of a window, of one line of business or of the whole network."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from keeper_grpc.usecases.ports import Clock
 DEFAULT_WINDOW = timedelta(days=30)
 
 AT_ONCE = 1
-"""Calls whose reports are made at once; the others wait for as long as they may take. A report keeps a
+"""Reports for calls that are made concurrently; other calls wait until their deadline. A report keeps a
 connection and a core of the database busy for some 30 ms, which EnhanceInsight needs more."""
 
 
 class MetricsStore(Protocol):
-    """Where the numbers are gathered."""
+    """The measures that reports are computed from."""
 
     async def gather(self, business_category: str, start: datetime, k: int) -> Gathered:
         """Everything since `start`, a midnight (UTC). An empty category is the whole network."""
 
 
-class NetworkMetrics:
+class GetNetworkMetrics:
     """The use case. One instance serves all calls."""
 
     def __init__(self, *, store: MetricsStore, rule: PublicationRule, clock: Clock) -> None:
@@ -35,19 +35,18 @@ class NetworkMetrics:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def start(self, window: timedelta | None) -> datetime:
-        """Where a window of now begins, 30 days ago for None: all that it depends on, beside its category."""
+        """The beginning of a window that ends now; None is 30 days."""
         return window_start(self._clock(), window or DEFAULT_WINDOW)
 
     async def __call__(self, window: timedelta | None, business_category: str) -> MetricsReport:
-        """The report as of when the call's turn comes. Raises as `make` does."""
+        """The report as of the call's turn. Raises StorageUnavailable."""
         async with self._turns:
             return await self.make(self.start(window), business_category)
 
     async def make(self, start: datetime, business_category: str) -> MetricsReport:
-        """The report as of now, of a window that begins then. Raises StorageUnavailable.
+        """The report as of now, of the window that begins at `start`. Raises StorageUnavailable.
 
-        For streams, which take turns of their own: a call waits for calls, and not for all windows
-        that streams ask for.
+        Takes no turn. Streams take their own, so that a call does not wait for all of their windows.
         """
         now = self._clock()
         gathered = await self._store.gather(business_category, start, self._rule.k)

@@ -1,4 +1,4 @@
-"""Reports for streams: made one at a time, and each once for all streams that ask for the same."""
+"""Reports for streams: made one at a time, and shared by the streams that ask for the same."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
 from keeper_grpc.domain.metrics.formulas import MetricsReport
-from keeper_grpc.usecases.metrics.report import NetworkMetrics
+from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.single_flight import SingleFlight
 
 INTERVAL = 1.0
-"""Seconds between looks for a change: people read no faster, and a report is not free."""
+"""Seconds between checks for a change: people read no faster, and a report is not free."""
 
 AT_ONCE = 1
-"""Reports made at once. Each keeps a connection and a core of the database busy for some 30 ms, and
-while the network is used all of them are out of date every second. Other calls go first."""
+"""Reports made concurrently. Each keeps a connection and a core of the database busy for some 30 ms, and
+while the network is used all of them are out of date every second. More would delay other calls."""
 
 KEPT = 64
-"""Reports that are shared, the last ones asked for: a year of days is some tens of kilobytes."""
+"""Reports kept, the most recently used: one with a year of days is some tens of kilobytes."""
 
 _Asked: TypeAlias = tuple[datetime, str]
-"""All that a report depends on beside the data: where its window begins, and its category."""
+"""What a report depends on beside the data: the beginning of its window, and its category."""
 
 
 class VersionStore(Protocol):
-    """Where changes are seen."""
+    """The version of the measures."""
 
     async def version(self) -> str:
-        """Another one whenever anything that is measured may have changed."""
+        """A text that differs whenever anything that is measured may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class _Kept:
 
 
 class ReportCache:
-    """Serves the streams of one process."""
+    """The reports of one process's streams."""
 
-    def __init__(self, *, metrics: NetworkMetrics, store: VersionStore) -> None:
+    def __init__(self, *, metrics: GetNetworkMetrics, store: VersionStore) -> None:
         self._metrics = metrics
         self._store = store
         self._make = SingleFlight(self._made, asyncio.Semaphore(AT_ONCE))
@@ -51,7 +51,7 @@ class ReportCache:
         self._kept: OrderedDict[_Asked, _Kept] = OrderedDict()
 
     async def newest(self, window: timedelta | None, business_category: str) -> MetricsReport:
-        """The report as of the newest version; if it has to be made, as of when its turn comes.
+        """The report of the newest version, made when its turn comes unless it is kept.
 
         A failure is raised to all that wait for it, and is not kept. Raises StorageUnavailable.
         """
@@ -64,7 +64,7 @@ class ReportCache:
         return await self._make(asked)
 
     async def _made(self, asked: _Asked) -> MetricsReport:
-        # Looked at first: what changes while the report is made brings another version.
+        # Read before the report is made, so that a change meanwhile brings another version.
         version = await self._version()
         report = await self._metrics.make(*asked)
         self._kept[asked] = _Kept(version, report)
@@ -74,7 +74,7 @@ class ReportCache:
         return report
 
     async def _version(self) -> str:
-        """As of the last look, which is shared by all who come until an interval after it."""
+        """The version of the last check, which all callers within an interval after it share."""
         if self._look is None or (
             self._look.done() and asyncio.get_running_loop().time() - self._looked >= INTERVAL
         ):
@@ -85,5 +85,5 @@ class ReportCache:
         try:
             return await self._store.version()
         finally:
-            # From its end on: a database that hangs is asked once, and its failure is raised to all callers.
+            # The interval begins at its end, so that a database that hangs is asked once for all callers.
             self._looked = asyncio.get_running_loop().time()

@@ -17,7 +17,7 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from tests.e2e.waiting import SOON
-from tests.integration.ledger import Ledger
+from tests.integration.metrics.ledger import Ledger
 from tests.integration.observations import opened
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -21,8 +21,8 @@ from keeper_grpc.storage.schema import migrate as package
 from keeper_grpc.storage.schema.migrate import migrate
 from tests.conftest import PostgresServer
 from tests.e2e.waiting import SOON
-from tests.integration.ledger import Ledger
 from tests.integration.locks import waiting_for_a_lock
+from tests.integration.metrics.ledger import Ledger
 from tests.integration.observations import opened
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -5,67 +5,28 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import grpc
 import pytest
 
-from keeper_grpc.catalog.load import CatalogPattern, load_catalog
+from keeper_grpc.catalog.load import CatalogPattern
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
-from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
 from keeper_grpc.one_shot import seed
 from keeper_grpc.settings import Settings
-from tests.integration.openai_stand_in import OpenAIStandIn
-from tests.rpc.geometry import Geometry
-from tests.rpc.refusal import refusal
+from tests.rpc.advice.facts import (
+    AT_RISK,
+    BAD_REVIEW,
+    BROKEN_RHYTHM,
+    CATALOG,
+    EVERYTHING,
+    FEW_ADD_ONS,
+    MORNING,
+    request,
+)
 from tests.rpc.requests import new_account
-from tests.rpc.service import PSEUDONYM_KEYS, Service, openai
+from tests.rpc.service import Service
 
-CATALOG = {pattern.key: pattern for pattern in load_catalog().patterns}
-
-BROKEN_RHYTHM: Mapping[str, Any] = {"customer": {"days_since_visit": 60, "avg_frequency": 28}}
-AT_RISK: Mapping[str, Any] = {"customer": {"ltv": 2500.5, "frequency_declining": True}}
-MORNING: Mapping[str, Any] = {
-    "appointments": {"morning_modifier_rate": 0.3, "afternoon_modifier_rate": 0.1}
-}
-FEW_ADD_ONS: Mapping[str, Any] = {"employee": {"modifier_rate": 0.1}, "team_average": 0.3}
-BAD_REVIEW: Mapping[str, Any] = {"review": {"rating": 2}}
-EVERYTHING: Mapping[str, Any] = {
-    "customer": {**BROKEN_RHYTHM["customer"], **AT_RISK["customer"]},
-    **MORNING,
-    **FEW_ADD_ONS,
-    **BAD_REVIEW,
-}
+pytestmark = pytest.mark.usefixtures("seeded")
 
 UNTRIED = "; authored, untested here; its author "
-
-
-@pytest.fixture(scope="module")
-def settings(database_url: str, embeddings: OpenAIStandIn, geometry: Geometry) -> Settings:
-    """How to seed the module's database; what does a pattern's action lies where the pattern is."""
-    for pattern in CATALOG.values():
-        geometry.together(pattern.action)
-    chosen: dict[str, Any] = {"database_url": database_url, "pseudonym_keys": PSEUDONYM_KEYS}
-    return Settings(**chosen, **openai(embeddings.base_url))
-
-
-@pytest.fixture(scope="module", autouse=True)
-async def seeded(settings: Settings) -> None:
-    """The shipped catalog is in the module's database."""
-    await seed(settings)
-
-
-def request(
-    facts: Mapping[str, Any],
-    *,
-    account: str | None = None,
-    category: str = "spa",
-    max_moves: int = 0,
-) -> network_service_pb2.SuggestMovesRequest:
-    """A valid request, of a new account unless given."""
-    message = network_service_pb2.SuggestMovesRequest(
-        account_id=account or new_account(), business_category=category, max_moves=max_moves
-    )
-    message.facts.update(facts)
-    return message
 
 
 async def tried(
@@ -278,133 +239,6 @@ async def test_five_moves_unless_asked_and_fifty_at_most(service: Service) -> No
         for asked in (0, 7, 50, 1000)
     ]
     assert counts == [5, 7, 50, 50]
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {},
-        {"weather": "rain"},
-        {"customer": {"days_since_visit": 60}},
-        {"customer": {"days_since_visit": "60", "avg_frequency": 28}},
-        {"customer": [60, 28]},
-        {"review": 2},
-        {"review": {"rating": None}},
-        {"review.rating": 2},
-    ],
-)
-async def test_facts_that_are_missing_or_of_another_kind_bring_no_move(
-    service: Service, facts: Mapping[str, Any]
-) -> None:
-    """The answer is empty, not an error."""
-    message = request(facts)
-    message.facts.SetInParent()
-    answer = await service.network.SuggestMoves(message)
-    assert not answer.moves
-
-
-async def test_the_category_is_needed_once(service: Service) -> None:
-    """An unknown account names it, which registers it; a known one need not, and may not change it."""
-    account = new_account()
-    unknown = await refusal(
-        service.network.SuggestMoves(request(MORNING, account=account, category=""))
-    )
-    assert unknown.code is grpc.StatusCode.FAILED_PRECONDITION
-    assert unknown.reason == "ACCOUNT_CATEGORY_UNKNOWN"
-
-    await service.network.SuggestMoves(request(MORNING, account=account, category="salon"))
-    later = await service.network.SuggestMoves(request(MORNING, account=account, category=""))
-    assert [move.pattern.business_category for move in later.moves] == ["salon"]
-
-    other = await refusal(
-        service.network.SuggestMoves(request(MORNING, account=account, category="spa"))
-    )
-    assert other.reason == "ACCOUNT_CATEGORY_CONFLICT"
-    registered = RegisterAccountRequest(account_id=account, business_category="salon")
-    assert not (await service.admin.RegisterAccount(registered)).created
-
-
-async def test_a_category_that_names_somebody_is_not_stored(service: Service) -> None:
-    """It passes the anonymizer like that of any other call."""
-    account = new_account()
-    await service.network.SuggestMoves(request(MORNING, account=account, category="maria_lopez"))
-    stored = await service.database.fetch("SELECT DISTINCT business_category FROM accounts")
-    assert "maria_lopez" not in {row["business_category"] for row in stored}
-    # Registered all the same: it need not be named again.
-    await service.network.SuggestMoves(request(MORNING, account=account, category=""))
-
-
-def nested(depth: int) -> dict[str, Any]:
-    """A fact so many levels down."""
-    return {"a": nested(depth - 1)} if depth else {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("facts", "complaint"),
-    [
-        ({"customer": {"note": "x" * 17_000}}, "at most 16384 bytes"),
-        (nested(8), "nested deeper than 8 levels"),
-        ({"customer": {"ltv": float("nan")}}, "numbers must be finite"),
-        ({"customer": {"ltv": float("inf")}}, "numbers must be finite"),
-        ({"visit": {"day_of_week": "monday\0"}}, "must not contain control characters"),
-    ],
-)
-async def test_facts_beyond_the_bounds_are_refused(
-    service: Service, facts: Mapping[str, Any], complaint: str
-) -> None:
-    """Too large, too deep, infinite and unprintable facts are the caller's fault."""
-    refused = await refusal(service.network.SuggestMoves(request(facts)))
-    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.fields == {"facts": complaint}
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("account_id", ""), ("business_category", "A Spa"), ("max_moves", -1)]
-)
-async def test_broken_rules_name_their_field(service: Service, field: str, value: Any) -> None:
-    """What the proto demands is checked before anything else."""
-    message = request(MORNING)
-    setattr(message, field, value)
-    refused = await refusal(service.network.SuggestMoves(message))
-    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert refused.fields.keys() == {field}
-
-
-async def test_a_request_without_facts_is_refused(service: Service) -> None:
-    """Nothing to go by is a mistake; an empty set of facts is not."""
-    message = network_service_pb2.SuggestMovesRequest(
-        account_id=new_account(), business_category="spa"
-    )
-    refused = await refusal(service.network.SuggestMoves(message))
-    assert refused.fields.keys() == {"facts"}
-
-
-async def test_facts_are_neither_stored_nor_logged(
-    service: Service, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """A word of the facts is in the reply, and in no table and no log line."""
-    canary = "quokka"
-    facts = {**BAD_REVIEW, "visit": {"day_of_week": canary}}
-    await service.database.execute(
-        "UPDATE network_patterns SET trigger = $1 "
-        "WHERE catalog_key = 'negative_review_recovery' AND business_category = 'salon'",
-        'review.rating <= 2 && visit.day_of_week != "monday"',
-    )
-    answer = await service.network.SuggestMoves(request(facts, category="salon"))
-    assert any(canary in move.explanation for move in answer.moves)
-
-    tables = await service.database.fetch(
-        "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    )
-    assert {"accounts", "observations", "sightings"} <= {row["tablename"] for row in tables}
-    for row in tables:
-        holding = await service.value(
-            f'SELECT count(*) FROM "{row["tablename"]}" t WHERE t::text ILIKE $1',  # noqa: S608 - a table's own name
-            f"%{canary}%",
-        )
-        assert holding == 0, row["tablename"]
-    logged = capfd.readouterr()
-    assert canary not in logged.out + logged.err
 
 
 async def test_seeding_again_changes_nothing_and_gives_old_rows_their_triggers(

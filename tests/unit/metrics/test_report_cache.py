@@ -10,7 +10,7 @@ from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics import report, report_cache
-from keeper_grpc.usecases.metrics.report import NetworkMetrics
+from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from tests.unit.metrics.report_store import Clock, Store
 
@@ -24,13 +24,15 @@ def store() -> Store:
 
 
 @pytest.fixture
-def metrics(store: Store) -> NetworkMetrics:
+def metrics(store: Store) -> GetNetworkMetrics:
     """What makes them."""
-    return NetworkMetrics(store=store, rule=PublicationRule(3), clock=Clock())
+    return GetNetworkMetrics(store=store, rule=PublicationRule(3), clock=Clock())
 
 
 @pytest.fixture
-def reports(store: Store, metrics: NetworkMetrics, monkeypatch: pytest.MonkeyPatch) -> ReportCache:
+def reports(
+    store: Store, metrics: GetNetworkMetrics, monkeypatch: pytest.MonkeyPatch
+) -> ReportCache:
     """Reports that are looked after whenever one is asked for."""
     monkeypatch.setattr(report_cache, "INTERVAL", 0.0)
     return ReportCache(metrics=metrics, store=store)
@@ -61,7 +63,7 @@ async def test_reports_are_made_in_turns(reports: ReportCache, store: Store) -> 
 
 
 async def test_calls_take_turns_among_themselves(
-    reports: ReportCache, metrics: NetworkMetrics, store: Store
+    reports: ReportCache, metrics: GetNetworkMetrics, store: Store
 ) -> None:
     """A call waits for other calls, and not for what streams ask for."""
     store.gathering.clear()
@@ -77,7 +79,7 @@ async def test_calls_take_turns_among_themselves(
 
 
 async def test_a_call_that_has_no_time_left_leaves_the_queue(
-    metrics: NetworkMetrics, store: Store
+    metrics: GetNetworkMetrics, store: Store
 ) -> None:
     """A deadline bounds the wait for a turn too, and the others move up."""
     store.gathering.clear()
@@ -176,7 +178,7 @@ async def test_reports_of_the_past_are_not_kept(reports: ReportCache) -> None:
         [asyncio.create_task(reports.newest(timedelta(days=n + 1), "")) for n in range(200)]
     )
     assert len(reports._kept) == report_cache.KEPT
-    assert not reports._make._under_way
+    assert not reports._make._running
 
 
 async def test_a_report_that_waits_past_midnight_is_of_the_window_that_was_asked_for(
@@ -184,7 +186,7 @@ async def test_a_report_that_waits_past_midnight_is_of_the_window_that_was_asked
 ) -> None:
     """It is kept for those who ask for that window, and for nobody else."""
     clock = Clock()
-    metrics = NetworkMetrics(store=store, rule=PublicationRule(3), clock=clock)
+    metrics = GetNetworkMetrics(store=store, rule=PublicationRule(3), clock=clock)
     reports = ReportCache(metrics=metrics, store=store)
     start = metrics.start(WINDOW)
     store.gathering.clear()

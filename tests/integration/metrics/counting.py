@@ -1,4 +1,4 @@
-"""A ledger made of plain rows, and its metrics' numbers counted from them one by one.
+"""Metrics' numbers counted from whole tables, row by row.
 
 Nothing here shares code or SQL with what it is compared to: it reads whole tables and loops.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import UUID, uuid4
-
-import asyncpg
+from uuid import UUID
 
 from keeper_grpc.domain.metrics.inputs import (
     AccountCounts,
@@ -26,146 +23,8 @@ from keeper_grpc.domain.metrics.inputs import (
 from keeper_grpc.domain.metrics.uplift import Arm
 
 Row = Mapping[str, Any]
-VECTOR = "[" + ",".join(["0"] * 1536) + "]"
 TABLES = ("observations", "enhancements", "network_patterns", "accounts")
-MEASURES = ("measure_changes", "daily_measures", "pattern_advice", "account_milestones")
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """Writes rows as use cases do, but with values of the test's choice."""
-
-    connection: asyncpg.Connection[asyncpg.Record]
-
-    async def clear(self) -> None:
-        """Begin anew."""
-        await self.connection.execute(f"TRUNCATE {', '.join((*TABLES, *MEASURES))} CASCADE")
-
-    async def account(
-        self, key: str, category: str, joined: datetime, *, registered: bool = True
-    ) -> None:
-        """An account, registered or known from its first call."""
-        await self.connection.execute(
-            """
-            INSERT INTO accounts (account_key, business_category, joined_time, registered,
-                                  qualified)
-            VALUES ($1, $2, $3, $4, true)
-            """,
-            key,
-            category,
-            joined,
-            registered,
-        )
-
-    async def pattern(
-        self,
-        category: str,
-        discovered: datetime,
-        validated: datetime,
-        *,
-        accounts: int,
-        occurrences: int,
-        authored: bool = False,
-    ) -> UUID:
-        """A pattern with these counts, of the catalog if it is `authored`."""
-        pattern_id = uuid4()
-        await self.connection.execute(
-            """
-            INSERT INTO network_patterns (
-                id, pattern_type, business_category, embedding_model, pattern_embedding, context,
-                action_template, first_discovered, last_validated, occurrence_count,
-                account_count, catalog_key)
-            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', $4, $5, $6, $7, $8)
-            """,
-            pattern_id,
-            category,
-            VECTOR,
-            discovered,
-            validated,
-            occurrences,
-            accounts,
-            str(pattern_id) if authored else None,
-        )
-        return pattern_id
-
-    async def enhancement(self, account: Row, pattern: Row | None, given: Row) -> UUID:
-        """A question: advised when there is a pattern, unless held out."""
-        enhancement_id = uuid4()
-        held_out = pattern is not None and given["held_out"]
-        reason = "holdout" if held_out else None if pattern else "no_patterns"
-        await self.connection.execute(
-            """
-            INSERT INTO enhancements (
-                id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
-                embedding_model, similarity, base_confidence, confidence, expected_success_rate,
-                transfer, script, holdout, context, action, created_at, advised_category,
-                expected_deviation)
-            VALUES ($1, $2, $3, $4, 'pricing', $5, 'model', 1, $6, $7, $8, 1, '', $9, '{}', '',
-                    $10, $11, $12)
-            """,
-            enhancement_id,
-            account["key"],
-            pattern["id"] if pattern else None,
-            reason,
-            account["category"],
-            given["base"],
-            given["base"] * 1.25 if pattern else given["base"],
-            given["expected"] if pattern else 0.0,
-            held_out,
-            given["at"],
-            pattern["category"] if pattern else None,
-            given["deviation"] if pattern else None,
-        )
-        return enhancement_id
-
-    async def observation(
-        self, account: Row, outcome: Row, *, pattern: UUID | None, enhancement: UUID | None
-    ) -> None:
-        """A captured outcome, or a reported one."""
-        await self.connection.execute(
-            """
-            INSERT INTO observations (
-                id, account_key, request_id, fingerprint, disposition, pattern_id, enhancement_id,
-                similarity, pattern_type, business_category, embedding_model, context, action,
-                script, confidence, dollar_value, potential_value, success, revenue_impact,
-                customer_retained, anonymization, occurred_time, recorded_time)
-            VALUES ($1, $2, $1, '', $3, $4, $5, 1, 'pricing', $6, 'model', '{}', 'act', '', 0.5, 0,
-                    0, $7, $8, $9, '{}', $10, $10)
-            """,
-            uuid4(),
-            account["key"],
-            "reported" if enhancement else "merged" if pattern else "withheld",
-            pattern,
-            enhancement,
-            account["category"],
-            outcome["success"],
-            outcome["revenue"],
-            outcome["retained"],
-            outcome["at"],
-        )
-
-    async def forget(self, key: str) -> None:
-        """Delete an account as ForgetAccount does: its observations pattern by pattern, the rest."""
-        async with self.connection.transaction():
-            for row in await self.connection.fetch(
-                "SELECT DISTINCT pattern_id FROM observations WHERE account_key = $1", key
-            ):
-                await self.connection.execute(
-                    "DELETE FROM observations "
-                    "WHERE account_key = $1 AND pattern_id IS NOT DISTINCT FROM $2",
-                    key,
-                    row["pattern_id"],
-                )
-            await self.connection.execute("DELETE FROM enhancements WHERE account_key = $1", key)
-            await self.connection.execute("DELETE FROM accounts WHERE account_key = $1", key)
-
-    async def counted(self, category: str, start: datetime, k: int) -> Gathered:
-        """The numbers, by brute force."""
-        tables = {
-            name: [dict(row) for row in await self.connection.fetch(f"SELECT * FROM {name}")]  # noqa: S608 - a constant
-            for name in TABLES
-        }
-        return count(tables, category, start, k)
+"""The tables that `count` reads."""
 
 
 def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k: int) -> Gathered:
