@@ -36,16 +36,17 @@ class RegisterAccountRequest(_message.Message):
     """Its line of business, for example "spa", "salon", "gym"."""
     owner_id: _builtins.str
     """Whose account it is, where one owner has several: a chain, a franchise, a test company. Opaque; only
-    a keyed hash of it is stored. Whatever is counted by accounts counts their owners. Empty: its own.
+    a keyed hash of it is stored. Every count of accounts counts their owners. Empty means that it
+    is its own owner.
     """
     return_forgotten: _builtins.bool
-    """Also if the account was forgotten less than KEEPER_TOMBSTONE_RETENTION ago; else that is refused
-    with ACCOUNT_FORGOTTEN. Audited.
+    """Registers the account even if it was forgotten less than KEEPER_TOMBSTONE_RETENTION ago, which is
+    otherwise refused with ACCOUNT_FORGOTTEN. Audited.
     """
     @_builtins.property
     def joined_time(self) -> _timestamp_pb2.Timestamp:
-        """When it became a customer, not in the future. Not set means now, or for an account that the network
-        knows from a call already: then.
+        """When it became a customer, not in the future. Not set means the account's first call, or now if there was
+        none.
         """
 
     def __init__(
@@ -126,16 +127,16 @@ Global___UpdateAccountRequest: _TypeAlias = UpdateAccountRequest  # noqa: Y015
 
 @_typing.final
 class UpdateAccountResponse(_message.Message):
-    """Response of UpdateAccount. All that the account is part of has followed."""
+    """Response of UpdateAccount, after everything that the account is part of was recomputed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANGED_FIELD_NUMBER: _builtins.int
     AUDIT_EVENT_ID_FIELD_NUMBER: _builtins.int
     changed: _builtins.bool
-    """Whether anything changed. False where the account was so already."""
+    """Whether anything changed."""
     audit_event_id: _builtins.str
-    """Id of the audit event that says so. Empty when nothing changed."""
+    """Id of the audit event. Empty when nothing changed."""
     def __init__(
         self,
         *,
@@ -174,8 +175,8 @@ Global___ForgetAccountRequest: _TypeAlias = ForgetAccountRequest  # noqa: Y015
 
 @_typing.final
 class ForgetAccountResponse(_message.Message):
-    """Response of ForgetAccount: what this call did. A call that goes on with an interrupted one counts
-    from where it began.
+    """Response of ForgetAccount: what this call did. A call that continues an interrupted one counts only its own
+    work.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -200,13 +201,13 @@ class ForgetAccountResponse(_message.Message):
     scripts_removed: _builtins.int
     """Script variants that only this account had used."""
     patterns_recomputed: _builtins.int
-    """Patterns whose evidence, words and place were recomputed without the account."""
+    """Patterns whose evidence, words and vector were recomputed without the account."""
     patterns_unpublished: _builtins.int
-    """Patterns among them that too few accounts support now for them to be shown."""
+    """Of these, the patterns that are no longer published, because too few accounts support them."""
     patterns_deleted: _builtins.int
-    """Patterns that nobody else had observed."""
+    """Deleted patterns, which no other account had observed."""
     audit_event_id: _builtins.str
-    """Id of the audit event that says so. Empty when nothing was found."""
+    """Id of the audit event. Empty when nothing was found."""
     def __init__(
         self,
         *,
@@ -284,7 +285,7 @@ Global___ListAuditEventsResponse: _TypeAlias = ListAuditEventsResponse  # noqa: 
 
 @_typing.final
 class AuditEvent(_message.Message):
-    """One thing that an operator did. Never an account, never a text."""
+    """One action of an operator. It names no account and holds no text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -318,11 +319,11 @@ class AuditEvent(_message.Message):
     """What was done, for example "forget_account"."""
     @_builtins.property
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Counts of what it touched."""
+        """Counts of the affected objects."""
 
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
-        """When."""
+        """When it was done."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """What operators do about accounts and patterns.
+    """Operations on accounts, for operators.
     """
 
     def __init__(self, channel):
@@ -58,11 +58,11 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """What operators do about accounts and patterns.
+    """Operations on accounts, for operators.
     """
 
     def RegisterAccount(self, request, context):
-        """Tells the network of an account and its line of business. Idempotent.
+        """Registers an account and its line of business. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,16 +78,15 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForgetAccount(self, request, context):
-        """Removes everything that came from an account, and recomputes all that it was part of. May be
-        interrupted and called again: it goes on where it was. Nothing new of the account is stored
-        from its first step on.
+        """Removes everything that came from an account, and recomputes everything that it was part of. After an
+        interruption another call continues it. From its first step on nothing new of the account is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEvents(self, request, context):
-        """Lists what operators did, newest first.
+        """Lists the actions of operators, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +124,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """What operators do about accounts and patterns.
+    """Operations on accounts, for operators.
     """
 
     @staticmethod

@@ -27,49 +27,47 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """What operators do about accounts and patterns."""
+    """Operations on accounts, for operators."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     RegisterAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]
-    """Tells the network of an account and its line of business. Idempotent."""
+    """Registers an account and its line of business. Idempotent."""
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateAccountRequest, _admin_service_pb2.UpdateAccountResponse]
     """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
     another line of business it no longer counts, and counts again when the account is put back; under
     another owner it counts as that owner's. Audited.
     """
     ForgetAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ForgetAccountRequest, _admin_service_pb2.ForgetAccountResponse]
-    """Removes everything that came from an account, and recomputes all that it was part of. May be
-    interrupted and called again: it goes on where it was. Nothing new of the account is stored
-    from its first step on.
+    """Removes everything that came from an account, and recomputes everything that it was part of. After an
+    interruption another call continues it. From its first step on nothing new of the account is stored.
     """
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]
-    """Lists what operators did, newest first."""
+    """Lists the actions of operators, newest first."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """What operators do about accounts and patterns."""
+    """Operations on accounts, for operators."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]  # type: ignore[assignment]
-    """Tells the network of an account and its line of business. Idempotent."""
+    """Registers an account and its line of business. Idempotent."""
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateAccountRequest, _admin_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
     another line of business it no longer counts, and counts again when the account is put back; under
     another owner it counts as that owner's. Audited.
     """
     ForgetAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ForgetAccountRequest, _admin_service_pb2.ForgetAccountResponse]  # type: ignore[assignment]
-    """Removes everything that came from an account, and recomputes all that it was part of. May be
-    interrupted and called again: it goes on where it was. Nothing new of the account is stored
-    from its first step on.
+    """Removes everything that came from an account, and recomputes everything that it was part of. After an
+    interruption another call continues it. From its first step on nothing new of the account is stored.
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
-    """Lists what operators did, newest first."""
+    """Lists the actions of operators, newest first."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What operators do about accounts and patterns."""
+    """Operations on accounts, for operators."""
 
     @_abc_1.abstractmethod
     def RegisterAccount(
@@ -77,7 +75,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.RegisterAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.RegisterAccountResponse, _abc.Awaitable[_admin_service_pb2.RegisterAccountResponse]]:
-        """Tells the network of an account and its line of business. Idempotent."""
+        """Registers an account and its line of business. Idempotent."""
 
     @_abc_1.abstractmethod
     def UpdateAccount(
@@ -96,9 +94,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ForgetAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ForgetAccountResponse, _abc.Awaitable[_admin_service_pb2.ForgetAccountResponse]]:
-        """Removes everything that came from an account, and recomputes all that it was part of. May be
-        interrupted and called again: it goes on where it was. Nothing new of the account is stored
-        from its first step on.
+        """Removes everything that came from an account, and recomputes everything that it was part of. After an
+        interruption another call continues it. From its first step on nothing new of the account is stored.
         """
 
     @_abc_1.abstractmethod
@@ -107,6 +104,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListAuditEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_admin_service_pb2.ListAuditEventsResponse]]:
-        """Lists what operators did, newest first."""
+        """Lists the actions of operators, newest first."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

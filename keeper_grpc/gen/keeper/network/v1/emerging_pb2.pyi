@@ -33,7 +33,7 @@ class EmergingPattern(_message.Message):
     class _ChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[EmergingPattern._Change.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         CHANGE_UNSPECIFIED: EmergingPattern._Change.ValueType  # 0
-        """Not said."""
+        """Not set."""
         CHANGE_NEW: EmergingPattern._Change.ValueType  # 1
         """It emerged, or is part of the snapshot."""
         CHANGE_UPDATED: EmergingPattern._Change.ValueType  # 2
@@ -42,14 +42,14 @@ class EmergingPattern(_message.Message):
         """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published."""
         CHANGE_FADED: EmergingPattern._Change.ValueType  # 4
         """Too few accounts are left in the window, its insights have drifted apart, or the embedding model was
-        replaced. It is shown as it was last told: what is left of it may be of too few accounts.
+        replaced. The message shows it as it was last sent, because too few accounts may be left.
         """
 
     class Change(_Change, metaclass=_ChangeEnumTypeWrapper):
-        """What happened to an emerging pattern."""
+        """A change of an emerging pattern."""
 
     CHANGE_UNSPECIFIED: EmergingPattern.Change.ValueType  # 0
-    """Not said."""
+    """Not set."""
     CHANGE_NEW: EmergingPattern.Change.ValueType  # 1
     """It emerged, or is part of the snapshot."""
     CHANGE_UPDATED: EmergingPattern.Change.ValueType  # 2
@@ -58,7 +58,7 @@ class EmergingPattern(_message.Message):
     """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published."""
     CHANGE_FADED: EmergingPattern.Change.ValueType  # 4
     """Too few accounts are left in the window, its insights have drifted apart, or the embedding model was
-    replaced. It is shown as it was last told: what is left of it may be of too few accounts.
+    replaced. The message shows it as it was last sent, because too few accounts may be left.
     """
 
     EMERGING_PATTERN_ID_FIELD_NUMBER: _builtins.int
@@ -80,12 +80,12 @@ class EmergingPattern(_message.Message):
     emerging_pattern_id: _builtins.str
     """UUID of the cluster, stable through its life."""
     change: Global___EmergingPattern.Change.ValueType
-    """What happened to it in this message."""
+    """The change that this message reports."""
     pattern_type: _builtins.str
     """The type of its insights."""
     common_pattern: _builtins.str
-    """Its most typical insight, in anonymized words that at least k accounts used; "…" stands for what
-    fewer of them said. Empty when they share no words.
+    """Its most typical insight, in anonymized words that at least k accounts used; "…" replaces
+    words that fewer of them used. Empty when they share no words.
     """
     account_count: _builtins.int
     """Distinct accounts that see it."""
@@ -100,22 +100,22 @@ class EmergingPattern(_message.Message):
     promoted_pattern_id: _builtins.str
     """The pattern it became, when change is CHANGE_PROMOTED."""
     growth_rate: _builtins.float
-    """Insights of the last day against the daily mean of the window before it, in [-1, 1]:
+    """Insights of the last day compared with the daily mean of the window before it, in [-1, 1]:
     1 when there were none before, 0.5 when they doubled, 0 when steady, -0.5 when they halved,
     -1 when they ceased.
     """
     novelty: _builtins.float
-    """How little is known of it yet, in [0, 1]: one less the cosine similarity to the nearest known
-    pattern of its type, 1 when there is none.
+    """Its novelty, in [0, 1]: one less the cosine similarity to the nearest known pattern of its type, 1 when
+    there is none.
     """
     label: _builtins.str
     """A short title for people, of at most 60 characters, under the same rule as common_pattern. Empty
-    only in changes that were written before this field was.
+    only in changes that were written before this field existed.
     """
     @_builtins.property
     def business_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The lines of business of which at least k accounts see it; perhaps none. A business_category of the
-        request matches these.
+        """The lines of business of which at least k accounts see it; may be empty. A request's business_category
+        matches these.
         """
 
     @_builtins.property

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Insight(_message.Message):
-    """What an account's engine noticed, and what it proposes to do about it.
+    """An observation of an account's engine, and the action that it proposes.
     Texts may be raw: the service anonymizes them before it embeds, logs, caches or stores anything.
     """
 
@@ -41,7 +41,7 @@ class Insight(_message.Message):
     insight_id: _builtins.str
     """The caller's own id of the insight. Echoed in enhanced insights, never stored."""
     type: _builtins.str
-    """What kind of insight it is, for example "churn_prevention", "modifier_opportunity",
+    """The kind of insight, for example "churn_prevention", "modifier_opportunity",
     "review_response". Open: a new type needs no release.
     """
     business_category: _builtins.str
@@ -49,17 +49,17 @@ class Insight(_message.Message):
     registered; the first call that names one registers it.
     """
     action: _builtins.str
-    """What to do, one imperative sentence: "Send a personal reminder with 20% off". Required to
+    """The action, one imperative sentence: "Send a personal reminder with 20% off". Required to
     capture, optional to enhance.
     """
     script: _builtins.str
     """The wording used with the guest, if any. Placeholders in braces, such as {name}, are kept."""
     confidence: _builtins.float
-    """How sure the caller's engine is, from 0 to 1."""
+    """The confidence of the caller's engine, from 0 to 1."""
     dollar_value: _builtins.float
-    """What is at stake, in the account's currency."""
+    """The value at stake, in the account's currency."""
     potential_value: _builtins.float
-    """What acting may bring, in the account's currency."""
+    """The value that acting may bring, in the account's currency."""
     @_builtins.property
     def conditions(self) -> _struct_pb2.Struct:
         """When the insight applies: facts such as days_since_visit, service or rating. Keys outside the
@@ -68,8 +68,8 @@ class Insight(_message.Message):
 
     @_builtins.property
     def observed_time(self) -> _timestamp_pb2.Timestamp:
-        """When the engine noticed it: what emerging patterns go by. Not set means now, or when the outcome
-        occurred.
+        """When the engine noticed it, the time that emerging patterns use. Not set means the time of the outcome, or
+        now.
         """
 
     def __init__(
@@ -96,7 +96,7 @@ Global___Insight: _TypeAlias = Insight  # noqa: Y015
 
 @_typing.final
 class Outcome(_message.Message):
-    """What happened after the account acted on an insight."""
+    """The result of acting on an insight."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -105,13 +105,13 @@ class Outcome(_message.Message):
     CUSTOMER_RETAINED_FIELD_NUMBER: _builtins.int
     RESPONSE_RATE_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
-    """Whether the action reached what it was meant to reach."""
+    """Whether the action reached its goal."""
     revenue_impact: _builtins.float
     """Revenue gained or lost, in the account's currency. Not set means not measured."""
     customer_retained: _builtins.bool
     """Whether the customer stayed. Not set means not measured."""
     response_rate: _builtins.float
-    """The share of those addressed who responded, from 0 to 1. Not set means not measured."""
+    """The share of the addressed customers that responded, from 0 to 1. Not set means not measured."""
     def __init__(
         self,
         *,
@@ -141,7 +141,7 @@ Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 @_typing.final
 class Identifiers(_message.Message):
-    """What the caller knows to be identifying in its own texts. Used to scrub them, never kept."""
+    """Identifying names and numbers in the caller's texts. Used to scrub these, never stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -153,7 +153,7 @@ class Identifiers(_message.Message):
     ADDRESSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of customers, as they may stand in the texts."""
+        """Names of customers, as they may occur in the texts."""
 
     @_builtins.property
     def customer_emails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class NetworkMetrics(_message.Message):
-    """What the network did within a window. docs/metrics.md has each formula."""
+    """The network's metrics over a window. docs/metrics.md has each formula."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -41,13 +41,13 @@ class NetworkMetrics(_message.Message):
 
     @_builtins.property
     def revenue_generated_network(self) -> Global___Metric:
-        """Revenue impact of the reported outcomes of advice, also what would have come without it.
+        """Revenue impact of the reported outcomes of advice, including revenue that would have come without it.
         UNIT_CURRENCY.
         """
 
     @_builtins.property
     def average_confidence_boost(self) -> Global___Metric:
-        """Mean confidence that advice added to the insights it was given to. UNIT_SHARE."""
+        """Mean confidence that advice added to an insight. UNIT_SHARE."""
 
     @_builtins.property
     def time_to_insight(self) -> Global___Metric:
@@ -84,7 +84,7 @@ Global___NetworkMetrics: _TypeAlias = NetworkMetrics  # noqa: Y015
 
 @_typing.final
 class Metric(_message.Message):
-    """A number and what it rests on."""
+    """A number with its unit, sample size and interval."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -95,9 +95,9 @@ class Metric(_message.Message):
     class _UnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Metric._Unit.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         UNIT_UNSPECIFIED: Metric._Unit.ValueType  # 0
-        """Not said."""
+        """Not set."""
         UNIT_COUNT: Metric._Unit.ValueType  # 1
-        """Things."""
+        """A number of things."""
         UNIT_SHARE: Metric._Unit.ValueType  # 2
         """A share, or a difference of shares: 0.25 is 25% or 25 points."""
         UNIT_CURRENCY: Metric._Unit.ValueType  # 3
@@ -107,15 +107,15 @@ class Metric(_message.Message):
         UNIT_PER_WEEK: Metric._Unit.ValueType  # 5
         """Things a week."""
         UNIT_RATIO: Metric._Unit.ValueType  # 6
-        """How many times as much: 3 is three times."""
+        """A factor: 3 is three times as much."""
 
     class Unit(_Unit, metaclass=_UnitEnumTypeWrapper):
-        """What a number is in."""
+        """A unit."""
 
     UNIT_UNSPECIFIED: Metric.Unit.ValueType  # 0
-    """Not said."""
+    """Not set."""
     UNIT_COUNT: Metric.Unit.ValueType  # 1
-    """Things."""
+    """A number of things."""
     UNIT_SHARE: Metric.Unit.ValueType  # 2
     """A share, or a difference of shares: 0.25 is 25% or 25 points."""
     UNIT_CURRENCY: Metric.Unit.ValueType  # 3
@@ -125,7 +125,7 @@ class Metric(_message.Message):
     UNIT_PER_WEEK: Metric.Unit.ValueType  # 5
     """Things a week."""
     UNIT_RATIO: Metric.Unit.ValueType  # 6
-    """How many times as much: 3 is three times."""
+    """A factor: 3 is three times as much."""
 
     VALUE_FIELD_NUMBER: _builtins.int
     UNIT_FIELD_NUMBER: _builtins.int
@@ -134,12 +134,12 @@ class Metric(_message.Message):
     value: _builtins.float
     """The number. Not set when there is not enough data for one."""
     unit: Global___Metric.Unit.ValueType
-    """What the number is in."""
+    """The unit of the number."""
     sample_size: _builtins.int
-    """How many things it was computed from: outcomes, questions, patterns or accounts."""
+    """The size of its sample: outcomes, questions, patterns or accounts."""
     @_builtins.property
     def interval(self) -> Global___Interval:
-        """Where the true value lies with 95% probability, for what is estimated."""
+        """The 95% interval of an estimate. Not set for a number that is counted."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class Kpi(_message.Message):
     class _NameEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Kpi._Name.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         NAME_UNSPECIFIED: Kpi._Name.ValueType  # 0
-        """Not said."""
+        """Not set."""
         NAME_DISCOVERY_RATE: Kpi._Name.ValueType  # 1
         """Patterns first observed, a week."""
         NAME_CROSS_APPLICATION_RATE: Kpi._Name.ValueType  # 2
@@ -206,21 +206,21 @@ class Kpi(_message.Message):
         NAME_SUCCESS_RATE_IMPROVEMENT: Kpi._Name.ValueType  # 3
         """Success rate with advice less the success rate of those held out."""
         NAME_TIME_TO_FIRST_INSIGHT: Kpi._Name.ValueType  # 4
-        """Median time from an account's joining to the first advice it got."""
+        """Median time from an account's joining to its first advice."""
         NAME_PATTERN_ACCURACY: Kpi._Name.ValueType  # 5
-        """Share of patterns whose later outcomes stayed within what was predicted."""
+        """Share of patterns whose later outcomes lie within the predicted interval."""
         NAME_REVENUE_PER_PATTERN: Kpi._Name.ValueType  # 6
-        """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice came to one."""
+        """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice had one."""
         NAME_RETENTION_IMPROVEMENT: Kpi._Name.ValueType  # 7
         """Share of customers retained with advice less the share retained by those held out."""
         NAME_VALUE_ACCELERATION: Kpi._Name.ValueType  # 8
-        """How many times sooner accounts met with advice see their first success."""
+        """Median wait for the first success of accounts whose first question got no advice, over that of the others."""
 
     class Name(_Name, metaclass=_NameEnumTypeWrapper):
         """The KPIs."""
 
     NAME_UNSPECIFIED: Kpi.Name.ValueType  # 0
-    """Not said."""
+    """Not set."""
     NAME_DISCOVERY_RATE: Kpi.Name.ValueType  # 1
     """Patterns first observed, a week."""
     NAME_CROSS_APPLICATION_RATE: Kpi.Name.ValueType  # 2
@@ -228,15 +228,15 @@ class Kpi(_message.Message):
     NAME_SUCCESS_RATE_IMPROVEMENT: Kpi.Name.ValueType  # 3
     """Success rate with advice less the success rate of those held out."""
     NAME_TIME_TO_FIRST_INSIGHT: Kpi.Name.ValueType  # 4
-    """Median time from an account's joining to the first advice it got."""
+    """Median time from an account's joining to its first advice."""
     NAME_PATTERN_ACCURACY: Kpi.Name.ValueType  # 5
-    """Share of patterns whose later outcomes stayed within what was predicted."""
+    """Share of patterns whose later outcomes lie within the predicted interval."""
     NAME_REVENUE_PER_PATTERN: Kpi.Name.ValueType  # 6
-    """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice came to one."""
+    """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice had one."""
     NAME_RETENTION_IMPROVEMENT: Kpi.Name.ValueType  # 7
     """Share of customers retained with advice less the share retained by those held out."""
     NAME_VALUE_ACCELERATION: Kpi.Name.ValueType  # 8
-    """How many times sooner accounts met with advice see their first success."""
+    """Median wait for the first success of accounts whose first question got no advice, over that of the others."""
 
     class _Status:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -245,39 +245,39 @@ class Kpi(_message.Message):
     class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Kpi._Status.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATUS_UNSPECIFIED: Kpi._Status.ValueType  # 0
-        """Not said."""
+        """Not set."""
         STATUS_MET: Kpi._Status.ValueType  # 1
-        """It is."""
+        """The target is met."""
         STATUS_MISSED: Kpi._Status.ValueType  # 2
-        """It is not."""
+        """The target is missed."""
         STATUS_NOT_ENOUGH_DATA: Kpi._Status.ValueType  # 3
-        """Too little is known to say."""
+        """The sample is too small to decide."""
 
     class Status(_Status, metaclass=_StatusEnumTypeWrapper):
         """Whether a target is met."""
 
     STATUS_UNSPECIFIED: Kpi.Status.ValueType  # 0
-    """Not said."""
+    """Not set."""
     STATUS_MET: Kpi.Status.ValueType  # 1
-    """It is."""
+    """The target is met."""
     STATUS_MISSED: Kpi.Status.ValueType  # 2
-    """It is not."""
+    """The target is missed."""
     STATUS_NOT_ENOUGH_DATA: Kpi.Status.ValueType  # 3
-    """Too little is known to say."""
+    """The sample is too small to decide."""
 
     NAME_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     name: Global___Kpi.Name.ValueType
-    """Which one."""
+    """The KPI."""
     target: _builtins.float
-    """Where it should stand."""
+    """The value that it should reach."""
     status: Global___Kpi.Status.ValueType
-    """Whether it does."""
+    """Whether it reaches the target."""
     @_builtins.property
     def metric(self) -> Global___Metric:
-        """Where it stands."""
+        """Its current value."""
 
     def __init__(
         self,
@@ -297,7 +297,7 @@ Global___Kpi: _TypeAlias = Kpi  # noqa: Y015
 
 @_typing.final
 class NetworkDay(_message.Message):
-    """What happened on one day (UTC)."""
+    """The counts of one day (UTC)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -315,15 +315,15 @@ class NetworkDay(_message.Message):
     observation_count: _builtins.int
     """Observations: captured insights and reported outcomes."""
     question_count: _builtins.int
-    """Questions: insights that asked to be enhanced, those held out not counted."""
+    """Questions (insights that were to be enhanced), without those held out."""
     enhanced_count: _builtins.int
-    """Those that were."""
+    """Questions that were enhanced."""
     advised_count: _builtins.int
     """Reported outcomes of advice."""
     advised_success_count: _builtins.int
     """Successful ones among them."""
     held_out_count: _builtins.int
-    """Reported outcomes of those that were held out: there was advice, but they were not told."""
+    """Reported outcomes of held-out questions, for which there was advice that was not given."""
     held_out_success_count: _builtins.int
     """Successful ones among them."""
     @_builtins.property

@@ -50,19 +50,19 @@ class CapturePatternRequest(_message.Message):
     """
     account_id: _builtins.str
     """The account that acted. Opaque; only a keyed hash of it is stored. Normalized to NFC; case is
-    significant. Refused with outer blanks or with characters that cannot be seen, as in every request.
+    significant. Refused with outer blanks or with invisible characters, as in every request.
     """
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
-        """What it noticed and did. Its action is required."""
+        """The insight, with the action that was taken."""
 
     @_builtins.property
     def outcome(self) -> _insight_pb2.Outcome:
-        """What came of it. Failures count as much as successes."""
+        """Its outcome. Failures count as much as successes."""
 
     @_builtins.property
     def identifiers(self) -> _insight_pb2.Identifiers:
-        """What the caller knows to be identifying in the insight's texts."""
+        """Identifying names and numbers in the insight's texts."""
 
     @_builtins.property
     def occurred_time(self) -> _timestamp_pb2.Timestamp:
@@ -99,7 +99,7 @@ class CapturePatternResponse(_message.Message):
     class _DispositionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CapturePatternResponse._Disposition.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         DISPOSITION_UNSPECIFIED: CapturePatternResponse._Disposition.ValueType  # 0
-        """Not said."""
+        """Not set."""
         DISPOSITION_CREATED: CapturePatternResponse._Disposition.ValueType  # 1
         """It is the first of a new pattern."""
         DISPOSITION_MERGED: CapturePatternResponse._Disposition.ValueType  # 2
@@ -108,10 +108,10 @@ class CapturePatternResponse(_message.Message):
         """Its action could not be made anonymous: the outcome is in the ledger, the text is not."""
 
     class Disposition(_Disposition, metaclass=_DispositionEnumTypeWrapper):
-        """What became of an observation."""
+        """How an observation was stored."""
 
     DISPOSITION_UNSPECIFIED: CapturePatternResponse.Disposition.ValueType  # 0
-    """Not said."""
+    """Not set."""
     DISPOSITION_CREATED: CapturePatternResponse.Disposition.ValueType  # 1
     """It is the first of a new pattern."""
     DISPOSITION_MERGED: CapturePatternResponse.Disposition.ValueType  # 2
@@ -128,7 +128,7 @@ class CapturePatternResponse(_message.Message):
     pattern_id: _builtins.str
     """The pattern that the observation now belongs to. Empty when it was withheld."""
     disposition: Global___CapturePatternResponse.Disposition.ValueType
-    """What became of the observation."""
+    """How the observation was stored."""
     replayed: _builtins.bool
     """Whether this is the answer to an earlier request with the same request_id."""
     similarity: _builtins.float
@@ -175,16 +175,16 @@ class EnhanceInsightRequest(_message.Message):
     account_id: _builtins.str
     """The account that asks. Its own evidence never comes back to it."""
     min_success_rate: _builtins.float
-    """Patterns that worked less often are not applied. Not set means 0.60."""
+    """Patterns with a lower success rate are not applied. Not set means 0.60."""
     min_occurrences: _builtins.int
-    """Patterns that were observed less often are not applied. Not set means 3."""
+    """Patterns with fewer observations are not applied. Not set means 3."""
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
-        """What it noticed. Action and script may be empty: then the network is asked for them."""
+        """The insight. Action and script may be empty: then the network suggests them."""
 
     @_builtins.property
     def identifiers(self) -> _insight_pb2.Identifiers:
-        """What the caller knows to be identifying in the insight's texts."""
+        """Identifying names and numbers in the insight's texts."""
 
     def __init__(
         self,
@@ -225,41 +225,41 @@ class EnhanceInsightResponse(_message.Message):
         NO_MATCH_REASON_UNSPECIFIED: EnhanceInsightResponse._NoMatchReason.ValueType  # 0
         """It was enhanced."""
         NO_MATCH_REASON_NO_PATTERNS: EnhanceInsightResponse._NoMatchReason.ValueType  # 1
-        """The network knows nothing of this type in this category."""
+        """The network has no pattern of this type in this category."""
         NO_MATCH_REASON_NOTHING_SIMILAR: EnhanceInsightResponse._NoMatchReason.ValueType  # 2
-        """What it knows is about something else."""
+        """The patterns that it has are about something else."""
         NO_MATCH_REASON_TOO_FEW_ACCOUNTS: EnhanceInsightResponse._NoMatchReason.ValueType  # 3
         """Too few other accounts have seen the similar patterns for them to be shown."""
         NO_MATCH_REASON_TOO_FEW_OCCURRENCES: EnhanceInsightResponse._NoMatchReason.ValueType  # 4
         """Other accounts observed the similar patterns less often than min_occurrences."""
         NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse._NoMatchReason.ValueType  # 5
-        """The similar patterns worked less often than min_success_rate."""
+        """The success rate of the similar patterns is below min_success_rate."""
         @_builtins.property
         @_deprecated("""This enum value has been marked as deprecated using proto enum value options.""")
         def NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES(self) -> EnhanceInsightResponse._NoMatchReason.ValueType:   # 6
             """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
         NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse._NoMatchReason.ValueType  # 7
-        """Left without advice on purpose, to measure what advice is worth."""
+        """Held out: left without advice, to measure the uplift of advice."""
 
     class NoMatchReason(_NoMatchReason, metaclass=_NoMatchReasonEnumTypeWrapper):
-        """Why an insight was not enhanced: the last hurdle that the best candidate did not take."""
+        """Why an insight was not enhanced: the hurdle at which the best candidate failed."""
 
     NO_MATCH_REASON_UNSPECIFIED: EnhanceInsightResponse.NoMatchReason.ValueType  # 0
     """It was enhanced."""
     NO_MATCH_REASON_NO_PATTERNS: EnhanceInsightResponse.NoMatchReason.ValueType  # 1
-    """The network knows nothing of this type in this category."""
+    """The network has no pattern of this type in this category."""
     NO_MATCH_REASON_NOTHING_SIMILAR: EnhanceInsightResponse.NoMatchReason.ValueType  # 2
-    """What it knows is about something else."""
+    """The patterns that it has are about something else."""
     NO_MATCH_REASON_TOO_FEW_ACCOUNTS: EnhanceInsightResponse.NoMatchReason.ValueType  # 3
     """Too few other accounts have seen the similar patterns for them to be shown."""
     NO_MATCH_REASON_TOO_FEW_OCCURRENCES: EnhanceInsightResponse.NoMatchReason.ValueType  # 4
     """Other accounts observed the similar patterns less often than min_occurrences."""
     NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse.NoMatchReason.ValueType  # 5
-    """The similar patterns worked less often than min_success_rate."""
+    """The success rate of the similar patterns is below min_success_rate."""
     NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES: EnhanceInsightResponse.NoMatchReason.ValueType  # 6
     """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
     NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse.NoMatchReason.ValueType  # 7
-    """Left without advice on purpose, to measure what advice is worth."""
+    """Held out: left without advice, to measure the uplift of advice."""
 
     @_typing.final
     class ClosestMiss(_message.Message):
@@ -300,7 +300,7 @@ class EnhanceInsightResponse(_message.Message):
     """Why no pattern was applied. Unspecified when one was."""
     @_builtins.property
     def enhanced_insight(self) -> _pattern_pb2.EnhancedInsight:
-        """The insight with what the network knows about it."""
+        """The insight with the pattern that was applied."""
 
     @_builtins.property
     def anonymization(self) -> _insight_pb2.AnonymizationReport:
@@ -308,7 +308,7 @@ class EnhanceInsightResponse(_message.Message):
 
     @_builtins.property
     def closest_miss(self) -> Global___EnhanceInsightResponse.ClosestMiss:
-        """What came closest, when no pattern was applied and what came closest may be published."""
+        """The closest candidate, when no pattern was applied and that candidate is published."""
 
     def __init__(
         self,
@@ -372,7 +372,7 @@ class EnhanceInsightsResponse(_message.Message):
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """Why this question could not be answered."""
+        """The error, when this question could not be answered."""
 
     def __init__(
         self,
@@ -410,7 +410,7 @@ class ReportOutcomeRequest(_message.Message):
     """The enhancement that was acted on."""
     @_builtins.property
     def outcome(self) -> _insight_pb2.Outcome:
-        """What came of it."""
+        """Its outcome."""
 
     @_builtins.property
     def occurred_time(self) -> _timestamp_pb2.Timestamp:
@@ -442,8 +442,8 @@ class ReportOutcomeResponse(_message.Message):
     PATTERN_ID_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
-    """The pattern whose evidence it became. Empty when the enhancement had none: the outcome is kept
-    all the same, to measure what happens without the network.
+    """The pattern that the outcome is evidence of. Empty when the enhancement had none: the outcome is still
+    stored, to measure success without the network.
     """
     replayed: _builtins.bool
     """Whether this is the answer to an earlier request with the same request_id."""
@@ -479,8 +479,8 @@ class SuggestMovesRequest(_message.Message):
     """Moves to return at most. Zero means 5; more than 50 means 50."""
     @_builtins.property
     def facts(self) -> _struct_pb2.Struct:
-        """What the account knows, as the triggers name it: {"customer": {"days_since_visit": 60,
-        "avg_frequency": 28}, "review": {"rating": 2}}. Evaluated and forgotten.
+        """The account's facts, with the names that triggers use: {"customer": {"days_since_visit": 60,
+        "avg_frequency": 28}, "review": {"rating": 2}}. Evaluated and not stored.
         """
 
     def __init__(
@@ -536,11 +536,11 @@ class Move(_message.Message):
     trigger: _builtins.str
     """The condition that holds, as a CEL expression over the facts."""
     expected_success_rate: _builtins.float
-    """How often it worked elsewhere; while that may not be shown, the rate that its author claims. Not set
+    """The success rate at other accounts; while that is withheld, the rate that the author claims. Not set
     if there is neither.
     """
     explanation: _builtins.str
-    """Why this move, in one sentence."""
+    """The reason for this move, in one sentence."""
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
         """The pattern that it comes from."""
@@ -579,11 +579,11 @@ class GenerateTaskRequest(_message.Message):
     """An enhancement that this account was given."""
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
-        """A plain insight, without the network."""
+        """An insight that was not enhanced."""
 
     @_builtins.property
     def identifiers(self) -> _insight_pb2.Identifiers:
-        """What the caller knows to be identifying in the insight's texts."""
+        """Identifying names and numbers in the insight's texts."""
 
     def __init__(
         self,
@@ -641,18 +641,18 @@ class Task(_message.Message):
     SCRIPT_FIELD_NUMBER: _builtins.int
     SCRIPT_NOTE_FIELD_NUMBER: _builtins.int
     title: _builtins.str
-    """What to do, in one line."""
+    """The task in one line."""
     confidence_label: _builtins.str
     """"Network Validated" when it comes from an enhancement, else empty."""
     success_probability: _builtins.float
-    """How likely it is to work: the network's expected success rate, or the insight's own confidence."""
+    """The probability of success: the network's expected success rate, or the insight's own confidence."""
     script: _builtins.str
-    """What to say. Placeholders in braces, such as {name}, are for the account to fill."""
+    """The script. Placeholders in braces, such as {name}, are for the account to fill."""
     script_note: _builtins.str
     """"This script works 87% of the time", when there is a proven script."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """How, in order."""
+        """The steps, in order."""
 
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
@@ -693,20 +693,20 @@ class StreamEmergingPatternsRequest(_message.Message):
     pattern_type: _builtins.str
     """Only this type."""
     business_category: _builtins.str
-    """Only what at least k accounts of this line of business see."""
+    """Only patterns that at least k accounts of this line of business see."""
     min_accounts: _builtins.int
-    """Only what at least so many accounts see. Below the network's own minimum it changes nothing."""
+    """Only patterns that at least so many accounts see. A value below the network's own minimum has no effect."""
     min_similarity: _builtins.float
-    """Only clusters at least this tight."""
+    """Only clusters with at least this mean similarity."""
     resume_token: _builtins.str
-    """The last resume_token that was received: only what came after it is sent. A token that is too
-    old brings a new snapshot.
+    """The last resume_token that was received: only later changes are sent. A token that is too old brings a
+    new snapshot.
     """
     min_total_potential_value: _builtins.float
-    """Only what is worth at least so much: see EmergingPattern.total_potential_value."""
+    """Only patterns with at least this EmergingPattern.total_potential_value."""
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
-        """Only what was seen within this time. Not set, or longer than the network's own window (7 days),
+        """Only patterns that were seen within this time. Not set, or longer than the network's own window (7 days),
         means the network's.
         """
 
@@ -746,7 +746,7 @@ class StreamEmergingPatternsResponse(_message.Message):
         count: _builtins.int
         """Emerging patterns in it."""
         resume_token_expired: _builtins.bool
-        """Whether this snapshot was sent because the resume token was too old to go on from."""
+        """Whether this snapshot was sent because the resume token was too old."""
         def __init__(
             self,
             *,
@@ -786,7 +786,7 @@ class StreamEmergingPatternsResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Pass it to a new stream to go on after this message."""
+    """Pass it to a new stream to resume after this message."""
     @_builtins.property
     def emerging_pattern(self) -> _emerging_pb2.EmergingPattern:
         """An emerging pattern: part of the snapshot, or a change."""
@@ -797,7 +797,7 @@ class StreamEmergingPatternsResponse(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___StreamEmergingPatternsResponse.Heartbeat:
-        """Nothing happened for a while; the stream lives."""
+        """There was no message for a while; the stream is alive."""
 
     def __init__(
         self,
@@ -862,27 +862,27 @@ class GetNetworkMetricsResponse(_message.Message):
     PUBLISHED_PATTERN_COUNT_FIELD_NUMBER: _builtins.int
     BUSINESS_CATEGORIES_FIELD_NUMBER: _builtins.int
     withheld: _builtins.bool
-    """Whether too few accounts were active within the window for their numbers to be shown: nothing
-    else is set then but the times and business_categories.
+    """Whether the report is withheld, because too few accounts were active within the window. Then only the
+    times and business_categories are set.
     """
     published_pattern_count: _builtins.int
     """Patterns that are published now."""
     @_builtins.property
     def metrics(self) -> _metrics_pb2.NetworkMetrics:
-        """What the network did."""
+        """The metrics."""
 
     @_builtins.property
     def kpis(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.Kpi]:
-        """How that compares with what it should do."""
+        """The KPIs with their targets."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """When this was true."""
+        """The time at which this was true."""
 
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.NetworkDay]:
-        """The window's days on which something happened, the oldest first; the newest 366 at most. Outcomes
-        are 0 where metrics does not tell of them as a whole, and so are questions and observations.
+        """The window's days on which something happened, the oldest first; the newest 366 at most. Counts of
+        outcomes, questions and observations are 0 where the metrics of them are withheld.
         """
 
     @_builtins.property
@@ -891,8 +891,8 @@ class GetNetworkMetricsResponse(_message.Message):
 
     @_builtins.property
     def business_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Lines of business whose numbers are not withheld within the window, whichever one was asked about: in
-        alphabetical order, those with most active accounts, 200 at most.
+        """Lines of business whose reports are not withheld within the window, whatever the request's
+        business_category: those with most active accounts, 200 at most, in alphabetical order.
         """
 
     def __init__(
@@ -945,7 +945,7 @@ Global___StreamNetworkMetricsRequest: _TypeAlias = StreamNetworkMetricsRequest  
 
 @_typing.final
 class StreamNetworkMetricsResponse(_message.Message):
-    """One message of StreamNetworkMetrics. Each is whole, so there is nothing to resume."""
+    """One message of StreamNetworkMetrics. Each is a whole report, so there is nothing to resume."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -979,7 +979,7 @@ class StreamNetworkMetricsResponse(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___StreamNetworkMetricsResponse.Heartbeat:
-        """Nothing has changed for a while; the stream lives."""
+        """Nothing has changed for a while; the stream is alive."""
 
     def __init__(
         self,
@@ -1008,7 +1008,7 @@ class GetPatternRequest(_message.Message):
     pattern_id: _builtins.str
     """UUID of the pattern."""
     include_history: _builtins.bool
-    """Whether to tell also which wordings were used and how the pattern fared over time."""
+    """Whether to return the pattern's scripts and history, too."""
     def __init__(
         self,
         *,
@@ -1031,7 +1031,7 @@ class GetPatternResponse(_message.Message):
 
     @_typing.final
     class Script(_message.Message):
-        """One wording of the action."""
+        """One script of the pattern."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1041,7 +1041,7 @@ class GetPatternResponse(_message.Message):
         """The wording. Placeholders in braces, such as {name}, are for the account to fill."""
         @_builtins.property
         def evidence(self) -> _pattern_pb2.Evidence:
-            """What is known about how well it works."""
+            """Its evidence."""
 
         def __init__(
             self,
@@ -1057,7 +1057,7 @@ class GetPatternResponse(_message.Message):
 
     @_typing.final
     class Period(_message.Message):
-        """Some weeks of a pattern."""
+        """The evidence of some weeks."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1100,12 +1100,12 @@ class GetPatternResponse(_message.Message):
 
     @_builtins.property
     def scripts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPatternResponse.Script]:
-        """With include_history: the wordings that enough accounts used, the best lower bound first."""
+        """With include_history: the scripts that enough accounts used, the best lower bound first."""
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPatternResponse.Period]:
-        """With include_history: what was observed, the oldest period first. Each lasts as many weeks as it
-        took until enough accounts had observed something. Together they are the pattern's evidence.
+        """With include_history: the evidence over time, the oldest period first. Each lasts as many weeks as it
+        took until enough accounts had observed something.
         """
 
     def __init__(
@@ -1139,7 +1139,7 @@ class ListPatternsRequest(_message.Message):
     business_category: _builtins.str
     """Only this line of business."""
     min_success_rate: _builtins.float
-    """Only patterns that worked at least this often."""
+    """Only patterns with at least this success rate."""
     page_size: _builtins.int
     """Patterns to return at most. Zero means 50; more than 500 means 500 (AIP-158)."""
     page_token: _builtins.str

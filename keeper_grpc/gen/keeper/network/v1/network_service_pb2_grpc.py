@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NetworkLearningServiceStub:
-    """What every account learns from every other account.
+    """Lets every account learn from all other accounts.
     Errors carry google.rpc.ErrorInfo (domain "network.keeper"), BadRequest and RetryInfo details.
     """
 
@@ -94,7 +94,7 @@ class NetworkLearningServiceStub:
 
 
 class NetworkLearningServiceServicer:
-    """What every account learns from every other account.
+    """Lets every account learn from all other accounts.
     Errors carry google.rpc.ErrorInfo (domain "network.keeper"), BadRequest and RetryInfo details.
     """
 
@@ -115,14 +115,14 @@ class NetworkLearningServiceServicer:
 
     def EnhanceInsights(self, request_iterator, context):
         """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
-        the caller's correlation ids and come in any order; one that fails does not end the stream.
+        the caller's correlation ids and come in any order; a question that fails does not end the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportOutcome(self, request, context):
-        """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+        """Reports the outcome of an enhancement, as evidence for its pattern and its script.
         Idempotent by request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -130,7 +130,7 @@ class NetworkLearningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SuggestMoves(self, request, context):
-        """Suggests what to do now, from facts: the network predicts before it happens.
+        """Suggests moves that apply now, by an account's facts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,14 +144,14 @@ class NetworkLearningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamEmergingPatterns(self, request, context):
-        """Streams what several accounts have begun to see: a snapshot, then every change.
+        """Streams the emerging patterns: a snapshot, then every change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNetworkMetrics(self, request, context):
-        """Returns what the network is worth: its metrics and KPIs over a window.
+        """Returns the network's metrics and KPIs over a window.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,7 +245,7 @@ def add_NetworkLearningServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NetworkLearningService:
-    """What every account learns from every other account.
+    """Lets every account learn from all other accounts.
     Errors carry google.rpc.ErrorInfo (domain "network.keeper"), BadRequest and RetryInfo details.
     """
 

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NetworkLearningServiceStub:
-    """What every account learns from every other account.
+    """Lets every account learn from all other accounts.
     Errors carry google.rpc.ErrorInfo (domain "network.keeper"), BadRequest and RetryInfo details.
     """
 
@@ -43,20 +43,20 @@ class NetworkLearningServiceStub:
     """Asks what other accounts know about an insight."""
     EnhanceInsights: _grpc.StreamStreamMultiCallable[_network_service_pb2.EnhanceInsightsRequest, _network_service_pb2.EnhanceInsightsResponse]
     """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
-    the caller's correlation ids and come in any order; one that fails does not end the stream.
+    the caller's correlation ids and come in any order; a question that fails does not end the stream.
     """
     ReportOutcome: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]
-    """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+    """Reports the outcome of an enhancement, as evidence for its pattern and its script.
     Idempotent by request_id.
     """
     SuggestMoves: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]
-    """Suggests what to do now, from facts: the network predicts before it happens."""
+    """Suggests moves that apply now, by an account's facts."""
     GenerateTask: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GenerateTaskRequest, _network_service_pb2.GenerateTaskResponse]
     """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _grpc.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]
-    """Streams what several accounts have begun to see: a snapshot, then every change."""
+    """Streams the emerging patterns: a snapshot, then every change."""
     GetNetworkMetrics: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GetNetworkMetricsRequest, _network_service_pb2.GetNetworkMetricsResponse]
-    """Returns what the network is worth: its metrics and KPIs over a window."""
+    """Returns the network's metrics and KPIs over a window."""
     StreamNetworkMetrics: _grpc.UnaryStreamMultiCallable[_network_service_pb2.StreamNetworkMetricsRequest, _network_service_pb2.StreamNetworkMetricsResponse]
     """Streams the same: at once, and again whenever it changed, at most once a second."""
     GetPattern: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]
@@ -66,7 +66,7 @@ class NetworkLearningServiceStub:
 
 @_typing.type_check_only
 class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
-    """What every account learns from every other account.
+    """Lets every account learn from all other accounts.
     Errors carry google.rpc.ErrorInfo (domain "network.keeper"), BadRequest and RetryInfo details.
     """
 
@@ -79,20 +79,20 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     """Asks what other accounts know about an insight."""
     EnhanceInsights: _aio.StreamStreamMultiCallable[_network_service_pb2.EnhanceInsightsRequest, _network_service_pb2.EnhanceInsightsResponse]  # type: ignore[assignment]
     """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
-    the caller's correlation ids and come in any order; one that fails does not end the stream.
+    the caller's correlation ids and come in any order; a question that fails does not end the stream.
     """
     ReportOutcome: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
-    """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+    """Reports the outcome of an enhancement, as evidence for its pattern and its script.
     Idempotent by request_id.
     """
     SuggestMoves: _aio.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]  # type: ignore[assignment]
-    """Suggests what to do now, from facts: the network predicts before it happens."""
+    """Suggests moves that apply now, by an account's facts."""
     GenerateTask: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GenerateTaskRequest, _network_service_pb2.GenerateTaskResponse]  # type: ignore[assignment]
     """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _aio.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]  # type: ignore[assignment]
-    """Streams what several accounts have begun to see: a snapshot, then every change."""
+    """Streams the emerging patterns: a snapshot, then every change."""
     GetNetworkMetrics: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GetNetworkMetricsRequest, _network_service_pb2.GetNetworkMetricsResponse]  # type: ignore[assignment]
-    """Returns what the network is worth: its metrics and KPIs over a window."""
+    """Returns the network's metrics and KPIs over a window."""
     StreamNetworkMetrics: _aio.UnaryStreamMultiCallable[_network_service_pb2.StreamNetworkMetricsRequest, _network_service_pb2.StreamNetworkMetricsResponse]  # type: ignore[assignment]
     """Streams the same: at once, and again whenever it changed, at most once a second."""
     GetPattern: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]  # type: ignore[assignment]
@@ -101,7 +101,7 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     """Lists published patterns, those with the best lower bound first."""
 
 class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What every account learns from every other account.
+    """Lets every account learn from all other accounts.
     Errors carry google.rpc.ErrorInfo (domain "network.keeper"), BadRequest and RetryInfo details.
     """
 
@@ -130,7 +130,7 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_network_service_pb2.EnhanceInsightsResponse], _abc.AsyncIterator[_network_service_pb2.EnhanceInsightsResponse]]:
         """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
-        the caller's correlation ids and come in any order; one that fails does not end the stream.
+        the caller's correlation ids and come in any order; a question that fails does not end the stream.
         """
 
     @_abc_1.abstractmethod
@@ -139,7 +139,7 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _network_service_pb2.ReportOutcomeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_network_service_pb2.ReportOutcomeResponse, _abc.Awaitable[_network_service_pb2.ReportOutcomeResponse]]:
-        """Tells what came of an enhancement: evidence for its pattern and for the script that was given.
+        """Reports the outcome of an enhancement, as evidence for its pattern and its script.
         Idempotent by request_id.
         """
 
@@ -149,7 +149,7 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _network_service_pb2.SuggestMovesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_network_service_pb2.SuggestMovesResponse, _abc.Awaitable[_network_service_pb2.SuggestMovesResponse]]:
-        """Suggests what to do now, from facts: the network predicts before it happens."""
+        """Suggests moves that apply now, by an account's facts."""
 
     @_abc_1.abstractmethod
     def GenerateTask(
@@ -165,7 +165,7 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _network_service_pb2.StreamEmergingPatternsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_network_service_pb2.StreamEmergingPatternsResponse], _abc.AsyncIterator[_network_service_pb2.StreamEmergingPatternsResponse]]:
-        """Streams what several accounts have begun to see: a snapshot, then every change."""
+        """Streams the emerging patterns: a snapshot, then every change."""
 
     @_abc_1.abstractmethod
     def GetNetworkMetrics(
@@ -173,7 +173,7 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _network_service_pb2.GetNetworkMetricsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_network_service_pb2.GetNetworkMetricsResponse, _abc.Awaitable[_network_service_pb2.GetNetworkMetricsResponse]]:
-        """Returns what the network is worth: its metrics and KPIs over a window."""
+        """Returns the network's metrics and KPIs over a window."""
 
     @_abc_1.abstractmethod
     def StreamNetworkMetrics(

@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Pattern(_message.Message):
-    """Many observations of many accounts that say the same thing. Never a vector, never an account."""
+    """Observations of several accounts that say the same. It holds no vector and no account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -46,7 +46,7 @@ class Pattern(_message.Message):
     business_category: _builtins.str
     """The line of business it was learned in."""
     action: _builtins.str
-    """What to do, in anonymized words."""
+    """The action, in anonymized words."""
     proven_script: _builtins.str
     """The wording with the best lower bound among those that enough accounts used. Empty if none is."""
     embedding_model: _builtins.str
@@ -57,7 +57,7 @@ class Pattern(_message.Message):
 
     @_builtins.property
     def evidence(self) -> Global___Evidence:
-        """What is known about how well it works."""
+        """Its evidence."""
 
     @_builtins.property
     def first_discovered_time(self) -> _timestamp_pb2.Timestamp:
@@ -65,11 +65,11 @@ class Pattern(_message.Message):
 
     @_builtins.property
     def last_validated_time(self) -> _timestamp_pb2.Timestamp:
-        """When an observation last added to it. Not set likewise."""
+        """When the last observation was added to it. Not set while too few accounts support an authored pattern."""
 
     @_builtins.property
     def author_claim(self) -> Global___AuthorClaim:
-        """What the author of a pattern of the catalog says about it. Not set for any other pattern."""
+        """The author's claims about a pattern of the catalog. Not set for any other pattern."""
 
     @_builtins.property
     def prior(self) -> Global___Prior:
@@ -112,7 +112,7 @@ class Prior(_message.Message):
     class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Prior._Source.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         SOURCE_UNSPECIFIED: Prior._Source.ValueType  # 0
-        """Not said."""
+        """Not set."""
         SOURCE_CATEGORY: Prior._Source.ValueType  # 1
         """Learned from the other patterns of the type in the category."""
         SOURCE_TYPE: Prior._Source.ValueType  # 2
@@ -126,7 +126,7 @@ class Prior(_message.Message):
         """Where a prior comes from."""
 
     SOURCE_UNSPECIFIED: Prior.Source.ValueType  # 0
-    """Not said."""
+    """Not set."""
     SOURCE_CATEGORY: Prior.Source.ValueType  # 1
     """Learned from the other patterns of the type in the category."""
     SOURCE_TYPE: Prior.Source.ValueType  # 2
@@ -166,8 +166,8 @@ Global___Prior: _TypeAlias = Prior  # noqa: Y015
 
 @_typing.final
 class AuthorClaim(_message.Message):
-    """What the author of a pattern says about it: claims from elsewhere, never evidence of this network. A
-    number that the author does not state is not set.
+    """The claims of a pattern's author, which are no evidence of this network. A number that the author does not
+    state is not set.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -181,7 +181,7 @@ class AuthorClaim(_message.Message):
     IMPROVEMENT_FACTOR_FIELD_NUMBER: _builtins.int
     IMPROVEMENT_PERIOD_FIELD_NUMBER: _builtins.int
     follow_up_action: _builtins.str
-    """What to do after the pattern's action. Empty if nothing."""
+    """An action to follow the pattern's. Empty if there is none."""
     success_rate: _builtins.float
     """The share of cases in which it succeeded."""
     learned_from: _builtins.int
@@ -189,11 +189,11 @@ class AuthorClaim(_message.Message):
     monthly_revenue_dollars: _builtins.float
     """Additional revenue a month, on average, in US dollars."""
     adoption_rate: _builtins.float
-    """The share of those who could adopt it that did."""
+    """The share of those who could adopt it and did."""
     rating_improvement: _builtins.float
     """By how many stars ratings rose, on average."""
     improvement_factor: _builtins.float
-    """How many times as good results became within improvement_period."""
+    """The factor by which results improved within improvement_period."""
     @_builtins.property
     def improvement_period(self) -> _duration_pb2.Duration:
         """Set together with improvement_factor."""
@@ -269,7 +269,7 @@ class Evidence(_message.Message):
     190 of 200. At most success_rate.
     """
     similarity: _builtins.float
-    """Cosine similarity to the insight that asked. Zero where nobody asked."""
+    """Cosine similarity to the insight of the question. Zero where there was no question."""
     mean_revenue_impact: _builtins.float
     """Typical revenue impact: the median of the means of the accounts that measured it, in their
     currencies. Set only where enough accounts measured it.
@@ -297,7 +297,7 @@ Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
 class EnhancedInsight(_message.Message):
-    """An insight with what the network knows about it."""
+    """An insight with the pattern that the network applied to it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -314,7 +314,7 @@ class EnhancedInsight(_message.Message):
     EXPLANATION_FIELD_NUMBER: _builtins.int
     FACTORS_FIELD_NUMBER: _builtins.int
     network_enhanced: _builtins.bool
-    """Whether a pattern was applied. If false, the response's no_match_reason says why not."""
+    """Whether a pattern was applied. If false, the response has a no_match_reason."""
     base_confidence: _builtins.float
     """The caller's confidence."""
     confidence: _builtins.float
@@ -322,11 +322,10 @@ class EnhancedInsight(_message.Message):
     category's pattern is discounted. The caller's if not enhanced.
     """
     suggested_approach: _builtins.str
-    """What the network suggests to do."""
+    """The action that the network suggests."""
     expected_success_rate: _builtins.float
-    """How often it may be expected to work in this insight's situation: the pattern's evidence and,
-    where there is enough, its evidence under the same conditions; discounted if it comes from
-    another category.
+    """The expected success rate in this insight's situation: from the pattern's evidence and, where there is
+    enough, its evidence under the same conditions; discounted for a pattern of another category.
     """
     proven_script: _builtins.str
     """The best-proven wording, in its masked template form. Empty if none is proven."""
@@ -335,10 +334,10 @@ class EnhancedInsight(_message.Message):
     pattern_id: _builtins.str
     """The pattern that was applied."""
     explanation: _builtins.str
-    """Why this pattern, in one sentence."""
+    """The reason for this pattern, in one sentence."""
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
-        """The caller's insight as the network sees it: anonymized, with the caller's insight_id."""
+        """The caller's insight, anonymized, with the caller's insight_id."""
 
     @_builtins.property
     def evidence(self) -> Global___Evidence:
@@ -346,7 +345,7 @@ class EnhancedInsight(_message.Message):
 
     @_builtins.property
     def factors(self) -> Global___RankingFactors:
-        """What its score is made of."""
+        """The factors of its score."""
 
     def __init__(
         self,
@@ -390,18 +389,18 @@ class RankingFactors(_message.Message):
     lower_bound: _builtins.float
     """The success rate in this situation that is exceeded with 95% probability."""
     transfer: _builtins.float
-    """1 for a pattern of the account's own category; else what is known of how patterns of that
-    category fare in this one.
+    """1 for a pattern of the account's own category; otherwise a discount, learned from how patterns of that
+    category worked in this one.
     """
     caution: _builtins.float
-    """Below 1 when the insight lies nearer to a known failure."""
+    """Below 1 when the insight is nearer to a known failure."""
     score: _builtins.float
     """Their product."""
     business_category: _builtins.str
     """The category that the pattern was learned in."""
     @_builtins.property
     def age(self) -> _duration_pb2.Duration:
-        """Time since an observation last added to it."""
+        """Time since the last observation was added to it."""
 
     def __init__(
         self,
