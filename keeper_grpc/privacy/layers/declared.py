@@ -206,8 +206,8 @@ class DeclaredScrubber:
         variants = [bare]
         if len(bare) < len(spelled):
             variants += [spelled, ["n" if part == "and" else part for part in spelled]]
-        for parts in variants:
-            self._add_phrases(parts, who)
+        for run in dict.fromkeys(run for parts in variants for run in _telling_runs(parts)):
+            self._index.phrases.setdefault(run[0], []).append((run, who))
         telling = [part for part in bare if part not in _EMPTY_WORDS]
         which = [part for part in telling if part not in _GENERIC]
         for joined in ("".join(spelled), "".join(bare), "".join(telling)):
@@ -220,19 +220,6 @@ class DeclaredScrubber:
                 index.phrases.setdefault(part, []).append(((part,), who))
         if len(telling) > 1 and telling[0] in which:
             index.leading.setdefault(telling[0], who)
-
-    def _add_phrases(self, parts: list[str], who: _Who) -> None:
-        """Every run of two words or more that says more than what kind of business it is.
-
-        The whole name goes even if it says no more: `Nail Bar`, `The Body Shop`.
-        """
-        core = parts[1:] if parts[0] == "the" and len(parts) > 2 else parts  # noqa: PLR2004  # The, and two more
-        for length in range(len(parts), 1, -1):
-            for start in range(len(parts) - length + 1):
-                run = tuple(parts[start : start + length])
-                generic = all(part in _EMPTY_WORDS or part in _GENERIC for part in run)
-                if not generic or length >= len(core):
-                    self._index.phrases.setdefault(run[0], []).append((run, who))
 
     def _add_email(self, email: str) -> None:
         whole = email.strip().lower()
@@ -438,9 +425,10 @@ class DeclaredScrubber:
 
     def _absorb_initials(self, reading: Reading, found: dict[int, _Who]) -> None:
         """`J. Doe`, `Jane D.`, `J.D.`: single letters that are the person's."""
-        letters = {
-            at: None for at, word in enumerate(reading.words) if len(word.key) == 1
-        }  # a dict is a set that keeps the order of the text
+        # A dict is a set that keeps the order of the text.
+        letters = {at: None for at, word in enumerate(reading.words) if len(word.key) == 1}
+        if not letters:
+            return
         for at in letters:
             for near in (at - 1, at + 1):
                 who = found.get(near)
@@ -480,6 +468,19 @@ class DeclaredScrubber:
                 who.kind,
                 draft.record.role(who.role, who.identity),
             )
+
+
+def _telling_runs(parts: list[str]) -> Iterator[tuple[str, ...]]:
+    """Every run of two words or more that says more than what kind of business it is.
+
+    The whole name goes even if it says no more: `Nail Bar`, `The Body Shop`.
+    """
+    whole = len(parts) - 1 if parts[0] == "the" and len(parts) > 2 else len(parts)  # noqa: PLR2004  # The, and two more
+    telling = [part not in _EMPTY_WORDS and part not in _GENERIC for part in parts]
+    for length in range(len(parts), 1, -1):
+        for start in range(len(parts) - length + 1):
+            if length >= whole or any(telling[start : start + length]):
+                yield tuple(parts[start : start + length])
 
 
 def _spellings(part: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from keeper_grpc.privacy.layers.addresses import ADDRESSES
 from keeper_grpc.privacy.layers.figures import FIGURES
 from keeper_grpc.privacy.layers.numbers import NUMBERS
 from keeper_grpc.privacy.text.draft import Draft
-from keeper_grpc.privacy.text.matching import Match, Recognizer, compiled, hints
+from keeper_grpc.privacy.text.matching import Match, Recognizer, compiled, hints, hints_of
 
 _MAC_DASHES: Final = 5
 _CLOCK_COLONS: Final = 2
@@ -157,7 +157,7 @@ class Recognizers:
     """
 
     def __call__(self, draft: Draft) -> None:
-        hinted = hints(draft.text)
+        hinted = hints_of(draft)
         for recognizer in _ALL:
             if hinted.issuperset(recognizer.needs):
                 recognizer.mask(draft)

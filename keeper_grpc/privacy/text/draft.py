@@ -137,10 +137,12 @@ class Draft:
     """One text of a record on its way through the layers. `text` may hold slots.
 
     unknown: folded words of it that the vocabulary layer masked.
+    hinted: what text/matching.py knows about the text; masking makes none of it wrong.
     """
 
     text: str
     record: Record
+    hinted: frozenset[str] | None = None
     unknown: set[str] = field(default_factory=set)
     _words: list[Word] | None = None
     _keys: frozenset[str] | None = None

@@ -192,6 +192,12 @@ _MARK_AFTER: Final = re.compile(
     re.IGNORECASE,
 )
 """`X @ 3`, `X + 1`, `X w/ the new girl`, `X / wax / 5:30`: signs behind."""
+_MARK_WORDS: Final = frozenset(
+    listed(
+        "n on up at in stopped no still here is was locked out pd due jr sr for about to please owes owed w"
+    )
+)
+"""The words that _MARK_AFTER begins with."""
 _HAS_TIME: Final = re.compile(
     r"\s(?:(?:at|@)\s?\d{1,2}\b|\d{1,2}(?::\d\d|\s?[ap]m\b))", re.IGNORECASE
 )
@@ -220,7 +226,7 @@ def frames_person(reading: Reading, at: int) -> bool:
         _pair_before(reading, at, before)
         or before in _VERBS_OF_DESK
         or _has_predicate(reading, at, before, after)
-        or _MARK_AFTER.match(reading.text, reading.words[at].end) is not None
+        or _marked_after(reading, at, after)
         or _marked(reading, at)
         or _is_aside(reading, at)
     )
@@ -294,6 +300,14 @@ def _is_aside(reading: Reading, at: int) -> bool:
     return around in {"()", '""', "\u201c\u201d"}
 
 
+def _marked_after(reading: Reading, at: int, after: str) -> bool:
+    if after not in _MARK_WORDS and reading.adjoins(at):
+        return False  # most words: the expression need not be tried
+    return _MARK_AFTER.match(reading.text, reading.words[at].end) is not None
+
+
 def _marked(reading: Reading, at: int) -> bool:
     start = reading.words[at].start
+    if at and reading.words[at - 1].key not in {"attn", "c"} and reading.adjoins(at - 1):
+        return False
     return _MARK_BEFORE.search(reading.text, max(start - _LONGEST_MARK, 0), start) is not None

@@ -121,6 +121,13 @@ def hints(text: str) -> frozenset[str]:
     return frozenset(_HINT_NAMES[at] for at in found if at < len(_HINT_NAMES))
 
 
+def hints_of(draft: Draft) -> frozenset[str]:
+    """The hints of a draft's text, found once."""
+    if draft.hinted is None:
+        draft.hinted = hints(draft.text)
+    return draft.hinted
+
+
 def _always(_match: Match) -> bool:
     return True
 
@@ -170,8 +177,9 @@ class Recognizer:
 
     def mask(self, draft: Draft) -> None:
         """Replaces what it matches."""
-        draft.record.check_time()
-        draft.replace(self.spans(draft.text))
+        if hints_of(draft).issuperset(self.needs):
+            draft.record.check_time()
+            draft.replace(self.spans(draft.text))
 
 
 _BLANK: Final = re.compile(r"\s+")
