@@ -22,6 +22,7 @@ from keeper_grpc.privacy.layers.numbers import SPELLED
 from keeper_grpc.privacy.layers.protected import PLACEHOLDER, settle
 from keeper_grpc.privacy.text import cues
 from keeper_grpc.privacy.text.draft import Draft, Record, Span, is_slot
+from keeper_grpc.privacy.text.matching import hints_of
 from keeper_grpc.privacy.text.phrases import Phrases
 from keeper_grpc.privacy.text.plain_uses import is_function_word, plainly_a_word
 from keeper_grpc.privacy.text.reading import Reading
@@ -152,7 +153,8 @@ class DeclaredScrubber:
         if self._phones or self._numbers:
             for spelled in SPELLED:  # `(415) five five five 0142` whole, not its last four digits
                 spelled.mask(draft)
-            draft.replace(self._numbered(draft.text))
+            if "run" in hints_of(draft):
+                draft.replace(self._numbered(draft.text))
         if self._addresses:
             draft.replace(self._addresses.spans(draft))
         if self._index.wanted:
@@ -177,7 +179,7 @@ class DeclaredScrubber:
     def _add_person(self, name: str, kind: str, role: str) -> None:
         parts = keys(name)
         # A title in front is nobody's; a surname like Lord or Judge is.
-        while len(parts) > 1 and parts[0] in cues.TITLES - self._vocabulary.given_words:
+        while len(parts) > 1 and self._is_title(parts[0]):
             parts = parts[1:]
         if not parts:
             return
@@ -194,6 +196,9 @@ class DeclaredScrubber:
                     index.joined.setdefault(short, who)
             index.initials["".join(part[0] for part in parts)] = who
             index.initials[parts[0][0] + parts[-1][0]] = who
+
+    def _is_title(self, key: str) -> bool:
+        return key in cues.TITLES and key not in self._vocabulary.given_words
 
     def _add_business(self, name: str) -> None:
         # `Light & Salt` is also written `Light and Salt`, `Light n Salt` and `Light Salt`.

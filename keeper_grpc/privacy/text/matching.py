@@ -63,6 +63,7 @@ _HINTS: Final[dict[str, str]] = {
     "digit": r"\d",
     "digits": r"\d(?:[\pL-]{0,3}\d){3}",
     "number": r"\d(?:(?:[^\pL\d]|x){0,9}\d){6}",
+    "run": r"\d(?:[^\pL\pN_\n]{0,3}\d){3}",
     "sequence": r"\d(?:[^\pL\d]{0,9}\d){6}|\d[^\pL\d]{0,9}(?:and then|then|and|dash|hyphen|dot|point|period|space|comma|slash|minus)\b[^\pL\d]{0,9}\d",
     "octets": r"\d\s{0,2}(?:dot|point|\.|\[\.\])\s{0,2}\d",
     "hex": r"[0-9a-f:]:[0-9a-f:]|[0-9a-f]-[0-9a-f]{2}-",
