@@ -113,7 +113,7 @@ class Names:
         found, word = reading.words, reading.words[at]
         gap = reading.text[found[at - 1].end : word.start] if at else reading.text[: word.start]
         if at and (
-            _follows_title(found[at - 1], word, gap)
+            _follows_title(reading, at, gap)
             or (at not in marked and self._initialed(reading, at, gap))
         ):
             return {at - 1, at}
@@ -277,7 +277,8 @@ def _may_be_called(word: Word) -> bool:
     return surname or word.key not in cues.FUNCTION_WORDS
 
 
-def _follows_title(title: Word, word: Word, gap: str) -> bool:
+def _follows_title(reading: Reading, at: int, gap: str) -> bool:
+    title, word = reading.words[at - 1], reading.words[at]
     if gap.strip(" ") not in {"", "."} or len(gap) > 3:  # noqa: PLR2004  # ". " and one more
         return False
     if title.key in cues.SHORT_TITLES:
@@ -287,8 +288,9 @@ def _follows_title(title: Word, word: Word, gap: str) -> bool:
         and title.capitalized
         and word.capitalized
         and not title.shouted
-        and word.key not in cues.SERVICES
         and word.key not in cues.TIMES
+        # `Master Suite`, but `Mayor Price opened`.
+        and (word.key not in cues.SERVICES or reading.after(at) in reading.vocabulary.verb_forms)
     )
 
 

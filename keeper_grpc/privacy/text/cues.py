@@ -11,7 +11,8 @@ TITLES: Final = frozenset(
         "mr mrs ms miss mx dr doctor prof professor sir madam madame mister missus rev reverend "
         "sister brother fr father pastor rabbi nurse aunt auntie uncle cousin captain sgt officer "
         "judge coach sen senator gov mayor pres president lord lady dame sra sr srta herr frau monsieur "
-        "mademoiselle don dona master"
+        "mademoiselle don dona master governor chancellor councilman councilwoman "
+        "congressman congresswoman detective sheriff deputy lieutenant colonel bishop deacon"
     )
 )
 """Whatever follows one of these, capitalized, is a name."""
