@@ -65,10 +65,20 @@ def _seconds(value: object) -> object:
     return value
 
 
-def _not_too_long(value: timedelta) -> timedelta:
-    if value > LONGEST:
-        raise PydanticCustomError("too_long", "must be at most 36500 days")
-    return value
+def _duration(longest: timedelta, *, zero: bool = False) -> AfterValidator:
+    """Up to `longest`; nothing at all only with `zero`."""
+
+    def check(value: timedelta) -> timedelta:
+        if value < timedelta(0) or (not value and not zero):
+            least = "at least" if zero else "more than"
+            raise PydanticCustomError("too_short", "must be {least} 0 seconds", {"least": least})
+        if value > longest:
+            raise PydanticCustomError(
+                "too_long", "must be at most {days} days", {"days": longest.days}
+            )
+        return value
+
+    return AfterValidator(check)
 
 
 def _unless_of_a_service(value: object) -> object:
@@ -112,13 +122,13 @@ def _api_key(value: object) -> object:
 
 _HTTP_URL = TypeAdapter(HttpUrl)
 
-Seconds = Annotated[
-    timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0)), AfterValidator(_not_too_long)
-]
-AnySeconds = Annotated[
-    timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0)), AfterValidator(_not_too_long)
-]
-Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(LONGEST)]
+AnySeconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(LONGEST, zero=True)]
+# PostgreSQL counts it in milliseconds, in 32 bits.
+StatementSeconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(timedelta(days=24))]
+# The database has them as 32-bit integers, and multiplies k.
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Accounts = Annotated[int, Field(ge=2, le=1_000_000)]
 Port = Annotated[int, BeforeValidator(_unless_of_a_service), Field(ge=0, le=65535)]
 Text = Annotated[str, BeforeValidator(_text)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_text)]
@@ -162,7 +172,7 @@ class Settings(BaseSettings):
     acquire_timeout: Seconds = Field(
         timedelta(seconds=5), description="longest wait for a connection of the pool"
     )
-    statement_timeout: Seconds = Field(
+    statement_timeout: StatementSeconds = Field(
         timedelta(seconds=10), description="longest single database statement"
     )
     ann_scope_size: Count = Field(
@@ -203,8 +213,8 @@ class Settings(BaseSettings):
 
     seed_catalog: bool = Field(
         True,
-        description="add the catalog's patterns at the first start on a database, and a newer "
-        "release's at its first; false leaves that to keeper seed",
+        description="seed the catalog at the first start on a database, and again when a release has a "
+        "newer one; false leaves it to keeper seed",
     )
 
     pseudonym_keys: Secret = Field(
@@ -213,8 +223,8 @@ class Settings(BaseSettings):
         "first, the same on every host; unset makes one in the data directory, which only the bundled "
         "database allows",
     )
-    min_accounts: int = Field(
-        3, ge=2, description="k: distinct owners of accounts behind anything that is published"
+    min_accounts: Accounts = Field(
+        3, description="k: distinct owners of accounts behind anything that is published"
     )
     open_accounts: bool | None = Field(
         None,
@@ -229,6 +239,7 @@ class Settings(BaseSettings):
     account_min_active_days: int | None = Field(
         None,
         ge=0,
+        le=36_500,
         description="days with an observation of an account from which it counts; unset is 0 with open "
         "accounts, else 2",
     )
@@ -256,8 +267,8 @@ class Settings(BaseSettings):
     emerging_window: Seconds = Field(
         timedelta(days=7), description="how far back emerging patterns look"
     )
-    emerging_min_accounts: int = Field(
-        3, ge=2, description="distinct accounts that make a cluster emerge"
+    emerging_min_accounts: Accounts = Field(
+        3, description="distinct accounts that make a cluster emerge"
     )
     emerging_min_similarity: Ratio | None = Field(
         None, description="mean similarity that makes a cluster emerge; unset is the model's own"

@@ -98,7 +98,8 @@ class Database:
             server_settings={
                 "application_name": "keeper",
                 "timezone": "UTC",
-                "statement_timeout": str(int(statement_timeout * 1000)),
+                # 0 would be none.
+                "statement_timeout": str(max(1, int(statement_timeout * 1000))),
                 "idle_in_transaction_session_timeout": "30000",
                 # A process whose host is gone must not keep the leader's lock: the server drops its
                 # connection after six seconds. The default is the operating system's: two hours, and a quarter

@@ -50,6 +50,17 @@ def test_words_that_are_left_over_are_named() -> None:
     assert parser.parse_args(["--stay"]).stay
 
 
+def test_a_checkout_that_is_not_installed_has_no_version(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`keeper --version` says so."""
+    monkeypatch.setattr("keeper_grpc.version.DISTRIBUTION", "no-such-distribution")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "keeper unknown: the program is not installed\n"
+
+
 def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     """`keeper --version` needs no command and prints one line."""
     with pytest.raises(SystemExit) as ended:
