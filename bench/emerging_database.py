@@ -172,9 +172,9 @@ async def store_patterns(
     await connection.executemany(
         """
         INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
-            pattern_embedding, context, action_template, occurrence_count, success_count,
+            pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
             account_count, confidence_score, first_discovered)
-        VALUES ($1, $2, 'spa', $3, $4, '{}', 'send a note', 100, 90, 10, 0.83, now())
+        VALUES ($1, $2, 'spa', $3, $4, '{}', 'send a note', 'send a note', 100, 90, 10, 0.83, now())
         """,
         [(each, TYPE, MODEL, Vector(row)) for each, row in zip(ids, padded, strict=True)],
     )

@@ -139,9 +139,9 @@ async def add_patterns(dsn: str, first: int, last: int) -> None:
         await connection.executemany(
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
-                pattern_embedding, context, action_template, occurrence_count, success_count,
+                pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
                 account_count, confidence_score, first_discovered)
-            VALUES ($1, $2, $3, $4, $5, '{}', 'Offer the guest something', $6, $6, $7, 0.8, now())
+            VALUES ($1, $2, $3, $4, $5, '{}', 'Offer the guest something', 'Offer the guest something', $6, $6, $7, 0.8, now())
             """,
             [
                 (key, TYPE, CATEGORY, model.model, vector, ACCOUNTS * TRIALS, ACCOUNTS)

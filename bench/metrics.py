@@ -67,11 +67,11 @@ LEDGER = f"""
            now() - n % 365 * interval '1 day', true, true
       FROM generate_series(1, {ACCOUNTS}) n;
     INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
-        pattern_embedding, context, action_template, occurrence_count, success_count,
+        pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
         account_count, first_discovered, last_validated)
     SELECT md5('pattern' || n)::uuid, 'churn_prevention',
            (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1], 'bench',
-           (SELECT array_agg(0.0::real) FROM generate_series(1, 1536))::vector, '{{}}', 'Offer',
+           (SELECT array_agg(0.0::real) FROM generate_series(1, 1536))::vector, '{{}}', 'Offer', 'Offer',
            100, 70, n % 9 + 1, now() - n % 365 * interval '1 day', now() - n % 40 * interval '1 day'
       FROM generate_series(0, {PATTERNS - 1}) n;
     INSERT INTO enhancements (id, account_key, pattern_id, no_match_reason, pattern_type,

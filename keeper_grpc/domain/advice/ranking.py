@@ -138,7 +138,7 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     evidence = candidate.pattern.evidence
     if candidate.similarity < requirements.min_similarity:
         return NoMatch.NOTHING_SIMILAR
-    if requirements.rule.withheld(evidence):
+    if candidate.pattern.withheld(requirements.rule):
         return NoMatch.TOO_FEW_ACCOUNTS
     if evidence.trials < requirements.min_occurrences:
         return NoMatch.TOO_FEW_OCCURRENCES
@@ -161,7 +161,7 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
         return Ranking(min(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None)
     rule = requirements.rule
     misses = [
-        Miss(candidate, reason, not rule.withheld(candidate.pattern.evidence))
+        Miss(candidate, reason, not candidate.pattern.withheld(rule))
         for reason, candidate in failed
         if reason is not None
     ]

@@ -58,7 +58,7 @@ def task_of_advice(given: HandedOut, rule: PublicationRule, now: datetime) -> Ta
     """
     report = f"Record the outcome with ReportOutcome, enhancement_id {given.enhancement_id}"
     known = given.pattern
-    if known is None or rule.withheld(known.evidence):
+    if known is None or known.withheld(rule):
         return _task(given.insight, given.insight.confidence, now, report)
     return Task(
         title=_title(known.action, given.insight.type),

@@ -66,7 +66,7 @@ def rank_moves(
 
 
 def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> SuggestedMove:
-    withheld = rule.withheld(candidate.pattern.evidence)
+    withheld = candidate.pattern.withheld(rule)
     # Withheld outcomes must not show through the order or the expectation either.
     pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
     posterior = expect(pattern.evidence, pattern.prior)

@@ -46,6 +46,7 @@ class Pattern:
     """What the network knows, as one reader may see it.
 
     `evidence` and `scripts` exclude the reader's own observations where the reader is an account.
+    `conditions` and `action` are words that k owners share; empty where they share too little.
     `prior` comes from `prior_source`, learned from `prior_patterns` others where it was learned.
     `authored` patterns come with the catalog, with a `prior` of their own and their author's `claim`.
     """
@@ -75,6 +76,10 @@ class Pattern:
         return EmbeddedWords.of(
             self.scope.pattern_type, self.scope.business_category, self.conditions, self.action
         )
+
+    def withheld(self, rule: PublicationRule) -> bool:
+        """Whether too few owners stand behind it for its evidence to be shown, or behind every word of it."""
+        return rule.withheld(self.evidence) or not self.action
 
     def without_evidence(self) -> Pattern:
         """An authored pattern as it may be shown while its evidence is withheld.

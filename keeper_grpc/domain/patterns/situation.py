@@ -30,6 +30,12 @@ def facts(conditions: Mapping[str, JsonValue]) -> tuple[str, ...]:
     return tuple(_fact(key, conditions[key]) for key in sorted(conditions)[:MAX_FACTS])
 
 
+def read_fact(facet: str) -> tuple[str, JsonValue] | None:
+    """The key and value of a single fact's facet; None where only a hash of it is known."""
+    key, is_fact, value = facet.partition("=")
+    return (key, json.loads(value)) if is_fact else None
+
+
 def _fact(key: str, value: JsonValue) -> str:
     fact = f"{key}={_canonical(value)}"
     if len(fact) <= MAX_FACT_LENGTH:

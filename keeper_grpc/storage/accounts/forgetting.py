@@ -19,7 +19,7 @@ from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import append_event
-from keeper_grpc.storage.accounts.rewording import reword, reword_advised
+from keeper_grpc.storage.accounts.rewording import first_action, reword, reword_advised
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.locks import lock_scope, lock_step
@@ -95,6 +95,7 @@ class PostgresForgetting(PostgresAccounts):
             before = await _own(connection, pattern_id, rule)
             if before is None:
                 return Forgotten()
+            first_said = await first_action(connection, pattern_id)
             wordings = (await _remainder(connection, before, account_key)).wordings
             if vectors is not None and wordings:
                 known = [(vectors[words], count) for words, count in wordings if words in vectors]
@@ -103,18 +104,17 @@ class PostgresForgetting(PostgresAccounts):
                 await _place(connection, pattern_id, Centre.of(known))
             removed = await _remove_from_pattern(connection, pattern_id, account_key)
             if not wordings:
-                await reword_advised(connection, pattern_id, before.action, None)
+                await reword_advised(connection, pattern_id, first_said, None)
                 await connection.execute("DELETE FROM network_patterns WHERE id = $1", pattern_id)
                 return removed.plus(Forgotten(patterns_deleted=1))
             await reword(connection, pattern_id)
             await _reset_span(connection, pattern_id)
             await refresh_evidence(connection, pattern_id, rule)
             after = await see_pattern(connection, pattern_id, rule)
-            if after is not None:
-                await reword_advised(connection, pattern_id, before.action, after.action)
-        unpublished = bool(
-            after and not rule.withheld(before.evidence) and rule.withheld(after.evidence)
-        )
+            await reword_advised(
+                connection, pattern_id, first_said, await first_action(connection, pattern_id)
+            )
+        unpublished = bool(after and not before.withheld(rule) and after.withheld(rule))
         return removed.plus(Forgotten(patterns_recomputed=1, patterns_unpublished=int(unpublished)))
 
     async def end_forgetting(
@@ -197,8 +197,10 @@ async def _remainder(connection: Connection, pattern: Pattern, account_key: str)
     elif not wordings:
         first_report = await connection.fetchrow(
             """
-            SELECT context, action FROM observations
-             WHERE pattern_id = $1 AND account_key <> $2 ORDER BY recorded_time, id LIMIT 1
+            SELECT o.context, p.action_template AS action
+              FROM observations o JOIN network_patterns p ON p.id = o.pattern_id
+             WHERE o.pattern_id = $1 AND o.account_key <> $2
+             ORDER BY o.recorded_time, o.id LIMIT 1
             """,
             pattern.pattern_id,
             account_key,
@@ -223,6 +225,11 @@ async def _remove_from_pattern(
     )
     await connection.execute(
         "DELETE FROM pattern_facets WHERE account_key = $1 AND pattern_id = $2",
+        account_key,
+        pattern_id,
+    )
+    await connection.execute(
+        "DELETE FROM pattern_wordings WHERE account_key = $1 AND pattern_id = $2",
         account_key,
         pattern_id,
     )

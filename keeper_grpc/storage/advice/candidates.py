@@ -26,6 +26,7 @@ from keeper_grpc.storage.patterns.view import (
     to_shares,
     weighed_totals,
 )
+from keeper_grpc.storage.patterns.words import action_in_words
 
 ANN_CANDIDATES = 200
 """Nearest patterns that an approximate search fetches before the requirements are applied: it must
@@ -35,14 +36,15 @@ be a few times what is ranked, and hnsw.ef_search is set to the same."""
 # that meet the requirements, or for any: what is judged is the evidence of the other accounts.
 _NEAREST = """
     WITH scoped AS MATERIALIZED (
-        SELECT p.id, p.distance, p.account_count, p.occurrence_count, p.success_count
+        SELECT p.id, p.distance, p.account_count, p.occurrence_count, p.success_count,
+               {action} <> '' AS worded
           FROM (SELECT *, pattern_embedding <=> $4 AS distance FROM network_patterns
                  WHERE pattern_type = $1 AND business_category {category} $2
                    AND embedding_model = $3
                  {approximately}) p
     ), nearest AS (
         SELECT p.id, p.distance FROM scoped p
-         WHERE NOT $6 OR EXISTS (
+         WHERE NOT $6 OR worded AND EXISTS (
                SELECT FROM (SELECT) one {weighed_totals}
                 WHERE {enough_accounts} AND trials >= $8
                   AND coalesce(successes / nullif(trials, 0)::double precision, 0) >= $9)
@@ -59,6 +61,7 @@ def _nearest(category: str, approximately: str = "") -> str:
     return _NEAREST.format(
         category=category,
         approximately=approximately,
+        action=action_in_words("p"),
         enough_accounts=enough_accounts("accounts", "$7"),
         weighed_totals=weighed_totals("$5", "$7"),
         columns=COLUMNS,

@@ -16,6 +16,7 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
 from keeper_grpc.storage.patterns.captures import PostgresCapture
 from keeper_grpc.storage.patterns.view import see_pattern
+from keeper_grpc.storage.patterns.words import action_in_words
 
 
 class PostgresOutcomes:
@@ -79,6 +80,10 @@ class PostgresReport(PostgresCapture):
 
     async def pin_pattern(self, pattern_id: UUID) -> str | None:
         action: str | None = await self._connection.fetchval(
-            "SELECT action_template FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
+            f"""
+            SELECT {action_in_words("p")} FROM network_patterns p WHERE p.id = $1
+               FOR KEY SHARE OF p
+            """,  # noqa: S608 - a constant
+            pattern_id,
         )
         return action

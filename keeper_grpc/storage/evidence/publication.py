@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keeper_grpc.storage.patterns.words import action_in_words
+
 
 def enough_accounts(accounts: str, k: str) -> str:
     """Whether so many accounts are enough. Both are SQL expressions."""
@@ -9,5 +11,5 @@ def enough_accounts(accounts: str, k: str) -> str:
 
 
 def published(alias: str, k: str) -> str:
-    """Whether the evidence of a row of network_patterns may be shown. `k` is a parameter."""
-    return enough_accounts(f"{alias}.account_count", k)
+    """Whether a row of network_patterns may be shown with its evidence. `k` is a parameter."""
+    return f"({enough_accounts(f'{alias}.account_count', k)} AND {action_in_words(alias)} <> '')"

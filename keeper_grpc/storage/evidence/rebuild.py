@@ -19,6 +19,7 @@ from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.locks import AdvisoryLock, lock, lock_scope
 from keeper_grpc.storage.patterns.view import see_pattern
+from keeper_grpc.storage.patterns.words import MOST_WORDINGS
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -54,6 +55,7 @@ class _Counts:
     accounts: dict[str, _Share] = field(default_factory=lambda: defaultdict(_Share))
     facets: dict[tuple[str, str], _Share] = field(default_factory=lambda: defaultdict(_Share))
     scripts: dict[tuple[str, str], _Share] = field(default_factory=lambda: defaultdict(_Share))
+    wordings: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
     def add(self, row: Record, half_life: timedelta) -> None:
         """Count one observation: what storage/patterns/ledger.py does to the tables."""
@@ -68,6 +70,9 @@ class _Counts:
         ]
         if row["script"]:
             counted.append(self.scripts[row["script"], account])
+        wordings = self.wordings[account]
+        if row["disposition"] != "reported" and len(wordings) < MOST_WORDINGS:
+            wordings[row["action"]] = None
         for share in counted:
             share.trials += 1
             share.successes += success
@@ -190,6 +195,7 @@ async def recount(connection: Connection, pattern_id: UUID, counting: Counting) 
     await _write_accounts(connection, pattern_id, counts)
     await _write_facets(connection, pattern_id, counts)
     await _write_scripts(connection, pattern_id, counts)
+    await _write_wordings(connection, pattern_id, counts)
     await _write_span(connection, pattern_id, counts)
     await refresh_evidence(connection, pattern_id, counting.rule)
     return counts.observations
@@ -203,7 +209,7 @@ async def _count(connection: Connection, pattern_id: UUID, half_life: timedelta)
     counts = _Counts()
     async for row in connection.cursor(
         """
-        SELECT o.account_key, o.context, o.script, o.success, o.revenue_impact, o.occurred_time
+        SELECT o.account_key, o.disposition, o.context, o.action, o.script, o.success, o.revenue_impact, o.occurred_time
           FROM observations o JOIN accounts a USING (account_key, business_category)
          WHERE o.pattern_id = $1 ORDER BY o.recorded_time, o.id
         """,
@@ -289,6 +295,21 @@ async def _write_scripts(connection: Connection, pattern_id: UUID, counts: _Coun
         [
             (pattern_id, hashes[template], account, share.trials, share.successes)
             for (template, account), share in counts.scripts.items()
+        ],
+    )
+
+
+async def _write_wordings(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
+    await connection.execute("DELETE FROM pattern_wordings WHERE pattern_id = $1", pattern_id)
+    await connection.executemany(
+        """
+        INSERT INTO pattern_wordings (pattern_id, account_key, action_hash, action)
+        VALUES ($1, $2, $3, $4)
+        """,
+        [
+            (pattern_id, account, hashlib.sha256(action.encode()).digest(), action)
+            for account, actions in counts.wordings.items()
+            for action in actions
         ],
     )
 

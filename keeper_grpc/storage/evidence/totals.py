@@ -14,9 +14,10 @@ from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.centres import mean_direction, move_action
 from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
+from keeper_grpc.storage.patterns.words import News, shown_words
 
 _SHARES = f"""
-    SELECT share.*, p.prior_successes, p.prior_failures, p.embedding_weight,
+    SELECT share.*, p.prior_successes, p.prior_failures, p.embedding_weight, p.shown_context,
            CASE WHEN $2 THEN p.pattern_embedding END AS pattern_embedding
       FROM network_patterns p {shares("$3")} WHERE p.id = $1
 """  # noqa: S608 - only constants are interpolated
@@ -26,15 +27,17 @@ async def refresh_evidence(
     connection: Connection,
     pattern_id: UUID,
     rule: PublicationRule,
+    *,
     occurred_time: datetime | None = None,
     joined: Vectors | None = None,
+    news: News | None = None,
 ) -> None:
-    """Weigh the accounts' shares into the pattern's row, within the caller's transaction.
+    """Weigh the accounts' shares and words into the pattern's row, within the caller's transaction.
 
     The whole, rather than an increment, is what makes a wrong total impossible; it reads one row per
     account. `occurred_time`, if given, widens the span in which the pattern was observed; `joined`
-    are the vectors of an observation that merged, towards which the pattern turns. One update for
-    both, because the row is as wide as its vector.
+    are the vectors of an observation that merged, towards which the pattern turns; `news` is what an
+    observation added to the words, of which all are read where it is not given. One update for all, because the row is as wide as its vector.
     """
     (row,) = await connection.fetch(_SHARES, pattern_id, joined is not None, NO_VIEWER)
     sentence: NDArray[np.float32] | None = None
@@ -42,6 +45,7 @@ async def refresh_evidence(
     if joined is not None:
         sentence, weight = mean_direction(row["pattern_embedding"], weight, joined.sentence)
         await move_action(connection, pattern_id, joined.action)
+    words = await shown_words(connection, pattern_id, row["shown_context"], rule.k, news)
     evidence = weigh(to_shares(row).values(), rule.k)
     await connection.execute(
         """
@@ -49,7 +53,9 @@ async def refresh_evidence(
            SET occurrence_count = $2, success_count = $3, account_count = $4,
                confidence_score = $5, last_validated = greatest(last_validated, $6),
                first_discovered = least(first_discovered, $6), embedding_weight = $7,
-               pattern_embedding = coalesce($8, pattern_embedding)
+               pattern_embedding = coalesce($8, pattern_embedding),
+               shown_action = coalesce($9, shown_action),
+               shown_context = coalesce($10, shown_context)
          WHERE id = $1
         """,
         pattern_id,
@@ -60,4 +66,6 @@ async def refresh_evidence(
         occurred_time,
         weight,
         sentence,
+        words.action,
+        words.conditions,
     )

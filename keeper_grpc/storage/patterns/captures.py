@@ -113,10 +113,13 @@ class PostgresCapture:
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
                                           pattern_embedding, context, action_template,
                                           first_discovered, prior_successes, prior_failures,
-                                          prior_source, prior_patterns)
+                                          prior_source, prior_patterns, worded_from)
             SELECT $1, $2, $3, $4, $5, $6, $7, $8, coalesce(l.successes, $9),
                    coalesce(l.failures, $10), coalesce(l.source, 'default'),
-                   coalesce(l.patterns, 0)
+                   coalesce(l.patterns, 0),
+                   (SELECT coalesce(p.worded_from, p.id)
+                      FROM enhancements e JOIN network_patterns p ON p.id = e.pattern_id
+                     WHERE e.id = $11)
               FROM (SELECT) one
               LEFT JOIN LATERAL (
                    SELECT * FROM learned_priors
@@ -133,6 +136,7 @@ class PostgresCapture:
             observation.occurred_time,
             DEFAULT_PRIOR.prior.successes,
             DEFAULT_PRIOR.prior.failures,
+            observation.enhancement_id,
         )
         await place_action(self._connection, pattern_id, vectors.action)
 

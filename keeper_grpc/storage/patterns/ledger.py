@@ -10,11 +10,12 @@ import asyncpg
 from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
-from keeper_grpc.domain.observation import Observation, Vectors
+from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.insight_columns import OBSERVATIONS
+from keeper_grpc.storage.patterns.words import MOST_WORDINGS, News
 from keeper_grpc.storage.rows import insert_row
 
 
@@ -32,9 +33,14 @@ async def append_observation(
     OutcomeAlreadyReported.
     """
     if observation.pattern_id is not None:
-        await _count(connection, observation, observation.pattern_id, counting.half_life)
+        news = await _count(connection, observation, observation.pattern_id, counting.half_life)
         await refresh_evidence(
-            connection, observation.pattern_id, counting.rule, observation.occurred_time, joined
+            connection,
+            observation.pattern_id,
+            counting.rule,
+            occurred_time=observation.occurred_time,
+            joined=joined,
+            news=news,
         )
     await _write(connection, observation)
 
@@ -73,7 +79,7 @@ async def _write(connection: Connection, observation: Observation) -> None:
 
 async def _count(
     connection: Connection, observation: Observation, pattern_id: UUID, half_life: timedelta
-) -> None:
+) -> News:
     """Add one outcome to the account's shares of the pattern, of its facets and of its script.
 
     Unless it is of a category that the account is no longer in: see usecases/accounts/update.py. One
@@ -81,7 +87,7 @@ async def _count(
     """
     insight, outcome = observation.insight, observation.outcome
     weight = recency_weight(observation.occurred_time, half_life)
-    await connection.execute(
+    (row,) = await connection.fetch(
         """
         WITH account AS (
             SELECT account_key FROM accounts
@@ -105,18 +111,29 @@ async def _count(
             ON CONFLICT (pattern_id, facet, account_key) DO UPDATE
                SET occurrence_count = f.occurrence_count + 1,
                    success_count = f.success_count + excluded.success_count
+            RETURNING facet, occurrence_count = 1 AS new
+        ), wording AS (
+            INSERT INTO pattern_wordings (pattern_id, account_key, action_hash, action)
+            SELECT $1, account_key, sha256(convert_to($12::text, 'UTF8')), $12 FROM account
+             WHERE $13::boolean AND $14::bigint > (SELECT count(*) FROM pattern_wordings
+                                   WHERE pattern_id = $1 AND account_key = $2)
+            ON CONFLICT DO NOTHING RETURNING true
         ), script AS (
             INSERT INTO pattern_scripts AS s (id, pattern_id, template, template_hash)
             SELECT $9, $1, $10::text, sha256(convert_to($10::text, 'UTF8')) FROM account
              WHERE $10::text <> ''
             ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
             RETURNING id
+        ), script_share AS (
+            INSERT INTO script_accounts AS a (
+                script_id, account_key, occurrence_count, success_count)
+            SELECT script.id, account_key, 1, $3 FROM account, script
+            ON CONFLICT (script_id, account_key) DO UPDATE
+               SET occurrence_count = a.occurrence_count + 1,
+                   success_count = a.success_count + excluded.success_count
         )
-        INSERT INTO script_accounts AS a (script_id, account_key, occurrence_count, success_count)
-        SELECT script.id, account_key, 1, $3 FROM account, script
-        ON CONFLICT (script_id, account_key) DO UPDATE
-           SET occurrence_count = a.occurrence_count + 1,
-               success_count = a.success_count + excluded.success_count
+        SELECT EXISTS (SELECT FROM wording) AS wording,
+               ARRAY (SELECT facet FROM facets WHERE new) AS facets
         """,
         pattern_id,
         observation.account_key,
@@ -129,4 +146,8 @@ async def _count(
         uuid4(),
         insight.script,
         observation.scope.business_category,
+        insight.action,
+        observation.disposition is not Disposition.REPORTED,
+        MOST_WORDINGS,
     )
+    return News(row["wording"], row["facets"])

@@ -21,6 +21,7 @@ from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.words import action_in_words, conditions_in_words
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -47,14 +48,15 @@ def counts_for(viewer: str, share: str = "a") -> str:
     return f"{share}.owner_key <> {owner_of(viewer)}"
 
 
-COLUMNS = """
-    p.id, p.pattern_type, p.business_category, p.embedding_model, p.context, p.action_template,
+COLUMNS = f"""
+    p.id, p.pattern_type, p.business_category, p.embedding_model,
+    {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
     p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
     p.catalog_key IS NOT NULL AS authored,
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
     (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
-"""
+"""  # noqa: S608 - only constants are interpolated
 """What `to_pattern` reads of network_patterns `p` joined with `shares`."""
 
 
@@ -247,8 +249,8 @@ def to_pattern(
     return Pattern(
         pattern_id=row["id"],
         scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
-        conditions=row["context"],
-        action=row["action_template"],
+        conditions=row["conditions"],
+        action=row["action"],
         evidence=weigh(shares.values(), rule.k),
         scripts=tuple(scripts),
         first_discovered=row["first_discovered"],

@@ -219,7 +219,7 @@ class CapturePattern:
         )
 
     def _published(self, pattern: Pattern | None) -> Pattern | None:
-        return pattern if pattern and not self._rule.withheld(pattern.evidence) else None
+        return pattern if pattern and not pattern.withheld(self._rule) else None
 
 
 def _disposition(*, withheld: bool, target: Neighbour | None) -> Disposition:

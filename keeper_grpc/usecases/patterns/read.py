@@ -60,7 +60,7 @@ class PublishedPatterns:
     async def get(self, pattern_id: UUID) -> Pattern:
         """One pattern. Raises PatternNotFound also when it exists but may not be shown."""
         pattern = await self._store.find_pattern(pattern_id, self._rule)
-        if pattern is None or (self._rule.withheld(pattern.evidence) and not pattern.authored):
+        if pattern is None or (pattern.withheld(self._rule) and not pattern.authored):
             raise PatternNotFound
         return self._shown(pattern)
 
@@ -70,7 +70,7 @@ class PublishedPatterns:
         if found is None:
             raise PatternNotFound
         pattern, shares = found
-        if not self._rule.withheld(pattern.evidence):
+        if not pattern.withheld(self._rule):
             scripts = sorted(
                 pattern.publishable_scripts(self._rule),
                 key=lambda script: (-pattern.script_bound(script), script.template),
@@ -93,6 +93,6 @@ class PublishedPatterns:
 
     def _shown(self, pattern: Pattern) -> Pattern:
         """The catalog's words are nobody's, but the counts beside them are: hide few accounts'."""
-        if self._rule.withheld(pattern.evidence):
+        if pattern.withheld(self._rule):
             return pattern.without_evidence()
         return pattern

@@ -56,9 +56,9 @@ async def prove(
     await connection.execute(
         """
         INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
-            pattern_embedding, context, action_template, occurrence_count, success_count,
+            pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
             account_count, confidence_score, first_discovered)
-        VALUES ($1, $2, 'spa', $3, $4, '{}', 'offer a package', 1000, 1000, $5, 0.995, now())
+        VALUES ($1, $2, 'spa', $3, $4, '{}', 'offer a package', 'offer a package', 1000, 1000, $5, 0.995, now())
         """,
         pattern_id,
         pattern_type,

@@ -31,6 +31,7 @@ TABLES: Mapping[str, str] = {
     "ORDER BY pattern_id",
     "pattern_accounts": "SELECT * FROM pattern_accounts ORDER BY pattern_id, account_key",
     "pattern_facets": "SELECT * FROM pattern_facets ORDER BY pattern_id, facet, account_key",
+    "pattern_wordings": "SELECT * FROM pattern_wordings ORDER BY 1, 2, 3",
     "pattern_scripts": "SELECT * FROM pattern_scripts ORDER BY id",
     "script_accounts": "SELECT * FROM script_accounts ORDER BY script_id, account_key",
     "observations": "SELECT * FROM observations ORDER BY id",

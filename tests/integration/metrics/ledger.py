@@ -57,9 +57,9 @@ class Ledger:
             """
             INSERT INTO network_patterns (
                 id, pattern_type, business_category, embedding_model, pattern_embedding, context,
-                action_template, first_discovered, last_validated, occurrence_count,
+                action_template, shown_action, first_discovered, last_validated, occurrence_count,
                 account_count, catalog_key)
-            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', $4, $5, $6, $7, $8)
+            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', 'act', $4, $5, $6, $7, $8)
             """,
             pattern_id,
             category,

@@ -35,9 +35,9 @@ async def pool(database_url: str) -> AsyncIterator[Database]:
         await connection.executemany(
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
-                                          pattern_embedding, context, action_template,
+                                          pattern_embedding, context, action_template, shown_action,
                                           first_discovered)
-            VALUES ($1, $2, $3, $4, $5, '{}', 'Call the guest', now())
+            VALUES ($1, $2, $3, $4, $5, '{}', 'Call the guest', 'Call the guest', now())
             """,
             [
                 (

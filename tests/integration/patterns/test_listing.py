@@ -20,11 +20,11 @@ RULE = PublicationRule(3)
 FILL = """
     INSERT INTO network_patterns (
         id, pattern_type, business_category, embedding_model, pattern_embedding, context,
-        action_template, occurrence_count, success_count, account_count,
+        action_template, shown_action, occurrence_count, success_count, account_count,
         confidence_score, catalog_key, catalog_version,
         first_discovered)
     SELECT gen_random_uuid(), 'type_' || i % 2, (ARRAY['spa', 'gym', 'salon'])[1 + i % 3], 'model',
-           array_fill(1.0, ARRAY[1536])::vector, '{}', 'do ' || i, 10, i % 11, i % 5,
+           array_fill(1.0, ARRAY[1536])::vector, '{}', 'do ' || i, 'do ' || i, 10, i % 11, i % 5,
            (i % 4) / 4.0, CASE WHEN i % 7 < 3 THEN i::text END, 1, now()
       FROM generate_series(1, 300) AS i
 """

@@ -42,7 +42,7 @@ async def test_a_pattern_no_longer_speaks_in_the_forgotten_accounts_words(
 async def advised_elsewhere(
     service: Service, topic: str, geometry: Geometry
 ) -> tuple[str, str, str]:
-    """A gym's sentence, advised to a spa and reported there: the gym, and the spa's new pattern."""
+    """Advice of a gym's pattern, reported by a spa: who began it, it, and the spa's new pattern."""
     geometry.together("Mail a handwritten card", "Mail a printed card")
     gym, spa = new_account(), new_account()
     advised = await service.network.CapturePattern(
@@ -53,13 +53,19 @@ async def advised_elsewhere(
     given = await ask(
         service, topic, spa, "Mail a printed card", category="spa", min_success_rate=0
     )
-    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
+    assert given.enhanced_insight.suggested_approach == "Mail a printed card"
     reported = await service.network.ReportOutcome(report(spa, given.enhancement_id))
     assert reported.pattern_id != advised.pattern_id
-    assert {"network_patterns", "observations"} <= set(
-        await rows_of_type(service, topic, "handwritten")
-    )
     return gym, advised.pattern_id, reported.pattern_id
+
+
+async def as_before_the_k_rule_for_words(service: Service, *pattern_ids: str) -> None:
+    """Let patterns that advice began have what the advised pattern's first account had said."""
+    await service.database.execute(
+        "UPDATE network_patterns SET action_template = 'Mail a handwritten card' "
+        "WHERE id = ANY($1::text[]::uuid[])",
+        list(pattern_ids),
+    )
 
 
 async def rows_of_type(service: Service, topic: str, needle: str) -> list[str]:
@@ -76,15 +82,11 @@ async def rows_of_type(service: Service, topic: str, needle: str) -> list[str]:
     ]
 
 
-async def test_words_that_advice_carried_to_another_category_are_forgotten(
+async def test_advice_carries_no_words_of_one_account_into_another_category(
     service: Service, topic: str, geometry: Geometry
 ) -> None:
-    """The other category's pattern and reports say what the advised pattern says from now on."""
+    """Neither into the other category's pattern nor into the report; and it keeps none to itself."""
     gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
-
-    await forget(service, gone)
-
-    assert await rows_of_type(service, topic, "handwritten") == []
     rows = await service.database.fetch(
         """
         SELECT p.action_template, o.action FROM network_patterns p
@@ -94,17 +96,38 @@ async def test_words_that_advice_carried_to_another_category_are_forgotten(
     )
     assert [tuple(row) for row in rows] == [("Mail a printed card", "Mail a printed card")]
 
+    await forget(service, gone)
 
-async def test_words_that_advice_carried_on_and_on_are_forgotten(
+    assert await rows_of_type(service, topic, "handwritten") == []
+    wordings = await service.value("SELECT count(*) FROM pattern_wordings WHERE action ~ 'handwr'")
+    assert wordings == 0
+
+
+async def test_a_pattern_that_advice_began_speaks_in_the_advised_patterns_words(
     service: Service, topic: str, geometry: Geometry
 ) -> None:
-    """Advice of the pattern that advice had made says the same, in a third category too."""
+    """Until k accounts of its own category have words for it."""
+    _, _, elsewhere = await advised_elsewhere(service, topic, geometry)
+    for _ in range(2):
+        given = await ask(service, topic, other := new_account(), "Mail a printed card")
+        await service.network.ReportOutcome(report(other, given.enhancement_id))
+    request = network_service_pb2.GetPatternRequest(pattern_id=elsewhere)
+    found = await service.network.GetPattern(request)
+    assert found.pattern.action == "Mail a printed card"
+    geometry.together("Mail a handwritten card", "Post a printed card")
+    for _ in range(3):
+        await service.network.CapturePattern(capture(topic, "Post a printed card"))
+    found = await service.network.GetPattern(request)
+    assert found.pattern.action == "Post a printed card"
+
+
+async def test_words_that_advice_once_carried_on_and_on_are_forgotten(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """Patterns that advice began before the k rule for words say what the advised pattern says now."""
     gone, _, elsewhere = await advised_elsewhere(service, topic, geometry)
     for _ in range(3):
-        merged = await service.network.CapturePattern(
-            capture(topic, "Mail a printed card", category="spa")
-        )
-        assert merged.pattern_id == elsewhere
+        await service.network.CapturePattern(capture(topic, "Mail a printed card", category="spa"))
     salon = new_account()
     # Only the spa's pattern can be what is advised.
     await service.database.execute(
@@ -115,8 +138,8 @@ async def test_words_that_advice_carried_on_and_on_are_forgotten(
     given = await ask(
         service, topic, salon, "Mail a printed card", category="salon", min_success_rate=0
     )
-    assert given.enhanced_insight.suggested_approach == "Mail a handwritten card"
-    await service.network.ReportOutcome(report(salon, given.enhancement_id))
+    reported = await service.network.ReportOutcome(report(salon, given.enhancement_id))
+    await as_before_the_k_rule_for_words(service, elsewhere, reported.pattern_id)
 
     await forget(service, gone)
 
@@ -128,6 +151,7 @@ async def test_a_pattern_worded_by_advice_takes_the_words_of_its_own_category(
 ) -> None:
     """Where somebody there has words for it these are used, also when the advised pattern is gone."""
     gone, advised, elsewhere = await advised_elsewhere(service, topic, geometry)
+    await as_before_the_k_rule_for_words(service, elsewhere)
     geometry.together("Mail a handwritten card", "Mail a drawn card")
     await service.network.CapturePattern(capture(topic, "Mail a drawn card", category="spa"))
     await service.database.execute(

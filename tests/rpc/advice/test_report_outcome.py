@@ -254,40 +254,19 @@ async def test_advice_from_a_pattern_that_is_gone_counts_for_none(
     assert stored == ""
 
 
-async def test_forgetting_the_first_words_leaves_reports_with_the_new_ones(
-    service: Service, topic: str
-) -> None:
-    """Reports repeated what the forgotten account had written: they speak as the pattern does now."""
-    first, others = new_account(), [new_account() for _ in range(3)]
-    answer = await service.network.CapturePattern(
-        capture(topic, "Offer a warm towel.", account=first)
-    )
-    # Words of their own, in the same pattern: what only the merge rule could do is done here.
-    for other in others:
-        merged = await service.network.CapturePattern(
-            capture(topic, "Offer a warm towel.", account=other)
-        )
-        assert merged.pattern_id == answer.pattern_id
-    await service.database.execute(
-        "UPDATE observations SET action = 'Bring a warm towel' "
-        "WHERE pattern_id = $1::text::uuid AND disposition = 'merged'",
-        answer.pattern_id,
-    )
+async def test_a_report_repeats_what_the_network_said(service: Service, topic: str) -> None:
+    """Not what the pattern's first account had written."""
+    await service.network.CapturePattern(capture(topic, "Offer a warm towel to the mayor"))
+    for _ in range(3):
+        await service.network.CapturePattern(capture(topic, "Offer a warm towel to the guest"))
     account = new_account()
-    given = await ask(service, topic, account, "Offer a warm towel.")
-    assert given.enhanced_insight.suggested_approach == "Offer a warm towel."
+    given = await ask(service, topic, account, "Offer a warm towel to the guest")
     await service.network.ReportOutcome(report(account, given.enhancement_id))
-    await service.admin.ForgetAccount(ForgetAccountRequest(account_id=first))
-    known = (
-        await service.network.GetPattern(GetPatternRequest(pattern_id=answer.pattern_id))
-    ).pattern
-    assert known.action == "Bring a warm towel"
-    assert known.evidence.occurrence_count == 4
-    left = await service.value(
-        "SELECT count(*) FROM observations WHERE pattern_id = $1::text::uuid AND action LIKE 'Offer%'",
-        answer.pattern_id,
+    reported = await service.value(
+        "SELECT action FROM observations WHERE enhancement_id = $1::text::uuid",
+        given.enhancement_id,
     )
-    assert left == 0
+    assert reported == "Offer a warm towel to the guest"
 
 
 async def test_forgetting_the_account_forgets_its_reports(service: Service, topic: str) -> None:

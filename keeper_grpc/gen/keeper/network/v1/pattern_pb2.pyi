@@ -46,14 +46,18 @@ class Pattern(_message.Message):
     business_category: _builtins.str
     """The line of business it was learned in."""
     action: _builtins.str
-    """The action, in anonymized words."""
+    """The action: the sentence that most accounts support, with "…" for words that fewer than the least number
+    of accounts used. Of a pattern of the catalog its author's words.
+    """
     proven_script: _builtins.str
     """The wording with the best lower bound among those that enough accounts used. Empty if none is."""
     embedding_model: _builtins.str
     """Id of the embedding model whose vector space it lives in."""
     @_builtins.property
     def conditions(self) -> _struct_pb2.Struct:
-        """When it applies: the anonymized conditions of its first observation."""
+        """When it applies: the anonymized conditions that enough accounts sent. Of a pattern of the catalog its
+        author's.
+        """
 
     @_builtins.property
     def evidence(self) -> Global___Evidence:

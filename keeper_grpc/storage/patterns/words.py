@@ -1,0 +1,102 @@
+"""The words of a pattern that may be shown: what k owners share of what its accounts captured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.patterns.shown_words import Wording, shown_action, shown_conditions
+from keeper_grpc.domain.patterns.situation import facts
+from keeper_grpc.storage.database import Connection
+
+MOST_WORDINGS = 16
+"""Distinct actions that are kept of one account in one pattern, its first: bounds what one can add."""
+
+MOST_READ = 200
+"""Distinct actions, those of most owners first, that decide a pattern's words: bounds what a pattern costs,
+some milliseconds, in a capture that adds one."""
+
+
+def action_in_words(alias: str) -> str:
+    """The action of a row of network_patterns as it may be shown, as SQL; empty where none may."""
+    own = "CASE WHEN {0}.catalog_key IS NOT NULL THEN {0}.action_template ELSE {0}.shown_action END"
+    return f"""
+        coalesce(nullif({own.format(alias)}, ''),
+                 (SELECT {own.format("source")} FROM network_patterns source
+                   WHERE source.id = {alias}.worded_from), '')
+    """  # noqa: S608 - only aliases are interpolated
+
+
+def conditions_in_words(alias: str) -> str:
+    """The conditions of a row of network_patterns as they may be shown, as SQL."""
+    return f"CASE WHEN {alias}.catalog_key IS NOT NULL THEN {alias}.context ELSE {alias}.shown_context END"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an observation added to what owners say: a wording, and facts that its account is new to."""
+
+    wording: bool
+    facets: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWords:
+    """The words that may be shown of a pattern. None: as they are."""
+
+    action: str | None
+    conditions: Mapping[str, JsonValue] | None
+
+
+async def shown_words(
+    connection: Connection,
+    pattern_id: UUID,
+    shown: Mapping[str, JsonValue],
+    k: int,
+    news: News | None,
+) -> ShownWords:
+    """What may be shown now, where these conditions were `shown` before.
+
+    `news` says what an observation added: then only what that can change is read. None reads all.
+    """
+    action = conditions = None
+    if news is None or news.wording:
+        action = shown_action(await _wordings(connection, pattern_id), k)
+    if news is None or news.facets:
+        # One more owner can only bring its own facts above those that are shown.
+        among = None if news is None else [*news.facets, *facts(shown)]
+        conditions = shown_conditions(await _owners_of_facts(connection, pattern_id, k, among), k)
+    return ShownWords(action, conditions)
+
+
+async def _wordings(connection: Connection, pattern_id: UUID) -> Sequence[Wording]:
+    rows = await connection.fetch(
+        """
+        SELECT w.action, array_agg(DISTINCT a.owner_key) AS owners
+          FROM pattern_wordings w JOIN accounts a USING (account_key)
+         WHERE w.pattern_id = $1 AND a.qualified
+         GROUP BY w.action ORDER BY count(DISTINCT a.owner_key) DESC, w.action LIMIT $2
+        """,
+        pattern_id,
+        MOST_READ,
+    )
+    return [Wording(row["action"], frozenset(row["owners"])) for row in rows]
+
+
+async def _owners_of_facts(
+    connection: Connection, pattern_id: UUID, k: int, among: Sequence[str] | None
+) -> Mapping[str, int]:
+    rows = await connection.fetch(
+        """
+        SELECT f.facet, count(DISTINCT a.owner_key)::integer AS owners
+          FROM pattern_facets f JOIN accounts a USING (account_key)
+         WHERE f.pattern_id = $1 AND a.qualified AND ($2::text[] IS NULL OR f.facet = ANY($2))
+         GROUP BY f.facet HAVING count(DISTINCT a.owner_key) >= $3
+        """,
+        pattern_id,
+        among,
+        k,
+    )
+    return {row["facet"]: row["owners"] for row in rows}
