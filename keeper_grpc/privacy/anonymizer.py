@@ -30,6 +30,7 @@ from keeper_grpc.privacy.layers.health import Health, HealthDetail
 from keeper_grpc.privacy.layers.names import Names
 from keeper_grpc.privacy.layers.protected import Protected
 from keeper_grpc.privacy.layers.recognizers import Recognizers, recognized
+from keeper_grpc.privacy.layers.slips import Slips
 from keeper_grpc.privacy.layers.structured import Structured
 from keeper_grpc.privacy.layers.unknown_words import Coverage, LanguageNotCovered, UnknownWords
 from keeper_grpc.privacy.text.draft import (
@@ -111,6 +112,7 @@ class Anonymizer:
                 "declared": scrub_declared,
                 "protected": Protected(self.catalog, vocabulary),
                 "recognizers": Recognizers(),
+                "slips": Slips(vocabulary),
                 "coverage": Coverage(vocabulary),
                 "names": Names(vocabulary),
                 "health": Health(vocabulary),

@@ -14,11 +14,11 @@ import re
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from keeper_grpc.privacy.text.tokens import Word, words
+from keeper_grpc.privacy.text.tokens import Word, fold, words
 
 FIRST_SLOT = 0xF0000
 """Slots live in Supplementary Private Use Area-A, which no keyboard produces."""
@@ -175,6 +175,23 @@ class Draft:
             self.text = "".join(parts)
             if self._words is not None:
                 self._words = _moved(self._words, replaced)
+
+    def respell(self, corrections: Mapping[int, str]) -> None:
+        """Puts other spellings, each one word, in the place of words, by their place in `words()`."""
+        parts: list[str] = []
+        at = moved = 0
+        for place, word in enumerate(self.words()):
+            start, end = word.start, word.end
+            word.start += moved
+            if place in corrections:
+                word.text = corrections[place]
+                word.key = fold(word.text)
+                parts += (self.text[at:start], word.text)
+                at = end
+                moved += len(word.text) - (end - start)
+            word.end = end + moved
+        self.text = "".join((*parts, self.text[at:]))
+        self._keys = None
 
     def finish(self) -> str:
         return self.record.finish(self.text)

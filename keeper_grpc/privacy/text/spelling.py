@@ -1,0 +1,119 @@
+"""The word that was meant by a misspelt one, where there can be no doubt about it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Final
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from keeper_grpc.privacy.text.vocabulary import Vocabulary
+
+SHORTEST: Final = 3
+"""Letters. Shorter words are abbreviations as often as slips."""
+SHORT: Final = 4
+"""Up to this length only letters in each other's place are a slip: one other letter makes another word."""
+LONG: Final = 8
+"""From this length two slips leave no doubt."""
+SHORTHAND: Final[Mapping[str, str]] = {
+    "appt": "appointment",
+    "appts": "appointments",
+    "bday": "birthday",
+    "msg": "message",
+    "msgs": "messages",
+    "resched": "reschedule",
+    "tmrw": "tomorrow",
+    "txt": "text",
+    "txts": "texts",
+    "wknd": "weekend",
+}
+"""How notes of the trade are written in a hurry."""
+NO_NAMES: Final = frozenset({"the"})
+"""Everyday words in the census's list of surnames that no text means as one."""
+
+
+class Slip(IntEnum):
+    """How a word came to be misspelt, the likeliest first."""
+
+    SWAPPED = 0
+    DOUBLED = 1
+    OTHER = 2
+
+
+_Index = Mapping[tuple[str, int], tuple[str, ...]]
+_Near = tuple[int, Slip]
+"""(number of slips, kind): the smaller, the nearer."""
+
+
+class Spelling:
+    """Corrects slips of the vocabulary's words, and nothing that may be a name.
+
+    What is meant begins with the same letter and differs by one slip (two in a long word): two letters
+    in each other's place, a letter once instead of twice, or any other letter too many, too few or
+    wrong. A word stays as it is when two are equally near, unless one alone is of the trade; and when
+    a name is within as many slips, unless a word of the trade is likelier. None is corrected to a word
+    that is a name, too, which the trade does not use.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        given = vocabulary.given_words | vocabulary.mostly_names
+        self._sure = ((vocabulary.trade - given) | NO_NAMES) & vocabulary.known
+        doubtful = (given | vocabulary.surname_words) - self._sure
+        self._words = _index(vocabulary.known - doubtful)
+        self._names = _index(vocabulary.given_names | vocabulary.surnames | doubtful)
+
+    def meant(self, word: str, *, may_be_a_name: bool) -> str | None:
+        """The known word that this folded, unknown one is a slip of; None where there is doubt.
+
+        `may_be_a_name`: where and how it is written, a name could stand. Then any near name is doubt.
+        """
+        if word in SHORTHAND:
+            return SHORTHAND[word]
+        if len(word) < SHORTEST or not (word.isascii() and word.isalpha()):
+            return None
+        slips = 1 if len(word) < LONG else 2
+        nearness, near = _nearest(word, self._words, slips)
+        if nearness is None:
+            return None
+        if len(near) > 1:
+            near = [found for found in near if found in self._sure]
+        if len(near) != 1 or (len(word) <= SHORT and nearness[1] is not Slip.SWAPPED):
+            return None
+        of_a_name, _ = _nearest(word, self._names, nearness[0])
+        if of_a_name is None:
+            return near[0]
+        likelier = near[0] in self._sure and nearness < of_a_name and not may_be_a_name
+        return near[0] if likelier else None
+
+
+def _index(words: Iterable[str]) -> _Index:
+    index: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for word in words:
+        index[word[:1], len(word)].append(word)
+    return {key: tuple(found) for key, found in index.items()}
+
+
+def _nearest(word: str, index: _Index, slips: int) -> tuple[_Near | None, list[str]]:
+    """How near the nearest words within so many slips are, and which they are."""
+    found: dict[_Near, list[str]] = defaultdict(list)
+    for length in range(len(word) - slips, len(word) + slips + 1):
+        choices = index.get((word[0], length), ())
+        for choice, distance, _ in process.extract(
+            word, choices, scorer=OSA.distance, score_cutoff=slips, limit=None
+        ):
+            found[int(distance), _slip(word, choice)].append(choice)
+    return min(found.items(), default=(None, []))
+
+
+def _slip(word: str, other: str) -> Slip:
+    if sorted(word) == sorted(other):
+        return Slip.SWAPPED
+    return Slip.DOUBLED if _once(word) == _once(other) else Slip.OTHER
+
+
+def _once(word: str) -> str:
+    return "".join(letter for letter, _ in itertools.groupby(word))
