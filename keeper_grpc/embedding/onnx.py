@@ -4,7 +4,10 @@ The directory holds `model.onnx` (or `onnx/model.onnx`), `tokenizer.json`, what 
 writes beside them (`1_Pooling/config.json`, `sentence_bert_config.json`; both optional) and
 `keeper.json`, the model's name and its thresholds from bench/thresholds.py:
 
-    {"name": "all-MiniLM-L6-v2", "version": "int8-1", "merge": 0.85, "cluster": 0.70, "retrieval": 0.40}
+    {"name": "all-MiniLM-L6-v2", "version": "int8-1", "merge": 0.85, "cluster": 0.70, "retrieval": 0.40,
+     "sentence": 0.75, "action": 0.80}
+
+What `Thresholds` has a default for may be left out.
 
 Change `version` whenever a file changes: vectors of different versions are never compared.
 """

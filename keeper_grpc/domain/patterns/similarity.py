@@ -12,7 +12,8 @@ class Thresholds:
     """Cosines at or above which texts say the same, the same kind of thing, anything at all.
 
     They are calibrated by `bench/thresholds.py` and `bench/merges.py`.
-    merge: two insights' sentences say the same, if their actions do.
+    merge: two sentences say the same, whatever their actions alone.
+    sentence: the same, of insights whose actions say the same; None is `merge`.
     action: so do their actions alone, when their words neither speak for it nor against it.
     action_unlike: the same, when the two share no word. action_shared: when they share several.
     action_terse: when one is a note of the other. 1.0 leaves out what a model is not calibrated for.
@@ -23,6 +24,7 @@ class Thresholds:
     merge: float
     cluster: float
     retrieval: float
+    sentence: float | None = None
     action: float = 0.8
     action_unlike: float = 0.8
     action_shared: float = 0.8
@@ -30,7 +32,8 @@ class Thresholds:
 
     def same(self, sentence: float, action: float, agreement: Agreement) -> bool:
         """Whether two insights may merge, by cosines of sentences and actions, and by their words."""
-        return sentence >= self.merge and action >= self._floor(agreement)
+        floor = self.merge if self.sentence is None else self.sentence
+        return sentence >= floor and action >= self._floor(agreement)
 
     def _floor(self, agreement: Agreement) -> float:
         match agreement:

@@ -85,8 +85,9 @@ def test_an_opposite_alone_starts_a_new_pattern() -> None:
 
 
 FLOORS = Thresholds(
-    merge=0.7,
+    merge=0.9,
     cluster=0.7,
+    sentence=0.7,
     retrieval=0.4,
     action=0.6,
     action_unlike=0.8,
