@@ -152,7 +152,7 @@ AXES: Final[tuple[tuple[str, ...], ...]] = (
         r"flyers?|leaflets?|posters?",
     ),
     # What the anonymizer makes of money.
-    (r"low_amount", r"medium_amount", r"high_amount"),
+    (r"low_amount\w*", r"medium_amount\w*", r"high_amount\w*"),
 )
 """Each axis is a set of directions of which none takes away. Two actions that name directions of one
 axis must have one in common."""

@@ -104,9 +104,12 @@ _ORDINAL: Final = re.compile(rf"\b({'|'.join(_ORDINALS)})\b(?![- ](?:time|of|thi
 _FACTORS: Final = {"double": 2, "twice": 2, "triple": 3, "threefold": 3, "quadruple": 4}
 _FACTOR: Final = re.compile(rf"\b({'|'.join(_FACTORS)})\b")
 _MONEY: Final = re.compile(r"[$€£] ?(\d{1,6}(?:\.\d{1,2})?)")
+# What the anonymizer makes of a sum: `[low_amount_10_14]` is one amount to whoever compares.
+_STEP: Final = re.compile(r"\[(?:low|medium|high)_amount_(under_)?(\d{1,6})[a-z0-9_]{0,20}\]")
 _CLOCK: Final = re.compile(r"\b(\d{1,2})(?::(\d{2}))? ?([ap])\.?m\b")
 _CURRENCIES: Final = frozenset({"dollar", "euro", "pound"})
 MONEY: Final = "money"
+STEP: Final = "step of money"
 
 
 def quantities(text: str) -> frozenset[Quantity]:
@@ -116,6 +119,7 @@ def quantities(text: str) -> frozenset[Quantity]:
     text = _NUMBER_WORD.sub(lambda match: str(_NUMBERS.index(match[0])), text)
     found = {_counted(match) for match in _COUNTED.finditer(text)}
     found |= {(MONEY, float(match[1])) for match in _MONEY.finditer(text)}
+    found |= {(STEP, 0.0 if match[1] else float(match[2])) for match in _STEP.finditer(text)}
     found |= {("o'clock", _hour(match)) for match in _CLOCK.finditer(text)}
     found |= {
         ("ordinal", float(_ORDINALS.index(match[1]) + 1)) for match in _ORDINAL.finditer(text)

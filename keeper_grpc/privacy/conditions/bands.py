@@ -1,6 +1,6 @@
 """Exact figures made coarse, so that equal situations read equally and no figure points at anyone.
 
-money     low < 100 <= medium < 500 <= high
+money     low < 100 <= medium < 500 <= high; in a text with its step: low_amount_10_14
 days      0-7, 8-14, 15-30, 31-60, 61-90, 91-180, 181+
 weeks     0-1, 2-4, 5-8, 9-13, 14-26, 27+
 months    0-1, 2-3, 4-6, 7-12, 13-24, 25+
@@ -16,6 +16,10 @@ import bisect
 import math
 from datetime import date, datetime
 from typing import Final
+
+_STEPS: Final = (5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 1_000)
+"""Prices, vouchers and fees of the trade: $10 off and $50 off are two offers, and neither is a sum that
+points at anyone."""
 
 LOW_BELOW: Final = 100.0
 HIGH_FROM: Final = 500.0
@@ -48,6 +52,22 @@ def money(amount: float) -> str:
     if size < LOW_BELOW:
         return "low"
     return "medium" if size < HIGH_FROM else "high"
+
+
+def amount(sum_of_money: float) -> str:
+    """`low_amount_10_14`: the range and, within it, the step, whose bounds belong to it.
+
+    `low_amount_under_5` and `high_amount_1000_and_over` at the ends. Cents go with the sum below.
+    """
+    size = abs(sum_of_money)
+    at = bisect.bisect_right(_STEPS, size)
+    if at == 0:
+        step = f"under_{_STEPS[0]}"
+    elif at == len(_STEPS):
+        step = f"{_STEPS[-1]}_and_over"
+    else:
+        step = f"{_STEPS[at - 1]}_{_STEPS[at] - 1}"
+    return f"{money(size)}_amount_{step}"
 
 
 def days(number: float) -> str:

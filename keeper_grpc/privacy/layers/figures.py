@@ -1,6 +1,6 @@
 """Amounts, dates and ages in a text, made coarse as bands.py says.
 
-`$120` becomes `[medium_amount]`, `March 14, 2024` becomes `March`, `45 years old` becomes
+`$120` becomes `[medium_amount_100_149]`, `March 14, 2024` becomes `March`, `45 years old` becomes
 `[age_45_54] years old`. Discounts (`20% off`) and durations (`60 minute`, `8 weeks`) are what an insight is
 about: no expression here reads a number that a percent sign or a unit follows.
 """
@@ -34,7 +34,7 @@ _COUNTED: Final = (
 
 def _amount(number: str, multiple: str) -> str:
     value = float(number.replace(",", "")) * _MULTIPLES.get(multiple.lower(), 1.0)
-    return f"[{bands.money(value)}_amount]"
+    return f"[{bands.amount(value)}]"
 
 
 def _month(name: str) -> str:

@@ -230,7 +230,7 @@ def is_slot(char: str) -> bool:
 
 
 _ROLE: Final = re.compile(r"\[[a-z0-9_]+\]")
-_COARSE: Final = re.compile(r"\[(?:low|medium|high)_amount\]|\[age_[a-z0-9_]+\]")
+_COARSE: Final = re.compile(r"\[(?:low|medium|high)_amount[a-z0-9_]*\]|\[age_[a-z0-9_]+\]")
 
 
 def has_words_left(masked: str) -> bool:

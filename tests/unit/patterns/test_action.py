@@ -251,6 +251,9 @@ QUANTITIES_APART = (
     ("Call after 2 days and offer a 60 minute massage", "Call after 3 days, offer 60 minutes"),
     ("Offer 10% to new and 20% to returning guests", "Offer 20% off"),
     ("Offer [low_amount] off", "Offer [high_amount] off"),
+    ("Offer [low_amount_10_14] off", "Offer [low_amount_50_74] off"),
+    ("Offer [low_amount_under_5] off", "Offer [low_amount_5_9] off"),
+    ("Offer [low_amount_75_99] off", "Offer [medium_amount_100_149] off"),
     ("Give $5 per referral", "Give 10 dollars per referral"),
 )
 QUANTITIES_ALIKE = (
@@ -258,6 +261,8 @@ QUANTITIES_ALIKE = (
     ("Call after 2 days and offer a 60 minute massage", "Call after 2 days"),
     ("Offer a half-price facial", "Offer 50% off the facial"),
     ("Give 10 dollars per referral", "Give $10 per referral"),
+    ("Offer [low_amount_10_14] off", "Take [low_amount_10_14] off the price"),
+    ("Offer [low_amount_10_14] off", "Offer a discount"),
     ("Open at 7 a.m.", "Open at 7:00am"),
     ("Offer 15 percent", "Offer 15 per cent"),
 )

@@ -131,9 +131,9 @@ def test_identifiers_with_a_form_are_recognized(
 @pytest.mark.parametrize(
     ("text", "coarse"),
     [
-        ("spent $1,250.00 in total", "spent [high_amount] in total"),
-        ("a $45 voucher", "a [low_amount] voucher"),
-        ("paid 120 dollars", "paid [medium_amount]"),
+        ("spent $1,250.00 in total", "spent [high_amount_1000_and_over] in total"),
+        ("a $45 voucher", "a [low_amount_40_49] voucher"),
+        ("paid 120 dollars", "paid [medium_amount_100_149]"),
         ("since March 14, 2024", "since March"),
         ("since 2024-03-14T15:30Z", "since March"),
         ("guests aged 45", "guests aged [age_45_54]"),

@@ -28,6 +28,26 @@ def test_money_has_three_ranges(amount: float, band: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("amount", "step"),
+    [
+        (0, "low_amount_under_5"),
+        (4.99, "low_amount_under_5"),
+        (10, "low_amount_10_14"),
+        (14.99, "low_amount_10_14"),
+        (50, "low_amount_50_74"),
+        (99.99, "low_amount_75_99"),
+        (100, "medium_amount_100_149"),
+        (-120, "medium_amount_100_149"),
+        (500, "high_amount_500_999"),
+        (1_250, "high_amount_1000_and_over"),
+    ],
+)
+def test_a_sum_in_a_text_keeps_its_step(amount: float, step: str) -> None:
+    """So that $10 off and $50 off stay two offers; the step never crosses its range."""
+    assert bands.amount(amount) == step
+
+
+@pytest.mark.parametrize(
     ("days", "band"),
     [
         (0, "0-7"),
