@@ -143,7 +143,7 @@ class Subscription:
 
 
 class HealthWatch:
-    """An open health Watch: the last status that it told."""
+    """An open health Watch, with the last status that it received."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._call = HealthStub(channel).Watch(  # type: ignore[attr-defined]  # its stubs forgot it

@@ -249,7 +249,7 @@ async def test_scan_finds_a_planted_identifier(
 
 
 async def test_scan_of_clean_text_finds_nothing(connection: Any) -> None:
-    """Masked text, numbers in a list and words that are nobody's are no hits."""
+    """Masked text, numbers in a list and words that name no one are no hits."""
     await connection.execute("CREATE TABLE clean (a text, b real[])")
     await connection.execute(
         "INSERT INTO clean VALUES ($1, $2)", "a day spa for [customer]", [206, 555, 119]

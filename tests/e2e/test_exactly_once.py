@@ -38,7 +38,7 @@ RESUMED = 3
 
 
 class Captures:
-    """Captures that go on, each of an account of its own, until they are told to stop.
+    """Captures that go on, each of an account of its own, until they are stopped.
 
     Each is sent to the servers in turn, under one request_id, until one acknowledges it.
     """
@@ -183,7 +183,7 @@ async def two_servers(start: StartServer, dsn: str) -> list[ServerProcess]:
 async def test_every_event_arrives_once_though_the_leader_is_killed(
     start_server: StartServer, database_of_its_own: str
 ) -> None:
-    """Kill -9 of the leader amid captures: a token of either server goes on at the other."""
+    """After kill -9 of the leader during captures, a token of either server resumes at the other."""
     leader, survivor = await two_servers(start_server, database_of_its_own)
     async with history([leader, survivor], database_of_its_own) as captures:
         await leader.kill()
@@ -194,7 +194,7 @@ async def test_every_event_arrives_once_though_the_leader_is_killed(
 async def test_every_event_arrives_once_though_postgresql_restarts(
     start_server: StartServer, embedded_postgres_factory: EmbeddedPostgresFactory
 ) -> None:
-    """An immediate shutdown, crash recovery and start amid captures, under two servers."""
+    """PostgreSQL shuts down immediately, recovers and starts during captures of two servers."""
     postgres = await embedded_postgres_factory(durable=True)
     servers = await two_servers(start_server, postgres.dsn)
     before = postgres.pid

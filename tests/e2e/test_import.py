@@ -101,7 +101,7 @@ def test_rejected_rows_make_exit_code_3(server: ServerProcess, tmp_path: Path) -
 def test_import_that_cannot_run_says_why(
     tmp_path: Path, arguments: tuple[str | Path, ...], code: int, said: str
 ) -> None:
-    """A mistake of the operator's is one line on stderr, and an exit code that tells whose."""
+    """An operator's mistake is one line on stderr, with the exit code of its kind."""
     done = keeper(EXAMPLES / "history.csv", "--state", tmp_path / "state", *arguments)
 
     assert done.returncode == code

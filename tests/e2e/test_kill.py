@@ -109,7 +109,7 @@ async def check_each_is_there_once(
 async def test_a_killed_server_has_every_acknowledged_capture_once(
     start_server: StartServer, make_directory: MakeDirectory, postgres_too: bool
 ) -> None:
-    """Kill -9 amid captures and a restart on the same data directory lose and double nothing."""
+    """Kill -9 during captures and a restart on the same data directory lose and duplicate nothing."""
     data_dir, requests = make_directory() / "data", captures()
     server = await start_server(data_dir=data_dir)
     acknowledged = await kill_in_the_middle(server, requests, data_dir if postgres_too else None)
@@ -122,7 +122,7 @@ async def test_a_killed_server_has_every_acknowledged_capture_once(
 async def test_a_killed_server_leaves_an_external_database_consistent(
     start_server: StartServer, database_of_its_own: str
 ) -> None:
-    """Kill -9 amid captures loses and doubles nothing where PostgreSQL is somebody else's either."""
+    """Kill -9 during captures loses and duplicates nothing with an external PostgreSQL either."""
     requests = captures()
     server = await start_server(database_url=database_of_its_own)
     acknowledged = await kill_in_the_middle(server, requests, None)

@@ -13,7 +13,7 @@ SOON = 60.0
 promise of ours: it ends a test that would hang, and decides nothing else."""
 
 POLL = 0.02
-"""Seconds between looks at something that tells of itself in no other way."""
+"""Seconds between polls of a condition that sends no notification."""
 
 
 async def until(look: Callable[[], T | None], *, within: float, what: str) -> T:

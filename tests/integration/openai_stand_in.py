@@ -27,7 +27,7 @@ WIDTH = 1536
 
 
 class Fault(enum.Enum):
-    """Ways to go wrong that an HTTP status does not tell."""
+    """Failures that no HTTP status expresses."""
 
     HANG = "the request is read and never answered"
     DRIP = "status 200 and then one byte after the other, without end"

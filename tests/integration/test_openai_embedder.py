@@ -129,7 +129,7 @@ async def test_a_passing_fault_is_retried(
 
 
 async def test_retries_are_bounded(server: OpenAIStandIn, embedder: OpenAIEmbedder) -> None:
-    """After three failed attempts the caller is told; the server sees no fourth."""
+    """After three failed attempts the caller gets an error; the server sees no fourth."""
     server.then(*[Status(500)] * 10)
     with pytest.raises(EmbedderUnavailable, match="overloaded or failing"):
         await embedder.embed(["a"])

@@ -68,7 +68,7 @@ def test_what_kubernetes_sets_for_a_service_is_not_named(service: str) -> None:
 
 
 def test_a_port_of_no_service_is_named() -> None:
-    """The address is what tells Kubernetes' KEEPER_X_PORT from a person's."""
+    """The address distinguishes Kubernetes' KEEPER_X_PORT from an operator's."""
     assert [name for name, _ in unknown(KEEPER_XYZZY_PORT="5432")] == ["KEEPER_XYZZY_PORT"]
 
 

@@ -128,7 +128,7 @@ def test_the_domain_stands_on_the_standard_library_and_computation() -> None:
 
 
 def test_only_telemetry_knows_opentelemetry() -> None:
-    """The rooms count for themselves or tell a callable; whoever makes spans goes through spans.py."""
+    """The other rooms keep counters or call a function; all spans are made through spans.py."""
     stray = [
         f"{path.relative_to(ROOT.parent)}:{line} imports {name}"
         for path in sorted(ROOT.rglob("*.py"))

@@ -101,7 +101,7 @@ def test_a_bad_value_is_one_line_that_names_the_variable(
 
 
 def test_every_bad_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two mistakes are told at once, so that they are fixed at once."""
+    """Two mistakes are reported together, so that they are fixed together."""
     monkeypatch.setenv("KEEPER_PORT", "x")
     monkeypatch.setenv("KEEPER_POOL_SIZE", "x")
     with pytest.raises(SettingsInvalid) as caught:

@@ -39,7 +39,7 @@ async def settle() -> None:
 
 
 async def test_who_asks_first_may_leave_before_the_others() -> None:
-    """The work goes on for whom is left, and ends when nobody is."""
+    """The work goes on for the callers that are left, and is cancelled with the last one."""
     gate = Gate()
     shared = SingleFlight(gate, asyncio.Semaphore(1))
     first, *others = [asyncio.ensure_future(shared(7)) for _ in range(3)]
@@ -68,7 +68,7 @@ async def test_work_of_different_keys_takes_turns() -> None:
 
 
 async def test_an_error_is_shared_and_forgotten() -> None:
-    """All who waited get it; who comes later tries anew."""
+    """All callers that waited get it; a later caller tries again."""
     gate = Gate()
     gate.fails = True
     gate.through.set()

@@ -59,7 +59,7 @@ async def clear_orphans(pgdata: Path, uid: int) -> None:
             break
         if signal_number is signal.SIGINT and recorded not in running:
             continue  # without a postmaster nobody would forward it
-        _log.warning("stopping a leftover PostgreSQL", pids=running, signal=signal_number.name)
+        _log.warning("postgresql_leftover_stopped", pids=running, signal=signal_number.name)
         everyone = signal_number is signal.SIGKILL or recorded not in running
         for pid in running if everyone else [recorded]:
             with contextlib.suppress(ProcessLookupError):

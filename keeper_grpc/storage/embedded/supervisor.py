@@ -249,11 +249,11 @@ class EmbeddedPostgres:
             if self._process.poll() is None:
                 await asyncio.sleep(_WATCH)
                 continue
-            _log.error("PostgreSQL died, starting it again", status=self._process.returncode)
+            _log.error("postgresql_died", status=self._process.returncode)
             try:
                 await self._launch(socket)
             except (EmbeddedPostgresError, OSError) as error:
-                _log.error("PostgreSQL does not come back", reason=str(error))
+                _log.error("postgresql_not_restarted", reason=str(error))
                 await asyncio.sleep(_RELAUNCH_PAUSE)
 
     def _open_log(self) -> BinaryIO:
@@ -286,4 +286,4 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
                 while process.poll() is None:  # noqa: ASYNC110  (asyncio's own watchers poll too, in a thread)
                     await asyncio.sleep(_POLL)
                 return
-        _log.warning("PostgreSQL is slow to stop", signal=signal_number.name)
+        _log.warning("postgresql_slow_to_stop", signal=signal_number.name)

@@ -61,7 +61,7 @@ async def test_private_directory_of_root_is_handed_over(
 async def test_directory_below_a_closed_one_is_refused_by_its_name(
     make_directory: MakeDirectory,
 ) -> None:
-    """The error names the directory that blocks, and nobody opens it."""
+    """The error names the directory that blocks, and its permissions stay as they are."""
     closed = make_directory()
     closed.chmod(0o700)
     with pytest.raises(DataDirectoryUnreachable, match=rf"may not enter {closed};"):

@@ -1,4 +1,4 @@
-"""Sightings, a detector that looks at them step by step, and what it tells of them."""
+"""Sightings, a detector that is run step by step, and the events that it writes."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def shown(database: Database, pattern_type: str) -> list[EmergingPattern]:
 
 
 async def changes(database: Database, pattern_type: str) -> list[tuple[str, UUID]]:
-    """What subscribers were told about a type, in order."""
+    """The events of a type, in order."""
     async with database.connection() as connection:
         rows = await connection.fetch(
             "SELECT change, emerging_pattern_id FROM emerging_events"

@@ -101,7 +101,7 @@ async def test_a_renewed_sighting_is_counted_once_as_it_is_now(database_url: str
 async def test_the_next_leader_counts_on_from_what_the_last_one_counted(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is restored is what was in memory, without reading a vector: no change is told, then the next."""
+    """The next leader restores the memory without reading a vector: no event follows until the next change."""
 
     def summed(_: object, cluster_ids: Collection[UUID]) -> NoReturn:
         raise AssertionError(f"summed {len(cluster_ids)} clusters anew")
@@ -138,7 +138,7 @@ async def test_a_forgotten_account_counts_nowhere(
     monkeypatch: pytest.MonkeyPatch,
     restored: bool,
 ) -> None:
-    """However many sightings it had, looked at or renewed: they are gone before anything is told."""
+    """However many sightings it had, processed or renewed, they are gone before any event."""
     kind = f"forgotten_{restored}".lower()
     began = minute(datetime.now(UTC))
     async with opened(database_url) as database:
@@ -204,7 +204,7 @@ async def test_nothing_is_forgotten_amid_a_step(database_url: str) -> None:
 
 
 async def test_a_cluster_keeps_no_sum_of_what_is_forgotten(database_url: str) -> None:
-    """Neither before the leader has taken it out nor after; a new leader sums what is left anew."""
+    """Neither before nor after the leader has removed it; a new leader sums the remaining sightings again."""
     async with opened(database_url) as database:
         for account in "abcd":
             await ask(database, "sum_forgotten", account, vector(20, noise=0.3, of=ord(account)))

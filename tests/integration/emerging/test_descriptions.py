@@ -95,7 +95,7 @@ async def test_no_word_of_fewer_than_k_accounts_is_told(database_url: str) -> No
 
 
 async def test_a_greater_k_holds_for_what_is_on_show_already(database_url: str) -> None:
-    """The next leader looks at every word once, though nobody has seen the insight again."""
+    """The next leader checks every cluster's words once, though the insight was not seen again."""
     async with opened(database_url) as database:
         for account in "abcdef":
             who = "the mayor" if account < "d" else "guests"

@@ -153,7 +153,7 @@ async def rows_read(database: Database) -> int:
 
 
 async def test_those_who_resume_at_once_share_the_work(database_url: str) -> None:
-    """A crowd with one token costs as much as a few, and each is told what it missed."""
+    """A crowd with one token costs as much as a few, and each subscriber gets the changes that it missed."""
     topic = "crowd"
     missed = emerged(topic, 5)
     async with following(database_url) as feed:
@@ -239,7 +239,7 @@ def kept(stores: list[Any], store: Any) -> Any:
 
 @pytest.mark.parametrize("beyond", [False, True])
 async def test_a_trim_amid_a_resume_makes_no_gap(database_url: str, beyond: bool) -> None:
-    """Up to the token's place nothing is missed; beyond it the stream ends, and then starts anew."""
+    """Up to the token's place nothing is missed; beyond it the stream ends, and a new one gets a snapshot."""
     topic = f"trimmed_{beyond}"
     changes = emerged(topic, 4)
     trimmed: list[TrimmedStore] = []

@@ -41,7 +41,7 @@ async def test_a_notification_alone_wakes_the_reader(database_url: str) -> None:
 
 
 async def test_a_listener_that_lost_its_connection_loses_no_event(database_url: str) -> None:
-    """It listens anew, and looks at what was written while it was deaf; the streams go on."""
+    """It listens again, and reads what was written meanwhile; the streams go on."""
     changes = emerged("deaf", 6)
     async with (
         following(database_url, poll=NEVER, retry=BRIEFLY) as feed,

@@ -109,7 +109,7 @@ async def test_a_cancelled_leader_gives_the_lead_back(database_url: str) -> None
 
 
 class FailingIds:
-    """Ids for clusters, which fail as often as told before each one. `made` is set by the last."""
+    """Ids for clusters; each fails a given number of times first. `made` is set by the last."""
 
     def __init__(self, failures: Iterable[int]) -> None:
         self._plan = [answer for count in failures for answer in [*[None] * count, uuid4()]]
@@ -226,7 +226,7 @@ async def test_a_standby_does_not_wait_as_long_as_one_that_failed(database_url: 
 
 
 class Asking:
-    """A store that tells when it was refused the lead."""
+    """A store that signals when it was refused the lead."""
 
     def __init__(self, store: PostgresDetection) -> None:
         self._store = store
@@ -241,7 +241,7 @@ class Asking:
 
 
 async def test_a_statement_that_takes_too_long_is_counted(database_url: str) -> None:
-    """The log and the count tell it from a database that is away; the process goes on, and so does the
+    """The log and the count distinguish it from a database that is away; the process goes on, and so does the
     detector as soon as it can.
     """
     async with opened(database_url) as database:

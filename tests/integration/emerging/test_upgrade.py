@@ -29,7 +29,7 @@ PLAIN = "When it rains, offer a towel (made of events, spa)."
 
 
 async def shown_before(database: Database, cluster_id: UUID, place: NDArray[np.float32]) -> None:
-    """A cluster of three accounts as the version before 0010 left it, told in one account's words."""
+    """A cluster of three accounts as the version before 0010 left it, described in one account's words."""
     told = replace(
         cluster(cluster_id.int, embedding_model=MODEL, common_pattern=RARE),
         last_seen_time=datetime.now(UTC),

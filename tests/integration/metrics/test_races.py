@@ -183,7 +183,7 @@ async def test_a_change_that_commits_beside_an_older_transaction_makes_another_v
 async def test_what_an_older_version_recorded_is_counted_and_can_be_forgotten(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    """Advice whose pattern was gone before its category was kept, and whose deviation nobody knows."""
+    """Advice whose pattern was deleted before its category was stored, and whose deviation is unknown."""
     for file in MIGRATIONS.glob("*.sql"):
         if file.name < METRICS:
             shutil.copy(file, tmp_path)

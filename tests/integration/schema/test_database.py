@@ -22,7 +22,7 @@ from tests.integration.observations import opened
 async def test_an_exhausted_pool_is_unavailable_after_the_acquire_timeout(
     database_url: str,
 ) -> None:
-    """Who gets no connection in time is told to try again, and the pool works on."""
+    """A caller that gets no connection in time gets a retryable error, and the pool still works."""
     async with opened(database_url, pool_size=1, acquire_timeout=0.5) as database:
         async with database.connection():
             with pytest.raises(StorageUnavailable):
@@ -48,7 +48,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(database_url: str)
 
 
 async def test_a_lost_connection_costs_one_call(database_url: str) -> None:
-    """A backend that is terminated amid a transaction undoes it; the next call gets a new one."""
+    """Terminating a backend during a transaction rolls it back; the next call gets a new connection."""
     async with opened(database_url, pool_size=1) as database:
         with pytest.raises(StorageUnavailable):  # noqa: PT012 - the transaction fails as a whole
             async with database.transaction() as connection:

@@ -257,7 +257,7 @@ async def test_check_changes_nothing(empty_database: str) -> None:
 
 
 async def test_outdated_extension_is_told_the_update(empty_database: str) -> None:
-    """A database whose extension lags behind the server's is told the command, which works."""
+    """For a database whose extension lags behind the server's, the error names the command, which works."""
     async with connected(empty_database) as conn:
         await conn.execute("CREATE EXTENSION vector")
         await conn.execute("UPDATE pg_extension SET extversion = '0.8.3' WHERE extname = 'vector'")
@@ -291,7 +291,7 @@ async def test_old_server_is_told_to_upgrade(
 
 
 async def test_database_that_is_not_utf8_is_refused(postgres_server: PostgresServer) -> None:
-    """A database that takes any bytes for text is told how to make a proper one."""
+    """For a database whose encoding accepts any bytes, the error says how to create a proper one."""
     options = "ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
     async with (
         postgres_server.database(options) as name,

@@ -76,7 +76,7 @@ async def test_a_restore_under_a_running_process_ends_its_streams(database_url: 
 
 
 async def test_a_token_of_a_heartbeat_names_an_event_too(database_url: str) -> None:
-    """Of one that the subscriber was not told of: what the restore undid may have been for it."""
+    """Of an event that the subscriber did not get: the restore may have undone one that it did get."""
     undone, others = emerged("not_for_it", 2), emerged("for_it", 2)
     async with following(database_url, heartbeat=BRIEFLY) as feed:
         await back_up(feed.database)

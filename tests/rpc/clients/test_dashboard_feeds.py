@@ -36,7 +36,7 @@ EVERYWHERE = Filter()
 
 
 class Upstream(NetworkLearningServiceServicer):
-    """A server that says what the test tells it to, and counts what it is asked."""
+    """A server that answers as the test decides, and counts its calls."""
 
     def __init__(self) -> None:
         self.open: Counter[str] = Counter()
@@ -166,7 +166,7 @@ async def test_silence_makes_a_report_stale_and_any_sign_of_life_mends_it(
 
 
 async def test_a_server_out_of_reach_is_stale_with_the_reason() -> None:
-    """Where nobody listens the feed says so before anything was ever reported."""
+    """Without a server the feed reports the failure before its first report."""
     async with KeeperClient("127.0.0.1:1", retries=QUICK) as client:
         feeds = Feeds(client, 60.0)
         feed = feeds.metrics[EVERYWHERE]
@@ -365,7 +365,7 @@ async def test_an_answer_is_fetched_again_only_when_something_has_changed(
 
 
 async def test_a_pattern_that_is_not_there_is_a_problem_of_its_own(feeds: Feeds) -> None:
-    """The page can tell it from a server that is away."""
+    """The page can distinguish it from a server that is away."""
     feed = feeds.histories["00000000-0000-4000-8000-000000000000"]
     feed.listen(ignore)
 

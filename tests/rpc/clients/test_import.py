@@ -152,7 +152,7 @@ async def test_every_row_is_sent_a_few_at_a_time(options: Options, server: Serve
 async def test_unavailable_server_is_asked_again_when_it_says(
     options: Options, server: Server
 ) -> None:
-    """A call that is told to come back in half a second does so then, and the row counts once."""
+    """A call with a RetryInfo of half a second is retried after it, and the row counts once."""
     loop = asyncio.get_running_loop()
     times: list[float] = []
     fail = once("7", StorageUnavailable("the database is away", retry_after=0.5))

@@ -35,7 +35,7 @@ async def test_a_tournament_ranks_by_confidence_and_value(keeper: KeeperClient, 
 
 
 async def test_a_tournament_sets_failures_apart(keeper: KeeperClient, topic: str) -> None:
-    """An invalid insight is told its fields; the others are ranked all the same."""
+    """The error of an invalid insight names its fields; the others are ranked."""
     wrong = insight(topic, confidence=7.0)
     result = await keeper.tournament(new_account(), [wrong, insight(topic)])
     assert [each.insight for each in result.ranked] == [insight(topic)]

@@ -51,7 +51,7 @@ async def test_a_stream_ends_at_its_age_and_goes_on_elsewhere(
 async def test_a_drain_ends_every_stream_and_waits_for_no_grace(
     database_url: str, embeddings: OpenAIStandIn
 ) -> None:
-    """Subscribers are told to go elsewhere and to resume, long before the grace is over."""
+    """Subscribers get SHUTTING_DOWN, which asks them to resume elsewhere, long before the grace is over."""
     settings = openai(embeddings.base_url, drain_grace=timedelta(seconds=10 * SOON))
     async with running(database_url, **settings) as leaving:
         streams = []

@@ -57,7 +57,7 @@ async def test_resuming_without_news_brings_only_heartbeats(service: Service, to
 async def test_a_token_from_within_a_snapshot_brings_the_whole_snapshot(
     service: Service, topic: str
 ) -> None:
-    """A snapshot that was cut short is sent anew; that is no expiry."""
+    """A snapshot that was cut short is sent again; that is no expiry of the token."""
     await seen_by(service, topic, 3)
     await detected(service, topic)
     async with subscribed(service, pattern_type=topic) as stream:

@@ -84,7 +84,7 @@ async def test_questions_bring_changes_too(service: Service, topic: str) -> None
 async def test_one_account_that_repeats_itself_does_not_make_a_trend(
     service: Service, topic: str
 ) -> None:
-    """Its sightings are renewed, not added: it stays one account, and nothing is told."""
+    """Its sightings are renewed, not added: it stays one account, and there is no event."""
     account = new_account()
     async with subscribed(service, pattern_type=topic) as stream:
         await snapshot(stream)
@@ -97,7 +97,7 @@ async def test_one_account_that_repeats_itself_does_not_make_a_trend(
 
 
 async def test_a_proven_pattern_ends_its_emergence(service: Service, topic: str) -> None:
-    """When the pattern is surely good and published, subscribers are told which one it became."""
+    """When the pattern is proven and published, subscribers get its id."""
     async with subscribed(service, pattern_type=topic) as stream:
         await snapshot(stream)
         await seen_by(service, topic, 3)
@@ -183,7 +183,7 @@ async def test_without_a_category_of_enough_accounts_none_is_told(
 async def test_a_cluster_that_leaves_the_filter_fades(
     service: Service, topic: str, geometry: Geometry
 ) -> None:
-    """Whom it no longer matches is told that it faded, though others still see it."""
+    """A subscriber whose filter it no longer matches gets FADED, though others still see it."""
     words = topic.replace("_", " ")
     geometry.apart(f"Offer a {words} tea", f"Serve a {words} tea", cosine=0.86)
     async with subscribed(service, pattern_type=topic, min_similarity=0.99) as strict:

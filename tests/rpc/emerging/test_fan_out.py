@@ -19,7 +19,7 @@ SUBSCRIBERS, CHANGES = 100, 20
 async def test_every_subscriber_gets_every_change_once_in_order(
     service: Service, topic: str
 ) -> None:
-    """Whether it subscribed before the changes or amid them, and whatever it filters."""
+    """Whether it subscribed before the changes or during them, and with any filter."""
     changes = emerged(topic, CHANGES)
     expected = [str(made.emerging_pattern_id) for _, made in changes]
     requests = [
@@ -54,7 +54,7 @@ async def test_every_subscriber_gets_every_change_once_in_order(
 async def _received(
     channel: grpc.aio.Channel, request: StreamEmergingPatternsRequest
 ) -> tuple[list[str], list[str]]:
-    """The members of the snapshot, and the changes after it, until all were told."""
+    """The members of the snapshot, and the changes after it, until all have come."""
     stream: Any = NetworkLearningServiceStub(channel).StreamEmergingPatterns(request)
     snapshot: list[str] = []
     live: list[str] = []

@@ -140,7 +140,7 @@ async def test_nothing_is_kept_of_who_left(tiny: Feed, topic: str) -> None:
 COUNT, BULK = 3_000, "x" * 4_000
 """About 12 MB: more than gRPC keeps for a reader that does not read."""
 BATCH = 100
-"""Changes that are told at once: half of what a reader may lag behind."""
+"""Changes of one burst: half of what a reader may lag behind."""
 
 
 async def test_over_a_channel_a_stuck_reader_is_cut_off_and_the_others_are_not(
@@ -178,7 +178,7 @@ async def test_over_a_channel_a_stuck_reader_is_cut_off_and_the_others_are_not(
 
 
 async def test_a_stuck_reader_does_not_hold_up_a_drain(database_url: str, topic: str) -> None:
-    """Its status cannot leave before it reads, so nobody waits for that."""
+    """Its status cannot be sent before it reads, so the server does not wait for that."""
     bulk = [
         (change, cluster(made.emerging_pattern_id.int, pattern_type=topic, common_pattern=BULK))
         for change, made in emerged(topic, 200)

@@ -146,7 +146,7 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
 
 
 async def test_too_few_accounts_are_not_told_of(service: Service, topic: str) -> None:
-    """Two bakeries' numbers would be each other's; nor is there anything of a line that nobody has."""
+    """Each of two bakeries could compute the other's numbers; a line of business without accounts has none."""
     await teach(service, topic, ["+++", "+++"], category="florist")
     for category in ("florist", "nobody"):
         told = await metrics(service, category=category)
@@ -187,7 +187,7 @@ async def test_a_stream_reports_at_once_and_on_every_change(service: Service, to
 
 
 async def test_many_changes_make_one_report_a_second(service: Service, topic: str) -> None:
-    """A burst of captures is told as a whole: never more than one report a second."""
+    """A burst of captures makes one report: never more than one a second."""
     await teach(service, topic, TAUGHT, category="barber")
     async with watching(service, "barber") as stream:
         await next_report(stream)

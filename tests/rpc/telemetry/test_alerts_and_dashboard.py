@@ -159,7 +159,7 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> Non
 
 
 def coded() -> list[str]:
-    """The series that tell with which code something ended: calls, streams, questions."""
+    """The series by the code with which calls, streams and questions ended."""
     return [
         f"{name}_count" if kind == "histogram" else name
         for name, (kind, labels) in documented().items()

@@ -53,7 +53,7 @@ class Traced:
 
 @pytest.fixture(scope="module")
 async def world(database_url: str) -> AsyncIterator[Traced]:
-    """The module's service; its tests tell their spans by the trace."""
+    """The module's service; its tests distinguish their spans by the trace."""
     async with (
         OpenAIStandIn() as embeddings,
         traced(database_url, **openai(embeddings.base_url)) as (service, collector),

@@ -116,7 +116,7 @@ async def test_the_first_callers_cancellation_leaves_those_who_joined() -> None:
 
 
 async def test_a_failure_is_not_remembered() -> None:
-    """Every caller gets the model's error, and the next call tries anew."""
+    """Every caller gets the model's error, and the next call tries again."""
     inner = GatedEmbedder()
     inner.failure = EmbedderUnavailable("down", retry_after=3)
     cached = CachedEmbedder(inner)

@@ -107,7 +107,7 @@ async def test_the_event_loop_runs_while_the_model_computes() -> None:
 
 
 async def test_a_full_queue_refuses_at_once() -> None:
-    """Beyond `max_waiting` texts a call is told so, and the queue serves again when it is empty."""
+    """A call beyond `max_waiting` texts is refused, and the queue serves again when it is empty."""
     lever = Lever()
     worker = ThreadedModel(lever.encode, max_waiting=2)
     first = asyncio.create_task(worker.embed(["a", "b"]))

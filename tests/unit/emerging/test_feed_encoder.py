@@ -12,7 +12,7 @@ from tests.integration.emerging.emerging_events import cluster
 
 
 def test_two_filters_do_not_take_turns() -> None:
-    """Each one's bytes are shared, though the other is told of the same cluster between."""
+    """Each message's bytes are shared, though a message of the same cluster comes in between."""
     encoder = Encoder()
     message = Changed(Change.UPDATED, cluster(1))
     filters = ("one", "other")

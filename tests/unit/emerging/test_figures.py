@@ -33,7 +33,7 @@ def fact(number: int, **fields: object) -> Fact:
 
 
 def described(facts: Iterable[Fact], similarity: float = 0.9) -> EmergingPattern:
-    """What is told of these sightings."""
+    """The figures of these sightings."""
     tally = Tally()
     for number, each in enumerate(facts):
         tally.add(number, each)
@@ -69,7 +69,7 @@ def test_figures_are_told_coarsely() -> None:
     ],
 )
 def test_what_the_rounding_hides_is_no_news(renewed: Fact) -> None:
-    """One sighting of ten says another amount, confidence or second: nobody is told."""
+    """When one of ten sightings has another amount, confidence or second, no figure changes."""
     others = [fact(number) for number in range(9)]
     before = described([*others, fact(9)])
     assert not worth_telling(before, described([*others, renewed]))

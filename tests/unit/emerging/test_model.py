@@ -88,7 +88,7 @@ def test_the_table_is_complete() -> None:
 def test_what_faded_is_told_as_it_was(
     change: Change, left: EmergingPattern | None, told: EmergingPattern
 ) -> None:
-    """What is left of a cluster that faded is told to nobody; all else is told as it is."""
+    """A faded cluster is shown as it was last sent, without what is left of it; every other as it is."""
     assert ClusterChange(SHOWN.emerging_pattern_id, left, SHOWN, State.FORMING, change).told == told
 
 

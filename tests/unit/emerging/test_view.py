@@ -26,7 +26,7 @@ def place(sequence: int) -> Place:
 
 
 class Client:
-    """What a subscriber knows. Being told what makes no sense is an error."""
+    """The patterns that a subscriber knows. A change that does not fit them is an error."""
 
     def __init__(self) -> None:
         self.known: dict[UUID, EmergingPattern] = {}
@@ -45,7 +45,7 @@ class Client:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[FeedEvent]:
-    """Lives of a few clusters, as a detector tells them, a second between events."""
+    """Lives of a few clusters as a detector's events, one a second."""
     shown: set[int] = set()
     events = []
     for sequence, which in enumerate(draw(st.lists(st.integers(0, 3), max_size=25)), start=1):
@@ -112,7 +112,7 @@ def test_a_subscriber_knows_exactly_what_matches(
 def test_whoever_resumes_after_any_message_ends_up_with_the_same(
     events: list[FeedEvent], wanted: FeedFilter, data: st.DataObject
 ) -> None:
-    """The token of the last message is enough: nothing is told that makes no sense, nothing is lost."""
+    """The token of the last message is enough: every change fits, and none is lost."""
     told = live(FeedView(wanted, place(0), START), events)
     heard = told[: data.draw(st.integers(0, len(told)))]
     client = Client()

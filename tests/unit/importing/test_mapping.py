@@ -204,7 +204,7 @@ def test_skip_rules_leave_rows_out(tmp_path: Path, rule: object, left_out: bool)
     ],
 )
 def test_wrong_mapping_names_the_place(tmp_path: Path, entries: dict[str, Any], said: str) -> None:
-    """Every mistake is told with the file and the place in it."""
+    """The error of every mistake names the file and the place in it."""
     with pytest.raises(ImportFailed, match=rf"map\.yaml: {said}"):
         mapping(tmp_path, **entries)
 
@@ -228,7 +228,7 @@ def test_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
 def test_unknown_column_is_found_before_anything_is_read(
     tmp_path: Path, name: str, content: str
 ) -> None:
-    """A column that the file lacks is told with the place that names it and its nearest neighbour."""
+    """The error of a column that the file lacks names its place in the mapping and the nearest column."""
     file = tmp_path / name
     file.write_text(content)
     Source(file, None, mapping(tmp_path)).check()

@@ -46,7 +46,7 @@ def test_row_id_columns_decide_alone(tmp_path: Path) -> None:
 
 
 def test_state_is_believed_for_the_same_mapping_and_beginning_only(tmp_path: Path) -> None:
-    """An appended file goes on; a changed line or mapping begins anew."""
+    """An appended file resumes; a changed line or mapping starts from the beginning."""
     file = tmp_path / "rows.csv"
     file.write_text("site,won\na,yes\nb,no\n")
     chosen = mapping(tmp_path)

@@ -27,7 +27,7 @@ def test_rows_of_both_formats_are_the_same(tmp_path: Path) -> None:
 
 
 def test_unreadable_lines_are_rows_with_a_reason(tmp_path: Path) -> None:
-    """A line that is no row is told by its number, and the next one is read."""
+    """A line that is no row is reported by its number, and the next one is read."""
     (tmp_path / "rows.csv").write_text('site,won\na\nb,"yes"x\nc,yes\n')
     (tmp_path / "rows.jsonl").write_text('{"site"\n[1]\n{"site": {"id": 7.50}}\n')
     chosen = mapping(tmp_path)

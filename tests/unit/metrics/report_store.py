@@ -14,7 +14,7 @@ FOUND = Gathered(accounts=AccountCounts(active=9), since=NOW.date() - timedelta(
 
 
 def open_gate() -> asyncio.Event:
-    """One that nobody waits at until it is cleared."""
+    """An event that is set, so that no call waits until the test clears it."""
     gate = asyncio.Event()
     gate.set()
     return gate

@@ -95,7 +95,7 @@ async def test_a_call_that_has_no_time_left_leaves_the_queue(
 
 
 async def test_who_waited_gets_the_newest_once(reports: ReportCache, store: Store) -> None:
-    """Changes that come while others have their turn are told as a whole, to all who asked."""
+    """Changes during other reports' turns become one report, for all who asked."""
     store.gathering.clear()
     first, *waiting = ask(reports, "gym", "spa", "spa")
     await settled()
@@ -130,7 +130,7 @@ async def test_who_left_has_no_turn(reports: ReportCache, store: Store) -> None:
 async def test_a_stream_that_leaves_amid_its_report_frees_the_turn(
     reports: ReportCache, store: Store
 ) -> None:
-    """What nobody waits for any more is not made to the end."""
+    """A report that no caller waits for any more is not finished."""
     store.gathering.clear()
     leaves, stays = ask(reports, "gym", "spa")
     await settled()
@@ -184,7 +184,7 @@ async def test_reports_of_the_past_are_not_kept(reports: ReportCache) -> None:
 async def test_a_report_that_waits_past_midnight_is_of_the_window_that_was_asked_for(
     store: Store,
 ) -> None:
-    """It is kept for those who ask for that window, and for nobody else."""
+    """It is kept for those who ask for that window only."""
     clock = Clock()
     metrics = GetNetworkMetrics(store=store, rule=PublicationRule(3), clock=clock)
     reports = ReportCache(metrics=metrics, store=store)

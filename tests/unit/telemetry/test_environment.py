@@ -129,14 +129,14 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
 
 
 async def test_a_host_that_is_not_this_machines_is_a_clear_error() -> None:
-    """192.0.2.1 is nobody's (RFC 5737)."""
+    """192.0.2.1 belongs to no host (RFC 5737)."""
     with pytest.raises(TelemetryUnusable, match="KEEPER_METRICS_HOST"):
         async with open_telemetry("192.0.2.1", 0):
             pass
 
 
 async def test_the_endpoint_is_gone_at_the_end() -> None:
-    """The port is free again, so that a process may open it anew."""
+    """The port is free again, so that a process may open it again."""
     async with open_telemetry("127.0.0.1", 0) as telemetry:
         port = telemetry.metrics_port
     assert port

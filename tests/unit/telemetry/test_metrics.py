@@ -89,7 +89,7 @@ NEEDS = {
     "advised_retention": {"retention"},
     "held_out_retention": {"retention"},
 }
-"""What is not told where fewer than k accounts did so."""
+"""The metrics that are empty where fewer than k accounts did so."""
 
 
 @pytest.mark.parametrize("did", NEEDS)
@@ -123,7 +123,7 @@ def test_every_number_needs_k_accounts_that_did_what_it_counts(did: str) -> None
 
 
 def unknown(gathered: Gathered) -> set[str]:
-    """What is not told of it."""
+    """The metrics that are empty for it."""
     told = made(gathered)
     metrics = told.metrics
     assert metrics is not None
@@ -156,7 +156,7 @@ def unknown(gathered: Gathered) -> set[str]:
 
 @pytest.mark.parametrize("k", [3, 10])
 def test_no_median_is_of_fewer_than_k_accounts(k: int) -> None:
-    """Nor of fewer than five; of fewer than k not even how many they are is told."""
+    """Nor of fewer than five; for fewer than k the sample size is withheld, too."""
     for accounts in range(1, 15):
         gathered = replace(ACTIVE, newcomers=[newcomer(success=2)] * accounts)
         kpis = {found.name: found.metric for found in report(gathered, k, NOW, START).kpis}

@@ -86,7 +86,7 @@ def test_a_traceparent_that_cannot_be_read_begins_a_trace(
 
 
 def test_outside_of_a_call_there_are_no_spans(spans: Spans, kept: InMemorySpanExporter) -> None:
-    """Work of the background is nobody's trace, and hands none on."""
+    """Background work has no trace, and propagates none."""
     with spans.step("step"), spans.request("request", {}) as headers:
         assert headers == {}
         assert not in_a_recorded_call()

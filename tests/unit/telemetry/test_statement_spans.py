@@ -62,7 +62,7 @@ def statements() -> Iterator[str]:
 
 
 def test_every_statement_of_ours_has_a_summary_that_is_kept() -> None:
-    """There are fewer than the cache holds, and those of calls are told by their tables."""
+    """There are fewer than the cache holds, and those of calls differ by their tables."""
     found = set(statements())
     assert len(found) < SUMMARIES
     assert {
