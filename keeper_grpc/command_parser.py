@@ -1,4 +1,4 @@
-"""An argument parser that answers a typo with the word that was probably meant."""
+"""An argument parser that answers a typo with the nearest command, choice or option."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://([0-9.]+|\[[0-9a-f:.]+\]):[0-9]{1,5}")
-"""What Kubernetes writes into `<SERVICE>_PORT`: `tcp://10.96.0.12:50051`, `tcp://[fd00::1]:50051`."""
+"""The form of Kubernetes' `<SERVICE>_PORT`: `tcp://10.96.0.12:50051`, `tcp://[fd00::1]:50051`."""
 
 _SERVICE_VARIABLE = re.compile(
     r"_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?"
 )
-"""How the names of the others end, whatever the Service is called."""
+"""The endings of Kubernetes' other names, for every Service."""
 
 _SIMILAR = 0.6
 """difflib's own cutoff: `PROT` is PORT, `DB_URL` is DATABASE_URL, `COLOUR` is nothing of ours."""

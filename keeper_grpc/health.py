@@ -44,7 +44,7 @@ def _service(text: str) -> str:
 
 
 def own_address(settings: Settings) -> str:
-    """Where a server with these settings is reached from its own machine."""
+    """The address of a server with these settings, on its own machine."""
     try:
         host = ipaddress.ip_address(settings.host.strip("[]"))
     except ValueError:

@@ -13,8 +13,8 @@ import structlog
 def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
     """Set up structlog on stderr. Libraries' own log lines (grpc, asyncio) go the same way.
 
-    Their messages may quote what they choked on, so only warnings and worse are let through, and of
-    those only what the library's author wrote.
+    Their messages may quote the data that caused them, so only warnings and errors are logged, and of these only
+    the library's own words.
     """
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -55,7 +55,7 @@ def _without_content(
     """Keep the logger, the message's own words and the exception's type: the rest may quote a row.
 
     A stack is left out whole: each of its frames quotes a line of source, and a library's or a
-    caller's line may hold a value. Where the logger was called from is told by its name.
+    caller's line may hold a value. The logger's name says which library it was.
     """
     record: logging.LogRecord = event["_record"]
     # A library may log an exception itself as its message.

@@ -1,4 +1,4 @@
-"""The base of errors that a person can mend: a setting, a file, a database, a port."""
+"""The base of errors that an operator can correct: a setting, a file, a database, a port."""
 
 from __future__ import annotations
 

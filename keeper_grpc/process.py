@@ -30,7 +30,7 @@ async def serve(settings: Settings) -> None:
 
     def stop_now() -> None:
         stop.set()
-        # A start may wait half a minute for a database; whoever stops it must not.
+        # A start may wait half a minute for a database; a signal ends it at once.
         if starting is not None:
             starting.cancel()
 
@@ -39,7 +39,7 @@ async def serve(settings: Settings) -> None:
     try:
         async with application(settings) as app:
             starting = None
-            # What the start made (150,000 objects: word lists, models, modules) stays until the end. A
+            # The objects of the start (150,000: word lists, models, modules) stay until the end. A
             # full collection would look through all of it each time, for 110 ms in which nothing is
             # served (docs/streams.md).
             gc.collect()

@@ -1,4 +1,4 @@
-"""The pseudonym keys of one process, held against those that its database was written with."""
+"""Checks the pseudonym keys of this process against those that its database was written with."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def make_pseudonyms(settings: Settings, pool: Database) -> Pseudonyms:
     added, known = await store.record(pseudonyms.check_values(), partial(_key_source, settings))
     for key_id in added:
         if key_id in known.carried:
-            # Accounts from before there were check values: nothing says that this is their key.
+            # Accounts from before the database had check values: nothing proves that this is their key.
             log.warning("pseudonym_key_trusted", key_id=key_id)
         else:
             log.info("pseudonym_key_recorded", key_id=key_id)
@@ -39,9 +39,9 @@ async def make_pseudonyms(settings: Settings, pool: Database) -> Pseudonyms:
 
 
 async def check_pseudonym_keys(settings: Settings, pool: Database) -> None:
-    """Hold the keys that a one-shot command was given against the database, and record none.
+    """Check the keys of a one-shot command against the database, and record none.
 
-    Such a command makes no pseudonyms: keys that are not there are not missed. Raises SettingsInvalid,
+    Such a command makes no pseudonyms, so keys may be missing. Raises SettingsInvalid,
     KeyFileInvalid and PseudonymKeysUnfit.
     """
     if settings.pseudonym_keys is None and settings.database_url is not None:
@@ -68,7 +68,7 @@ def _from_key_file(settings: Settings, known: KnownKeys) -> Pseudonyms | None:
 
 
 def _key_source(settings: Settings, key_id: str) -> str:
-    """Where the key of an id is to be mended."""
+    """The setting or file to correct for the key of this id."""
     if settings.pseudonym_keys is None and key_id == key_file.KEY_ID:
         return str(settings.data_dir / key_file.FILE)
     return "KEEPER_PSEUDONYM_KEYS"

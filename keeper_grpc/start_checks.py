@@ -1,4 +1,4 @@
-"""What can be said of a start by its settings alone: in milliseconds, before anything heavy is loaded."""
+"""Checks a start by its settings alone, in milliseconds, before anything heavy is loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keeper_grpc.telemetry.environment import asked
 
 
 def check_start(settings: Settings) -> None:
-    """Raise SettingsInvalid or TelemetryUnusable for what would stop this start later."""
+    """Raise SettingsInvalid or TelemetryUnusable for settings that would stop this start later."""
     given_pseudonyms(settings)
     asked(os.environ)
 

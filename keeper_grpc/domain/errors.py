@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as the API tells it.
+"""The errors that a caller of the API may get.
 
     KeeperError
      +- InvalidInput              a value that the request's declared rules cannot catch
@@ -14,16 +14,16 @@
      +- AccountOwnerConflict      the account is registered with another owner
      +- AccountBeingForgotten     ForgetAccount is at work on this account
      +- AccountForgotten          the account was forgotten a while ago
-     +- SubscriberTooSlow         a stream's reader fell behind its buffer
+     +- SubscriberTooSlow         a stream's reader does not read, or fell behind its buffer
      +- Unavailable               try again: `retry_after` seconds say when
          +- EmbedderUnavailable
          +- StorageUnavailable
-         |   +- StatementTimedOut  it can be reached, but a statement took longer than one may
+         |   +- StatementTimedOut  a statement took longer than its timeout
          +- ShuttingDown
          +- StreamMaxAge          a stream reached its maximum age
 
 Messages are for the caller: they name fields and rules, never a text, an account or an internal.
-`rpc/status.py` is the one place that turns these into google.rpc statuses.
+Only `rpc/status.py` turns these into google.rpc statuses.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class KeeperError(Exception):
 
 
 class InvalidInput(KeeperError):
-    """A field holds what it must not. `field` is its path in the request."""
+    """A field has an invalid value. `field` is its path in the request."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class ResumeTokenInvalid(InvalidInput):
 
 
 class NotFound(KeeperError):
-    """The named thing does not exist, or may not be shown to anyone."""
+    """The named object does not exist, or may not be shown."""
 
 
 class PatternNotFound(NotFound):
@@ -60,7 +60,7 @@ class PatternNotFound(NotFound):
 
 
 class EnhancementNotFound(NotFound):
-    """The account was given no enhancement with this id; another account's is none of its business."""
+    """The account was given no enhancement with this id; another account's is not found either."""
 
     def __init__(self) -> None:
         super().__init__("this account was given no enhancement with this id")
@@ -125,7 +125,7 @@ class AccountForgotten(KeeperError):
 
 
 class SubscriberTooSlow(KeeperError):
-    """The subscriber did not read. `how_to_return` says how it goes on: a feed without tokens has no other."""
+    """The subscriber did not read. `how_to_return` says how it goes on: not every feed has a resume token."""
 
     def __init__(self, how_to_return: str) -> None:
         super().__init__(f"the reader fell behind the stream; {how_to_return}")
@@ -140,7 +140,7 @@ class Unavailable(KeeperError):
 
 
 class EmbedderUnavailable(Unavailable):
-    """The embedding backend did not answer, or answered nonsense."""
+    """The embedding backend did not answer, or returned an invalid answer."""
 
 
 class StorageUnavailable(Unavailable):
@@ -148,15 +148,15 @@ class StorageUnavailable(Unavailable):
 
 
 class StatementTimedOut(StorageUnavailable):
-    """A statement was ended because it took longer than one may: another attempt may fare the same."""
+    """A statement took longer than its timeout and was cancelled; another attempt may take as long."""
 
 
 class ShuttingDown(Unavailable):
-    """The process drains; another one takes over."""
+    """The process drains; another process serves."""
 
 
 class StreamMaxAge(Unavailable):
-    """The stream reached its maximum age: resuming spreads streams over the processes."""
+    """The stream reached its maximum age, so that resuming spreads streams over the processes."""
 
     def __init__(self) -> None:
         super().__init__("the stream has reached its maximum age; resume now", retry_after=0.0)

@@ -1,7 +1,6 @@
-"""What an account noticed (insight), what came of it (outcome), and how an insight is worded.
+"""Insights, raw and anonymized; their outcomes; and the text of an insight that is embedded.
 
-`Insight` holds raw text of an account. `AnonymizedInsight` is what the anonymizer makes of it, and
-the only form that anything beyond the anonymizer accepts: the embedder, the store, the logs and the
+`Insight` holds raw text of an account. `AnonymizedInsight` is the anonymizer's result, and the only form that anything beyond the anonymizer accepts: the embedder, the store, the logs and the
 other accounts never see an `Insight`. The two are unrelated types so that mypy keeps them apart.
 """
 
@@ -22,10 +21,10 @@ vectors of differently worded texts must never be compared (docs/adr/0003)."""
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """What an account's engine noticed, in the account's own words: not yet safe to keep.
+    """An observation of an account's engine, in the account's own words: not yet safe to store.
 
-    `confidence` is in [0, 1]. `dollar_value` (what is at stake) and `potential_value` (what acting
-    may bring) are in the account's currency. An insight to be captured has an action; one that asks
+    `confidence` is in [0, 1]. `dollar_value` (at stake) and `potential_value` (that acting may
+    bring) are in the account's currency. An insight to be captured has an action; one that asks
     to be enhanced may come without action and script.
     """
 
@@ -43,7 +42,7 @@ class Insight:
 
 @dataclass(frozen=True, slots=True)
 class Identifiers:
-    """What the caller knows to be identifying in its own texts. Used to scrub, never kept."""
+    """Identifying names and numbers in the caller's texts. Used to scrub them, never stored."""
 
     customer_names: tuple[str, ...] = ()
     customer_emails: tuple[str, ...] = ()
@@ -55,7 +54,7 @@ class Identifiers:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened after an account acted. `None` means that it was not measured.
+    """The result of acting on an insight. `None` means that it was not measured.
 
     `revenue_impact` is in the account's currency and may be negative; `response_rate` is in [0, 1].
     """

@@ -15,7 +15,7 @@ from keeper_grpc.domain.patterns.pattern import Scope
 
 
 class Disposition(Enum):
-    """What became of an observation."""
+    """How an observation was stored."""
 
     CREATED = "created"
     MERGED = "merged"
@@ -27,8 +27,8 @@ class Disposition(Enum):
 class Observation:
     """One anonymized (insight, outcome) of one account: a line of the ledger.
 
-    `similarity` is the cosine to the pattern it merged into, else 0: how near an unpublished pattern
-    lies is nobody's business.
+    `similarity` is the cosine to the pattern it merged into, else 0: the distance to an unpublished
+    pattern is not revealed.
     """
 
     observation_id: UUID
@@ -57,7 +57,7 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a retry needs to know of the observation that its first attempt left."""
+    """The stored result of a first attempt, for its retry."""
 
     fingerprint: bytes
     pattern_id: UUID | None

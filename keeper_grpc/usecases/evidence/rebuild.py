@@ -1,4 +1,4 @@
-"""Rebuilding every count from the ledger: after damage, and after the half-life or k was changed."""
+"""Recounts all evidence from the ledger: after damage, and after a change of the half-life or k."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from keeper_grpc.domain.evidence.counting import Counting
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """How many patterns were recounted, from how many observations.
+    """The numbers of recounted patterns and of their observations.
 
-    `corrected` are the days, patterns and accounts whose counts for the metrics were wrong.
+    `corrected` counts the days, patterns and accounts whose counts for the metrics were wrong.
     """
 
     patterns: int
@@ -23,22 +23,22 @@ class RebuildResult:
 
 
 class RebuildStore(Protocol):
-    """Where the ledger and what is counted from it are."""
+    """The ledger and the counts that are made from it."""
 
     async def begin(self, counting: Counting) -> None:
-        """Note that counts of two half-lives may be about, unless they already have this one."""
+        """Record that counts of two settings may coexist, unless all have these settings already."""
 
     async def patterns(self) -> Sequence[UUID]:
         """Every pattern."""
 
     async def recount(self, pattern_id: UUID, counting: Counting) -> int | None:
-        """Recount one pattern in one transaction: from how many observations; None if it is gone."""
+        """Recount one pattern in one transaction; the number of its observations, None if it is gone."""
 
     async def recount_measures(self) -> int:
-        """Recount what metrics are computed from; how many were wrong. Writers wait meanwhile."""
+        """Recount the inputs of the metrics; how many were wrong. Writers wait meanwhile."""
 
     async def finish(self, counting: Counting) -> None:
-        """Note that every count has these settings."""
+        """Record that every count has these settings."""
 
 
 class RebuildEvidence:
@@ -51,8 +51,8 @@ class RebuildEvidence:
     async def __call__(self) -> RebuildResult:
         """Rebuild. Raises StorageUnavailable.
 
-        Where a pattern lies and how it is worded are not counts, and stay. A pattern that is created
-        meanwhile needs no rebuilding, as long as whoever counts it uses the same settings.
+        A pattern's vector and words are no counts, and stay. A pattern that is created meanwhile needs no
+        rebuilding, as long as the process that counts it has the same settings.
         """
         await self._store.begin(self._counting)
         done = observations = 0

@@ -1,4 +1,4 @@
-"""Maintenance: what a growing network needs now and then, done by one process at a time."""
+"""Maintenance: builds ANN indexes for scopes that have grown large, in one process at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keeper_grpc.usecases.periodically import periodically
 
 
 class MaintenanceStore(Protocol):
-    """What can be maintained."""
+    """The indexes."""
 
     async def maintain(self, scope_size: int) -> int:
         """Build approximate indexes for scopes of at least `scope_size` patterns; how many."""
@@ -24,9 +24,9 @@ class Maintain:
         self._interval = interval
 
     async def __call__(self) -> int:
-        """Do what is due; how many indexes were built. Raises StorageUnavailable."""
+        """Build the indexes that are due; how many were built. Raises StorageUnavailable."""
         return await self._store.maintain(self._scope_size)
 
     async def run(self) -> NoReturn:
-        """Do what is due, for ever. A database that is away is waited for."""
+        """Build the indexes that are due, for ever, and wait for a database that is away."""
         await periodically(self, self._interval, "maintenance_postponed")

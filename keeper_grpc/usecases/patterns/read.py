@@ -27,7 +27,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A pattern, the wordings that may be shown (best lower bound first), and how it fared."""
+    """A pattern, its published scripts (best lower bound first), and its evidence over time."""
 
     pattern: Pattern
     scripts: Sequence[Script]
@@ -35,14 +35,14 @@ class History:
 
 
 class PatternStore(Protocol):
-    """Where patterns are read."""
+    """The patterns in storage."""
 
     async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None: ...
 
     async def find_history(
         self, pattern_id: UUID, rule: PublicationRule
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
-        """A pattern, and by owner and week what its evidence consists of."""
+        """A pattern, and its evidence by owner and week."""
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
@@ -65,7 +65,7 @@ class PublishedPatterns:
         return self._shown(pattern)
 
     async def history(self, pattern_id: UUID) -> History:
-        """One pattern with what is known beyond its totals. Raises PatternNotFound as `get`."""
+        """One pattern with its scripts and its evidence over time. Raises PatternNotFound as `get`."""
         found = await self._store.find_history(pattern_id, self._rule)
         if found is None:
             raise PatternNotFound
@@ -81,7 +81,7 @@ class PublishedPatterns:
         return History(self._shown(pattern), [], [])
 
     async def page(self, where: PatternFilter, after: Cursor | None, size: int) -> Page:
-        """A page of patterns, the surest first. `size` 0 means 50; more than 500 means 500."""
+        """A page of patterns, the highest lower bound first. `size` 0 means 50; more than 500 means 500."""
         limit = min(size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         found = await self._store.list_patterns(where, self._rule, after, limit + 1)
         patterns = [self._shown(pattern) for pattern in found[:limit]]
@@ -92,7 +92,7 @@ class PublishedPatterns:
         )
 
     def _shown(self, pattern: Pattern) -> Pattern:
-        """The catalog's words are nobody's, but the counts beside them are: hide few accounts'."""
+        """The pattern as it may be shown: an authored one without its evidence where that is withheld."""
         if pattern.withheld(self._rule):
             return pattern.without_evidence()
         return pattern

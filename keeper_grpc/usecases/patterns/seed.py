@@ -1,4 +1,4 @@
-"""Seeding: the catalog's authored patterns become patterns that observations can join."""
+"""Seeding: stores the catalog's authored patterns as patterns that observations merge into."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """How many authored patterns were added, upgraded and left alone."""
+    """The numbers of authored patterns that were added, upgraded and left unchanged."""
 
     added: int
     upgraded: int
@@ -24,7 +24,7 @@ class SeedResult:
 
 
 class SeedStore(Protocol):
-    """Where authored patterns go."""
+    """The store of authored patterns."""
 
     async def seed(
         self,
@@ -34,7 +34,7 @@ class SeedStore(Protocol):
         vectors: Vectors,
         now: datetime,
     ) -> Seeded:
-        """Add it, or replace a lower version of it, keeping the evidence it has gathered."""
+        """Add a pattern, or replace a lower version of it and keep its evidence."""
 
     async def has_seeded(self, catalog_version: int, embedding_model: str) -> bool:
         """Whether this version of the catalog, or a later one, was seeded for this model."""
@@ -42,11 +42,11 @@ class SeedStore(Protocol):
     async def record_seeded(
         self, catalog_version: int, embedding_model: str, now: datetime
     ) -> None:
-        """Remember that the whole catalog of this version is there."""
+        """Record that this version of the catalog is completely seeded."""
 
 
 class SeedCatalog:
-    """The use case. Running it again changes nothing; a newer catalog upgrades what it names."""
+    """The use case. Running it again changes nothing; a newer catalog upgrades its patterns."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class SeedCatalog:
         """Seed the patterns unless this version of the catalog was seeded before: then None.
 
         Vectors of different models never meet, so each model's space is seeded for itself. Raises
-        EmbedderUnavailable and StorageUnavailable; what is missing then is seeded the next time.
+        EmbedderUnavailable and StorageUnavailable; the next call seeds the patterns that are missing.
         """
         if await self._store.has_seeded(catalog_version, self._embedder.model):
             return None
