@@ -17,7 +17,7 @@ from keeper_grpc.demo.identifiers import Finder, Identifier, planted
 from keeper_grpc.demo.scan import scan_database, scan_file
 from tests.conftest import PostgresServer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 EXTERNAL = os.environ.get("KEEPER_TEST_DATABASE_URL")
 COMMAND = [sys.executable, "-m", "keeper_grpc.cli", "demo", "--examples", str(EXAMPLES)]
 

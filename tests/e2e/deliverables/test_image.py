@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.clean_root import Image, execute
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SCRATCH = os.environ.get("KEEPER_TEST_IMAGE")
 
