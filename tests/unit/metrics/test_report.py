@@ -158,7 +158,7 @@ def unknown(gathered: Gathered) -> set[str]:
 def test_no_median_is_of_fewer_than_k_accounts(k: int) -> None:
     """Nor of fewer than five; for fewer than k the sample size is withheld, too."""
     for accounts in range(1, 15):
-        gathered = replace(ACTIVE, newcomers=[newcomer(success=2)] * accounts)
+        gathered = replace(ACTIVE, newcomers=[newcomer(success=2) for _ in range(accounts)])
         kpis = {found.name: found.metric for found in report(gathered, k, NOW, START).kpis}
         waits = kpis[KpiName.TIME_TO_FIRST_INSIGHT]
         assert (waits.value is not None) == (accounts >= max(k, 5))
