@@ -96,15 +96,28 @@ class Pattern:
         return script.evidence.lower_bound(self.prior)
 
     def proven_script(self, rule: PublicationRule) -> str:
-        """The wording with the best lower bound among those that may be shown, else an authored one.
+        """The wording with the best lower bound among those that may be shown.
 
-        Empty when there is none. Ties go to the text that sorts first, so that the answer is stable.
+        An authored one yields only where that bound exceeds what is expected of it: its author's prior, and
+        its own outcomes where they may be shown. Empty when there is none. Ties go to the text that sorts
+        first, so that the answer is stable.
         """
         shown = self.publishable_scripts(rule)
-        if shown:
-            return min(shown, key=lambda s: (-self.script_bound(s), s.template)).template
-        authored = sorted(script.template for script in self.scripts if script.authored)
-        return authored[0] if authored else ""
+        best = min(shown, key=lambda s: (-self.script_bound(s), s.template), default=None)
+        authored = min(
+            (script for script in self.scripts if script.authored),
+            key=lambda script: script.template,
+            default=None,
+        )
+        if authored is None or best is None:
+            chosen = best or authored
+            return chosen.template if chosen else ""
+        own = authored.evidence if authored in shown else NO_EVIDENCE
+        successes, trials = (
+            self.prior.successes + own.successes,
+            self.prior.successes + self.prior.failures + own.trials,
+        )
+        return best.template if self.script_bound(best) > successes / trials else authored.template
 
     def publishable_scripts(self, rule: PublicationRule) -> list[Script]:
         """The wordings that enough accounts used for their outcomes to be shown."""

@@ -9,6 +9,7 @@ import pytest
 
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, Script, merge_target
 from keeper_grpc.domain.patterns.similarity import Thresholds
 
@@ -139,7 +140,30 @@ def test_an_authored_script_stands_in_until_one_is_proven() -> None:
     """The catalog's words are nobody's, so they need no accounts; proven ones go first."""
     authored = script("from the catalog", 0, accounts=0, authored=True)
     assert pattern(authored, script("theirs", 20, 2)).proven_script(RULE) == "from the catalog"
-    assert pattern(authored, script("proven", 20, 3)).proven_script(RULE) == "proven"
+    assert pattern(authored, script("proven", 25, 3)).proven_script(RULE) == "proven"
+
+
+def test_an_authored_script_yields_only_to_more_than_its_author_claims() -> None:
+    """By lower bound: three accounts' nine successes do not outdo a claim of 87%; many do."""
+    authored = script("from the catalog", 0, accounts=0, authored=True)
+    claimed = replace(pattern(), prior=Claim(success_rate=0.87).prior())
+
+    def against(successes: int, trials: int) -> str:
+        other = Script("theirs", Evidence(trials, successes, 3))
+        return replace(claimed, scripts=(authored, other)).proven_script(RULE)
+
+    assert against(9, 9) == "from the catalog"
+    assert against(60, 70) == "from the catalog"
+    assert against(200, 201) == "theirs"
+
+
+def test_an_authored_script_is_held_to_its_own_outcomes_too() -> None:
+    """Where k accounts have used it, what came of it counts beside the claim."""
+    theirs = Script("theirs", Evidence(60, 45, 3))
+    for own, proven in ((50, "from the catalog"), (10, "theirs")):
+        authored = Script("from the catalog", Evidence(60, own, 3), authored=True)
+        known = replace(pattern(authored, theirs), prior=Claim(success_rate=0.87).prior())
+        assert known.proven_script(RULE) == proven
 
 
 def test_equal_scripts_are_told_apart_the_same_way_every_time() -> None:
