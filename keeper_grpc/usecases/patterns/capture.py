@@ -31,6 +31,9 @@ NEIGHBOURS = 20
 """Nearest patterns to consider. More than one, because the nearest may be an opposite, or another
 action in the same situation."""
 
+DECIMALS = 2
+"""Of a similarity that is told. More would let guesses be led to a text, step by step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Capture:
@@ -51,7 +54,9 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """The answer. `pattern` is None while too few other accounts support it."""
+    """The answer. `pattern` is None while too few other accounts support it; then `similarity` is 0: how near
+    another account's text lies is nobody's business.
+    """
 
     pattern_id: UUID | None
     disposition: Disposition
@@ -154,6 +159,9 @@ class CapturePattern:
                 neighbours = await transaction.nearest(scope, vectors, NEIGHBOURS)
                 target = merge_target(insight.action, neighbours, self._embedder.thresholds)
                 pattern_id = target.pattern_id if target else self._new_id()
+            # The account's own evidence is left out: this capture does not change what it may be shown.
+            known = await transaction.pattern(target.pattern_id, account.key) if target else None
+            shown = self._published(known)
             observation = Observation(
                 observation_id=self._new_id(),
                 account_key=account.key,
@@ -165,7 +173,7 @@ class CapturePattern:
                 outcome=capture.outcome,
                 disposition=_disposition(withheld=vectors is None, target=target),
                 pattern_id=pattern_id,
-                similarity=target.similarity if target else 0.0,
+                similarity=round(target.similarity, DECIMALS) if target and shown else 0.0,
                 occurred_time=occurred,
                 recorded_time=now,
             )
@@ -177,13 +185,12 @@ class CapturePattern:
                 # Last, because ForgetAccount takes the account before its sightings as well.
                 seen = min(capture.insight.observed_time or occurred, now)
                 await transaction.record_sighting(observation, vectors.sentence, seen)
-            pattern = await transaction.pattern(pattern_id, account.key) if pattern_id else None
         return Captured(
             pattern_id=pattern_id,
             disposition=observation.disposition,
             replayed=False,
             similarity=observation.similarity,
-            pattern=self._published(pattern),
+            pattern=shown,
             anonymization=anonymized.report,
         )
 
@@ -209,12 +216,13 @@ class CapturePattern:
             if earlier.pattern_id is not None
             else None
         )
+        shown = self._published(pattern)
         return Captured(
             pattern_id=earlier.pattern_id,
             disposition=earlier.disposition,
             replayed=True,
-            similarity=earlier.similarity,
-            pattern=self._published(pattern),
+            similarity=round(earlier.similarity, DECIMALS) if shown else 0.0,
+            pattern=shown,
             anonymization=earlier.anonymization,
         )
 

@@ -43,7 +43,7 @@ async def test_the_first_of_its_kind_creates_a_pattern(service: Service, topic: 
 async def test_the_merge_threshold_decides(
     service: Service, topic: str, geometry: Geometry, cosine: float, disposition: int
 ) -> None:
-    """Just above the model's threshold it merges, and the cosine is told; just below it does not."""
+    """Just above the model's threshold it merges; just below it does not."""
     one, other = f"Offer a {topic} tea", f"Serve a {topic} tea"
     one, other = one.replace("_", " "), other.replace("_", " ")
     geometry.apart(one, other, cosine=cosine)
@@ -51,7 +51,31 @@ async def test_the_merge_threshold_decides(
     second = await service.network.CapturePattern(capture(topic, other))
     assert second.disposition == disposition
     assert (second.pattern_id == first.pattern_id) is (disposition == MERGED)
-    assert second.similarity == pytest.approx(cosine if disposition == MERGED else 0, abs=1e-5)
+    assert second.similarity == 0
+
+
+async def test_guesses_are_not_led_to_a_text(
+    service: Service, topic: str, geometry: Geometry
+) -> None:
+    """How near a pattern lies is told once it is published, in hundredths, and to a retry as before."""
+    victim, guess = (
+        f"Offer a {topic} tea".replace("_", " "),
+        f"Serve a {topic} tea".replace("_", " "),
+    )
+    geometry.apart(victim, guess, cosine=0.98765)
+    await service.network.CapturePattern(capture(topic, victim))
+    climbing = [capture(topic, guess, account=account) for account in [new_account()] * 3]
+    assert {(await service.network.CapturePattern(request)).similarity for request in climbing} == {
+        0
+    }
+    for _ in range(2):
+        await service.network.CapturePattern(capture(topic, victim))
+    published = await service.network.CapturePattern(capture(topic, victim))
+    assert published.HasField("pattern")
+    assert 0.95 < published.similarity == round(published.similarity, 2)
+    again = await service.network.CapturePattern(climbing[0])
+    assert again.replayed
+    assert again.similarity == 0
 
 
 @pytest.mark.parametrize(

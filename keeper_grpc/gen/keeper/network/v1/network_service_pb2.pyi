@@ -132,10 +132,12 @@ class CapturePatternResponse(_message.Message):
     replayed: _builtins.bool
     """Whether this is the answer to an earlier request with the same request_id."""
     similarity: _builtins.float
-    """Cosine similarity to the pattern it merged into; 0 when it did not merge."""
+    """Cosine similarity, in hundredths, to the published pattern it merged into. 0 when it did not merge, or
+    when that pattern is not published.
+    """
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
-        """The pattern after this capture, without this account's own evidence, if enough other accounts
+        """The pattern it merged into, without this account's own evidence, if enough other accounts
         support it to be published.
         """
 
