@@ -15,5 +15,5 @@ async def simulate(parameters: Parameters, progress: Callable[[int], None]) -> R
     """Play the story and measure it. Raises KeeperClientError, and the errors of a server's start."""
     world, clock = World(parameters), Clock()
     async with network(parameters, clock) as client:
-        told = await Story(parameters, world, client, clock, progress).tell()
-    return measure(parameters, world, told)
+        story = await Story(parameters, world, client, clock, progress).play()
+    return measure(parameters, world, story)

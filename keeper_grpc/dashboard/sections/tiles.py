@@ -14,8 +14,8 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetr
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """How a number is described. `one` and `many` name its sample in singular and plural."""
+class Caption:
+    """The caption of a number. `one` and `many` name its sample in singular and plural."""
 
     title: str
     meaning: str
@@ -25,65 +25,65 @@ class Told:
     at_most: bool = False
 
 
-_KPIS: Mapping[Kpi.Name.ValueType, Told] = {
-    Kpi.NAME_DISCOVERY_RATE: Told(
+_KPIS: Mapping[Kpi.Name.ValueType, Caption] = {
+    Kpi.NAME_DISCOVERY_RATE: Caption(
         "Discovery rate", "New patterns a week", "new pattern", "new patterns"
     ),
-    Kpi.NAME_CROSS_APPLICATION_RATE: Told(
+    Kpi.NAME_CROSS_APPLICATION_RATE: Caption(
         "Cross-application", "Patterns in use that several accounts use", "pattern", "patterns"
     ),
-    Kpi.NAME_SUCCESS_RATE_IMPROVEMENT: Told(
+    Kpi.NAME_SUCCESS_RATE_IMPROVEMENT: Caption(
         "Success improvement",
         "Success rate with advice, less without",
         "outcome",
         "outcomes",
         difference=True,
     ),
-    Kpi.NAME_TIME_TO_FIRST_INSIGHT: Told(
+    Kpi.NAME_TIME_TO_FIRST_INSIGHT: Caption(
         "Time to first insight",
         "From joining to the first advice, median",
         "account",
         "accounts",
         at_most=True,
     ),
-    Kpi.NAME_PATTERN_ACCURACY: Told(
+    Kpi.NAME_PATTERN_ACCURACY: Caption(
         "Pattern accuracy", "Patterns that went on as predicted", "pattern", "patterns"
     ),
-    Kpi.NAME_REVENUE_PER_PATTERN: Told(
+    Kpi.NAME_REVENUE_PER_PATTERN: Caption(
         "Revenue per pattern", "In the accounts' currencies", "pattern", "patterns"
     ),
-    Kpi.NAME_RETENTION_IMPROVEMENT: Told(
+    Kpi.NAME_RETENTION_IMPROVEMENT: Caption(
         "Retention improvement",
         "Customers kept with advice, less without",
         "outcome",
         "outcomes",
         difference=True,
     ),
-    Kpi.NAME_VALUE_ACCELERATION: Told(
+    Kpi.NAME_VALUE_ACCELERATION: Caption(
         "Value acceleration", "How much sooner the first success comes", "account", "accounts"
     ),
 }
 
-_METRICS: Mapping[str, Told] = {
-    "patterns_discovered": Told(
+_METRICS: Mapping[str, Caption] = {
+    "patterns_discovered": Caption(
         "New patterns", "First observed within the window", "pattern", "patterns"
     ),
-    "total_success_applications": Told(
+    "total_success_applications": Caption(
         "Advice that worked", "Reported outcomes that were successful", "outcome", "outcomes"
     ),
-    "revenue_generated_network": Told(
+    "revenue_generated_network": Caption(
         "Revenue from advice", "As reported, in the accounts' currencies", "outcome", "outcomes"
     ),
-    "average_confidence_boost": Told(
+    "average_confidence_boost": Caption(
         "Confidence added", "By advice, on average", "answer", "answers", difference=True
     ),
-    "time_to_insight": Told(
+    "time_to_insight": Caption(
         "Time to insight", "From first seen to first given, median", "pattern", "patterns"
     ),
-    "cross_pollination_rate": Told(
+    "cross_pollination_rate": Caption(
         "Cross-pollination", "Advice from another line of business", "answer", "answers"
     ),
-    "enhanced_rate": Told(
+    "enhanced_rate": Caption(
         "Questions answered", "With advice, those held out aside", "question", "questions"
     ),
 }
@@ -102,22 +102,22 @@ class Kpis:
 
     def __init__(self) -> None:
         with html.ul().classes("tiles"):
-            self._tiles = {name: _Tile(told) for name, told in _KPIS.items()}
+            self._tiles = {name: _Tile(caption) for name, caption in _KPIS.items()}
 
     def show(self, report: GetNetworkMetricsResponse) -> None:
         """Show a report."""
-        told = {kpi.name: kpi for kpi in report.kpis}
+        by_name = {kpi.name: kpi for kpi in report.kpis}
         for name, tile in self._tiles.items():
-            tile.show(told.get(name), withheld=report.withheld)
+            tile.show(by_name.get(name), withheld=report.withheld)
 
 
 class _Tile:
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, caption: Caption) -> None:
+        self._caption = caption
         with html.li().classes("tile"):
-            Text("h3", told.title)
+            Text("h3", caption.title)
             self._value = Text("p", figures.NOTHING, "value")
-            Text("p", told.meaning, "meaning")
+            Text("p", caption.meaning, "meaning")
             with html.div().classes("against"):
                 self._status = Status()
                 self._target = Text("span", "", "target")
@@ -131,46 +131,46 @@ class _Tile:
             self._value.text = figures.NOTHING
             self._target.text = self._basis.text = ""
             return
-        told, metric = self._told, kpi.metric
+        caption, metric = self._caption, kpi.metric
         known = metric.HasField("value")
         self._status.show(*_STATUS.get(kpi.status, _UNKNOWN))
         self._value.text = (
-            figures.figure(metric, difference=told.difference) if known else figures.NOTHING
+            figures.figure(metric, difference=caption.difference) if known else figures.NOTHING
         )
-        target = figures.target(kpi.target, metric.unit, difference=told.difference)
-        self._target.text = f"Target: {'at most' if told.at_most else 'at least'} {target}"
-        self._basis.text = basis(metric, told)
+        target = figures.target(kpi.target, metric.unit, difference=caption.difference)
+        self._target.text = f"Target: {'at most' if caption.at_most else 'at least'} {target}"
+        self._basis.text = basis(metric, caption)
 
 
 class Numbers:
     """The metrics that have no target."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, tuple[Told, Text, Text]] = {}
+        self._shown: dict[str, tuple[Caption, Text, Text]] = {}
         with html.dl().classes("numbers"):
-            for name, told in _METRICS.items():
+            for name, caption in _METRICS.items():
                 with html.div():
-                    Text("dt", told.title)
+                    Text("dt", caption.title)
                     with html.dd():
                         value = Text("span", figures.NOTHING, "value")
-                        Text("span", told.meaning, "meaning")
-                        self._shown[name] = (told, value, Text("span", "", "basis"))
+                        Text("span", caption.meaning, "meaning")
+                        self._shown[name] = (caption, value, Text("span", "", "basis"))
 
     def show(self, report: GetNetworkMetricsResponse) -> None:
         """Show a report."""
-        for name, (told, value, based_on) in self._shown.items():
+        for name, (caption, value, based_on) in self._shown.items():
             if report.withheld:
                 value.text, based_on.text = "Withheld", ""
                 continue
             metric = _metric(report.metrics, name)
-            value.text = figures.figure(metric, difference=told.difference)
-            based_on.text = basis(metric, told)
+            value.text = figures.figure(metric, difference=caption.difference)
+            based_on.text = basis(metric, caption)
 
 
-def basis(metric: Metric, told: Told) -> str:
+def basis(metric: Metric, caption: Caption) -> str:
     """A number's sample size and confidence interval."""
-    rests_on = f"From {figures.count(metric.sample_size, told.one, told.many)}"
-    between = figures.interval(metric, difference=told.difference)
+    rests_on = f"From {figures.count(metric.sample_size, caption.one, caption.many)}"
+    between = figures.interval(metric, difference=caption.difference)
     return f"{rests_on}; 95% interval {between}" if between else rests_on
 
 

@@ -265,10 +265,10 @@ RENEWAL = timedelta(minutes=1)
 """A renewal within this time of the last one is not an event."""
 
 
-def worth_telling(told: EmergingPattern | None, now: EmergingPattern) -> bool:
+def worth_sending(last: EmergingPattern | None, now: EmergingPattern) -> bool:
     """Whether a cluster differs from its last sent state enough for an UPDATED event.
 
     Growth and novelty alone do not count: they drift with the clock and with other patterns, and are
     sent with the next change.
     """
-    return told is None or told != replace(now, growth_rate=told.growth_rate, novelty=told.novelty)
+    return last is None or last != replace(now, growth_rate=last.growth_rate, novelty=last.novelty)

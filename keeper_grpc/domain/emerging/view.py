@@ -28,7 +28,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SeenChange:
     """A change as it is sent to the subscriber, and the view's position after it."""
 
     change: Change
@@ -59,19 +59,19 @@ class FeedView:
             self._show(cluster)
         return matching
 
-    def apply(self, event: FeedEvent) -> Told | None:
+    def apply(self, event: FeedEvent) -> SeenChange | None:
         """The next event as a change for this subscriber: a cluster that begins to match is NEW."""
         self._place = event.place
         cluster = event.cluster
         seen = self._shown.pop(cluster.emerging_pattern_id, None) is not None
         if event.change in (Change.FADED, Change.PROMOTED):
-            return Told(event.change, cluster, self.position) if seen else None
+            return SeenChange(event.change, cluster, self.position) if seen else None
         if not self._wanted.matches(cluster, self._judged):
-            return Told(Change.FADED, cluster, self.position) if seen else None
+            return SeenChange(Change.FADED, cluster, self.position) if seen else None
         self._show(cluster)
-        return Told(Change.UPDATED if seen else Change.NEW, cluster, self.position)
+        return SeenChange(Change.UPDATED if seen else Change.NEW, cluster, self.position)
 
-    def judge(self, now: datetime) -> Sequence[Told]:
+    def judge(self, now: datetime) -> Sequence[SeenChange]:
         """Advance the clock: clusters that leave the window fade, in the order of leaving."""
         window = self._wanted.window
         if window is None or now <= self._judged:
@@ -82,7 +82,7 @@ class FeedView:
         self._judged = now
         return fades
 
-    def _fade(self, before: datetime, window: timedelta) -> list[Told]:
+    def _fade(self, before: datetime, window: timedelta) -> list[SeenChange]:
         leaving = sorted(
             (cluster for cluster in self._shown.values() if cluster.last_seen_time < before),
             key=lambda cluster: (cluster.last_seen_time, cluster.emerging_pattern_id),
@@ -93,7 +93,7 @@ class FeedView:
             if following is None or following.last_seen_time > cluster.last_seen_time:
                 # When two leave at the same moment, the token of the first must not skip the second.
                 self._judged = cluster.last_seen_time + window + TICK
-            fades.append(Told(Change.FADED, cluster, self.position))
+            fades.append(SeenChange(Change.FADED, cluster, self.position))
         self._oldest = min((c.last_seen_time for c in self._shown.values()), default=None)
         return fades
 

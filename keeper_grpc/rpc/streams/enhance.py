@@ -45,7 +45,7 @@ class EnhanceStream:
         enhance: Callable[[Question], Awaitable[Enhancement]],
         in_flight: int,
         max_duration: float,
-        on_answer: Answered = lambda code, seconds: None,  # noqa: ARG005 - nobody listens
+        on_answer: Answered = lambda code, seconds: None,  # noqa: ARG005 - the default ignores it
         spans: Spans | None = None,
     ) -> None:
         self._enhance = enhance

@@ -19,7 +19,7 @@ from keeper_grpc.simulation.measures.value import (
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.play.episodes import Episode
 from keeper_grpc.simulation.play.person import alone
-from keeper_grpc.simulation.play.story import Told
+from keeper_grpc.simulation.play.story import PlayedStory
 from keeper_grpc.simulation.world.population import Account, Stage, population, stages
 from keeper_grpc.simulation.world.truth import World
 
@@ -100,12 +100,12 @@ class Report:
     calls: int
 
 
-def measure(parameters: Parameters, world: World, told: Told) -> Report:
+def measure(parameters: Parameters, world: World, story: PlayedStory) -> Report:
     """Measure one run. The arm without the network is computed here too."""
     accounts = population(parameters)
     followed_until = parameters.days + PATIENCE
     by_account: dict[int, list[Episode]] = defaultdict(list)
-    for episode in told.episodes:
+    for episode in story.episodes:
         by_account[episode.met.account.number].append(episode)
     lonely = {
         account.number: alone(parameters, world, account, followed_until) for account in accounts
@@ -117,22 +117,22 @@ def measure(parameters: Parameters, world: World, told: Told) -> Report:
     }
     all_stages = stages(parameters)
     reports = []
-    for stage, snapshot in zip(all_stages, told.snapshots, strict=True):
+    for stage, snapshot in zip(all_stages, story.snapshots, strict=True):
         newcomers = [a for a in accounts if stage.begins <= a.joined < stage.reached]
         reports.append(
             StageReport(
                 stage=stage,
                 newcomers=len(newcomers),
-                growth=growth(world, stage, told.episodes, twins),
+                growth=growth(world, stage, story.episodes, twins),
                 knowledge=knowledge(world, snapshot),
                 value=_value(newcomers, by_account, lonely, stage.ends, followed_until),
                 metrics=snapshot.metrics,
                 kpis=snapshot.kpis,
             )
         )
-    last = [e for e in told.episodes if e.asked_day >= all_stages[-1].reached]
+    last = [e for e in story.episodes if e.asked_day >= all_stages[-1].reached]
     return Report(
-        parameters, reports, _months(told.episodes, twins), calibration(world, last), told.calls
+        parameters, reports, _months(story.episodes, twins), calibration(world, last), story.calls
     )
 
 

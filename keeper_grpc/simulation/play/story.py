@@ -73,7 +73,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PlayedStory:
     """The whole story, with one snapshot a stage; `calls` is the number of API calls made."""
 
     episodes: Sequence[Episode]
@@ -104,7 +104,7 @@ class Story:
         self._people: dict[int, Person] = {}
         self._calls = 0
 
-    async def tell(self) -> Told:
+    async def play(self) -> PlayedStory:
         """Play it from the first day to the last. Raises KeeperClientError."""
         joining = population(self._parameters)
         ends = {int(stage.ends) - 1: stage for stage in stages(self._parameters)}
@@ -124,7 +124,7 @@ class Story:
             if day in ends:
                 snapshots.append(await self._snapshot(ends[day], day))
             self._progress(day)
-        return Told(self._episodes, snapshots, self._calls)
+        return PlayedStory(self._episodes, snapshots, self._calls)
 
     async def _ask(self, day: int) -> None:
         """Every account asks the network about today's insights, then acts on them."""

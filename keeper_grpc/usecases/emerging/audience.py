@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from keeper_grpc.domain.emerging.model import FeedEvent
-from keeper_grpc.domain.emerging.view import FeedView, Told
+from keeper_grpc.domain.emerging.view import FeedView, SeenChange
 from keeper_grpc.usecases.emerging.messages import Changed, Message
 from keeper_grpc.usecases.emerging.queue import FeedQueue, Item, QueueOverflow
 from keeper_grpc.usecases.emerging.resume_token import Stream, write_token
@@ -68,7 +68,7 @@ class Audience:
         for told in self._view.judge(now):
             self._put(told)
 
-    def _put(self, told: Told) -> None:
+    def _put(self, told: SeenChange) -> None:
         item = (Changed(told.change, told.cluster), write_token(self._stream, told.position))
         ended = [member for member in self.members if not member.put(item)]
         self.members.difference_update(ended)

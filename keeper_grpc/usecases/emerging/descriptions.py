@@ -19,7 +19,7 @@ from keeper_grpc.domain.emerging.model import (
     SavedCluster,
     State,
     transition,
-    worth_telling,
+    worth_sending,
 )
 from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.domain.emerging.words import ClusterWords, wording
@@ -58,7 +58,7 @@ class ClusterDescriptions:
             last_told = was.told if was else None
             cluster = described.get(cluster_id)
             state, change = transition(before, cluster, self._emergence)
-            if change is Change.UPDATED and cluster and not worth_telling(last_told, cluster):
+            if change is Change.UPDATED and cluster and not worth_sending(last_told, cluster):
                 change = None
             same = was is not None and cluster == was.cluster and state is before
             if change is not None or not same:

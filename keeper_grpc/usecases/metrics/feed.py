@@ -69,12 +69,12 @@ class MetricsFeed:
             with stream.sending():
                 await send(Heartbeat(self._clock()))
 
-        told: MetricsReport | None = None
+        last: MetricsReport | None = None
         while True:
             # It may take long until the report's turn comes, so heartbeats are sent meanwhile.
             report = await stream.waiting(self._reports.newest(window, business_category), beat)
-            if told is None or not _same(told, report):
-                told = report
+            if last is None or not _same(last, report):
+                last = report
                 with stream.sending():
                     await send(report)
             elif not stream.until_heartbeat:
@@ -82,8 +82,8 @@ class MetricsFeed:
             await asyncio.sleep(self._look)
 
 
-def _same(told: MetricsReport, report: MetricsReport) -> bool:
+def _same(last: MetricsReport, report: MetricsReport) -> bool:
     """Whether nothing but the time differs."""
-    return told is report or told == replace(
-        report, as_of=told.as_of, window_start=told.window_start
+    return last is report or last == replace(
+        report, as_of=last.as_of, window_start=last.window_start
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_grpc.domain.emerging.figures import Describer, completed, novelty, two_digits
-from keeper_grpc.domain.emerging.model import EmergingPattern, worth_telling
+from keeper_grpc.domain.emerging.model import EmergingPattern, worth_sending
 from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.domain.emerging.tally import Fact, Tally
 from keeper_grpc.domain.emerging.words import ClusterWords
@@ -72,7 +72,7 @@ def test_what_the_rounding_hides_is_no_news(renewed: Fact) -> None:
     """When one of ten sightings has another amount, confidence or second, no figure changes."""
     others = [fact(number) for number in range(9)]
     before = described([*others, fact(9)])
-    assert not worth_telling(before, described([*others, renewed]))
+    assert not worth_sending(before, described([*others, renewed]))
 
 
 def test_a_category_of_too_few_accounts_is_not_told() -> None:

@@ -14,7 +14,7 @@ from keeper_grpc.domain.emerging.model import (
     FeedFilter,
     State,
     transition,
-    worth_telling,
+    worth_sending,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -115,10 +115,10 @@ def test_each_filter_holds_at_its_limit(wanted: FeedFilter, matches: bool) -> No
 
 def test_only_news_is_told() -> None:
     """Whatever a subscriber sees, or the first word; but not growth and novelty alone."""
-    assert worth_telling(None, SHOWN)
-    assert not worth_telling(SHOWN, SHOWN)
+    assert worth_sending(None, SHOWN)
+    assert not worth_sending(SHOWN, SHOWN)
     later = SHOWN.last_seen_time + timedelta(minutes=1)
-    assert worth_telling(SHOWN, replace(SHOWN, last_seen_time=later))
-    assert worth_telling(SHOWN, replace(SHOWN, sighting_count=6))
-    assert not worth_telling(SHOWN, replace(SHOWN, growth_rate=0.9, novelty=0.1))
-    assert worth_telling(SHOWN, replace(SHOWN, account_count=4, growth_rate=0.9))
+    assert worth_sending(SHOWN, replace(SHOWN, last_seen_time=later))
+    assert worth_sending(SHOWN, replace(SHOWN, sighting_count=6))
+    assert not worth_sending(SHOWN, replace(SHOWN, growth_rate=0.9, novelty=0.1))
+    assert worth_sending(SHOWN, replace(SHOWN, account_count=4, growth_rate=0.9))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_grpc.domain.emerging.model import Change, EmergingPattern, FeedEvent, FeedFilter, Place
-from keeper_grpc.domain.emerging.view import FeedView, Told
+from keeper_grpc.domain.emerging.view import FeedView, SeenChange
 from keeper_grpc.usecases.emerging.messages import Changed
 from keeper_grpc.usecases.emerging.queue import FeedQueue
 from keeper_grpc.usecases.emerging.resume_token import Stream, read_token, write_token
@@ -82,9 +82,9 @@ def matching(
     return {c.emerging_pattern_id: c for c in shown if wanted.matches(c, now)}
 
 
-def live(view: FeedView, events: Sequence[FeedEvent]) -> list[Told]:
+def live(view: FeedView, events: Sequence[FeedEvent]) -> list[SeenChange]:
     """What a view makes of events, with a look at the clock after every third."""
-    told: list[Told] = []
+    told: list[SeenChange] = []
     for event in events:
         one = view.apply(event)
         told += [one] if one else []
