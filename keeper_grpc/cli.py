@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_command(commands, "seed", "add or upgrade the pattern catalog", _seed)
     add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
     add_command(commands, "uplift", "how much more often advice succeeds than its holdout", _uplift)
+    _add_words(commands)
     story = add_command(
         commands, "demo", "play examples/history.jsonl through a server and show", _demo
     )
@@ -88,6 +89,19 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         f"  {PREFIX}{name.upper()}\n      {field.description}{_default(name)}"
         for name, field in Settings.model_fields.items()
     )
+
+
+def _add_words(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = add_command(
+        commands,
+        "words",
+        "list the words that k owners approve, by hash, or decide on some",
+        _words,
+    )
+    command.add_argument(
+        "decision", nargs="?", choices=("approve", "reject"), help="leave it out to list them"
+    )
+    command.add_argument("hashes", nargs="*", metavar="HASH", help="words, as the list names them")
 
 
 def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -249,6 +263,39 @@ def _uplift(_: argparse.Namespace) -> int:
             f"{low:+.1%} to {high:+.1%}",
         )
     Console().print(table)
+    return 0
+
+
+def _words(parsed: argparse.Namespace) -> int:
+    if parsed.decision and not parsed.hashes:
+        print(f"keeper words {parsed.decision}: name a HASH of keeper words", file=sys.stderr)
+        return 2
+    settings = _settings()
+    return asyncio.run(_review(settings, parsed.decision, parsed.hashes))
+
+
+async def _review(settings: Settings, decision: str | None, hashes: Sequence[str]) -> int:
+    from keeper_grpc.one_shot import word_review
+
+    async with word_review(settings) as review:
+        if decision is not None:
+            unknown = [
+                each
+                for each in hashes
+                if not await review.decide(each, approved=decision == "approve")
+            ]
+            for each in unknown:
+                print(f"keeper: no account uses a word of this hash: {each}", file=sys.stderr)
+            return 1 if unknown else 0
+        listed = await review.listed()
+        for use in listed:
+            # A hash is to be copied whole: no table that folds it.
+            print(
+                f"{use.standing.value:<9} {use.owners:>4} owners {use.accounts:>5} accounts"
+                f"  since {use.first_used}  {use.word_hash}  {use.context or '(no shared context)'}"
+            )
+        if not listed:
+            print("no word is used by nearly enough owners")
     return 0
 
 

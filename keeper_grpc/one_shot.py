@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 from keeper_grpc.catalog.load import load_catalog
@@ -19,9 +19,11 @@ from keeper_grpc.parts import (
 )
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
+from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.metrics.uplift import PostgresUplift
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
+from keeper_grpc.usecases.accounts.review_words import ReviewWords
 from keeper_grpc.usecases.evidence.rebuild import RebuildEvidence, RebuildResult
 from keeper_grpc.usecases.patterns.seed import SeedCatalog, SeedResult
 
@@ -50,6 +52,20 @@ async def rebuild(settings: Settings) -> RebuildResult:
         await check_pseudonym_keys(settings, pool)
         use_case = RebuildEvidence(store=PostgresRebuild(pool), counting=counting_of(settings))
         return await use_case()
+
+
+@asynccontextmanager
+async def word_review(settings: Settings) -> AsyncIterator[ReviewWords]:
+    """The review of words in the database that the settings name, beside a server of it or alone."""
+    async with open_pool(settings, beside_a_server=True) as pool:
+        await check_pseudonym_keys(settings, pool)
+        yield ReviewWords(
+            store=PostgresWords(pool),
+            k=settings.min_accounts,
+            manual=settings.word_approval == "manual",
+            clock=utc_now,
+            new_id=uuid4,
+        )
 
 
 async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:

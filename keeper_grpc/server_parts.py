@@ -332,6 +332,7 @@ class ServerParts:
             store=PostgresWords(self._pool),
             approved=self._words,
             k=self._settings.min_accounts,
+            manual=self._settings.word_approval == "manual",
             interval=WORDS_INTERVAL,
         )
 

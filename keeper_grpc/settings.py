@@ -246,6 +246,10 @@ class Settings(BaseSettings):
     qualification_interval: Seconds = Field(
         timedelta(minutes=1), description="time between looks for accounts that have begun to count"
     )
+    word_approval: Literal["automatic", "manual"] = Field(
+        "automatic",
+        description="manual lets a word that k owners use pass only after keeper words approve",
+    )
     tombstone_retention: Seconds = Field(
         timedelta(days=30),
         description="time for which a forgotten account cannot come back without an operator",

@@ -140,8 +140,10 @@ class PostgresCapture:
         )
         await place_action(self._connection, pattern_id, vectors.action)
 
-    async def note_words(self, account_key: str, words: Sequence[str]) -> None:
-        await record_words(self._connection, account_key, words)
+    async def note_words(
+        self, account_key: str, words: Sequence[str], context: str | None, now: datetime
+    ) -> None:
+        await record_words(self._connection, account_key, words, context, now)
 
     async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
         await append_observation(self._connection, observation, self._counting, joined)

@@ -1,4 +1,4 @@
-"""Words that k distinct accounts use are no longer masked: fetched now and then, kept in memory."""
+"""Words that the accounts of k owners use are no longer masked: fetched now and then, kept in memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ MOST_WORDS = 50_000
 class WordStore(Protocol):
     """Where the words of accounts are counted."""
 
-    async def words_of(self, k: int, limit: int) -> frozenset[str]:
-        """Hashes of the words that at least k accounts used, those of the most accounts first."""
+    async def words_of(self, k: int, limit: int, *, manual: bool) -> frozenset[str]:
+        """Hashes of the words that pass, those of the most owners first.
+
+        At least k owners of accounts that count use them, and no person rejected them; `manual`: a
+        person approved them, too.
+        """
 
 
 class Approves(Protocol):
@@ -30,16 +34,23 @@ class ApproveWords:
     """The use case. `run` it as a task, or call it once."""
 
     def __init__(
-        self, *, store: WordStore, approved: Approves, k: int, interval: timedelta
+        self,
+        *,
+        store: WordStore,
+        approved: Approves,
+        k: int,
+        manual: bool,
+        interval: timedelta,
     ) -> None:
+        self._manual = manual
         self._store = store
         self._approved = approved
         self._k = k
         self._interval = interval
 
     async def __call__(self) -> int:
-        """Approve what k accounts use now; how many words. Raises StorageUnavailable."""
-        hashes = await self._store.words_of(self._k, MOST_WORDS)
+        """Approve what k owners use now; how many words. Raises StorageUnavailable."""
+        hashes = await self._store.words_of(self._k, MOST_WORDS, manual=self._manual)
         self._approved.replace(hashes)
         return len(hashes)
 

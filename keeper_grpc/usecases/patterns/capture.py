@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from keeper_grpc.domain.accounts.words import context_of
 from keeper_grpc.domain.errors import InvalidInput, RequestIdReused
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import (
@@ -81,8 +82,13 @@ class CaptureTransaction(Protocol):
     async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
         """Add a pattern without evidence, worded as the observation."""
 
-    async def note_words(self, account_key: str, words: Sequence[str]) -> None:
-        """Note that the account used these words, given by keyed hash, which nobody else may know."""
+    async def note_words(
+        self, account_key: str, words: Sequence[str], context: str | None, now: datetime
+    ) -> None:
+        """Note that the account used these words, given by keyed hash, which nobody else may know.
+
+        `context` is what stood around the one word, masked; see domain/accounts/words.py.
+        """
 
     async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
         """Write the ledger, and count the observation into its pattern, script and situation.
@@ -179,7 +185,9 @@ class CapturePattern:
             )
             if vectors is not None and pattern_id is not None and target is None:
                 await transaction.create(pattern_id, observation, vectors)
-            await transaction.note_words(account.key, anonymized.unknown_words)
+            await transaction.note_words(
+                account.key, anonymized.unknown_words, context_of(anonymized), now
+            )
             await transaction.record(observation, vectors if target else None)
             if vectors is not None:
                 # Last, because ForgetAccount takes the account before its sightings as well.

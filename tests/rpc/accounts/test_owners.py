@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from keeper_grpc.app import application
+from keeper_grpc.cli import main
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import (
     ForgetAccountRequest,
     ListAuditEventsRequest,
@@ -416,3 +417,48 @@ async def test_a_rebuild_changes_nothing_that_owners_and_corrections_made(
         assert [await service.value(sql) for sql in (totals, shares)] == before
         (pattern,) = await shown(service, topic)
         assert pattern.evidence.account_count == 4  # the chain and three others
+
+
+async def test_invented_accounts_approve_no_word(
+    dsn: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rare surname of three of them stays masked; of registered ones it waits for a person."""
+    action = "Offer a glowzilla soak"
+    async with closed(dsn, clock) as service:
+        invented = [new_account() for _ in range(3)]
+        await say(service, new_topic(), *invented, action=action)
+    async with closed(dsn, clock) as service:
+        assert await understood(service, action) == "Offer a [other] soak"
+        for account in invented:
+            await register(service, account)
+        clock.now += 2 * DAY
+        await say(service, new_topic(), *invented, action=action)
+        await look(dsn, clock)
+    async with closed(dsn, clock, word_approval="manual") as service:
+        assert await understood(service, action) == "Offer a [other] soak"
+
+    for name, value in {
+        "DATABASE_URL": dsn,
+        "PSEUDONYM_KEYS": PSEUDONYM_KEYS,
+        "WORD_APPROVAL": "manual",
+        "LOG_LEVEL": "error",
+    }.items():
+        monkeypatch.setenv(f"KEEPER_{name}", value)
+    capsys.readouterr()
+    assert await asyncio.to_thread(main, ["words"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("waiting ")
+    assert line.endswith("offer a [other] soak")
+    assert "glowzilla" not in line
+    (word,) = [part for part in line.split() if part.startswith("test:")]
+    assert await asyncio.to_thread(main, ["words", "approve", word]) == 0
+    assert await asyncio.to_thread(main, ["words", "approve", "test:0"]) == 1
+    assert await asyncio.to_thread(main, ["words", "approve"]) == 2
+    async with closed(dsn, clock, word_approval="manual") as service:
+        assert await understood(service, action) == action
+
+
+async def understood(service: Service, action: str) -> str:
+    """The action as the service keeps it now."""
+    answer = await service.network.EnhanceInsight(question(new_topic(), action))
+    return str(answer.enhanced_insight.insight.action)
