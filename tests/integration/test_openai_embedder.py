@@ -230,7 +230,7 @@ async def test_a_short_retry_after_is_waited_for(
     assert len(server.bodies) == 2
 
 
-async def test_a_long_retry_after_is_told_and_kept(
+async def test_a_long_retry_after_is_reported_and_kept(
     server: OpenAIStandIn,
     embedder: OpenAIEmbedder,
 ) -> None:
@@ -276,7 +276,7 @@ async def test_what_needs_a_human_is_logged_as_such_and_not_repeated(
     [Status(401), Status(400), Status(500), *Fault],
     ids=lambda step: str(step.status) if isinstance(step, Status) else step.name,
 )
-async def test_neither_text_nor_key_is_told(
+async def test_neither_text_nor_key_is_logged_or_raised(
     server: OpenAIStandIn,
     caplog: pytest.LogCaptureFixture,
     step: Step,

@@ -262,7 +262,7 @@ async def test_a_task_needs_one_source(service: Service) -> None:
     assert set(refused.fields) == {"source"}
 
 
-async def test_all_violations_are_told_at_once(service: Service) -> None:
+async def test_all_violations_are_reported_at_once(service: Service) -> None:
     """Whoever integrates fixes them in one round."""
     request = capture("Bad Type", account="x" * 129, request_id="no", confidence=2)
     refused = await answer(service, NETWORK, "CapturePattern", request)

@@ -70,7 +70,7 @@ def logged(program: str) -> list[dict[str, Any]]:
     return lines
 
 
-def test_a_forgotten_tasks_exception_is_told_by_its_type() -> None:
+def test_a_forgotten_tasks_exception_is_logged_by_its_type() -> None:
     """The event loop writes the exception with its message into its own; its words are left of it."""
     assert logged(FORGOTTEN_TASK) == [
         {

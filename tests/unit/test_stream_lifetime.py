@@ -151,7 +151,7 @@ async def test_heartbeats_come_while_work_takes_long_and_do_not_disturb_it() -> 
     assert beats == 3
 
 
-async def test_work_that_nobody_waits_for_is_ended() -> None:
+async def test_work_without_a_caller_is_cancelled() -> None:
     """The work of a stream that ends meanwhile, before the stream is gone."""
     begun, ended = asyncio.Event(), asyncio.Event()
 

@@ -192,7 +192,7 @@ def test_demo_that_cannot_go_on_says_why(
     assert "Traceback" not in done.stderr
 
 
-async def test_role_without_createdb_is_told_what_to_run(
+async def test_the_error_for_a_role_without_createdb_names_the_command(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On an external server the demo needs a database of its own, and says how to allow that."""

@@ -57,7 +57,7 @@ async def publish(server: ServerProcess, insight_type: str) -> str:
     return answer.pattern_id
 
 
-async def test_a_pattern_is_listed_and_told_with_its_history(server: ServerProcess) -> None:
+async def test_a_pattern_is_listed_and_shown_with_its_history(server: ServerProcess) -> None:
     """What accounts captured is found by its type, and by its id with evidence, scripts, history."""
     pattern_id = await publish(server, "warm_towels")
 
@@ -127,7 +127,7 @@ async def test_metrics_say_what_each_number_rests_on(server: ServerProcess) -> N
         (("metrics", "--window", "0d"), 2, "'0d' is not a number of days"),
     ],
 )
-def test_what_cannot_be_told_is_one_line(
+def test_a_failure_is_one_line(
     server: ServerProcess, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """A refusal, a server that is not there, a wrong argument: a line on stderr, and nothing else."""
@@ -244,7 +244,9 @@ async def test_a_watch_for_programs_is_a_line_of_json_for_a_change(
     assert all(len(line) == 1 for line in objects)
 
 
-async def test_a_watch_ends_when_nobody_reads(server: ServerProcess, tmp_path: Path) -> None:
+async def test_a_watch_ends_when_its_output_is_closed(
+    server: ServerProcess, tmp_path: Path
+) -> None:
     """It does not wait for the next change to find out: `keeper watch | head` ends."""
     read, write = os.pipe()
     async with watching(server, write, tmp_path / "stderr") as process:
@@ -272,7 +274,7 @@ def answered_into(server: ServerProcess, output: int) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_an_answer_that_nobody_reads_ends_in_silence(server: ServerProcess) -> None:
+def test_an_answer_to_a_closed_pipe_ends_silently(server: ServerProcess) -> None:
     """`keeper metrics | true` complains of nothing."""
     read, write = os.pipe()
     os.close(read)

@@ -37,7 +37,7 @@ async def exhaust(stream: Any) -> None:
         pass
 
 
-async def test_an_outage_of_the_database_is_told_and_survived(
+async def test_an_outage_of_the_database_is_reported_and_survived(
     start_server: StartServer, embedded_postgres_factory: EmbeddedPostgresFactory
 ) -> None:
     """Without PostgreSQL calls say when to retry, and so do metrics; what emerges is streamed on.

@@ -153,7 +153,7 @@ async def test_stale_pid_file_that_names_a_live_stranger_is_no_obstacle(
 
 
 @on_linux
-async def test_servers_of_a_copied_directory_are_told_apart(
+async def test_servers_of_a_copied_directory_are_distinguished(
     embedded_postgres_factory: EmbeddedPostgresFactory, make_directory: MakeDirectory
 ) -> None:
     """Clearing up on a copy, pid file and all, leaves the original's server alone."""

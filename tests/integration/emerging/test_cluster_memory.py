@@ -175,7 +175,7 @@ async def test_a_forgotten_account_counts_nowhere(
     assert left == 0
 
 
-async def test_nothing_is_forgotten_amid_a_step(database_url: str) -> None:
+async def test_nothing_is_forgotten_during_a_step(database_url: str) -> None:
     """ForgetAccount waits for the step, and the next one takes out what it left."""
     async with opened(database_url) as database:
         await led(database)

@@ -22,7 +22,7 @@ from tests.integration.observations import (
 )
 
 
-async def test_what_faded_is_told_as_it_was(database_url: str) -> None:
+async def test_a_faded_cluster_is_shown_as_it_was(database_url: str) -> None:
     """What is left is of fewer than k accounts: not a number and not a word of it leaves the leader."""
     async with opened(database_url) as database:
         for account in "abc":
@@ -41,7 +41,7 @@ async def test_what_faded_is_told_as_it_was(database_url: str) -> None:
     assert tuple(row) == ("forming", 2, "")
 
 
-async def test_small_renewals_are_told_once_they_add_up(database_url: str) -> None:
+async def test_small_renewals_make_an_event_once_they_add_up(database_url: str) -> None:
     """Each is a third of a minute after the last: subscribers hear of every third, not of none."""
     async with opened(database_url) as database:
         store = PostgresDetection(database, MODEL)
@@ -70,7 +70,7 @@ async def test_small_renewals_are_told_once_they_add_up(database_url: str) -> No
     assert seen == [begin - RENEWAL, begin, begin + RENEWAL]
 
 
-async def test_no_word_of_fewer_than_k_accounts_is_told(database_url: str) -> None:
+async def test_no_word_of_fewer_than_k_accounts_is_shown(database_url: str) -> None:
     """Not in the common pattern and not in the label, though the sentence is the most typical."""
     async with opened(database_url) as database:
         for account, action in (

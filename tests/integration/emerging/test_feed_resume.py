@@ -201,7 +201,7 @@ async def test_those_who_resume_at_many_places_take_turns(database_url: str) -> 
     assert store.most_at_once <= CATCHING_UP
 
 
-async def test_who_waits_to_resume_is_told_that_the_stream_is_alive(database_url: str) -> None:
+async def test_a_subscriber_that_waits_to_resume_gets_heartbeats(database_url: str) -> None:
     """By heartbeats, after each of which it resumes where it wanted to."""
     topic = "held"
     missed = emerged(topic, 2)
@@ -238,7 +238,7 @@ def kept(stores: list[Any], store: Any) -> Any:
 
 
 @pytest.mark.parametrize("beyond", [False, True])
-async def test_a_trim_amid_a_resume_makes_no_gap(database_url: str, beyond: bool) -> None:
+async def test_a_trim_during_a_resume_makes_no_gap(database_url: str, beyond: bool) -> None:
     """Up to the token's place nothing is missed; beyond it the stream ends, and a new one gets a snapshot."""
     topic = f"trimmed_{beyond}"
     changes = emerged(topic, 4)

@@ -70,7 +70,7 @@ async def shown_before(database: Database, cluster_id: UUID, place: NDArray[np.f
         )
 
 
-async def test_what_was_told_in_one_accounts_words_is_told_anew(
+async def test_a_description_in_one_accounts_words_is_replaced(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     """The detector looks again at every cluster that is shown: no word of too few accounts stays."""

@@ -218,7 +218,7 @@ def rounded(value: object) -> object:
     return value
 
 
-async def test_damage_is_found_and_mended_by_counting_anew(
+async def test_damage_is_found_and_corrected_by_a_recount(
     ledger: Ledger, database: Database
 ) -> None:
     """rebuild_measures says how many rows were wrong, and leaves what the ledger says."""

@@ -61,7 +61,7 @@ async def known(ledger: Ledger) -> tuple[list[dict[str, str]], dict[str, Any]]:
     return accounts, pattern
 
 
-async def test_advice_that_commits_while_its_pattern_is_counted_anew_is_not_lost(
+async def test_advice_that_commits_during_a_recount_of_its_pattern_is_not_lost(
     ledgers: tuple[Ledger, Ledger],
 ) -> None:
     """Another account is given the pattern; before that commits, the first one is forgotten."""
@@ -79,7 +79,7 @@ async def test_advice_that_commits_while_its_pattern_is_counted_anew_is_not_lost
     assert await asking.connection.fetchval("SELECT rebuild_measures()") == 0
 
 
-async def test_an_outcome_amid_a_registration_is_judged_by_the_time_that_it_sets(
+async def test_an_outcome_during_a_registration_is_judged_by_the_time_that_it_sets(
     database_url: str, ledgers: tuple[Ledger, Ledger]
 ) -> None:
     """The account succeeds at noon; before that commits, somebody says that it joined at one."""

@@ -206,7 +206,9 @@ async def test_packaged_migrations_make_a_current_database(
         assert not await is_current(conn)
 
 
-async def test_role_without_create_is_told_the_grant(empty_database: str, directory: Path) -> None:
+async def test_the_error_for_a_role_without_create_names_the_grant(
+    empty_database: str, directory: Path
+) -> None:
     """The error's command, run as it stands, is the remedy."""
     async with connected(empty_database) as admin, plain_role(empty_database) as (role, as_role):
         await admin.execute("CREATE EXTENSION vector")
@@ -218,7 +220,7 @@ async def test_role_without_create_is_told_the_grant(empty_database: str, direct
         assert len(await migrate(as_role, directory)) == 3
 
 
-async def test_role_that_cannot_create_the_extension_is_told_to_ask(
+async def test_the_error_for_a_role_that_cannot_create_the_extension_names_a_superuser(
     empty_database: str, directory: Path
 ) -> None:
     """Without pgvector and the right to create it, the error says who must run what."""
@@ -240,7 +242,7 @@ async def test_migrated_database_asks_no_right_to_create(
         assert await migrate(as_role, directory) == []
 
 
-async def test_role_without_a_schema_is_told_so(empty_database: str) -> None:
+async def test_the_error_for_a_role_without_a_schema_says_so(empty_database: str) -> None:
     """A search path that names nothing is not mistaken for a missing grant."""
     async with connected(empty_database) as conn:
         await conn.execute("SET search_path = nowhere")
@@ -256,7 +258,7 @@ async def test_check_changes_nothing(empty_database: str) -> None:
         assert not await conn.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'vector'")
 
 
-async def test_outdated_extension_is_told_the_update(empty_database: str) -> None:
+async def test_the_error_for_an_outdated_extension_names_the_update(empty_database: str) -> None:
     """For a database whose extension lags behind the server's, the error names the command, which works."""
     async with connected(empty_database) as conn:
         await conn.execute("CREATE EXTENSION vector")
@@ -280,7 +282,7 @@ def test_older_vector_versions_are_refused_with_the_fix(version: str) -> None:
         require_vector_version(version, fix="do this")
 
 
-async def test_old_server_is_told_to_upgrade(
+async def test_the_error_for_an_old_server_says_to_upgrade(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server older than the floor is refused with both versions."""

@@ -82,7 +82,7 @@ async def test_errors_are_read(keeper: KeeperClient, topic: str) -> None:
     assert reused.value.reason == "REQUEST_ID_REUSED"
 
 
-async def test_a_capture_keeps_its_name_across_retries_and_waits_as_told() -> None:
+async def test_a_capture_keeps_its_name_across_retries_and_waits_as_asked() -> None:
     """One request_id for all attempts, no attempt before RetryInfo's delay."""
     scripted = script()
     scripted.failures = [rich(UNAVAILABLE, retry_after(0.2)), rich(UNAVAILABLE, retry_after(0.3))]

@@ -277,7 +277,7 @@ async def test_an_error_of_what_emerges_is_a_problem_until_a_snapshot_is_complet
     assert feed.problem is None
 
 
-async def test_what_has_gone_is_told_of_but_not_for_ever(feeds: Feeds, upstream: Upstream) -> None:
+async def test_a_departure_is_shown_but_not_for_ever(feeds: Feeds, upstream: Upstream) -> None:
     """However much emerges and goes while a page is open, only the last few departures are kept."""
     feed = feeds.emerging[""]
     feed.listen(ignore)
@@ -317,7 +317,7 @@ async def test_what_comes_back_is_no_longer_gone(feeds: Feeds, upstream: Upstrea
     assert not feed.gone
 
 
-async def test_what_departs_again_is_told_of_from_then_on(
+async def test_a_second_departure_is_shown_from_then_on(
     feeds: Feeds, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time of its first departure does not end the telling of its second."""

@@ -294,7 +294,7 @@ async def test_sigterm_ends_the_import_with_its_state(options: Options, server: 
     assert len(server.captured) == 40
 
 
-async def test_no_server_is_told_before_a_row_is_read(options: Options) -> None:
+async def test_a_missing_server_is_reported_before_a_row_is_read(options: Options) -> None:
     """A wrong address ends the import with a line that names it."""
     with pytest.raises(ImportFailed, match=r"no server at 127\.0\.0\.1:1 within 0\.2 s"):
         await run(replace(options, target="127.0.0.1:1", patience=0.2))

@@ -56,7 +56,7 @@ async def test_a_tournament_asks_again_what_failed_for_a_moment(
     assert result.failed == []
 
 
-async def test_an_empty_tournament_asks_nobody() -> None:
+async def test_an_empty_tournament_makes_no_call() -> None:
     """Nothing to rank needs no server."""
     async with client(1) as keeper:
         result = await keeper.tournament("account", [])

@@ -161,7 +161,7 @@ async def test_filters_show_only_what_matches(
         assert sorted(change.business_categories) == ["gym", "spa"]
 
 
-async def test_without_a_category_of_enough_accounts_none_is_told(
+async def test_without_a_category_of_enough_accounts_none_is_shown(
     service: Service, topic: str, geometry: Geometry
 ) -> None:
     """A cluster of three lines of business is for those who ask for any."""

@@ -145,7 +145,7 @@ async def test_captures_questions_and_outcomes_are_counted(service: Service, top
     assert told.metrics.total_success_applications.sample_size == 0
 
 
-async def test_too_few_accounts_are_not_told_of(service: Service, topic: str) -> None:
+async def test_a_report_of_too_few_accounts_is_withheld(service: Service, topic: str) -> None:
     """Each of two bakeries could compute the other's numbers; a line of business without accounts has none."""
     await teach(service, topic, ["+++", "+++"], category="florist")
     for category in ("florist", "nobody"):

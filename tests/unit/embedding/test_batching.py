@@ -81,7 +81,7 @@ async def test_a_cancelled_caller_leaves_the_others_alone() -> None:
     await batching.aclose()
 
 
-async def test_a_batch_that_nobody_awaits_is_ended() -> None:
+async def test_a_batch_without_callers_is_cancelled() -> None:
     """When every caller of a batch is cancelled, so is the call of the model."""
     inner = GatedEmbedder()
     inner.gate.clear()

@@ -194,7 +194,7 @@ async def test_a_stalled_store_is_not_waited_for() -> None:
     ],
     ids=["zero", "nan", "narrow"],
 )
-async def test_a_damaged_row_is_embedded_anew(row: Vectors) -> None:
+async def test_a_damaged_row_is_embedded_again(row: Vectors) -> None:
     """A stored row that is no unit vector counts as missing."""
     shelf = Shelf()
     inner = GatedEmbedder()

@@ -40,7 +40,7 @@ def described(facts: Iterable[Fact], similarity: float = 0.9) -> EmergingPattern
     return DESCRIBER.counted(UUID(int=1), ("model", "type"), tally, similarity, NOON)
 
 
-def test_figures_are_told_coarsely() -> None:
+def test_figures_are_rounded() -> None:
     """Two digits of money, hundredths of confidence, thousandths of similarity, minutes of time."""
     facts = [
         fact(1, confidence=0.123, potential_value=1234.56),
@@ -75,7 +75,7 @@ def test_what_the_rounding_hides_is_no_news(renewed: Fact) -> None:
     assert not worth_sending(before, described([*others, renewed]))
 
 
-def test_a_category_of_too_few_accounts_is_not_told() -> None:
+def test_a_category_of_too_few_accounts_is_not_shown() -> None:
     """However many sightings they have; and where no category has enough, none is."""
     spas = [fact(number) for number in range(3)]
     gyms = [fact(number % 2 + 3, business_category="gym") for number in range(6)]

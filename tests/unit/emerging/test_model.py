@@ -85,7 +85,7 @@ def test_the_table_is_complete() -> None:
         (Change.FADED, None, SHOWN),
     ],
 )
-def test_what_faded_is_told_as_it_was(
+def test_a_faded_cluster_is_shown_as_it_was(
     change: Change, left: EmergingPattern | None, told: EmergingPattern
 ) -> None:
     """A faded cluster is shown as it was last sent, without what is left of it; every other as it is."""
@@ -113,7 +113,7 @@ def test_each_filter_holds_at_its_limit(wanted: FeedFilter, matches: bool) -> No
     assert wanted.matches(SHOWN, NOW) is matches
 
 
-def test_only_news_is_told() -> None:
+def test_only_a_change_is_worth_sending() -> None:
     """Whatever a subscriber sees, or the first word; but not growth and novelty alone."""
     assert worth_sending(None, SHOWN)
     assert not worth_sending(SHOWN, SHOWN)

@@ -45,7 +45,7 @@ def newest_of_accounts(kept: dict[int, Fact]) -> list[int]:
 
 
 @given(steps)
-def test_counts_are_what_counting_anew_gives(
+def test_counts_equal_a_recount(
     sequence: list[tuple[str, int, Fact]],
 ) -> None:
     """After any sequence of new, renewed and expired sightings, exactly."""

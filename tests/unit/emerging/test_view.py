@@ -195,7 +195,7 @@ def test_coalescing_loses_nothing_but_old_news(
     ]
 
 
-def test_two_clusters_that_leave_the_window_at_once_are_both_told_to_whoever_resumes() -> None:
+def test_a_resume_gets_both_clusters_that_left_the_window_at_once() -> None:
     """The first one's token does not stand for the second."""
     wanted = FeedFilter(window=WINDOW)
     pair = [cluster(n, last_seen_time=START) for n in (1, 2)]

@@ -25,7 +25,7 @@ def of(*actions: str) -> ClusterWords:
     return wording(TYPE, [says(str(n), action) for n, action in enumerate(actions)], K)
 
 
-def test_what_k_accounts_say_alike_is_told_whole() -> None:
+def test_a_sentence_that_k_accounts_share_is_shown_whole() -> None:
     """One wording of enough accounts is the common pattern; its action is the label."""
     told = of(*["Send a personal reminder with 20% off"] * 3)
     sentence = "When day of week is Monday, Send a personal reminder with 20% off"
@@ -47,7 +47,7 @@ def test_a_word_of_fewer_accounts_is_left_out() -> None:
     assert told.label == "Warm towel after the massage"
 
 
-def test_the_sentence_of_which_most_can_be_told_is_taken() -> None:
+def test_the_sentence_of_which_most_can_be_shown_is_taken() -> None:
     """Rather than the nearest, which one account words in its own way."""
     told = wording(
         TYPE,
@@ -80,7 +80,7 @@ def test_without_a_phrase_the_label_names_the_topics() -> None:
     assert alone == ClusterWords("… (x).", "Churn prevention")
 
 
-def test_who_says_nothing_in_common_is_told_nothing() -> None:
+def test_sentences_without_common_words_show_nothing() -> None:
     """Not even how their sentences are built."""
     assert wording(TYPE, [Sentence(a, a * 5, "", 0.1) for a in "abc"], K).common_pattern == ""
     assert wording(TYPE, [], K) == ClusterWords("", "Churn prevention")
@@ -121,7 +121,7 @@ sentences = st.lists(
 
 
 @given(sentences, st.integers(2, 4), st.randoms(use_true_random=False))
-def test_nothing_is_told_that_fewer_than_k_accounts_said(
+def test_no_word_that_fewer_than_k_accounts_said_is_shown(
     said: list[Sentence], k: int, random: Random
 ) -> None:
     """Of any sentences in any order: every word of k accounts, the label short, the result the same."""

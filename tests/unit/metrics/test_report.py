@@ -70,7 +70,7 @@ def test_a_window_begins_at_the_midnight_of_its_first_day() -> None:
     assert window_start(NOW, timedelta(days=1)) == datetime(2026, 3, 9, tzinfo=UTC)
 
 
-def test_nothing_is_told_of_fewer_than_k_accounts() -> None:
+def test_a_report_of_fewer_than_k_accounts_is_withheld() -> None:
     """Whatever two accounts did is theirs."""
     gathered = replace(ACTIVE, totals=Totals(observations=500, questions=500, enhanced=400))
     told = made(replace(gathered, accounts=replace(EVERYBODY, active=2)))

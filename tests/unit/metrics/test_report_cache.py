@@ -127,7 +127,7 @@ async def test_who_left_has_no_turn(reports: ReportCache, store: Store) -> None:
     assert store.gathered == ["gym", "bakery"]
 
 
-async def test_a_stream_that_leaves_amid_its_report_frees_the_turn(
+async def test_a_stream_that_leaves_during_its_report_frees_the_turn(
     reports: ReportCache, store: Store
 ) -> None:
     """A report that no caller waits for any more is not finished."""
@@ -142,7 +142,7 @@ async def test_a_stream_that_leaves_amid_its_report_frees_the_turn(
     await together([stays])
 
 
-async def test_a_failure_is_told_once_and_not_kept(reports: ReportCache, store: Store) -> None:
+async def test_a_failure_is_raised_once_and_not_kept(reports: ReportCache, store: Store) -> None:
     """A defect too: those who waited learn of it, and the next one gets a report of the same data."""
     store.broken = True
     store.gathering.clear()

@@ -142,7 +142,7 @@ def test_an_account_learns_what_works() -> None:
     assert chosen.count(new) > 90
 
 
-def test_a_person_whom_nobody_tells_anything_lives_as_if_alone() -> None:
+def test_a_person_without_advice_lives_as_if_alone() -> None:
     """The arms differ by the network's answers and by nothing else."""
     world = World(PARAMETERS)
     account = population(PARAMETERS)[0]
@@ -160,7 +160,7 @@ def test_a_person_whom_nobody_tells_anything_lives_as_if_alone() -> None:
     assert episodes == alone(PARAMETERS, world, account, 60)
 
 
-def test_tone_and_action_are_told_from_a_script() -> None:
+def test_tone_and_action_are_read_from_a_script() -> None:
     """Both are found again, for every action of every category, whatever the pattern is about."""
     for category in NOUNS:
         for kind in range(len(KINDS)):

@@ -69,7 +69,7 @@ def test_a_report_says_of_each_kpi_where_it_stands_and_why() -> None:
     ]
 
 
-def test_what_is_known_to_be_nothing_is_told_from_what_is_not_known() -> None:
+def test_zero_is_distinguished_from_unknown() -> None:
     """A share of zero is a number with an interval; without data there is none at all."""
     lines = rendered(full(report(), "", 100), 100)
     (known,) = (line for line in lines if line.startswith("enhanced rate"))

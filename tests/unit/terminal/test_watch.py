@@ -52,7 +52,7 @@ def drawn(page: Page, width: int = 100, height: int = 24) -> list[str]:
     return rendered(page.drawn(console(width, height)), width)
 
 
-def test_a_change_is_told_by_its_label_and_never_by_nothing() -> None:
+def test_a_change_is_printed_with_its_label_and_never_empty() -> None:
     """An old change has no label, and insights may share no words."""
     pattern = change(1).pattern
     assert change_line(pattern).endswith(": Offer number 1")
