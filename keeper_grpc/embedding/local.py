@@ -23,7 +23,7 @@ THRESHOLDS = Thresholds(
     sentence=0.68,
     action=0.65,
     action_unlike=0.74,
-    action_shared=0.33,
+    action_shared=0.40,
     action_terse=0.25,
 )
 """For release 0.2.1 and rendering sentence-1: the first three by bench/thresholds.py (docs/adr/0002), the

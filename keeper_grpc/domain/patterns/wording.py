@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +31,9 @@ _LENGTH: Final = re.compile(r"[a-z0-9%]+")
 
 TERSE_WORDS: Final = 4
 """An action of at most so many words is a note ("trial month"), not a sentence that begins with a verb."""
+SAME_SENTENCE: Final = 0.7
+"""From this share of words in common, beside the things that differ, two actions are one sentence in
+which something was replaced."""
 WORDY: Final = 2
 """Times as long as a note is the sentence that says the same in full, at least."""
 REMEMBERED: Final = 4_096
@@ -41,11 +45,15 @@ _REPLACES_NOTHING: Final = VISITS | CHANNELS | {CUSTOMER}
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """words: those that carry meaning, each once. light: families of the others. length: in words."""
+    """words: those that carry meaning, each once. light: families of the others. length: in words.
+
+    tokens: all words as they stand.
+    """
 
     words: tuple[Word, ...]
     light: frozenset[str]
     length: int
+    tokens: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Comparison:
 
     shared: words of meaning that both say, beside the customer. left, right: those that one alone
     says. terse_left, terse_right: it is a note, and all that it says is in the other, a sentence.
+    frame: the share of all words that both have, beside the things that one alone says.
     """
 
     shared: int
@@ -61,6 +70,7 @@ class Comparison:
     right: tuple[Word, ...]
     terse_left: bool
     terse_right: bool
+    frame: float
 
     @property
     def opposed(self) -> bool:
@@ -71,14 +81,16 @@ class Comparison:
     def substituted(self) -> bool:
         """Whether something stands in the place of something else.
 
-        A person in that of another person, in any sentence; a thing in that of a thing where no more
-        things differ than words agree. With fewer in common it is another sentence: it may say the
-        same in other words.
+        One role in that of another, in any sentence. A thing in that of a thing, and the customer in that
+        of somebody else, where the rest is much the same sentence: the difference is the point. In
+        another sentence it may be another word for the same.
         """
-        if any(word.is_person for word in self.left) and any(word.is_person for word in self.right):
+        left, right = _people(self.left), _people(self.right)
+        if left - {CUSTOMER} and right - {CUSTOMER}:
             return True
         things = min(len(_things(self.left)), len(_things(self.right)))
-        return 0 < things <= self.shared
+        in_place = bool(left and right) or 0 < things <= self.shared
+        return in_place and self.frame >= SAME_SENTENCE
 
     @property
     def unlike(self) -> bool:
@@ -101,6 +113,7 @@ def compare(one: str, other: str) -> Comparison:
         right,
         terse_left=shared > 0 and _is_note_of(here, left, there),
         terse_right=shared > 0 and _is_note_of(there, right, here),
+        frame=_frame(here, left, there, right),
     )
 
 
@@ -117,7 +130,7 @@ def content(action: str) -> Content:
     words: dict[str, Word] = {}
     for word in _read(found, note=length <= TERSE_WORDS):
         words.setdefault(word.text, word)
-    return Content(tuple(words.values()), frozenset[str]().union(*light), length)
+    return Content(tuple(words.values()), frozenset[str]().union(*light), length, tuple(found))
 
 
 def _read(found: list[str], *, note: bool) -> Iterator[Word]:
@@ -174,6 +187,12 @@ def _phrasal(verb: str, particle: str) -> Word | None:
     return None
 
 
+def _frame(here: Content, left: tuple[Word, ...], there: Content, right: tuple[Word, ...]) -> float:
+    one = Counter(here.tokens) - Counter(word.text for word in _things(left))
+    other = Counter(there.tokens) - Counter(word.text for word in _things(right))
+    return 2 * (one & other).total() / max(1, one.total() + other.total())
+
+
 def _alone(here: Content, there: Content) -> tuple[Word, ...]:
     return tuple(
         word
@@ -188,6 +207,10 @@ def _without_customer(words: tuple[Word, ...]) -> list[Word]:
 
 def _things(words: tuple[Word, ...]) -> list[Word]:
     return [word for word in words if word.is_thing and word.text not in _REPLACES_NOTHING]
+
+
+def _people(words: tuple[Word, ...]) -> set[str]:
+    return {word.text for word in words if word.is_person}
 
 
 def _is_note_of(note: Content, alone: tuple[Word, ...], sentence: Content) -> bool:

@@ -32,6 +32,9 @@ SHORTHAND: Final[Mapping[str, str]] = {
     "wknd": "weekend",
 }
 """How notes of the trade are written in a hurry."""
+SHORTEST_PART: Final = 4
+PREFIXES: Final = ("co", "mid", "non", "off", "out", "pre", "re", "un", "up")
+"""With `SHORTEST_PART`: what makes a word of its own of a known one, as in "underbook", "rebraid"."""
 NO_NAMES: Final = frozenset({"the"})
 """Everyday words in the census's list of surnames that no text means as one."""
 
@@ -54,9 +57,9 @@ class Spelling:
 
     What is meant begins with the same letter and differs by one slip (two in a long word): two letters
     in each other's place, a letter once instead of twice, or any other letter too many, too few or
-    wrong. A word stays as it is when two are equally near, unless one alone is of the trade; and when
-    a name is within as many slips, unless a word of the trade is likelier. None is corrected to a word
-    that is a name, too, which the trade does not use.
+    wrong. A word stays as it is when two are equally near, unless one alone is of the trade; when it is
+    made of known words ("underbook"); and when a name is within as many slips, unless a word of the
+    trade is likelier. None is corrected to a word that is a name, too, which the trade does not use.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -64,6 +67,7 @@ class Spelling:
         self._sure = ((vocabulary.trade - given) | NO_NAMES) & vocabulary.known
         doubtful = (given | vocabulary.surname_words) - self._sure
         self._words = _index(vocabulary.known - doubtful)
+        self._known = vocabulary.known
         self._names = _index(vocabulary.given_names | vocabulary.surnames | doubtful)
 
     def meant(self, word: str, *, may_be_a_name: bool) -> str | None:
@@ -73,7 +77,8 @@ class Spelling:
         """
         if word in SHORTHAND:
             return SHORTHAND[word]
-        if len(word) < SHORTEST or not (word.isascii() and word.isalpha()):
+        plain = len(word) >= SHORTEST and word.isascii() and word.isalpha()
+        if not plain or self._is_compound(word):
             return None
         slips = 1 if len(word) < LONG else 2
         nearness, near = _nearest(word, self._words, slips)
@@ -84,10 +89,19 @@ class Spelling:
         if len(near) != 1 or (len(word) <= SHORT and nearness[1] is not Slip.SWAPPED):
             return None
         of_a_name, _ = _nearest(word, self._names, nearness[0])
-        if of_a_name is None:
-            return near[0]
-        likelier = near[0] in self._sure and nearness < of_a_name and not may_be_a_name
-        return near[0] if likelier else None
+        likelier = near[0] in self._sure and not may_be_a_name
+        return near[0] if of_a_name is None or (likelier and nearness < of_a_name) else None
+
+    def _is_compound(self, word: str) -> bool:
+        return any(
+            word[:at] in self._known and word[at:] in self._known
+            for at in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1)
+        ) or any(
+            word.startswith(prefix)
+            and len(word) - len(prefix) >= SHORTEST_PART
+            and word.removeprefix(prefix) in self._known
+            for prefix in PREFIXES
+        )
 
 
 def _index(words: Iterable[str]) -> _Index:
