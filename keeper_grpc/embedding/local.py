@@ -27,7 +27,7 @@ THRESHOLDS = Thresholds(
     action_terse=0.25,
 )
 """For release 0.2.1 and rendering sentence-1: the first three by bench/thresholds.py (docs/adr/0002), the
-others by bench/merges.py (docs/adr/0012)."""
+others by bench/merges.py (docs/adr/0014)."""
 
 BLAS_THREADS = 1
 """A second thread gains a text nothing on a busy machine and doubles its processor time (2.8 ms of
