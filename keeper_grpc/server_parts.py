@@ -39,6 +39,7 @@ from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
 from keeper_grpc.storage.patterns.captures import PostgresCaptures
 from keeper_grpc.storage.patterns.read import PostgresPatterns
+from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
 from keeper_grpc.storage.schema.migrate import is_current
 from keeper_grpc.storage.scope_turns import ScopeTurns
 from keeper_grpc.telemetry.measured import MeasuredAnonymizer, MeasuredCapture, MeasuredEnhance
@@ -68,6 +69,7 @@ from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from keeper_grpc.usecases.patterns.seed import SeedCatalog
+from keeper_grpc.usecases.patterns.withdraw import Withdraw
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.stream_lifetime import StreamTiming
 
@@ -274,6 +276,9 @@ class ServerParts:
                     tombstone_retention=self._settings.tombstone_retention,
                     clock=self._clock,
                     new_id=uuid4,
+                ),
+                withdraw=Withdraw(
+                    store=PostgresWithdrawal(self._pool), clock=self._clock, new_id=uuid4
                 ),
                 audit=AuditLog(PostgresAudit(self._pool)),
             ),

@@ -5,6 +5,7 @@
      |   +- ResumeTokenInvalid    not a token of this service, or of another stream
      +- NotFound
      |   +- PatternNotFound
+     |   +- ScriptNotFound
      |   +- EnhancementNotFound
      |   +- AccountNotFound
      +- RequestIdReused           the same request_id with another body
@@ -57,6 +58,13 @@ class PatternNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("no published pattern has this id")
+
+
+class ScriptNotFound(NotFound):
+    """The pattern has no such script. Only operators may learn that."""
+
+    def __init__(self) -> None:
+        super().__init__("the pattern has no such script")
 
 
 class EnhancementNotFound(NotFound):

@@ -38,6 +38,7 @@ from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
+from keeper_grpc.usecases.patterns.withdraw import Withdraw
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -168,11 +169,13 @@ class Admin(AdminServiceServicer):
         register: RegisterAccount,
         update: UpdateAccount,
         forget: ForgetAccount,
+        withdraw: Withdraw,
         audit: AuditLog,
     ) -> None:
         self._register = register
         self._update = update
         self._forget = forget
+        self._withdraw = withdraw
         self._audit = audit
 
     async def RegisterAccount(
@@ -194,6 +197,24 @@ class Admin(AdminServiceServicer):
         """Remove everything that came from an account."""
         done, event_id = await self._forget(request.account_id)
         return admin.forgotten(done, event_id)
+
+    async def RetirePattern(
+        self, request: admin_service_pb2.RetirePatternRequest, context: Context
+    ) -> admin_service_pb2.RetirePatternResponse:
+        """Withdraw a pattern, or undo that."""
+        event_id = await self._withdraw(admin.retirement(request))
+        return admin_service_pb2.RetirePatternResponse(
+            changed=event_id is not None, audit_event_id=str(event_id or "")
+        )
+
+    async def WithdrawScript(
+        self, request: admin_service_pb2.WithdrawScriptRequest, context: Context
+    ) -> admin_service_pb2.WithdrawScriptResponse:
+        """Withdraw one script of a pattern, or undo that."""
+        event_id = await self._withdraw(admin.script_withdrawal(request))
+        return admin_service_pb2.WithdrawScriptResponse(
+            changed=event_id is not None, audit_event_id=str(event_id or "")
+        )
 
     async def ListAuditEvents(
         self, request: admin_service_pb2.ListAuditEventsRequest, context: Context

@@ -44,6 +44,7 @@ _TABLE: tuple[tuple[type[errors.KeeperError], StatusCode, str], ...] = (
     (errors.ResumeTokenInvalid, StatusCode.INVALID_ARGUMENT, "RESUME_TOKEN_INVALID"),
     (errors.InvalidInput, StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
     (errors.PatternNotFound, StatusCode.NOT_FOUND, "PATTERN_NOT_FOUND"),
+    (errors.ScriptNotFound, StatusCode.NOT_FOUND, "SCRIPT_NOT_FOUND"),
     (errors.EnhancementNotFound, StatusCode.NOT_FOUND, "ENHANCEMENT_NOT_FOUND"),
     (errors.AccountNotFound, StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND"),
     (errors.RequestIdReused, StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED"),

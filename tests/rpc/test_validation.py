@@ -33,6 +33,7 @@ ACCOUNTS = [
     *("", "x" * 129, " ", " x", "x ", "x\n", "x\u3000", "x\0", "x\u200by", "\xadx", "x\u202e"),
     *("x\u3164", "x\ufe0f", "x  y", "x\xa0y", "\uff58", "\ue000", "\u0958" * 128),
 ]
+OWNERS = [account for account in ACCOUNTS if account]
 NAMES = ["A", "1a", "a-b", "a b", "_a", "é", "a" * 65, "a\n"]
 REQUIRED_NAMES = ["", *NAMES]
 RATIOS = [-0.01, 1.01, NAN, INFINITY, -INFINITY]
@@ -131,8 +132,19 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         **_within("insight", INSIGHT),
         **_within("identifiers", IDENTIFIERS),
     },
-    (ADMIN, "RegisterAccount"): {"account_id": ACCOUNTS, "business_category": REQUIRED_NAMES},
+    (ADMIN, "RegisterAccount"): {
+        "account_id": ACCOUNTS,
+        "business_category": REQUIRED_NAMES,
+        "owner_id": OWNERS,
+    },
+    (ADMIN, "UpdateAccount"): {
+        "account_id": ACCOUNTS,
+        "business_category": REQUIRED_NAMES,
+        "owner_id": OWNERS,
+    },
     (ADMIN, "ForgetAccount"): {"account_id": ACCOUNTS},
+    (ADMIN, "RetirePattern"): {"pattern_id": UUIDS, "reason": [6]},
+    (ADMIN, "WithdrawScript"): {"pattern_id": UUIDS, "script": ["", "x" * 20_001], "reason": [6]},
     (ADMIN, "ListAuditEvents"): PAGE,
 }
 
@@ -161,7 +173,12 @@ def valid(method: str) -> Message:
         "RegisterAccount": lambda: admin.RegisterAccountRequest(
             account_id="acct", business_category="spa"
         ),
+        "UpdateAccount": lambda: admin.UpdateAccountRequest(account_id="acct"),
         "ForgetAccount": lambda: admin.ForgetAccountRequest(account_id="acct"),
+        "RetirePattern": lambda: admin.RetirePatternRequest(pattern_id=some_id, undo=True),
+        "WithdrawScript": lambda: admin.WithdrawScriptRequest(
+            pattern_id=some_id, script="Hello", undo=True
+        ),
         "ListAuditEvents": admin.ListAuditEventsRequest,
     }
     return made[method]()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.patterns.withdrawal import WithdrawalReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,17 @@ class Centre:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One thing that an operator did. `details` are counts."""
+    """One thing that an operator did. `details` are counts.
+
+    `pattern_id` is the pattern that it was about, if any, and `reason` why that was withdrawn.
+    """
 
     event_id: UUID
     action: str
     details: Mapping[str, int]
     created_at: datetime
+    pattern_id: UUID | None = None
+    reason: WithdrawalReason | None = None
 
 
 def _mean(

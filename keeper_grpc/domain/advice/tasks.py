@@ -60,14 +60,15 @@ def task_of_advice(given: HandedOut, rule: PublicationRule, now: datetime) -> Ta
     known = given.pattern
     if known is None or known.withheld(rule):
         return _task(given.insight, given.insight.confidence, now, report)
+    script = given.script if known.may_hand_out(given.script, rule) else ""
     return Task(
         title=_title(known.action, given.insight.type),
-        steps=_steps(given.insight.conditions, known.action, given.script, report),
+        steps=_steps(given.insight.conditions, known.action, script, report),
         due_time=_due(given.insight.type, now),
         confidence_label=NETWORK_VALIDATED,
         success_probability=given.expected_success_rate,
-        script=given.script,
-        script_note=_script_note(known, given.script, rule),
+        script=script,
+        script_note=_script_note(known, script, rule),
     )
 
 

@@ -64,6 +64,7 @@ class Pattern:
     prior_source: Source = Source.DEFAULT
     prior_patterns: int = 0
     claim: Claim | None = None
+    retired: bool = False
 
     @property
     def lower_bound(self) -> float:
@@ -78,8 +79,11 @@ class Pattern:
         )
 
     def withheld(self, rule: PublicationRule) -> bool:
-        """Whether too few owners stand behind it for its evidence to be shown, or behind every word of it."""
-        return rule.withheld(self.evidence) or not self.action
+        """Whether too few owners stand behind it for its evidence to be shown, or behind every word of it.
+
+        A `retired` pattern is withheld whatever stands behind it, also an authored one.
+        """
+        return self.retired or rule.withheld(self.evidence) or not self.action
 
     def without_evidence(self) -> Pattern:
         """An authored pattern as it may be shown while its evidence is withheld.
@@ -118,6 +122,13 @@ class Pattern:
             self.prior.successes + self.prior.failures + own.trials,
         )
         return best.template if self.script_bound(best) > successes / trials else authored.template
+
+    def may_hand_out(self, template: str, rule: PublicationRule) -> bool:
+        """Whether these words may be shown as its script."""
+        return any(
+            script.template == template and (script.authored or not rule.withheld(script.evidence))
+            for script in self.scripts
+        )
 
     def publishable_scripts(self, rule: PublicationRule) -> list[Script]:
         """The wordings that enough accounts used for their outcomes to be shown."""

@@ -9,10 +9,22 @@ from uuid import UUID
 from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten
 from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.patterns.listing import AuditCursor
+from keeper_grpc.domain.patterns.withdrawal import WithdrawalReason
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
 from keeper_grpc.rpc.convert.fields import optional_time
 from keeper_grpc.usecases.accounts.register import Registration
 from keeper_grpc.usecases.accounts.update import Correction
+from keeper_grpc.usecases.patterns.withdraw import Withdrawal
+
+_REASON_NUMBERS = {
+    None: admin_service_pb2.WITHDRAWAL_REASON_UNSPECIFIED,
+    WithdrawalReason.HARMFUL: admin_service_pb2.WITHDRAWAL_REASON_HARMFUL,
+    WithdrawalReason.IDENTIFYING: admin_service_pb2.WITHDRAWAL_REASON_IDENTIFYING,
+    WithdrawalReason.WRONG: admin_service_pb2.WITHDRAWAL_REASON_WRONG,
+    WithdrawalReason.OUTDATED: admin_service_pb2.WITHDRAWAL_REASON_OUTDATED,
+    WithdrawalReason.OTHER: admin_service_pb2.WITHDRAWAL_REASON_OTHER,
+}
+_REASONS = {number: reason for reason, number in _REASON_NUMBERS.items()}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,6 +53,20 @@ def updated(event_id: UUID | None) -> admin_service_pb2.UpdateAccountResponse:
     """Write an UpdateAccountResponse."""
     return admin_service_pb2.UpdateAccountResponse(
         changed=event_id is not None, audit_event_id=str(event_id) if event_id else ""
+    )
+
+
+def retirement(request: admin_service_pb2.RetirePatternRequest) -> Withdrawal:
+    """Read a RetirePatternRequest."""
+    return Withdrawal(UUID(request.pattern_id), None if request.undo else _REASONS[request.reason])
+
+
+def script_withdrawal(request: admin_service_pb2.WithdrawScriptRequest) -> Withdrawal:
+    """Read a WithdrawScriptRequest."""
+    return Withdrawal(
+        UUID(request.pattern_id),
+        None if request.undo else _REASONS[request.reason],
+        request.script,
     )
 
 
@@ -77,7 +103,11 @@ def audit_page(
     response = admin_service_pb2.ListAuditEventsResponse()
     for event in events:
         message = response.audit_events.add(
-            audit_event_id=str(event.event_id), action=event.action, counts=event.details
+            audit_event_id=str(event.event_id),
+            action=event.action,
+            counts=event.details,
+            pattern_id=str(event.pattern_id) if event.pattern_id else "",
+            reason=_REASON_NUMBERS[event.reason],
         )
         message.event_time.FromDatetime(event.created_at)
     if after is not None:

@@ -6,17 +6,23 @@ from collections.abc import Sequence
 
 from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.patterns.listing import AuditCursor
+from keeper_grpc.domain.patterns.withdrawal import WithdrawalReason
 from keeper_grpc.storage.database import Connection, Database
 
 
 async def append_event(connection: Connection, event: AuditEvent) -> None:
     """Write an event within the caller's transaction."""
     await connection.execute(
-        "INSERT INTO audit_events (id, action, details, created_at) VALUES ($1, $2, $3, $4)",
+        """
+        INSERT INTO audit_events (id, action, details, created_at, pattern_id, reason)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """,
         event.event_id,
         event.action,
         dict(event.details),
         event.created_at,
+        event.pattern_id,
+        event.reason.value if event.reason else "",
     )
 
 
@@ -31,7 +37,7 @@ class PostgresAudit:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT id, action, details, created_at FROM audit_events
+                SELECT id, action, details, created_at, pattern_id, reason FROM audit_events
                  WHERE $1::timestamptz IS NULL OR created_at < $1
                     OR (created_at = $1 AND id > $2::uuid)
                  ORDER BY created_at DESC, id LIMIT $3
@@ -40,4 +46,14 @@ class PostgresAudit:
                 after.event_id if after else None,
                 limit,
             )
-        return [AuditEvent(*row) for row in rows]
+        return [
+            AuditEvent(
+                row["id"],
+                row["action"],
+                row["details"],
+                row["created_at"],
+                row["pattern_id"],
+                WithdrawalReason(row["reason"]) if row["reason"] else None,
+            )
+            for row in rows
+        ]

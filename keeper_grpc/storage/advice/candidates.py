@@ -40,7 +40,7 @@ _NEAREST = """
                {action} <> '' AS worded
           FROM (SELECT *, pattern_embedding <=> $4 AS distance FROM network_patterns
                  WHERE pattern_type = $1 AND business_category {category} $2
-                   AND embedding_model = $3
+                   AND embedding_model = $3 AND retired_time IS NULL
                  {approximately}) p
     ), nearest AS (
         SELECT p.id, p.distance FROM scoped p

@@ -33,6 +33,7 @@ class PostgresMoves:
                 """
                 SELECT id, trigger FROM network_patterns
                  WHERE business_category = $1 AND embedding_model = $2 AND trigger IS NOT NULL
+                   AND retired_time IS NULL
                 """,
                 business_category,
                 embedding_model,

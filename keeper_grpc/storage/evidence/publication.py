@@ -12,4 +12,7 @@ def enough_accounts(accounts: str, k: str) -> str:
 
 def published(alias: str, k: str) -> str:
     """Whether a row of network_patterns may be shown with its evidence. `k` is a parameter."""
-    return f"({enough_accounts(f'{alias}.account_count', k)} AND {action_in_words(alias)} <> '')"
+    return (
+        f"({enough_accounts(f'{alias}.account_count', k)} AND {action_in_words(alias)} <> ''"
+        f" AND {alias}.retired_time IS NULL)"
+    )

@@ -28,7 +28,7 @@ _LIST = f"""
          ORDER BY p.confidence_score DESC, p.id LIMIT $7
     ), hidden AS (
         SELECT p.id, 0::double precision AS listed_score FROM matching p
-         WHERE p.catalog_key IS NOT NULL AND NOT {published("p", "$4")} AND 0 >= $3
+         WHERE p.catalog_key IS NOT NULL AND p.retired_time IS NULL AND NOT {published("p", "$4")} AND 0 >= $3
            AND ($5::double precision IS NULL OR $5 > 0 OR $5 = 0 AND p.id > $6::uuid)
          ORDER BY p.id LIMIT $7
     )

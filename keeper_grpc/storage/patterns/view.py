@@ -52,7 +52,7 @@ COLUMNS = f"""
     p.id, p.pattern_type, p.business_category, p.embedding_model,
     {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
     p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
-    p.catalog_key IS NOT NULL AS authored,
+    p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired,
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
     (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
@@ -114,6 +114,8 @@ _SCRIPTS = f"""
                   array_agg(a.success_count) AS successes
              FROM script_owners a WHERE a.script_id = s.id AND {counts_for("$2")}) share
      WHERE s.pattern_id = ANY($1::uuid[])
+       AND NOT EXISTS (SELECT FROM withdrawn_scripts w
+                        WHERE w.pattern_id = s.pattern_id AND w.template_hash = s.template_hash)
 """  # noqa: S608 - only constants are interpolated
 
 _FACETS = f"""
@@ -257,6 +259,7 @@ def to_pattern(
         last_validated=row["last_validated"],
         prior=Prior(row["prior_successes"], row["prior_failures"]),
         authored=row["authored"],
+        retired=row["retired"],
         prior_source=Source(row["prior_source"]),
         prior_patterns=row["prior_patterns"],
         claim=None if row["claim"] is None else Claim(**row["claim"]),

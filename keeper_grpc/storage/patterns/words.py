@@ -25,7 +25,7 @@ def action_in_words(alias: str) -> str:
     return f"""
         coalesce(nullif({own.format(alias)}, ''),
                  (SELECT {own.format("source")} FROM network_patterns source
-                   WHERE source.id = {alias}.worded_from), '')
+                   WHERE source.id = {alias}.worded_from AND source.retired_time IS NULL), '')
     """  # noqa: S608 - only aliases are interpolated
 
 

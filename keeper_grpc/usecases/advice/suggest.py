@@ -97,7 +97,7 @@ class SuggestMoves:
             (
                 Triggered(patterns[known.pattern_id], trigger)
                 for known, trigger in holding
-                if known.pattern_id in patterns
+                if known.pattern_id in patterns and not patterns[known.pattern_id].retired
             ),
             facts,
             self._rule,

@@ -60,7 +60,7 @@ class PublishedPatterns:
     async def get(self, pattern_id: UUID) -> Pattern:
         """One pattern. Raises PatternNotFound also when it exists but may not be shown."""
         pattern = await self._store.find_pattern(pattern_id, self._rule)
-        if pattern is None or (pattern.withheld(self._rule) and not pattern.authored):
+        if pattern is None or not self._visible(pattern):
             raise PatternNotFound
         return self._shown(pattern)
 
@@ -76,7 +76,7 @@ class PublishedPatterns:
                 key=lambda script: (-pattern.script_bound(script), script.template),
             )
             return History(pattern, scripts, periods(shares, self._rule))
-        if not pattern.authored:
+        if not self._visible(pattern):
             raise PatternNotFound
         return History(self._shown(pattern), [], [])
 
@@ -90,6 +90,10 @@ class PublishedPatterns:
             patterns=patterns,
             next=Cursor(patterns[-1].lower_bound, patterns[-1].pattern_id) if more else None,
         )
+
+    def _visible(self, pattern: Pattern) -> bool:
+        """Whether it may be shown, with its evidence or, of the catalog, without."""
+        return not pattern.withheld(self._rule) or (pattern.authored and not pattern.retired)
 
     def _shown(self, pattern: Pattern) -> Pattern:
         """The pattern as it may be shown: an authored one without its evidence where that is withheld."""

@@ -90,17 +90,17 @@ def test_advice_becomes_a_task_with_label_probability_script_and_note() -> None:
 
 
 @pytest.mark.parametrize(
-    "script",
+    ("script", "shown"),
     [
-        Script(SCRIPT, Evidence(), authored=True),
-        Script(SCRIPT, Evidence(trials=5, successes=5, accounts=2)),
-        Script("Other words", SHOWN),
+        (Script(SCRIPT, Evidence(), authored=True), SCRIPT),
+        (Script(SCRIPT, Evidence(trials=5, successes=5, accounts=2)), ""),
+        (Script("Other words", SHOWN), ""),
     ],
 )
-def test_words_without_evidence_to_show_have_no_note(script: Script) -> None:
-    """An authored script nobody tried, one of few accounts, another wording."""
+def test_words_without_evidence_to_show_have_no_note(script: Script, shown: str) -> None:
+    """An authored script that has not been tried is shown; one that lost its accounts no longer is."""
     task = task_of_advice(handed_out(pattern(SHOWN, script), SCRIPT), RULE, NOW)
-    assert task.script == SCRIPT
+    assert task.script == shown
     assert task.script_note == ""
 
 

@@ -26,7 +26,7 @@ from keeper_grpc.gen.buf.validate import validate_pb2 as buf_dot_validate_dot_va
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%keeper/network/v1/admin_service.proto\x12\x11keeper.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\x16RegisterAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12J\n\x11\x62usiness_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$R\x10\x62usinessCategory\x12;\n\x0bjoined_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\njoinedTime\x12#\n\x08owner_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07ownerId\x12)\n\x10return_forgotten\x18\x05 \x01(\x08R\x0freturnForgotten\"3\n\x17RegisterAccountResponse\x12\x18\n\x07\x63reated\x18\x01 \x01(\x08R\x07\x63reated\"\xdf\x01\n\x14UpdateAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12O\n\x11\x62usiness_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$H\x00R\x10\x62usinessCategory\x88\x01\x01\x12(\n\x08owner_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01H\x01R\x07ownerId\x88\x01\x01\x42\x14\n\x12_business_categoryB\x0b\n\t_owner_id\"W\n\x15UpdateAccountResponse\x12\x18\n\x07\x63hanged\x18\x01 \x01(\x08R\x07\x63hanged\x12$\n\x0e\x61udit_event_id\x18\x02 \x01(\tR\x0c\x61uditEventId\"A\n\x14\x46orgetAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\"\x9e\x03\n\x15\x46orgetAccountResponse\x12\x14\n\x05\x66ound\x18\x01 \x01(\x08R\x05\x66ound\x12\x31\n\x14observations_removed\x18\x02 \x01(\x03R\x13observationsRemoved\x12\x31\n\x14\x65nhancements_removed\x18\x03 \x01(\x03R\x13\x65nhancementsRemoved\x12+\n\x11sightings_removed\x18\x04 \x01(\x03R\x10sightingsRemoved\x12\'\n\x0fscripts_removed\x18\x05 \x01(\x03R\x0escriptsRemoved\x12/\n\x13patterns_recomputed\x18\x06 \x01(\x03R\x12patternsRecomputed\x12\x31\n\x14patterns_unpublished\x18\x07 \x01(\x03R\x13patternsUnpublished\x12)\n\x10patterns_deleted\x18\x08 \x01(\x03R\x0fpatternsDeleted\x12$\n\x0e\x61udit_event_id\x18\t \x01(\tR\x0c\x61uditEventId\"g\n\x16ListAuditEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x83\x01\n\x17ListAuditEventsResponse\x12@\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32\x1d.keeper.network.v1.AuditEventR\x0b\x61uditEvents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x02\n\nAuditEvent\x12$\n\x0e\x61udit_event_id\x18\x01 \x01(\tR\x0c\x61uditEventId\x12\x16\n\x06\x61\x63tion\x18\x02 \x01(\tR\x06\x61\x63tion\x12\x41\n\x06\x63ounts\x18\x03 \x03(\x0b\x32).keeper.network.v1.AuditEvent.CountsEntryR\x06\x63ounts\x12\x39\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x1a\x39\n\x0b\x43ountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x03R\x05value:\x02\x38\x01\x32\xaa\x03\n\x0c\x41\x64minService\x12h\n\x0fRegisterAccount\x12).keeper.network.v1.RegisterAccountRequest\x1a*.keeper.network.v1.RegisterAccountResponse\x12\x62\n\rUpdateAccount\x12\'.keeper.network.v1.UpdateAccountRequest\x1a(.keeper.network.v1.UpdateAccountResponse\x12\x62\n\rForgetAccount\x12\'.keeper.network.v1.ForgetAccountRequest\x1a(.keeper.network.v1.ForgetAccountResponse\x12h\n\x0fListAuditEvents\x12).keeper.network.v1.ListAuditEventsRequest\x1a*.keeper.network.v1.ListAuditEventsResponseB|\n\x15\x63om.keeper.network.v1B\x11\x41\x64minServiceProtoP\x01Z:keeper.internal/clients/go/gen/keeper/network/v1;networkv1\xaa\x02\x11Keeper.Network.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%keeper/network/v1/admin_service.proto\x12\x11keeper.network.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\x16RegisterAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12J\n\x11\x62usiness_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$R\x10\x62usinessCategory\x12;\n\x0bjoined_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\njoinedTime\x12#\n\x08owner_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x07ownerId\x12)\n\x10return_forgotten\x18\x05 \x01(\x08R\x0freturnForgotten\"3\n\x17RegisterAccountResponse\x12\x18\n\x07\x63reated\x18\x01 \x01(\x08R\x07\x63reated\"\xdf\x01\n\x14UpdateAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\x12O\n\x11\x62usiness_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$H\x00R\x10\x62usinessCategory\x88\x01\x01\x12(\n\x08owner_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01H\x01R\x07ownerId\x88\x01\x01\x42\x14\n\x12_business_categoryB\x0b\n\t_owner_id\"W\n\x15UpdateAccountResponse\x12\x18\n\x07\x63hanged\x18\x01 \x01(\x08R\x07\x63hanged\x12$\n\x0e\x61udit_event_id\x18\x02 \x01(\tR\x0c\x61uditEventId\"A\n\x14\x46orgetAccountRequest\x12)\n\naccount_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\taccountId\"\x9e\x03\n\x15\x46orgetAccountResponse\x12\x14\n\x05\x66ound\x18\x01 \x01(\x08R\x05\x66ound\x12\x31\n\x14observations_removed\x18\x02 \x01(\x03R\x13observationsRemoved\x12\x31\n\x14\x65nhancements_removed\x18\x03 \x01(\x03R\x13\x65nhancementsRemoved\x12+\n\x11sightings_removed\x18\x04 \x01(\x03R\x10sightingsRemoved\x12\'\n\x0fscripts_removed\x18\x05 \x01(\x03R\x0escriptsRemoved\x12/\n\x13patterns_recomputed\x18\x06 \x01(\x03R\x12patternsRecomputed\x12\x31\n\x14patterns_unpublished\x18\x07 \x01(\x03R\x13patternsUnpublished\x12)\n\x10patterns_deleted\x18\x08 \x01(\x03R\x0fpatternsDeleted\x12$\n\x0e\x61udit_event_id\x18\t \x01(\tR\x0c\x61uditEventId\"\xe7\x01\n\x14RetirePatternRequest\x12\'\n\npattern_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tpatternId\x12\x45\n\x06reason\x18\x02 \x01(\x0e\x32#.keeper.network.v1.WithdrawalReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06reason\x12\x12\n\x04undo\x18\x03 \x01(\x08R\x04undo:K\xbaHH\x1a\x46\n\x0freason.required\x12\x14\x61 reason is required\x1a\x1dthis.undo || this.reason != 0\"W\n\x15RetirePatternResponse\x12\x18\n\x07\x63hanged\x18\x01 \x01(\x08R\x07\x63hanged\x12$\n\x0e\x61udit_event_id\x18\x02 \x01(\tR\x0c\x61uditEventId\"\x8d\x02\n\x15WithdrawScriptRequest\x12\'\n\npattern_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tpatternId\x12#\n\x06script\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x9c\x01R\x06script\x12\x45\n\x06reason\x18\x03 \x01(\x0e\x32#.keeper.network.v1.WithdrawalReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x06reason\x12\x12\n\x04undo\x18\x04 \x01(\x08R\x04undo:K\xbaHH\x1a\x46\n\x0freason.required\x12\x14\x61 reason is required\x1a\x1dthis.undo || this.reason != 0\"X\n\x16WithdrawScriptResponse\x12\x18\n\x07\x63hanged\x18\x01 \x01(\x08R\x07\x63hanged\x12$\n\x0e\x61udit_event_id\x18\x02 \x01(\tR\x0c\x61uditEventId\"g\n\x16ListAuditEventsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x83\x01\n\x17ListAuditEventsResponse\x12@\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32\x1d.keeper.network.v1.AuditEventR\x0b\x61uditEvents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdf\x02\n\nAuditEvent\x12$\n\x0e\x61udit_event_id\x18\x01 \x01(\tR\x0c\x61uditEventId\x12\x16\n\x06\x61\x63tion\x18\x02 \x01(\tR\x06\x61\x63tion\x12\x41\n\x06\x63ounts\x18\x03 \x03(\x0b\x32).keeper.network.v1.AuditEvent.CountsEntryR\x06\x63ounts\x12\x39\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x1d\n\npattern_id\x18\x05 \x01(\tR\tpatternId\x12;\n\x06reason\x18\x06 \x01(\x0e\x32#.keeper.network.v1.WithdrawalReasonR\x06reason\x1a\x39\n\x0b\x43ountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x03R\x05value:\x02\x38\x01*\xd1\x01\n\x10WithdrawalReason\x12!\n\x1dWITHDRAWAL_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19WITHDRAWAL_REASON_HARMFUL\x10\x01\x12!\n\x1dWITHDRAWAL_REASON_IDENTIFYING\x10\x02\x12\x1b\n\x17WITHDRAWAL_REASON_WRONG\x10\x03\x12\x1e\n\x1aWITHDRAWAL_REASON_OUTDATED\x10\x04\x12\x1b\n\x17WITHDRAWAL_REASON_OTHER\x10\x05\x32\xf5\x04\n\x0c\x41\x64minService\x12h\n\x0fRegisterAccount\x12).keeper.network.v1.RegisterAccountRequest\x1a*.keeper.network.v1.RegisterAccountResponse\x12\x62\n\rUpdateAccount\x12\'.keeper.network.v1.UpdateAccountRequest\x1a(.keeper.network.v1.UpdateAccountResponse\x12\x62\n\rForgetAccount\x12\'.keeper.network.v1.ForgetAccountRequest\x1a(.keeper.network.v1.ForgetAccountResponse\x12\x62\n\rRetirePattern\x12\'.keeper.network.v1.RetirePatternRequest\x1a(.keeper.network.v1.RetirePatternResponse\x12\x65\n\x0eWithdrawScript\x12(.keeper.network.v1.WithdrawScriptRequest\x1a).keeper.network.v1.WithdrawScriptResponse\x12h\n\x0fListAuditEvents\x12).keeper.network.v1.ListAuditEventsRequest\x1a*.keeper.network.v1.ListAuditEventsResponseB|\n\x15\x63om.keeper.network.v1B\x11\x41\x64minServiceProtoP\x01Z:keeper.internal/clients/go/gen/keeper/network/v1;networkv1\xaa\x02\x11Keeper.Network.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,12 +48,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEACCOUNTREQUEST'].fields_by_name['owner_id']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_FORGETACCOUNTREQUEST'].fields_by_name['account_id']._loaded_options = None
   _globals['_FORGETACCOUNTREQUEST'].fields_by_name['account_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_RETIREPATTERNREQUEST'].fields_by_name['pattern_id']._loaded_options = None
+  _globals['_RETIREPATTERNREQUEST'].fields_by_name['pattern_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RETIREPATTERNREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_RETIREPATTERNREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_RETIREPATTERNREQUEST']._loaded_options = None
+  _globals['_RETIREPATTERNREQUEST']._serialized_options = b'\272HH\032F\n\017reason.required\022\024a reason is required\032\035this.undo || this.reason != 0'
+  _globals['_WITHDRAWSCRIPTREQUEST'].fields_by_name['pattern_id']._loaded_options = None
+  _globals['_WITHDRAWSCRIPTREQUEST'].fields_by_name['pattern_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_WITHDRAWSCRIPTREQUEST'].fields_by_name['script']._loaded_options = None
+  _globals['_WITHDRAWSCRIPTREQUEST'].fields_by_name['script']._serialized_options = b'\272H\010r\006\020\001\030\240\234\001'
+  _globals['_WITHDRAWSCRIPTREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_WITHDRAWSCRIPTREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_WITHDRAWSCRIPTREQUEST']._loaded_options = None
+  _globals['_WITHDRAWSCRIPTREQUEST']._serialized_options = b'\272HH\032F\n\017reason.required\022\024a reason is required\032\035this.undo || this.reason != 0'
   _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_AUDITEVENT_COUNTSENTRY']._loaded_options = None
   _globals['_AUDITEVENT_COUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_WITHDRAWALREASON']._serialized_start=2540
+  _globals['_WITHDRAWALREASON']._serialized_end=2749
   _globals['_REGISTERACCOUNTREQUEST']._serialized_start=123
   _globals['_REGISTERACCOUNTREQUEST']._serialized_end=407
   _globals['_REGISTERACCOUNTRESPONSE']._serialized_start=409
@@ -66,14 +82,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORGETACCOUNTREQUEST']._serialized_end=842
   _globals['_FORGETACCOUNTRESPONSE']._serialized_start=845
   _globals['_FORGETACCOUNTRESPONSE']._serialized_end=1259
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1261
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1364
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1367
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1498
-  _globals['_AUDITEVENT']._serialized_start=1501
-  _globals['_AUDITEVENT']._serialized_end=1760
-  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_start=1703
-  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_end=1760
-  _globals['_ADMINSERVICE']._serialized_start=1763
-  _globals['_ADMINSERVICE']._serialized_end=2189
+  _globals['_RETIREPATTERNREQUEST']._serialized_start=1262
+  _globals['_RETIREPATTERNREQUEST']._serialized_end=1493
+  _globals['_RETIREPATTERNRESPONSE']._serialized_start=1495
+  _globals['_RETIREPATTERNRESPONSE']._serialized_end=1582
+  _globals['_WITHDRAWSCRIPTREQUEST']._serialized_start=1585
+  _globals['_WITHDRAWSCRIPTREQUEST']._serialized_end=1854
+  _globals['_WITHDRAWSCRIPTRESPONSE']._serialized_start=1856
+  _globals['_WITHDRAWSCRIPTRESPONSE']._serialized_end=1944
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1946
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=2049
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=2052
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=2183
+  _globals['_AUDITEVENT']._serialized_start=2186
+  _globals['_AUDITEVENT']._serialized_end=2537
+  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_start=2480
+  _globals['_AUDITEVENT_COUNTSENTRY']._serialized_end=2537
+  _globals['_ADMINSERVICE']._serialized_start=2752
+  _globals['_ADMINSERVICE']._serialized_end=3381
 # @@protoc_insertion_point(module_scope)

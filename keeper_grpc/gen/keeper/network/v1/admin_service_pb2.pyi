@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _WithdrawalReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WithdrawalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WithdrawalReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WITHDRAWAL_REASON_UNSPECIFIED: _WithdrawalReason.ValueType  # 0
+    """Not set."""
+    WITHDRAWAL_REASON_HARMFUL: _WithdrawalReason.ValueType  # 1
+    """It asks for cards, passwords, codes or payments, insults, or does other harm."""
+    WITHDRAWAL_REASON_IDENTIFYING: _WithdrawalReason.ValueType  # 2
+    """It may identify a person or a business."""
+    WITHDRAWAL_REASON_WRONG: _WithdrawalReason.ValueType  # 3
+    """It is wrong, or its evidence is."""
+    WITHDRAWAL_REASON_OUTDATED: _WithdrawalReason.ValueType  # 4
+    """It was right and no longer is."""
+    WITHDRAWAL_REASON_OTHER: _WithdrawalReason.ValueType  # 5
+    """Another reason."""
+
+class WithdrawalReason(_WithdrawalReason, metaclass=_WithdrawalReasonEnumTypeWrapper):
+    """Why an operator withdrew something."""
+
+WITHDRAWAL_REASON_UNSPECIFIED: WithdrawalReason.ValueType  # 0
+"""Not set."""
+WITHDRAWAL_REASON_HARMFUL: WithdrawalReason.ValueType  # 1
+"""It asks for cards, passwords, codes or payments, insults, or does other harm."""
+WITHDRAWAL_REASON_IDENTIFYING: WithdrawalReason.ValueType  # 2
+"""It may identify a person or a business."""
+WITHDRAWAL_REASON_WRONG: WithdrawalReason.ValueType  # 3
+"""It is wrong, or its evidence is."""
+WITHDRAWAL_REASON_OUTDATED: WithdrawalReason.ValueType  # 4
+"""It was right and no longer is."""
+WITHDRAWAL_REASON_OTHER: WithdrawalReason.ValueType  # 5
+"""Another reason."""
+Global___WithdrawalReason: _TypeAlias = WithdrawalReason  # noqa: Y015
 
 @_typing.final
 class RegisterAccountRequest(_message.Message):
@@ -230,6 +267,122 @@ class ForgetAccountResponse(_message.Message):
 Global___ForgetAccountResponse: _TypeAlias = ForgetAccountResponse  # noqa: Y015
 
 @_typing.final
+class RetirePatternRequest(_message.Message):
+    """Request of RetirePattern."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATTERN_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    pattern_id: _builtins.str
+    """The pattern."""
+    reason: Global___WithdrawalReason.ValueType
+    """Why. Required unless it is an undo."""
+    undo: _builtins.bool
+    """Takes the retirement back."""
+    def __init__(
+        self,
+        *,
+        pattern_id: _builtins.str = ...,
+        reason: Global___WithdrawalReason.ValueType = ...,
+        undo: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern_id", b"pattern_id", "reason", b"reason", "undo", b"undo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetirePatternRequest: _TypeAlias = RetirePatternRequest  # noqa: Y015
+
+@_typing.final
+class RetirePatternResponse(_message.Message):
+    """Response of RetirePattern."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    AUDIT_EVENT_ID_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """False where it was so already."""
+    audit_event_id: _builtins.str
+    """Id of the audit event. Empty where nothing changed."""
+    def __init__(
+        self,
+        *,
+        changed: _builtins.bool = ...,
+        audit_event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_event_id", b"audit_event_id", "changed", b"changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetirePatternResponse: _TypeAlias = RetirePatternResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawScriptRequest(_message.Message):
+    """Request of WithdrawScript."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATTERN_ID_FIELD_NUMBER: _builtins.int
+    SCRIPT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    pattern_id: _builtins.str
+    """The pattern."""
+    script: _builtins.str
+    """The script, as GetPattern shows it."""
+    reason: Global___WithdrawalReason.ValueType
+    """Why. Required unless it is an undo."""
+    undo: _builtins.bool
+    """Takes the withdrawal back."""
+    def __init__(
+        self,
+        *,
+        pattern_id: _builtins.str = ...,
+        script: _builtins.str = ...,
+        reason: Global___WithdrawalReason.ValueType = ...,
+        undo: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern_id", b"pattern_id", "reason", b"reason", "script", b"script", "undo", b"undo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawScriptRequest: _TypeAlias = WithdrawScriptRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawScriptResponse(_message.Message):
+    """Response of WithdrawScript."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    AUDIT_EVENT_ID_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """False where it was so already."""
+    audit_event_id: _builtins.str
+    """Id of the audit event. Empty where nothing changed."""
+    def __init__(
+        self,
+        *,
+        changed: _builtins.bool = ...,
+        audit_event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_event_id", b"audit_event_id", "changed", b"changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawScriptResponse: _TypeAlias = WithdrawScriptResponse  # noqa: Y015
+
+@_typing.final
 class ListAuditEventsRequest(_message.Message):
     """Request of ListAuditEvents."""
 
@@ -313,10 +466,16 @@ class AuditEvent(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
+    PATTERN_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     audit_event_id: _builtins.str
     """UUID of the event."""
     action: _builtins.str
     """What was done, for example "forget_account"."""
+    pattern_id: _builtins.str
+    """The pattern that it was about, if any."""
+    reason: Global___WithdrawalReason.ValueType
+    """Why a pattern or a script was withdrawn."""
     @_builtins.property
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Counts of the affected objects."""
@@ -332,10 +491,12 @@ class AuditEvent(_message.Message):
         action: _builtins.str = ...,
         counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         event_time: _timestamp_pb2.Timestamp | None = ...,
+        pattern_id: _builtins.str = ...,
+        reason: Global___WithdrawalReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audit_event_id", b"audit_event_id", "counts", b"counts", "event_time", b"event_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audit_event_id", b"audit_event_id", "counts", b"counts", "event_time", b"event_time", "pattern_id", b"pattern_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Operations on accounts, for operators.
+    """Operations on accounts and patterns, for operators.
     """
 
     def __init__(self, channel):
@@ -50,6 +50,16 @@ class AdminServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountResponse.FromString,
                 _registered_method=True)
+        self.RetirePattern = channel.unary_unary(
+                '/keeper.network.v1.AdminService/RetirePattern',
+                request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RetirePatternRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RetirePatternResponse.FromString,
+                _registered_method=True)
+        self.WithdrawScript = channel.unary_unary(
+                '/keeper.network.v1.AdminService/WithdrawScript',
+                request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptResponse.FromString,
+                _registered_method=True)
         self.ListAuditEvents = channel.unary_unary(
                 '/keeper.network.v1.AdminService/ListAuditEvents',
                 request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.SerializeToString,
@@ -58,7 +68,7 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """Operations on accounts, for operators.
+    """Operations on accounts and patterns, for operators.
     """
 
     def RegisterAccount(self, request, context):
@@ -80,6 +90,22 @@ class AdminServiceServicer:
     def ForgetAccount(self, request, context):
         """Removes everything that came from an account, and recomputes everything that it was part of. After an
         interruption another call continues it. From its first step on nothing new of the account is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetirePattern(self, request, context):
+        """Withdraws a pattern, of accounts or of the catalog: from then on no call shows or applies it, as if it did
+        not exist. What accounts observe of it is kept and counted, so that nothing is lost by an undo. Idempotent,
+        audited.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawScript(self, request, context):
+        """Withdraws one script of a pattern likewise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +136,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountResponse.SerializeToString,
             ),
+            'RetirePattern': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetirePattern,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RetirePatternRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.RetirePatternResponse.SerializeToString,
+            ),
+            'WithdrawScript': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawScript,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptResponse.SerializeToString,
+            ),
             'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditEvents,
                     request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.FromString,
@@ -124,7 +160,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Operations on accounts, for operators.
+    """Operations on accounts and patterns, for operators.
     """
 
     @staticmethod
@@ -198,6 +234,60 @@ class AdminService:
             '/keeper.network.v1.AdminService/ForgetAccount',
             keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_admin__service__pb2.ForgetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetirePattern(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.AdminService/RetirePattern',
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.RetirePatternRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.RetirePatternResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawScript(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.AdminService/WithdrawScript',
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Operations on accounts, for operators."""
+    """Operations on accounts and patterns, for operators."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -44,12 +44,19 @@ class AdminServiceStub:
     """Removes everything that came from an account, and recomputes everything that it was part of. After an
     interruption another call continues it. From its first step on nothing new of the account is stored.
     """
+    RetirePattern: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RetirePatternRequest, _admin_service_pb2.RetirePatternResponse]
+    """Withdraws a pattern, of accounts or of the catalog: from then on no call shows or applies it, as if it did
+    not exist. What accounts observe of it is kept and counted, so that nothing is lost by an undo. Idempotent,
+    audited.
+    """
+    WithdrawScript: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.WithdrawScriptRequest, _admin_service_pb2.WithdrawScriptResponse]
+    """Withdraws one script of a pattern likewise."""
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]
     """Lists the actions of operators, newest first."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Operations on accounts, for operators."""
+    """Operations on accounts and patterns, for operators."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]  # type: ignore[assignment]
@@ -63,11 +70,18 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Removes everything that came from an account, and recomputes everything that it was part of. After an
     interruption another call continues it. From its first step on nothing new of the account is stored.
     """
+    RetirePattern: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RetirePatternRequest, _admin_service_pb2.RetirePatternResponse]  # type: ignore[assignment]
+    """Withdraws a pattern, of accounts or of the catalog: from then on no call shows or applies it, as if it did
+    not exist. What accounts observe of it is kept and counted, so that nothing is lost by an undo. Idempotent,
+    audited.
+    """
+    WithdrawScript: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.WithdrawScriptRequest, _admin_service_pb2.WithdrawScriptResponse]  # type: ignore[assignment]
+    """Withdraws one script of a pattern likewise."""
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """Lists the actions of operators, newest first."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Operations on accounts, for operators."""
+    """Operations on accounts and patterns, for operators."""
 
     @_abc_1.abstractmethod
     def RegisterAccount(
@@ -97,6 +111,25 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes everything that came from an account, and recomputes everything that it was part of. After an
         interruption another call continues it. From its first step on nothing new of the account is stored.
         """
+
+    @_abc_1.abstractmethod
+    def RetirePattern(
+        self,
+        request: _admin_service_pb2.RetirePatternRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RetirePatternResponse, _abc.Awaitable[_admin_service_pb2.RetirePatternResponse]]:
+        """Withdraws a pattern, of accounts or of the catalog: from then on no call shows or applies it, as if it did
+        not exist. What accounts observe of it is kept and counted, so that nothing is lost by an undo. Idempotent,
+        audited.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawScript(
+        self,
+        request: _admin_service_pb2.WithdrawScriptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.WithdrawScriptResponse, _abc.Awaitable[_admin_service_pb2.WithdrawScriptResponse]]:
+        """Withdraws one script of a pattern likewise."""
 
     @_abc_1.abstractmethod
     def ListAuditEvents(

@@ -1,0 +1,81 @@
+"""Patterns and scripts that an operator took back."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from keeper_grpc.domain.accounts.forgetting import AuditEvent
+from keeper_grpc.domain.errors import PatternNotFound, ScriptNotFound
+from keeper_grpc.storage.accounts.audit import append_event
+from keeper_grpc.storage.database import Database
+
+
+class PostgresWithdrawal:
+    """The tables of usecases/patterns/withdraw.py; see there for what each method promises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def retire(self, pattern_id: UUID, event: AuditEvent, *, undo: bool) -> bool:
+        async with self._database.transaction() as connection:
+            retired = await connection.fetchval(
+                """
+                SELECT retired_time IS NOT NULL FROM network_patterns WHERE id = $1
+                   FOR NO KEY UPDATE
+                """,
+                pattern_id,
+            )
+            if retired is None:
+                raise PatternNotFound
+            if retired is not undo:
+                return False
+            await connection.execute(
+                "UPDATE network_patterns SET retired_time = $2 WHERE id = $1",
+                pattern_id,
+                None if undo else event.created_at,
+            )
+            await append_event(connection, event)
+        return True
+
+    async def withdraw_script(
+        self, pattern_id: UUID, script: str, event: AuditEvent, *, undo: bool
+    ) -> bool:
+        digest = hashlib.sha256(script.encode()).digest()
+        async with self._database.transaction() as connection:
+            # Keeps the pattern until the end.
+            if not await connection.fetchval(
+                "SELECT true FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
+            ):
+                raise PatternNotFound
+            if undo:
+                changed = await connection.fetchval(
+                    """
+                    DELETE FROM withdrawn_scripts WHERE pattern_id = $1 AND template_hash = $2
+                    RETURNING true
+                    """,
+                    pattern_id,
+                    digest,
+                )
+            else:
+                if not await connection.fetchval(
+                    """
+                    SELECT EXISTS (SELECT FROM pattern_scripts
+                                    WHERE pattern_id = $1 AND template_hash = $2)
+                    """,
+                    pattern_id,
+                    digest,
+                ):
+                    raise ScriptNotFound
+                changed = await connection.fetchval(
+                    """
+                    INSERT INTO withdrawn_scripts VALUES ($1, $2, $3)
+                    ON CONFLICT DO NOTHING RETURNING true
+                    """,
+                    pattern_id,
+                    digest,
+                    event.created_at,
+                )
+            if changed:
+                await append_event(connection, event)
+        return bool(changed)
