@@ -28,12 +28,12 @@ _STATES: Final = (
 _STREETS: Final = listed(
     "Street St Str Avenue Ave Av Aven Road Rd Boulevard Blvd Boul Parkway Pkwy Pky Highway Hwy "
     "Turnpike Tpke Expressway Expwy Expy Freeway Fwy Crescent Cres Causeway Cswy Terrace Terr Ter "
-    "Alley Aly Esplanade Promenade Stravenue Throughway Trafficway Streets Roads Avenues"
+    "Alley Aly Esplanade Promenade Stravenue Throughway Trafficway Streets Roads Avenues Ln Dr Drv Ct Cir "
+    "Trl Sq Pl Plz"
 )
 """Suffixes that mean a street and nothing else."""
 _LANES: Final = listed(
-    "Lane Ln Drive Dr Drv Drives Court Ct Courts Circle Cir Circles Trail Trails Trl Square Sq Squares "
-    "Place Pl Plaza Plz Loop"
+    "Lane Drive Drives Court Courts Circle Circles Trail Trails Square Squares Place Plaza Loop"
 )
 """Suffixes of streets that are also counted: `2 hour drive`, `25 yard lane`."""
 _EVERYDAY: Final = listed(
@@ -101,7 +101,7 @@ _TAIL: Final = (
 _WORD: Final = r"(?:\pL{1,3}\.|[\pL\pN'’-]+)"
 """A full stop ends an abbreviation (`St. James`), or else the sentence and with it the street."""
 _COMPASS: Final = r"(?:ne|nw|se|sw|n|s|e|w|north|south|east|west)"
-_NUMERAL: Final = r"\b\d{1,6}(?:[-/]\d{1,4})?[a-d]?(?:\s1/2)?"
+_NUMERAL: Final = r"\b\d{1,6}(?:[-/](?:\d{1,4}|[a-z]\b))?[a-d]?(?:\s1/2)?"
 _SPOKEN: Final = r"\b(?:(?:oh|and|" + NUMBER_WORDS + r")[\s-]){0,4}(?:" + NUMBER_WORDS + r")"
 """House numbers: `12`, `85-20`, `14b`; `one forty two`."""
 _BEFORE: Final = r"(?:" + _COMPASS + r"\.?\s{1,2})?"
@@ -110,6 +110,9 @@ _AFTER: Final = r"(?:\s{1,2}" + _COMPASS + r"\b\.?)?"
 _CUES: Final = re.compile(
     r"(?:^|\b(?:at|to|lives?|living|located|address|near|from|@|is|on|house|home|here)|@|[:(|,-])[\s:,]{0,3}$",
     re.IGNORECASE,
+)
+_PLACES: Final = re.compile(
+    r"(?:\b(?:at|lives?|living|located|address)|@)[\s:,]{0,3}$", re.IGNORECASE
 )
 _LONGEST_CUE: Final = 14
 _WORDS: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -136,34 +139,50 @@ def _is_cued(match: Match) -> bool:
     return _CUES.search(match.string[max(start - _LONGEST_CUE, 0) : start]) is not None
 
 
+def _is_placed(match: Match) -> bool:
+    """Whether a word stands in front behind which a count hardly does: `lives at`."""
+    start = match.span()[0]
+    return _PLACES.search(match.string[max(start - _LONGEST_CUE, 0) : start]) is not None
+
+
 def _is_street(match: Match) -> bool:
     """Not a sentence that happens to end in a suffix, and not a count of something."""
     between, suffix = _split(match)
     kind = suffix.lower()
-    if not between or _is_sentence(between, suffix):
+    if not between or _is_sentence(match, between, suffix):
         return False
     spoken = not match[1][:1].isdigit()
     first = between[0].lower()
-    counted = first in _TIMES or (first in _KINDS and len(between) == 1)
+    counted = (first in _TIMES or first in _KINDS) and len(between) == 1
     capitals = suffix[:1].isupper() and any(word[:1].isupper() for word in between)
+    placed = _is_placed(match)
     if kind in _STREET_SET:
         return not spoken or (not counted and kind in _SPOKEN_STREETS)
     if kind in _LANE_SET:
-        return capitals or not (counted or (spoken and len(between) > 1))
-    if spoken or first in _TIMES:
+        return capitals or (not (spoken and len(between) > 1) and (placed or not counted))
+    if spoken or (first in _TIMES and not placed):
         return False
-    cued = _is_cued(match)
     if capitals:
-        return not _goes_on(match) and (not counted or cued)
-    return cued and not counted and len(between) <= 2 and len(match[1]) > 1  # noqa: PLR2004  # Silver Creek
+        return not _goes_on(match) and (not counted or _is_cued(match))
+    return placed and len(between) <= 2  # noqa: PLR2004  # Silver Creek Trail
 
 
-def _is_sentence(between: list[str], suffix: str) -> bool:
+def _is_sentence(match: Match, between: list[str], suffix: str) -> bool:
     """`4 at 247 Miller Ave`: a small function word, or another number."""
-    return any(word.isdigit() for word in between[1:]) or any(
-        word.lower() in _NO_STREETS and not (word[:1].isupper() and suffix[:1].isupper())
-        for word in between
-    )
+    if any(word.isdigit() for word in between[1:]):
+        return True
+    small = [
+        at
+        for at, word in enumerate(between)
+        if word.lower() in _NO_STREETS and not (word[:1].isupper() and suffix[:1].isupper())
+    ]
+    if not small:
+        return False
+    # `at 19 the green`, `210 a street`, `500 terry a francois blvd`: an article or an initial.
+    article = between[small[0]].lower() in {"the", "a"} and len(small) == 1
+    if not article or (small[0] == 0 and not _is_placed(match)):
+        return True
+    return len(between) > 1 and (small[0] == 0 or suffix.lower() not in _STREET_SET)
 
 
 def _goes_on(match: Match) -> bool:
@@ -173,10 +192,17 @@ def _goes_on(match: Match) -> bool:
     return rest[:1] == " " and rest[1:2].isupper()
 
 
-def _is_capitalized(match: Match) -> bool:
-    """Whether the words after the house number are written as a name."""
-    found = [word for word in _WORDS.findall(match[2]) if not word.isdigit()]
-    return bool(found) and all(word[:1].isupper() for word in found)
+_PARTICLES: Final = frozenset(listed("de la le du des del los las of the"))
+_ROMANCE: Final = frozenset(listed("rue calle camino paseo avenida rua strada avenue"))
+
+
+def _is_named_street(match: Match) -> bool:
+    """`5 Avenue of the Americas`, `12 rue de la paix`, `9 The Crescent`: not `2 the same`."""
+    kind, *name = _WORDS.findall(match[2])
+    name = [word for word in name if word.lower() not in _PARTICLES]
+    if kind.lower() in _ROMANCE:
+        return bool(name)
+    return bool(name) and all(word[:1].isupper() for word in (kind, *name))
 
 
 def _is_unit_of_street(match: Match) -> bool:
@@ -261,11 +287,11 @@ ADDRESSES: Final[tuple[Recognizer, ...]] = (
             r"(\b\d{1,6}[a-d]?),?\s{1,3}"
             + _BEFORE
             + r"((?:(?:avenue|ave|boulevard|road|place|court|route)\s(?:of|de|del|du|des)(?:\sthe|\sla|\slas|\slos)?"
-            r"|rue|via|calle|camino|paseo|avenida|avenue|plaza|rua|rue|strada|the)\s[\pL'’-]+(?:\s(?-i:[A-Z])[\pL'’-]+)?)\b"
+            r"|rue|via|calle|camino|paseo|avenida|avenue|plaza|rua|strada|the)\s(?:(?:de|la|le|du|des|del|los|las)\s){0,2}[\pL'’-]+(?:\s(?-i:[A-Z])[\pL'’-]+)?)\b"
             + _TAIL
         ),
         ("named",),
-        accept=lambda match: _is_capitalized(match) or match[2].lower().startswith("avenue "),
+        accept=_is_named_street,
         resumes=True,
     ),
     Recognizer(
@@ -303,7 +329,9 @@ ADDRESSES: Final[tuple[Recognizer, ...]] = (
         "address",
         compiled(
             r"\b[a-z]{1,2}\d[a-z\d]?\s?\d[a-z]{2}\b|\b[abceghj-nprstvxy]\d[a-z]\s?\d[a-z]\d\b"
-            r"|\b(?:apt|apartment|suite|ste)\b\.?\s{0,2}#?\s?\d{1,5}[a-z]?\b"
+            r"|\b(?:apt|apartment|suite|ste)\b\.?\s{0,2}#?\s?\d{1,5}[a-z]?\b(?:,\s{0,2}\d{1,6}\s\pL[\pL'’-]+)?"
+            r"|\bcorner of\s[\pL\pN]+(?:\s(?:st|street|ave|avenue|rd|road|blvd))?\s(?:and|&|at)\s[\pL\pN]+"
+            r"|\b(?:hwy|highway|route|rte|interstate|i)[\s-]\d{1,4}\s(?:mile marker|mm|exit)\s\d{1,4}"
         ),
         ("postcode",),
     ),
