@@ -16,7 +16,7 @@ class LanguageNotCovered(Exception):
 class Coverage:
     """Refuses a text in a language that the layers do not cover. It masks nothing."""
 
-    FEWEST_WORDS = 6
+    FEWEST_WORDS = 4
     """Shorter texts say too little about their language; their unknown words are masked anyway."""
     SMALLEST_SHARE = 0.5
     """English prose of the trade has 85 to 100% known words, other languages 5 to 35%."""
