@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class KAccountWords:
-    """Answers the vocabulary layer from memory. `hashed` turns a folded word into its keyed hash.
+    """Answers the layer of unknown words from memory. `hashed` turns a folded word into its keyed hash.
 
     Empty until `replace` is called: what is not known to be used by k accounts is masked.
     """

@@ -67,7 +67,7 @@ class Record:
         used of the CPU, and reading the wall clock is cheaper.
     customer_role: how the customer is called: "customer" or "high_value_customer".
     scrub: masks what was declared with this record.
-    unknown: folded words that the vocabulary layer masked in texts that were vouched for.
+    unknown: folded words that the layer of unknown words masked in texts that were vouched for.
     """
 
     deadline: float
@@ -136,7 +136,7 @@ class Span:
 class Draft:
     """One text of a record on its way through the layers. `text` may hold slots.
 
-    unknown: folded words of it that the vocabulary layer masked.
+    unknown: folded words of it that the layer of unknown words masked.
     hinted: what text/matching.py knows about the text; masking makes none of it wrong.
     """
 

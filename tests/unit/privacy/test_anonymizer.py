@@ -279,7 +279,7 @@ def test_a_failing_second_look_drops_the_text() -> None:
 
 
 def test_what_a_blind_layer_lets_through_is_caught_by_the_second_look() -> None:
-    """Without its pattern layer the anonymizer drops a telephone number instead of passing it."""
+    """Without its recognizers the anonymizer drops a telephone number instead of passing it."""
     anonymizer = Anonymizer.default()
     anonymizer.layers["recognizers"] = lambda _draft: None
     result = anonymized(anonymizer, "call 512 555 0134 today")
