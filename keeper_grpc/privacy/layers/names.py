@@ -92,19 +92,26 @@ class Names:
     def _extend(self, reading: Reading, marked: set[int], record: Record) -> None:
         """Surnames after given names, given names before surnames, initials, names after titles."""
         near = _near_names(reading, marked, record)
-        for at in range(len(reading.words)):
+        for at in range(len(reading.words)) if near else ():
             if at in near:
                 found = self._with_those_before(reading, at, marked, record) - marked
-                marked |= found
-                near |= {place + step for place in found for step in (1, 2)}
-        for at in range(len(reading.words) - 2, -1, -1):
-            if at + 1 in marked and at not in marked:
-                gap = reading.text[reading.words[at].end : reading.words[at + 1].start]
-                ended = reading.cased and _ends_sentence(gap, *reading.words[at : at + 2])
-                if (_joins(gap) and not ended and self._may_be_given(reading, at)) or (
-                    gap == ", " and self._may_stand_first(reading, at)
-                ):
-                    marked.add(at)
+                if found:
+                    marked |= found
+                    near |= {place + step for place in found for step in (1, 2)}
+        behind = sorted(marked)
+        while behind:
+            at = behind.pop() - 1
+            if at >= 0 and at not in marked and self._leads(reading, at):
+                marked.add(at)
+                behind.append(at)
+
+    def _leads(self, reading: Reading, at: int) -> bool:
+        """Whether the word, in front of a name, belongs to it."""
+        gap = reading.text[reading.words[at].end : reading.words[at + 1].start]
+        if gap == ", " and self._may_stand_first(reading, at):
+            return True
+        ended = reading.cased and _ends_sentence(gap, *reading.words[at : at + 2])
+        return _joins(gap) and not ended and self._may_be_given(reading, at)
 
     def _with_those_before(
         self, reading: Reading, at: int, marked: set[int], record: Record

@@ -191,7 +191,7 @@ class Draft:
                 moved += len(word.text) - (end - start)
             word.end = end + moved
         self.text = "".join((*parts, self.text[at:]))
-        self._keys = None
+        self._keys = self.hinted = None
 
     def finish(self) -> str:
         return self.record.finish(self.text)
