@@ -81,6 +81,8 @@ HOSTILE = {
     "declared": "jane doe will ",
     "phrases": "hot stone long hair ",
 }
+NOISE = 1.1
+"""Ratios of one version differ by this much between runs on a shared machine."""
 MOST_TIMES = 3.0
 """What is linear doubles with the text; the third is for the noise of a shared machine."""
 
@@ -136,7 +138,7 @@ def insights(anonymizer: Anonymizer, console: Console) -> bool:
             subject = insight(PROSE[:size])
             ms, ratio = against_reference(partial(anonymizer.anonymize, subject, declared))
             goal = GOALS.get((size, count))
-            met &= goal is None or ratio <= goal
+            met &= goal is None or ratio <= goal * NOISE
             shown = "" if goal is None else f"{goal:.1f}"
             table.add_row(str(size), str(count), f"{ms:.2f}", f"{ratio:.1f}", shown)
     console.print(table)

@@ -98,13 +98,18 @@ class _Index:
 
     def close(self) -> None:
         """Call when everything is in."""
-        plurals = [f"{name}s" for name in (*self.people, *self.phrases)]
-        self.wanted = frozenset(
-            (*self.people, *self.joined, *self.initials, *self.leading, *self.phrases, *plurals)
-        )
+        named = (*self.people, *self.phrases)
+        wanted = {*named, *self.joined, *self.initials, *self.leading}
+        wanted.update([f"{name}s" for name in named])
+        self.wanted = frozenset(wanted)
         self.lengths = frozenset(map(len, (*self.people, *self.joined)))
         for runs in self.phrases.values():
-            runs.sort(key=lambda found: len(found[0]), reverse=True)
+            if len(runs) > 1:
+                runs.sort(key=_longest_first)
+
+
+def _longest_first(found: tuple[tuple[str, ...], _Who]) -> int:
+    return -len(found[0])
 
 
 def scrub_declared(draft: Draft) -> None:
@@ -215,9 +220,9 @@ class DeclaredScrubber:
             self._index.phrases.setdefault(run[0], []).append((run, who))
         telling = [part for part in bare if part not in _EMPTY_WORDS]
         which = [part for part in telling if part not in _GENERIC]
-        for joined in ("".join(spelled), "".join(bare), "".join(telling)):
-            if len(bare) > 1 and joined not in _GENERIC:
-                index.joined[joined] = who
+        if len(bare) > 1:
+            joined = {"".join(words) for words in (spelled, bare, telling)} - _GENERIC
+            index.joined.update(dict.fromkeys(joined, who))
         if len(telling) == 1 and telling == which:
             index.phrases.setdefault(telling[0], []).append(((telling[0],), who))
         for part in which:
