@@ -14,7 +14,7 @@ class Agreement(Enum):
     """From none at all, by which two actions are never one, to the same words."""
 
     APART = "they undo each other, or something stands in the place of something else"
-    UNLIKE = "each names things, and they share no word of meaning"
+    UNLIKE = "each names things that the other does not, and they share a word at most"
     PLAIN = "nothing speaks for or against it"
     SHARED = "they share words of meaning"
     TERSE = "one is a note, and all that it says is in the other"
@@ -39,7 +39,7 @@ def agreement(one: str, other: str) -> Agreement:
         return Agreement.UNLIKE
     # "A trial for one week" and "10% off the trial" measure different things.
     measure_apart = here and there and not {unit for unit, _ in here} & {unit for unit, _ in there}
-    if words.shared >= SHARED_WORDS and not measure_apart:
+    if words.shared >= SHARED_WORDS and not measure_apart and not words.other_people:
         return Agreement.SHARED
     return Agreement.PLAIN
 

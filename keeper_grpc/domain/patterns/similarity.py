@@ -15,7 +15,7 @@ class Thresholds:
     merge: two sentences say the same, whatever their actions alone.
     sentence: the same, of insights whose actions say the same; None is `merge`.
     action: so do their actions alone, when their words neither speak for it nor against it.
-    action_unlike: the same, when the two share no word. action_shared: when they share several.
+    action_unlike: the same, when the two name different things. action_shared: when they share several.
     action_terse: when one is a note of the other. 1.0 leaves out what a model is not calibrated for.
     cluster: two sightings belong to one emerging pattern.
     retrieval: below it, a pattern says nothing about an insight.

@@ -93,9 +93,14 @@ class Comparison:
         return in_place and self.frame >= SAME_SENTENCE
 
     @property
+    def other_people(self) -> bool:
+        """Whether each is about somebody whom the other does not name."""
+        return bool(_people(self.left) and _people(self.right))
+
+    @property
     def unlike(self) -> bool:
-        """Whether each names things, and they share no word."""
-        return not self.shared and bool(_things(self.left) and _things(self.right))
+        """Whether each names things that the other does not, and they share a word at most."""
+        return self.shared <= 1 and bool(_things(self.left) and _things(self.right))
 
 
 def compare(one: str, other: str) -> Comparison:
