@@ -3,8 +3,9 @@
 A pattern's plain success rate mixes situations. What is known comes from three sources, and no outcome
 is in two of them:
 
-1. elsewhere: the pattern's outcomes outside of the situation, worth at most `STRENGTH` trials, because
-   other situations say only so much about this one (a power prior; Ibrahim and Chen, 2000);
+1. elsewhere: the prior and the pattern's outcomes outside of the situation. Their posterior mean is where
+   the rate starts, with the strength of the prior and at most `STRENGTH` trials more, because other
+   situations say only so much about this one;
 2. single facts: of those outcomes, how the ones that share a fact with the situation differ from the
    ones that do not. A difference says nothing of the average, so what was counted in the average is not
    counted again. Each is shrunk by what is known of it, and the rate moves by the mean of their log
@@ -129,13 +130,11 @@ def expect(evidence: Evidence, prior: Prior, situation: SituationEvidence = NOWH
         trials, successes = evidence.recent
         return Expectation(prior.successes + successes, prior.failures + trials - successes)
     trials, successes = situation.elsewhere.recent
-    worth = STRENGTH / (trials + STRENGTH)
-    successes, failures = (
-        prior.successes + worth * successes,
-        prior.failures + worth * (trials - successes),
-    )
-    strength = successes + failures
-    parent = _moved(successes / strength, situation.facts)
+    believed = prior.successes + prior.failures
+    # The rate is the pattern's posterior mean; how sure it is of this situation is another matter.
+    average = (prior.successes + successes) / (believed + trials)
+    strength = believed + trials * STRENGTH / (trials + STRENGTH)
+    parent = _moved(average, situation.facts)
     here = situation.here
     return Expectation(
         strength * parent + here.successes,
