@@ -513,10 +513,12 @@ def _stands_out(reading: Reading, at: int) -> bool:
 
 
 def _is_plural_name(reading: Reading, at: int) -> bool:
-    """`the Prices cancelled`, `call the Banks`: not `the prices rose`."""
+    """`the Prices cancelled`, `the roses' bill`: not `the prices rose`."""
     word = reading.words[at]
     if word.settled:
         return False
+    if reading.text[word.end : word.end + 1] in {"'", "\u2019"}:
+        return True
     if word.capitalized and reading.cased and not reading.opens(at):
         return True
     return reading.after(at) in cues.HUMAN or reading.before(at) in cues.SHORT_TITLES

@@ -259,7 +259,16 @@ def broken(_draft: Draft) -> None:
 
 @pytest.mark.parametrize(
     "layer",
-    ["declared", "protected", "recognizers", "coverage", "names", "health", "unknown_words"],
+    [
+        "declared",
+        "protected",
+        "recognizers",
+        "slips",
+        "coverage",
+        "names",
+        "health",
+        "unknown_words",
+    ],
 )
 def test_a_layer_that_raises_drops_the_texts_and_keeps_the_structure(layer: str) -> None:
     """Fail closed: no text passes a layer that could not look at it."""

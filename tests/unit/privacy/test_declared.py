@@ -53,6 +53,7 @@ CONTEXTS = (
     "#{}",
     "{}'s card declined",
     "the {}s cancelled",
+    "the {}s' bill",
 )
 
 
