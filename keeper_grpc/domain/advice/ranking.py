@@ -31,7 +31,6 @@ class NoMatch(Enum):
 
     NO_PATTERNS = "no_patterns"
     NOTHING_SIMILAR = "nothing_similar"
-    TOO_FEW_ACCOUNTS = "too_few_accounts"
     TOO_FEW_OCCURRENCES = "too_few_occurrences"
     SUCCESS_RATE_TOO_LOW = "success_rate_too_low"
     HOLDOUT = "holdout"
@@ -39,12 +38,11 @@ class NoMatch(Enum):
 
 HURDLES = (
     NoMatch.NOTHING_SIMILAR,
-    NoMatch.TOO_FEW_ACCOUNTS,
     NoMatch.TOO_FEW_OCCURRENCES,
     NoMatch.SUCCESS_RATE_TOO_LOW,
 )
-"""The requirements that a candidate may fail, in the order in which it meets them. A holdout is none of
-them: it withholds advice from an insight that has a match.
+"""The requirements that a published candidate may fail, in the order in which it meets them. A holdout is
+none of them: it withholds advice from an insight that has a match.
 """
 
 
@@ -110,14 +108,10 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """The candidate that came closest, and the requirement it failed.
-
-    `published`: whether its evidence may be shown.
-    """
+    """The published candidate that came closest, and the requirement it failed."""
 
     candidate: Candidate
     failed: NoMatch
-    published: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +126,14 @@ class Ranking:
 def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     """The first of HURDLES that a candidate fails, or None when it may be applied.
 
-    Publication comes before what the caller requires: were it after, the caller could find out
-    withheld evidence by varying its requirements.
+    A withheld candidate is none, whatever it is about and whatever the caller requires: its being near, or
+    its evidence, could be found out by varying the question.
     """
     evidence = candidate.pattern.evidence
+    if candidate.pattern.withheld(requirements.rule):
+        return NoMatch.NO_PATTERNS
     if candidate.similarity < requirements.min_similarity:
         return NoMatch.NOTHING_SIMILAR
-    if candidate.pattern.withheld(requirements.rule):
-        return NoMatch.TOO_FEW_ACCOUNTS
     if evidence.trials < requirements.min_occurrences:
         return NoMatch.TOO_FEW_OCCURRENCES
     if evidence.success_rate < requirements.min_success_rate:
@@ -150,7 +144,7 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
 def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking:
     """Choose the best-scoring candidate that meets the requirements.
 
-    When none does, the answer names the hurdle of the one that came farthest, the most similar of
+    When none does, the answer names the hurdle of the published one that came farthest, the most similar of
     those. Ties go to the pattern with the smaller id, so that equal questions get equal answers.
     """
     failed = [(hurdle(candidate, requirements), candidate) for candidate in candidates]
@@ -159,12 +153,7 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
         failures = [c for reason, c in failed if reason is NoMatch.SUCCESS_RATE_TOO_LOW]
         scored = [_score(candidate, failures) for candidate in fit]
         return Ranking(min(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None)
-    rule = requirements.rule
-    misses = [
-        Miss(candidate, reason, not candidate.pattern.withheld(rule))
-        for reason, candidate in failed
-        if reason is not None
-    ]
+    misses = [Miss(candidate, reason) for reason, candidate in failed if reason in HURDLES]
     if not misses:
         return Ranking(None, NoMatch.NO_PATTERNS)
     closest = min(

@@ -95,9 +95,7 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         enhancement_id=str(answer.enhancement_id),
         enhanced_insight=insight,
         no_match_reason=_NO_MATCH[answer.no_match],
-        closest_miss=_closest(answer.closest)
-        if answer.closest and answer.closest.published
-        else None,
+        closest_miss=_closest(answer.closest) if answer.closest else None,
         anonymization=_report(answer.anonymization),
     )
 
@@ -114,7 +112,6 @@ _NO_MATCH = {
     None: _Enhanced.NO_MATCH_REASON_UNSPECIFIED,
     NoMatch.NO_PATTERNS: _Enhanced.NO_MATCH_REASON_NO_PATTERNS,
     NoMatch.NOTHING_SIMILAR: _Enhanced.NO_MATCH_REASON_NOTHING_SIMILAR,
-    NoMatch.TOO_FEW_ACCOUNTS: _Enhanced.NO_MATCH_REASON_TOO_FEW_ACCOUNTS,
     NoMatch.TOO_FEW_OCCURRENCES: _Enhanced.NO_MATCH_REASON_TOO_FEW_OCCURRENCES,
     NoMatch.SUCCESS_RATE_TOO_LOW: _Enhanced.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW,
     NoMatch.HOLDOUT: _Enhanced.NO_MATCH_REASON_HOLDOUT,

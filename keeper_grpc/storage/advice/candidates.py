@@ -33,7 +33,8 @@ ANN_CANDIDATES = 200
 be a few times what is ranked, and hnsw.ef_search is set to the same."""
 
 # Exact search: the btree finds the scope's rows, and the distance is computed once. $6 asks for patterns
-# that meet the requirements, or for any: what is judged is the evidence of the other accounts.
+# that meet the requirements, or for any that is published, so that what is not does not crowd it out: what is
+# judged is the evidence of the other accounts.
 _NEAREST = """
     WITH scoped AS MATERIALIZED (
         SELECT p.id, p.distance, p.account_count, p.occurrence_count, p.success_count,
@@ -44,10 +45,10 @@ _NEAREST = """
                  {approximately}) p
     ), nearest AS (
         SELECT p.id, p.distance FROM scoped p
-         WHERE NOT $6 OR worded AND EXISTS (
+         WHERE worded AND {published_to_others} AND (NOT $6 OR EXISTS (
                SELECT FROM (SELECT) one {weighed_totals}
                 WHERE {enough_accounts} AND trials >= $8
-                  AND coalesce(successes / nullif(trials, 0)::double precision, 0) >= $9)
+                  AND coalesce(successes / nullif(trials, 0)::double precision, 0) >= $9))
          ORDER BY distance LIMIT $10
     )
     SELECT {columns}, 1 - n.distance AS similarity
@@ -63,6 +64,7 @@ def _nearest(category: str, approximately: str = "") -> str:
         approximately=approximately,
         action=action_in_words("p"),
         enough_accounts=enough_accounts("accounts", "$7"),
+        published_to_others=enough_accounts("p.account_count", "$7"),
         weighed_totals=weighed_totals("$5", "$7"),
         columns=COLUMNS,
         shares=shares("$5"),

@@ -132,7 +132,7 @@ async def test_the_readme_leads_to_an_enhanced_insight(start_server: StartServer
 
     asked = [number for number, (command, _) in enumerate(said) if "EnhanceInsight" in command]
     first, last = asked[0], asked[-1]
-    assert '"NO_MATCH_REASON_TOO_FEW_ACCOUNTS"' in said[first][1]
+    assert '"NO_MATCH_REASON_NO_PATTERNS"' in said[first][1]
     assert '"networkEnhanced": true' in said[last][1]
     assert last - first <= MORE_COMMANDS
 

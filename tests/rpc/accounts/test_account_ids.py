@@ -58,7 +58,7 @@ async def test_one_account_written_in_many_ways_does_not_reach_k(
     assert accepted == 2
     assert await service.value(ACCOUNTS) == before + 1
     answer = await service.network.EnhanceInsight(question(topic))
-    assert answer.no_match_reason == EnhanceInsightResponse.NO_MATCH_REASON_TOO_FEW_ACCOUNTS
+    assert answer.no_match_reason == EnhanceInsightResponse.NO_MATCH_REASON_NO_PATTERNS
 
 
 async def test_every_call_knows_an_account_in_either_form(service: Service, topic: str) -> None:

@@ -82,7 +82,7 @@ async def test_one_account_cannot_count_as_several_through_another_key(
     async with running(dsn, pseudonym_keys=f"main:{ONE}") as service:
         assert (await service.network.CapturePattern(said)).replayed
         answer = await service.network.EnhanceInsight(question(topic))
-        assert answer.no_match_reason == EnhanceInsightResponse.NO_MATCH_REASON_TOO_FEW_ACCOUNTS
+        assert answer.no_match_reason == EnhanceInsightResponse.NO_MATCH_REASON_NO_PATTERNS
         assert await service.value("SELECT count(*) FROM accounts WHERE NOT registered") == 2
         forgotten = await service.admin.ForgetAccount(ForgetAccountRequest(account_id=account))
         assert forgotten.found

@@ -97,8 +97,8 @@ async def test_a_high_confidence_is_capped_below_certainty(service: Service, top
         (["++", "+", "+"], {"min_occurrences": 4}, Response.NO_MATCH_REASON_TOO_FEW_OCCURRENCES),
         (["+", "+", "+", "+"], {"min_occurrences": 4}, ENHANCED),
         (["+", "+", "+"], {"min_occurrences": 1}, ENHANCED),
-        (["+++", "+++"], {}, Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS),
-        (["+++", "+++"], {"min_occurrences": 1}, Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS),
+        (["+++", "+++"], {}, Response.NO_MATCH_REASON_NO_PATTERNS),
+        (["+++", "+++"], {"min_occurrences": 1}, Response.NO_MATCH_REASON_NO_PATTERNS),
         (["+" * 31, "+", "+"], {}, ENHANCED),
         (["-" * 31, "+", "+"], {}, ENHANCED),
         (["+" * 31, "-", "+"], {}, ENHANCED),
@@ -152,11 +152,11 @@ async def test_no_account_gets_its_own_evidence_back(service: Service, topic: st
     await teach(service, topic, dict.fromkeys(accounts, "++"))
     for account in accounts:
         answer = await service.network.EnhanceInsight(question(topic, account=account))
-        assert answer.no_match_reason == Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS
+        assert answer.no_match_reason == Response.NO_MATCH_REASON_NO_PATTERNS
     alone, mine = new_account(), new_topic()
     await teach(service, mine, {alone: "++++++"})
     answer = await service.network.EnhanceInsight(question(mine, account=alone))
-    assert answer.no_match_reason == Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS
+    assert answer.no_match_reason == Response.NO_MATCH_REASON_NO_PATTERNS
 
 
 async def test_own_outcomes_and_own_script_are_subtracted(service: Service, topic: str) -> None:
@@ -257,7 +257,7 @@ async def test_requirements_do_not_tell_withheld_evidence(service: Service, topi
         for rate in (0.0, 0.63, 0.64, 1.0)
         for count in (1, 11, 12)
     }
-    assert reasons == {Response.NO_MATCH_REASON_TOO_FEW_ACCOUNTS}
+    assert reasons == {Response.NO_MATCH_REASON_NO_PATTERNS}
 
 
 async def test_the_surer_pattern_wins_not_the_luckier(

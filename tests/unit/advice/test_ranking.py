@@ -54,7 +54,6 @@ def chosen(ranking: Ranking) -> Candidate | None:
 
 FAILING = {
     NoMatch.NOTHING_SIMILAR: candidate(similarity=0.49),
-    NoMatch.TOO_FEW_ACCOUNTS: candidate(evidence=replace(GOOD, accounts=2)),
     NoMatch.TOO_FEW_OCCURRENCES: candidate(evidence=Evidence(2, 2, 3)),
     NoMatch.SUCCESS_RATE_TOO_LOW: candidate(evidence=replace(GOOD, successes=7)),
 }
@@ -96,11 +95,8 @@ def test_hurdles_are_met_in_their_order(cleared: int) -> None:
     fails = set(HURDLES[cleared:])
     good = 0.3 if NoMatch.SUCCESS_RATE_TOO_LOW in fails else 1.0
     trials = 4 if NoMatch.TOO_FEW_OCCURRENCES in fails else 100
-    accounts = 2 if NoMatch.TOO_FEW_ACCOUNTS in fails else 4
     similarity = 0.4 if NoMatch.NOTHING_SIMILAR in fails else 0.9
-    failing = candidate(
-        evidence=Evidence(trials, int(good * trials), accounts), similarity=similarity
-    )
+    failing = candidate(evidence=Evidence(trials, int(good * trials), 4), similarity=similarity)
     required = replace(REQUIRED, min_occurrences=50)
     assert hurdle(failing, required) is HURDLES[cleared]
 
@@ -120,17 +116,26 @@ def test_the_answer_names_the_hurdle_of_the_one_that_came_farthest() -> None:
 
 
 def test_a_miss_says_how_close_it_was_and_whether_that_may_be_told() -> None:
-    """The most similar of those at the farthest hurdle; of too few accounts nothing may be told."""
+    """The most similar of those at the farthest hurdle."""
     low = replace(GOOD, successes=7)
     near, far = candidate(2, low, 0.8), candidate(1, low, 0.7)
     closest = rank([far, near, FAILING[NoMatch.TOO_FEW_OCCURRENCES]], REQUIRED).closest
     assert closest is not None
-    assert (closest.candidate, closest.published) == (near, True)
+    assert closest.candidate == near
     assert closest.failed is NoMatch.SUCCESS_RATE_TOO_LOW
-    hidden = rank([FAILING[NoMatch.TOO_FEW_ACCOUNTS]], REQUIRED).closest
-    assert hidden is not None
-    assert not hidden.published
     assert rank([], REQUIRED).closest is None
+
+
+@given(st.lists(candidates), st.sampled_from([0.4, 0.5, 0.9]))
+def test_what_is_withheld_is_as_if_it_did_not_exist(
+    found: list[Candidate], similarity: float
+) -> None:
+    """Near or far, good or bad: the answer is the same with it and without."""
+    withheld = [
+        candidate(99, replace(GOOD, accounts=2), similarity),
+        candidate(98, Evidence(2, 0, 1), similarity),
+    ]
+    assert rank([*withheld, *found], REQUIRED) == rank(found, REQUIRED)
 
 
 def test_the_surer_pattern_wins_over_the_luckier() -> None:

@@ -227,11 +227,15 @@ class EnhanceInsightResponse(_message.Message):
         NO_MATCH_REASON_UNSPECIFIED: EnhanceInsightResponse._NoMatchReason.ValueType  # 0
         """It was enhanced."""
         NO_MATCH_REASON_NO_PATTERNS: EnhanceInsightResponse._NoMatchReason.ValueType  # 1
-        """The network has no pattern of this type in this category."""
+        """The network has no published pattern of this type in this category. Those that are not published are as
+        if they did not exist.
+        """
         NO_MATCH_REASON_NOTHING_SIMILAR: EnhanceInsightResponse._NoMatchReason.ValueType  # 2
-        """The patterns that it has are about something else."""
-        NO_MATCH_REASON_TOO_FEW_ACCOUNTS: EnhanceInsightResponse._NoMatchReason.ValueType  # 3
-        """Too few other accounts have seen the similar patterns for them to be shown."""
+        """The published patterns are about something else."""
+        @_builtins.property
+        @_deprecated("""This enum value has been marked as deprecated using proto enum value options.""")
+        def NO_MATCH_REASON_TOO_FEW_ACCOUNTS(self) -> EnhanceInsightResponse._NoMatchReason.ValueType:   # 3
+            """No longer given: it would tell that an account has something in this type."""
         NO_MATCH_REASON_TOO_FEW_OCCURRENCES: EnhanceInsightResponse._NoMatchReason.ValueType  # 4
         """Other accounts observed the similar patterns less often than min_occurrences."""
         NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse._NoMatchReason.ValueType  # 5
@@ -249,11 +253,13 @@ class EnhanceInsightResponse(_message.Message):
     NO_MATCH_REASON_UNSPECIFIED: EnhanceInsightResponse.NoMatchReason.ValueType  # 0
     """It was enhanced."""
     NO_MATCH_REASON_NO_PATTERNS: EnhanceInsightResponse.NoMatchReason.ValueType  # 1
-    """The network has no pattern of this type in this category."""
+    """The network has no published pattern of this type in this category. Those that are not published are as
+    if they did not exist.
+    """
     NO_MATCH_REASON_NOTHING_SIMILAR: EnhanceInsightResponse.NoMatchReason.ValueType  # 2
-    """The patterns that it has are about something else."""
+    """The published patterns are about something else."""
     NO_MATCH_REASON_TOO_FEW_ACCOUNTS: EnhanceInsightResponse.NoMatchReason.ValueType  # 3
-    """Too few other accounts have seen the similar patterns for them to be shown."""
+    """No longer given: it would tell that an account has something in this type."""
     NO_MATCH_REASON_TOO_FEW_OCCURRENCES: EnhanceInsightResponse.NoMatchReason.ValueType  # 4
     """Other accounts observed the similar patterns less often than min_occurrences."""
     NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse.NoMatchReason.ValueType  # 5
