@@ -188,16 +188,14 @@ def merge_target(
     """
     if not says_enough(action):
         return None
-    return max(
-        (
-            neighbour
-            for neighbour in neighbours
-            if thresholds.same(
-                neighbour.similarity,
-                neighbour.action_similarity,
-                agreement(action, neighbour.action),
-            )
-        ),
+    nearest_action_first = sorted(
+        neighbours,
         key=lambda neighbour: (neighbour.action_similarity, neighbour.similarity),
-        default=None,
+        reverse=True,
     )
+    for neighbour in nearest_action_first:
+        if thresholds.same(
+            neighbour.similarity, neighbour.action_similarity, agreement(action, neighbour.action)
+        ):
+            return neighbour
+    return None
