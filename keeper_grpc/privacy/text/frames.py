@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from keeper_grpc.privacy.text import cues
+from keeper_grpc.privacy.text.plain_uses import MADE_OF
 from keeper_grpc.privacy.text.reading import NUMBER, SLOT, Reading
 from keeper_grpc.privacy.text.word_lists import listed
 
@@ -219,7 +220,8 @@ def frames_person(reading: Reading, at: int) -> bool:
     if served and reading.adjoins(at) and _HAS_TIME.match(reading.text, reading.words[at + 1].end):
         return reading.opens(at) or before in _VERBS_OF_DESK or before in cues.BEFORE_NAME
     if reading.after_clock(at) or before in {"pm", "am"}:
-        return not served or reading.after(at + 1) in {"", ",", SLOT, NUMBER, "only"}
+        # `3pm jade brows` is hers; `3pm jade facial` may be one with jade.
+        return after not in MADE_OF or reading.after(at + 1) in {"", ",", SLOT, NUMBER, "only"}
     if served or before == "the":
         return False
     return (

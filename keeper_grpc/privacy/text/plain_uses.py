@@ -204,7 +204,7 @@ def _is_material(reading: Reading, at: int, before: str, after: str) -> bool:
         return False
     if after in cues.TIERED and reading.words[at].key in cues.TIERS:
         return True
-    if after not in _MADE_OF or not reading.adjoins(at):
+    if after not in MADE_OF or not reading.adjoins(at):
         return False
     return _BOOKED.match(reading.text, reading.words[at + 1].end) is None
 
@@ -213,7 +213,7 @@ _BOOKED: Final = re.compile(r"\s{0,2}(?:at|@|for|on|/|-)?\s{0,2}\d{1,2}(?!\d|\s?
 """`rose facial 2pm`: who it is for stands before what she has, and then the time."""
 
 
-_MADE_OF: Final = frozenset(
+MADE_OF: Final = frozenset(
     listed(
         "facial facials massage massages scrub scrubs wrap wraps soak soaks bath baths oil oils candle "
         "candles mask masks masque polish tea quartz roller rollers stone stones water mist petal "
