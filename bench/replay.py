@@ -1,8 +1,8 @@
 """Does the advice come true? A replay of real contacts, asked and answered through the real API.
 
-The data (28,832 telephone contacts of a bank, 11% successful; see the README beside it) is not part of
-the project: `python bench/replay.py ../shared/data/bank_marketing.csv`. 70% of the rows, by a hash of
-the row, are captured as (situation, contact approach, outcome) by accounts that are the job groups.
+The data is "Bank Marketing" (Moro, Cortez and Rita, Decision Support Systems 62, 2014; UCI Machine
+Learning Repository, CC BY 4.0): real telephone contacts of a bank, 11% successful. It is not part of the
+project: `python bench/replay.py bank_marketing.csv`. 70% of the rows, by a hash of the row, are captured as (situation, contact approach, outcome) by accounts that are the job groups.
 For each other row the network is asked, and what it expects is held against what happened. Neither the
 outcome nor the call's duration reaches the asking side. Success is rare, so min_success_rate is 0.
 
