@@ -69,6 +69,7 @@ from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from keeper_grpc.usecases.patterns.seed import SeedCatalog
+from keeper_grpc.usecases.patterns.support import GetPatternSupport
 from keeper_grpc.usecases.patterns.withdraw import Withdraw
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.usecases.stream_lifetime import StreamTiming
@@ -280,6 +281,7 @@ class ServerParts:
                 withdraw=Withdraw(
                     store=PostgresWithdrawal(self._pool), clock=self._clock, new_id=uuid4
                 ),
+                support=GetPatternSupport(store=self._patterns, rule=self._rule),
                 audit=AuditLog(PostgresAudit(self._pool)),
             ),
             ready=self._ready,

@@ -288,6 +288,11 @@ class KeeperClient:
         request = network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
         return await self._call(self._network.GetPattern, request)
 
+    async def get_pattern_support(self, pattern_id: str) -> admin.GetPatternSupportResponse:
+        """Who stands behind a pattern, published or not: counts for operators. Raises NotFound."""
+        request = admin.GetPatternSupportRequest(pattern_id=pattern_id)
+        return await self._call(self._admin.GetPatternSupport, request)
+
     async def list_audit_events(self, *, page_size: int = 0) -> Sequence[admin.AuditEvent]:
         """The newest actions of operators, at most `page_size` (0: 50)."""
         request = admin.ListAuditEventsRequest(page_size=page_size)

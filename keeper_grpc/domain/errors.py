@@ -54,10 +54,12 @@ class NotFound(KeeperError):
 
 
 class PatternNotFound(NotFound):
-    """No published pattern has this id."""
+    """No pattern has this id, or, for everyone but operators, no published one."""
 
-    def __init__(self) -> None:
-        super().__init__("no published pattern has this id")
+    def __init__(self, *, for_operator: bool = False) -> None:
+        super().__init__(
+            "no pattern has this id" if for_operator else "no published pattern has this id"
+        )
 
 
 class ScriptNotFound(NotFound):

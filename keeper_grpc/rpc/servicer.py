@@ -38,6 +38,7 @@ from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
+from keeper_grpc.usecases.patterns.support import GetPatternSupport
 from keeper_grpc.usecases.patterns.withdraw import Withdraw
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -170,12 +171,14 @@ class Admin(AdminServiceServicer):
         update: UpdateAccount,
         forget: ForgetAccount,
         withdraw: Withdraw,
+        support: GetPatternSupport,
         audit: AuditLog,
     ) -> None:
         self._register = register
         self._update = update
         self._forget = forget
         self._withdraw = withdraw
+        self._support = support
         self._audit = audit
 
     async def RegisterAccount(
@@ -215,6 +218,12 @@ class Admin(AdminServiceServicer):
         return admin_service_pb2.WithdrawScriptResponse(
             changed=event_id is not None, audit_event_id=str(event_id or "")
         )
+
+    async def GetPatternSupport(
+        self, request: admin_service_pb2.GetPatternSupportRequest, context: Context
+    ) -> admin_service_pb2.GetPatternSupportResponse:
+        """Count who stands behind a pattern."""
+        return admin.supported(await self._support(UUID(request.pattern_id)))
 
     async def ListAuditEvents(
         self, request: admin_service_pb2.ListAuditEventsRequest, context: Context

@@ -1,4 +1,4 @@
-"""`keeper pattern ID`: one pattern's evidence, scripts and history."""
+"""`keeper pattern ID`: one pattern's evidence, scripts and history, or with `--support` who stands behind it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.client_command import add_client_command
-from keeper_grpc.terminal.output.as_json import document, history_json
+from keeper_grpc.terminal.output.as_json import document, history_json, message_json
 from keeper_grpc.terminal.output.claim import claimed
 from keeper_grpc.terminal.output.evidence import (
     accounts,
@@ -40,9 +41,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         commands, "pattern", "show a pattern with its evidence, scripts and history", _pattern
     )
     command.add_argument("pattern_id", metavar="ID", help="as `keeper patterns` shows it")
+    command.add_argument(
+        "--support",
+        action="store_true",
+        help="for operators: how many owners and accounts stand behind it, published or not",
+    )
 
 
 async def _pattern(client: KeeperClient, parsed: argparse.Namespace) -> None:
+    if parsed.support:
+        support = await client.get_pattern_support(parsed.pattern_id)
+        print(document(message_json(support)) if parsed.json else supported(support))
+        return
     answer = await client.get_pattern_history(parsed.pattern_id)
     if parsed.json:
         print(document(history_json(answer)))
@@ -64,6 +74,21 @@ def shown(answer: GetPatternResponse) -> RenderableType:
         Text("history", style="bold"),
         _history(answer.history),
     )
+
+
+def supported(support: GetPatternSupportResponse) -> str:
+    """The counts in one line; accounts that do not count yet only where there are any."""
+    parts = [
+        "published" if support.published else "not published",
+        f"{_counted(support.owner_count, 'owner')}, {_counted(support.account_count, 'account')}",
+    ]
+    if support.waiting_account_count:
+        parts.append(f"{_counted(support.waiting_account_count, 'more account')} waiting to count")
+    return "; ".join(parts)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _facts(pattern: Pattern) -> RenderableType:

@@ -145,6 +145,7 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
     (ADMIN, "ForgetAccount"): {"account_id": ACCOUNTS},
     (ADMIN, "RetirePattern"): {"pattern_id": UUIDS, "reason": [6]},
     (ADMIN, "WithdrawScript"): {"pattern_id": UUIDS, "script": ["", "x" * 20_001], "reason": [6]},
+    (ADMIN, "GetPatternSupport"): {"pattern_id": UUIDS},
     (ADMIN, "ListAuditEvents"): PAGE,
 }
 
@@ -179,6 +180,7 @@ def valid(method: str) -> Message:
         "WithdrawScript": lambda: admin.WithdrawScriptRequest(
             pattern_id=some_id, script="Hello", undo=True
         ),
+        "GetPatternSupport": lambda: admin.GetPatternSupportRequest(pattern_id=some_id),
         "ListAuditEvents": admin.ListAuditEventsRequest,
     }
     return made[method]()

@@ -9,6 +9,7 @@ from uuid import UUID
 from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten
 from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.patterns.listing import AuditCursor
+from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.domain.patterns.withdrawal import WithdrawalReason
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
 from keeper_grpc.rpc.convert.fields import optional_time
@@ -67,6 +68,16 @@ def script_withdrawal(request: admin_service_pb2.WithdrawScriptRequest) -> Withd
         UUID(request.pattern_id),
         None if request.undo else _REASONS[request.reason],
         request.script,
+    )
+
+
+def supported(support: Support) -> admin_service_pb2.GetPatternSupportResponse:
+    """Write a GetPatternSupportResponse."""
+    return admin_service_pb2.GetPatternSupportResponse(
+        owner_count=support.owners,
+        account_count=support.accounts,
+        waiting_account_count=support.waiting_accounts,
+        published=support.published,
     )
 
 

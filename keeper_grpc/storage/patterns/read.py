@@ -9,9 +9,10 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import WeekShare
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.publication import published
-from keeper_grpc.storage.patterns.view import see_pattern, see_patterns
+from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
 
 # Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
 # are two lists, each in the order of an index, and a page is the first rows of both. The bound on the
@@ -67,6 +68,11 @@ class PostgresPatterns:
                 pattern_id,
             )
         return pattern, [WeekShare(*row) for row in rows]
+
+    async def find_support(self, pattern_id: UUID, rule: PublicationRule) -> Support | None:
+        """Who stands behind one pattern, published or not."""
+        async with self._database.transaction(read_only=True) as connection:
+            return await see_support(connection, pattern_id, rule)
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int

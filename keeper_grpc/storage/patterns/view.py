@@ -20,6 +20,7 @@ from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
 from keeper_grpc.domain.patterns.situation import facts, whole
+from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.words import action_in_words, conditions_in_words
 
@@ -124,6 +125,14 @@ _FACETS = f"""
      WHERE a.pattern_id = ANY($1::uuid[]) AND a.facet = ANY($3::text[]) AND {counts_for("$2")}
 """  # noqa: S608 - only constants are interpolated
 
+_SUPPORT = """
+    SELECT (SELECT coalesce(sum(a.account_count), 0)::integer
+              FROM pattern_owners a WHERE a.pattern_id = $1) AS accounts,
+           (SELECT count(*)::integer
+              FROM pattern_accounts s JOIN accounts a USING (account_key)
+             WHERE s.pattern_id = $1 AND NOT a.qualified) AS waiting_accounts
+"""
+
 
 async def see_patterns(
     connection: Connection,
@@ -153,6 +162,19 @@ async def see_pattern(
 ) -> Pattern | None:
     """One pattern as the account with this key sees it, or None when there is none."""
     return (await see_patterns(connection, [pattern_id], rule, viewer)).get(pattern_id)
+
+
+async def see_support(
+    connection: Connection, pattern_id: UUID, rule: PublicationRule
+) -> Support | None:
+    """Who stands behind one pattern, or None when there is none."""
+    pattern = await see_pattern(connection, pattern_id, rule)
+    if pattern is None:
+        return None
+    (counted,) = await connection.fetch(_SUPPORT, pattern_id)
+    return Support(
+        owners=pattern.evidence.accounts, published=not pattern.withheld(rule), **counted
+    )
 
 
 async def see_scripts(

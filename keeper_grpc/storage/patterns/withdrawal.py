@@ -27,7 +27,7 @@ class PostgresWithdrawal:
                 pattern_id,
             )
             if retired is None:
-                raise PatternNotFound
+                raise PatternNotFound(for_operator=True)
             if retired is not undo:
                 return False
             await connection.execute(
@@ -47,7 +47,7 @@ class PostgresWithdrawal:
             if not await connection.fetchval(
                 "SELECT true FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
             ):
-                raise PatternNotFound
+                raise PatternNotFound(for_operator=True)
             if undo:
                 changed = await connection.fetchval(
                     """

@@ -95,6 +95,26 @@ async def test_json_is_what_the_api_says(server: ServerProcess) -> None:
     assert report["metrics"]["patterns_discovered"]["value"] >= 1
 
 
+async def test_support_is_shown_below_k_too(server: ServerProcess) -> None:
+    """Both numbers of a pattern that accounts cannot see yet, in words and as JSON."""
+    async with server.channel() as channel:
+        answer = await network(channel).CapturePattern(
+            capture("a", "Offer a warm towel", insight_type="lone_towels")
+        )
+    asked = ("pattern", answer.pattern_id, "--support", "--target", server.address)
+
+    said, read = keeper(*asked), keeper(*asked, "--json")
+
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == "not published; 1 owner, 1 account\n"
+    assert json.loads(read.stdout) == {
+        "owner_count": 1,
+        "account_count": 1,
+        "waiting_account_count": 0,
+        "published": False,
+    }
+
+
 async def test_metrics_say_what_each_number_rests_on(server: ServerProcess) -> None:
     """Every KPI has its target, status and sample; what is not known yet is said in words."""
     await publish(server, "dry_towels")
@@ -120,6 +140,7 @@ async def test_metrics_say_what_each_number_rests_on(server: ServerProcess) -> N
     ("arguments", "code", "said"),
     [
         (("pattern", ABSENT), 1, "PATTERN_NOT_FOUND: no published pattern has this id"),
+        (("pattern", ABSENT, "--support"), 1, "PATTERN_NOT_FOUND: no pattern has this id"),
         (("pattern", "nope"), 1, "pattern_id: must be a valid UUID"),
         (("patterns", "--category", "No!\x1b[2J"), 1, "business_category: does not match"),
         (("metrics", "--target", "127.0.0.1:1"), 1, "no server at 127.0.0.1:1: "),

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim, Evidence, Pattern
 from keeper_grpc.terminal.output.as_json import history_json, pattern_json
-from keeper_grpc.terminal.pattern import shown
+from keeper_grpc.terminal.pattern import shown, supported
 from keeper_grpc.terminal.patterns import listed
 from tests.unit.terminal.rendered import rendered
 
@@ -107,3 +108,11 @@ def test_a_pattern_comes_with_its_scripts_and_its_history() -> None:
     )
     assert "    90%        81%      42         12   Hi {name}!" in lines
     assert "1970-01-01   1970-01-01      14          11       79%" in lines
+
+
+def test_support_is_one_line_of_counts() -> None:
+    """Both numbers, in the singular where they are one; waiting accounts where there are any."""
+    chain = GetPatternSupportResponse(owner_count=1, account_count=3, waiting_account_count=1)
+    assert supported(chain) == "not published; 1 owner, 3 accounts; 1 more account waiting to count"
+    many = GetPatternSupportResponse(owner_count=1200, account_count=1201, published=True)
+    assert supported(many) == "published; 1,200 owners, 1,201 accounts"

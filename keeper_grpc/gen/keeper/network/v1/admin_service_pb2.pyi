@@ -383,6 +383,68 @@ class WithdrawScriptResponse(_message.Message):
 Global___WithdrawScriptResponse: _TypeAlias = WithdrawScriptResponse  # noqa: Y015
 
 @_typing.final
+class GetPatternSupportRequest(_message.Message):
+    """Request of GetPatternSupport."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATTERN_ID_FIELD_NUMBER: _builtins.int
+    pattern_id: _builtins.str
+    """The pattern."""
+    def __init__(
+        self,
+        *,
+        pattern_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pattern_id", b"pattern_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPatternSupportRequest: _TypeAlias = GetPatternSupportRequest  # noqa: Y015
+
+@_typing.final
+class GetPatternSupportResponse(_message.Message):
+    """Response of GetPatternSupport. An account counts once it qualifies: registered unless accounts are open, with
+    a minimum age and activity.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_COUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    owner_count: _builtins.int
+    """Distinct owners of the accounts that count and have evidence for the pattern. The publication rule
+    counts these, and so does Evidence.account_count.
+    """
+    account_count: _builtins.int
+    """Distinct accounts that count and have evidence for it. At least owner_count."""
+    waiting_account_count: _builtins.int
+    """Distinct accounts that have evidence for it and do not count yet."""
+    published: _builtins.bool
+    """Whether it is shown with its evidence. False, however many owners support it, where it was retired or
+    its owners' wordings share too few words.
+    """
+    def __init__(
+        self,
+        *,
+        owner_count: _builtins.int = ...,
+        account_count: _builtins.int = ...,
+        waiting_account_count: _builtins.int = ...,
+        published: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "owner_count", b"owner_count", "published", b"published", "waiting_account_count", b"waiting_account_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPatternSupportResponse: _TypeAlias = GetPatternSupportResponse  # noqa: Y015
+
+@_typing.final
 class ListAuditEventsRequest(_message.Message):
     """Request of ListAuditEvents."""
 

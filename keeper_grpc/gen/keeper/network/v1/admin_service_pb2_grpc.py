@@ -60,6 +60,11 @@ class AdminServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptResponse.FromString,
                 _registered_method=True)
+        self.GetPatternSupport = channel.unary_unary(
+                '/keeper.network.v1.AdminService/GetPatternSupport',
+                request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.GetPatternSupportRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.GetPatternSupportResponse.FromString,
+                _registered_method=True)
         self.ListAuditEvents = channel.unary_unary(
                 '/keeper.network.v1.AdminService/ListAuditEvents',
                 request_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.SerializeToString,
@@ -111,6 +116,14 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPatternSupport(self, request, context):
+        """Counts who stands behind a pattern, published or not: why a pattern is not published yet. Counts only, and
+        exact ones: not for the eyes of an account. NOT_FOUND only for an id that does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAuditEvents(self, request, context):
         """Lists the actions of operators, newest first.
         """
@@ -145,6 +158,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.WithdrawScript,
                     request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptResponse.SerializeToString,
+            ),
+            'GetPatternSupport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPatternSupport,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.GetPatternSupportRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_admin__service__pb2.GetPatternSupportResponse.SerializeToString,
             ),
             'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditEvents,
@@ -288,6 +306,33 @@ class AdminService:
             '/keeper.network.v1.AdminService/WithdrawScript',
             keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_admin__service__pb2.WithdrawScriptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPatternSupport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.AdminService/GetPatternSupport',
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.GetPatternSupportRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_admin__service__pb2.GetPatternSupportResponse.FromString,
             options,
             channel_credentials,
             insecure,

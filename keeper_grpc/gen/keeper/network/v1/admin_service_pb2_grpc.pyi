@@ -51,6 +51,10 @@ class AdminServiceStub:
     """
     WithdrawScript: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.WithdrawScriptRequest, _admin_service_pb2.WithdrawScriptResponse]
     """Withdraws one script of a pattern likewise."""
+    GetPatternSupport: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetPatternSupportRequest, _admin_service_pb2.GetPatternSupportResponse]
+    """Counts who stands behind a pattern, published or not: why a pattern is not published yet. Counts only, and
+    exact ones: not for the eyes of an account. NOT_FOUND only for an id that does not exist.
+    """
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]
     """Lists the actions of operators, newest first."""
 
@@ -77,6 +81,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """
     WithdrawScript: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.WithdrawScriptRequest, _admin_service_pb2.WithdrawScriptResponse]  # type: ignore[assignment]
     """Withdraws one script of a pattern likewise."""
+    GetPatternSupport: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetPatternSupportRequest, _admin_service_pb2.GetPatternSupportResponse]  # type: ignore[assignment]
+    """Counts who stands behind a pattern, published or not: why a pattern is not published yet. Counts only, and
+    exact ones: not for the eyes of an account. NOT_FOUND only for an id that does not exist.
+    """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """Lists the actions of operators, newest first."""
 
@@ -130,6 +138,16 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.WithdrawScriptResponse, _abc.Awaitable[_admin_service_pb2.WithdrawScriptResponse]]:
         """Withdraws one script of a pattern likewise."""
+
+    @_abc_1.abstractmethod
+    def GetPatternSupport(
+        self,
+        request: _admin_service_pb2.GetPatternSupportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.GetPatternSupportResponse, _abc.Awaitable[_admin_service_pb2.GetPatternSupportResponse]]:
+        """Counts who stands behind a pattern, published or not: why a pattern is not published yet. Counts only, and
+        exact ones: not for the eyes of an account. NOT_FOUND only for an id that does not exist.
+        """
 
     @_abc_1.abstractmethod
     def ListAuditEvents(

@@ -88,7 +88,7 @@ class EmergingPattern(_message.Message):
     words that fewer of them used. Empty when they share no words.
     """
     account_count: _builtins.int
-    """Distinct accounts that see it."""
+    """Distinct owners of the accounts that see it. Only accounts that count are counted."""
     sighting_count: _builtins.int
     """Insights in the window."""
     mean_similarity: _builtins.float

@@ -263,7 +263,9 @@ class Evidence(_message.Message):
     occurrence_count: _builtins.int
     """Observations, successful or not, rounded down. Less than were made where some account is cut."""
     account_count: _builtins.int
-    """Distinct accounts that made them."""
+    """Distinct owners of the accounts that made them. Only accounts that count are counted: AdminService's
+    GetPatternSupport has both numbers.
+    """
     success_count: _builtins.int
     """Successful ones among the observations, to the nearest one."""
     success_rate: _builtins.float
