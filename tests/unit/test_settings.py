@@ -76,6 +76,7 @@ BAD = [
     ("KEEPER_OPENAI_BASE_URL", f"http://[::1{SECRET}"),
     ("KEEPER_LOG_LEVEL", SECRET),
     ("KEEPER_LOG_FORMAT", SECRET),
+    ("KEEPER_WORD_APPROVAL", SECRET),
 ]
 
 
