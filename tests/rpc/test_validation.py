@@ -122,7 +122,7 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
     },
     (NETWORK, "SuggestMoves"): {
         "account_id": ACCOUNTS,
-        "business_category": NAMES,
+        "business_category": REQUIRED_NAMES,
         "facts": [ABSENT],
         "max_moves": [-1],
     },
@@ -168,7 +168,8 @@ def valid(method: str) -> Message:
             request_id=some_id, account_id="acct", enhancement_id=some_id, outcome=outcome
         ),
         "SuggestMoves": lambda: ParseDict(
-            {"account_id": "acct", "facts": {"rating": 2}}, network.SuggestMovesRequest()
+            {"account_id": "acct", "business_category": "spa", "facts": {"rating": 2}},
+            network.SuggestMovesRequest(),
         ),
         "GenerateTask": lambda: network.GenerateTaskRequest(account_id="acct", insight=insight),
         "RegisterAccount": lambda: admin.RegisterAccountRequest(

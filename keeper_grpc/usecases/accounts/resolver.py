@@ -67,10 +67,10 @@ class AccountResolver:
         self._qualification = qualification
         self._clock = clock
 
-    async def identify(self, account_id: str, business_category: str) -> Account:
-        """`resolve` for a call without an insight: the category has yet to pass the anonymizer."""
-        category = self.anonymous(business_category) if business_category else ""
-        return await self.resolve(account_id, category)
+    async def key_of(self, account_id: str) -> str:
+        """The pseudonym of an account, known or not: for a call that must not tell which it is."""
+        known = await self._store.find_account(self._pseudonyms.all_keys_of(account_id))
+        return known.key if known else self._pseudonyms.key_of(account_id)
 
     async def resolve(
         self, account_id: str, business_category: str, now: datetime | None = None

@@ -1,7 +1,8 @@
 """SuggestMoves: which authored patterns apply to what an account knows now.
 
-Resolve the account, evaluate the triggers of its category over its facts, rank what holds. Facts are
-used and forgotten: they are neither stored nor logged.
+Evaluate the triggers of a category over an account's facts, rank what holds. Facts are used and forgotten:
+they are neither stored nor logged. The account serves to leave its own evidence out, and is not registered:
+a call that changes nothing must not tell which accounts the network knows, nor of which category.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ MAX_MOVES = 50
 class Occasion:
     """What the caller asks about.
 
-    `business_category` is empty where the request names none. `max_moves` 0 means 5; more than 50
-    means 50.
+    `max_moves` 0 means 5; more than 50 means 50.
     """
 
     account_id: str
@@ -79,19 +79,19 @@ class SuggestMoves:
     async def __call__(self, occasion: Occasion) -> Sequence[SuggestedMove]:
         """The moves that apply, the most promising first.
 
-        Raises AccountCategoryUnknown, AccountCategoryConflict, AccountBeingForgotten and
-        StorageUnavailable.
+        Raises StorageUnavailable.
         """
-        account = await self._accounts.identify(occasion.account_id, occasion.business_category)
+        account_key = await self._accounts.key_of(occasion.account_id)
+        category = self._accounts.anonymous(occasion.business_category)
         facts = known_facts(occasion.facts)
-        stored = await self._store.triggers(account.business_category, self._embedder.model)
+        stored = await self._store.triggers(category, self._embedder.model)
         holding = [
             (known, trigger)
             for known in stored
             if (trigger := _usable(known)) is not None and trigger.holds(facts)
         ]
         patterns = await self._store.patterns_without(
-            account.key, [known.pattern_id for known, _ in holding], self._rule
+            account_key, [known.pattern_id for known, _ in holding], self._rule
         )
         moves = rank_moves(
             (

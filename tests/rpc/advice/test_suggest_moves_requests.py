@@ -7,7 +7,10 @@ import grpc
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
-from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import (
+    ForgetAccountRequest,
+    RegisterAccountRequest,
+)
 from tests.rpc.advice.facts import (
     BAD_REVIEW,
     MORNING,
@@ -43,35 +46,38 @@ async def test_facts_that_are_missing_or_of_another_kind_bring_no_move(
     assert not answer.moves
 
 
-async def test_the_category_is_needed_once(service: Service) -> None:
-    """An unknown account names it, which registers it; a known one need not, and may not change it."""
-    account = new_account()
-    unknown = await refusal(
-        service.network.SuggestMoves(request(MORNING, account=account, category=""))
-    )
-    assert unknown.code is grpc.StatusCode.FAILED_PRECONDITION
-    assert unknown.reason == "ACCOUNT_CATEGORY_UNKNOWN"
+async def test_a_call_does_not_tell_which_accounts_are_known(service: Service) -> None:
+    """A registered, a forgotten and an unheard-of account get one answer, whatever category is named or left out."""
+    registered, forgotten, unheard = new_account(), new_account(), new_account()
+    for account in (registered, forgotten):
+        await service.admin.RegisterAccount(
+            RegisterAccountRequest(account_id=account, business_category="salon")
+        )
+    await service.admin.ForgetAccount(ForgetAccountRequest(account_id=forgotten))
 
+    asked = (registered, forgotten, unheard)
+    refused = [
+        await refusal(service.network.SuggestMoves(request(MORNING, account=account, category="")))
+        for account in asked
+    ]
+    assert refused[0].code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused[0].fields.keys() == {"business_category"}
+    assert refused == [refused[0]] * 3
+    for category in ("salon", "spa"):
+        answers = [
+            await service.network.SuggestMoves(request(MORNING, account=account, category=category))
+            for account in asked
+        ]
+        assert [move.pattern.business_category for move in answers[0].moves] == [category]
+        assert answers == [answers[0]] * 3
+
+
+async def test_a_call_registers_no_account(service: Service) -> None:
+    """Who asks for moves fixes nobody's category."""
+    account = new_account()
     await service.network.SuggestMoves(request(MORNING, account=account, category="salon"))
-    later = await service.network.SuggestMoves(request(MORNING, account=account, category=""))
-    assert [move.pattern.business_category for move in later.moves] == ["salon"]
-
-    other = await refusal(
-        service.network.SuggestMoves(request(MORNING, account=account, category="spa"))
-    )
-    assert other.reason == "ACCOUNT_CATEGORY_CONFLICT"
-    registered = RegisterAccountRequest(account_id=account, business_category="salon")
-    assert not (await service.admin.RegisterAccount(registered)).created
-
-
-async def test_a_category_that_names_somebody_is_not_stored(service: Service) -> None:
-    """It passes the anonymizer like that of any other call."""
-    account = new_account()
-    await service.network.SuggestMoves(request(MORNING, account=account, category="maria_lopez"))
-    stored = await service.database.fetch("SELECT DISTINCT business_category FROM accounts")
-    assert "maria_lopez" not in {row["business_category"] for row in stored}
-    # Registered all the same: it need not be named again.
-    await service.network.SuggestMoves(request(MORNING, account=account, category=""))
+    registered = RegisterAccountRequest(account_id=account, business_category="spa")
+    assert (await service.admin.RegisterAccount(registered)).created
 
 
 def nested(depth: int) -> dict[str, Any]:

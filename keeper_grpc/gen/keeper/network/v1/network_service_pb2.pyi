@@ -482,7 +482,9 @@ class SuggestMovesRequest(_message.Message):
     account_id: _builtins.str
     """The account that asks."""
     business_category: _builtins.str
-    """Its line of business. Optional once the account is registered."""
+    """The line of business whose moves are wanted. Needed in every call, and not compared with the account's: an
+    answer that depends on it would tell which accounts the network knows. The call registers no account.
+    """
     max_moves: _builtins.int
     """Moves to return at most. Zero means 5; more than 50 means 50."""
     @_builtins.property
