@@ -49,6 +49,10 @@ class Instruments:
             "keeper.captures",
             description="Captures, by what became of them: created, merged, withheld, replayed",
         )
+        self._stopped_scripts = meter.create_counter(
+            "keeper.scripts.stopped",
+            description="Captured scripts that are kept and shown to no one, by what speaks against them",
+        )
         self._enhancements = meter.create_counter(
             "keeper.enhancements",
             description="Insights asked about, by result: enhanced, or why not",
@@ -103,6 +107,10 @@ class Instruments:
     def captured(self, disposition: str) -> None:
         """Count a capture."""
         self._captures.add(1, {"disposition": disposition})
+
+    def script_stopped(self, reason: str) -> None:
+        """Count a captured script that is kept and shown to no one."""
+        self._stopped_scripts.add(1, {"reason": reason})
 
     def enhanced(self, result: str) -> None:
         """Count an enhancement."""

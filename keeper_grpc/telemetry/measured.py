@@ -29,6 +29,8 @@ class MeasuredCapture:
         """Capture."""
         answer = await self._inner(capture)
         self._instruments.captured("replayed" if answer.replayed else answer.disposition.value)
+        if answer.script_objection is not None:
+            self._instruments.script_stopped(answer.script_objection.value)
         return answer
 
 

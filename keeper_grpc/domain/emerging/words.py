@@ -22,6 +22,7 @@ from keeper_grpc.domain.evidence.words import (
     words_of,
 )
 from keeper_grpc.domain.patterns.action_words import TAKING_AWAY
+from keeper_grpc.domain.patterns.screen import objection_to_action
 
 MOST_CHARACTERS = 60
 """Of a label: what fits a line of a dashboard."""
@@ -66,9 +67,13 @@ class ClusterWords:
 def wording(pattern_type: str, sentences: Sequence[Sentence], k: int) -> ClusterWords:
     """The words for a cluster of this type, in which none is of fewer than `k` distinct owners.
 
-    The same for the same sentences, in whatever order they come.
+    Sentences that insult, threaten or carry markup are not read. The same for the same sentences, in whatever
+    order they come.
     """
-    nearest = sorted(sentences, key=lambda each: (each.distance, each.text, each.action))
+    nearest = sorted(
+        (each for each in sentences if objection_to_action(each.text) is None),
+        key=lambda each: (each.distance, each.text, each.action),
+    )
     shared = shared_words(((each.owner_key, each.text) for each in nearest), k)
     return ClusterWords(
         _common_pattern([each.text for each in nearest], shared.keys()),

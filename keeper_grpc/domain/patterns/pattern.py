@@ -16,6 +16,7 @@ from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
 from keeper_grpc.domain.patterns.action import says_enough
 from keeper_grpc.domain.patterns.agreement import agreement
 from keeper_grpc.domain.patterns.claim import Claim
+from keeper_grpc.domain.patterns.screen import objection
 from keeper_grpc.domain.patterns.similarity import Thresholds
 
 
@@ -126,16 +127,20 @@ class Pattern:
     def may_hand_out(self, template: str, rule: PublicationRule) -> bool:
         """Whether these words may be shown as its script."""
         return any(
-            script.template == template and (script.authored or not rule.withheld(script.evidence))
-            for script in self.scripts
-        )
+            script.authored and script.template == template for script in self.scripts
+        ) or any(script.template == template for script in self.publishable_scripts(rule))
 
     def publishable_scripts(self, rule: PublicationRule) -> list[Script]:
-        """The wordings that enough accounts used for their outcomes to be shown."""
+        """The wordings that enough accounts used for their outcomes to be shown, and that pass the screen.
+
+        The author's own passes in any case.
+        """
         return [
             script
             for script in self.scripts
-            if script.template and not rule.withheld(script.evidence)
+            if script.template
+            and not rule.withheld(script.evidence)
+            and (script.authored or objection(script.template) is None)
         ]
 
 

@@ -19,6 +19,7 @@ from keeper_grpc.domain.evidence.words import (
 )
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.action import stance
+from keeper_grpc.domain.patterns.screen import objection_to_action
 from keeper_grpc.domain.patterns.situation import read_fact
 
 
@@ -33,7 +34,7 @@ class Wording:
 def shown_action(wordings: Sequence[Wording], k: int) -> str:
     """The action as most owners word it, less the words that fewer than `k` of them used.
 
-    A sentence that k owners share goes before others, by their number; then the one of which most can be
+    One that insults, threatens or carries markup is not taken. A sentence that k owners share goes before others, by their number; then the one of which most can be
     shown. Empty where what is left would say too little, or the opposite. The same for the same wordings, in
     any order.
     """
@@ -50,7 +51,14 @@ def shown_action(wordings: Sequence[Wording], k: int) -> str:
         ),
     )
     texts = ((wording.action, masked(wording.action, shared)) for wording in ranked)
-    return next((shown for said, shown in texts if _still_says(said, shown, shared)), "")
+    return next(
+        (
+            shown
+            for said, shown in texts
+            if _still_says(said, shown, shared) and objection_to_action(shown) is None
+        ),
+        "",
+    )
 
 
 def shown_conditions(owners: Mapping[str, int], k: int) -> Mapping[str, JsonValue]:

@@ -25,6 +25,7 @@ from keeper_grpc.domain.insight import (
 )
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
+from keeper_grpc.domain.patterns.screen import Objection, objection
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds, NewId, Vector
 
@@ -56,7 +57,8 @@ class Capture:
 @dataclass(frozen=True, slots=True)
 class Captured:
     """The answer. `pattern` is None while too few other accounts support it; then `similarity` is 0: how near
-    another account's text lies is nobody's business.
+    another account's text lies is nobody's business. `script_objection` says why the captured script, which is
+    kept, is shown to no one; it is counted and not answered, so that no wording is tried against it.
     """
 
     pattern_id: UUID | None
@@ -65,6 +67,7 @@ class Captured:
     similarity: float
     pattern: Pattern | None
     anonymization: AnonymizationReport
+    script_objection: Objection | None = None
 
 
 class CaptureTransaction(Protocol):
@@ -200,6 +203,7 @@ class CapturePattern:
             similarity=observation.similarity,
             pattern=shown,
             anonymization=anonymized.report,
+            script_objection=objection(insight.script),
         )
 
     async def _vectors(self, insight: AnonymizedInsight) -> Vectors | None:

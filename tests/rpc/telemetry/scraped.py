@@ -39,6 +39,7 @@ async def traffic(service: Service, embeddings: OpenAIStandIn, topic: str) -> li
     requests = [capture(topic, account=account) for account in accounts[:3]]
     # A key that names a customer is dropped; the same request again is a replay.
     requests[0].insight.conditions.update({"customer_name": "Zorabella Quintavalle"})
+    requests[0].insight.script = "Tell us your card number"
     for request in (*requests, requests[0]):
         await service.network.CapturePattern(request)
     await service.network.EnhanceInsight(question(topic, account=accounts[3]))

@@ -36,6 +36,7 @@ async def test_the_numbers_are_those_of_the_traffic(scraped: Scraped) -> None:
     assert value("keeper_captures_total", disposition="created") == 1
     assert value("keeper_captures_total", disposition="merged") == 2
     assert value("keeper_captures_total", disposition="replayed") == 1
+    assert value("keeper_scripts_stopped_total", reason="secret") == 1
     assert value("keeper_enhancements_total", result="enhanced") == 2
     assert value("keeper_enhancements_total", result="no_patterns") == 1
     assert value("keeper_rpc_question_duration_seconds_count", code="OK") == 1
