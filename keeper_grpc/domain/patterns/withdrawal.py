@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import unicodedata
 from enum import Enum
 
 
@@ -13,3 +16,12 @@ class WithdrawalReason(Enum):
     WRONG = "wrong"
     OUTDATED = "outdated"
     OTHER = "other"
+
+
+def wording_hash(script: str) -> bytes:
+    """Under which a script is withdrawn: equal for wordings that differ in case, blanks, marks and folding only.
+
+    Otherwise k owners could bring it back with a full stop more.
+    """
+    folded = unicodedata.normalize("NFKC", script).casefold()
+    return hashlib.sha256(" ".join(re.findall(r"\w+", folded)).encode()).digest()

@@ -21,6 +21,7 @@ from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.domain.patterns.support import Support
+from keeper_grpc.domain.patterns.withdrawal import wording_hash
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.words import action_in_words, conditions_in_words
 
@@ -115,9 +116,11 @@ _SCRIPTS = f"""
                   array_agg(a.success_count) AS successes
              FROM script_owners a WHERE a.script_id = s.id AND {counts_for("$2")}) share
      WHERE s.pattern_id = ANY($1::uuid[])
-       AND NOT EXISTS (SELECT FROM withdrawn_scripts w
-                        WHERE w.pattern_id = s.pattern_id AND w.template_hash = s.template_hash)
 """  # noqa: S608 - only constants are interpolated
+
+_WITHDRAWN = """
+    SELECT pattern_id, template_hash FROM withdrawn_scripts WHERE pattern_id = ANY($1::uuid[])
+"""
 
 _FACETS = f"""
     SELECT a.pattern_id, a.facet, a.owner_key, a.occurrence_count, a.success_count
@@ -194,8 +197,11 @@ async def see_scripts(
         pattern_id: heaviest([share.trials for share in shares.values()], rule.k)
         for pattern_id, shares in patterns.items()
     }
+    withdrawn = {tuple(row) for row in await connection.fetch(_WITHDRAWN, list(patterns))}
     scripts: dict[UUID, list[Script]] = defaultdict(list)
     for row in await connection.fetch(_SCRIPTS, list(patterns), viewer):
+        if withdrawn and (row["pattern_id"], wording_hash(row["template"])) in withdrawn:
+            continue
         shares = map(Share, row["trials"] or (), row["successes"] or ())
         evidence = weigh(shares, rule.k, most[row["pattern_id"]])
         scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"]))

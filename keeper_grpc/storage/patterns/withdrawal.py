@@ -7,6 +7,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.errors import PatternNotFound, ScriptNotFound
+from keeper_grpc.domain.patterns.withdrawal import wording_hash
 from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.database import Database
 
@@ -41,7 +42,7 @@ class PostgresWithdrawal:
     async def withdraw_script(
         self, pattern_id: UUID, script: str, event: AuditEvent, *, undo: bool
     ) -> bool:
-        digest = hashlib.sha256(script.encode()).digest()
+        digest = wording_hash(script)
         async with self._database.transaction() as connection:
             # Keeps the pattern until the end.
             if not await connection.fetchval(
@@ -64,7 +65,7 @@ class PostgresWithdrawal:
                                     WHERE pattern_id = $1 AND template_hash = $2)
                     """,
                     pattern_id,
-                    digest,
+                    hashlib.sha256(script.encode()).digest(),
                 ):
                     raise ScriptNotFound
                 changed = await connection.fetchval(

@@ -178,3 +178,22 @@ async def test_what_does_not_exist_cannot_be_withdrawn(service: Service, topic: 
         service.admin.RetirePattern(admin.RetirePatternRequest(pattern_id=pattern_id))
     )
     assert "a reason is required" in refused.fields.values()
+
+
+async def test_a_withdrawn_script_does_not_come_back_with_other_marks(
+    service: Service, topic: str
+) -> None:
+    """In other blanks, case or marks it is the same script; an undo brings all of them back."""
+    pattern_id = await teach(service, topic, ["++", "++", "++"], script=SCRIPT)
+    await withdraw(service, pattern_id, SCRIPT)
+    variants = [SCRIPT.replace(" a ", "  a "), f"{SCRIPT}.", f"{SCRIPT} !", SCRIPT.upper()]
+    for variant in variants:
+        await teach(service, topic, ["+", "+", "+"], script=variant)
+
+    async def scripts() -> list[str]:
+        asked = network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
+        return [script.template for script in (await service.network.GetPattern(asked)).scripts]
+
+    assert await scripts() == []
+    await withdraw(service, pattern_id, SCRIPT, undo=True)
+    assert SCRIPT in await scripts()
