@@ -10,6 +10,7 @@ pattern away from the others by adding to it. An emerging cluster needs `k` dist
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 
 from keeper_grpc.domain.evidence.evidence import Evidence
 
@@ -25,8 +26,16 @@ class PublicationRule:
         return evidence.accounts < self.k
 
     def revenue(self, evidence: Evidence) -> float | None:
-        """The typical revenue impact, where enough owners measured it; None otherwise.
+        """The typical revenue impact in two significant digits, where enough owners measured it; None otherwise.
 
-        Fewer owners measure revenue than observe: the rule holds for those that do.
+        Fewer owners measure revenue than observe: the rule holds for those that do. The median of owners' means
+        is often one owner's mean, which must not be read to the cent.
         """
-        return evidence.typical_revenue if evidence.revenue_accounts >= self.k else None
+        if evidence.typical_revenue is None or evidence.revenue_accounts < self.k:
+            return None
+        return float(f"{evidence.typical_revenue:.1e}")
+
+
+def shown_time(moment: datetime) -> datetime:
+    """The midnight (UTC) before: the first and the last time of a pattern are one account's."""
+    return datetime.combine(moment.astimezone(UTC).date(), time(), UTC)

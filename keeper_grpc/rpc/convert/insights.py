@@ -7,7 +7,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
-from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.publication import PublicationRule, shown_time
 from keeper_grpc.domain.insight import (
     AnonymizationReport,
     AnonymizedInsight,
@@ -185,7 +185,9 @@ def _factors(best: Scored, now: datetime) -> pattern_pb2.RankingFactors:
         business_category=known.scope.business_category,
     )
     if known.last_validated:
-        factors.age.FromTimedelta(max(now - known.last_validated, timedelta(0)))
+        # In whole days: the moment would be one account's.
+        days = (shown_time(now) - shown_time(known.last_validated)).days
+        factors.age.FromTimedelta(timedelta(days=max(days, 0)))
     return factors
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.evidence.evidence import Evidence
 from keeper_grpc.domain.evidence.priors import Source
-from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.publication import PublicationRule, shown_time
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -87,9 +87,9 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
         ),
     )
     if known.first_discovered:
-        message.first_discovered_time.FromDatetime(known.first_discovered)
+        message.first_discovered_time.FromDatetime(shown_time(known.first_discovered))
     if known.last_validated:
-        message.last_validated_time.FromDatetime(known.last_validated)
+        message.last_validated_time.FromDatetime(shown_time(known.last_validated))
     return message
 
 

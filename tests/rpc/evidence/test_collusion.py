@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -93,6 +95,22 @@ async def test_invented_revenue_does_not_move_the_typical_one(service: Service, 
             pattern_id = (await service.network.CapturePattern(request)).pattern_id
     evidence = (await shown(service, pattern_id)).pattern.evidence
     assert evidence.mean_revenue_impact == 100.0
+
+
+async def test_no_ones_moment_and_no_ones_cent_is_shown(service: Service, topic: str) -> None:
+    """Times are days and revenue has two digits: each is one account's, to the microsecond and the cent."""
+    for day in (1, 2, 3):
+        request = capture(topic, TOWEL)
+        request.occurred_time.FromDatetime(datetime(2026, 11, day, 3, 4, 5, 678901, UTC))
+        request.outcome.revenue_impact = 123.45 + day
+        pattern_id = (await service.network.CapturePattern(request)).pattern_id
+    pattern = (await shown(service, pattern_id)).pattern
+    assert pattern.first_discovered_time.ToDatetime(UTC) == datetime(2026, 11, 1, tzinfo=UTC)
+    assert pattern.last_validated_time.ToDatetime(UTC) == datetime(2026, 11, 3, tzinfo=UTC)
+    assert pattern.evidence.mean_revenue_impact == 130.0
+    advised = (await ask(service, topic, new_account())).enhanced_insight
+    assert advised.evidence.mean_revenue_impact == 130.0
+    assert advised.factors.age.ToTimedelta() % timedelta(days=1) == timedelta(0)
 
 
 async def test_one_account_does_not_choose_the_words(service: Service, topic: str) -> None:

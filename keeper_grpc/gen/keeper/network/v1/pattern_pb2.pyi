@@ -65,11 +65,13 @@ class Pattern(_message.Message):
 
     @_builtins.property
     def first_discovered_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was first observed. Not set while too few accounts support an authored pattern."""
+        """The day (its midnight, UTC) of the first observation. Not set while too few accounts support an authored pattern."""
 
     @_builtins.property
     def last_validated_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last observation was added to it. Not set while too few accounts support an authored pattern."""
+        """The day (its midnight, UTC) of the last observation. Not set while too few accounts support an authored
+        pattern.
+        """
 
     @_builtins.property
     def author_claim(self) -> Global___AuthorClaim:
@@ -278,7 +280,7 @@ class Evidence(_message.Message):
     """Cosine similarity to the insight of the question. Zero where there was no question."""
     mean_revenue_impact: _builtins.float
     """Typical revenue impact: the median of the means of the accounts that measured it, in their
-    currencies. Set only where enough accounts measured it.
+    currencies, in two significant digits. Set only where enough accounts measured it.
     """
     def __init__(
         self,
@@ -406,7 +408,7 @@ class RankingFactors(_message.Message):
     """The category that the pattern was learned in."""
     @_builtins.property
     def age(self) -> _duration_pb2.Duration:
-        """Time since the last observation was added to it."""
+        """Whole days since the last observation was added to it."""
 
     def __init__(
         self,
