@@ -31,8 +31,8 @@ from typing import Any
 from uuid import UUID
 
 from keeper_grpc.domain.insight import EmbeddedWords, Identifiers, Insight, JsonValue
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.domain.patterns.pattern import Neighbour, merge_target
-from keeper_grpc.domain.patterns.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Vectors
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import AnonymizedInsight
-from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Vectors
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.embedding.onnx import OnnxModel

@@ -23,14 +23,14 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # A command imports what only it needs when it runs: all of it together would take each of them
 # seconds of CPU at its start.
 from keeper_grpc import health
-from keeper_grpc.arguments import add_target, within
-from keeper_grpc.command_parser import CommandParser
+from keeper_grpc.command.arguments import add_target, within
+from keeper_grpc.command.parser import CommandParser
+from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.domain.errors import Unavailable
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
-from keeper_grpc.subcommand import add_command
 from keeper_grpc.terminal import metrics, pattern, patterns
 from keeper_grpc.terminal.watch import command
 from keeper_grpc.version import version

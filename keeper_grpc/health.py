@@ -8,9 +8,9 @@ import re
 import sys
 from typing import Any
 
-from keeper_grpc.arguments import target, within
+from keeper_grpc.command.arguments import target, within
+from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.settings import Settings
-from keeper_grpc.subcommand import add_command
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

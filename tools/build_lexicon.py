@@ -1,4 +1,4 @@
-"""Builds keeper_grpc/domain/patterns/data/lexicon.txt from WordNet. Run by hand, rarely.
+"""Builds keeper_grpc/domain/patterns/merging/data/lexicon.txt from WordNet. Run by hand, rarely.
 
     apt-get download wordnet-base && dpkg -x wordnet-base_*.deb SOURCES
     python tools/build_lexicon.py SOURCES/usr/share/wordnet
@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from keeper_grpc.privacy.text.word_lists import DATA, read_words  # noqa: E402  # needs the path
 
-LEXICON = ROOT / "keeper_grpc/domain/patterns/data/lexicon.txt"
+LEXICON = ROOT / "keeper_grpc/domain/patterns/merging/data/lexicon.txt"
 
 FILES = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 SENSES = {"n": 3, "v": 4, "a": 3, "r": 2}

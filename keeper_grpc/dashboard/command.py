@@ -7,8 +7,8 @@ import asyncio
 import sys
 from importlib.util import find_spec
 
-from keeper_grpc.arguments import add_target, within
-from keeper_grpc.subcommand import add_command
+from keeper_grpc.command.arguments import add_target, within
+from keeper_grpc.command.subcommand import add_command
 
 _STALE_AFTER = 30.0
 """Seconds: two of the server's heartbeats (KEEPER_STREAM_HEARTBEAT, 15 unless it says otherwise)."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 
 DIMENSIONS = 1536
 """Width of every stored vector: text-embedding-3-small's. Narrower models are zero-padded, which

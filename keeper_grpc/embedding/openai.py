@@ -20,7 +20,7 @@ from openai.types import CreateEmbeddingResponse
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
 from keeper_grpc.domain.insight import RENDERING
-from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 from keeper_grpc.embedding.retry_after import retry_after_seconds
 from keeper_grpc.embedding.vectors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Embedder, Vectors
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from keeper_grpc.arguments import within
+from keeper_grpc.command.arguments import within
+from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.simulation.parameters import Parameters
-from keeper_grpc.subcommand import add_command
 
 if TYPE_CHECKING:  # loading it takes a second
     from keeper_grpc.simulation.measures.report import Report

@@ -13,9 +13,9 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
-from keeper_grpc.arguments import add_target
 from keeper_grpc.client import KeeperClient, KeeperClientError, Unavailable
-from keeper_grpc.subcommand import add_command
+from keeper_grpc.command.arguments import add_target
+from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.terminal.output.plain import plain
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight
-from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 
 Vector: TypeAlias = NDArray[np.float32]
 """One unit vector of the current embedding model, shape (1536,)."""

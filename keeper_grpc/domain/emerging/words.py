@@ -21,7 +21,7 @@ from keeper_grpc.domain.evidence.words import (
     shared_words,
     words_of,
 )
-from keeper_grpc.domain.patterns.action_words import TAKING_AWAY
+from keeper_grpc.domain.patterns.merging.action_words import TAKING_AWAY
 from keeper_grpc.domain.patterns.screen import objection_to_action
 
 MOST_CHARACTERS = 60

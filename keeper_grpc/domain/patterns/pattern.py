@@ -13,11 +13,11 @@ from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, Evidence, Prior
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
-from keeper_grpc.domain.patterns.action import says_enough
-from keeper_grpc.domain.patterns.agreement import agreement
 from keeper_grpc.domain.patterns.claim import Claim
+from keeper_grpc.domain.patterns.merging.action import says_enough
+from keeper_grpc.domain.patterns.merging.agreement import agreement
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.domain.patterns.screen import objection
-from keeper_grpc.domain.patterns.similarity import Thresholds
 
 
 @dataclass(frozen=True, slots=True)

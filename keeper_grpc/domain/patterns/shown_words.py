@@ -18,7 +18,7 @@ from keeper_grpc.domain.evidence.words import (
     words_of,
 )
 from keeper_grpc.domain.insight import JsonValue
-from keeper_grpc.domain.patterns.action import stance
+from keeper_grpc.domain.patterns.merging.action import stance
 from keeper_grpc.domain.patterns.screen import objection_to_action
 from keeper_grpc.domain.patterns.situation import read_fact
 

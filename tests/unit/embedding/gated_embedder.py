@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keeper_grpc.domain.patterns.similarity import Thresholds
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.embedding.embedder import DIMENSIONS, Embedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder, OnnxModel, mean_pooling
 from keeper_grpc.embedding.unusable import ModelUnusable

@@ -10,8 +10,8 @@ import pytest
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, Script, merge_target
-from keeper_grpc.domain.patterns.similarity import Thresholds
 
 THRESHOLD = 0.95
 PLAIN = Thresholds(merge=THRESHOLD, cluster=0.85, retrieval=0.4)

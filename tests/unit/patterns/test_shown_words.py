@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_grpc.domain.insight import JsonValue
-from keeper_grpc.domain.patterns.action import stance
+from keeper_grpc.domain.patterns.merging.action import stance
 from keeper_grpc.domain.patterns.shown_words import Wording, shown_action, shown_conditions
 from keeper_grpc.domain.patterns.situation import facts
 

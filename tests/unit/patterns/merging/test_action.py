@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.patterns.action import compatible, says_enough, stance
+from keeper_grpc.domain.patterns.merging.action import compatible, says_enough, stance
 
 OPPOSITES = (
     ("Raise the price of Saturday massages", "Lower the price of Saturday massages"),

@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 import pytest
 
 from keeper_grpc import cli
-from keeper_grpc.arguments import within
+from keeper_grpc.command.arguments import within
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-0.1", "1.1", "x", ""])

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.patterns.agreement import Agreement, agreement
-from keeper_grpc.domain.patterns.wording import content
+from keeper_grpc.domain.patterns.merging.agreement import Agreement, agreement
+from keeper_grpc.domain.patterns.merging.wording import content
 
 SUBSTITUTED = (
     # Who does it.

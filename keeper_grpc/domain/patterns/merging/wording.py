@@ -13,8 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from keeper_grpc.domain.patterns.lexicon import ADJECTIVE, NOUN, PERSON, THING, VERB, Word, lexicon
-from keeper_grpc.domain.patterns.trade_words import (
+from keeper_grpc.domain.patterns.merging.lexicon import (
+    ADJECTIVE,
+    NOUN,
+    PERSON,
+    THING,
+    VERB,
+    Word,
+    lexicon,
+)
+from keeper_grpc.domain.patterns.merging.trade_words import (
     BEFORE_A_THING,
     BEFORE_A_VERB,
     CHANNELS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from keeper_grpc.domain.patterns.action_words import (
+from keeper_grpc.domain.patterns.merging.action_words import (
     AXES,
     DAYS,
     HARMLESS,
@@ -19,7 +19,7 @@ from keeper_grpc.domain.patterns.action_words import (
     WITH,
     WITHOUT,
 )
-from keeper_grpc.domain.patterns.quantities import Quantity, agree, quantities
+from keeper_grpc.domain.patterns.merging.quantities import Quantity, agree, quantities
 
 _SIDES = tuple(tuple(re.compile(rf"\b(?:{side})\b") for side in axis) for axis in AXES)
 _DAYS = tuple((re.compile(rf"\b{word}\b"), days) for word, days in DAYS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keeper_grpc.domain.patterns.agreement import Agreement
+from keeper_grpc.domain.patterns.merging.agreement import Agreement
 
 
 @dataclass(frozen=True, slots=True)

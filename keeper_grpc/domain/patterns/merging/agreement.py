@@ -6,8 +6,8 @@ import functools
 from enum import Enum
 from typing import Final
 
-from keeper_grpc.domain.patterns.action import Stance, stance, stances_agree
-from keeper_grpc.domain.patterns.wording import REMEMBERED, compare
+from keeper_grpc.domain.patterns.merging.action import Stance, stance, stances_agree
+from keeper_grpc.domain.patterns.merging.wording import REMEMBERED, compare
 
 
 class Agreement(Enum):

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from keeper_grpc import cli
-from keeper_grpc.command_parser import CommandParser
+from keeper_grpc.command.parser import CommandParser
 from keeper_grpc.version import version
 
 
