@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import TypeAlias
 
 from keeper_grpc.domain.metrics.inputs import (
     AccountCounts,
@@ -25,6 +26,9 @@ SHOWN_DAYS = 366
 MOST_CATEGORIES = 200
 """Most lines of business that are listed: callers name them, so there may be any number."""
 
+Counted: TypeAlias = Sequence[str] | None
+"""The categories that are counted; None is all of them."""
+
 _SUMMED = """
     observations, questions, enhanced, from_elsewhere, confidence_added, advised_outcomes,
     advised_successes, advised_measured, advised_revenue, advised_retention_known,
@@ -41,20 +45,26 @@ class PostgresMetrics:
         self._database = database
 
     async def gather(self, business_category: str, start: datetime, k: int) -> Gathered:
-        """All inputs since `start`, a midnight (UTC), of one category or (empty) of all."""
+        """All inputs since `start`, a midnight (UTC), of one category or (empty) of the whole network.
+
+        The whole is that of all categories, or of those that are not withheld; see `_counted_in_the_whole`.
+        """
         async with self._database.transaction(read_only=True) as connection:
-            days = await _days(connection, business_category, start)
-            lags, predictions, revenues = await _advice(connection, business_category, start)
-            accounts = await _accounts(connection, business_category, start)
+            counted: Counted = [business_category]
+            if not business_category:
+                counted = await _counted_in_the_whole(connection, start, k)
+            days = await _days(connection, counted, start)
+            lags, predictions, revenues = await _advice(connection, counted, start)
+            accounts = await _accounts(connection, counted, start)
             return Gathered(
-                totals=await _totals(connection, business_category, start),
-                patterns=await _patterns(connection, business_category, start, k),
+                totals=await _totals(connection, counted, start),
+                patterns=await _patterns(connection, business_category, counted, start, k),
                 lags=lags,
                 predictions=predictions,
                 revenues=revenues,
-                newcomers=await _newcomers(connection, business_category, start),
+                newcomers=await _newcomers(connection, counted, start),
                 accounts=accounts,
-                since=await _since(connection, business_category),
+                since=await _since(connection, counted),
                 days=days,
                 categories=await _categories(connection, start, k),
             )
@@ -94,7 +104,32 @@ _FOLD = f"""
 """  # noqa: S608 - only constants are interpolated
 
 
-async def _totals(connection: Connection, category: str, start: datetime) -> Totals:
+async def _counted_in_the_whole(connection: Connection, start: datetime, k: int) -> Counted:
+    """All categories if k owners are active in the withheld ones together, otherwise those with reports.
+
+    The whole less all reports of categories would otherwise be what fewer than k owners did.
+    """
+    (row,) = await connection.fetch(
+        """
+        WITH active AS (
+            SELECT DISTINCT a.business_category, a.owner_key
+              FROM account_milestones m JOIN accounts a USING (account_key)
+             WHERE m.last_active_day >= $1 AND a.qualified AND NOT a.forgetting
+        ), shown AS (
+            SELECT business_category FROM active GROUP BY 1 HAVING count(*) >= $2
+        )
+        SELECT ARRAY(SELECT business_category FROM shown) AS shown,
+               (SELECT count(DISTINCT owner_key) FROM active
+                 WHERE business_category NOT IN (SELECT business_category FROM shown)) AS withheld
+        """,
+        start.date(),
+        k,
+    )
+    shown: Sequence[str] = row["shown"]
+    return None if row["withheld"] >= k else shown
+
+
+async def _totals(connection: Connection, counted: Counted, start: datetime) -> Totals:
     (row,) = await connection.fetch(
         """
         SELECT coalesce(sum(observations), 0)::bigint AS observations,
@@ -112,9 +147,10 @@ async def _totals(connection: Connection, category: str, start: datetime) -> Tot
                coalesce(sum(held_out_successes), 0)::bigint AS held_out_successes,
                coalesce(sum(held_out_retention_known), 0)::bigint AS held_out_retention_known,
                coalesce(sum(held_out_retained), 0)::bigint AS held_out_retained
-          FROM current_measures WHERE day >= $2::date AND ($1 = '' OR business_category = $1)
+          FROM current_measures
+         WHERE day >= $2::date AND ($1::text[] IS NULL OR business_category = ANY ($1))
         """,
-        category,
+        counted,
         start.date(),
     )
     return Totals(
@@ -132,7 +168,7 @@ async def _totals(connection: Connection, category: str, start: datetime) -> Tot
     )
 
 
-async def _days(connection: Connection, category: str, start: datetime) -> Sequence[Day]:
+async def _days(connection: Connection, counted: Counted, start: datetime) -> Sequence[Day]:
     rows = await connection.fetch(
         """
         SELECT * FROM (
@@ -146,17 +182,18 @@ async def _days(connection: Connection, category: str, start: datetime) -> Seque
                            advised_outcomes, advised_successes, held_out_outcomes,
                            held_out_successes
                       FROM current_measures
-                     WHERE day >= $2::date AND ($1 = '' OR business_category = $1)
+                     WHERE day >= $2::date
+                       AND ($1::text[] IS NULL OR business_category = ANY ($1))
                     UNION ALL
                     SELECT (first_discovered AT TIME ZONE 'UTC')::date, count(*), 0, 0, 0, 0, 0, 0,
                            0
                       FROM network_patterns
                      WHERE first_discovered >= $3 AND occurrence_count > 0 AND catalog_key IS NULL
-                       AND ($1 = '' OR business_category = $1) GROUP BY 1) happened
+                       AND ($1::text[] IS NULL OR business_category = ANY ($1)) GROUP BY 1) happened
              GROUP BY day ORDER BY day DESC LIMIT $4) newest
          ORDER BY day
         """,
-        category,
+        counted,
         start.date(),
         start,
         SHOWN_DAYS,
@@ -176,26 +213,31 @@ async def _days(connection: Connection, category: str, start: datetime) -> Seque
 
 
 async def _patterns(
-    connection: Connection, category: str, start: datetime, k: int
+    connection: Connection, category: str, counted: Counted, start: datetime, k: int
 ) -> PatternCounts:
+    """Published patterns are listed one by one: all of the category, or of the network, are counted."""
     (row,) = await connection.fetch(
         f"""
-        SELECT count(*) FILTER (WHERE first_discovered >= $2 AND catalog_key IS NULL) AS discovered,
-               count(*) FILTER (WHERE last_validated >= $2) AS in_use,
-               count(*) FILTER (WHERE last_validated >= $2 AND account_count >= 2) AS shared,
+        SELECT count(*) FILTER (WHERE counted AND first_discovered >= $2 AND catalog_key IS NULL)
+                   AS discovered,
+               count(*) FILTER (WHERE counted AND last_validated >= $2) AS in_use,
+               count(*) FILTER (WHERE counted AND last_validated >= $2 AND account_count >= 2)
+                   AS shared,
                count(*) FILTER (WHERE {published("p", "$3")}) AS published
           FROM network_patterns p
-         WHERE occurrence_count > 0 AND ($1 = '' OR business_category = $1)
+         CROSS JOIN LATERAL (SELECT $1::text[] IS NULL OR business_category = ANY ($1)) c(counted)
+         WHERE occurrence_count > 0 AND ($4 = '' OR business_category = $4)
         """,  # noqa: S608 - a constant
-        category,
+        counted,
         start,
         k,
+        category,
     )
     return PatternCounts(row["discovered"], row["in_use"], row["shared"], row["published"])
 
 
 async def _advice(
-    connection: Connection, category: str, start: datetime
+    connection: Connection, counted: Counted, start: datetime
 ) -> tuple[Sequence[float], Sequence[Prediction], Sequence[float]]:
     """The lags, predictions and revenues of patterns. A prediction counts all outcomes of its advice."""
     (row,) = await connection.fetch(
@@ -207,7 +249,8 @@ async def _advice(
                    sum(successes) AS successes, sum(expected / 1e6::double precision) AS expected,
                    sum(variance / 1e6::double precision) AS variance,
                    sum(deviation / 1e6::double precision) AS deviation
-              FROM pattern_advice WHERE $1 = '' OR business_category = $1 GROUP BY pattern_id
+              FROM pattern_advice
+             WHERE $1::text[] IS NULL OR business_category = ANY ($1) GROUP BY pattern_id
         )
         SELECT (SELECT array_agg(greatest(0, extract(
                            epoch FROM g.first_advised_time - p.first_discovered))::double precision)
@@ -219,7 +262,7 @@ async def _advice(
                array_agg(deviation) AS deviation
           FROM given WHERE last_outcome_time >= $2
         """,
-        category,
+        counted,
         start,
     )
     columns = ("outcomes", "successes", "expected", "variance", "deviation")
@@ -230,7 +273,7 @@ async def _advice(
     return row["lags"] or (), predictions, row["revenues"] or ()
 
 
-async def _accounts(connection: Connection, category: str, start: datetime) -> AccountCounts:
+async def _accounts(connection: Connection, counted: Counted, start: datetime) -> AccountCounts:
     (row,) = await connection.fetch(
         """
         SELECT count(DISTINCT a.owner_key) FILTER (WHERE m.last_active_day >= $2)
@@ -252,9 +295,10 @@ async def _accounts(connection: Connection, category: str, start: datetime) -> A
                count(DISTINCT a.owner_key) FILTER (WHERE m.last_held_out_retention_day >= $2)
                    AS held_out_retention
           FROM account_milestones m JOIN accounts a USING (account_key)
-         WHERE a.qualified AND NOT a.forgetting AND ($1 = '' OR a.business_category = $1)
+         WHERE a.qualified AND NOT a.forgetting
+           AND ($1::text[] IS NULL OR a.business_category = ANY ($1))
         """,
-        category,
+        counted,
         start.date(),
     )
     return AccountCounts(**row)
@@ -276,14 +320,18 @@ async def _categories(connection: Connection, start: datetime, k: int) -> Sequen
     return sorted(row["business_category"] for row in rows)
 
 
-async def _since(connection: Connection, category: str) -> date | None:
+async def _since(connection: Connection, counted: Counted) -> date | None:
     first: date | None = await connection.fetchval(
-        "SELECT min(day) FROM current_measures WHERE $1 = '' OR business_category = $1", category
+        "SELECT min(day) FROM current_measures "
+        "WHERE $1::text[] IS NULL OR business_category = ANY ($1)",
+        counted,
     )
     return first
 
 
-async def _newcomers(connection: Connection, category: str, start: datetime) -> Sequence[Newcomer]:
+async def _newcomers(
+    connection: Connection, counted: Counted, start: datetime
+) -> Sequence[Newcomer]:
     (row,) = await connection.fetch(
         """
         SELECT array_agg(first_asked_enhanced) AS met,
@@ -295,9 +343,9 @@ async def _newcomers(connection: Connection, category: str, start: datetime) -> 
           FROM accounts a JOIN account_milestones m USING (account_key)
          WHERE a.registered AND a.joined_time >= $2 AND m.first_asked_time IS NOT NULL
            AND a.qualified AND NOT a.forgetting
-           AND ($1 = '' OR a.business_category = $1)
+           AND ($1::text[] IS NULL OR a.business_category = ANY ($1))
         """,
-        category,
+        counted,
         start,
     )
     columns = ("met", "advised_after", "succeeded_after", "owner_key")

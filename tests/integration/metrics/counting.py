@@ -29,9 +29,19 @@ TABLES = ("observations", "enhancements", "network_patterns", "accounts")
 
 def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k: int) -> Gathered:
     """Everything that metrics are computed from, out of whole tables."""
+    names = sorted({row["business_category"] for row in tables["accounts"]})
+    shown = [name for name in names if _active(tables, name, start) >= k]
+    hidden = sum(_active(tables, name, start) for name in names if name not in shown)
+    # Each account is an owner of its own here.
+    whole = None if hidden >= k else shown
 
     def here(rows: Sequence[Row]) -> list[Row]:
-        return [row for row in rows if category in ("", row["business_category"])]
+        return [
+            row
+            for row in rows
+            if row["business_category"] == category
+            or (not category and (whole is None or row["business_category"] in whole))
+        ]
 
     given = {row["id"]: row for row in tables["enhancements"]}
     observations, enhancements = here(tables["observations"]), here(tables["enhancements"])
@@ -46,7 +56,11 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
             shared=sum(
                 row["last_validated"] >= start and row["account_count"] > 1 for row in patterns
             ),
-            published=sum(row["account_count"] >= k for row in patterns),
+            published=sum(
+                row["account_count"] >= k
+                for row in tables["network_patterns"]
+                if row["occurrence_count"] and category in ("", row["business_category"])
+            ),
         ),
         lags=_lags(enhancements, tables["network_patterns"], start),
         predictions=[prediction for prediction, _ in _advised_patterns(observations, given, start)],
@@ -59,11 +73,7 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
             default=None,
         ),
         days=_days(observations, enhancements, patterns, given, start),
-        categories=[
-            name
-            for name in sorted({row["business_category"] for row in tables["accounts"]})
-            if _active(tables, name, start) >= k
-        ],
+        categories=shown,
     )
 
 

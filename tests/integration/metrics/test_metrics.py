@@ -242,7 +242,7 @@ async def test_damage_is_found_and_corrected_by_a_recount(
         ],
         [step | {"deviation": 0.1, "at": NOW, "outcome": outcome}],
     )
-    before = await store.gather("", NOW.replace(hour=0), K)
+    before = await store.gather("spa", NOW.replace(hour=0), K)
     assert before.totals.advised.trials == 1
     for damage in (
         "UPDATE measure_changes SET observations = 7",
@@ -250,9 +250,9 @@ async def test_damage_is_found_and_corrected_by_a_recount(
         "UPDATE account_milestones SET first_success_time = NULL",
     ):
         await ledger.connection.execute(damage)
-    assert await store.gather("", NOW.replace(hour=0), K) != before
+    assert await store.gather("spa", NOW.replace(hour=0), K) != before
     assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 3
-    assert await store.gather("", NOW.replace(hour=0), K) == before
+    assert await store.gather("spa", NOW.replace(hour=0), K) == before
 
 
 async def test_the_version_changes_with_what_is_measured_and_not_by_itself(
@@ -269,7 +269,7 @@ async def test_the_version_changes_with_what_is_measured_and_not_by_itself(
         async with asyncio.timeout(SOON):
             while True:
                 version = await store.version()
-                await store.gather("", NOW, K)
+                await store.gather("spa", NOW, K)
                 assert await store.fold(10) == 0
                 if await store.version() == version:
                     return version

@@ -836,7 +836,9 @@ class GetNetworkMetricsRequest(_message.Message):
     WINDOW_FIELD_NUMBER: _builtins.int
     BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
     business_category: _builtins.str
-    """Only this line of business. Empty means the whole network."""
+    """Only this line of business. Empty means the whole network: every line of business that has a report, and
+    the withheld ones if k owners were active in them together.
+    """
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
         """How far back to look, in whole days (UTC): the day on which the window began counts. Not set
