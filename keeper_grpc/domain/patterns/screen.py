@@ -226,7 +226,7 @@ _REQUESTS = tuple(
                 r"\b(?:venmo|zelle|paypal|cash ?app|western union|moneygram|bitcoin|btc|crypto\w*|usdt|ethereum)\b"
                 r"|\b(?:wire|bank) ?transfer"
                 r"|\b(?:send|wire|transfer|pay|remit|deposit|give|owe)\b(?! you\b)[^.!?]{0,30}"
-                r"\b(?:money|cash|dollars?|bucks|funds|payment|deposit|fee|balance|bill|invoice|gift ?cards?)\b"
+                r"\b(?:money(?! back)|cash(?! back)|dollars?|bucks|funds|payment|deposit|fee|balance|bill|invoice|gift ?cards?)\b"
                 r"|\bpay (?:us|me|now|here|by|via|through|to|at|on|the|your)\b"
                 r"|\bmake (?:a|your|the) payment\b|\bpayment (?:link|is due|due|now|info\w*|details?)\b"
                 r"|\b(?:settle|clear) (?:your|the) (?:balance|bill|invoice|account)\b"

@@ -65,6 +65,7 @@ def test_what_nobody_needs_the_network_for_is_stopped(text: str, reason: Objecti
         "Reply with your promo code to save {savings}",
         "Prepay for five massages and save",
         "No payment needed today",
+        "We give every guest the money back",
         "Our dress code is casual, tell us if you come",
         "I <3 your hair, nude polish and all",
         "Is 10:30 or 11:15 better? 2 for 1 on Tuesdays",
