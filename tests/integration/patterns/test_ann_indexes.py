@@ -36,8 +36,8 @@ async def pool(database_url: str) -> AsyncIterator[Database]:
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
                                           pattern_embedding, context, action_template, shown_action,
-                                          first_discovered)
-            VALUES ($1, $2, $3, $4, $5, '{}', 'Call the guest', 'Call the guest', now())
+                                          first_discovered, account_count)
+            VALUES ($1, $2, $3, $4, $5, '{}', 'Call the guest', 'Call the guest', now(), 3)
             """,
             [
                 (
