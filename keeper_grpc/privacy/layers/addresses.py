@@ -211,6 +211,23 @@ def _is_unit_of_street(match: Match) -> bool:
     return not any(word in _NO_STREETS or word in _TIMES for word in found)
 
 
+def _is_house(match: Match) -> bool:
+    """`3417 n kedzie`, `at 1600 pennsylvania`: not `120 n up`, `at 1500 steps`."""
+    number, first = match[1], match[3].lower()
+    if first in _TIMES or first in _NO_STREETS or first in _KINDS:
+        return False
+    placed = _is_placed(match)
+    if not match[2]:
+        return placed and len(number) > 3  # noqa: PLR2004  # `at 120 she left`
+    with_or_and = match[2].strip(". ") in {"w", "n"}
+    return placed or not (number[-1] in "05" and with_or_and)
+
+
+_NO_CROSSINGS: Final = frozenset(
+    listed("get last final second third fourth fifth every then up free beyond so on the next")
+)
+
+
 def _street(house: str, needs: tuple[str, ...]) -> Recognizer:
     """House number, up to five words, suffixes, and what may follow them."""
     return Recognizer(
@@ -263,6 +280,22 @@ ADDRESSES: Final[tuple[Recognizer, ...]] = (
         ),
         ("highway",),
     ),
+    Recognizer(
+        "address",
+        compiled(
+            r"\b(?:(?:hwy|highway|interstate|county r(?:oa)?d|state r(?:oa)?d|state route|us route|rural route)\.?|(?-i:FM|SR|CR|US|RM))[\s-]"
+            r"\d{1,4}\b(?:,?\s?#\s?\d{1,5})?"
+        ),
+        ("highway",),
+    ),
+    Recognizer(
+        "address",
+        compiled(r"\b\d{1,3}(?:st|nd|rd|th)\s(?:&|and)\s(\pL{3,})\b"),
+        ("crossing",),
+        accept=lambda match: (
+            match[1].lower() not in _NO_CROSSINGS and ("&" in match[0] or match[1][0].isupper())
+        ),
+    ),
     _street(_NUMERAL, ("house",)),
     _street(_SPOKEN, ("street",)),
     Recognizer(
@@ -313,6 +346,13 @@ ADDRESSES: Final[tuple[Recognizer, ...]] = (
         ("digit", "home"),
         accept=_is_unit_of_street,
         group=1,
+    ),
+    Recognizer(
+        "address",
+        compiled(r"(\b\d{3,6})\s((?:" + _COMPASS + r")\b\.?\s)?(\pL[\pL'’-]{2,})"),
+        ("door",),
+        accept=_is_house,
+        resumes=True,
     ),
     Recognizer(
         "address",

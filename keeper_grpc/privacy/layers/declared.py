@@ -68,6 +68,8 @@ _TEMPLATE_WORDS: Final = frozenset(
 
 _DIGIT_RUN: Final = re.compile(r"[(+]{0,2}\d(?:[^\w\n]{0,3}\d)*")
 _DIGITS: Final = re.compile(r"\d+")
+_PIECES: Final = re.compile(r"\d+|[^\W\d_]+")
+"""Words and figures of a business's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class DeclaredScrubber:
         self._catalog = catalog
         self._index = _Index()
         self._literals: list[str] = []
+        self._lettered: list[re.Pattern[str]] = []
         self._phones: list[str] = []
         self._numbers: set[str] = set()
         for name in identifiers.customer_names:
@@ -155,6 +158,8 @@ class DeclaredScrubber:
     def __call__(self, draft: Draft) -> None:
         if self._literals:
             draft.replace(self._emails(draft))
+        if self._lettered:
+            draft.replace(_whole_placeholders(draft.text, _apart(self._with_figures(draft))))
         if self._phones or self._numbers:
             for spelled in SPELLED:  # `(415) five five five 0142` whole, not its last four digits
                 spelled.mask(draft)
@@ -174,11 +179,19 @@ class DeclaredScrubber:
         return draft.text != text
 
     def names_business(self, text: str) -> bool:
-        """Whether two words in a row of `text` are a declared business's."""
+        """Whether `text` says which business it is: two words of its name in a row, or a whole one.
+
+        `barber` says what kind of business Barber is; `glow` and `soulcycle` say which.
+        """
         draft = Draft(text, Record(deadline=float("inf")))
-        found = self._find(draft) if self._index.wanted else {}
+        if any(pattern.search(text) for pattern in self._lettered):
+            return True
+        words, found = draft.words(), self._find(draft) if self._index.wanted else {}
         return any(
-            who.kind == "business_name" and found.get(at + 1) is who for at, who in found.items()
+            who.kind == "business_name"
+            and (found.get(at + 1) is who or words[at].key == who.identity.replace(" ", ""))
+            and who.identity not in _GENERIC
+            for at, who in found.items()
         )
 
     def _add_person(self, name: str, kind: str, role: str) -> None:
@@ -209,6 +222,8 @@ class DeclaredScrubber:
         # `Light & Salt` is also written `Light and Salt`, `Light n Salt` and `Light Salt`.
         spelled = keys(name.replace("&", " and ").replace("+", " and "))
         bare = [part for part in spelled if part not in {"and", "n"}]
+        if any(map(str.isdigit, name)):
+            self._add_figures(name)
         if not bare:
             return
         who = _Who("business_name", "business", " ".join(bare))
@@ -230,6 +245,21 @@ class DeclaredScrubber:
                 index.phrases.setdefault(part, []).append(((part,), who))
         if len(telling) > 1 and telling[0] in which:
             index.leading.setdefault(telling[0], who)
+
+    def _add_figures(self, name: str) -> None:
+        """`Studio 54`, `24 Hour Gym`, `Room2`: the figures are part of the name, written together or apart."""
+        pieces = _PIECES.findall(name.lower())
+        pieces = pieces[1:] if pieces[0] == "the" and len(pieces) > 2 else pieces  # noqa: PLR2004  # The, and two more
+        if len(pieces) > 1:
+            between = r"[\W_]{0,3}".join(map(re.escape, pieces))
+            self._lettered.append(re.compile(rf"(?<![^\W_]){between}(?!\d)", re.IGNORECASE))
+
+    def _with_figures(self, draft: Draft) -> Iterator[Span]:
+        for pattern in self._lettered:
+            draft.record.check_time()
+            for match in pattern.finditer(draft.text):
+                role = draft.record.role("business", match.re.pattern)
+                yield Span(*match.span(), "business_name", role)
 
     def _add_email(self, email: str) -> None:
         whole = email.strip().lower()
@@ -521,7 +551,36 @@ def _is_plural_name(reading: Reading, at: int) -> bool:
         return True
     if word.capitalized and reading.cased and not reading.opens(at):
         return True
-    return reading.after(at) in cues.HUMAN or reading.before(at) in cues.SHORT_TITLES
+    if reading.after(at) in cues.HUMAN or reading.before(at) in cues.SHORT_TITLES:
+        return True
+    # `the roses always come together`: what a family does, with a word of time between.
+    verb = at + 1
+    while verb < len(reading.words) and reading.words[verb].key in _OFTEN:
+        verb += 1
+    return (
+        reading.before(at) == "the"
+        and verb < len(reading.words)
+        and reading.words[verb].key in _OF_FAMILIES
+    )
+
+
+_OFTEN: Final = frozenset(listed("always never usually often still all both just never only"))
+_OF_FAMILIES: Final = frozenset(
+    listed(
+        "come want book like love prefer need ask pay tip bring owe live moved cancel canceled cancelled "
+        "rebook no-showed arrive arrived hate split share sit"
+    )
+)
+"""What people do and things hardly: `the prices come down` is what this costs."""
+
+
+def _apart(spans: Iterable[Span]) -> Iterator[Span]:
+    """The spans in order, without those that overlap one before."""
+    end = -1
+    for span in sorted(spans, key=lambda span: span.start):
+        if span.start >= end:
+            yield span
+            end = span.end
 
 
 def _in_braces(text: str, word: Word) -> bool:

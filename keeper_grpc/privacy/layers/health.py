@@ -24,16 +24,34 @@ _DETAILS: Final = frozenset(
         "antidepressants ptsd overdose overdosed anorexia anorexic bulimia bulimic autism autistic adhd "
         "dementia alzheimers alzheimer parkinsons parkinson crohns colitis ostomy diagnosed diagnosis "
         "hospitalized psychiatric psychiatrist suicide suicidal hernia aneurysm pacemaker stent "
-        "catheter sober relapse relapsed vasectomy hysteroscopy methadone sterile infertile"
+        "catheter sober relapse relapsed vasectomy hysteroscopy methadone sterile infertile rehab covid "
+        "stroke ivf csection gallbladder appendix tonsils hysterectomies lupus ozempic wegovy thinners "
+        "concussion melanoma endometriosis mono shingles meningitis lyme sciatica detoxing"
     )
 )
 """Diagnoses, operations and drugs. Not what the trade treats (acne, eczema) or asks about (allergies,
 injuries, pregnancy)."""
 
+_DATED: Final = re.compile(
+    r"\b(?:(?:in|since|til|till|until|last|next|this|on|was|back) (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+    r"|mon|tue|wed|thu|fri|sat|sun|spring|summer|fall|autumn|winter|year|yr|month|mo|week|wk)"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day$"
+    r"|\d{1,2} (?:days?|weeks?|wks?|months?|mos?|years?|yrs?) ago)",
+    re.IGNORECASE,
+)
+"""`dx'd w lupus last fall`: a date makes a detail one person's, though no word says whose."""
+_MANY: Final = frozenset(
+    listed(
+        "clients guests members customers patients people anyone everyone those women men moms "
+        "survivors offer promo special campaign package month awareness classes fundraiser"
+    )
+)
+"""A text about many: `offer a discount to clients in chemo this fall`."""
+
 _ONE_PERSON: Final = frozenset(listed("she he her his him hers herself himself"))
 
 _EVENT: Final = re.compile(
-    r"\bhad (?:her|his)((?: [a-z-]+){1,3}?) (?:back )?(?:in|on|last|this|over|around|right before) ",
+    r"\bhad (?:her|his)((?: [a-z-]+){1,3}?) (?:back |out |removed |replaced |tied )?(?:in|on|last|this|over|around|right before) ",
     re.IGNORECASE,
 )
 """`had her ... in March`: a date makes an event of a person's life of it."""
@@ -69,6 +87,8 @@ class Health:
 
 def _is_of_one(draft: Draft) -> bool:
     if not _ONE_PERSON.isdisjoint(draft.keys()):
+        return True
+    if _MANY.isdisjoint(draft.keys()) and _DATED.search(draft.text):
         return True
     return any(
         is_slot(char) and draft.record.kind(char) in PERSON_KINDS

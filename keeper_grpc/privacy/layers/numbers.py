@@ -214,8 +214,8 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
     ),
     Recognizer(
         "phone",
-        compiled(r"\b[\dlio]{3}[-. ][\dlio]{3}[-. ][\dlio]{4}\b"),
-        ("digits",),
+        compiled(r"\b[\dliogqsbz]{3}[-. ][\dliogqsbz]{3}[-. ][\dliogqsbz]{4}\b"),
+        ("lookalike",),
         accept=lambda match: len(_digits(match[0])) >= _ID_DIGITS,
     ),
     Recognizer(
@@ -242,7 +242,7 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
             r"locker|cubby|fob|badge|keycard|plates?|license plate|tag|vin|serial|"
             r"(?:confirmation|appt|appointment|booking|reservation|reference|ref)(?:\s(?:code|number|no\.?|#))?)\b"
             r"(?:\s(?:number|no\.?|is|was|for|the|her|his|their|to|back|front|side|door|gate|code|combo|now|changed)\b){0,5}"
-            r"[\s:=#-]{1,3}((?:(?-i:[A-Z]{2})\s)?[a-z0-9!@#$*._-]*\d[a-z0-9!@#$*_-]*)"
+            r"[\s:=#-]{1,3}((?:(?-i:[A-Z]{2,4})[\s-])?[a-z0-9!@#$*._-]*\d[a-z0-9!@#$*_-]*)"
         ),
         ("digit", "opens"),
         accept=lambda match: len(match[1]) > 2,  # noqa: PLR2004  # locker 12 is one of many
@@ -255,6 +255,30 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
         ),
         ("digit", "opens"),
         accept=_opens_something,
+    ),
+    Recognizer(
+        "code",
+        compiled(
+            r"\b(?:(?:gate|door|alarm|buzzer|keypad|lockbox|garage|safe)(?:\s(?:is|was|now|changed to))?[\s:=#]{1,3}"
+            r"|(?:punch|key|type)\s(?:in\s)?|code\sfor\s(?:the\s|her\s|his\s)?\pL{2,12}(?:\sis)?[\s:=#]{1,3}|(?:cvv|cvc|csc)[\s:=#]{0,3})"
+            r"(#?(?:\d{3,8}|\d{1,3}[a-z])[#*]?)\b"
+        ),
+        ("digit", "opens"),
+        accept=_opens_something,
+        group=1,
+    ),
+    Recognizer(
+        "code",
+        compiled(
+            r"\b(?:combo|combination|pin|passcode|code)\b(?:\s(?:is|was|now)\b)?[\s:=#-]{1,3}"
+            r"(\d{1,2}(?:[\s-]\d{1,2}){2,3}|(?:oh|"
+            + NUMBER_WORDS
+            + r")(?:[\s-](?:oh|"
+            + NUMBER_WORDS
+            + r")){2,7})\b"
+        ),
+        ("opens",),
+        group=1,
     ),
     Recognizer(
         "number",

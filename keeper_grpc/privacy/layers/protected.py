@@ -83,7 +83,9 @@ def _names_treatment(draft: Draft, found: list[Word], at: int, vocabulary: Vocab
             return False
         key = found[near].key
         if key in cues.TREATMENTS or key in _STYLES or found[near].settled:
-            return True
+            # `sydney facial at 3`: who, what and when.
+            person = vocabulary.is_name(word.key) or word.key in vocabulary.given_words
+            return not (person and _AT_A_TIME.match(draft.text, found[near].end))
         if key in _JOURNEYS:
             return not vocabulary.is_name(word.key)
         if found[near].key in cues.AFTER_NAME or found[near].key in cues.FUNCTION_WORDS:
@@ -91,15 +93,24 @@ def _names_treatment(draft: Draft, found: list[Word], at: int, vocabulary: Vocab
     return False
 
 
+_AT_A_TIME: Final = re.compile(
+    r"(?:\s[a-z]{1,12})?\s{1,2}(?:(?:at|@)\s?(?:\d{1,2}\b|noon\b)|\d{1,2}(?::\d\d|\s?[ap]\.?m\b))",
+    re.IGNORECASE,
+)
+"""Behind a treatment, with one word of it between: a time of day makes a booking of both."""
+
 _STYLES: Final = frozenset(
     listed(
         "bob bobs cut cuts fade fades curl curls perm perms braid braids twist twists wave waves bangs "
-        "layers shag lob updo updos glow"
+        "layers shag lob updo updos glow lulur boreh hilot hammam compress soap henna mehndi sauna "
+        "sugaring threading cupping makeup lashing tinting cornrows locs "
+        "squat squats deadlift deadlifts stretch stretches swings lifting"
     )
 )
 _JOURNEYS: Final = frozenset(
     listed(
-        "package packages special specials getaway escape journey retreat experience night nights"
+        "package packages special specials getaway escape journey retreat experience night nights "
+        "class classes workshop clinic dance yoga"
     )
 )
 """What a place is put before that a person is put before as well: `the London package`."""

@@ -15,11 +15,27 @@ from keeper_grpc.privacy.layers.figures import FIGURES
 from keeper_grpc.privacy.layers.numbers import NUMBERS
 from keeper_grpc.privacy.text.draft import Draft
 from keeper_grpc.privacy.text.matching import Match, Recognizer, compiled, hints, hints_of
+from keeper_grpc.privacy.text.word_lists import listed
 
 _MAC_DASHES: Final = 5
 _CLOCK_COLONS: Final = 2
 """12:30:00 is a time; an address of a network has more colons."""
 _LARGEST_OCTET: Final = 255
+
+
+_NO_NICKNAMES: Final = frozenset(
+    listed(
+        "the a an her his their my our your so too very fast quick quickly slowly us that this name it"
+    )
+)
+"""`goes by fast`."""
+_ABBREVIATIONS: Final = frozenset(
+    listed(
+        "am pm eg ie us uk usa dc ny nyc la nj eu un ca ad bc ac dj rn md dds pa phd tv id pr ps rsvp vip aka "
+        "diy faq spf uv ph led iv hr pt bo po eta tba tbd fyi asap"
+    )
+)
+"""Dotted letters that are nobody's initials."""
 
 
 def _is_spoken_ip(match: Match) -> bool:
@@ -124,8 +140,23 @@ CONTAINERS: Final[tuple[Recognizer, ...]] = (
             r"|\d{1,3}\s?[°º]\s?\d{1,2}(?:\.\d{1,8})?\s?['′’]\s?(?:\d{1,2}(?:\.\d{1,8})?\s?(?:\"|″|”|''))?\s?[nsew]?"
             r"(?:[\s,]{1,3}\d{1,3}\s?[°º]\s?\d{1,2}(?:\.\d{1,8})?\s?['′’]\s?(?:\d{1,2}(?:\.\d{1,8})?\s?(?:\"|″|”|''))?\s?[nsew]?)?"
             r"|-?\d{1,3}\.\d{2,12}\s?[°º]\s?[nsew]?"
+            r"|\blat(?:itude)?[\s:=]{1,3}-?\d{1,3}\.\d{1,12}[\s,;]{1,3}(?:lon|lng|long|longitude)[\s:=]{1,3}-?\d{1,3}\.\d{1,12}"
         ),
         ("degrees",),
+    ),
+    Recognizer(
+        "person",
+        compiled(r"\b(?:aka|nicknamed?|goes by|answers to)(?:\sis)?[\s:\"'“]{1,3}(\pL[\pL'’-]+)"),
+        ("called",),
+        accept=lambda match: match[1].lower() not in _NO_NICKNAMES,
+        group=1,
+    ),
+    Recognizer(
+        "person",
+        compiled(r"\b(\pL\.(?:\pL\.){1,2})(?:\W|$)"),
+        ("initials",),
+        accept=lambda match: match[1].lower().replace(".", "") not in _ABBREVIATIONS,
+        group=1,
     ),
 )
 """What may contain other kinds, in this order: an e-mail address holds a domain name."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from keeper_grpc.privacy.text.draft import Draft
-from keeper_grpc.privacy.text.spelling import Spelling
+from keeper_grpc.privacy.text.name_scores import NAME_FROM, given_score
+from keeper_grpc.privacy.text.reading import Reading
+from keeper_grpc.privacy.text.spelling import Slip, Spelling, slip
 from keeper_grpc.privacy.text.tokens import Word
 from keeper_grpc.privacy.text.vocabulary import Vocabulary
 
@@ -37,15 +39,24 @@ class Slips:
             if word.capitalized and not _opens(draft.text, word):
                 continue
             meant = self._spelling.meant(word.key, may_be_a_name=word.capitalized)
-            if meant is not None:
+            if meant is not None and not self._stands_as_a_name(draft, at, meant):
                 corrections[at] = meant.capitalize() if word.capitalized else meant
         if corrections:
             draft.respell(corrections)
 
     def _unknown(self, word: Word) -> bool:
         return not (
-            word.settled or self._vocabulary.knows(word.key) or self._vocabulary.is_name(word.key)
+            word.settled
+            or self._vocabulary.knows(word.key)
+            or self._vocabulary.is_name(word.key)
+            or word.key in self._vocabulary.places
         )
+
+    def _stands_as_a_name(self, draft: Draft, at: int, meant: str) -> bool:
+        """`call sipho back` means no siphon: a name that no list has may be one letter from a word."""
+        if meant in self._vocabulary.trade or slip(draft.words()[at].key, meant) is not Slip.OTHER:
+            return False
+        return given_score(Reading.of(draft, self._vocabulary), at) >= NAME_FROM
 
 
 def _opens(text: str, word: Word) -> bool:

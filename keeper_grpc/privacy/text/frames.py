@@ -104,6 +104,7 @@ _PAIRS_BEFORE: Final = frozenset(
         "asked for",
         "asking for",
         "asks for",
+        "walk in",
         "ready for",
     ]
 )
@@ -119,7 +120,7 @@ _VERBS_OF_DESK: Final = frozenset(
         "per comp comped squeeze squeezed seat seated bump bumped swap swapped ring rang warn warned "
         "remind refund refunded charge charged rebook reschedule rescheduled waitlist checkin buzz "
         "page paged vip attn re cc told tell text txt txted dm ping pinged nudge msg msgd lmk w "
-        "welcome pls congratulate greet ty thx tx sorry apologize pinging without besides"
+        "sub welcome pls congratulate greet ty thx tx sorry apologize pinging without besides"
     )
 )
 """One word before is enough."""
@@ -189,13 +190,14 @@ _MARK_AFTER: Final = re.compile(
     r"|\sout\s(?:for|till|until|sick|with|today)\b|\sout\s*$|\sup\snext\b|\sfor\s\d{1,2}(?::\d\d|\s?[ap]m)?\b(?!\s?(?:%|min|x\b))"
     r"|\son\s(?:the\s)?(?:table|phone|line|schedule|books|sheet|list)\b|\sabout\s(?:the|her|his|a)\s(?:refund|fee|deposit|charge|bill)"
     r"|\sto\s(?:pay|come|call|sign|confirm|bring|reschedule|rebook|decide|cancel|pick|check\sin)\b|\splease\s(?:call|text|sign|pay|wait)"
-    r"|\s(?:\W\s)?(?:owes|owed)\b|\s\d{1,2}\s(?:visits?|sessions?|classes|passes)\sleft|\spd\b|\spd\sw|\sdue\sfor\b|\s(?:jr|sr)\b\.?)",
+    r"|\s(?:\W\s)?(?:owes|owed)\b|\s\d{1,2}\s(?:visits?|sessions?|classes|passes)\sleft|\spd\b|\spd\sw|\sdue\sfor\b|\s(?:jr|sr)\b\.?"
+    r"|\s(?:cxl|cxld|n/s|r/s)\b|,\s\d{1,2}(?::\d\d|\s?[ap]m)\b)",
     re.IGNORECASE,
 )
 """`X @ 3`, `X + 1`, `X w/ the new girl`, `X / wax / 5:30`: signs behind."""
 _MARK_WORDS: Final = frozenset(
     listed(
-        "n on up at in stopped no still here is was locked out pd due jr sr for about to please owes owed w"
+        "n on up at in stopped no still here is was locked out pd due jr sr for about to please owes owed w cxl cxld r"
     )
 )
 """The words that _MARK_AFTER begins with."""
@@ -203,6 +205,7 @@ _HAS_TIME: Final = re.compile(
     r"\s(?:(?:at|@)\s?\d{1,2}\b|\d{1,2}(?::\d\d|\s?[ap]m\b))", re.IGNORECASE
 )
 """`rose facial at 3`: who, what and when."""
+_CLOCK_AFTER: Final = re.compile(r"\s\d{1,2}(?::\d\d|\s?[ap]m)\b", re.IGNORECASE)
 _LONGEST_MARK: Final = 20
 
 
@@ -231,6 +234,7 @@ def frames_person(reading: Reading, at: int) -> bool:
         or _marked_after(reading, at, after)
         or _marked(reading, at)
         or _is_aside(reading, at)
+        or _is_booked(reading, at, after)
     )
 
 
@@ -300,6 +304,13 @@ def _is_aside(reading: Reading, at: int) -> bool:
     word = reading.words[at]
     around = reading.text[word.start - 1 : word.start] + reading.text[word.end : word.end + 1]
     return around in {"()", '""', "\u201c\u201d"}
+
+
+def _is_booked(reading: Reading, at: int, after: str) -> bool:
+    """`mercy 2pm brows`: a note opens with who comes when."""
+    if after != NUMBER or reading.words[at].key in cues.CALENDAR or not reading.opens(at):
+        return False
+    return _CLOCK_AFTER.match(reading.text, reading.words[at].end) is not None
 
 
 def _marked_after(reading: Reading, at: int, after: str) -> bool:

@@ -94,6 +94,9 @@ _COUNTED: Final = frozenset(
 )
 """`30 day pass`: what a number counts."""
 
+_PERSONAL: Final = cues.HUMAN | {"lost", "gained", "owes", "hit"}
+"""`wk 3 may lost 4 lb`: what a person does behind a number that counts something else."""
+
 _ROSE: Final = frozenset(listed("rose drew"))
 _ROSE_BY: Final = frozenset(
     listed("by to from sharply slightly again last this in steadily over across after")
@@ -146,7 +149,7 @@ def is_time(reading: Reading, at: int, before: str, after: str) -> bool:
         return True
     if after == NUMBER:
         return reading.is_day(at)
-    return before == NUMBER and reading.is_day(at, before=True)
+    return before == NUMBER and after not in _PERSONAL and reading.is_day(at, before=True)
 
 
 def is_modal(reading: Reading, at: int, before: str, after: str) -> bool:
@@ -187,7 +190,8 @@ def _is_measure(key: str, before: str, reading: Reading, at: int) -> bool:
         return True
     if before in _UNITS and at > 1 and reading.before(at - 1) == NUMBER:
         return key in {"long", "short", "old", "early", "late"}
-    return before == NUMBER and key in _COUNTED and not reading.after_clock(at)
+    counted = before == NUMBER and key in _COUNTED and reading.after(at) not in _PERSONAL
+    return counted and not reading.after_clock(at)
 
 
 def _is_thing(before: str, after: str) -> bool:

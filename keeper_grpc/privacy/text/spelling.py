@@ -119,11 +119,12 @@ def _nearest(word: str, index: _Index, slips: int) -> tuple[_Near | None, list[s
         for choice, distance, _ in process.extract(
             word, choices, scorer=OSA.distance, score_cutoff=slips, limit=None
         ):
-            found[int(distance), _slip(word, choice)].append(choice)
+            found[int(distance), slip(word, choice)].append(choice)
     return min(found.items(), default=(None, []))
 
 
-def _slip(word: str, other: str) -> Slip:
+def slip(word: str, other: str) -> Slip:
+    """How `word` came to be written for `other`."""
     if sorted(word) == sorted(other):
         return Slip.SWAPPED
     return Slip.DOUBLED if _once(word) == _once(other) else Slip.OTHER

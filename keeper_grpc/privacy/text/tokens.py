@@ -91,6 +91,8 @@ def words(text: str) -> list[Word]:
 
 def keys(text: str) -> list[str]:
     """The folded words of `text`."""
+    if text.isascii() and text.replace(" ", "").isalpha():  # most names: no marks, no apostrophes
+        return text.lower().split()
     return [word.key for word in words(text)]
 
 

@@ -277,3 +277,64 @@ def test_a_scrubber_that_is_asked_leaves_its_record_alone() -> None:
     assert scrubber.names_business("gold room")
     assert not scrubber.touches("facial offer")
     assert not record.masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Welcome to {studio_54}!",
+        "see you at {Studio54}",
+        "from studio 54's desk",
+        "STUDIO-54 members only",
+        "#studio54deals",
+    ],
+)
+def test_the_figures_of_a_business_are_part_of_its_name(anonymizer: Anonymizer, text: str) -> None:
+    """`Studio` alone says what kind of business it is; `Studio 54` says which."""
+    answer = anonymized(anonymizer, text, business_names=("Studio 54",))
+    assert "54" not in answer.insight.action
+
+
+@pytest.mark.parametrize(
+    ("business", "label"),
+    [("Studio 54", "studio_54_offer"), ("Glow", "vip_glow"), ("SoulCycle", "soulcycle")],
+)
+def test_a_category_that_says_which_business_it_is_becomes_other(
+    anonymizer: Anonymizer, business: str, label: str
+) -> None:
+    """Words of the trade that are one business's name are no category."""
+    assert anonymizer.anonymize_label(label) == label
+    answer = anonymized(
+        anonymizer, "offer a facial", category=label, kind=label, business_names=(business,)
+    )
+    assert (answer.insight.type, answer.insight.business_category) == ("other", "other")
+
+
+@pytest.mark.parametrize("name", ["Barber", "Pilates", "Spa"])
+def test_a_business_named_for_its_kind_keeps_its_category(
+    anonymizer: Anonymizer, name: str
+) -> None:
+    """`barber` tells nothing of a business that is called Barber."""
+    answer = anonymized(anonymizer, "offer a facial", category=name.lower(), business_names=(name,))
+    assert answer.insight.business_category == name.lower()
+
+
+@pytest.mark.parametrize("name", ["Rose", "Price", "Stone", "Love", "Wood"])
+def test_a_family_goes_where_it_does_what_people_do(anonymizer: Anonymizer, name: str) -> None:
+    """`the roses always come together`, without a capital or an apostrophe."""
+    answer = anonymized(
+        anonymizer, f"the {name.lower()}s always come together", customer_names=(f"Ana {name}",)
+    )
+    assert name.lower() not in answer.insight.action
+
+
+@pytest.mark.parametrize("name", ["Summer", "May", "April", "Day", "Winter"])
+@pytest.mark.parametrize("context", ["2 {} wants gel not dip", "wk 3 {} lost 4 lb"])
+def test_a_number_in_front_makes_no_date_of_who_acts(
+    anonymizer: Anonymizer, context: str, name: str
+) -> None:
+    """The number counts something else when a person's verb follows."""
+    answer = anonymized(
+        anonymizer, context.format(name.lower()), customer_names=(f"{name} Kowalczyk",)
+    )
+    assert name.lower() not in answer.insight.action.lower()

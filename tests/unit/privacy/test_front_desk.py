@@ -95,3 +95,51 @@ def test_places_are_names_anywhere_else(anonymizer: Anonymizer) -> None:
     """`London` is somebody where no treatment is named for it."""
     for text in ("text London about it", "London's facial", "London has a 3pm"):
         assert "London" not in kept(anonymizer, text)
+
+
+@pytest.mark.parametrize("place", ["sydney", "petra", "carolina", "jordan", "valencia"])
+@pytest.mark.parametrize("context", ["{} facial at 3", "{} massage 5:30", "{} lash fill at 4"])
+def test_a_name_that_is_a_place_is_no_place_in_a_booking(
+    anonymizer: Anonymizer, context: str, place: str
+) -> None:
+    """A time of day behind the treatment tells that somebody has it."""
+    for name in (place, place.title(), place.upper()):
+        assert place not in kept(anonymizer, context.format(name)).lower()
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "javanese lulur",
+        "lebanese sugaring",
+        "mongolian cupping",
+        "Bulgarian Split Squat Class",
+        "puerto rican coffee scrub",
+        "estonian birch sauna",
+        "Carolina clay mask 60 min",
+        "Sydney blowout",
+    ],
+)
+def test_a_place_in_the_name_of_a_service_stays(anonymizer: Anonymizer, service: str) -> None:
+    """It says what is done, not who has it."""
+    assert kept(anonymizer, service) == service
+
+
+@pytest.mark.parametrize("context", ["call {} back", "no show: {}", "{}'s card declined"])
+def test_a_name_that_no_list_has_is_not_corrected_to_a_word(
+    anonymizer: Anonymizer, context: str
+) -> None:
+    """`sipho` is one letter from `siphon`, and stands where a person does."""
+    assert "sipho" not in kept(anonymizer, context.format("sipho"))
+
+
+@pytest.mark.parametrize("name", ["rose", "mercy", "grace"])
+@pytest.mark.parametrize(
+    "context",
+    ["{} cxl 3pm", "{}, 4pm, gel", "walk in {} 2:15", "sub {} for wed class", "{} 2pm brows"],
+)
+def test_shorthand_of_the_desk_frames_a_name(
+    anonymizer: Anonymizer, context: str, name: str
+) -> None:
+    """Cancelled, booked, walked in, standing in."""
+    assert name not in kept(anonymizer, context.format(name))
