@@ -3,8 +3,9 @@
 `python bench/integrity.py` serves a network of its own in a temporary directory and plays through the API
 what 1 to 5 accounts can do against 6 honest ones of five captures each: bury a pattern that works, lift one
 that does not, move it among others, and put their words in place of the honest ones. Each attacker makes
-`ATTACK` captures, as many as six honest accounts together. Then it prints how often bounds miss the true
-rate, by number of trials, in simulated networks whose worlds the code does not know.
+`ATTACK` captures, as many as six honest accounts together. Then it prints what an observer reads of a victim
+in a pattern of which it knows all the rest, and how often bounds miss the true rate, by
+number of trials, in simulated networks whose worlds the code does not know.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,8 @@ from rich.table import Table
 from bench.coverage import WORLDS, misses
 from keeper_grpc import logs
 from keeper_grpc.app import application
+from keeper_grpc.domain.evidence.evidence import Share, weigh
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
@@ -53,6 +57,15 @@ OTHERS = (
 )
 """Honest patterns of the same type, of which so many in six captures of five succeed."""
 
+VICTIM_REVENUE = 123.45
+VICTIM_TIME = datetime.now(UTC).replace(hour=3, minute=4, second=5, microsecond=678901) - timedelta(
+    1
+)
+"""What the observer is after: the revenue of each of one victim's captures, and when they happened."""
+
+MOST = 40
+"""Most captures that the observer thinks a victim may have made."""
+
 TRIALS = (3, 5, 10, 20, 50)
 PATTERNS = 60
 NETWORKS = 200
@@ -74,19 +87,32 @@ class Network:
         self._stub = stub
 
     async def capture(
-        self, account: str, insight: insight_pb2.Insight, outcomes: Sequence[bool]
+        self,
+        account: str,
+        insight: insight_pb2.Insight,
+        outcomes: Sequence[bool],
+        revenue: float | None = None,
+        occurred: datetime | None = None,
     ) -> str:
         """Capture outcomes of one account's insight; the pattern's id."""
         for success in outcomes:
-            reply = await self._stub.CapturePattern(
-                network_service_pb2.CapturePatternRequest(
-                    request_id=str(uuid.uuid4()),
-                    account_id=account,
-                    insight=insight,
-                    outcome=insight_pb2.Outcome(success=success),
-                )
+            request = network_service_pb2.CapturePatternRequest(
+                request_id=str(uuid.uuid4()),
+                account_id=account,
+                insight=insight,
+                outcome=insight_pb2.Outcome(success=success, revenue_impact=revenue),
             )
+            if occurred:
+                request.occurred_time.FromDatetime(occurred)
+            reply = await self._stub.CapturePattern(request)
         return reply.pattern_id
+
+    async def look(self, pattern_id: str) -> Pattern:
+        """A published pattern as anyone is shown it."""
+        answer = await self._stub.GetPattern(
+            network_service_pb2.GetPatternRequest(pattern_id=pattern_id)
+        )
+        return answer.pattern
 
     async def honest(self, topic: str, successes: Sequence[int], action: str) -> str:
         """The honest accounts' captures: of each, so many of five succeed; the pattern's id."""
@@ -156,6 +182,69 @@ async def collusion(network: Network) -> None:
         Console().print(table)
 
 
+async def differencing(network: Network) -> None:
+    """Print what is read of a victim's captures by an observer whose accounts are all the others.
+
+    It knows its own captures and the rule by which outcomes are weighed: it keeps the trials and successes
+    that give the counts that are shown. Half its accounts gained nothing and half a thousand, so that the median
+    is the victim's revenue.
+    """
+    table = Table(
+        title=f"read of a victim: {VICTIM_REVENUE} each, the last at {VICTIM_TIME.isoformat(sep=' ')}"
+    )
+    for heading in ("others", "victim", "trials", "successes", "revenue", "last time"):
+        table.add_column(heading, justify="right")
+    long_ago = VICTIM_TIME - timedelta(days=30)
+    for others in (2, 6, 20):
+        for good, bad in ((1, 0), (2, 1), (20, 10)):
+            topic = f"victim_{others}_{good}"
+            insight = _insight(topic, ACTION, "")
+            for number in range(others):
+                await network.capture(
+                    f"observer {topic} {number}",
+                    insight,
+                    [True] * CAPTURES,
+                    1000.0 * (number % 2),
+                    long_ago,
+                )
+            pattern_id = await network.capture(
+                f"victim {topic}",
+                insight,
+                [True] * good + [False] * bad,
+                VICTIM_REVENUE,
+                VICTIM_TIME,
+            )
+            pattern = await network.look(pattern_id)
+            shown = pattern.evidence
+            found = _consistent(others, shown.occurrence_count, shown.success_count)
+            table.add_row(
+                str(others),
+                f"{good} of {good + bad}",
+                _span([trials for trials, _ in found]),
+                _span([successes for _, successes in found]),
+                f"{shown.mean_revenue_impact:.2f}",
+                pattern.last_validated_time.ToDatetime(UTC).isoformat(sep=" "),
+            )
+    Console().print(table)
+
+
+def _consistent(others: int, trials: int, successes: int) -> Sequence[tuple[int, int]]:
+    """Trials and successes of a victim that would show these counts beside the observer's accounts."""
+    own = [Share(CAPTURES, CAPTURES)] * others
+    found = []
+    for tried in range(1, MOST + 1):
+        for good in range(tried + 1):
+            whole = weigh([*own, Share(tried, good)], PublicationRule().k)
+            if (whole.trials, whole.successes) == (trials, successes):
+                found.append((tried, good))
+    return found
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def coverage(networks: int) -> None:
     """Print how often bounds of 95% certainty miss, in percent."""
     table = Table(title="misses of all / of those shown (>= 60%) / of the best of ten, in percent")
@@ -184,7 +273,9 @@ async def serve(settings: Settings) -> None:
         grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel,
     ):
         stub: NetworkLearningServiceAsyncStub = NetworkLearningServiceStub(channel)
-        await collusion(Network(stub))
+        network = Network(stub)
+        await collusion(network)
+        await differencing(network)
 
 
 def main() -> None:
