@@ -40,10 +40,12 @@ class Objection(Enum):
 def objection(text: str) -> Objection | None:
     """Why this wording must not be handed out, or None where nothing speaks against it."""
     plain = _unescaped(text)
-    if _MARKUP.search(plain) or plain != _unescaped(plain):
+    if _MARKUP.search(plain) or _TURNED.search(text) or plain != _unescaped(plain):
         return Objection.MARKUP
-    if not all(_is_known(slot) for slot in _SLOT.findall(plain)) or _LOOSE_BRACE.search(
-        _SLOT.sub("", plain)
+    if (
+        not all(_is_known(slot) for slot in _SLOT.findall(plain))
+        or _LOOSE_BRACE.search(_SLOT.sub("", plain))
+        or _TO_FILL_IN.search(plain)
     ):
         return Objection.PLACEHOLDER
     read = _SLOT.sub(" slot ", plain).casefold()
@@ -54,7 +56,8 @@ def objection(text: str) -> Objection | None:
     if any(_RUN_TOGETHER.search(re.sub(r"[^a-z]", "", form)) for form in forms[2:]):
         return Objection.SECRET
     # Joined already: with gaps the library takes seconds for eight kilobytes of single letters.
-    if _INSULTS.is_profane(_joined(read)):
+    # Likewise two seconds for as many equal figures.
+    if _INSULTS.is_profane(_REPEATED.sub(r"\1\1\1", _joined(read))):
         return Objection.INSULT
     return None
 
@@ -87,6 +90,8 @@ def _joined(text: str) -> str:
 
 def _is_known(slot: str) -> bool:
     """Whether a placeholder is one that callers fill in: the last of its words names a thing of the visit."""
+    if not _SLOT_NAME.fullmatch(slot):
+        return False
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", slot).casefold())
     return bool(words) and words[-1] in _SLOT_WORDS and not _SECRET_SLOT.intersection(words)
 
@@ -158,8 +163,13 @@ _SPELLED = re.compile(
     r"(?<![^\W_])(?:[^\W_]{1,2}[\W_]{1,3}){3,}[^\W_]{1,2}(?![^\W_])|(?<![^\W_])(?:[^\W_][\W_]{1,3}){2}[^\W_](?![^\W_])"
 )
 
+_REPEATED = re.compile(r"(.{1,4}?)\1{3,}", re.DOTALL)
+
 _SLOT = re.compile(r"\{([^{}]{0,80})\}")
 _LOOSE_BRACE = re.compile(r"[{}]")
+_SLOT_NAME = re.compile(r" {0,2}[A-Za-z][A-Za-z0-9]*(?:[ _.][A-Za-z0-9]+)* {0,2}")
+_TO_FILL_IN = re.compile(r"\[[^\[\]\n]{0,80}[A-Za-z] [^\[\]\n]{0,80}\]")
+"""[insert amount here]. A role that the anonymizer writes is one word."""
 
 _SLOT_WORDS = frozenset(
     re.findall(
@@ -186,6 +196,9 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 
+_TURNED = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that turn the direction of what follows, so that it reads as something else."""
+
 _ASK = (
     r"(?:send|tell|give|reply|text|forward|share|read|provide|confirm|type|e-?mail|message|repl(?:y|ies)"
     r"|respond|answer|dm|whisper|need|require|verify)"
@@ -198,8 +211,9 @@ _REQUESTS = tuple(
             Objection.SECRET,
             (
                 rf"\b(?:credit|debit|bank|payment) ?{_CARD}s?\b"
-                rf"|\b{_CARD}s?(?:'s)? ?(?:number|no\b|num\b|nr\b|#|details?|info\w*|digits?|data|pin|expir\w*)"
-                rf"|\b(?:numbers?|digits?|details?|photo|picture|front|back|side)\W+(?:\w+\W+){{0,3}}?{_CARD}s?\b"
+                rf"|\b(?<!loyalty )(?<!membership )(?<!punch )(?<!stamp ){_CARD}s?(?:'s)? ?(?:number|no\b|num\b|nr\b|#|details?|info\w*|digits?|data|pin|expir\w*)"
+                rf"|\b(?:numbers?|digits?|details?|photo|picture)\W+(?:\w+\W+){{0,6}}?{_CARD}s?\b"
+                rf"|\b(?:front|back|side)s? of (?:your|ur|both)\W+(?:\w+\W+)?{_CARD}s?\b|\bbank account\b"
                 rf"|\b(?:long|big|embossed|sixteen|16|three|four|3|4|last)[- ]?(?:digit )?(?:digits?|numbers?)\b"
                 r"|\bdigits\b|\bexpir\w+ date\b"
                 r"|\bcv[vc]2?\b|\bpass ?(?:word|code|phrase|wd)s?\b|\bpass ?number|\bpin ?(?:number|code)\b|\b(?:your|time) pin\b"
@@ -225,9 +239,12 @@ _REQUESTS = tuple(
             (
                 r"\b(?:venmo|zelle|paypal|cash ?app|western union|moneygram|bitcoin|btc|crypto\w*|usdt|ethereum)\b"
                 r"|\b(?:wire|bank) ?transfer"
-                r"|\b(?:send|wire|transfer|pay|remit|deposit|give|owe)\b(?! you\b)[^.!?]{0,30}"
+                r"|(?<!by to )(?<!in to )\b(?:send|wire|transfer|pay|remit|deposit|give|owe)\b(?! you\b)[^.!?]{0,30}"
                 r"\b(?:money(?! back)|cash(?! back)|dollars?|bucks|funds|payment|deposit|fee|balance|bill|invoice|gift ?cards?)\b"
-                r"|\bpay (?:us|me|now|here|by|via|through|to|at|on|the|your)\b"
+                r"(?! (?:reminder|receipt|confirmation|policy)\b)"
+                r"|\bpay (?:us|me|now|here|by|via|through|to|on)\b|(?<!by to )(?<!in to )\bpay (?:the|your)\b"
+                r"|\bpay\w*\b[^.!?]{0,20} (?:over|by|via) (?:the )?(?:phone|text|message|sms|reply)\b"
+                r"|\b(?:send|text|wire|transfer) (?:us|me)\b[^.!?]{0,20} [$€£] ?\d"
                 r"|\bmake (?:a|your|the) payment\b|\bpayment (?:link|is due|due|now|info\w*|details?)\b"
                 r"|\b(?:settle|clear) (?:your|the) (?:balance|bill|invoice|account)\b"
             ),
@@ -257,7 +274,7 @@ _REQUESTS = tuple(
             (
                 r"\bor else\b|\bregret (?:it|this|that)\b|\bwill regret\b|\bknow where you (?:live|work)\b"
                 r"|\b(?:hurt|kill|sue|beat|punish|harm|expose|report) you\b|\blegal action\b|\bwatch your back\b"
-                r"|\bcome after you\b|\b(?:last|final) warning\b|\byou will pay\b|\bconsequences\b|\bcollections? agency\b"
+                r"|\bcome after you\b|\b(?:last|final) warning\b|\byou will pay\b(?! (?:less|only|nothing|just|half)\b)|\bconsequences\b|\bcollections? agency\b"
                 r"|\bcall the police\b|\blawsuit\b"
             ),
         ),
@@ -266,7 +283,9 @@ _REQUESTS = tuple(
             (
                 r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}"
                 r"\b(?:instructions?|prompts?|rules|directions|messages?|guidelines?|said|told|above)\b"
-                r"|\bsystem (?:prompt|message)\b|\b(?:you are|act as) (?:now )?(?:an? )?(?:ai|assistant|chatbot|bot)\b"
+                r"|\bsystem (?:prompt|message)\b|\b(?:you are|act as) (?:now )?(?:an? )?(?:helpful )?(?:ai|assistant|chatbot|bot)\b"
+                r"(?! (?:coach|instructor|manager|stylist|teacher|trainer)\b)"
+                r"|\bfrom now on,? you (?:\w+ )?(?:act|answer|ignore|reply|respond|say)\b"
                 r"|\bas an ai\b|\b(?:system|assistant|user) ?:|\bnew instructions\b|\bjailbreak\b|\bdeveloper mode\b"
             ),
         ),
@@ -274,7 +293,7 @@ _REQUESTS = tuple(
 )
 
 _RUN_TOGETHER = re.compile(
-    r"password|passcode|(?<!gift)cardnumber|carddetails|creditcard|debitcard|securitycode|verificationcode"
+    r"password|passcode|(?<!gift)(?<!loyalty)(?<!membership)(?<!punch)(?<!stamp)cardnumber|carddetails|creditcard|debitcard|securitycode|verificationcode"
     r"|socialsecurity|routingnumber|bankdetails|accountnumber"
 )
 """What is looked for across all gaps as well: long enough not to arise from two innocent words."""

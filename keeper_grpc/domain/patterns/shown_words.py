@@ -64,13 +64,15 @@ def shown_action(wordings: Sequence[Wording], k: int) -> str:
 def shown_conditions(owners: Mapping[str, int], k: int) -> Mapping[str, JsonValue]:
     """The conditions that at least `k` owners sent, from the owners of each single fact.
 
-    Of several values of one key the one that most owners sent, of equal ones the one that sorts first.
+    Of several values of one key the one that most owners sent, of equal ones the one that sorts first. A text
+    that insults, threatens or carries markup is not taken.
     """
     shown: dict[str, JsonValue] = {}
     for fact in sorted(owners, key=lambda fact: (-owners[fact], fact)):
         if owners[fact] >= k and (read := read_fact(fact)) is not None:
             key, value = read
-            shown.setdefault(key, value)
+            if not isinstance(value, str) or objection_to_action(value) is None:
+                shown.setdefault(key, value)
     return shown
 
 

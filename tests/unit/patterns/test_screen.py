@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.patterns.screen import Objection, objection, objection_to_action
-from keeper_grpc.domain.patterns.shown_words import Wording, shown_action
+from keeper_grpc.domain.patterns.shown_words import Wording, shown_action, shown_conditions
+from keeper_grpc.simulation.world.wordings import KINDS, TONES
+from tests.unit.patterns.screened_texts import HARMFUL, ORDINARY
 
 ROOT = Path(__file__).parents[3]
 
@@ -84,6 +87,40 @@ def test_the_scripts_of_the_example_history_pass() -> None:
     scripts = {json.loads(line)["insight"]["script"] for line in lines}
     assert len(scripts) > 100
     assert [script for script in scripts if objection(script)] == []
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_an_ordinary_text_passes(text: str) -> None:
+    """Gift cards, promo codes, opening hours, aftercare, and what only looks like a disguise."""
+    assert objection(text) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"), [(reason, text) for reason, texts in HARMFUL.items() for text in texts]
+)
+def test_a_harmful_text_is_stopped(reason: str, text: str) -> None:
+    """Alone, in capitals, and behind an ordinary sentence."""
+    found = objection(text)
+    assert found is not None
+    assert found.value == reason
+    assert objection(text.upper()) is not None
+    assert objection(f"Hi {{name}}, it has been a while! {text}") is not None
+
+
+def test_the_texts_of_catalog_and_simulation_pass() -> None:
+    """Scripts as scripts, actions as actions."""
+    catalog, ideas = load_catalog().patterns, [idea for kind in KINDS for idea in kind.ideas]
+    scripts = [each.script for each in catalog] + [idea.line for idea in ideas]
+    actions = [each.action for each in catalog]
+    actions += [wording for idea in ideas for wording in idea.wordings]
+    assert [text for text in (*scripts, *TONES.values()) if objection(text)] == []
+    assert [text for text in actions if objection_to_action(text)] == []
+
+
+def test_conditions_that_insult_are_not_shown() -> None:
+    """The next value of the key takes the place."""
+    counts = {'note="you stupid idiot"': 5, 'note="quiet room"': 3, "visits=3": 3}
+    assert shown_conditions(counts, 3) == {"note": "quiet room", "visits": 3}
 
 
 def test_staff_may_ask_for_a_payment_and_insult_no_one() -> None:
