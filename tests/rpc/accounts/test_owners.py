@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import grpc
 import pytest
 
 from keeper_grpc.app import application
-from keeper_grpc.cli import main
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import (
     ForgetAccountRequest,
     ListAuditEventsRequest,
@@ -419,9 +421,7 @@ async def test_a_rebuild_changes_nothing_that_owners_and_corrections_made(
         assert pattern.evidence.account_count == 4  # the chain and three others
 
 
-async def test_invented_accounts_approve_no_word(
-    dsn: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_invented_accounts_approve_no_word(dsn: str, clock: Clock) -> None:
     """A rare surname of three of them stays masked; of registered ones it waits for a person."""
     action = "Offer a glowzilla soak"
     async with closed(dsn, clock) as service:
@@ -437,25 +437,36 @@ async def test_invented_accounts_approve_no_word(
     async with closed(dsn, clock, word_approval="manual") as service:
         assert await understood(service, action) == "Offer a [other] soak"
 
-    for name, value in {
-        "DATABASE_URL": dsn,
-        "PSEUDONYM_KEYS": PSEUDONYM_KEYS,
-        "WORD_APPROVAL": "manual",
-        "LOG_LEVEL": "error",
-    }.items():
-        monkeypatch.setenv(f"KEEPER_{name}", value)
-    capsys.readouterr()
-    assert await asyncio.to_thread(main, ["words"]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    keeper = partial(run_keeper, dsn)
+    code, out = await keeper("words")
+    assert code == 0
+    (line,) = out.splitlines()
     assert line.startswith("waiting ")
     assert line.endswith("offer a [other] soak")
     assert "glowzilla" not in line
     (word,) = [part for part in line.split() if part.startswith("test:")]
-    assert await asyncio.to_thread(main, ["words", "approve", word]) == 0
-    assert await asyncio.to_thread(main, ["words", "approve", "test:0"]) == 1
-    assert await asyncio.to_thread(main, ["words", "approve"]) == 2
+    assert (await keeper("words", "approve", word))[0] == 0
+    assert (await keeper("words", "approve", "test:0"))[0] == 1
+    assert (await keeper("words", "approve"))[0] == 2
     async with closed(dsn, clock, word_approval="manual") as service:
         assert await understood(service, action) == action
+
+
+async def run_keeper(dsn: str, *arguments: str) -> tuple[int | None, str]:
+    """Exit code and output of a keeper command, as a process: it configures its logging for itself alone."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "keeper_grpc.cli", *arguments),
+        env={
+            **os.environ,
+            "KEEPER_DATABASE_URL": dsn,
+            "KEEPER_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
+            "KEEPER_WORD_APPROVAL": "manual",
+            "KEEPER_LOG_LEVEL": "error",
+        },
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    return process.returncode, out.decode()
 
 
 async def understood(service: Service, action: str) -> str:
