@@ -122,7 +122,7 @@ async def test_a_capture_appears_without_a_reload(
     """Counts and the list of patterns follow what is captured while the page is open."""
     async with opened(browser, served.url) as page:
         found = page.locator(".numbers > div").filter(has_text="New patterns").locator(".value")
-        await expect(found).to_have_text("3")  # those of the withheld gym are not told
+        await expect(found).to_have_text("3")  # the withheld gym is not counted
         unchanged = await marked(page)
 
         await learn(network.address, "Text guests who are late on their way")
