@@ -149,7 +149,7 @@ async def test_a_forgotten_account_is_listed_without_how_much_was_removed(
         await keeper.capture("leaver", offer, Outcome(success=True))
         await admin(channel).ForgetAccount(ForgetAccountRequest(account_id="leaver"))
         # A page asks anew for what operators did when the metrics have changed.
-        await learn(network.address, "Show members the sauna", category="gym", accounts=1)
+        await learn(network.address, "Give guests a sample of the new body oil")
 
         rows = page.get_by_role("table", name="What operators did").locator("tbody tr")
         await expect(rows).to_have_text(

@@ -51,7 +51,11 @@ def _complete(block: str) -> Iterator[str]:
 def made_by(command: str) -> list[str]:
     """What a make command would run; the last line is what its target is for."""
     words = ["make", "--dry-run", *command.partition("#")[0].split()[1:]]
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    # A newcomer's make has no other above it; under one, these change what it prints.
+    alone = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        words, cwd=REPOSITORY, env=alone, capture_output=True, text=True, check=True
+    )
     return done.stdout.splitlines()
 
 
