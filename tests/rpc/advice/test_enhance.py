@@ -306,6 +306,7 @@ async def test_asking_changes_no_evidence(service: Service, topic: str) -> None:
     answers = await asyncio.gather(
         *(service.network.EnhanceInsight(question(topic)) for _ in range(20))
     )
+    assert {answer.no_match_reason for answer in answers} == {ENHANCED}
     assert {answer.enhanced_insight.evidence.occurrence_count for answer in answers} == {6}
     assert len({answer.enhancement_id for answer in answers}) == 20
 
