@@ -1,6 +1,7 @@
 """How well merges tell one action from another: precision, recall and F1 by kind of pair.
 
     python -m bench.merges                              the bundled model
+    python -m bench.merges --model minilm               the model of the extra
     python -m bench.merges --model onnx --directory DIR a sentence-transformers ONNX directory, keeper.json in it
     python -m bench.merges --missed                     with the pairs that were judged wrongly
 
@@ -33,8 +34,9 @@ from uuid import UUID
 from keeper_grpc.domain.insight import EmbeddedWords, Identifiers, Insight, JsonValue
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.domain.patterns.pattern import Neighbour, merge_target
-from keeper_grpc.embedding.embedder import Vectors
+from keeper_grpc.embedding.embedder import Embedder, Vectors
 from keeper_grpc.embedding.local import LocalEmbedder
+from keeper_grpc.embedding.minilm import MiniLMEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.simulation.world.wordings import KINDS, NOUNS
@@ -171,7 +173,14 @@ async def measure(arguments: argparse.Namespace) -> None:
             for text in (side.sentence, side.action)
         }
     )
-    model = LocalEmbedder() if arguments.model == "local" else OnnxEmbedder(arguments.directory)
+    model: Embedder
+    match arguments.model:
+        case "local":
+            model = LocalEmbedder()
+        case "minilm":
+            model = MiniLMEmbedder()
+        case _:
+            model = OnnxEmbedder(arguments.directory)
     try:
         vectors: dict[str, Any] = {}
         for start in range(0, len(texts), BATCH):
@@ -224,7 +233,7 @@ def line(name: str, tally: Tally) -> str:
 def main() -> None:
     """Reads the command line and measures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", choices=("local", "onnx"), default="local")
+    parser.add_argument("--model", choices=("local", "minilm", "onnx"), default="local")
     parser.add_argument("--directory", type=Path, help="with --model onnx")
     parser.add_argument("--missed", action="store_true", help="list the pairs judged wrongly")
     arguments = parser.parse_args()

@@ -1,6 +1,7 @@
 """Calibrates an embedding model's merge, cluster and retrieval thresholds.
 
     python bench/thresholds.py                              the bundled model
+    python bench/thresholds.py --model minilm               the model of the extra
     python bench/thresholds.py --model onnx --directory DIR a sentence-transformers ONNX directory
     OPENAI_API_KEY=... python bench/thresholds.py --model openai [--base-url URL]
     python bench/thresholds.py --with-outcome               docs/adr/0003: what the outcome costs
@@ -33,6 +34,7 @@ from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.embedding.embedder import Vectors
 from keeper_grpc.embedding.local import LocalEmbedder
+from keeper_grpc.embedding.minilm import MiniLMEmbedder
 from keeper_grpc.embedding.onnx import OnnxModel
 from keeper_grpc.embedding.openai import BASE_URL, OpenAIEmbedder
 from keeper_grpc.embedding.threaded import ThreadedModel
@@ -196,6 +198,15 @@ async def local(_arguments: argparse.Namespace, texts: list[str]) -> Measured:
         await embedder.aclose()
 
 
+async def minilm(_arguments: argparse.Namespace, texts: list[str]) -> Measured:
+    """The model of the extra."""
+    embedder = MiniLMEmbedder()
+    try:
+        return embedder.model, embedder.thresholds, await embedder.embed(texts)
+    finally:
+        await embedder.aclose()
+
+
 async def onnx(arguments: argparse.Namespace, texts: list[str]) -> Measured:
     """A directory, which needs no keeper.json yet: this is where its numbers come from."""
     worker = ThreadedModel(OnnxModel(arguments.directory).encode)
@@ -216,6 +227,7 @@ async def openai(arguments: argparse.Namespace, texts: list[str]) -> Measured:
 
 MODELS: dict[str, Callable[[argparse.Namespace, list[str]], Awaitable[Measured]]] = {
     "local": local,
+    "minilm": minilm,
     "onnx": onnx,
     "openai": openai,
 }

@@ -20,6 +20,7 @@ from keeper_grpc.embedding.batching import BatchingEmbedder
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.embedding.embedder import Embedder
 from keeper_grpc.embedding.local import LocalEmbedder
+from keeper_grpc.embedding.minilm import MiniLMEmbedder
 from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
 from keeper_grpc.privacy.text.vocabulary import ApprovedWords
@@ -111,13 +112,18 @@ async def make_embedder(
 
 async def _model(settings: Settings, telemetry: Telemetry) -> Embedder:
     key = settings.openai_api_key
-    if key is not None and settings.embedder != "local":
+    if key is not None and settings.embedder in ("auto", "openai"):
         # The OpenAI client is a third of what a command would import, and few ever make one.
-        from keeper_grpc.embedding.openai import OpenAIEmbedder  # noqa: PLC0415
+        from keeper_grpc.embedding.openai import AzureDeployment, OpenAIEmbedder  # noqa: PLC0415
 
         remote = OpenAIEmbedder(
             api_key=key.get_secret_value(),
             base_url=settings.openai_base_url,
+            model=settings.openai_model,
+            dimensions=settings.openai_dimensions,
+            azure=None
+            if settings.openai_api_version is None
+            else AzureDeployment(settings.openai_api_version, settings.openai_deployment),
             attempt_timeout=settings.openai_attempt_timeout.total_seconds(),
             total_timeout=settings.openai_total_timeout.total_seconds(),
             max_retries=settings.openai_max_retries,
@@ -130,11 +136,13 @@ async def _model(settings: Settings, telemetry: Telemetry) -> Embedder:
             max_in_flight=settings.openai_concurrency,
             spans=telemetry.spans,
         )
-    local: Embedder = (
-        await asyncio.to_thread(OnnxEmbedder, settings.local_model_dir)
-        if settings.local_model_dir is not None
-        else await asyncio.to_thread(LocalEmbedder)
-    )
+    local: Embedder
+    if settings.embedder == "minilm":
+        local = await asyncio.to_thread(MiniLMEmbedder)
+    elif settings.local_model_dir is not None:
+        local = await asyncio.to_thread(OnnxEmbedder, settings.local_model_dir)
+    else:
+        local = await asyncio.to_thread(LocalEmbedder)
     return MeasuredEmbedder(local, telemetry.instruments)
 
 

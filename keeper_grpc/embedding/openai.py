@@ -36,6 +36,16 @@ log = structlog.get_logger()
 BASE_URL = "https://api.openai.com/v1"
 MODEL = "text-embedding-3-small"
 
+WIDTHS = {MODEL: DIMENSIONS, "text-embedding-ada-002": DIMENSIONS}
+"""Widths of OpenAI's models that fit as they are: another one in an answer means another model."""
+
+OWN = frozenset({*WIDTHS, "text-embedding-3-large"})
+"""OpenAI's models, whose answers are unit vectors."""
+
+SHORTENED = frozenset({"text-embedding-3-large"})
+"""Models that are wider than DIMENSIONS and can answer with less, at no loss worth measuring: of 3072
+dimensions the first 1536 are asked for."""
+
 THRESHOLDS = Thresholds(merge=0.95, cluster=0.85, retrieval=0.40)
 """The source design's merge and cluster. They are not calibrated, because no API key was at hand: run `bench/thresholds.py --model openai` with a key (docs/adr/0002)."""
 
@@ -78,10 +88,19 @@ class _Failure:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AzureDeployment:
+    """How Azure serves a model: `name` of the deployment (None: the model's) and api-version."""
+
+    api_version: str
+    name: str | None = None
+
+
 class OpenAIEmbedder:
     """Embeds through an API. Every wait is bounded.
 
-    attempt_timeout: seconds for one HTTP exchange. total_timeout: seconds for one `embed`,
+    dimensions: asked of the model, None for its own. azure: for a deployment there; then `base_url` is the
+    resource's. attempt_timeout: seconds for one HTTP exchange. total_timeout: seconds for one `embed`,
     with its waits for a free slot and its retries. max_retries: further attempts per request.
     concurrency: requests open at once. on_failure: called with the log event of each failed attempt.
 
@@ -95,6 +114,8 @@ class OpenAIEmbedder:
         api_key: str,
         base_url: str = BASE_URL,
         model: str = MODEL,
+        dimensions: int | None = None,
+        azure: AzureDeployment | None = None,
         thresholds: Thresholds = THRESHOLDS,
         attempt_timeout: float = 5.0,
         total_timeout: float = 15.0,
@@ -104,6 +125,11 @@ class OpenAIEmbedder:
         spans: Spans | None = None,
     ) -> None:
         self._name = model
+        if dimensions is None and model in SHORTENED:
+            dimensions = DIMENSIONS
+        # Asked for in every request, and part of the id; None is the model's own width.
+        self._asked_width = None if dimensions == WIDTHS.get(model) else dimensions
+        self._width = dimensions or WIDTHS.get(model)
         self._thresholds = thresholds
         self._attempt_timeout = attempt_timeout
         self._total_timeout = total_timeout
@@ -113,18 +139,27 @@ class OpenAIEmbedder:
         self._slots = asyncio.Semaphore(concurrency)
         self._closed_until = 0.0
         # Retries are done here: the client would sleep for up to two minutes at a Retry-After.
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key,
-            base_url=base_url,
-            timeout=attempt_timeout,
-            max_retries=0,
-        )
+        self._client: openai.AsyncOpenAI
+        if azure is None:
+            self._client = openai.AsyncOpenAI(
+                api_key=api_key, base_url=base_url, timeout=attempt_timeout, max_retries=0
+            )
+        else:
+            self._client = openai.AsyncAzureOpenAI(
+                api_key=api_key,
+                azure_endpoint=base_url,
+                azure_deployment=azure.name or model,
+                api_version=azure.api_version,
+                timeout=attempt_timeout,
+                max_retries=0,
+            )
 
     @property
     def model(self) -> str:
         # OpenAI does not version the models behind a name: "1" is this project's version, to be raised if
         # the vectors behind the name change.
-        return f"{self._name}/1/{RENDERING}"
+        width = "" if self._asked_width is None else f"@{self._asked_width}"
+        return f"{self._name}{width}/1/{RENDERING}"
 
     @property
     def dimensions(self) -> int:
@@ -223,15 +258,24 @@ class OpenAIEmbedder:
             # The client's own timeout starts again with every byte that arrives.
             async with asyncio.timeout(self._attempt_timeout):
                 answer = await self._client.embeddings.create(
-                    model=self._name, input=list(texts), extra_headers=headers
+                    model=self._name,
+                    input=list(texts),
+                    dimensions=openai.omit if self._asked_width is None else self._asked_width,
+                    extra_headers=headers,
                 )
-            return _vectors(answer, len(texts))
+            return self._vectors(answer, len(texts))
         except (TimeoutError, openai.APITimeoutError):
             return _Failure("openai_timeout", "the embedding service did not answer in time", True)
         except openai.APIConnectionError:
             return _Failure("openai_unreachable", "the embedding service cannot be reached", True)
         except openai.APIStatusError as error:
             return _refusal(error)
+        except NotAnEmbedding as error:
+            return _Failure(
+                "openai_answer_invalid",
+                f"the embedding service returned an invalid answer: {error}",
+                again=False,
+            )
         except Exception as error:  # noqa: BLE001 - a malformed answer breaks the client anywhere
             log.warning("openai_answer_unreadable", kind=type(error).__name__)
             # Not retried: a malformed answer means a wrong server or model, and every attempt is billed.
@@ -240,6 +284,33 @@ class OpenAIEmbedder:
                 "the embedding service returned an invalid answer",
                 again=False,
             )
+
+    def _vectors(self, answer: CreateEmbeddingResponse, count: int) -> Vectors:
+        """The answer's vectors in the order of the request.
+
+        Raises:
+            NotAnEmbedding: not exactly one vector of this model for each text.
+        """
+        rows = {item.index: item.embedding for item in answer.data}
+        if len(answer.data) != count or rows.keys() != set(range(count)):
+            raise NotAnEmbedding("not one vector for each text")
+        raw = np.asarray([rows[index] for index in range(count)], dtype=np.float64)
+        width = raw.shape[-1]
+        if self._width is None and raw.shape == (count, width):
+            # A model of another service: its first answer tells.
+            self._width = width
+        if raw.shape != (count, self._width):
+            raise NotAnEmbedding(f"{width} dimensions instead of {self._width}")
+        if width > DIMENSIONS:
+            self._width = None
+            raise NotAnEmbedding(
+                f"{width} dimensions, of which {DIMENSIONS} can be stored; KEEPER_OPENAI_DIMENSIONS "
+                "asks for fewer, where the model can"
+            )
+        # Negated, so that NaN is refused too. Services that are only like OpenAI's need not normalize.
+        if self._name in OWN and not (abs(np.linalg.norm(raw, axis=1) - 1) <= NORM_TOLERANCE).all():
+            raise NotAnEmbedding("not unit vectors")
+        return unit_vectors(raw)
 
 
 def _refusal(error: openai.APIStatusError) -> _Failure:
@@ -261,6 +332,22 @@ def _refusal(error: openai.APIStatusError) -> _Failure:
             status=status,
             retry_after=NEEDS_A_HUMAN,
         )
+    if status == HTTPStatus.NOT_FOUND:
+        return _Failure(
+            "openai_not_found",
+            "the embedding service has no such model, deployment or address",
+            again=False,
+            status=status,
+            retry_after=NEEDS_A_HUMAN,
+        )
+    if status == HTTPStatus.BAD_REQUEST:
+        return _Failure(
+            "openai_refused",
+            "the embedding service refuses the request; it may not take this model or its dimensions",
+            again=False,
+            status=status,
+            retry_after=retry_after,
+        )
     return _Failure(
         "openai_refused",
         "the embedding service is overloaded or failing",
@@ -268,24 +355,6 @@ def _refusal(error: openai.APIStatusError) -> _Failure:
         status=status,
         retry_after=retry_after,
     )
-
-
-def _vectors(answer: CreateEmbeddingResponse, count: int) -> Vectors:
-    """The answer's vectors in the order of the request.
-
-    Raises:
-        NotAnEmbedding: not exactly one unit vector of DIMENSIONS for each text.
-    """
-    rows = {item.index: item.embedding for item in answer.data}
-    if len(answer.data) != count or rows.keys() != set(range(count)):
-        raise NotAnEmbedding("not one vector for each text")
-    raw = np.asarray([rows[index] for index in range(count)], dtype=np.float64)
-    if raw.shape != (count, DIMENSIONS):
-        raise NotAnEmbedding("not the dimensions of this model")
-    # Negated, so that NaN is refused too.
-    if not (abs(np.linalg.norm(raw, axis=1) - 1) <= NORM_TOLERANCE).all():
-        raise NotAnEmbedding("not unit vectors")
-    return unit_vectors(raw)
 
 
 def _requests(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -55,15 +55,15 @@ class Status:
 Step = Fault | Status
 
 
-def hashed_vector(text: str) -> list[float]:
+def hashed_vector(text: str, width: int = WIDTH) -> list[float]:
     """A unit vector that depends on `text` alone; of two texts nearly orthogonal ones."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
-    vector = np.random.default_rng(seed).standard_normal(WIDTH)
+    vector = np.random.default_rng(seed).standard_normal(width)
     return [float(component) for component in vector / np.linalg.norm(vector)]
 
 
 class OpenAIStandIn:
-    """The server: `then` plans the next answers, `bodies` and `headers` hold every request's.
+    """The server: `then` plans the next answers, `bodies`, `headers` and `targets` hold every request's.
 
     embed: text to vector; another test may pass a real model's. After `hold`, requests are read and
     kept waiting until `release`; `most_open` is the highest number of requests open at once.
@@ -82,12 +82,18 @@ class OpenAIStandIn:
         self.most_open = 0
         self.bodies: list[dict[str, Any]] = []
         self.authorizations: list[str] = []
+        self.targets: list[str] = []
         self.headers: list[dict[str, str]] = []
 
     @property
     def base_url(self) -> str:
         assert self._server is not None, "not started"
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    @property
+    def azure_url(self) -> str:
+        """The address of the resource, as Azure's portal names it."""
+        return self.base_url.removesuffix("/v1")
 
     @property
     def texts(self) -> list[str]:
@@ -150,10 +156,12 @@ class OpenAIStandIn:
             for name, _, value in (line.partition(":") for line in lines)
         }
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        if not request_line.startswith("POST /v1/embeddings "):
+        _, target, _ = request_line.split(" ")
+        if not target.startswith(("/v1/embeddings", "/openai/deployments/")):
             writer.write(_response(404, b"{}"))
             return True
         asked = json.loads(body)
+        self.targets.append(target)
         # Taken on arrival, so that steps and `bodies` have the same order.
         step = self._plan.popleft() if self._plan else None
         async with self._arrived:
@@ -190,7 +198,7 @@ class OpenAIStandIn:
         return _response(200, json.dumps(self._embeddings(asked, step)).encode())
 
     def _embeddings(self, asked: dict[str, Any], step: Step | None) -> dict[str, Any]:
-        vectors = [list(self._embed(text)) for text in asked["input"]]
+        vectors = [_shortened(self._embed(text), asked) for text in asked["input"]]
         indexes = list(range(len(vectors)))
         match step:
             case Fault.TOO_FEW:
@@ -224,6 +232,14 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b" ")
         await writer.drain()
         await asyncio.sleep(0.01)
+
+
+def _shortened(vector: Sequence[float], asked: Mapping[str, Any]) -> list[float]:
+    """As text-embedding-3 does it: the first `dimensions`, of unit length."""
+    if "dimensions" not in asked:
+        return list(vector)
+    kept = np.asarray(vector[: asked["dimensions"]])
+    return [float(component) for component in kept / np.linalg.norm(kept)]
 
 
 def _encoded(vector: Sequence[float], asked: Mapping[str, Any]) -> str | list[float]:

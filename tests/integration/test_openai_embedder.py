@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from keeper_grpc.embedding.openai import (
     MAX_INPUTS,
     MAX_REQUEST_BYTES,
     MAX_TEXT_BYTES,
+    AzureDeployment,
     OpenAIEmbedder,
 )
 from tests.e2e.waiting import SOON
@@ -85,6 +88,107 @@ async def test_it_asks_as_the_api_wants_and_answers_in_order(
     assert server.authorizations == [f"Bearer {KEY}"]
     assert contract.model == "text-embedding-3-small/1/sentence-1"
     assert (contract.thresholds.merge, contract.thresholds.cluster) == (0.95, 0.85)
+
+
+WIDE = "text-embedding-3-large"
+OTHERS = "nomic-embed-text"
+
+
+@asynccontextmanager
+async def embedding_with(width: int, **options: Any) -> AsyncIterator[tuple[OpenAIStandIn, Any]]:
+    """A service whose model has this width, and the client with these options."""
+    async with OpenAIStandIn(lambda text: hashed_vector(text, width)) as service:
+        client = OpenAIEmbedder(api_key=KEY, base_url=service.base_url, max_retries=0, **options)
+        yield service, client
+        await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("width", "model", "dimensions", "asked", "identity"),
+    [
+        (1536, "text-embedding-3-small", None, None, "text-embedding-3-small/1/sentence-1"),
+        (1536, "text-embedding-3-small", 1536, None, "text-embedding-3-small/1/sentence-1"),
+        (1536, "text-embedding-3-small", 512, 512, "text-embedding-3-small@512/1/sentence-1"),
+        (3072, WIDE, None, 1536, "text-embedding-3-large@1536/1/sentence-1"),
+        (3072, WIDE, 1024, 1024, "text-embedding-3-large@1024/1/sentence-1"),
+        (768, OTHERS, None, None, "nomic-embed-text/1/sentence-1"),
+        (1024, OTHERS, 256, 256, "nomic-embed-text@256/1/sentence-1"),
+    ],
+)
+async def test_models_of_other_widths_keep_their_cosines(
+    width: int, model: str, dimensions: int | None, asked: int | None, identity: str
+) -> None:
+    """Fewer dimensions are asked for where a vector would not fit, filled with zeros, and part of the id."""
+    async with embedding_with(width, model=model, dimensions=dimensions) as (service, client):
+        vectors = await client.embed(["a", "b"])
+    assert service.bodies[0].get("dimensions") == asked
+    assert client.model == identity
+    assert vectors.shape == (2, 1536)
+    kept = np.array([hashed_vector(text, width)[:asked] for text in "ab"])
+    kept /= np.linalg.norm(kept, axis=1, keepdims=True)
+    assert vectors[0] @ vectors[1] == pytest.approx(kept[0] @ kept[1], abs=1e-6)
+
+
+async def test_vectors_that_are_too_wide_are_refused_with_the_way_out() -> None:
+    """The line has the width and the setting that asks for fewer."""
+    async with embedding_with(3072, model="another-large") as (_, client):
+        with pytest.raises(EmbedderUnavailable, match=r"3072.*1536.*KEEPER_OPENAI_DIMENSIONS"):
+            await client.embed(["a"])
+
+
+async def test_a_model_must_not_change_its_width() -> None:
+    """A service whose answers become wider has another model: their cosines would mean nothing."""
+    widths = iter([768, 1024])
+    async with (
+        OpenAIStandIn(lambda text: hashed_vector(text, next(widths))) as service,
+    ):
+        client = OpenAIEmbedder(api_key=KEY, base_url=service.base_url, model=OTHERS, max_retries=0)
+        await client.embed(["a"])
+        with pytest.raises(EmbedderUnavailable, match="1024 dimensions instead of 768"):
+            await client.embed(["b"])
+        await client.aclose()
+
+
+async def test_another_services_vectors_need_not_be_of_unit_length() -> None:
+    """Their direction counts; of OpenAI's own models another length is a fault."""
+    async with embedding_with(1536, model=OTHERS) as (service, client):
+        service.then(Fault.LONG)
+        vectors = await client.embed(["a"])
+    np.testing.assert_allclose(vectors, [hashed_vector("a")], atol=1e-6)
+
+
+@pytest.mark.parametrize(("deployment", "named"), [("ours", "ours"), (None, WIDE)])
+async def test_azure_is_asked_in_its_own_way(deployment: str | None, named: str) -> None:
+    """The deployment in the path, api-version in the query, the key in `api-key` and nowhere else."""
+    async with OpenAIStandIn(lambda text: hashed_vector(text, 3072)) as service:
+        client = OpenAIEmbedder(
+            api_key=KEY,
+            base_url=service.azure_url,
+            model=WIDE,
+            azure=AzureDeployment("2024-10-21", deployment),
+            max_retries=0,
+        )
+        vectors = await client.embed(["a"])
+        await client.aclose()
+    assert vectors.shape == (1, 1536)
+    assert service.targets == [f"/openai/deployments/{named}/embeddings?api-version=2024-10-21"]
+    assert service.headers[0]["api-key"] == KEY
+    assert "authorization" not in service.headers[0]
+    assert client.model == "text-embedding-3-large@1536/1/sentence-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(404, "no such model, deployment or address"), (400, "may not take this model")],
+)
+async def test_a_refusal_says_what_may_be_wrong(
+    server: OpenAIStandIn, embedder: OpenAIEmbedder, status: int, said: str
+) -> None:
+    """A wrong name is no overload: it is not tried again."""
+    server.then(Status(status))
+    with pytest.raises(EmbedderUnavailable, match=said):
+        await embedder.embed(["a"])
+    assert len(server.bodies) == 1
 
 
 async def test_the_index_tells_the_order(server: OpenAIStandIn, embedder: OpenAIEmbedder) -> None:

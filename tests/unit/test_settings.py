@@ -69,9 +69,15 @@ BAD = [
     ("KEEPER_ACCOUNT_MIN_ACTIVE_DAYS", "-1"),
     ("KEEPER_QUALIFICATION_INTERVAL", "0"),
     ("KEEPER_TOMBSTONE_RETENTION", "0"),
-    ("KEEPER_OPENAI_API_KEY", f"{SECRET}\n"),
+    ("KEEPER_OPENAI_API_KEY", f"{SECRET}\n{SECRET}"),
     ("KEEPER_OPENAI_API_KEY", f"{SECRET}\N{EURO SIGN}"),
     ("KEEPER_OPENAI_BASE_URL", SECRET),
+    ("KEEPER_OPENAI_BASE_URL", f"https://example.com/v1?api-version={SECRET}"),
+    ("KEEPER_OPENAI_MODEL", " "),
+    ("KEEPER_OPENAI_DIMENSIONS", "0"),
+    ("KEEPER_OPENAI_DIMENSIONS", "3072"),
+    ("KEEPER_OPENAI_API_VERSION", ""),
+    ("KEEPER_OPENAI_DEPLOYMENT", ""),
     ("KEEPER_OPENAI_BASE_URL", f"ftp://{SECRET}"),
     ("KEEPER_OPENAI_BASE_URL", f"http://[::1{SECRET}"),
     ("KEEPER_LOG_LEVEL", SECRET),
@@ -119,9 +125,58 @@ def test_every_bounded_setting_is_in_the_table_of_bad_values() -> None:
         # An optional setting has its bounds within the annotation.
         if field.metadata
         or "Literal" in str(field.annotation)
-        or name in {"emerging_min_similarity", "metrics_port", "local_model_dir"}
+        or name
+        in {
+            "emerging_min_similarity",
+            "metrics_port",
+            "local_model_dir",
+            "openai_api_version",
+            "openai_deployment",
+        }
     }
     assert bounded == {name for name, _ in BAD}
+
+
+@pytest.mark.parametrize("space", ["\n", " ", "\r\n", "\t"])
+def test_a_key_loses_the_white_space_around_it(monkeypatch: pytest.MonkeyPatch, space: str) -> None:
+    """A key out of a file ends with a line break, which no header takes; one of nothing else is none."""
+    monkeypatch.setenv("OPENAI_API_KEY", f"{space}{SECRET}{space}")
+    key = Settings.from_environment().openai_api_key
+    assert key is not None
+    assert key.get_secret_value() == SECRET
+    monkeypatch.setenv("OPENAI_API_KEY", space)
+    assert Settings.from_environment().openai_api_key is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"OPENAI_BASE_URL": "https://one.openai.azure.com"}, "KEEPER_OPENAI_API_VERSION"),
+        ({"OPENAI_BASE_URL": "https://one.openai.azure.com/openai"}, "KEEPER_OPENAI_API_VERSION"),
+        ({"OPENAI_DEPLOYMENT": "ours"}, "KEEPER_OPENAI_DEPLOYMENT"),
+        ({"OPENAI_BASE_URL": "https://one.openai.azure.com/openai/v1"}, None),
+        (
+            {
+                "OPENAI_BASE_URL": "https://one.openai.azure.com",
+                "OPENAI_API_VERSION": "2024-10-21",
+                "OPENAI_DEPLOYMENT": "ours",
+            },
+            None,
+        ),
+    ],
+)
+def test_half_of_azures_settings_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], named: str | None
+) -> None:
+    """Azure's classic API needs a version; its v1 path is OpenAI's own and needs nothing."""
+    for name, value in variables.items():
+        monkeypatch.setenv(f"KEEPER_{name}", value)
+    if named is None:
+        Settings.from_environment()
+        return
+    with pytest.raises(SettingsInvalid, match=f"^{named}: ") as caught:
+        Settings.from_environment()
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
