@@ -68,8 +68,24 @@ def settle(draft: Draft, phrases: Phrases, vocabulary: Vocabulary) -> None:
                 word.settled = True
     if not vocabulary.places.isdisjoint(draft.keys()):
         for at, word in enumerate(found):
-            if word.key in vocabulary.places and _names_treatment(draft, found, at, vocabulary):
-                word.settled = True
+            place = word.key in vocabulary.places and not word.settled
+            if place and _names_treatment(draft, found, at, vocabulary):
+                _settle_ingredients(found, at, vocabulary)
+
+
+def _settle_ingredients(found: list[Word], at: int, vocabulary: Vocabulary) -> None:
+    """The place, and what stands between it and the treatment: `moss` in `Icelandic moss wrap`.
+
+    A capital or a given name between them may be a person's.
+    """
+    found[at].settled = True
+    for word in found[at + 1 : at + 1 + FARTHEST_TREATMENT]:
+        key = word.key
+        if key in cues.TREATMENTS or key in _STYLES or word.settled:
+            return
+        if word.capitalized or key in vocabulary.given_words or not vocabulary.knows(key):
+            return
+        word.settled = True
 
 
 def _names_treatment(draft: Draft, found: list[Word], at: int, vocabulary: Vocabulary) -> bool:
@@ -104,13 +120,15 @@ _STYLES: Final = frozenset(
         "bob bobs cut cuts fade fades curl curls perm perms braid braids twist twists wave waves bangs "
         "layers shag lob updo updos glow lulur boreh hilot hammam compress soap henna mehndi sauna "
         "sugaring threading cupping makeup lashing tinting cornrows locs "
-        "squat squats deadlift deadlifts stretch stretches swings lifting"
+        "squat squats deadlift deadlifts stretch stretches swings lifting "
+        "acupuncture reflexology exfoliation keratin lift lifts pack packs tissue extensions knots hair "
+        "polishing plaster mud clay plunge bowl bowls oil beard shave"
     )
 )
 _JOURNEYS: Final = frozenset(
     listed(
         "package packages special specials getaway escape journey retreat experience night nights "
-        "class classes workshop clinic dance yoga"
+        "class classes workshop clinic dance yoga session sessions spa beer"
     )
 )
 """What a place is put before that a person is put before as well: `the London package`."""
