@@ -1,4 +1,4 @@
-"""Lets a request that is no message of its type reach the interceptors, which refuse it as any other."""
+"""Lets what is no message of its type reach the service, which refuses it as any other bad request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from keeper_grpc.rpc.interceptors.around import OURS
+from keeper_grpc.rpc.status import FieldViolation
 
 
 class Unreadable:
@@ -18,11 +19,19 @@ class Unreadable:
     """
 
 
+NOT_A_MESSAGE = FieldViolation(
+    "", "the bytes are no message of this request's type, or a string in it is not UTF-8"
+)
+"""A violation of the whole request: the parser does not say which field it is."""
+
+
 class ReadRequests(grpc.aio.ServerInterceptor):
     """Makes an `Unreadable` of what cannot be parsed.
 
-    gRPC itself would answer UNKNOWN with the parser's words, and log a stack as for a defect. Of a
-    client's stream it ends the stream. Must be an inner interceptor: the others pass on its deserializer.
+    gRPC itself would answer UNKNOWN with the parser's words, or end a client's stream with INTERNAL and the
+    other questions unanswered, and log a stack as for a defect. Validation refuses the one request of a
+    call; the handler of a stream refuses each message of its own. Must be an inner interceptor: the others
+    pass on its deserializer.
     """
 
     async def intercept_service(
@@ -30,13 +39,9 @@ class ReadRequests(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wrap the deserializer of a method of ours whose request is one message."""
+        """Wrap the deserializer of a method of ours."""
         handler = await continuation(handler_call_details)
-        if (
-            handler is None
-            or handler.request_streaming
-            or not handler_call_details.method.startswith(OURS)
-        ):
+        if handler is None or not handler_call_details.method.startswith(OURS):
             return handler
         parse = handler.request_deserializer
 
@@ -46,14 +51,14 @@ class ReadRequests(grpc.aio.ServerInterceptor):
             except DecodeError:
                 return Unreadable()
 
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                handler.unary_stream,
-                request_deserializer=read,
-                response_serializer=handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            handler.unary_unary,
+        make, behaviour = {
+            (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
+            (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
+            (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
+            (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
+        }[handler.request_streaming, handler.response_streaming]
+        return make(
+            behaviour,
             request_deserializer=read,
             response_serializer=handler.response_serializer,
         )

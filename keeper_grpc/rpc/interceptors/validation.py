@@ -8,14 +8,9 @@ from contextlib import asynccontextmanager
 from google.protobuf.message import Message
 
 from keeper_grpc.rpc.interceptors.around import OURS, Around, Call
-from keeper_grpc.rpc.interceptors.unreadable import Unreadable
+from keeper_grpc.rpc.interceptors.unreadable import NOT_A_MESSAGE, Unreadable
 from keeper_grpc.rpc.rules import Rules
-from keeper_grpc.rpc.status import FieldViolation, RequestInvalid
-
-_NOT_A_MESSAGE = FieldViolation(
-    "", "the bytes are no message of this request's type, or a string in it is not UTF-8"
-)
-"""A violation of the whole request: the parser does not say which field it is."""
+from keeper_grpc.rpc.status import RequestInvalid
 
 
 class Validation(Around):
@@ -33,7 +28,7 @@ class Validation(Around):
         """Raise RequestInvalid before the handler sees the request."""
         # Infrastructure's own messages declare no rules.
         if isinstance(call.request, Unreadable):
-            raise RequestInvalid([_NOT_A_MESSAGE])
+            raise RequestInvalid([NOT_A_MESSAGE])
         if call.request is not None and call.method.startswith(OURS):
             self._rules.check(call.request)
         yield

@@ -19,7 +19,9 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.rpc import status
 from keeper_grpc.rpc.convert import insights
 from keeper_grpc.rpc.defects import report_defect
+from keeper_grpc.rpc.interceptors.unreadable import NOT_A_MESSAGE, Unreadable
 from keeper_grpc.rpc.rules import Rules
+from keeper_grpc.rpc.status import RequestInvalid
 from keeper_grpc.spans import Spans, mark_end
 from keeper_grpc.usecases.advice.enhance import Question
 
@@ -27,6 +29,9 @@ log = structlog.get_logger()
 
 Answered: TypeAlias = Callable[[str, float], None]
 """Receives each question's status code by name, and its duration in seconds."""
+
+Read: TypeAlias = EnhanceInsightsRequest | Unreadable
+"""What a stream reads: one question, or bytes that are none."""
 
 Send: TypeAlias = Callable[[EnhanceInsightsResponse], Awaitable[None]]
 
@@ -63,7 +68,7 @@ class EnhanceStream:
         for reader in self._readers:
             reader.cancel()
 
-    async def serve(self, questions: AsyncIterable[EnhanceInsightsRequest], send: Send) -> None:
+    async def serve(self, questions: AsyncIterable[Read], send: Send) -> None:
         """Answer until the caller has no more questions and all are answered.
 
         A question that fails is answered with its error. Raises ShuttingDown when the process
@@ -88,7 +93,7 @@ class EnhanceStream:
         if reader.cancelled():
             raise ShuttingDown("the server is shutting down; ask again what was not answered")
 
-    async def _measured(self, question: EnhanceInsightsRequest) -> EnhanceInsightsResponse:
+    async def _measured(self, question: Read) -> EnhanceInsightsResponse:
         """Answer a question and report its code; metrics count a question as they count a call."""
         start = time.perf_counter()
         with self._spans.step("EnhanceInsights question"):
@@ -98,7 +103,11 @@ class EnhanceStream:
         self._on_answer(code, time.perf_counter() - start)
         return response
 
-    async def _answer(self, question: EnhanceInsightsRequest) -> EnhanceInsightsResponse:
+    async def _answer(self, question: Read) -> EnhanceInsightsResponse:
+        if isinstance(question, Unreadable):
+            # Its correlation id is as unreadable as the rest.
+            refused = RequestInvalid([NOT_A_MESSAGE])
+            return EnhanceInsightsResponse(error=status.to_status(refused))
         response = EnhanceInsightsResponse(correlation_id=question.correlation_id)
         limit = asyncio.timeout(self._max_duration)
         try:
@@ -124,7 +133,7 @@ class _Stream:
 
     def __init__(
         self,
-        answer: Callable[[EnhanceInsightsRequest], Awaitable[EnhanceInsightsResponse]],
+        answer: Callable[[Read], Awaitable[EnhanceInsightsResponse]],
         send: Send,
         in_flight: int,
     ) -> None:
@@ -135,9 +144,7 @@ class _Stream:
         self.answered = 0
         self.failed = 0
 
-    async def read(
-        self, questions: AsyncIterable[EnhanceInsightsRequest], group: asyncio.TaskGroup
-    ) -> None:
+    async def read(self, questions: AsyncIterable[Read], group: asyncio.TaskGroup) -> None:
         """Read questions as slots become free, and answer each in a task of the group."""
         upcoming = aiter(questions)
         while True:
@@ -147,7 +154,7 @@ class _Stream:
                 return
             group.create_task(self._respond(question))
 
-    async def _respond(self, question: EnhanceInsightsRequest) -> None:
+    async def _respond(self, question: Read) -> None:
         response = await self._answer(question)
         # gRPC takes one message at a time.
         async with self._sending:

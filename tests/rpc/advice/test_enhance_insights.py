@@ -317,3 +317,36 @@ async def test_one_question_may_take_no_longer_than_a_call() -> None:
     assert sent["hangs"].error.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
     assert sent["breaks"].error.code == grpc.StatusCode.INTERNAL.value[0]
     assert "told" not in str(sent["breaks"])
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"\xff\xff\xff", b"\x0a\x05ab", b"\x0a\x02\xed\xa0", b"\x12\x03\x0a\x01\xff"],
+    ids=["no tag", "cut off", "surrogate", "nested text"],
+)
+async def test_bytes_that_are_no_message_are_one_refused_question(
+    service: Service, topic: str, damaged: bytes
+) -> None:
+    """The stream goes on, and every other question is answered."""
+    method = "/keeper.network.v1.NetworkLearningService/EnhanceInsights"
+    call: grpc.aio.StreamStreamCall[bytes, EnhanceInsightsResponse] = service.channel.stream_stream(
+        method, response_deserializer=EnhanceInsightsResponse.FromString
+    )()
+    for number in range(40):
+        await call.write(asked(str(number), question(topic)).SerializeToString())
+        if number in {0, 20}:
+            await call.write(damaged)
+    await call.done_writing()
+    got = [answer async for answer in call]
+    refused = [answer for answer in got if answer.HasField("error")]
+    assert {answer.correlation_id for answer in got if answer.HasField("response")} == {
+        str(number) for number in range(40)
+    }
+    assert [answer.error.code for answer in refused] == [
+        grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    ] * 2
+    for answer in refused:
+        bad = BadRequest()
+        assert any(detail.Unpack(bad) for detail in answer.error.details)
+        assert "no message" in bad.field_violations[0].description
+    assert await call.code() is grpc.StatusCode.OK

@@ -373,7 +373,7 @@ class EnhanceInsightsResponse(_message.Message):
     RESPONSE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     correlation_id: _builtins.str
-    """The question that this answers."""
+    """The question that this answers. Empty when the question was no message that could be read."""
     @_builtins.property
     def response(self) -> Global___EnhanceInsightResponse:
         """What the network knows."""
