@@ -246,23 +246,42 @@ def _uplift(_: argparse.Namespace) -> int:
     from keeper_grpc.one_shot import uplift
 
     measured = asyncio.run(uplift(settings))
-    if not measured:
+    if not any(found.experiment.held_out.trials for found in measured.values()):
         print(
             "no held-out question has an outcome yet: set KEEPER_HOLDOUT_SHARE, and report outcomes"
         )
         return 0
-    table = Table("category", "type", "advised", "held out", "uplift", "95% interval")
+    table = Table(
+        "category",
+        "type",
+        "succeeded of advised",
+        "of held out",
+        "questions with an outcome",
+        "owners",
+        "uplift",
+        "95% interval at every look",
+    )
     for (category, kind), found in measured.items():
-        low, high = found.interval()
+        shown = found.experiment
+        if not category:
+            table.add_section()
         table.add_row(
-            category,
+            category or "all",
             kind,
-            f"{found.advised.successes} of {found.advised.trials}",
-            f"{found.held_out.successes} of {found.held_out.trials}",
-            f"{found.difference:+.1%}",
-            f"{low:+.1%} to {high:+.1%}",
+            f"{shown.advised.successes} of {shown.advised.trials}",
+            f"{shown.held_out.successes} of {shown.held_out.trials}",
+            f"{shown.advised.trials} of {found.advised_questions}, "
+            f"{shown.held_out.trials} of {found.held_out_questions}",
+            str(shown.owners),
+            "-" if shown.difference is None else f"{100 * shown.difference:+.1f} points",
+            f"{100 * shown.interval[0]:+.1f} to {100 * shown.interval[1]:+.1f}",
         )
     Console().print(table)
+    print(
+        "Every outcome counts in the arm that chance assigned (intention to treat); the questions of one owner "
+        "are one cluster.\nEach interval may be read every day. Of twenty rows one may miss: the proof is the row "
+        "of all."
+    )
     return 0
 
 

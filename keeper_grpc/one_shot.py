@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.metrics.uplift import Uplift
 from keeper_grpc.parts import (
     authored_patterns,
     counting_of,
@@ -21,7 +20,7 @@ from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
-from keeper_grpc.storage.metrics.uplift import PostgresUplift
+from keeper_grpc.storage.metrics.uplift import Measured, PostgresUplift
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
 from keeper_grpc.usecases.accounts.review_words import ReviewWords
 from keeper_grpc.usecases.evidence.rebuild import RebuildEvidence, RebuildResult
@@ -68,8 +67,8 @@ async def word_review(settings: Settings) -> AsyncIterator[ReviewWords]:
         )
 
 
-async def uplift(settings: Settings) -> Mapping[tuple[str, str], Uplift]:
-    """The uplift of advice over its holdout by category and type, in the database that the settings name."""
+async def uplift(settings: Settings) -> Mapping[tuple[str, str], Measured]:
+    """The uplift of advice over its holdout in the database that the settings name, as PostgresUplift has it."""
     async with open_pool(settings, beside_a_server=True) as pool:
         await check_pseudonym_keys(settings, pool)
         return await PostgresUplift(pool).uplift()

@@ -63,12 +63,13 @@ class Enhancement:
 class EnhancementRecord:
     """What is written about an enhancement, with the sighting that it is.
 
-    `withheld_advice` is what an account in the holdout would have been told; `seen_time` is when the
-    account noticed what it asks about.
+    `withheld_advice` is what an account in the holdout would have been told; `holdout_share` is the chance of
+    that, where there is advice; `seen_time` is when the account noticed what it asks about.
     """
 
     enhancement: Enhancement
     withheld_advice: Advice | None
+    holdout_share: float
     asked: Asked
     seen_time: datetime
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from statistics import median
 
+from keeper_grpc.domain.metrics.experiment import Experiment, OwnerOutcomes, experiment
 from keeper_grpc.domain.metrics.inputs import NONE, Day, Gathered, Newcomer
 from keeper_grpc.domain.metrics.uplift import Arm, Uplift
 
@@ -134,6 +135,7 @@ class MetricsReport:
     days: Sequence[Day] = ()
     published_patterns: int = 0
     categories: Sequence[str] = ()
+    uplift: Experiment | None = None
 
 
 def window_start(as_of: datetime, window: timedelta) -> datetime:
@@ -153,6 +155,8 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
     asked, observed = accounts.asked >= k, accounts.observed >= k
     advised = accounts.advised >= k
     compared = min(accounts.advised, accounts.held_out) >= k
+    uplift = _uplift(gathered.experiment, k)
+    design_effect = uplift.comparison.design_effect if uplift else 1.0
     retention = min(accounts.advised_retention, accounts.held_out_retention)
     measured = {
         KpiName.DISCOVERY_RATE: _of(accounts.observed, k, _discovery_rate(gathered, as_of, start)),
@@ -162,7 +166,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
         KpiName.SUCCESS_RATE_IMPROVEMENT: _of(
             min(accounts.advised, accounts.held_out),
             k,
-            _improvement(totals.advised, totals.held_out),
+            _improvement(totals.advised, totals.held_out, design_effect),
         ),
         KpiName.TIME_TO_FIRST_INSIGHT: _of(
             _owners(gathered.newcomers), k, _time_to_first_insight(gathered, k)
@@ -170,7 +174,9 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
         KpiName.PATTERN_ACCURACY: _of(accounts.advised, k, _pattern_accuracy(gathered)),
         KpiName.REVENUE_PER_PATTERN: _of(accounts.revenue, k, _revenue_per_pattern(gathered)),
         KpiName.RETENTION_IMPROVEMENT: _of(
-            retention, k, _improvement(totals.advised_retention, totals.held_out_retention)
+            retention,
+            k,
+            _improvement(totals.advised_retention, totals.held_out_retention, design_effect),
         ),
         KpiName.VALUE_ACCELERATION: _of(
             _owners(gathered.newcomers), k, _value_acceleration(gathered, k)
@@ -195,7 +201,36 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
         ],
         gathered.patterns.published,
         gathered.categories,
+        uplift,
     )
+
+
+def _uplift(outcomes: Sequence[OwnerOutcomes], k: int) -> Experiment | None:
+    """The experiment of k owners or more in each arm; None where there are fewer.
+
+    A category with fewer is left out of the whole, unless those left out are k owners in each arm together: the whole
+    less the others would otherwise be what fewer did.
+    """
+    categories = sorted({each.business_category for each in outcomes})
+    shown = {
+        category
+        for category in categories
+        if _compared([each for each in outcomes if each.business_category == category], k)
+    }
+    rest = [each for each in outcomes if each.business_category not in shown]
+    counted = (
+        outcomes
+        if _compared(rest, k)
+        else [each for each in outcomes if each.business_category in shown]
+    )
+    return experiment(counted) if _compared(counted, k) else None
+
+
+def _compared(outcomes: Sequence[OwnerOutcomes], k: int) -> bool:
+    """Whether k owners are in each arm."""
+    advised = {each.owner_key for each in outcomes if each.advised.trials}
+    held_out = {each.owner_key for each in outcomes if each.held_out.trials}
+    return min(len(advised), len(held_out)) >= k
 
 
 def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
@@ -260,12 +295,12 @@ def _cross_application_rate(gathered: Gathered) -> Metric:
     return _share(Arm(gathered.patterns.in_use, gathered.patterns.shared))
 
 
-def _improvement(advised: Arm, held_out: Arm) -> Metric:
+def _improvement(advised: Arm, held_out: Arm, design_effect: float) -> Metric:
     sample = advised.trials + held_out.trials
     if min(advised.trials, held_out.trials) < ENOUGH_TO_COMPARE:
         return Metric(None, Unit.SHARE, sample)
     uplift = Uplift(advised, held_out)
-    return Metric(uplift.difference, Unit.SHARE, sample, uplift.interval())
+    return Metric(uplift.difference, Unit.SHARE, sample, uplift.interval(design_effect))
 
 
 def _time_to_first_insight(gathered: Gathered, k: int) -> Metric:

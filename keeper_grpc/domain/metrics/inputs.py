@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from keeper_grpc.domain.metrics.experiment import OwnerOutcomes
 from keeper_grpc.domain.metrics.uplift import Arm, Z
 
 JUDGED = 20
@@ -131,7 +132,8 @@ class Gathered:
     `lags` are the seconds from a pattern's discovery to its first advice, where that is in the window.
     `predictions` and `revenues` belong to the patterns whose advice had an outcome in the window, and count all
     outcomes of their advice. `newcomers` are registered accounts. `since` is the first day with data.
-    `categories` are those in which k owners or more were active.
+    `categories` are those in which k owners or more were active. `experiment` has every outcome of the holdout
+    experiment, whenever it was reported.
     """
 
     totals: Totals = Totals()
@@ -144,3 +146,4 @@ class Gathered:
     since: date | None = None
     days: Sequence[Day] = ()
     categories: Sequence[str] = ()
+    experiment: Sequence[OwnerOutcomes] = ()

@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from keeper_grpc.domain.metrics.experiment import Experiment
 from keeper_grpc.domain.metrics.formulas import (
+    ENOUGH_TO_COMPARE,
     Kpi,
     KpiName,
     Metric,
@@ -46,6 +48,7 @@ def report(found: MetricsReport) -> network_service_pb2.GetNetworkMetricsRespons
         withheld=found.metrics is None,
         published_pattern_count=found.published_patterns,
         business_categories=found.categories,
+        uplift=_uplift(found.uplift) if found.uplift else None,
     )
 
 
@@ -74,6 +77,29 @@ def _metric(metric: Metric) -> metrics_pb2.Metric:
         interval=metrics_pb2.Interval(lower=metric.interval[0], upper=metric.interval[1])
         if metric.interval
         else None,
+    )
+
+
+def _uplift(found: Experiment) -> metrics_pb2.Uplift:
+    outcomes = found.advised.trials + found.held_out.trials
+    known = min(found.advised.trials, found.held_out.trials) >= ENOUGH_TO_COMPARE
+    brought, *between = found.successes_brought
+    return metrics_pb2.Uplift(
+        difference=_metric(
+            Metric(found.difference, Unit.SHARE, outcomes, found.interval)
+            if known
+            else Metric(None, Unit.SHARE, outcomes)
+        ),
+        successes_brought=_metric(
+            Metric(brought, Unit.COUNT, found.advised.trials, (between[0], between[1]))
+            if known
+            else Metric(None, Unit.COUNT, found.advised.trials)
+        ),
+        advised_count=found.advised.trials,
+        advised_success_count=found.advised.successes,
+        held_out_count=found.held_out.trials,
+        held_out_success_count=found.held_out.successes,
+        owner_count=found.owners,
     )
 
 

@@ -52,6 +52,7 @@ class PostgresEnhancements:
                 advice.script.propensity if advice and advice.script.template else None
             ),
             "holdout": record.withheld_advice is not None,
+            "holdout_share": record.holdout_share,
             "created_at": enhancement.created_at,
         }
         async with self._database.transaction() as connection:

@@ -19,6 +19,7 @@ from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
+from keeper_grpc.storage.metrics.uplift import experiment_outcomes
 
 SHOWN_DAYS = 366
 """The newest days, which are listed one by one: a year for a chart. Older ones only count in the sums."""
@@ -67,6 +68,7 @@ class PostgresMetrics:
                 since=await _since(connection, counted),
                 days=days,
                 categories=await _categories(connection, start, k),
+                experiment=await experiment_outcomes(connection, business_category, qualified=True),
             )
 
     async def version(self) -> str:

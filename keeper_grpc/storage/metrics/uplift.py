@@ -1,41 +1,96 @@
-"""Counts the reported outcomes of advice and of the holdout."""
+"""Reads the outcomes of the holdout experiment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from keeper_grpc.domain.metrics.uplift import Arm, Uplift
-from keeper_grpc.storage.database import Database
+from keeper_grpc.domain.metrics.experiment import Experiment, OwnerOutcomes, experiment
+from keeper_grpc.domain.metrics.uplift import Arm
+from keeper_grpc.storage.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The experiment, and how many questions each arm was asked: those without an outcome are not in it."""
+
+    experiment: Experiment
+    advised_questions: int
+    held_out_questions: int
 
 
 class PostgresUplift:
-    """The holdout experiment's outcomes."""
+    """The holdout experiment, for the operator: every owner counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def uplift(self) -> Mapping[tuple[str, str], Uplift]:
-        """The uplift by (business category, pattern type), where a question was held out.
+    async def uplift(self) -> Mapping[tuple[str, str], Measured]:
+        """The uplift by (business category, pattern type), and under ("", "") of all together.
 
         In both arms the network had advice; the held-out arm did not get it.
         """
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
+        async with self._database.transaction(read_only=True) as connection:
+            asked = await connection.fetch(
                 """
-                SELECT e.business_category, e.pattern_type,
-                       count(*) FILTER (WHERE NOT e.holdout)               AS advised,
-                       count(*) FILTER (WHERE NOT e.holdout AND o.success) AS advised_successes,
-                       count(*) FILTER (WHERE e.holdout)                   AS held_out,
-                       count(*) FILTER (WHERE e.holdout AND o.success)     AS held_out_successes
-                  FROM observations o JOIN enhancements e ON e.id = o.enhancement_id
-                 WHERE o.enhancement_id IS NOT NULL AND (e.holdout OR e.no_match_reason IS NULL)
-                 GROUP BY 1, 2 HAVING bool_or(e.holdout) ORDER BY 1, 2
+                SELECT business_category, pattern_type, count(*) FILTER (WHERE NOT holdout) AS advised,
+                       count(*) FILTER (WHERE holdout) AS held_out
+                  FROM enhancements
+                 WHERE holdout_share > 0 AND (holdout OR no_match_reason IS NULL)
+                 GROUP BY 1, 2 ORDER BY 1, 2
                 """
             )
-        return {
-            (row["business_category"], row["pattern_type"]): Uplift(
-                advised=Arm(row["advised"], row["advised_successes"]),
-                held_out=Arm(row["held_out"], row["held_out_successes"]),
-            )
-            for row in rows
-        }
+            found = {
+                (row["business_category"], row["pattern_type"]): Measured(
+                    experiment(
+                        await experiment_outcomes(
+                            connection, row["business_category"], row["pattern_type"]
+                        )
+                    ),
+                    row["advised"],
+                    row["held_out"],
+                )
+                for row in asked
+            }
+            if found:
+                found["", ""] = Measured(
+                    experiment(await experiment_outcomes(connection)),
+                    sum(row["advised"] for row in asked),
+                    sum(row["held_out"] for row in asked),
+                )
+        return found
+
+
+async def experiment_outcomes(
+    connection: Connection,
+    business_category: str = "",
+    pattern_type: str = "",
+    *,
+    qualified: bool = False,
+) -> Sequence[OwnerOutcomes]:
+    """The outcomes of one category and type, or (empty) of all; of every account, or of those that count."""
+    rows = await connection.fetch(
+        """
+        SELECT a.owner_key, x.business_category, x.holdout_share, sum(x.advised)::bigint AS advised,
+               sum(x.advised_successes)::bigint AS advised_successes,
+               sum(x.held_out)::bigint AS held_out,
+               sum(x.held_out_successes)::bigint AS held_out_successes
+          FROM experiment_outcomes x JOIN accounts a USING (account_key)
+         WHERE ($1 = '' OR x.business_category = $1) AND ($2 = '' OR x.pattern_type = $2)
+           AND (NOT $3 OR (a.qualified AND NOT a.forgetting))
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        """,
+        business_category,
+        pattern_type,
+        qualified,
+    )
+    return [
+        OwnerOutcomes(
+            row["owner_key"],
+            row["business_category"],
+            row["holdout_share"],
+            Arm(row["advised"], row["advised_successes"]),
+            Arm(row["held_out"], row["held_out_successes"]),
+        )
+        for row in rows
+    ]

@@ -142,6 +142,7 @@ class EnhanceInsight:
             EnhancementRecord(
                 enhancement=enhancement,
                 withheld_advice=advice if held_out else None,
+                holdout_share=self._holdout,
                 asked=asked,
                 seen_time=min(question.insight.observed_time or now, now),
             )

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
+from keeper_grpc.domain.metrics.experiment import OwnerOutcomes
 from keeper_grpc.domain.metrics.inputs import (
     AccountCounts,
     Day,
@@ -74,7 +75,28 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
         ),
         days=_days(observations, enhancements, patterns, given, start),
         categories=shown,
+        experiment=_experiment(observations_of(tables, category), given),
     )
+
+
+def observations_of(tables: Mapping[str, Sequence[Row]], category: str) -> list[Row]:
+    """The observations of one category, or (empty) all."""
+    return [row for row in tables["observations"] if category in ("", row["business_category"])]
+
+
+def _experiment(observations: Sequence[Row], given: Mapping[UUID, Row]) -> list[OwnerOutcomes]:
+    found: dict[tuple[str, str, float], tuple[list[bool], list[bool]]] = defaultdict(
+        lambda: ([], [])
+    )
+    for row in observations:
+        question = given.get(row["enhancement_id"])
+        if question and question["holdout_share"] and (_advised(row, given) or question["holdout"]):
+            key = (row["account_key"], question["business_category"], question["holdout_share"])
+            found[key][question["holdout"]].append(row["success"])
+    return [
+        OwnerOutcomes(*key, _arm(advised), _arm(held_out))
+        for key, (advised, held_out) in found.items()
+    ]
 
 
 def _active(tables: Mapping[str, Sequence[Row]], category: str, start: datetime) -> int:

@@ -12,7 +12,13 @@ from keeper_grpc.domain.metrics.inputs import Gathered
 from tests.integration.metrics.counting import TABLES, Row, count
 
 VECTOR = "[" + ",".join(["0"] * 1536) + "]"
-MEASURES = ("measure_changes", "daily_measures", "pattern_advice", "account_milestones")
+MEASURES = (
+    "measure_changes",
+    "daily_measures",
+    "pattern_advice",
+    "account_milestones",
+    "experiment_outcomes",
+)
 
 
 @dataclass(frozen=True)
@@ -83,9 +89,9 @@ class Ledger:
                 id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
                 embedding_model, similarity, base_confidence, confidence, expected_success_rate,
                 transfer, script, holdout, context, action, created_at, advised_category,
-                expected_deviation)
+                expected_deviation, holdout_share)
             VALUES ($1, $2, $3, $4, 'pricing', $5, 'model', 1, $6, $7, $8, 1, '', $9, '{}', '',
-                    $10, $11, $12)
+                    $10, $11, $12, $13)
             """,
             enhancement_id,
             account["key"],
@@ -99,6 +105,7 @@ class Ledger:
             given["at"],
             pattern["category"] if pattern else None,
             given["deviation"] if pattern else None,
+            given.get("share", 0.5),
         )
         return enhancement_id
 

@@ -73,6 +73,7 @@ ask = st.fixed_dictionaries(
         "who": st.integers(0, 3),
         "pattern": chosen,
         "held_out": st.booleans(),
+        "share": st.sampled_from([0.0, 0.25, 0.5]),
         "base": shares,
         "expected": shares,
         "deviation": st.none() | shares,
@@ -137,6 +138,7 @@ async def test_the_numbers_are_what_the_ledger_says(
             counted = await ledger.counted(category, start, K)
             assert same(await store.gather(category, start, K), counted), (category, days)
     assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 0
+    assert await ledger.connection.fetchval("SELECT rebuild_experiment()") == 0
 
 
 async def play(

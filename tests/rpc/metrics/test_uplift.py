@@ -6,6 +6,7 @@ import pytest
 
 from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.metrics.uplift import PostgresUplift
 from tests.e2e.waiting import SOON
@@ -51,7 +52,65 @@ async def test_uplift_counts_reports_of_both_arms(
 
     assert advised
     assert held_out
-    assert list(measured) == [("spa", topic)]
-    assert measured["spa", topic].advised == Arm(advised, advised)
-    assert measured["spa", topic].held_out == Arm(held_out, 0)
-    assert measured["spa", topic].difference == 1
+    assert list(measured) == [("spa", topic), ("", "")]
+    for found in measured.values():
+        assert (found.advised_questions, found.held_out_questions) == (advised, held_out)
+        assert found.experiment.advised == Arm(advised, advised)
+        assert found.experiment.held_out == Arm(held_out, 0)
+        assert found.experiment.difference == 1
+        assert found.experiment.owners == advised + held_out
+
+
+async def test_the_proof_of_value_is_in_the_report(service: Service, topic: str) -> None:
+    """Both arms, all outcomes as assigned, and an interval that excludes zero once it is sure."""
+    category = "tea_house"
+    await teach(service, topic, ["++++", "++++", "++++", "++++"], category=category)
+    counted = {True: [0, 0], False: [0, 0]}
+    for number in range(72):
+        account = new_account()
+        answer = await ask(service, topic, account, category=category)
+        held_out = answer.no_match_reason == HOLDOUT
+        # Most with advice succeed, few without.
+        success = (number % 10 == 0) == held_out
+        counted[held_out][0] += 1
+        counted[held_out][1] += success
+        await service.network.ReportOutcome(report(account, answer.enhancement_id, success=success))
+
+    told = await service.network.GetNetworkMetrics(
+        network_service_pb2.GetNetworkMetricsRequest(business_category=category)
+    )
+
+    shown = told.uplift
+    assert [shown.advised_count, shown.advised_success_count] == counted[False]
+    assert [shown.held_out_count, shown.held_out_success_count] == counted[True]
+    assert shown.owner_count == 72
+    assert shown.difference.interval.lower > 0
+    assert shown.difference.value > 0.6
+    assert shown.successes_brought.value == pytest.approx(
+        shown.difference.value * shown.advised_count
+    )
+
+
+async def test_an_experiment_of_fewer_than_k_owners_is_not_told(
+    service: Service, topic: str
+) -> None:
+    """One chain's many locations are one owner: what is held out there is its own."""
+    category = "ski_school"
+    await teach(service, topic, ["++++", "++++", "++++"], category=category)
+    chain = [new_account() for _ in range(16)]
+    for account in chain:
+        await service.admin.RegisterAccount(
+            RegisterAccountRequest(account_id=account, owner_id="chain", business_category=category)
+        )
+    held_out = 0
+    for account in chain:
+        answer = await ask(service, topic, account, category=category)
+        held_out += answer.no_match_reason == HOLDOUT
+        await service.network.ReportOutcome(report(account, answer.enhancement_id))
+    assert 0 < held_out < len(chain)
+
+    told = await service.network.GetNetworkMetrics(
+        network_service_pb2.GetNetworkMetricsRequest(business_category=category)
+    )
+    assert not told.withheld
+    assert not told.HasField("uplift")

@@ -296,6 +296,62 @@ class Kpi(_message.Message):
 Global___Kpi: _TypeAlias = Kpi  # noqa: Y015
 
 @_typing.final
+class Uplift(_message.Message):
+    """The uplift of advice: outcomes with it against outcomes of questions for which there was advice that chance held
+    back, since the experiment began, whatever the report's window. Each outcome counts in the arm that was assigned,
+    whether or not the advice was followed (intention to treat). Not of fewer than
+    k owners in either arm.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    SUCCESSES_BROUGHT_FIELD_NUMBER: _builtins.int
+    ADVISED_COUNT_FIELD_NUMBER: _builtins.int
+    ADVISED_SUCCESS_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_OUT_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_OUT_SUCCESS_COUNT_FIELD_NUMBER: _builtins.int
+    OWNER_COUNT_FIELD_NUMBER: _builtins.int
+    advised_count: _builtins.int
+    """Reported outcomes of advice."""
+    advised_success_count: _builtins.int
+    """Successful ones among them."""
+    held_out_count: _builtins.int
+    """Reported outcomes of held-out questions."""
+    held_out_success_count: _builtins.int
+    """Successful ones among them."""
+    owner_count: _builtins.int
+    """Owners of the accounts that reported them."""
+    @_builtins.property
+    def difference(self) -> Global___Metric:
+        """The success rate with advice less that of those held out. UNIT_SHARE of all outcomes. Its 95% interval holds at
+        every look at once, so it may be read any day, and counts the questions of one owner as one cluster.
+        """
+
+    @_builtins.property
+    def successes_brought(self) -> Global___Metric:
+        """What that makes of the outcomes with advice: successes that would not have come without it. UNIT_COUNT."""
+
+    def __init__(
+        self,
+        *,
+        difference: Global___Metric | None = ...,
+        successes_brought: Global___Metric | None = ...,
+        advised_count: _builtins.int = ...,
+        advised_success_count: _builtins.int = ...,
+        held_out_count: _builtins.int = ...,
+        held_out_success_count: _builtins.int = ...,
+        owner_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "successes_brought", b"successes_brought"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advised_count", b"advised_count", "advised_success_count", b"advised_success_count", "difference", b"difference", "held_out_count", b"held_out_count", "held_out_success_count", b"held_out_success_count", "owner_count", b"owner_count", "successes_brought", b"successes_brought"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Uplift: _TypeAlias = Uplift  # noqa: Y015
+
+@_typing.final
 class NetworkDay(_message.Message):
     """The counts of one day (UTC)."""
 
