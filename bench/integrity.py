@@ -93,8 +93,8 @@ class Network:
         outcomes: Sequence[bool],
         revenue: float | None = None,
         occurred: datetime | None = None,
-    ) -> str:
-        """Capture outcomes of one account's insight; the pattern's id."""
+    ) -> None:
+        """Capture outcomes of one account's insight."""
         for success in outcomes:
             request = network_service_pb2.CapturePatternRequest(
                 request_id=str(uuid.uuid4()),
@@ -104,29 +104,25 @@ class Network:
             )
             if occurred:
                 request.occurred_time.FromDatetime(occurred)
-            reply = await self._stub.CapturePattern(request)
-        return reply.pattern_id
+            await self._stub.CapturePattern(request)
 
-    async def look(self, pattern_id: str) -> Pattern:
-        """A published pattern as anyone is shown it."""
-        answer = await self._stub.GetPattern(
-            network_service_pb2.GetPatternRequest(pattern_id=pattern_id)
+    async def look(self, topic: str) -> Sequence[Pattern]:
+        """The published patterns of a type, in the order in which anyone is shown them."""
+        listed = await self._stub.ListPatterns(
+            network_service_pb2.ListPatternsRequest(pattern_type=topic)
         )
-        return answer.pattern
+        return listed.patterns
 
-    async def honest(self, topic: str, successes: Sequence[int], action: str) -> str:
-        """The honest accounts' captures: of each, so many of five succeed; the pattern's id."""
+    async def honest(self, topic: str, successes: Sequence[int], action: str) -> None:
+        """The honest accounts' captures: of each, so many of five succeed."""
         for number, good in enumerate(successes):
-            pattern_id = await self.capture(
+            await self.capture(
                 f"honest {number}",
                 _insight(topic, action, "Hi {name}, this is for you"),
                 [True] * good + [False] * (CAPTURES - good),
             )
-        return pattern_id
 
-    async def attacked(
-        self, topic: str, pattern_id: str, attackers: int, *, success: bool
-    ) -> Shown:
+    async def attacked(self, topic: str, attackers: int, *, success: bool) -> Shown:
         """Let some accounts attack a pattern, and look at it as a newcomer."""
         for number in range(attackers):
             await self.capture(
@@ -134,18 +130,15 @@ class Network:
                 _insight(topic, ACTION, ATTACK_SCRIPT),
                 [success] * ATTACK,
             )
-        listed = await self._stub.ListPatterns(
-            network_service_pb2.ListPatternsRequest(pattern_type=topic)
-        )
-        ids = [pattern.pattern_id for pattern in listed.patterns]
+        listed = await self.look(topic)
+        place = [pattern.action for pattern in listed].index(ACTION)
         answer = await self._stub.EnhanceInsight(
             network_service_pb2.EnhanceInsightRequest(
                 account_id="newcomer", insight=_insight(topic, ACTION, "")
             )
         )
-        place = ids.index(pattern_id)
-        applied = answer.enhanced_insight.pattern_id == pattern_id
-        return Shown(listed.patterns[place], place + 1, applied)
+        applied = answer.enhanced_insight.pattern_id == listed[place].pattern_id
+        return Shown(listed[place], place + 1, applied)
 
 
 def _insight(topic: str, action: str, script: str) -> insight_pb2.Insight:
@@ -167,8 +160,8 @@ async def collusion(network: Network) -> None:
             topic = f"{title.split()[0]}_{attackers}"
             for good, action in enumerate(OTHERS, 1):
                 await network.honest(topic, (good,) * HONEST, action)
-            pattern_id = await network.honest(topic, honest, ACTION)
-            shown = await network.attacked(topic, pattern_id, attackers, success=success)
+            await network.honest(topic, honest, ACTION)
+            shown = await network.attacked(topic, attackers, success=success)
             evidence = shown.pattern.evidence
             table.add_row(
                 str(attackers),
@@ -207,14 +200,14 @@ async def differencing(network: Network) -> None:
                     1000.0 * (number % 2),
                     long_ago,
                 )
-            pattern_id = await network.capture(
+            await network.capture(
                 f"victim {topic}",
                 insight,
                 [True] * good + [False] * bad,
                 VICTIM_REVENUE,
                 VICTIM_TIME,
             )
-            pattern = await network.look(pattern_id)
+            (pattern,) = await network.look(topic)
             shown = pattern.evidence
             found = _consistent(others, shown.occurrence_count, shown.success_count)
             table.add_row(

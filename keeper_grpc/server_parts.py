@@ -225,6 +225,7 @@ class ServerParts:
                     accounts=self._accounts,
                     embedder=self._embedder,
                     store=self._outcomes,
+                    rule=self._rule,
                     clock=self._clock,
                     new_id=uuid4,
                 ),

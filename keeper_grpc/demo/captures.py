@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,7 +41,6 @@ class Played:
 
     seconds: float = 0.0
     captures: Counter[Scope] = field(default_factory=Counter)
-    patterns: dict[Scope, set[str]] = field(default_factory=lambda: defaultdict(set))
     dispositions: Counter[str] = field(default_factory=Counter)
     masked: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
@@ -54,8 +53,6 @@ class Played:
     def add(self, scope: Scope, answer: CapturePatternResponse) -> None:
         """Count one answer."""
         self.captures[scope] += 1
-        if answer.pattern_id:
-            self.patterns[scope].add(answer.pattern_id)
         name = CapturePatternResponse.Disposition.Name(answer.disposition)
         self.dispositions[name.removeprefix("DISPOSITION_").lower()] += 1
         self.masked.update(answer.anonymization.masked)

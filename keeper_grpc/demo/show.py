@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from keeper_grpc.demo.captures import Played
+from keeper_grpc.demo.captures import Played, Scope
 from keeper_grpc.demo.scan import Scan
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import EnhanceInsightResponse
@@ -64,24 +65,23 @@ class Show:
             yield lambda: progress.advance(task)
 
     def patterns(self, played: Played, published: Mapping[str, Pattern]) -> None:
-        """How many captures became how many patterns, by category and type."""
+        """How many captures were made and how many patterns are published, by category and type."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
-        shown_everywhere: set[str] = set()
+        by_scope: dict[Scope, list[Pattern]] = defaultdict(list)
+        for pattern in published.values():
+            by_scope[pattern.business_category, pattern.pattern_type].append(pattern)
         rows = []
         for scope in sorted(played.captures):
-            shown = played.patterns[scope] & published.keys()
-            shown_everywhere |= shown
-            patterns = len(played.patterns[scope])
-            rate = _mean_success([published[pattern_id] for pattern_id in shown])
-            rows.append((*scope, str(played.captures[scope]), str(patterns), str(len(shown)), rate))
-        every = sum(map(len, played.patterns.values()))
+            shown = by_scope[scope]
+            rows.append(
+                (*scope, str(played.captures[scope]), str(len(shown)), _mean_success(shown))
+            )
         for name, footer in (
             ("category", "all"),
             ("type", ""),
             ("captures", str(played.total)),
-            ("patterns", str(every)),
-            ("published", str(len(shown_everywhere))),
-            ("mean success", _mean_success([published[p] for p in shown_everywhere])),
+            ("published", str(len(published))),
+            ("mean success", _mean_success(published.values())),
         ):
             table.add_column(name, footer, justify="left" if name in _WORDS else "right")
         for row in rows:
@@ -161,7 +161,7 @@ def _evidence(evidence: Evidence) -> str:
     )
 
 
-def _mean_success(patterns: list[Pattern]) -> str:
+def _mean_success(patterns: Collection[Pattern]) -> str:
     trials = sum(pattern.evidence.occurrence_count for pattern in patterns)
     if not trials:
         return _NOTHING

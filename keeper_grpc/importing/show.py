@@ -54,7 +54,8 @@ def summary(tally: Tally, seconds: float, *, sent: bool) -> None:
     table.add_column("", justify="right")
     table.add_row("rows", f"{tally.rows:,}")
     if sent:
-        for name in ("created", "merged", "withheld"):
+        # An import that an older version began counted others.
+        for name in sorted({"recorded", "merged", "withheld"} | tally.captured.keys()):
             table.add_row(f"captured, {name}", f"{tally.captured[name]:,}")
         table.add_row("replayed", f"{tally.replayed:,}")
     table.add_row("skipped", f"{tally.skipped:,}")

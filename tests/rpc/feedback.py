@@ -24,10 +24,10 @@ async def teach(
     for seen in outcomes:
         account = new_account()
         for outcome in seen:
-            answer = await service.network.CapturePattern(
+            stored = await service.capture(
                 capture(topic, action, account=account, success=outcome == "+", **fields)
             )
-    return answer.pattern_id
+    return stored.pattern_id
 
 
 async def ask(

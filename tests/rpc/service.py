@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 import grpc
 
 from keeper_grpc.app import App, application
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
 from tests.e2e.waiting import SOON
@@ -30,6 +31,13 @@ OPENAI_KEY = "sk-of-a-test"
 PATIENT = timedelta(seconds=SOON)
 
 
+class Stored(NamedTuple):
+    """What the ledger says became of one request, which answers tell of published patterns only."""
+
+    pattern_id: str
+    disposition: str
+
+
 @dataclass(frozen=True)
 class Service:
     """An application in this process, a real channel to it, and a look at its tables."""
@@ -43,6 +51,22 @@ class Service:
     async def value(self, sql: str, *arguments: object) -> Any:
         """The first column of the first row."""
         return await self.database.fetchval(sql, *arguments)
+
+    async def stored(self, request_id: str) -> Stored:
+        """What became of a capture or a report. The pattern's id is empty where it has none."""
+        (row,) = await self.database.fetch(
+            """
+            SELECT coalesce(pattern_id::text, '') AS pattern_id, disposition FROM observations
+             WHERE request_id = $1::text::uuid
+            """,
+            request_id,
+        )
+        return Stored(*row)
+
+    async def capture(self, request: CapturePatternRequest) -> Stored:
+        """Capture, and look up what became of it."""
+        await self.network.CapturePattern(request)
+        return await self.stored(request.request_id)
 
 
 @asynccontextmanager

@@ -46,8 +46,8 @@ def capture(
 def captured(answer: Captured, rule: PublicationRule) -> network_service_pb2.CapturePatternResponse:
     """Write a CapturePatternResponse."""
     return network_service_pb2.CapturePatternResponse(
-        pattern_id=str(answer.pattern_id) if answer.pattern_id else "",
-        disposition=_DISPOSITIONS[answer.disposition],
+        pattern_id=str(answer.pattern.pattern_id) if answer.pattern else "",
+        disposition=_told(answer),
         replayed=answer.replayed,
         similarity=answer.similarity,
         pattern=patterns.pattern(answer.pattern, rule) if answer.pattern else None,
@@ -100,11 +100,17 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
     )
 
 
-_DISPOSITIONS = {
-    Disposition.CREATED: network_service_pb2.CapturePatternResponse.DISPOSITION_CREATED,
-    Disposition.MERGED: network_service_pb2.CapturePatternResponse.DISPOSITION_MERGED,
-    Disposition.WITHHELD: network_service_pb2.CapturePatternResponse.DISPOSITION_WITHHELD,
-}
+def _told(answer: Captured) -> network_service_pb2.CapturePatternResponse.Disposition.ValueType:
+    """What the caller is told became of its capture: of what it may not be shown, only that it was recorded."""
+    told = network_service_pb2.CapturePatternResponse
+    if answer.disposition is Disposition.WITHHELD:
+        return told.DISPOSITION_WITHHELD
+    if answer.pattern is None:
+        return told.DISPOSITION_RECORDED
+    if answer.disposition is Disposition.CREATED:
+        return told.DISPOSITION_CREATED
+    return told.DISPOSITION_MERGED
+
 
 _Enhanced = network_service_pb2.EnhanceInsightResponse
 

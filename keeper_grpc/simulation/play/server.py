@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from keeper_grpc.app import application
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.settings import Settings
 from keeper_grpc.simulation.parameters import DAY_ZERO, Parameters
+from keeper_grpc.simulation.play.ledger import Ledger
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 
 _PATIENCE = timedelta(minutes=2)
@@ -55,8 +57,16 @@ class _Chosen(Settings):
         return (init_settings,)
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A running network: its API, and the ledger behind it."""
+
+    client: KeeperClient
+    ledger: Ledger
+
+
 @asynccontextmanager
-async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperClient]:
+async def serving(parameters: Parameters, clock: Clock) -> AsyncIterator[Network]:
     """An empty network with the service's default settings, except for holdout, catalog and accounts."""
     directory = Path(tempfile.mkdtemp(prefix="keeper-simulation-"))
     try:
@@ -80,6 +90,6 @@ async def network(parameters: Parameters, clock: Clock) -> AsyncIterator[KeeperC
                 application(settings, clock) as app,
                 KeeperClient(f"127.0.0.1:{app.port}", timeout=_PATIENCE.total_seconds()) as client,
             ):
-                yield client
+                yield Network(client, Ledger(postgres.dsn))
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from string import Template
@@ -72,6 +73,27 @@ def script(action: Action, category: str, tone: str) -> str:
 def tone_of(text: str) -> str | None:
     """The tone of a script, also after anonymization; None if it is not one of the simulation's."""
     return next((tone for tone, marker in MARKERS.items() if marker in text), None)
+
+
+def named_by(text: str, kind: int) -> Action:
+    """The action whose wordings share most words with a text, which may be masked or cut in places."""
+    said = Counter(text.lower().split())
+
+    def likeness(words: Counter[str]) -> float:
+        return 2 * (said & words).total() / (said.total() + words.total())
+
+    return max(_worded(kind), key=lambda worded: likeness(worded[0]))[1]
+
+
+@cache
+def _worded(kind: int) -> Sequence[tuple[Counter[str], Action]]:
+    """The words of every wording in every category's words, with their actions."""
+    return [
+        (Counter(_filled(said, action, category).lower().split()), action)
+        for action in actions_for(kind)
+        for said in action.means.wordings
+        for category in NOUNS
+    ]
 
 
 def done_by(text: str, meant: Action) -> Action:

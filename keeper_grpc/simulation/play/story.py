@@ -16,19 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkMetrics
-from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
-    CapturePatternResponse,
-    EnhanceInsightResponse,
-)
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import EnhanceInsightResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.play.episodes import Advice, Answer, Episode
 from keeper_grpc.simulation.play.person import Person
-from keeper_grpc.simulation.play.server import Clock
-from keeper_grpc.simulation.play.speech import done_by, question, statement, tone_of
+from keeper_grpc.simulation.play.server import Clock, Network
+from keeper_grpc.simulation.play.speech import done_by, named_by, question, statement, tone_of
 from keeper_grpc.simulation.world.population import Met, Stage, population, stages
 from keeper_grpc.simulation.world.truth import Action, World
 
@@ -88,19 +84,19 @@ class Story:
         self,
         parameters: Parameters,
         world: World,
-        client: KeeperClient,
+        network: Network,
         clock: Clock,
         progress: Callable[[int], None],
     ) -> None:
         self._parameters = parameters
         self._world = world
-        self._client = client
+        self._client = network.client
+        self._ledger = network.ledger
         self._clock = clock
         self._progress = progress
         self._episodes: list[Episode] = []
         self._due: dict[int, list[Episode]] = defaultdict(list)
-        self._meaning: dict[str, Action] = {}
-        self._support: dict[str, list[Support]] = defaultdict(list)
+        self._reported: dict[str, Episode] = {}
         self._people: dict[int, Person] = {}
         self._calls = 0
 
@@ -138,26 +134,11 @@ class Story:
         self._calls += len(insights)
         answers = await asyncio.gather(*(ask(insight) for insight in insights))
         for insight, answer in zip(insights, answers, strict=True):
-            episode = self._people[insight.account.number].act(insight, self._understood(answer))
+            episode = self._people[insight.account.number].act(
+                insight, _understood(insight, answer)
+            )
             self._episodes.append(episode)
             self._due[episode.known_day].append(episode)
-
-    def _understood(self, answer: EnhanceInsightResponse) -> Answer:
-        enhanced = answer.enhanced_insight
-        advice = None
-        if enhanced.network_enhanced:
-            meant = self._meaning[enhanced.pattern_id]
-            advice = Advice(
-                pattern_id=enhanced.pattern_id,
-                action=done_by(enhanced.proven_script, meant),
-                meant=meant,
-                tone=tone_of(enhanced.proven_script),
-                category=enhanced.factors.business_category,
-                confidence=enhanced.confidence,
-                expected=enhanced.expected_success_rate,
-            )
-        reason = _NoMatch.Name(answer.no_match_reason).removeprefix("NO_MATCH_REASON_").lower()
-        return Answer(answer.enhancement_id, advice, reason, held_out=reason == "holdout")
 
     async def _report(self, episodes: Sequence[Episode]) -> None:
         """Report outcomes: each scope in order, all scopes concurrently."""
@@ -170,23 +151,13 @@ class Story:
 
     async def _report_scope(self, episodes: Sequence[Episode]) -> None:
         for episode in episodes:
-            pattern_id = await self._report_one(episode)
-            if pattern_id:
-                met = episode.met
-                self._support[pattern_id].append(
-                    Support(
-                        episode.action,
-                        met.account.category,
-                        self._world.success_rate(
-                            met.account.category, met.situation, episode.action, episode.tone
-                        ),
-                    )
-                )
+            await self._report_one(episode)
 
-    async def _report_one(self, episode: Episode) -> str:
-        """Report advice that was followed or held out, or capture an own idea; returns the pattern."""
+    async def _report_one(self, episode: Episode) -> None:
+        """Report advice that was followed or held out, or capture an own idea."""
         account_id, number = episode.met.account.account_id, episode.met.number
         request_id = str(uuid.uuid5(_REQUESTS, f"{self._parameters.seed} {account_id} {number}"))
+        self._reported[request_id] = episode
         outcome = Outcome(
             success=episode.success,
             revenue_impact=episode.revenue,
@@ -194,34 +165,61 @@ class Story:
         )
         answer = episode.answer
         if answer is not None and (episode.followed or answer.held_out):
-            reported = await self._client.report_outcome(
+            await self._client.report_outcome(
                 account_id, answer.enhancement_id, outcome, request_id=request_id
             )
-            if reported.pattern_id:
-                # Advice from another category may have become a pattern of this one.
-                meant = episode.advice.meant if episode.advice else episode.action
-                self._meaning.setdefault(reported.pattern_id, meant)
-            return reported.pattern_id
+            return
         said, identifiers = statement(self._parameters, episode.met, episode.action, episode.tone)
-        captured = await self._client.capture(
+        await self._client.capture(
             account_id, said, outcome, identifiers=identifiers, request_id=request_id
         )
-        if captured.disposition == CapturePatternResponse.DISPOSITION_CREATED:
-            self._meaning[captured.pattern_id] = episode.action
-        return captured.pattern_id
 
     async def _snapshot(self, stage: Stage, day: int) -> Snapshot:
         published = [pattern async for pattern in self._client.list_patterns(page_size=_PAGE)]
         measured = await self._client.network_metrics(window=_back(day, stage.reached))
         whole = await self._client.network_metrics(window=_back(day, stage.begins))
         self._calls += 3 + len(published) // _PAGE
+        meaning: dict[str, Action] = {}
+        support: dict[str, list[Support]] = defaultdict(list)
+        for credit in await self._ledger.credits():
+            episode = self._reported[credit.request_id]
+            # Advice from another category may have begun a pattern of this one.
+            advised = episode.advice.meant if episode.advice and episode.followed else None
+            meaning.setdefault(credit.pattern_id, advised or episode.action)
+            support[credit.pattern_id].append(self._supported(episode))
         return Snapshot(
             published=published,
-            meaning=dict(self._meaning),
-            support={pattern_id: list(each) for pattern_id, each in self._support.items()},
+            meaning=meaning,
+            support=support,
             metrics=measured.metrics,
             kpis=whole.kpis,
         )
+
+    def _supported(self, episode: Episode) -> Support:
+        met = episode.met
+        rate = self._world.success_rate(
+            met.account.category, met.situation, episode.action, episode.tone
+        )
+        return Support(episode.action, met.account.category, rate)
+
+
+def _understood(insight: Met, answer: EnhanceInsightResponse) -> Answer:
+    """What the account takes the answer to mean: all that it has are the answer's words."""
+    enhanced = answer.enhanced_insight
+    advice = None
+    if enhanced.network_enhanced:
+        meant = named_by(enhanced.suggested_approach, insight.situation.kind)
+        advice = Advice(
+            pattern_id=enhanced.pattern_id,
+            action=done_by(enhanced.proven_script, meant),
+            meant=meant,
+            tone=tone_of(enhanced.proven_script),
+            category=enhanced.factors.business_category,
+            confidence=enhanced.confidence,
+            expected=enhanced.expected_success_rate,
+        )
+    reason = _NoMatch.Name(answer.no_match_reason).removeprefix("NO_MATCH_REASON_").lower()
+    return Answer(answer.enhancement_id, advice, reason, held_out=reason == "holdout")
 
 
 def _back(day: int, begin: float) -> timedelta:

@@ -20,9 +20,10 @@ from uuid import UUID
 
 from keeper_grpc.domain.advice.enhancement import HandedOut
 from keeper_grpc.domain.errors import InvalidInput, OutcomeAlreadyReported, RequestIdReused
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
-from keeper_grpc.domain.patterns.pattern import Neighbour, Scope, merge_target
+from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.find_enhancement import HandedOutStore, find_handed_out
 from keeper_grpc.usecases.patterns.capture import NEIGHBOURS
@@ -43,7 +44,7 @@ class OutcomeReport:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The answer. `pattern_id` is None when the outcome is evidence of no pattern."""
+    """The answer. `pattern_id` is None when the outcome is evidence of no pattern that the account may be shown."""
 
     pattern_id: UUID | None
     replayed: bool
@@ -76,6 +77,9 @@ class ReportTransaction(Protocol):
     async def record(self, observation: Observation) -> None:
         """Write the ledger, and count the observation into its pattern and its script."""
 
+    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
+        """The pattern as it is now, without the evidence of the account's owner."""
+
 
 class ReportStore(HandedOutStore, Protocol):
     """Where enhancements are remembered and reports go."""
@@ -102,12 +106,14 @@ class ReportOutcome:
         accounts: AccountResolver,
         embedder: Embeds,
         store: ReportStore,
+        rule: PublicationRule,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._accounts = accounts
         self._embedder = embedder
         self._store = store
+        self._rule = rule
         self._clock = clock
         self._new_id = new_id
 
@@ -132,7 +138,8 @@ class ReportOutcome:
             if earlier is not None:
                 if earlier.fingerprint not in report.fingerprints:
                     raise RequestIdReused
-                return Reported(earlier.pattern_id, replayed=True)
+                shown = await self._shown(transaction, earlier.pattern_id, account.key)
+                return Reported(shown, replayed=True)
             if await transaction.reported(report.enhancement_id):
                 raise OutcomeAlreadyReported
             if pattern := given.pattern:
@@ -163,7 +170,20 @@ class ReportOutcome:
             if credit.pattern_id and credit.new and vectors:
                 await transaction.create(credit.pattern_id, observation, vectors)
             await transaction.record(observation)
-        return Reported(credit.pattern_id, replayed=False)
+            shown = await self._shown(transaction, credit.pattern_id, account.key)
+        return Reported(shown, replayed=False)
+
+    async def _shown(
+        self, transaction: ReportTransaction, pattern_id: UUID | None, account_key: str
+    ) -> UUID | None:
+        """The pattern that was credited, unless the account may not be shown it.
+
+        Foreign advice may be credited to a pattern that another account of the category alone has begun.
+        """
+        if pattern_id is None:
+            return None
+        pattern = await transaction.pattern(pattern_id, account_key)
+        return None if pattern.withheld(self._rule) else pattern_id
 
     def _scope(self, given: HandedOut) -> Scope:
         """Where the outcome counts: vectors of foreign advice are made now, by the present model."""

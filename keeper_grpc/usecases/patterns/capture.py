@@ -56,12 +56,14 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """The answer. `pattern` is None while too few other accounts support it; then `similarity` is 0: how near
-    another account's text lies is nobody's business. `script_objection` says why the captured script, which is
-    kept, is shown to no one; it is counted and not answered, so that no wording is tried against it.
+    """What became of a capture, and the `pattern` that it belongs to if the account may be shown that.
+
+    Without a `pattern` the caller is told of no id, no `similarity`, which is 0, and not whether the capture
+    merged: each would say that somebody else's text lies near. `disposition` is what happened in any case, and
+    `script_objection` why the captured script, which is kept, is shown to no one: both are for operators, who count
+    them.
     """
 
-    pattern_id: UUID | None
     disposition: Disposition
     replayed: bool
     similarity: float
@@ -197,7 +199,6 @@ class CapturePattern:
                 seen = min(capture.insight.observed_time or occurred, now)
                 await transaction.record_sighting(observation, vectors.sentence, seen)
         return Captured(
-            pattern_id=pattern_id,
             disposition=observation.disposition,
             replayed=False,
             similarity=observation.similarity,
@@ -230,7 +231,6 @@ class CapturePattern:
         )
         shown = self._published(pattern)
         return Captured(
-            pattern_id=earlier.pattern_id,
             disposition=earlier.disposition,
             replayed=True,
             similarity=round(earlier.similarity, DECIMALS) if shown else 0.0,

@@ -10,6 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Identifiers
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    CapturePatternResponse,
     GetPatternRequest,
     ListPatternsRequest,
 )
@@ -43,7 +44,8 @@ async def call_with_canaries(channel: grpc.aio.Channel) -> None:
     good.identifiers.CopyFrom(
         Identifiers(customer_names=[CANARIES[1]], customer_emails=[CANARIES[2]])
     )
-    assert (await client.CapturePattern(good)).pattern_id
+    recorded = await client.CapturePattern(good)
+    assert recorded.disposition == CapturePatternResponse.DISPOSITION_RECORDED
 
     reused = capture(CANARIES[0], "Another canaryaction", request_id=good.request_id)
     other = capture(CANARIES[0], "A canaryaction")

@@ -15,10 +15,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import ListPatternsRequest
 from tests.e2e.calls import capture, emerge, network
-from tests.e2e.server_process import REPOSITORY, ServerProcess, environment
+from tests.e2e.conftest import MakeDirectory, StartServer
+from tests.e2e.server_process import REPOSITORY, ServerProcess, bundled_dsn, environment
 from tests.e2e.waiting import SOON, until
 
 KEEPER = (sys.executable, "-m", "keeper_grpc.cli")
@@ -51,10 +54,12 @@ async def publish(server: ServerProcess, insight_type: str) -> str:
     """A pattern that three accounts captured, once each: its id."""
     async with server.channel() as channel:
         for account in ("a", "b", "c"):
-            answer = await network(channel).CapturePattern(
+            await network(channel).CapturePattern(
                 capture(account, "Offer a warm towel", insight_type=insight_type)
             )
-    return answer.pattern_id
+        listed = await network(channel).ListPatterns(ListPatternsRequest(pattern_type=insight_type))
+    (pattern,) = listed.patterns
+    return pattern.pattern_id
 
 
 async def test_a_pattern_is_listed_and_shown_with_its_history(server: ServerProcess) -> None:
@@ -95,13 +100,20 @@ async def test_json_is_what_the_api_says(server: ServerProcess) -> None:
     assert report["metrics"]["patterns_discovered"]["value"] >= 1
 
 
-async def test_support_is_shown_below_k_too(server: ServerProcess) -> None:
+async def test_support_is_shown_below_k_too(
+    start_server: StartServer, make_directory: MakeDirectory
+) -> None:
     """Both numbers of a pattern that accounts cannot see yet, in words and as JSON."""
+    data_dir = make_directory() / "data"
+    server = await start_server(data_dir=data_dir)
     async with server.channel() as channel:
-        answer = await network(channel).CapturePattern(
+        await network(channel).CapturePattern(
             capture("a", "Offer a warm towel", insight_type="lone_towels")
         )
-    asked = ("pattern", answer.pattern_id, "--support", "--target", server.address)
+    connection = await asyncpg.connect(bundled_dsn(data_dir))
+    pattern_id = await connection.fetchval("SELECT pattern_id::text FROM observations")
+    await connection.close()
+    asked = ("pattern", pattern_id, "--support", "--target", server.address)
 
     said, read = keeper(*asked), keeper(*asked, "--json")
 

@@ -76,7 +76,7 @@ async def test_an_outage_of_the_database_is_reported_and_survived(
 
         await until(lambda: watch.status == SERVING, within=SOON, what="ready again")
         retried = await client.CapturePattern(before)
-        assert (retried.replayed, retried.pattern_id) == (True, first.pattern_id)
+        assert (retried.replayed, retried.disposition) == (True, first.disposition)
         await emerge(channel, "Text late guests on the way", insight_type="late_arrival")
         await until(
             lambda: stream.changes("late_arrival"), within=SOON, what="the detector is back"
@@ -120,7 +120,7 @@ async def test_a_killed_bundled_postgres_is_brought_back(
             lambda: set(postgres_of(data_dir)) - {postmaster}, within=SOON, what="a new PostgreSQL"
         )
         retried = await persistently(lambda: network(channel).CapturePattern(before))
-        assert (retried.replayed, retried.pattern_id) == (True, first.pattern_id)
+        assert (retried.replayed, retried.disposition) == (True, first.disposition)
         await emerge(channel, "Text late guests on the way", insight_type="late_arrival")
         await until(
             lambda: stream.changes("late_arrival"), within=SOON, what="the detector is back"

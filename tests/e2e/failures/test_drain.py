@@ -7,6 +7,7 @@ import asyncpg
 import grpc
 import pytest
 
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternResponse
 from tests.conftest import EmbeddedPostgresFactory
 from tests.e2e.calls import (
     NOT_SERVING,
@@ -57,7 +58,7 @@ async def test_sigterm_drains(start_server: StartServer, make_directory: MakeDir
 
         await transaction.rollback()
         await connection.close()
-        assert (await in_flight).pattern_id
+        assert (await in_flight).disposition == CapturePatternResponse.DISPOSITION_RECORDED
         # The health watch that is still open does not hold the drain up.
         assert await server.ended() == 0
         await watch.close()

@@ -164,9 +164,7 @@ async def test_scripts_that_the_ledger_does_not_know_are_removed_and_lost_ones_r
     """A script's row is an aggregate too: of the observations that used its words."""
     async with running(database_url, evidence_half_life=HALF_LIFE) as service:
         pattern_id = (
-            await service.network.CapturePattern(
-                capture("review_response", script="Thank you, {name}")
-            )
+            await service.capture(capture("review_response", script="Thank you, {name}"))
         ).pattern_id
         await service.database.execute(
             "UPDATE pattern_scripts SET template = 'other', template_hash = '\\x00' "

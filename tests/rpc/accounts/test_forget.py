@@ -76,13 +76,11 @@ async def test_what_the_account_was_part_of_is_recomputed(service: Service, topi
     """The pattern's evidence is what the others' observations alone would have made."""
     gone = new_account()
     for account, success in [(gone, False)] * 2 + [(new_account(), True) for _ in range(4)]:
-        response = await service.network.CapturePattern(
-            capture(topic, account=account, success=success)
-        )
+        stored = await service.capture(capture(topic, account=account, success=success))
     await forget(service, gone)
     pattern = (
         await service.network.GetPattern(
-            network_service_pb2.GetPatternRequest(pattern_id=response.pattern_id)
+            network_service_pb2.GetPatternRequest(pattern_id=stored.pattern_id)
         )
     ).pattern
     assert pattern.evidence.occurrence_count == 4
@@ -94,11 +92,11 @@ async def test_a_pattern_that_falls_below_k_is_unpublished(service: Service, top
     """With one of three accounts gone, nobody sees the pattern any more, and the answer says so."""
     accounts = [new_account() for _ in range(3)]
     for account in accounts:
-        response = await service.network.CapturePattern(capture(topic, account=account))
-    assert await published(service, response.pattern_id)
+        stored = await service.capture(capture(topic, account=account))
+    assert await published(service, stored.pattern_id)
     answer = await forget(service, accounts[0])
     assert answer.patterns_unpublished == 1
-    assert not await published(service, response.pattern_id)
+    assert not await published(service, stored.pattern_id)
 
 
 async def test_a_pattern_that_was_the_accounts_alone_is_deleted(
@@ -106,11 +104,11 @@ async def test_a_pattern_that_was_the_accounts_alone_is_deleted(
 ) -> None:
     """Its words were nobody else's."""
     gone = new_account()
-    response = await service.network.CapturePattern(capture(topic, account=gone))
+    stored = await service.capture(capture(topic, account=gone))
     answer = await forget(service, gone)
     assert answer.patterns_deleted == 1
     assert not await service.value(
-        "SELECT count(*) FROM network_patterns WHERE id = $1", uuid.UUID(response.pattern_id)
+        "SELECT count(*) FROM network_patterns WHERE id = $1", uuid.UUID(stored.pattern_id)
     )
 
 
@@ -217,10 +215,10 @@ async def test_captures_of_others_do_not_keep_forgetting_from_its_end(
     geometry.together("Offer a warm towel")
     gone = new_account()
     for account in (gone, *(new_account() for _ in range(3))):
-        first = await service.network.CapturePattern(capture(topic, account=account))
+        first = await service.capture(capture(topic, account=account))
 
     async def capture_first(attempt: int) -> None:
-        merged = await service.network.CapturePattern(
+        merged = await service.capture(
             capture(topic, "Offer a warm towel" + " again" * attempt * new_wordings)
         )
         assert merged.pattern_id == first.pattern_id

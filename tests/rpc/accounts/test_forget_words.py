@@ -18,13 +18,11 @@ async def test_a_pattern_no_longer_speaks_in_the_forgotten_accounts_words(
     """Words, vector and scripts come from the accounts that remain."""
     geometry.apart("Send a card", "Send a letter", cosine=0.97)
     gone = new_account()
-    first = await service.network.CapturePattern(
+    first = await service.capture(
         capture(topic, "Send a card", account=gone, script="A card for you")
     )
     for _ in range(3):
-        merged = await service.network.CapturePattern(
-            capture(topic, "Send a letter", script="A letter for you")
-        )
+        merged = await service.capture(capture(topic, "Send a letter", script="A letter for you"))
     assert merged.pattern_id == first.pattern_id
     answer = await forget(service, gone)
     assert answer.scripts_removed == 1
@@ -45,7 +43,7 @@ async def advised_elsewhere(
     """Advice of a gym's pattern, reported by a spa: who began it, it, and the spa's new pattern."""
     geometry.together("Mail a handwritten card", "Mail a printed card")
     gym, spa = new_account(), new_account()
-    advised = await service.network.CapturePattern(
+    advised = await service.capture(
         capture(topic, "Mail a handwritten card", account=gym, category="gym")
     )
     for _ in range(3):
@@ -54,7 +52,9 @@ async def advised_elsewhere(
         service, topic, spa, "Mail a printed card", category="spa", min_success_rate=0
     )
     assert given.enhanced_insight.suggested_approach == "Mail a printed card"
-    reported = await service.network.ReportOutcome(report(spa, given.enhancement_id))
+    request = report(spa, given.enhancement_id)
+    await service.network.ReportOutcome(request)
+    reported = await service.stored(request.request_id)
     assert reported.pattern_id != advised.pattern_id
     return gym, advised.pattern_id, reported.pattern_id
 
@@ -138,7 +138,9 @@ async def test_words_that_advice_once_carried_on_and_on_are_forgotten(
     given = await ask(
         service, topic, salon, "Mail a printed card", category="salon", min_success_rate=0
     )
-    reported = await service.network.ReportOutcome(report(salon, given.enhancement_id))
+    request = report(salon, given.enhancement_id)
+    await service.network.ReportOutcome(request)
+    reported = await service.stored(request.request_id)
     await as_before_the_k_rule_for_words(service, elsewhere, reported.pattern_id)
 
     await forget(service, gone)

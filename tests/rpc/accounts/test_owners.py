@@ -120,8 +120,8 @@ async def owned(service: Service, owner: str, count: int = 1) -> list[str]:
 async def say(service: Service, topic: str, *accounts: str, **fields: Any) -> str:
     """A capture of each account; the pattern's id."""
     for account in accounts:
-        answer = await service.network.CapturePattern(capture(topic, account=account, **fields))
-    return str(answer.pattern_id)
+        stored = await service.capture(capture(topic, account=account, **fields))
+    return stored.pattern_id
 
 
 async def shown(service: Service, topic: str) -> list[Pattern]:

@@ -31,7 +31,7 @@ async def teach(
     )
     for account, seen in by_account.items():
         for outcome in seen:
-            answer = await service.network.CapturePattern(
+            stored = await service.capture(
                 capture(
                     topic,
                     action,
@@ -41,7 +41,7 @@ async def teach(
                     category=category,
                 )
             )
-    return answer.pattern_id
+    return stored.pattern_id
 
 
 async def test_a_newcomer_gets_what_others_learned(service: Service, topic: str) -> None:

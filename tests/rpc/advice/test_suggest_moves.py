@@ -59,7 +59,7 @@ async def tried(
         )
         capture.insight.conditions.update(known.conditions)
         answer = await service.network.CapturePattern(capture)
-        assert answer.disposition == answer.DISPOSITION_MERGED
+        assert (await service.stored(capture.request_id)).disposition == "merged"
     return answer
 
 

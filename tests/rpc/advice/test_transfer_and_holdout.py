@@ -29,10 +29,9 @@ async def gym_tries(service: Service, topic: str, *outcomes: str) -> list[str]:
         given = [await ask(service, topic, gym, category="gym") for _ in seen]
         for enhancement, outcome in zip(given, seen, strict=True):
             assert enhancement.enhanced_insight.network_enhanced
-            answer = await service.network.ReportOutcome(
-                report(gym, enhancement.enhancement_id, success=outcome == "+")
-            )
-            credited.append(answer.pattern_id)
+            request = report(gym, enhancement.enhancement_id, success=outcome == "+")
+            await service.network.ReportOutcome(request)
+            credited.append((await service.stored(request.request_id)).pattern_id)
     return credited
 
 

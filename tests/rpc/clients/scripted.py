@@ -46,11 +46,12 @@ def client(port: int, **chosen: Any) -> KeeperClient:
 
 
 async def learn(keeper: KeeperClient, topic: str, action: str, outcomes: str) -> str:
-    """Capture outcomes ("+-") of an action, each by an account of its own; the pattern's id."""
+    """Capture outcomes ("+-") of an action, each by an account of its own; the published pattern's id."""
     for seen in outcomes:
         answer = await keeper.capture(
             new_account(), insight(topic, action), Outcome(success=seen == "+")
         )
+    assert answer.pattern_id, "the last account sees what the three before it published"
     return answer.pattern_id
 
 

@@ -103,9 +103,9 @@ async def test_a_proven_pattern_ends_its_emergence(service: Service, topic: str)
         await seen_by(service, topic, 3)
         await next_change(stream)
         for _ in range(16):
-            answer = await service.network.CapturePattern(capture(topic))
+            stored = await service.capture(capture(topic))
         promoted = await next_change(stream, lambda change: change.change == PROMOTED)
-    assert promoted.emerging_pattern.promoted_pattern_id == answer.pattern_id
+    assert promoted.emerging_pattern.promoted_pattern_id == stored.pattern_id
     async with subscribed(service, pattern_type=topic) as stream:
         assert (await snapshot(stream))[0] == []
 

@@ -92,7 +92,7 @@ async def test_invented_revenue_does_not_move_the_typical_one(service: Service, 
         for _ in range(captures):
             request = capture(topic, TOWEL, account=account)
             request.outcome.revenue_impact = revenue
-            pattern_id = (await service.network.CapturePattern(request)).pattern_id
+            pattern_id = (await service.capture(request)).pattern_id
     evidence = (await shown(service, pattern_id)).pattern.evidence
     assert evidence.mean_revenue_impact == 100.0
 
@@ -103,7 +103,7 @@ async def test_no_ones_moment_and_no_ones_cent_is_shown(service: Service, topic:
         request = capture(topic, TOWEL)
         request.occurred_time.FromDatetime(datetime(2026, 11, day, 3, 4, 5, 678901, UTC))
         request.outcome.revenue_impact = 123.45 + day
-        pattern_id = (await service.network.CapturePattern(request)).pattern_id
+        pattern_id = (await service.capture(request)).pattern_id
     pattern = (await shown(service, pattern_id)).pattern
     assert pattern.first_discovered_time.ToDatetime(UTC) == datetime(2026, 11, 1, tzinfo=UTC)
     assert pattern.last_validated_time.ToDatetime(UTC) == datetime(2026, 11, 3, tzinfo=UTC)

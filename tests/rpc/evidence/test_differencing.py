@@ -22,8 +22,8 @@ async def observe(
         request = capture(topic, TOWEL, account=account, success=outcome == "+")
         request.outcome.revenue_impact = revenue
         request.occurred_time.FromDatetime(occurred)
-        answer = await service.network.CapturePattern(request)
-    return answer.pattern_id
+        stored = await service.capture(request)
+    return stored.pattern_id
 
 
 async def read(service: Service, outcomes: str, revenue: float, occurred: datetime) -> Pattern:

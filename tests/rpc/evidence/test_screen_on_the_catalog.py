@@ -50,12 +50,12 @@ async def captured(
             admin.RegisterAccountRequest(account_id=account, business_category=CATEGORY)
         )
         for _ in range(3):
-            answer = await service.network.CapturePattern(
+            stored = await service.capture(
                 capture(
                     CATALOG.pattern_type, CATALOG.action, account=account, script=script, **SAID
                 )
             )
-    return answer.pattern_id
+    return stored.pattern_id
 
 
 async def everything_shown(service: Service, pattern_id: str) -> str:

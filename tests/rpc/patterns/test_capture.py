@@ -14,8 +14,8 @@ from tests.rpc.requests import capture, new_account, new_topic
 from tests.rpc.service import Service
 
 Response = network_service_pb2.CapturePatternResponse
-CREATED = Response.DISPOSITION_CREATED
-MERGED = Response.DISPOSITION_MERGED
+CREATED, MERGED = "created", "merged"
+"""As the ledger has it."""
 
 
 async def ledger(service: Service, topic: str) -> int:
@@ -27,13 +27,15 @@ async def ledger(service: Service, topic: str) -> int:
 
 
 async def test_the_first_of_its_kind_creates_a_pattern(service: Service, topic: str) -> None:
-    """Nothing is near in an empty scope, and a pattern of one account is not shown."""
-    answer = await service.network.CapturePattern(capture(topic))
-    assert answer.disposition == CREATED
-    assert uuid.UUID(answer.pattern_id)
-    assert answer.similarity == 0
-    assert not answer.replayed
-    assert not answer.HasField("pattern")
+    """Nothing is near in an empty scope, and a pattern of one account is not shown, nor that it is new."""
+    request = capture(topic)
+    answer = await service.network.CapturePattern(request)
+    assert answer == Response(
+        disposition=Response.DISPOSITION_RECORDED, anonymization=answer.anonymization
+    )
+    stored = await service.stored(request.request_id)
+    assert stored.disposition == CREATED
+    assert uuid.UUID(stored.pattern_id)
 
 
 @pytest.mark.parametrize(
@@ -41,17 +43,16 @@ async def test_the_first_of_its_kind_creates_a_pattern(service: Service, topic: 
     [(0.95001, MERGED), (0.94999, CREATED), (0.99, MERGED), (0.5, CREATED)],
 )
 async def test_the_merge_threshold_decides(
-    service: Service, topic: str, geometry: Geometry, cosine: float, disposition: int
+    service: Service, topic: str, geometry: Geometry, cosine: float, disposition: str
 ) -> None:
     """Just above the model's threshold it merges; just below it does not."""
     one, other = f"Offer a {topic} tea", f"Serve a {topic} tea"
     one, other = one.replace("_", " "), other.replace("_", " ")
     geometry.apart(one, other, cosine=cosine)
-    first = await service.network.CapturePattern(capture(topic, one))
-    second = await service.network.CapturePattern(capture(topic, other))
+    first = await service.capture(capture(topic, one))
+    second = await service.capture(capture(topic, other))
     assert second.disposition == disposition
     assert (second.pattern_id == first.pattern_id) is (disposition == MERGED)
-    assert second.similarity == 0
 
 
 async def test_guesses_are_not_led_to_a_text(
@@ -95,20 +96,20 @@ async def test_opposites_stay_apart_whatever_their_cosine(
 ) -> None:
     """With equal vectors, opposites are two patterns, and each finds its own again."""
     geometry.together(one, other)
-    first = await service.network.CapturePattern(capture(topic, one))
-    second = await service.network.CapturePattern(capture(topic, other))
+    first = await service.capture(capture(topic, one))
+    second = await service.capture(capture(topic, other))
     assert second.disposition == CREATED
     for action, pattern in ((one, first), (other, second)):
-        again = await service.network.CapturePattern(capture(topic, action))
+        again = await service.capture(capture(topic, action))
         assert again.disposition == MERGED
         assert again.pattern_id == pattern.pattern_id
 
 
 async def test_types_and_categories_never_meet(service: Service, topic: str) -> None:
     """The same words of another type, or of another line of business, start another pattern."""
-    first = await service.network.CapturePattern(capture(topic))
-    other_type = await service.network.CapturePattern(capture(new_topic()))
-    other_category = await service.network.CapturePattern(capture(topic, category="gym"))
+    first = await service.capture(capture(topic))
+    other_type = await service.capture(capture(new_topic()))
+    other_category = await service.capture(capture(topic, category="gym"))
     assert (other_type.disposition, other_category.disposition) == (CREATED, CREATED)
     assert len({first.pattern_id, other_type.pattern_id, other_category.pattern_id}) == 3
 
@@ -139,7 +140,7 @@ async def test_fifty_parallel_identical_captures_are_one_pattern(
     accounts = [new_account() for _ in range(10)]
     answers = await asyncio.gather(
         *(
-            service.network.CapturePattern(capture(topic, account=account, success=number < 40))
+            service.capture(capture(topic, account=account, success=number < 40))
             for number, account in enumerate(accounts * 5)
         )
     )
@@ -164,7 +165,7 @@ async def test_parallel_first_captures_of_one_account_register_it_once(
     account = new_account()
     before = await service.value("SELECT count(*) FROM accounts")
     answers = await asyncio.gather(
-        *(service.network.CapturePattern(capture(topic, account=account)) for _ in range(20))
+        *(service.capture(capture(topic, account=account)) for _ in range(20))
     )
     assert len({answer.pattern_id for answer in answers}) == 1
     assert await service.value("SELECT count(*) FROM accounts") == before + 1
@@ -174,7 +175,7 @@ async def test_parallel_captures_in_many_scopes_do_not_block_each_other(service:
     """Captures of different topics and accounts all arrive, each in its own pattern."""
     topics = [new_topic() for _ in range(20)]
     answers = await asyncio.gather(
-        *(service.network.CapturePattern(capture(topic)) for topic in topics for _ in range(3))
+        *(service.capture(capture(topic)) for topic in topics for _ in range(3))
     )
     assert len({answer.pattern_id for answer in answers}) == 20
     assert [await ledger(service, topic) for topic in topics] == [3] * 20
@@ -191,21 +192,29 @@ async def test_a_retry_gets_the_first_answer_and_counts_once(service: Service, t
     assert await ledger(service, topic) == 1
 
 
-async def test_a_retry_gets_the_first_answer_after_others_captured(
+async def test_a_retry_gets_the_first_answer_after_others_captured_and_may_be_told_more_of_it(
     service: Service, topic: str
 ) -> None:
-    """What became of it does not change when the pattern grows."""
+    """What became of it does not change when the pattern grows; it is told when others publish that."""
     request = capture(topic)
-    first = await service.network.CapturePattern(request)
-    for _ in range(3):
+    stored = await service.capture(request)
+    for _ in range(2):
         await service.network.CapturePattern(capture(topic))
+        again = await service.network.CapturePattern(request)
+        assert again == Response(
+            disposition=Response.DISPOSITION_RECORDED,
+            replayed=True,
+            anonymization=again.anonymization,
+        )
+    await service.network.CapturePattern(capture(topic))
     again = await service.network.CapturePattern(request)
     assert (again.pattern_id, again.disposition, again.similarity, again.replayed) == (
-        first.pattern_id,
-        CREATED,
-        first.similarity,
+        stored.pattern_id,
+        Response.DISPOSITION_CREATED,
+        0,
         True,
     )
+    assert again.pattern.evidence.account_count == 3
 
 
 async def test_twenty_parallel_retries_count_once(service: Service, topic: str) -> None:
@@ -213,7 +222,6 @@ async def test_twenty_parallel_retries_count_once(service: Service, topic: str) 
     request = capture(topic)
     answers = await asyncio.gather(*(service.network.CapturePattern(request) for _ in range(20)))
     assert Counter(answer.replayed for answer in answers) == {False: 1, True: 19}
-    assert len({answer.pattern_id for answer in answers}) == 1
     assert await ledger(service, topic) == 1
     occurrences = await service.value(
         "SELECT occurrence_count FROM network_patterns WHERE pattern_type = $1", topic
@@ -282,8 +290,8 @@ async def test_a_category_is_needed_once(service: Service, topic: str) -> None:
     )
     assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
     assert refused.reason == "ACCOUNT_CATEGORY_UNKNOWN"
-    first = await service.network.CapturePattern(capture(topic, account=account))
-    second = await service.network.CapturePattern(capture(topic, account=account, category=""))
+    first = await service.capture(capture(topic, account=account))
+    second = await service.capture(capture(topic, account=account, category=""))
     assert second.pattern_id == first.pattern_id
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
-    CapturePatternResponse,
     EnhanceInsightResponse,
 )
 from tests.rpc.requests import capture, question
@@ -25,9 +24,9 @@ async def service(database_url: str) -> AsyncIterator[Service]:
 
 async def pattern_of(service: Service, topic: str, action: str) -> str:
     """The pattern that a capture of this action ends in."""
-    answer = await service.network.CapturePattern(capture(topic, action, conditions=CONDITIONS))
-    assert answer.disposition != CapturePatternResponse.DISPOSITION_WITHHELD
-    return answer.pattern_id
+    stored = await service.capture(capture(topic, action, conditions=CONDITIONS))
+    assert stored.disposition != "withheld"
+    return stored.pattern_id
 
 
 @pytest.mark.parametrize(

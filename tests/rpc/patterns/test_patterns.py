@@ -28,8 +28,8 @@ async def publish(
 ) -> str:
     """A pattern that so many accounts captured once each; its id."""
     for _ in range(accounts):
-        answer = await service.network.CapturePattern(capture(topic, action, success=success))
-    return answer.pattern_id
+        stored = await service.capture(capture(topic, action, success=success))
+    return stored.pattern_id
 
 
 async def all_pages(service: Service, request: ListPatternsRequest) -> list[list[Pattern]]:

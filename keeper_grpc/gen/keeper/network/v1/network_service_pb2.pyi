@@ -101,23 +101,31 @@ class CapturePatternResponse(_message.Message):
         DISPOSITION_UNSPECIFIED: CapturePatternResponse._Disposition.ValueType  # 0
         """Not set."""
         DISPOSITION_CREATED: CapturePatternResponse._Disposition.ValueType  # 1
-        """It is the first of a new pattern."""
+        """It was the first of a pattern that is published now. Only a retry is answered so, because a new pattern is
+        not published.
+        """
         DISPOSITION_MERGED: CapturePatternResponse._Disposition.ValueType  # 2
-        """It added to the evidence of a known pattern."""
+        """It added to the evidence of a published pattern."""
         DISPOSITION_WITHHELD: CapturePatternResponse._Disposition.ValueType  # 3
         """Its action could not be made anonymous: the outcome is in the ledger, the text is not."""
+        DISPOSITION_RECORDED: CapturePatternResponse._Disposition.ValueType  # 4
+        """It is evidence of a pattern that is not published, of this account alone or of few."""
 
     class Disposition(_Disposition, metaclass=_DispositionEnumTypeWrapper):
-        """How an observation was stored."""
+        """What became of an observation."""
 
     DISPOSITION_UNSPECIFIED: CapturePatternResponse.Disposition.ValueType  # 0
     """Not set."""
     DISPOSITION_CREATED: CapturePatternResponse.Disposition.ValueType  # 1
-    """It is the first of a new pattern."""
+    """It was the first of a pattern that is published now. Only a retry is answered so, because a new pattern is
+    not published.
+    """
     DISPOSITION_MERGED: CapturePatternResponse.Disposition.ValueType  # 2
-    """It added to the evidence of a known pattern."""
+    """It added to the evidence of a published pattern."""
     DISPOSITION_WITHHELD: CapturePatternResponse.Disposition.ValueType  # 3
     """Its action could not be made anonymous: the outcome is in the ledger, the text is not."""
+    DISPOSITION_RECORDED: CapturePatternResponse.Disposition.ValueType  # 4
+    """It is evidence of a pattern that is not published, of this account alone or of few."""
 
     PATTERN_ID_FIELD_NUMBER: _builtins.int
     DISPOSITION_FIELD_NUMBER: _builtins.int
@@ -126,19 +134,20 @@ class CapturePatternResponse(_message.Message):
     PATTERN_FIELD_NUMBER: _builtins.int
     ANONYMIZATION_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
-    """The pattern that the observation now belongs to. Empty when it was withheld."""
+    """The pattern that the observation belongs to. Empty unless that is published."""
     disposition: Global___CapturePatternResponse.Disposition.ValueType
-    """How the observation was stored."""
+    """What became of the observation."""
     replayed: _builtins.bool
     """Whether this is the answer to an earlier request with the same request_id."""
     similarity: _builtins.float
     """Cosine similarity, in hundredths, to the published pattern it merged into. 0 when it did not merge, or
-    when that pattern is not published.
+    when that pattern was not published then.
     """
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
-        """The pattern it merged into, without this account's own evidence, if enough other accounts
-        support it to be published.
+        """The pattern that it belongs to, without the evidence of this account's owner, if enough other owners support
+        it to be published. Only then are pattern_id and similarity set, and DISPOSITION_CREATED or
+        DISPOSITION_MERGED given: all of them would tell whether somebody else has said the same.
         """
 
     @_builtins.property
@@ -450,8 +459,9 @@ class ReportOutcomeResponse(_message.Message):
     PATTERN_ID_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
-    """The pattern that the outcome is evidence of. Empty when the enhancement had none: the outcome is still
-    stored, to measure success without the network.
+    """The pattern that the outcome is evidence of. Empty when that is not published without the evidence of this
+    account's owner, and when the enhancement had none: the outcome is still stored, to measure success without
+    the network.
     """
     replayed: _builtins.bool
     """Whether this is the answer to an earlier request with the same request_id."""

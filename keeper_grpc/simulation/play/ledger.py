@@ -1,0 +1,42 @@
+"""Which pattern each outcome was counted for, read from the simulation's own database.
+
+Callers are not told that before a pattern is published, so no account acts on it. The measures need it, because
+they compare everything that the network has learned with the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """One outcome that counts for a pattern, by the request that brought it."""
+
+    request_id: str
+    pattern_id: str
+
+
+class Ledger:
+    """The ledger of one database."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    async def credits(self) -> Sequence[Credit]:
+        """All of them; the capture that began a pattern comes before the others of that pattern."""
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            rows = await connection.fetch(
+                """
+                SELECT request_id::text, pattern_id::text FROM observations
+                 WHERE pattern_id IS NOT NULL
+                 ORDER BY disposition <> 'created', recorded_time, request_id
+                """
+            )
+        finally:
+            await connection.close()
+        return [Credit(*row) for row in rows]
