@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +41,7 @@ class Played:
 
     seconds: float = 0.0
     captures: Counter[Scope] = field(default_factory=Counter)
+    accounts: dict[Scope, set[str]] = field(default_factory=lambda: defaultdict(set))
     dispositions: Counter[str] = field(default_factory=Counter)
     masked: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
@@ -50,9 +51,10 @@ class Played:
         """Captures answered."""
         return self.captures.total()
 
-    def add(self, scope: Scope, answer: CapturePatternResponse) -> None:
+    def add(self, scope: Scope, account_id: str, answer: CapturePatternResponse) -> None:
         """Count one answer."""
         self.captures[scope] += 1
+        self.accounts[scope].add(account_id)
         name = CapturePatternResponse.Disposition.Name(answer.disposition)
         self.dispositions[name.removeprefix("DISPOSITION_").lower()] += 1
         self.masked.update(answer.anonymization.masked)
@@ -71,8 +73,9 @@ async def play(
 
     async def caller() -> None:
         for row in waiting:
-            answer = await network.CapturePattern(row.request(now), timeout=_DEADLINE)
-            played.add(row.scope, answer)
+            request = row.request(now)
+            answer = await network.CapturePattern(request, timeout=_DEADLINE)
+            played.add(row.scope, request.account_id, answer)
             progress()
 
     began = time.monotonic()

@@ -73,13 +73,13 @@ class Show:
         rows = []
         for scope in sorted(played.captures):
             shown = by_scope[scope]
-            rows.append(
-                (*scope, str(played.captures[scope]), str(len(shown)), _mean_success(shown))
-            )
+            counts = (played.captures[scope], len(played.accounts[scope]), len(shown))
+            rows.append((*scope, *map(str, counts), _mean_success(shown)))
         for name, footer in (
             ("category", "all"),
             ("type", ""),
             ("captures", str(played.total)),
+            ("accounts", str(len(set().union(*played.accounts.values())))),
             ("published", str(len(published))),
             ("mean success", _mean_success(published.values())),
         ):

@@ -46,13 +46,13 @@ async def test_history_is_captured_once_however_often_it_is_imported(
 
     assert (first.returncode, first.stderr) == (0, "")
     assert count(first.stdout, "rows") == 24
-    assert count(first.stdout, "captured, created") >= 1
+    assert count(first.stdout, "captured, recorded") >= 1
     assert (
-        count(first.stdout, "captured, created") + count(first.stdout, "captured, merged")
+        count(first.stdout, "captured, recorded") + count(first.stdout, "captured, merged")
     ) == 23
     assert count(first.stdout, "skipped") == 1
     assert second.returncode == 0
-    assert (count(second.stdout, "replayed"), count(second.stdout, "captured, created")) == (23, 0)
+    assert (count(second.stdout, "replayed"), count(second.stdout, "captured, recorded")) == (23, 0)
     assert not (tmp_path / "history.csv.keeper-import.json").exists()
     connection = await asyncpg.connect(bundled_dsn(Path(server.data_dir)))
     rows = await connection.fetch(
