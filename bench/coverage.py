@@ -44,6 +44,13 @@ WORLDS: dict[str, World] = {
     "half and half": mixed(0.5, (2, 8), (8, 2)),
     "two narrow peaks": mixed(0.5, (20, 60), (60, 20)),
     "one in five works": mixed(0.8, (4, 12), (12, 4)),
+    "one in ten works": mixed(0.9, (2, 10), (10, 2)),
+    "Beta(1, 3)": lambda chance, count: chance.beta(1, 3, count),
+    "Beta(1, 9)": lambda chance, count: chance.beta(1, 9, count),
+    "all or nothing": lambda chance, count: chance.beta(0.5, 0.5, count),
+    "all at a half": lambda chance, count: chance.beta(50, 50, count),
+    "all at three tenths": lambda chance, count: chance.beta(30, 70, count),
+    "four in ten, each": lambda _, count: np.full(count, 0.4),
 }
 
 
@@ -61,18 +68,12 @@ def misses(
 ) -> Misses:
     """The misses in so many networks of so many patterns with so many trials each."""
     found = Misses()
+    bound = _bounds(trials)
     for _ in range(networks):
         truths = world(chance, patterns)
         successes = chance.binomial(trials, truths)
-        counts = [Outcomes("type", "category", trials, int(good)) for good in successes]
-        priors = Priors(counts)
-
-        @lru_cache
-        def bound(outcomes: Outcomes, priors: Priors = priors) -> float:
-            learned = priors.of("type", "category", outcomes)
-            return Evidence(outcomes.trials, outcomes.successes).lower_bound(learned.prior)
-
-        bounds = np.array([bound(one) for one in counts])
+        known = tuple(sorted(successes.tolist()))
+        bounds = np.array([bound(known, int(good)) for good in successes])
         missed = truths < bounds
         found.all.extend(missed.tolist())
         found.shown.extend(missed[successes / trials >= SHOWN_FROM].tolist())
@@ -80,3 +81,21 @@ def misses(
             chosen = start + int(bounds[start : start + BEST_OF].argmax())
             found.best.append(bool(missed[chosen]))
     return found
+
+
+def _bounds(trials: int) -> Callable[[tuple[int, ...], int], float]:
+    """The bound of a pattern of so many successes in the network of these."""
+
+    def outcomes(good: int) -> Outcomes:
+        return Outcomes("type", "category", trials, good)
+
+    @lru_cache(1)
+    def priors(known: tuple[int, ...]) -> Priors:
+        return Priors(map(outcomes, known))
+
+    @lru_cache(100_000)
+    def bound(known: tuple[int, ...], good: int) -> float:
+        learned = priors(known).of("type", "category", outcomes(good))
+        return Evidence(trials, good).lower_bound(learned.cautious)
+
+    return bound

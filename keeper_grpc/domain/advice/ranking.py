@@ -15,9 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from statistics import NormalDist
 
-from keeper_grpc.domain.evidence.evidence import LOWER_QUANTILE
 from keeper_grpc.domain.evidence.expectation import NOWHERE, Expectation, SituationEvidence, expect
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -72,11 +70,8 @@ class Candidate:
     @property
     def expectation(self) -> Expectation:
         """How often it may be expected to work here, before transfer."""
-        return expect(self.pattern.evidence, self.pattern.prior, self.situation)
-
-
-LOWER_QUANTILE_DEVIATIONS = NormalDist().inv_cdf(1 - LOWER_QUANTILE)
-"""Deviations between a normal variable's mean and the quantile that lower bounds are."""
+        pattern = self.pattern
+        return expect(pattern.evidence, pattern.prior, self.situation, pattern.cautious)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +93,8 @@ class Scored:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of what is expected, if what is known of the rate were normal.
-
-        The lower bound then lies LOWER_QUANTILE_DEVIATIONS below the mean.
-        """
-        below = self.expected_success_rate - self.lower_bound * self.candidate.transfer
-        return max(below, 0.0) / LOWER_QUANTILE_DEVIATIONS
+        """Standard deviation of what is expected."""
+        return self.candidate.expectation.deviation * self.candidate.transfer
 
 
 @dataclass(frozen=True, slots=True)

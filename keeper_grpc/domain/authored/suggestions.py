@@ -40,20 +40,20 @@ class SuggestedMove:
     """Something to do now. `pattern` is as it may be shown: without evidence where that is withheld.
 
     `expected_success_rate` is the success rate at other accounts; where that is withheld, the author's claim,
-    or None without one. `lower_bound` is of the posterior, whose prior comes from the claim.
+    or None without one. `likely` ranks it: what it reaches almost surely, if its author is believed.
     """
 
     pattern: Pattern
     trigger: str
     expected_success_rate: float | None
-    lower_bound: float
+    likely: float
     explanation: str
 
 
 def rank_moves(
     candidates: Iterable[Triggered], facts: KnownFacts, rule: PublicationRule
 ) -> Sequence[SuggestedMove]:
-    """The moves by lower bound, descending.
+    """The moves by what is likely of them, descending.
 
     An untried pattern ranks by its author's claim at the weight of a few trials (`CLAIM_WEIGHT`), so that a
     proven one overtakes it; without a claimed rate it comes last of the untried. Ties go to the higher
@@ -61,7 +61,7 @@ def rank_moves(
     """
     moves = [_move(candidate, facts, rule) for candidate in candidates]
     return sorted(
-        moves, key=lambda m: (-m.lower_bound, -(m.expected_success_rate or 0), m.pattern.pattern_id)
+        moves, key=lambda m: (-m.likely, -(m.expected_success_rate or 0), m.pattern.pattern_id)
     )
 
 
@@ -69,15 +69,15 @@ def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Sug
     withheld = candidate.pattern.withheld(rule)
     # Withheld outcomes must not show through the order or the expectation either.
     pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
-    posterior = expect(pattern.evidence, pattern.prior)
     claim = pattern.claim or Claim()
     expected = claim.success_rate if withheld else pattern.evidence.success_rate
-    known = _claimed(claim) if withheld else _track_record(pattern, posterior.lower_bound)
+    expectation = expect(pattern.evidence, pattern.prior, cautious=pattern.cautious)
+    known = _claimed(claim) if withheld else _track_record(pattern, expectation.lower_bound)
     return SuggestedMove(
         pattern=pattern,
         trigger=candidate.trigger.text,
         expected_success_rate=expected,
-        lower_bound=posterior.lower_bound,
+        likely=expectation.believed.low,
         explanation=f"{_reasons(candidate.trigger, facts)}; {known}",
     )
 

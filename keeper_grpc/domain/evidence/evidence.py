@@ -8,8 +8,8 @@ then of these whole numbers.
 
 `success_rate` is the plain quotient that people expect. Decisions use `lower_bound`: little evidence
 pulls it down, so that 3 of 3 does not beat 190 of 200. It is a low quantile of the Beta posterior
-(Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.4) under a prior that is learned from the other
-patterns of its type (domain/evidence/priors.py); a catalog pattern brings its own.
+(Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.4) under a cautious prior that is learned from the
+other patterns of its type (domain/evidence/priors.py), and no more than the outcomes alone bear.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from typing import TypeAlias
 from scipy.special import betaincinv
 
 LOWER_QUANTILE = 0.02
-"""The quantile that keeps the promise of 95%. Were the prior known it would be 0.05. It is estimated, and
-the world need not be a Beta distribution: with bimodal truths the 5% quantile misses up to 10% of those
-that are shown, the 2% quantile less than 5% (tests/unit/evidence/test_coverage.py)."""
+"""Of the posterior under the most cautious prior. 0.05 would do if the world were a Beta distribution: where
+most patterns fail and a few work, up to 10% of those shown would be missed (docs/evidence.md)."""
+
+EXACT_QUANTILE = 0.05
+"""Of what the outcomes alone bear, whatever the world is like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,33 @@ class Prior:
     def mean(self) -> float:
         """The rate that is expected without any outcome."""
         return self.successes / (self.successes + self.failures)
+
+    @property
+    def low(self) -> float:
+        """The rate that is exceeded almost surely, if this is believed."""
+        return float(betaincinv(self.successes, self.failures, LOWER_QUANTILE))
+
+    def after(self, trials: float, successes: float) -> Prior:
+        """What is believed after these outcomes."""
+        return Prior(self.successes + successes, self.failures + trials - successes)
+
+
+CAUTIOUS = Prior(2.8, 13.2)
+"""The most cautious prior while no other pattern of the type has outcomes: as if 3 of 16 had worked. What
+domain/evidence/priors.py finds without any."""
+
+
+def lower_bound(trials: float, successes: float, cautious: Prior = CAUTIOUS) -> float:
+    """The success rate that is exceeded with 95% certainty; in [0, successes / trials].
+
+    The lower of two. What the outcomes alone bear (Clopper and Pearson, 1934) is exceeded by no rate more than
+    once in twenty, in any world. But what is shown is chosen for its successes, and these are partly luck: so
+    it is never more than what the outcomes say under the most cautious prior that other patterns leave open.
+    """
+    if successes <= 0:
+        return 0.0
+    exact = float(betaincinv(successes, trials - successes + 1, EXACT_QUANTILE))
+    return min(exact, cautious.after(trials, successes).low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +153,9 @@ class Evidence:
             return float(self.trials), float(self.successes)
         return self.recent_trials, self.recent_successes
 
-    def lower_bound(self, prior: Prior | None = None) -> float:
-        """The success rate that is exceeded with 95% certainty; in [0, success_rate].
-
-        The posterior of few trials can lie above the plain rate (0 of 3 has a positive quantile);
-        a bound above what was seen would be absurd to read, so the rate caps it.
-        """
-        if not self.trials:
-            return 0.0
-        prior = prior or Prior()
-        quantile = betaincinv(
-            prior.successes + self.successes,
-            prior.failures + self.trials - self.successes,
-            LOWER_QUANTILE,
-        )
-        return min(float(quantile), self.success_rate)
+    def lower_bound(self, cautious: Prior = CAUTIOUS) -> float:
+        """The success rate that is exceeded with 95% certainty."""
+        return lower_bound(self.trials, self.successes, cautious)
 
 
 NO_EVIDENCE = Evidence()

@@ -15,6 +15,9 @@ is in two of them:
 Where nothing is known of the situation, the pattern's posterior over all of them is the expectation.
 Parts that the publication rule withholds are left out: an expectation must not tell one account's
 outcomes.
+
+The rate is expected under the prior that fits the other patterns best; the lower bound is computed in the same
+way under the most cautious one that they leave open (domain/evidence/priors.py).
 """
 
 from __future__ import annotations
@@ -23,16 +26,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import betaincinv
-
 from keeper_grpc.domain.evidence.evidence import (
-    LOWER_QUANTILE,
+    CAUTIOUS,
     NO_EVIDENCE,
     Evidence,
     Prior,
     Shares,
     heaviest,
     leave_out,
+    lower_bound,
     weigh,
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -65,6 +67,11 @@ class SituationEvidence:
     here: Evidence = NO_EVIDENCE
     elsewhere: Evidence = NO_EVIDENCE
     facts: tuple[FactEvidence, ...] = ()
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is known of other situations, so that this one is the pattern."""
+        return not self.elsewhere.trials and not self.facts
 
 
 NOWHERE = SituationEvidence()
@@ -105,41 +112,63 @@ def situate(
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A Beta posterior of the success rate in one situation."""
+    """What is believed of the success rate in one situation, and what is `certain` of it."""
 
-    successes: float
-    failures: float
+    believed: Prior
+    certain: float
 
     @property
     def rate(self) -> float:
         """The posterior mean."""
-        return self.successes / (self.successes + self.failures)
+        return self.believed.mean
+
+    @property
+    def deviation(self) -> float:
+        """The posterior's standard deviation."""
+        weight = self.believed.successes + self.believed.failures
+        return math.sqrt(self.rate * (1 - self.rate) / (weight + 1))
 
     @property
     def lower_bound(self) -> float:
-        """The rate that is exceeded with 95% certainty; see LOWER_QUANTILE."""
-        return float(betaincinv(self.successes, self.failures, LOWER_QUANTILE))
+        """The rate that is exceeded with 95% certainty; never more than what is expected."""
+        return min(self.certain, self.rate)
 
 
-def expect(evidence: Evidence, prior: Prior, situation: SituationEvidence = NOWHERE) -> Expectation:
+def expect(
+    evidence: Evidence,
+    prior: Prior,
+    situation: SituationEvidence = NOWHERE,
+    cautious: Prior = CAUTIOUS,
+) -> Expectation:
     """The expectation for one situation.
 
     Without evidence about the situation it is the pattern's own posterior, in full strength.
     """
     if situation == NOWHERE:
         trials, successes = evidence.recent
-        return Expectation(prior.successes + successes, prior.failures + trials - successes)
+        return Expectation(prior.after(trials, successes), lower_bound(trials, successes, cautious))
+    if situation.is_all:
+        here = situation.here
+        certain = lower_bound(here.trials, here.successes, cautious)
+        return Expectation(_here(prior, situation), certain)
+    # Nobody knows how much this situation is like the others, so the worse of both is taken.
+    certain = min(_here(cautious, situation, most).low for most in (STRENGTH, math.inf))
+    return Expectation(_here(prior, situation), certain)
+
+
+def _here(prior: Prior, situation: SituationEvidence, most: float = math.inf) -> Prior:
+    """What is believed of the situation's rate, from a prior of the pattern's.
+
+    The other situations and the prior are together worth `most` trials.
+    """
     trials, successes = situation.elsewhere.recent
-    believed = prior.successes + prior.failures
     # The rate is the pattern's posterior mean; how sure it is of this situation is another matter.
-    average = (prior.successes + successes) / (believed + trials)
-    strength = believed + trials * STRENGTH / (trials + STRENGTH)
+    average = prior.after(trials, successes).mean
+    weight = prior.successes + prior.failures
+    strength = min(weight + trials * STRENGTH / (trials + STRENGTH), most)
     parent = _moved(average, situation.facts)
     here = situation.here
-    return Expectation(
-        strength * parent + here.successes,
-        strength * (1 - parent) + here.trials - here.successes,
-    )
+    return Prior(strength * parent, strength * (1 - parent)).after(here.trials, here.successes)
 
 
 def _moved(rate: float, facts: Sequence[FactEvidence]) -> float:

@@ -1,19 +1,19 @@
-"""The prior of a pattern, learned from the other patterns of its kind (empirical Bayes).
+"""The priors of a pattern, learned from the other patterns of its kind (hierarchical Bayes).
 
-A bound keeps its promise for what is shown, and for the best of many, only under a prior that fits the
-world: from a flat one, the three of three that looks best among many is mostly luck. So the prior of a
-pattern is what the others of its type and category say about rates, of its type where those are too few,
-and `Prior()` where these are too few as well (Efron and Morris, 1975; Carlin and Louis, Bayesian Methods
-for Data Analysis, 3rd ed., chapter 5). The pattern itself is left out: no outcome counts twice.
+Patterns' rates are taken for draws from a Beta distribution of unknown mean and strength. Every pair on a grid
+is weighed by how likely it makes the counts of the others: those of the pattern's type and category in full,
+those of its type elsewhere as if they were `BORROWED` patterns at most (a power prior: Ibrahim and Chen, 2000).
+The pattern itself is left out: no outcome counts twice.
 
-Patterns' rates are taken for draws from a Beta distribution of unknown mean and strength. Every pair on a
-grid is weighed by how likely it makes the counts, and the prior is the Beta with the mean and variance of
-a rate under all pairs by weight: with few patterns it is wide, because little is known of the world.
+Two priors come of it. What is expected is computed under the Beta with the mean and variance of a rate under all
+pairs by weight; where the type says little, all types are borrowed from too. What is certain is computed under
+the most cautious of the pairs that the others leave open (`OPEN`; robust Bayes: Berger, Statistical Decision
+Theory, 2nd ed., section 4.7): the three of three that looks best among many is mostly luck, and until others are
+known nobody can say how much. Other types say nothing certain, since a new type may be the one where most fail.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -23,20 +23,32 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln
+from scipy.special import betaincinv, betaln
 
-from keeper_grpc.domain.evidence.evidence import Prior
+from keeper_grpc.domain.evidence.evidence import CAUTIOUS, LOWER_QUANTILE, Prior
 
-MIN_PATTERNS = 5
-"""Other patterns from which a prior is learned. Fewer say next to nothing about the spread of rates."""
+BORROWED = 5
+"""Patterns that all the others of a type, or of all types, count as beside those of the kind itself."""
 
 STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Pseudo-trials that a prior may be worth. The largest bounds what other patterns' outcomes, however many
-and however alike, weigh against the pattern's own; all are as likely before anything is known."""
+and however alike, weigh against the pattern's own."""
+
+OPEN = 2.0
+"""Pairs whose log likelihood is within this of the likeliest are left open: about 19 in 20 of what may be."""
 
 _MEANS = (np.arange(20) + 0.5) / 20
 _SUCCESSES = np.outer(_MEANS, STRENGTHS).ravel()
 _FAILURES = np.outer(1 - _MEANS, STRENGTHS).ravel()
+
+_IMAGINED = np.log(4 * np.outer(_MEANS * (1 - _MEANS), np.ones(len(STRENGTHS))).ravel()) - 0.5 * (
+    np.log(_SUCCESSES + _FAILURES)
+)
+"""What limits caution while little is known: one success and one failure that are imagined of each type, and
+that strong beliefs are less likely. Without it the most cautious pair would promise nothing of anything."""
+
+_PROMISED = betaincinv(_SUCCESSES + 8, _FAILURES + 2, LOWER_QUANTILE)
+"""What each pair promises of 8 successes in 10: pairs are the more cautious the less it is."""
 
 _Likelihoods: TypeAlias = NDArray[np.float64]
 """Log likelihoods of the grid's pairs, `(pairs,)`."""
@@ -47,6 +59,7 @@ class Source(Enum):
 
     CATEGORY = "category"
     TYPE = "type"
+    NETWORK = "network"
     DEFAULT = "default"
     AUTHOR = "author"
 
@@ -63,73 +76,95 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class LearnedPrior:
-    """A prior, where it comes from, and from how many patterns."""
+    """A prior for what is expected, where it comes from, of how many patterns, and one for what is certain."""
 
     prior: Prior
     source: Source
     patterns: int
+    cautious: Prior = CAUTIOUS
 
 
 DEFAULT_PRIOR = LearnedPrior(Prior(), Source.DEFAULT, 0)
 
+EVERY = ""
+"""In place of a type or a category: all of them."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class _Group:
+    """Patterns, and the log likelihoods of their outcomes together."""
+
     patterns: int
     likelihoods: _Likelihoods
+
+    def __sub__(self, part: _Group) -> _Group:
+        return _Group(self.patterns - part.patterns, self.likelihoods - part.likelihoods)
+
+    def __add__(self, other: _Group) -> _Group:
+        return _Group(self.patterns + other.patterns, self.likelihoods + other.likelihoods)
+
+    @property
+    def borrowed(self) -> _Likelihoods:
+        """As if they were `BORROWED` patterns at most."""
+        return self.likelihoods * min(1.0, BORROWED / max(self.patterns, 1))
+
+
+_NOBODY = _Group(0, np.zeros(len(_SUCCESSES)))
 
 
 class Priors:
     """What the published patterns say about the rates of others."""
 
     def __init__(self, published: Iterable[Outcomes]) -> None:
-        self._groups: dict[tuple[str, str], _Group] = defaultdict(
-            lambda: _Group(0, np.zeros(len(_SUCCESSES)))
-        )
+        self._groups: dict[tuple[str, str], _Group] = {}
         for outcomes in published:
+            alone = _alone(outcomes.trials, outcomes.successes)
             for key in _keys(outcomes.pattern_type, outcomes.business_category):
-                group = self._groups[key]
-                group.patterns += 1
-                group.likelihoods += _likelihoods(outcomes.trials, outcomes.successes)
+                self._groups[key] = self._groups.get(key, _NOBODY) + alone
 
     @property
     def kinds(self) -> list[tuple[str, str]]:
-        """The types and categories of published patterns, and each type with an empty category."""
+        """The types and categories of published patterns, each type in `EVERY` category, and `EVERY` type."""
         return sorted(self._groups)
 
     def of(
         self, pattern_type: str, business_category: str, besides: Outcomes | None = None
     ) -> LearnedPrior:
-        """The prior of a pattern of this type and category.
+        """The priors of a pattern of this type and category, either of which may be `EVERY`: one that is new.
 
         `besides` are the pattern's own outcomes, if they are among the published ones.
         """
-        for key, source in zip(
-            _keys(pattern_type, business_category), (Source.CATEGORY, Source.TYPE), strict=True
+        own = _NOBODY if besides is None else _alone(besides.trials, besides.successes)
+        kind, whole_type, network = (
+            self._groups[key] - own if new != EVERY and key in self._groups else _NOBODY
+            for new, key in zip(
+                (business_category, pattern_type, None),
+                _keys(pattern_type, business_category),
+                strict=True,
+            )
+        )
+        known = kind.likelihoods + (whole_type - kind).borrowed
+        likely = known + (network - whole_type).borrowed
+        for group, source in (
+            (kind, Source.CATEGORY),
+            (whole_type, Source.TYPE),
+            (network, Source.NETWORK),
         ):
-            group = self._groups.get(key)
-            if group is None:
-                continue
-            others, likelihoods = group.patterns, group.likelihoods
-            if besides is not None:
-                others -= 1
-                likelihoods = likelihoods - _likelihoods(besides.trials, besides.successes)
-            if others >= MIN_PATTERNS:
-                return LearnedPrior(_fit(likelihoods), source, others)
+            if group.patterns:
+                return LearnedPrior(_fit(likely), source, group.patterns, _most_cautious(known))
         return DEFAULT_PRIOR
 
 
-def _keys(pattern_type: str, business_category: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (pattern_type, business_category), (pattern_type, "")
+def _keys(pattern_type: str, business_category: str) -> tuple[tuple[str, str], ...]:
+    """The kind, its type in every category, and everything."""
+    return (pattern_type, business_category), (pattern_type, EVERY), (EVERY, EVERY)
 
 
 @lru_cache(maxsize=4096)
-def _likelihoods(trials: int, successes: int) -> _Likelihoods:
-    """Of so many successes in so many trials, when the rate is a draw from each pair's Beta."""
-    likelihoods: _Likelihoods = betaln(
-        _SUCCESSES + successes, _FAILURES + trials - successes
-    ) - betaln(_SUCCESSES, _FAILURES)
-    return likelihoods
+def _alone(trials: int, successes: int) -> _Group:
+    """One pattern of so many successes in so many trials, whose rate is a draw from each pair's Beta."""
+    likelihoods = betaln(_SUCCESSES + successes, _FAILURES + trials - successes)
+    return _Group(1, likelihoods - betaln(_SUCCESSES, _FAILURES))
 
 
 def _fit(likelihoods: _Likelihoods) -> Prior:
@@ -141,7 +176,20 @@ def _fit(likelihoods: _Likelihoods) -> Prior:
     mean = float(weights @ means)
     squares = float(weights @ (means * (1 - means) / (strengths + 1) + means**2))
     strength = mean * (1 - mean) / (squares - mean**2) - 1
-    return Prior(mean * strength, (1 - mean) * strength)
+    return Prior(_shown(mean * strength), _shown((1 - mean) * strength))
+
+
+def _shown(weight: float) -> float:
+    """In two digits: priors are shown, and more would tell the counts of the patterns they come from."""
+    return float(f"{weight:.1e}")
+
+
+def _most_cautious(likelihoods: _Likelihoods) -> Prior:
+    """The pair that promises least, of those that the others leave open."""
+    plausible = likelihoods + _IMAGINED
+    promised = np.where(plausible >= plausible.max() - OPEN, _PROMISED, 1.0)
+    pair = int(promised.argmin())
+    return Prior(round(float(_SUCCESSES[pair]), 6), round(float(_FAILURES[pair]), 6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +204,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The prior that a pattern gets, and the outcomes that it had then."""
+    """The priors that a pattern gets, and the outcomes that it had then."""
 
     pattern_id: UUID
     outcomes: Outcomes
@@ -164,7 +212,7 @@ class Assigned:
 
 
 LearnedPriors: TypeAlias = Mapping[tuple[str, str], LearnedPrior]
-"""By type and category; an empty category stands for every one of the type."""
+"""By type and category, of which each may be `EVERY`."""
 
 SAME = 0.01
 """Relative difference below which a prior stays: it moves no bound by a tenth of a point, and a write of
@@ -174,15 +222,13 @@ every pattern at every turn would be for nothing."""
 def learn(judged: Sequence[Judged]) -> tuple[list[Assigned], LearnedPriors]:
     """The priors that change, and those of patterns that are yet to come.
 
-    Patterns that are not published teach nothing: a prior is shown, and must not tell of them. An
-    author's prior stays, though the outcomes of the pattern teach the others.
+    Patterns that are not published teach nothing: a prior is shown, and must not tell of them. What an author
+    expects stays, though the outcomes of the pattern teach the others; what is certain of it is nobody's claim.
     """
     priors = Priors(pattern.outcomes for pattern in judged if pattern.published)
     known: dict[tuple[Outcomes, bool], LearnedPrior] = {}
     assigned = []
     for pattern in judged:
-        if pattern.current.source is Source.AUTHOR:
-            continue
         case = (
             pattern.outcomes if pattern.published else _without(pattern.outcomes),
             pattern.published,
@@ -193,14 +239,12 @@ def learn(judged: Sequence[Judged]) -> tuple[list[Assigned], LearnedPriors]:
                 pattern.outcomes.business_category,
                 pattern.outcomes if pattern.published else None,
             )
-        if not _same(known[case], pattern.current):
-            assigned.append(Assigned(pattern.pattern_id, pattern.outcomes, known[case]))
-    to_come = {
-        key: learned
-        for key in priors.kinds
-        if (learned := priors.of(*key)).source is not Source.DEFAULT
-    }
-    return assigned, to_come
+        learned = known[case]
+        if pattern.current.source is Source.AUTHOR:
+            learned = replace(pattern.current, cautious=learned.cautious)
+        if not _same(learned, pattern.current):
+            assigned.append(Assigned(pattern.pattern_id, pattern.outcomes, learned))
+    return assigned, {key: priors.of(*key) for key in priors.kinds}
 
 
 def _without(outcomes: Outcomes) -> Outcomes:
@@ -214,5 +258,7 @@ def _same(one: LearnedPrior, other: LearnedPrior) -> bool:
         for a, b in (
             (one.prior.successes, other.prior.successes),
             (one.prior.failures, other.prior.failures),
+            (one.cautious.successes, other.cautious.successes),
+            (one.cautious.failures, other.cautious.failures),
         )
     )

@@ -9,7 +9,7 @@ from enum import Enum
 from uuid import UUID
 
 from keeper_grpc.domain.authored.triggers import Trigger
-from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, Evidence, Prior
+from keeper_grpc.domain.evidence.evidence import CAUTIOUS, NO_EVIDENCE, Evidence, Prior
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
@@ -48,7 +48,8 @@ class Pattern:
 
     `evidence` and `scripts` exclude the reader's own observations where the reader is an account.
     `conditions` and `action` are words that k owners share; empty where they share too little.
-    `prior` comes from `prior_source`, learned from `prior_patterns` others where it was learned.
+    What is expected of it is computed under `prior`, which comes from `prior_source`, learned from
+    `prior_patterns` others where it was learned; what is certain of it under `cautious`.
     `authored` patterns come with the catalog, with a `prior` of their own and their author's `claim`.
     """
 
@@ -64,13 +65,14 @@ class Pattern:
     authored: bool = False
     prior_source: Source = Source.DEFAULT
     prior_patterns: int = 0
+    cautious: Prior = CAUTIOUS
     claim: Claim | None = None
     retired: bool = False
 
     @property
     def lower_bound(self) -> float:
-        """The evidence's lower bound under this pattern's own prior."""
-        return self.evidence.lower_bound(self.prior)
+        """The evidence's lower bound under this pattern's cautious prior."""
+        return self.evidence.lower_bound(self.cautious)
 
     @property
     def words(self) -> EmbeddedWords:
@@ -98,13 +100,13 @@ class Pattern:
 
         The wordings of a pattern are a choice of many, which only a prior that fits survives.
         """
-        return script.evidence.lower_bound(self.prior)
+        return script.evidence.lower_bound(self.cautious)
 
     def proven_script(self, rule: PublicationRule) -> str:
         """The wording with the best lower bound among those that may be shown.
 
-        An authored one yields only where that bound exceeds what is expected of it: its author's prior, and
-        its own outcomes where they may be shown. Empty when there is none. Ties go to the text that sorts
+        An authored one yields only where that exceeds what is expected of it, its author being believed: the
+        claim, and its own outcomes where they may be shown. Empty when there is none. Ties go to the text that sorts
         first, so that the answer is stable.
         """
         shown = self.publishable_scripts(rule)
@@ -122,7 +124,8 @@ class Pattern:
             self.prior.successes + own.successes,
             self.prior.successes + self.prior.failures + own.trials,
         )
-        return best.template if self.script_bound(best) > successes / trials else authored.template
+        surely = best.evidence.lower_bound(self.prior)
+        return best.template if surely > successes / trials else authored.template
 
     def may_hand_out(self, template: str, rule: PublicationRule) -> bool:
         """Whether these words may be shown as its script."""

@@ -85,6 +85,9 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
             source=_SOURCES[known.prior_source],
             pattern_count=known.prior_patterns,
         ),
+        cautious_prior=pattern_pb2.Prior(
+            successes=known.cautious.successes, failures=known.cautious.failures
+        ),
     )
     if known.first_discovered:
         message.first_discovered_time.FromDatetime(shown_time(known.first_discovered))
@@ -160,6 +163,7 @@ def _filters_digest(where: PatternFilter) -> bytes:
 _SOURCES = {
     Source.CATEGORY: pattern_pb2.Prior.SOURCE_CATEGORY,
     Source.TYPE: pattern_pb2.Prior.SOURCE_TYPE,
+    Source.NETWORK: pattern_pb2.Prior.SOURCE_NETWORK,
     Source.DEFAULT: pattern_pb2.Prior.SOURCE_DEFAULT,
     Source.AUTHOR: pattern_pb2.Prior.SOURCE_AUTHOR,
 }

@@ -34,9 +34,9 @@ class PostgresPriors:
                 f"""
                 SELECT p.id, p.pattern_type, p.business_category, p.occurrence_count,
                        p.success_count, p.prior_successes, p.prior_failures, p.prior_source,
-                       p.prior_patterns, {published("p", "$1")} AS published
+                       p.prior_patterns, p.cautious_successes, p.cautious_failures,
+                       {published("p", "$1")} AS published
                   FROM network_patterns p
-                 WHERE p.prior_source <> 'author' OR {published("p", "$1")}
                 """,  # noqa: S608 - only constants are interpolated
                 rule.k,
             )
@@ -54,6 +54,7 @@ class PostgresPriors:
                     Prior(row["prior_successes"], row["prior_failures"]),
                     Source(row["prior_source"]),
                     row["prior_patterns"],
+                    Prior(row["cautious_successes"], row["cautious_failures"]),
                 ),
             )
             for row in rows
@@ -72,17 +73,21 @@ class PostgresPriors:
                     WITH given AS (
                         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[],
                                              $4::double precision[], $5::double precision[],
-                                             $6::text[], $7::integer[], $8::double precision[])
+                                             $6::text[], $7::integer[], $8::double precision[],
+                                             $9::double precision[], $10::double precision[])
                             AS g (id, trials, successes, prior_successes, prior_failures, source,
-                                  patterns, lower_bound)
+                                  patterns, lower_bound, cautious_successes, cautious_failures)
                     ), changed AS (
                         UPDATE network_patterns p
                            SET prior_successes = g.prior_successes,
                                prior_failures = g.prior_failures, prior_source = g.source,
-                               prior_patterns = g.patterns, confidence_score = g.lower_bound
+                               prior_patterns = g.patterns, confidence_score = g.lower_bound,
+                               cautious_successes = g.cautious_successes,
+                               cautious_failures = g.cautious_failures
                           FROM given g
                          WHERE p.id = g.id AND p.occurrence_count = g.trials
-                           AND p.success_count = g.successes AND p.prior_source <> 'author'
+                           AND p.success_count = g.successes
+                           AND (p.prior_source = 'author') = (g.source = 'author')
                         RETURNING p.id
                     )
                     SELECT count(*) FROM changed
@@ -96,10 +101,12 @@ class PostgresPriors:
                     [one.learned.patterns for one in part],
                     [
                         Evidence(one.outcomes.trials, one.outcomes.successes).lower_bound(
-                            one.learned.prior
+                            one.learned.cautious
                         )
                         for one in part
                     ],
+                    [one.learned.cautious.successes for one in part],
+                    [one.learned.cautious.failures for one in part],
                 )
         return done
 
@@ -113,9 +120,10 @@ class PostgresPriors:
                 """
                 WITH given AS (
                     SELECT * FROM unnest($1::text[], $2::text[], $3::double precision[],
-                                         $4::double precision[], $5::text[], $6::integer[])
+                                         $4::double precision[], $5::text[], $6::integer[],
+                                         $7::double precision[], $8::double precision[])
                         AS g (pattern_type, business_category, successes, failures, source,
-                              patterns)
+                              patterns, cautious_successes, cautious_failures)
                 ), gone AS (
                     DELETE FROM learned_priors l
                      WHERE NOT EXISTS (SELECT FROM given g
@@ -125,7 +133,9 @@ class PostgresPriors:
                 INSERT INTO learned_priors SELECT * FROM given
                 ON CONFLICT (pattern_type, business_category) DO UPDATE
                    SET successes = excluded.successes, failures = excluded.failures,
-                       source = excluded.source, patterns = excluded.patterns
+                       source = excluded.source, patterns = excluded.patterns,
+                       cautious_successes = excluded.cautious_successes,
+                       cautious_failures = excluded.cautious_failures
                 """,
                 [pattern_type for pattern_type, _ in kinds],
                 [category for _, category in kinds],
@@ -133,4 +143,6 @@ class PostgresPriors:
                 [one.prior.failures for one in learned],
                 [one.source.value for one in learned],
                 [one.patterns for one in learned],
+                [one.cautious.successes for one in learned],
+                [one.cautious.failures for one in learned],
             )

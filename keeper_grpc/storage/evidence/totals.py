@@ -17,7 +17,7 @@ from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
 from keeper_grpc.storage.patterns.words import News, shown_words
 
 _SHARES = f"""
-    SELECT share.*, p.prior_successes, p.prior_failures, p.embedding_weight, p.shown_context,
+    SELECT share.*, p.cautious_successes, p.cautious_failures, p.embedding_weight, p.shown_context,
            CASE WHEN $2 THEN p.pattern_embedding END AS pattern_embedding
       FROM network_patterns p {shares("$3")} WHERE p.id = $1
 """  # noqa: S608 - only constants are interpolated
@@ -62,7 +62,7 @@ async def refresh_evidence(
         evidence.trials,
         evidence.successes,
         evidence.accounts,
-        evidence.lower_bound(Prior(row["prior_successes"], row["prior_failures"])),
+        evidence.lower_bound(Prior(row["cautious_successes"], row["cautious_failures"])),
         occurred_time,
         weight,
         sentence,

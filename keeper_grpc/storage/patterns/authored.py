@@ -125,7 +125,8 @@ class PostgresAuthored:
             UPDATE network_patterns
                SET catalog_key = NULL, catalog_version = NULL, trigger = NULL,
                    prior_successes = DEFAULT, prior_failures = DEFAULT,
-                   prior_source = DEFAULT, prior_patterns = DEFAULT
+                   prior_source = DEFAULT, prior_patterns = DEFAULT,
+                   cautious_successes = DEFAULT, cautious_failures = DEFAULT
              WHERE catalog_key = $1 AND business_category = $2 AND embedding_model = $3
                AND catalog_version < $4 AND occurrence_count > 0
             RETURNING id

@@ -113,18 +113,20 @@ class PostgresCapture:
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
                                           pattern_embedding, context, action_template,
                                           first_discovered, prior_successes, prior_failures,
-                                          prior_source, prior_patterns, worded_from)
+                                          prior_source, prior_patterns, cautious_successes,
+                                          cautious_failures, worded_from)
             SELECT $1, $2, $3, $4, $5, $6, $7, $8, coalesce(l.successes, $9),
                    coalesce(l.failures, $10), coalesce(l.source, 'default'),
-                   coalesce(l.patterns, 0),
+                   coalesce(l.patterns, 0), coalesce(l.cautious_successes, $12),
+                   coalesce(l.cautious_failures, $13),
                    (SELECT coalesce(p.worded_from, p.id)
                       FROM enhancements e JOIN network_patterns p ON p.id = e.pattern_id
                      WHERE e.id = $11)
               FROM (SELECT) one
               LEFT JOIN LATERAL (
                    SELECT * FROM learned_priors
-                    WHERE pattern_type = $2 AND business_category IN ($3, '')
-                    ORDER BY business_category DESC LIMIT 1) l ON true
+                    WHERE pattern_type IN ($2, '') AND business_category IN ($3, '')
+                    ORDER BY pattern_type DESC, business_category DESC LIMIT 1) l ON true
             """,
             pattern_id,
             observation.scope.pattern_type,
@@ -137,6 +139,8 @@ class PostgresCapture:
             DEFAULT_PRIOR.prior.successes,
             DEFAULT_PRIOR.prior.failures,
             observation.enhancement_id,
+            DEFAULT_PRIOR.cautious.successes,
+            DEFAULT_PRIOR.cautious.failures,
         )
         await place_action(self._connection, pattern_id, vectors.action)
 

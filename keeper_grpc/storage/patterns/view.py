@@ -54,6 +54,7 @@ COLUMNS = f"""
     p.id, p.pattern_type, p.business_category, p.embedding_model,
     {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
     p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
+    p.cautious_successes, p.cautious_failures,
     p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired,
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
@@ -290,5 +291,6 @@ def to_pattern(
         retired=row["retired"],
         prior_source=Source(row["prior_source"]),
         prior_patterns=row["prior_patterns"],
+        cautious=Prior(row["cautious_successes"], row["cautious_failures"]),
         claim=None if row["claim"] is None else Claim(**row["claim"]),
     )

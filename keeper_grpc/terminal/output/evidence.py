@@ -51,6 +51,7 @@ def revenue(evidence: Evidence) -> str:
 _LEARNED = {
     Prior.SOURCE_CATEGORY: "learned from {count:,} other patterns of its type and category",
     Prior.SOURCE_TYPE: "learned from {count:,} other patterns of its type in all categories",
+    Prior.SOURCE_NETWORK: "learned from {count:,} patterns of all types",
     Prior.SOURCE_AUTHOR: "claimed by its author",
 }
 
@@ -59,6 +60,6 @@ def belief(prior: Prior) -> str:
     """The prior in one line: its mean, its weight in cases, and where it comes from."""
     weight = prior.successes + prior.failures
     if prior.source not in _LEARNED or not weight:
-        return "nothing: too few patterns of its type are known"
+        return "nothing: no other pattern is known"
     source = _LEARNED[prior.source].format(count=prior.pattern_count)
     return f"{prior.successes / weight:.0%}, worth {weight:.1f} cases, {source}"

@@ -16,7 +16,7 @@ class PriorStore(Protocol):
     """Where patterns and their priors are."""
 
     async def judged(self, rule: PublicationRule) -> Sequence[Judged]:
-        """Every pattern whose prior is not its author's, and every published one."""
+        """Every pattern, with the priors that it has."""
 
     async def assign(self, assigned: Sequence[Assigned]) -> int:
         """Give patterns their priors, and bounds that follow from them; how many were given one.

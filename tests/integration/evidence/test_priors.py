@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from keeper_grpc.domain.evidence.counting import Counting
-from keeper_grpc.domain.evidence.priors import MIN_PATTERNS, Assigned, LearnedPrior, Source
+from keeper_grpc.domain.evidence.priors import Assigned, LearnedPrior, Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -27,6 +27,8 @@ from tests.integration.observations import (
     scope,
     vector,
 )
+
+OTHERS = 5
 
 
 def learner(database: Database) -> LearnPriors:
@@ -69,22 +71,22 @@ async def test_patterns_learn_from_each_other_and_new_ones_from_all(database_url
     async with opened(database_url) as database:
         ids = [
             await observe(database, "learned", place, [True, True, True, place % 2 == 0])
-            for place in range(MIN_PATTERNS + 1)
+            for place in range(OTHERS + 1)
         ]
         hidden = await observe(database, "learned", 100, [False, False])
         assert await learner(database)() >= len(ids)
         for pattern_id in ids:
             pattern = await seen(database, pattern_id)
-            assert (pattern.prior_source, pattern.prior_patterns) == (Source.CATEGORY, MIN_PATTERNS)
+            assert (pattern.prior_source, pattern.prior_patterns) == (Source.CATEGORY, OTHERS)
             assert pattern.prior.mean > 0.7
             assert await listed_score(database, pattern_id) == pattern.lower_bound
-        assert (await seen(database, hidden)).prior_patterns == MIN_PATTERNS + 1
+        assert (await seen(database, hidden)).prior_patterns == OTHERS + 1
         assert await learner(database)() == 0
 
         new = await seen(database, await observe(database, "learned", 200, [True]))
-        assert (new.prior_source, new.prior_patterns) == (Source.CATEGORY, MIN_PATTERNS + 1)
+        assert (new.prior_source, new.prior_patterns) == (Source.CATEGORY, OTHERS + 1)
         other = await seen(database, await observe(database, "unheard_of", 1, [True]))
-        assert (other.prior_source, other.prior_patterns) == (Source.DEFAULT, 0)
+        assert (other.prior_source, other.prior_patterns) == (Source.NETWORK, OTHERS + 1)
 
 
 async def test_a_pattern_that_changed_meanwhile_is_left_for_the_next_time(
@@ -94,7 +96,7 @@ async def test_a_pattern_that_changed_meanwhile_is_left_for_the_next_time(
     async with opened(database_url) as database:
         ids = [
             await observe(database, "changing", place, [True, True, True])
-            for place in range(MIN_PATTERNS + 1)
+            for place in range(OTHERS + 1)
         ]
         store = PostgresPriors(database)
         judged = [one for one in await store.judged(RULE) if one.pattern_id in ids]
@@ -102,14 +104,14 @@ async def test_a_pattern_that_changed_meanwhile_is_left_for_the_next_time(
         await observe(database, "changing", 0, [True, True, True, False])
         assigned = [Assigned(one.pattern_id, one.outcomes, learned) for one in judged]
         assert await store.assign(assigned) == len(ids) - 1
-        assert (await seen(database, ids[0])).prior_source is Source.DEFAULT
+        assert (await seen(database, ids[0])).prior_patterns != 7
         assert (await seen(database, ids[1])).prior_source is Source.TYPE
 
 
 async def test_one_process_learns_at_a_time(database_url: str) -> None:
     """Two that write the same rows in another order would wait for each other."""
     async with opened(database_url) as database:
-        for place in range(MIN_PATTERNS + 1):
+        for place in range(OTHERS + 1):
             await observe(database, "alone", place, [True, True, True])
         async with database.transaction() as connection:
             await lock(connection, AdvisoryLock.PRIORS)

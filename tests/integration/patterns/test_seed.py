@@ -164,7 +164,7 @@ async def test_another_action_begins_without_the_evidence_of_the_one_before(
             score = await connection.fetchval(
                 "SELECT confidence_score FROM network_patterns WHERE id = $1", left.pattern_id
             )
-        assert score == pytest.approx(left.evidence.lower_bound(Prior()))
+        assert score == pytest.approx(left.evidence.lower_bound())
 
 
 async def test_an_upgrade_moves_a_pattern_that_nobody_observed(database_url: str) -> None:

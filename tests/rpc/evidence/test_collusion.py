@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from keeper_grpc.domain.evidence.evidence import lower_bound
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetPatternRequest,
     GetPatternResponse,
@@ -146,9 +147,10 @@ async def test_one_account_does_not_bend_a_situation(service: Service, topic: st
 
 
 async def test_a_pattern_shows_what_was_believed_of_it(service: Service, topic: str) -> None:
-    """Too few patterns of a type leave it at the prior that claims nothing."""
+    """Of a new type nothing is known: what is expected comes from all types, and little is certain."""
     pattern_id = await teach(service, topic, WORKS)
-    prior = (await shown(service, pattern_id)).pattern.prior
-    assert (prior.successes, prior.failures) == (1, 1)
-    assert prior.source == Prior.SOURCE_DEFAULT
-    assert prior.pattern_count == 0
+    pattern = (await shown(service, pattern_id)).pattern
+    assert pattern.prior.source in {Prior.SOURCE_DEFAULT, Prior.SOURCE_NETWORK}
+    assert (pattern.cautious_prior.successes, pattern.cautious_prior.failures) == (2.8, 13.2)
+    evidence = pattern.evidence
+    assert evidence.lower_bound == lower_bound(evidence.occurrence_count, evidence.success_count)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.evidence.evidence import Prior
+from keeper_grpc.domain.evidence.evidence import CAUTIOUS, Prior, lower_bound
 from keeper_grpc.domain.evidence.priors import (
+    BORROWED,
     DEFAULT_PRIOR,
-    MIN_PATTERNS,
     STRENGTHS,
     Judged,
     LearnedPrior,
@@ -29,7 +29,7 @@ def outcomes(successes: int, trials: int = 20, kind: tuple[str, str] = SPA) -> O
 
 
 @st.composite
-def published(draw: st.DrawFn, least: int = MIN_PATTERNS, most: int = 30) -> list[Outcomes]:
+def published(draw: st.DrawFn, least: int = 1, most: int = 30) -> list[Outcomes]:
     """Patterns of one kind."""
     found = []
     for _ in range(draw(st.integers(least, most))):
@@ -44,11 +44,12 @@ def test_a_prior_is_a_belief_of_bounded_strength(known: list[Outcomes]) -> None:
     learned = Priors(known).of(*SPA)
     assert (learned.source, learned.patterns) == (Source.CATEGORY, len(known))
     assert 0 < learned.prior.mean < 1
-    strength = learned.prior.successes + learned.prior.failures
-    assert 0 < strength <= max(STRENGTHS) * (1 + 1e-9)
+    for prior in (learned.prior, learned.cautious):
+        # Shown in two digits.
+        assert 0 < prior.successes + prior.failures <= max(STRENGTHS) * 1.05
 
 
-@given(published(least=MIN_PATTERNS + 1))
+@given(published(least=2))
 def test_a_pattern_learns_nothing_from_itself(known: list[Outcomes]) -> None:
     """Its prior is what the others say, as if it were not there."""
     own, *others = known
@@ -65,7 +66,8 @@ def test_what_works_more_often_elsewhere_is_believed_in_more(
     """One more success of another pattern raises the mean."""
     less = Priors([*known, outcomes(successes)]).of(*SPA).prior.mean
     more = Priors([*known, outcomes(successes + 1)]).of(*SPA).prior.mean
-    assert more > less - 1e-3
+    # Shown in two digits.
+    assert more > less * 0.9
 
 
 def test_patterns_that_agree_make_a_strong_prior_and_patterns_that_differ_a_weak_one() -> None:
@@ -77,14 +79,52 @@ def test_patterns_that_agree_make_a_strong_prior_and_patterns_that_differ_a_weak
     assert alike.mean == pytest.approx(0.6, abs=0.03)
 
 
-@pytest.mark.parametrize("count", range(MIN_PATTERNS + 2))
-def test_too_few_others_leave_it_to_the_type_and_too_few_there_to_the_default(count: int) -> None:
-    """A category of its own comes first, then the type in every category, then nothing is claimed."""
-    here = Priors([outcomes(15)] * count)
-    assert here.of(*SPA).source is (Source.CATEGORY if count >= MIN_PATTERNS else Source.DEFAULT)
-    gym = ("churn", "gym")
-    assert here.of(*gym).source is (Source.TYPE if count >= MIN_PATTERNS else Source.DEFAULT)
-    assert here.of("other", "spa") == DEFAULT_PRIOR
+def test_what_is_expected_is_borrowed_from_the_type_and_from_all_types() -> None:
+    """A category of its own comes first, then the type in every category, then every type, then nothing."""
+    here = Priors([outcomes(18)] * 20)
+    gym, other = here.of("churn", "gym"), here.of("other", "spa")
+    assert [one.source for one in (here.of(*SPA), gym, other)] == [
+        Source.CATEGORY,
+        Source.TYPE,
+        Source.NETWORK,
+    ]
+    assert here.of(*SPA).prior.mean > gym.prior.mean > 0.7
+    assert Priors([]).of(*SPA) == DEFAULT_PRIOR
+
+
+@given(published(), published())
+def test_however_many_are_elsewhere_they_count_as_a_few(
+    here: list[Outcomes], there: list[Outcomes]
+) -> None:
+    """Ten times as many patterns of the same kind elsewhere say the same as they do once there are enough."""
+    there = [replace(one, business_category="gym") for one in there * BORROWED]
+    few, many = Priors([*here, *there]).of(*SPA), Priors([*here, *there * 10]).of(*SPA)
+    assert few.cautious == many.cautious
+    assert few.prior == many.prior
+
+
+def test_without_others_the_cautious_prior_is_the_default_one() -> None:
+    """What is certain of a pattern that stands alone is said by one constant."""
+    assert Priors([outcomes(18)]).of(*SPA, outcomes(18)).cautious == CAUTIOUS
+    assert Priors([outcomes(18)]).of("other", "spa").cautious == CAUTIOUS
+
+
+@pytest.mark.parametrize("successes", [12, 15, 18])
+def test_more_is_certain_the_more_patterns_work_alike(successes: int) -> None:
+    """Each that is published rules out worlds in which it would be luck."""
+    certain = [
+        lower_bound(8, 8, Priors([outcomes(successes)] * count).of(*SPA).cautious)
+        for count in (0, 1, 5, 20)
+    ]
+    assert certain == sorted(certain)
+    assert certain[0] < certain[-1]
+
+
+def test_priors_tell_no_counts() -> None:
+    """They are shown, in two digits, so that another pattern's outcomes are not read off them."""
+    learned = Priors([outcomes(13, 37), outcomes(201, 455)]).of(*SPA)
+    for weight in (learned.prior.successes, learned.prior.failures):
+        assert weight == float(f"{weight:.1e}")
 
 
 def judged(number: int, known: Outcomes, **changes: object) -> Judged:
@@ -95,7 +135,7 @@ def judged(number: int, known: Outcomes, **changes: object) -> Judged:
 
 def test_unpublished_patterns_get_a_prior_and_give_none() -> None:
     """What fewer than k owners saw must not show through what others are expected to do."""
-    shown = [judged(n, outcomes(15)) for n in range(MIN_PATTERNS + 1)]
+    shown = [judged(n, outcomes(15)) for n in range(BORROWED + 1)]
     hidden = [judged(100 + n, outcomes(0), published=False) for n in range(50)]
     with_them, without = learn([*shown, *hidden]), learn(shown)
     assert with_them[1] == without[1]
@@ -106,11 +146,12 @@ def test_unpublished_patterns_get_a_prior_and_give_none() -> None:
 
 def test_an_authors_prior_stays_and_its_outcomes_teach() -> None:
     """The catalog's belief is the catalog's; what came of the pattern is everyone's."""
-    believed = LearnedPrior(Prior(4, 1), Source.AUTHOR, 0)
-    authored = [judged(n, outcomes(3), current=believed) for n in range(MIN_PATTERNS)]
+    works = Priors([outcomes(3)] * (BORROWED - 1) + [outcomes(15)]).of(*SPA).cautious
+    believed = LearnedPrior(Prior(4, 1), Source.AUTHOR, 0, works)
+    authored = [judged(n, outcomes(3), current=believed) for n in range(BORROWED)]
     assigned, to_come = learn([*authored, judged(99, outcomes(15))])
     assert [one.pattern_id for one in assigned] == [UUID(int=99)]
-    assert to_come[SPA].patterns == MIN_PATTERNS + 1
+    assert to_come[SPA].patterns == BORROWED + 1
 
 
 def test_a_prior_that_hardly_changes_is_left() -> None:

@@ -39,6 +39,7 @@ class Pattern(_message.Message):
     EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
     AUTHOR_CLAIM_FIELD_NUMBER: _builtins.int
     PRIOR_FIELD_NUMBER: _builtins.int
+    CAUTIOUS_PRIOR_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
     """UUID of the pattern."""
     pattern_type: _builtins.str
@@ -79,7 +80,13 @@ class Pattern(_message.Message):
 
     @_builtins.property
     def prior(self) -> Global___Prior:
-        """What is believed of its success rate before any outcome of its own."""
+        """What is expected of its success rate before any outcome of its own."""
+
+    @_builtins.property
+    def cautious_prior(self) -> Global___Prior:
+        """What its lower bound is computed under: the most cautious prior that the other patterns of its type leave
+        open. Its source and pattern_count are not set.
+        """
 
     def __init__(
         self,
@@ -96,10 +103,11 @@ class Pattern(_message.Message):
         embedding_model: _builtins.str = ...,
         author_claim: Global___AuthorClaim | None = ...,
         prior: Global___Prior | None = ...,
+        cautious_prior: Global___Prior | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim", "conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "prior", b"prior"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "prior", b"prior"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "prior", b"prior", "proven_script", b"proven_script"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "prior", b"prior", "proven_script", b"proven_script"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -120,13 +128,17 @@ class Prior(_message.Message):
         SOURCE_UNSPECIFIED: Prior._Source.ValueType  # 0
         """Not set."""
         SOURCE_CATEGORY: Prior._Source.ValueType  # 1
-        """Learned from the other patterns of the type in the category."""
+        """Learned from the other patterns of the type in the category, and somewhat from those of the type elsewhere
+        and of all types.
+        """
         SOURCE_TYPE: Prior._Source.ValueType  # 2
-        """Learned from the other patterns of the type in every category: in this one there are too few."""
+        """Learned from the other patterns of the type, none of which is in the category, and somewhat from all types."""
         SOURCE_DEFAULT: Prior._Source.ValueType  # 3
-        """Every rate is as likely as any other: there are too few patterns of the type."""
+        """Every rate is as likely as any other: no other pattern is published."""
         SOURCE_AUTHOR: Prior._Source.ValueType  # 4
         """What the author of a pattern of the catalog claims, at the weight of a few trials."""
+        SOURCE_NETWORK: Prior._Source.ValueType  # 5
+        """Somewhat learned from the patterns of all types: there is no other one of the type."""
 
     class Source(_Source, metaclass=_SourceEnumTypeWrapper):
         """Where a prior comes from."""
@@ -134,13 +146,17 @@ class Prior(_message.Message):
     SOURCE_UNSPECIFIED: Prior.Source.ValueType  # 0
     """Not set."""
     SOURCE_CATEGORY: Prior.Source.ValueType  # 1
-    """Learned from the other patterns of the type in the category."""
+    """Learned from the other patterns of the type in the category, and somewhat from those of the type elsewhere
+    and of all types.
+    """
     SOURCE_TYPE: Prior.Source.ValueType  # 2
-    """Learned from the other patterns of the type in every category: in this one there are too few."""
+    """Learned from the other patterns of the type, none of which is in the category, and somewhat from all types."""
     SOURCE_DEFAULT: Prior.Source.ValueType  # 3
-    """Every rate is as likely as any other: there are too few patterns of the type."""
+    """Every rate is as likely as any other: no other pattern is published."""
     SOURCE_AUTHOR: Prior.Source.ValueType  # 4
     """What the author of a pattern of the catalog claims, at the weight of a few trials."""
+    SOURCE_NETWORK: Prior.Source.ValueType  # 5
+    """Somewhat learned from the patterns of all types: there is no other one of the type."""
 
     SUCCESSES_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
