@@ -27,6 +27,7 @@ from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
 from keeper_grpc.storage.advice.outcomes import PostgresOutcomes
+from keeper_grpc.storage.advice.reactions import PostgresReactions
 from keeper_grpc.storage.advice.suggestions import PostgresMoves
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.detection import PostgresDetection
@@ -42,7 +43,12 @@ from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
 from keeper_grpc.storage.schema.migrate import is_current
 from keeper_grpc.storage.scope_turns import ScopeTurns
-from keeper_grpc.telemetry.measured import MeasuredAnonymizer, MeasuredCapture, MeasuredEnhance
+from keeper_grpc.telemetry.measured import (
+    MeasuredAnonymizer,
+    MeasuredCapture,
+    MeasuredEnhance,
+    MeasuredReaction,
+)
 from keeper_grpc.telemetry.telemetry import Telemetry
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.accounts.audit import AuditLog
@@ -55,6 +61,7 @@ from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
+from keeper_grpc.usecases.advice.report_reaction import ReportReaction
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
@@ -228,6 +235,14 @@ class ServerParts:
                     rule=self._rule,
                     clock=self._clock,
                     new_id=uuid4,
+                ),
+                react=MeasuredReaction(
+                    ReportReaction(
+                        accounts=self._accounts,
+                        store=PostgresReactions(self._pool),
+                        clock=self._clock,
+                    ),
+                    self._telemetry.instruments,
                 ),
                 task=GenerateTask(
                     accounts=self._accounts,

@@ -24,6 +24,7 @@ from keeper_grpc.client.watch_metrics import MetricsEvent, watch_metrics
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
+from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import DismissalReason, Reaction
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Identifiers, Insight, Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
@@ -191,6 +192,25 @@ class KeeperClient:
             occurred_time=_timestamp(occurred_time),
         )
         return await self._call(self._network.ReportOutcome, request)
+
+    async def report_reaction(
+        self,
+        account_id: str,
+        enhancement_id: str,
+        reaction: Reaction.ValueType,
+        *,
+        reason: DismissalReason.ValueType = DismissalReason.DISMISSAL_REASON_UNSPECIFIED,
+        request_id: str | None = None,
+    ) -> network.ReportReactionResponse:
+        """Report what became of an enhancement: shown, accepted, dismissed or done. See `capture` for `request_id`."""
+        request = network.ReportReactionRequest(
+            request_id=request_id or str(uuid.uuid4()),
+            account_id=account_id,
+            enhancement_id=enhancement_id,
+            reaction=reaction,
+            reason=reason,
+        )
+        return await self._call(self._network.ReportReaction, request)
 
     async def suggest_moves(
         self,

@@ -10,6 +10,8 @@
      |   +- AccountNotFound
      +- RequestIdReused           the same request_id with another body
      +- OutcomeAlreadyReported    another request reported on the same enhancement
+     +- NothingAdvised            the enhancement has no advice to react to
+     +- AlreadyDone               the advice was done before it was dismissed
      +- AccountCategoryUnknown    no business_category in the request and none registered
      +- AccountCategoryConflict   the account is registered in another category
      +- AccountOwnerConflict      the account is registered with another owner
@@ -95,6 +97,20 @@ class OutcomeAlreadyReported(KeeperError):
 
     def __init__(self) -> None:
         super().__init__("the outcome of this enhancement was reported before")
+
+
+class NothingAdvised(KeeperError):
+    """The enhancement has no advice, and its account was told so."""
+
+    def __init__(self) -> None:
+        super().__init__("this enhancement has no advice that could be reacted to")
+
+
+class AlreadyDone(KeeperError):
+    """The advice was reported as done, and is now to be dismissed."""
+
+    def __init__(self) -> None:
+        super().__init__("this advice was done before; it can no longer be dismissed")
 
 
 class AccountCategoryUnknown(KeeperError):

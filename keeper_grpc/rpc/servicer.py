@@ -34,6 +34,7 @@ from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
+from keeper_grpc.usecases.advice.report_reaction import ReactionReport
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
@@ -57,6 +58,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         enhance: Callable[[Question], Awaitable[Enhancement]],
         enhance_stream: EnhanceStream,
         report: ReportOutcome,
+        react: Callable[[ReactionReport], Awaitable[bool]],
         suggest: SuggestMoves,
         task: GenerateTask,
         emerging_stream: EmergingStream,
@@ -70,6 +72,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._enhance = enhance
         self._enhance_stream = enhance_stream
         self._report = report
+        self._react = react
         self._suggest = suggest
         self._task = task
         self._emerging_stream = emerging_stream
@@ -110,6 +113,14 @@ class NetworkLearning(NetworkLearningServiceServicer):
         answer = await self._report(feedback.report(request, fingerprints))
         return feedback.reported(answer)
 
+    async def ReportReaction(
+        self, request: network.ReportReactionRequest, context: Context
+    ) -> network.ReportReactionResponse:
+        """Report what an account did with an enhancement."""
+        fingerprints = self._fingerprint(request.SerializeToString(deterministic=True))
+        replayed = await self._react(feedback.reaction(request, fingerprints))
+        return network.ReportReactionResponse(replayed=replayed)
+
     async def SuggestMoves(
         self, request: network.SuggestMovesRequest, context: Context
     ) -> network.SuggestMovesResponse:
@@ -149,8 +160,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         if request.include_history:
             history = await self._patterns.history(UUID(request.pattern_id))
             return patterns.pattern_history(history, self._rule)
-        found = await self._patterns.get(UUID(request.pattern_id))
-        return network.GetPatternResponse(pattern=patterns.pattern(found, self._rule))
+        return patterns.shown(await self._patterns.get(UUID(request.pattern_id)), self._rule)
 
     async def ListPatterns(
         self, request: network.ListPatternsRequest, context: Context

@@ -49,6 +49,8 @@ _TABLE: tuple[tuple[type[errors.KeeperError], StatusCode, str], ...] = (
     (errors.AccountNotFound, StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND"),
     (errors.RequestIdReused, StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED"),
     (errors.OutcomeAlreadyReported, StatusCode.ALREADY_EXISTS, "OUTCOME_ALREADY_REPORTED"),
+    (errors.NothingAdvised, StatusCode.FAILED_PRECONDITION, "NOTHING_ADVISED"),
+    (errors.AlreadyDone, StatusCode.FAILED_PRECONDITION, "ALREADY_DONE"),
     (errors.AccountCategoryUnknown, StatusCode.FAILED_PRECONDITION, "ACCOUNT_CATEGORY_UNKNOWN"),
     (errors.AccountCategoryConflict, StatusCode.FAILED_PRECONDITION, "ACCOUNT_CATEGORY_CONFLICT"),
     (errors.AccountOwnerConflict, StatusCode.FAILED_PRECONDITION, "ACCOUNT_OWNER_CONFLICT"),

@@ -57,6 +57,10 @@ class Instruments:
             "keeper.enhancements",
             description="Insights asked about, by result: enhanced, or why not",
         )
+        self._reactions = meter.create_counter(
+            "keeper.reactions",
+            description="Reported reactions to advice: shown, accepted, dismissed, done, replayed",
+        )
         self._anonymizing = meter.create_histogram(
             "keeper.anonymizer.duration",
             unit="s",
@@ -115,6 +119,10 @@ class Instruments:
     def enhanced(self, result: str) -> None:
         """Count an enhancement."""
         self._enhancements.add(1, {"result": result})
+
+    def reacted(self, reaction: str) -> None:
+        """Count a reported reaction to advice."""
+        self._reactions.add(1, {"reaction": reaction})
 
     def anonymized(self, seconds: float) -> None:
         """Measure a use of the anonymizer."""

@@ -12,6 +12,7 @@ from keeper_grpc.embedding.embedder import Embedder, Vectors
 from keeper_grpc.embedding.wrapper import EmbedderWrapper
 from keeper_grpc.telemetry.instruments import Instruments
 from keeper_grpc.usecases.advice.enhance import Question
+from keeper_grpc.usecases.advice.report_reaction import ReactionReport
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.ports import Anonymizes
 
@@ -50,6 +51,22 @@ class MeasuredEnhance:
             answer.no_match.name.lower() if answer.no_match is not None else "enhanced"
         )
         return answer
+
+
+class MeasuredReaction:
+    """ReportReaction."""
+
+    def __init__(
+        self, inner: Callable[[ReactionReport], Awaitable[bool]], instruments: Instruments
+    ) -> None:
+        self._inner = inner
+        self._instruments = instruments
+
+    async def __call__(self, report: ReactionReport) -> bool:
+        """Report a reaction."""
+        replayed = await self._inner(report)
+        self._instruments.reacted("replayed" if replayed else report.reaction.value)
+        return replayed
 
 
 class MeasuredAnonymizer:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
+from keeper_grpc.gen.keeper.network.v1 import adoption_pb2, insight_pb2, network_service_pb2
 from tests.rpc.requests import capture, new_account, question
 from tests.rpc.service import Service
 
@@ -56,3 +56,16 @@ def report(
     if occurred:
         request.occurred_time.FromDatetime(occurred)
     return request
+
+
+def react(
+    account: str, enhancement_id: str, reaction: str, *, reason: str = "UNSPECIFIED"
+) -> network_service_pb2.ReportReactionRequest:
+    """A valid reaction, "SHOWN" or so, with a new request_id."""
+    return network_service_pb2.ReportReactionRequest(
+        request_id=str(uuid.uuid4()),
+        account_id=account,
+        enhancement_id=enhancement_id,
+        reaction=adoption_pb2.Reaction.Value(f"REACTION_{reaction}"),
+        reason=adoption_pb2.DismissalReason.Value(f"DISMISSAL_REASON_{reason}"),
+    )

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from keeper_grpc.gen.buf.validate import validate_pb2
 from keeper_grpc.gen.keeper.network.v1 import (
     admin_service_pb2,
+    adoption_pb2,
     insight_pb2,
     network_service_pb2,
 )
@@ -120,6 +121,13 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         "outcome": [ABSENT],
         **_within("outcome", OUTCOME),
     },
+    (NETWORK, "ReportReaction"): {
+        "request_id": UUIDS,
+        "account_id": ACCOUNTS,
+        "enhancement_id": UUIDS,
+        "reaction": [0, 5],
+        "reason": [10],
+    },
     (NETWORK, "SuggestMoves"): {
         "account_id": ACCOUNTS,
         "business_category": REQUIRED_NAMES,
@@ -166,6 +174,12 @@ def valid(method: str) -> Message:
         "ListPatterns": network.ListPatternsRequest,
         "ReportOutcome": lambda: network.ReportOutcomeRequest(
             request_id=some_id, account_id="acct", enhancement_id=some_id, outcome=outcome
+        ),
+        "ReportReaction": lambda: network.ReportReactionRequest(
+            request_id=some_id,
+            account_id="acct",
+            enhancement_id=some_id,
+            reaction=adoption_pb2.REACTION_DISMISSED,
         ),
         "SuggestMoves": lambda: ParseDict(
             {"account_id": "acct", "business_category": "spa", "facts": {"rating": 2}},

@@ -1,14 +1,17 @@
-"""ReportOutcome and GenerateTask between protos and the domain."""
+"""ReportOutcome, ReportReaction and GenerateTask between protos and the domain."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+from keeper_grpc.domain.advice.reaction import DismissalReason, Reaction
 from keeper_grpc.domain.advice.tasks import Task
-from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from keeper_grpc.domain.errors import InvalidInput
+from keeper_grpc.gen.keeper.network.v1 import adoption_pb2, network_service_pb2
 from keeper_grpc.rpc.convert import fields, insights
 from keeper_grpc.usecases.advice.generate_task import Order
 from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
+from keeper_grpc.usecases.advice.report_reaction import ReactionReport
 
 
 def report(
@@ -33,6 +36,32 @@ def reported(answer: Reported) -> network_service_pb2.ReportOutcomeResponse:
         pattern_id=str(answer.pattern_id) if answer.pattern_id else "",
         replayed=answer.replayed,
     )
+
+
+def reaction(
+    request: network_service_pb2.ReportReactionRequest, fingerprints: tuple[bytes, ...]
+) -> ReactionReport:
+    """Read a ReportReactionRequest. Raises InvalidInput for what its rules cannot express."""
+    reported, reason = _REACTIONS[request.reaction], _REASONS.get(request.reason)
+    if reason is not None and reported is not Reaction.DISMISSED:
+        raise InvalidInput("reason", "only with REACTION_DISMISSED")
+    return ReactionReport(
+        request_id=UUID(request.request_id),
+        account_id=request.account_id,
+        enhancement_id=UUID(request.enhancement_id),
+        reaction=reported,
+        reason=reason,
+        fingerprints=fingerprints,
+    )
+
+
+_REACTIONS = {
+    adoption_pb2.Reaction.Value(f"REACTION_{reaction.name}"): reaction for reaction in Reaction
+}
+_REASONS = {
+    adoption_pb2.DismissalReason.Value(f"DISMISSAL_REASON_{reason.name}"): reason
+    for reason in DismissalReason
+}
 
 
 def order(request: network_service_pb2.GenerateTaskRequest) -> Order:

@@ -156,7 +156,8 @@ class PostgresRebuild:
             )
             await lock(connection, AdvisoryLock.FOLD)
             wrong: int = await connection.fetchval(
-                "SELECT rebuild_measures() + rebuild_experiment()", timeout=MEASURES_TIMEOUT
+                "SELECT rebuild_measures() + rebuild_experiment() + rebuild_reactions()",
+                timeout=MEASURES_TIMEOUT,
             )
         return wrong
 

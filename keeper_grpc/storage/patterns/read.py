@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from keeper_grpc.domain.advice.adoption import OwnReactions
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import WeekShare
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.domain.patterns.support import Support
+from keeper_grpc.storage.advice.adoption import see_reactions, see_script_reactions
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
@@ -68,6 +70,16 @@ class PostgresPatterns:
                 pattern_id,
             )
         return pattern, [WeekShare(*row) for row in rows]
+
+    async def find_reactions(self, pattern_id: UUID) -> Sequence[OwnReactions]:
+        """What each owner that counts did with the pattern's advice."""
+        async with self._database.transaction(read_only=True) as connection:
+            return await see_reactions(connection, pattern_id)
+
+    async def find_script_reactions(self, pattern_id: UUID) -> Mapping[str, Sequence[OwnReactions]]:
+        """The same by the wording that was handed out."""
+        async with self._database.transaction(read_only=True) as connection:
+            return await see_script_reactions(connection, pattern_id)
 
     async def find_support(self, pattern_id: UUID, rule: PublicationRule) -> Support | None:
         """Who stands behind one pattern, published or not."""

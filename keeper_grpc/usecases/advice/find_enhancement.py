@@ -26,11 +26,19 @@ async def find_handed_out(
     Raises EnhancementNotFound, whether the account, the enhancement or the tie between them does not
     exist: a caller cannot find out by guessing. Raises AccountBeingForgotten.
     """
-    try:
-        account = await accounts.resolve(account_id, "")
-    except AccountCategoryUnknown:
-        raise EnhancementNotFound from None
+    account = await find_asker(accounts, account_id)
     given = await store.handed_out(account.key, enhancement_id)
     if given is None:
         raise EnhancementNotFound
     return account, given
+
+
+async def find_asker(accounts: AccountResolver, account_id: str) -> Account:
+    """The account that an enhancement was given to.
+
+    Raises EnhancementNotFound for one that the network does not know. Raises AccountBeingForgotten.
+    """
+    try:
+        return await accounts.resolve(account_id, "")
+    except AccountCategoryUnknown:
+        raise EnhancementNotFound from None

@@ -14,7 +14,8 @@ from keeper_grpc.domain.evidence.counting import Counting
 class RebuildResult:
     """The numbers of recounted patterns and of their observations.
 
-    `corrected` counts the days, patterns and accounts whose counts for the metrics were wrong.
+    `corrected` counts the days, patterns and accounts whose counts for the metrics were wrong, and the
+    enhancements whose reaction was.
     """
 
     patterns: int
@@ -35,7 +36,10 @@ class RebuildStore(Protocol):
         """Recount one pattern in one transaction; the number of its observations, None if it is gone."""
 
     async def recount_measures(self) -> int:
-        """Recount the inputs of the metrics; how many were wrong. Writers wait meanwhile."""
+        """Recount the inputs of the metrics and the reactions that stand; how many were wrong.
+
+        Writers wait meanwhile.
+        """
 
     async def finish(self, counting: Counting) -> None:
         """Record that every count has these settings."""

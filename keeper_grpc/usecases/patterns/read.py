@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from keeper_grpc.domain.advice.adoption import Adoption, OwnReactions, adoption
 from keeper_grpc.domain.errors import PatternNotFound
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import Period, WeekShare, periods
@@ -26,12 +27,25 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A pattern, and what became of its advice; None where too few owners reacted."""
+
+    pattern: Pattern
+    adoption: Adoption | None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
-    """A pattern, its published scripts (best lower bound first), and its evidence over time."""
+    """A pattern, its published scripts (best lower bound first), and its evidence over time.
+
+    `adoption` is of all its advice, `script_adoption` of the advice in each wording.
+    """
 
     pattern: Pattern
     scripts: Sequence[Script]
     periods: Sequence[Period]
+    adoption: Adoption | None
+    script_adoption: Mapping[str, Adoption | None]
 
 
 class PatternStore(Protocol):
@@ -43,6 +57,12 @@ class PatternStore(Protocol):
         self, pattern_id: UUID, rule: PublicationRule
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """A pattern, and its evidence by owner and week."""
+
+    async def find_reactions(self, pattern_id: UUID) -> Sequence[OwnReactions]:
+        """What each owner that counts did with the pattern's advice."""
+
+    async def find_script_reactions(self, pattern_id: UUID) -> Mapping[str, Sequence[OwnReactions]]:
+        """The same by the wording that was handed out."""
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
@@ -57,12 +77,12 @@ class PublishedPatterns:
         self._store = store
         self._rule = rule
 
-    async def get(self, pattern_id: UUID) -> Pattern:
+    async def get(self, pattern_id: UUID) -> Shown:
         """One pattern. Raises PatternNotFound also when it exists but may not be shown."""
         pattern = await self._store.find_pattern(pattern_id, self._rule)
         if pattern is None or not self._visible(pattern):
             raise PatternNotFound
-        return self._shown(pattern)
+        return Shown(self._shown(pattern), await self._adoption(pattern_id))
 
     async def history(self, pattern_id: UUID) -> History:
         """One pattern with its scripts and its evidence over time. Raises PatternNotFound as `get`."""
@@ -75,10 +95,17 @@ class PublishedPatterns:
                 pattern.publishable_scripts(self._rule),
                 key=lambda script: (-pattern.script_bound(script), script.template),
             )
-            return History(pattern, scripts, periods(shares, self._rule))
+            reactions = await self._store.find_script_reactions(pattern_id)
+            return History(
+                pattern,
+                scripts,
+                periods(shares, self._rule),
+                await self._adoption(pattern_id),
+                {template: adoption(owners, self._rule) for template, owners in reactions.items()},
+            )
         if not self._visible(pattern):
             raise PatternNotFound
-        return History(self._shown(pattern), [], [])
+        return History(self._shown(pattern), [], [], await self._adoption(pattern_id), {})
 
     async def page(self, where: PatternFilter, after: Cursor | None, size: int) -> Page:
         """A page of patterns, the highest lower bound first. `size` 0 means 50; more than 500 means 500."""
@@ -90,6 +117,9 @@ class PublishedPatterns:
             patterns=patterns,
             next=Cursor(patterns[-1].lower_bound, patterns[-1].pattern_id) if more else None,
         )
+
+    async def _adoption(self, pattern_id: UUID) -> Adoption | None:
+        return adoption(await self._store.find_reactions(pattern_id), self._rule)
 
     def _visible(self, pattern: Pattern) -> bool:
         """Whether it may be shown, with its evidence or, of the catalog, without."""

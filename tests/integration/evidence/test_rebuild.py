@@ -18,7 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountReq
 from keeper_grpc.one_shot import rebuild
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import EvidenceStale
-from tests.rpc.feedback import ask, report
+from tests.rpc.feedback import ask, react, report
 from tests.rpc.requests import capture, new_account
 from tests.rpc.service import PSEUDONYM_KEYS, Service, running
 
@@ -36,12 +36,21 @@ TABLES: Mapping[str, str] = {
     "script_accounts": "SELECT * FROM script_accounts ORDER BY script_id, account_key",
     "observations": "SELECT * FROM observations ORDER BY id",
     "enhancements": "SELECT * FROM enhancements ORDER BY id",
+    "reactions": "SELECT * FROM reactions ORDER BY id",
 }
 
 Dump = Mapping[str, Sequence[Mapping[str, Any]]]
 
 ACTIONS = ("Offer a warm towel", "Call the guest back", "Raise the price by 10%")
 SCRIPTS = ("", "Hi {name}, we missed you", "Welcome back, {name}")
+REACTIONS: Sequence[Sequence[str]] = (
+    (),
+    ("SHOWN",),
+    ("DISMISSED", "SHOWN"),
+    ("ACCEPTED", "DISMISSED"),
+    ("DISMISSED", "ACCEPTED"),
+    ("DONE", "ACCEPTED"),
+)
 SITUATIONS: Sequence[Mapping[str, Any]] = ({}, {"churn_risk": "high"}, {"churn_risk": "low"})
 
 
@@ -114,6 +123,11 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
             await service.network.ReportOutcome(
                 report(account, given.enhancement_id, success=draw.random() < 0.7)
             )
+            if given.enhanced_insight.network_enhanced:
+                for reaction in draw.choice(REACTIONS):
+                    await service.network.ReportReaction(
+                        react(account, given.enhancement_id, reaction)
+                    )
         else:
             await service.admin.ForgetAccount(ForgetAccountRequest(account_id=account))
             # It cannot come back by a call: another one takes its place.
@@ -148,6 +162,7 @@ async def test_rebuilding_changes_nothing_and_repairs_what_is_damaged(database_u
             "DELETE FROM pattern_facets WHERE facet LIKE 'whole:%'",
             "UPDATE pattern_facets SET success_count = success_count + 1",
             "DELETE FROM script_accounts",
+            "UPDATE enhancements SET reaction = 'shown', dismissal_reason = 'other'",
         ):
             await service.database.execute(damage)
         damaged = differences(before, await dump(service.database))

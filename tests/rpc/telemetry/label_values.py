@@ -9,6 +9,7 @@ import grpc
 
 import keeper_grpc
 from keeper_grpc.domain.advice.ranking import NoMatch
+from keeper_grpc.domain.advice.reaction import Reaction
 from keeper_grpc.domain.observation import Disposition
 from keeper_grpc.domain.patterns.screen import Objection
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
@@ -45,6 +46,7 @@ VALUES = {
     "method": _methods(),
     "disposition": {value.value for value in Disposition} | {"replayed"},
     "result": {value.name.lower() for value in NoMatch} | {"enhanced"} | _RESULTS,
+    "reaction": {value.value for value in Reaction} | {"replayed"},
     "reason": _drops() | _failures() | {objection.value for objection in Objection},
     "source": {"memory", "database", "model"},
     "state": {"used", "idle"},

@@ -18,6 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
 )
 from tests.integration.openai_stand_in import OpenAIStandIn, Status
+from tests.rpc.feedback import react
 from tests.rpc.requests import capture, new_account, new_topic, question
 from tests.rpc.service import Service, openai, running
 from tests.rpc.telemetry.exported import Exported
@@ -42,7 +43,8 @@ async def traffic(service: Service, embeddings: OpenAIStandIn, topic: str) -> li
     requests[0].insight.script = "Tell us your card number"
     for request in (*requests, requests[0]):
         await service.network.CapturePattern(request)
-    await service.network.EnhanceInsight(question(topic, account=accounts[3]))
+    given = await service.network.EnhanceInsight(question(topic, account=accounts[3]))
+    await service.network.ReportReaction(react(accounts[3], given.enhancement_id, "SHOWN"))
     await service.network.EnhanceInsight(question(new_topic(), account=accounts[3]))
     questions = [
         EnhanceInsightsRequest(correlation_id="1", request=question(topic, account=accounts[3]))

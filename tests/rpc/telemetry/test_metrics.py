@@ -39,6 +39,7 @@ async def test_the_numbers_are_those_of_the_traffic(scraped: Scraped) -> None:
     assert value("keeper_scripts_stopped_total", reason="secret") == 1
     assert value("keeper_enhancements_total", result="enhanced") == 2
     assert value("keeper_enhancements_total", result="no_patterns") == 1
+    assert value("keeper_reactions_total", reaction="shown") == 1
     assert value("keeper_rpc_question_duration_seconds_count", code="OK") == 1
     streams = "keeper_rpc_streams_ended_total"
     assert value(streams, method="NetworkLearningService/EnhanceInsights", code="OK") == 1
@@ -61,7 +62,8 @@ async def test_probes_are_not_counted(scraped: Scraped) -> None:
         for labels, _ in scraped.exported.series["keeper_rpc_duration_seconds_count"]
     }
     assert methods == {
-        f"NetworkLearningService/{name}" for name in ("CapturePattern", "EnhanceInsight")
+        f"NetworkLearningService/{name}"
+        for name in ("CapturePattern", "EnhanceInsight", "ReportReaction")
     }
 
 

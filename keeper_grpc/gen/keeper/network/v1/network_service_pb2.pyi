@@ -12,6 +12,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from keeper_grpc.gen.keeper.network.v1 import adoption_pb2 as _adoption_pb2
 from keeper_grpc.gen.keeper.network.v1 import emerging_pb2 as _emerging_pb2
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2 as _insight_pb2
 from keeper_grpc.gen.keeper.network.v1 import metrics_pb2 as _metrics_pb2
@@ -478,6 +479,71 @@ class ReportOutcomeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportOutcomeResponse: _TypeAlias = ReportOutcomeResponse  # noqa: Y015
+
+@_typing.final
+class ReportReactionRequest(_message.Message):
+    """Request of ReportReaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ENHANCEMENT_ID_FIELD_NUMBER: _builtins.int
+    REACTION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this report: a retry with the same id returns the first answer (AIP-155). Unique among the account's
+    reactions.
+    """
+    account_id: _builtins.str
+    """The account that was given the enhancement."""
+    enhancement_id: _builtins.str
+    """The enhancement, one with advice. Without advice there is nothing to react to: FAILED_PRECONDITION."""
+    reaction: _adoption_pb2.Reaction.ValueType
+    """The reaction. SHOWN adds nothing to any other. ACCEPTED and DISMISSED replace each other: people change
+    their minds, and the last report holds. DONE is final: what comes late adds nothing, but to dismiss what
+    was done is refused with FAILED_PRECONDITION.
+    """
+    reason: _adoption_pb2.DismissalReason.ValueType
+    """Why it was dismissed. Only with DISMISSED."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        enhancement_id: _builtins.str = ...,
+        reaction: _adoption_pb2.Reaction.ValueType = ...,
+        reason: _adoption_pb2.DismissalReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "enhancement_id", b"enhancement_id", "reaction", b"reaction", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportReactionRequest: _TypeAlias = ReportReactionRequest  # noqa: Y015
+
+@_typing.final
+class ReportReactionResponse(_message.Message):
+    """Response of ReportReaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is the answer to an earlier request with the same request_id."""
+    def __init__(
+        self,
+        *,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportReactionResponse: _TypeAlias = ReportReactionResponse  # noqa: Y015
 
 @_typing.final
 class SuggestMovesRequest(_message.Message):
@@ -1065,21 +1131,27 @@ class GetPatternResponse(_message.Message):
 
         TEMPLATE_FIELD_NUMBER: _builtins.int
         EVIDENCE_FIELD_NUMBER: _builtins.int
+        ADOPTION_FIELD_NUMBER: _builtins.int
         template: _builtins.str
         """The wording. Placeholders in braces, such as {name}, are for the account to fill."""
         @_builtins.property
         def evidence(self) -> _pattern_pb2.Evidence:
             """Its evidence."""
 
+        @_builtins.property
+        def adoption(self) -> _adoption_pb2.Adoption:
+            """What became of the advice that was given in these words. Not set while too few owners reported reactions."""
+
         def __init__(
             self,
             *,
             template: _builtins.str = ...,
             evidence: _pattern_pb2.Evidence | None = ...,
+            adoption: _adoption_pb2.Adoption | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "evidence", b"evidence"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "template", b"template"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "evidence", b"evidence", "template", b"template"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1122,6 +1194,7 @@ class GetPatternResponse(_message.Message):
     PATTERN_FIELD_NUMBER: _builtins.int
     SCRIPTS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    ADOPTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
         """The pattern."""
@@ -1136,16 +1209,21 @@ class GetPatternResponse(_message.Message):
         took until enough accounts had observed something.
         """
 
+    @_builtins.property
+    def adoption(self) -> _adoption_pb2.Adoption:
+        """What became of its advice. Not set while too few owners reported reactions."""
+
     def __init__(
         self,
         *,
         pattern: _pattern_pb2.Pattern | None = ...,
         scripts: _abc.Iterable[Global___GetPatternResponse.Script] | None = ...,
         history: _abc.Iterable[Global___GetPatternResponse.Period] | None = ...,
+        adoption: _adoption_pb2.Adoption | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["pattern", b"pattern"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "pattern", b"pattern", "scripts", b"scripts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "history", b"history", "pattern", b"pattern", "scripts", b"scripts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,6 +56,11 @@ class NetworkLearningServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeResponse.FromString,
                 _registered_method=True)
+        self.ReportReaction = channel.unary_unary(
+                '/keeper.network.v1.NetworkLearningService/ReportReaction',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportReactionRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportReactionResponse.FromString,
+                _registered_method=True)
         self.SuggestMoves = channel.unary_unary(
                 '/keeper.network.v1.NetworkLearningService/SuggestMoves',
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesRequest.SerializeToString,
@@ -123,6 +128,14 @@ class NetworkLearningServiceServicer:
 
     def ReportOutcome(self, request, context):
         """Reports the outcome of an enhancement, as evidence for its pattern and its script.
+        Idempotent by request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportReaction(self, request, context):
+        """Reports what an account did with an enhancement: that it was shown, accepted, dismissed or done.
         Idempotent by request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -200,6 +213,11 @@ def add_NetworkLearningServiceServicer_to_server(servicer, server):
                     servicer.ReportOutcome,
                     request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeResponse.SerializeToString,
+            ),
+            'ReportReaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportReaction,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportReactionRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportReactionResponse.SerializeToString,
             ),
             'SuggestMoves': grpc.unary_unary_rpc_method_handler(
                     servicer.SuggestMoves,
@@ -347,6 +365,33 @@ class NetworkLearningService:
             '/keeper.network.v1.NetworkLearningService/ReportOutcome',
             keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportReaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/ReportReaction',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.ReportReactionRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.ReportReactionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,10 @@ class NetworkLearningServiceStub:
     """Reports the outcome of an enhancement, as evidence for its pattern and its script.
     Idempotent by request_id.
     """
+    ReportReaction: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ReportReactionRequest, _network_service_pb2.ReportReactionResponse]
+    """Reports what an account did with an enhancement: that it was shown, accepted, dismissed or done.
+    Idempotent by request_id.
+    """
     SuggestMoves: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]
     """Suggests moves that apply now, by an account's facts."""
     GenerateTask: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GenerateTaskRequest, _network_service_pb2.GenerateTaskResponse]
@@ -83,6 +87,10 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     """
     ReportOutcome: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
     """Reports the outcome of an enhancement, as evidence for its pattern and its script.
+    Idempotent by request_id.
+    """
+    ReportReaction: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ReportReactionRequest, _network_service_pb2.ReportReactionResponse]  # type: ignore[assignment]
+    """Reports what an account did with an enhancement: that it was shown, accepted, dismissed or done.
     Idempotent by request_id.
     """
     SuggestMoves: _aio.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]  # type: ignore[assignment]
@@ -140,6 +148,16 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_network_service_pb2.ReportOutcomeResponse, _abc.Awaitable[_network_service_pb2.ReportOutcomeResponse]]:
         """Reports the outcome of an enhancement, as evidence for its pattern and its script.
+        Idempotent by request_id.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportReaction(
+        self,
+        request: _network_service_pb2.ReportReactionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_network_service_pb2.ReportReactionResponse, _abc.Awaitable[_network_service_pb2.ReportReactionResponse]]:
+        """Reports what an account did with an enhancement: that it was shown, accepted, dismissed or done.
         Idempotent by request_id.
         """
 

@@ -1,0 +1,59 @@
+"""What owners did with a pattern's advice, as far as they count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from keeper_grpc.domain.advice.adoption import OwnReactions
+from keeper_grpc.domain.advice.reaction import DismissalReason
+from keeper_grpc.storage.database import Connection
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+COUNTED = """
+    count(*) AS shown, count(*) FILTER (WHERE e.reaction IN ('accepted', 'done')) AS accepted,
+    count(*) FILTER (WHERE e.reaction = 'dismissed') AS dismissed,
+    count(*) FILTER (WHERE e.reaction = 'done') AS done,
+    array_agg(e.dismissal_reason) FILTER (WHERE e.dismissal_reason IS NOT NULL) AS reasons
+"""
+"""The stages that the enhancements `e` with a reaction reached, for `own_reactions`."""
+
+_BY_OWNER = f"""
+    SELECT {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
+     WHERE e.pattern_id = $1 AND e.reaction IS NOT NULL AND a.qualified AND NOT a.forgetting
+     GROUP BY a.owner_key
+"""  # noqa: S608 - a constant
+
+_BY_SCRIPT_AND_OWNER = f"""
+    SELECT e.script, {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
+     WHERE e.pattern_id = $1 AND e.reaction IS NOT NULL AND e.script <> ''
+       AND a.qualified AND NOT a.forgetting
+     GROUP BY e.script, a.owner_key
+"""  # noqa: S608 - a constant
+
+
+async def see_reactions(connection: Connection, pattern_id: UUID) -> Sequence[OwnReactions]:
+    """What each owner that counts did with the pattern's advice."""
+    return [own_reactions(row) for row in await connection.fetch(_BY_OWNER, pattern_id)]
+
+
+async def see_script_reactions(
+    connection: Connection, pattern_id: UUID
+) -> Mapping[str, Sequence[OwnReactions]]:
+    """The same by the wording that was handed out."""
+    found: dict[str, list[OwnReactions]] = defaultdict(list)
+    for row in await connection.fetch(_BY_SCRIPT_AND_OWNER, pattern_id):
+        found[row["script"]].append(own_reactions(row))
+    return found
+
+
+def own_reactions(row: Record) -> OwnReactions:
+    """One owner's row of `COUNTED`."""
+    reasons: dict[DismissalReason, int] = defaultdict(int)
+    for reason in row["reasons"] or ():
+        reasons[DismissalReason(reason)] += 1
+    return OwnReactions(row["shown"], row["accepted"], row["dismissed"], row["done"], reasons)

@@ -1,0 +1,85 @@
+"""The ledger of reactions, and the reactions that stand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from keeper_grpc.domain.advice.reaction import GivenAdvice, Reaction, ReportedReaction
+from keeper_grpc.domain.errors import RequestIdReused
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.rows import insert_row
+
+
+class PostgresReactions:
+    """Begins the transactions of usecases/advice/report_reaction.py."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def reaction(self) -> AsyncIterator[PostgresReaction]:
+        """A transaction that commits at the end of the block unless that raises."""
+        async with self._database.transaction() as connection:
+            yield PostgresReaction(connection)
+
+
+class PostgresReaction:
+    """One report's reads and writes; see the use case for what each promises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def given(self, account_key: str, enhancement_id: UUID) -> GivenAdvice | None:
+        # In this order: a rebuild locks the table, ForgetAccount the account and then what it was given.
+        await self._connection.execute("LOCK TABLE enhancements IN ROW EXCLUSIVE MODE")
+        await self._connection.execute(
+            "SELECT FROM accounts WHERE account_key = $1 FOR KEY SHARE", account_key
+        )
+        row = await self._connection.fetchrow(
+            """
+            SELECT no_match_reason IS NULL AS advised, reaction
+              FROM enhancements WHERE id = $1 AND account_key = $2 FOR NO KEY UPDATE
+            """,
+            enhancement_id,
+            account_key,
+        )
+        if row is None:
+            return None
+        reaction = row["reaction"]
+        return GivenAdvice(row["advised"], Reaction(reaction) if reaction else None)
+
+    async def reacted(self, account_key: str, request_id: UUID) -> bytes | None:
+        fingerprint: bytes | None = await self._connection.fetchval(
+            "SELECT fingerprint FROM reactions WHERE account_key = $1 AND request_id = $2",
+            account_key,
+            request_id,
+        )
+        return fingerprint
+
+    async def record(self, reported: ReportedReaction, *, stands: bool) -> None:
+        reason = reported.reason.value if reported.reason else None
+        row = {
+            "account_key": reported.account_key,
+            "request_id": reported.request_id,
+            "fingerprint": reported.fingerprint,
+            "enhancement_id": reported.enhancement_id,
+            "reaction": reported.reaction.value,
+            "reason": reason,
+            "recorded_time": reported.recorded_time,
+        }
+        try:
+            await insert_row(self._connection, "reactions", row)
+        except asyncpg.UniqueViolationError as error:
+            # The same request_id was used for another enhancement while this one waited.
+            raise RequestIdReused from error
+        if stands:
+            await self._connection.execute(
+                "UPDATE enhancements SET reaction = $2, dismissal_reason = $3 WHERE id = $1",
+                reported.enhancement_id,
+                reported.reaction.value,
+                reason,
+            )
