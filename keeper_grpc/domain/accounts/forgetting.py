@@ -41,6 +41,14 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What stays of a forgotten account until then, by its keyed hash: no call but an operator's adds it."""
+
+    key: str
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Remainder:
     """What a pattern consists of without one account: each distinct wording, and how often.
 

@@ -10,7 +10,7 @@ from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.errors import AccountForgotten
 from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.accounts.standing import note_standing, own_account
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Connection, Database
 
 
 class PostgresAccounts:
@@ -31,10 +31,15 @@ class PostgresAccounts:
             )
         return Account(*row) if row else None
 
-    async def add_account(self, account: NewAccount, tombstone_keys: Sequence[str]) -> bool:
+    async def add_account(
+        self,
+        account: NewAccount,
+        tombstone_keys: Sequence[str],
+        returned: AuditEvent | None = None,
+    ) -> bool:
         """Add it unless it is there; whether it was added.
 
-        Raises AccountForgotten while it has one of these tombstones.
+        Raises AccountForgotten while it has one of these tombstones, unless it is `returned`: then they go.
         """
         async with self._database.transaction() as connection:
             added = await connection.fetchval(
@@ -52,8 +57,11 @@ class PostgresAccounts:
                 account.qualified,
                 account.owner_key,
             )
-            # After the insert, which waits for a ForgetAccount that is at its end.
-            if added and await connection.fetchval(
+            # After the insert, which waits for a ForgetAccount that is at its end. In its transaction, so that
+            # an account that is not added keeps its tombstone.
+            if added and returned is not None:
+                await _unbury(connection, tombstone_keys, returned)
+            elif added and await connection.fetchval(
                 """
                 SELECT EXISTS (SELECT FROM account_tombstones
                                 WHERE tombstone_key = ANY($1::text[]) AND expire_time > $2)
@@ -63,16 +71,6 @@ class PostgresAccounts:
             ):
                 raise AccountForgotten
         return bool(added)
-
-    async def remove_tombstone(self, tombstone_keys: Sequence[str], event: AuditEvent) -> None:
-        """Let the account come back, and note that an operator did so, where there is a tombstone."""
-        async with self._database.transaction() as connection:
-            removed = await connection.fetch(
-                "DELETE FROM account_tombstones WHERE tombstone_key = ANY($1::text[]) RETURNING 1",
-                list(tombstone_keys),
-            )
-            if removed:
-                await append_event(connection, event)
 
     async def known_owner(self, keys: Sequence[str]) -> str | None:
         """Under which of these pseudonyms an owner has accounts."""
@@ -161,3 +159,15 @@ class PostgresAccounts:
             await note_standing(connection, key, recount=moved)
             await append_event(connection, event)
         return True
+
+
+async def _unbury(
+    connection: Connection, tombstone_keys: Sequence[str], returned: AuditEvent
+) -> None:
+    """Let the account come back, and note that an operator did so, where there is a tombstone."""
+    removed = await connection.fetch(
+        "DELETE FROM account_tombstones WHERE tombstone_key = ANY($1::text[]) RETURNING 1",
+        list(tombstone_keys),
+    )
+    if removed:
+        await append_event(connection, returned)

@@ -12,6 +12,7 @@ from keeper_grpc.domain.accounts.forgetting import (
     Centre,
     Forgotten,
     Remainder,
+    Tombstone,
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords
@@ -39,16 +40,9 @@ class PostgresForgetting(PostgresAccounts):
         super().__init__(database)
         self._database = database
 
-    async def bury(self, tombstone_key: str, expire_time: datetime) -> None:
+    async def bury(self, tombstone: Tombstone) -> None:
         async with self._database.connection() as connection:
-            await connection.execute(
-                """
-                INSERT INTO account_tombstones (tombstone_key, expire_time) VALUES ($1, $2)
-                ON CONFLICT (tombstone_key) DO UPDATE SET expire_time = excluded.expire_time
-                """,
-                tombstone_key,
-                expire_time,
-            )
+            await _bury(connection, tombstone)
 
     async def begin_forgetting(self, account_key: str, begun: AuditEvent) -> None:
         async with self._database.transaction() as connection:
@@ -118,7 +112,12 @@ class PostgresForgetting(PostgresAccounts):
         return removed.plus(Forgotten(patterns_recomputed=1, patterns_unpublished=int(unpublished)))
 
     async def end_forgetting(
-        self, account_key: str, done_so_far: Forgotten, event_id: UUID, now: datetime
+        self,
+        account_key: str,
+        done_so_far: Forgotten,
+        event_id: UUID,
+        now: datetime,
+        tombstone: Tombstone,
     ) -> Forgotten | None:
         async with self._database.transaction() as connection:
             # First, since a step may take a second, and what is locked below keeps calls waiting.
@@ -163,10 +162,22 @@ class PostgresForgetting(PostgresAccounts):
             )
             done = done_so_far.plus(rest)
             await connection.execute("DELETE FROM accounts WHERE account_key = $1", account_key)
+            await _bury(connection, tombstone)
             await append_event(
                 connection, AuditEvent(event_id, "forget_account", done.counts(), now)
             )
         return done
+
+
+async def _bury(connection: Connection, tombstone: Tombstone) -> None:
+    await connection.execute(
+        """
+        INSERT INTO account_tombstones (tombstone_key, expire_time) VALUES ($1, $2)
+        ON CONFLICT (tombstone_key) DO UPDATE SET expire_time = excluded.expire_time
+        """,
+        tombstone.key,
+        tombstone.expire_time,
+    )
 
 
 async def _own(connection: Connection, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:

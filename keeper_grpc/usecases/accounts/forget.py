@@ -13,7 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.accounts.account import Account
-from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten, Remainder
+from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten, Remainder, Tombstone
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
@@ -37,8 +37,8 @@ class ForgettingStore(Protocol):
 
     async def find_account(self, keys: Sequence[str]) -> Account | None: ...
 
-    async def bury(self, tombstone_key: str, expire_time: datetime) -> None:
-        """Keep a tombstone until then: no call but an operator's adds the account."""
+    async def bury(self, tombstone: Tombstone) -> None:
+        """Keep it, in place of one that was kept before."""
 
     async def begin_forgetting(self, account_key: str, begun: AuditEvent) -> None:
         """Let nothing new of the account in, and note that this began unless it had before."""
@@ -68,10 +68,16 @@ class ForgettingStore(Protocol):
         """
 
     async def end_forgetting(
-        self, account_key: str, done_so_far: Forgotten, event_id: UUID, now: datetime
+        self,
+        account_key: str,
+        done_so_far: Forgotten,
+        event_id: UUID,
+        now: datetime,
+        tombstone: Tombstone,
     ) -> Forgotten | None:
         """Remove everything else, the account itself at last, and write the audit event.
 
+        Buries it once more: what was buried at the beginning may have been taken away meanwhile.
         Returns None, having done nothing, when a capture that was under way has added to a pattern.
         """
 
@@ -109,7 +115,8 @@ class ForgetAccount:
         event_id: UUID | None = None
         keys = self._pseudonyms.all_keys_of(account_id)
         tombstone_key = self._pseudonyms.tombstone_keys_of(account_id)[0]
-        await self._store.bury(tombstone_key, self._clock() + self._tombstone_retention)
+        tombstone = Tombstone(tombstone_key, self._clock() + self._tombstone_retention)
+        await self._store.bury(tombstone)
         while account := await self._store.find_account(keys):
             begun = AuditEvent(self._new_id(), BEGUN, {}, self._clock())
             await self._store.begin_forgetting(account.key, begun)
@@ -117,7 +124,9 @@ class ForgetAccount:
                 for pattern_id in patterns:
                     done = done.plus(await self._forget_in(pattern_id, account.key))
             ended_id = self._new_id()
-            ended = await self._store.end_forgetting(account.key, done, ended_id, self._clock())
+            ended = await self._store.end_forgetting(
+                account.key, done, ended_id, self._clock(), tombstone
+            )
             if ended is not None:
                 done, event_id = ended, ended_id
         return done, event_id

@@ -35,9 +35,6 @@ class RegistrationStore(Protocol):
     async def known_owner(self, keys: Sequence[str]) -> str | None:
         """Under which of these pseudonyms an owner has accounts, so that a rotation does not double it."""
 
-    async def remove_tombstone(self, tombstone_keys: Sequence[str], event: AuditEvent) -> None:
-        """Let a forgotten account come back, and write the event, where there is a tombstone."""
-
     async def register_known(
         self, key: str, joined_time: datetime | None, owner_key: str | None
     ) -> bool:
@@ -79,11 +76,6 @@ class RegisterAccount:
         now = self._clock()
         if said.joined_time is not None and said.joined_time > now + CLOCK_SKEW:
             raise InvalidInput("joined_time", "must not be in the future")
-        if said.return_forgotten:
-            await self._store.remove_tombstone(
-                self._pseudonyms.tombstone_keys_of(said.account_id),
-                AuditEvent(self._new_id(), RETURNED, {}, now),
-            )
         owner_key = await find_owner(self._store, self._pseudonyms, said.owner_id)
         account, created = await self._accounts.find_or_add(
             said.account_id,
@@ -91,6 +83,9 @@ class RegisterAccount:
             said.joined_time or now,
             registered=True,
             owner_key=owner_key,
+            returned=AuditEvent(self._new_id(), RETURNED, {}, now)
+            if said.return_forgotten
+            else None,
         )
         if created:
             return True

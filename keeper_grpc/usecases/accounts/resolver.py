@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from keeper_grpc.domain.accounts.account import Account, NewAccount
+from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.accounts.qualification import Qualification
 from keeper_grpc.domain.errors import (
     AccountBeingForgotten,
@@ -42,10 +43,15 @@ class AccountStore(Protocol):
     async def find_account(self, keys: Sequence[str]) -> Account | None:
         """The account that is known by one of these pseudonyms."""
 
-    async def add_account(self, account: NewAccount, tombstone_keys: Sequence[str]) -> bool:
+    async def add_account(
+        self,
+        account: NewAccount,
+        tombstone_keys: Sequence[str],
+        returned: AuditEvent | None = None,
+    ) -> bool:
         """Add it unless it is there; whether it was added.
 
-        Raises AccountForgotten while it has one of these tombstones.
+        Raises AccountForgotten while it has one of these tombstones, unless it is `returned`: then they go.
         """
 
 
@@ -105,8 +111,12 @@ class AccountResolver:
         *,
         registered: bool = False,
         owner_key: str | None = None,
+        returned: AuditEvent | None = None,
     ) -> tuple[Account, bool]:
-        """The account behind an id, and whether it is new. Raises as `resolve`."""
+        """The account behind an id, and whether it is new. Raises as `resolve`.
+
+        `returned`: also if it was forgotten a while ago; what is written then.
+        """
         keys = self._pseudonyms.all_keys_of(account_id)
         account = await self._store.find_account(keys)
         created = False
@@ -124,7 +134,7 @@ class AccountResolver:
                 owner_key=owner_key,
             )
             created = await self._store.add_account(
-                new, self._pseudonyms.tombstone_keys_of(account_id)
+                new, self._pseudonyms.tombstone_keys_of(account_id), returned
             )
             if not created:  # another call was faster; what it wrote is what counts
                 account = await self._store.find_account(keys) or account

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.accounts.forgetting import Forgotten
+from keeper_grpc.domain.accounts.forgetting import Forgotten, Tombstone
 from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Family, Proven
 from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
@@ -132,7 +132,7 @@ async def forget(database: Database, *accounts: str) -> None:
     """What ForgetAccount does to an account that only asked."""
     for account in accounts:
         await PostgresForgetting(database).end_forgetting(
-            account, Forgotten(), uuid4(), datetime.now(UTC)
+            account, Forgotten(), uuid4(), datetime.now(UTC), Tombstone(account, datetime.now(UTC))
         )
 
 

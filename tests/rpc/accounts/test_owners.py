@@ -34,6 +34,7 @@ from keeper_grpc.usecases.accounts.qualify import QualifyAccounts
 from keeper_grpc.usecases.evidence.refresh import RefreshEvidence
 from tests.conftest import PostgresServer
 from tests.e2e.waiting import SOON
+from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import opened
 from tests.rpc.refusal import refusal
 from tests.rpc.requests import capture, new_account, new_topic, question
@@ -141,6 +142,12 @@ async def look(dsn: str, clock: Clock) -> None:
             clock=clock,
             interval=settings.qualification_interval,
         )()
+
+
+async def _forget(service: Service, account: str) -> bool:
+    """Forget it; whether there was something to forget."""
+    answer = await service.admin.ForgetAccount(ForgetAccountRequest(account_id=account))
+    return answer.found
 
 
 async def test_three_locations_of_one_owner_publish_nothing(service: Service, topic: str) -> None:
@@ -304,6 +311,37 @@ async def test_a_late_retry_does_not_bring_a_forgotten_account_back(
     await service.network.CapturePattern(request)
     events = await service.admin.ListAuditEvents(ListAuditEventsRequest(page_size=1))
     assert events.audit_events[0].action == "return_forgotten_account"
+
+
+async def test_an_account_that_is_being_forgotten_does_not_return_half_way(
+    service: Service, topic: str
+) -> None:
+    """It is refused until it is forgotten, and stays so: the tombstone of the end is the one that stands."""
+    account = new_account()
+    request = capture(topic, account=account)
+    await service.network.CapturePattern(request)
+    async with service.database.acquire() as held, held.transaction():
+        await held.execute("SELECT FROM network_patterns WHERE pattern_type = $1 FOR UPDATE", topic)
+        forgetting = asyncio.create_task(_forget(service, account))
+        await waiting_for_a_lock(held)
+        refused = await refusal(register(service, account, return_forgotten=True))
+        assert refused.reason == "ACCOUNT_BEING_FORGOTTEN"
+    assert await forgetting
+    refused = await refusal(service.network.CapturePattern(request))
+    assert refused.reason == "ACCOUNT_FORGOTTEN"
+    await register(service, account, return_forgotten=True)
+    await service.network.CapturePattern(request)
+
+
+async def test_a_return_that_is_refused_leaves_the_tombstone(service: Service) -> None:
+    """An operator's mistake must not let the late retry in."""
+    account = new_account()
+    await service.admin.ForgetAccount(ForgetAccountRequest(account_id=account))
+    later = datetime.now(UTC) + timedelta(days=400)
+    refused = await refusal(register(service, account, return_forgotten=True, joined_time=later))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    refused = await refusal(service.network.CapturePattern(capture(new_topic(), account=account)))
+    assert refused.reason == "ACCOUNT_FORGOTTEN"
 
 
 async def test_a_tombstone_stands_for_its_time(dsn: str, clock: Clock) -> None:
