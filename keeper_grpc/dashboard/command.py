@@ -29,6 +29,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="SECONDS",
         help="silence after which the page says so: two of the server's heartbeats (%(default)s)",
     )
+    command.add_argument(
+        "--true-uplift",
+        type=within(float, -1.0, 1.0),
+        metavar="SHARE",
+        help="the true uplift of advice where it is known, as in the demo: shown beside the measured one",
+    )
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -37,7 +43,9 @@ def _run(parsed: argparse.Namespace) -> int:
     from keeper_grpc.dashboard.serve import serve  # noqa: PLC0415 - needs the extra
 
     try:
-        asyncio.run(serve(parsed.target, parsed.host, parsed.port, parsed.stale_after))
+        asyncio.run(
+            serve(parsed.target, parsed.host, parsed.port, parsed.stale_after, parsed.true_uplift)
+        )
     except OSError as error:
         return _failed(f"cannot listen on {parsed.host}:{parsed.port}: {error.strerror}")
     return 0

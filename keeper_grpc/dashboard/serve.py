@@ -35,7 +35,9 @@ _GRACE = 3
 """Seconds in which open pages are closed at shutdown."""
 
 
-async def serve(target: str, host: str, port: int, stale_after: float) -> None:
+async def serve(
+    target: str, host: str, port: int, stale_after: float, truth: float | None = None
+) -> None:
     """Serve the pages until SIGTERM or SIGINT. Raises OSError when it cannot listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
@@ -43,7 +45,7 @@ async def serve(target: str, host: str, port: int, stale_after: float) -> None:
         feeds = Feeds(client, stale_after)
         web = FastAPI(openapi_url=None)
         web.add_middleware(SecurityHeaders)
-        _pages(feeds)
+        _pages(feeds, truth)
         ui.run_with(
             web,
             title=_TITLE,
@@ -69,12 +71,12 @@ async def serve(target: str, host: str, port: int, stale_after: float) -> None:
             feeds.close()
 
 
-def _pages(feeds: Feeds) -> None:
+def _pages(feeds: Feeds, truth: float | None) -> None:
     theme.install()
 
     @ui.page("/")
     def overview(category: str = "", days: str = "") -> None:
-        Overview(feeds, Filter.from_query(category, days))
+        Overview(feeds, Filter.from_query(category, days), truth)
 
     @ui.page("/patterns/{pattern_id}", title=f"Pattern \N{MIDDLE DOT} {_TITLE}")
     def pattern(pattern_id: str) -> None:

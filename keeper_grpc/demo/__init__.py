@@ -10,4 +10,7 @@ emerging.py        an open stream of emerging patterns
 identifiers.py     the declared identifiers, which must never be stored
 scan.py            search a database and log files for it
 show.py            the output
+loop.py            advice, its outcome, and what the next account is told
+stay.py            afterwards: a dashboard, and accounts that go on asking
+invented_world.py  what truly comes of what they do
 """

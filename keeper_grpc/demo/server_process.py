@@ -67,10 +67,18 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def dashboard(port: int, environment: Mapping[str, str], log: Path) -> AsyncIterator[str]:
-    """Show the server on `port` on a web page: its address. Raises DemoFailed."""
+async def dashboard(
+    port: int, environment: Mapping[str, str], log: Path, true_uplift: float
+) -> AsyncIterator[str]:
+    """Show the server on `port` on a web page, beside what is true of it: its address. Raises DemoFailed."""
     process = await _start(
-        "dashboard", environment, log, "--target", f"127.0.0.1:{port}", "--port=0"
+        "dashboard",
+        environment,
+        log,
+        "--target",
+        f"127.0.0.1:{port}",
+        "--port=0",
+        f"--true-uplift={true_uplift}",
     )
     try:
         yield await _address(process, log)

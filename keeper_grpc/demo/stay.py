@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import signal
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from grpc import aio
 
 from keeper_grpc.demo.history import Examples, Row
+from keeper_grpc.demo.invented_world import UPLIFT, InventedWorld
 from keeper_grpc.demo.server_process import dashboard, serving
 from keeper_grpc.demo.show import Show
-from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightRequest,
     EnhanceInsightResponse,
@@ -26,13 +28,23 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 
-if TYPE_CHECKING:  # exists in the stub file only
+if TYPE_CHECKING:  # exist in the stub files only
+    from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
         NetworkLearningServiceAsyncStub,
     )
 
-_HOLDOUT = {"KEEPER_HOLDOUT_SHARE": "0.2"}
-"""The holdout: a fifth of the questions, enough for a comparison after a few hundred."""
+_HOLDOUT = {"KEEPER_HOLDOUT_SHARE": "0.3"}
+"""The holdout: enough for a sure answer after the demo's few hundred questions. A tenth is enough for months."""
+
+_NEWCOMERS = 4
+"""Accounts that join each line of business."""
+
+_FIRST_QUESTIONS = 6
+"""What each newcomer asks: questions that others had before."""
+
+_TIMES = 2
+"""How often each line of the history comes again as a question."""
 
 _AT_ONCE = 8
 _DEADLINE = 60.0
@@ -40,11 +52,13 @@ _DEADLINE = 60.0
 _PULSE = 2.0
 """Seconds between two questions."""
 
-_REVENUE = (40, 160)
-"""The revenue of a success, in invented money."""
 
-_STAYS_ANYWAY = 0.3
-"""Share of customers who stay after a failure."""
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A line of the history, as one account asks about it."""
+
+    account_id: str
+    row: Row
 
 
 async def stay(examples: Examples, environment: Mapping[str, str], log: Path, show: Show) -> None:
@@ -54,9 +68,10 @@ async def stay(examples: Examples, environment: Mapping[str, str], log: Path, sh
         serving({**environment, **_HOLDOUT}, log) as server,
         aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
-        accounts = _Accounts(NetworkLearningServiceStub(channel), examples)
-        async with dashboard(server.port, environment, log) as address:
-            with show.progress("questions", len(examples.replayed)) as progress:
+        newcomers = await _join(AdminServiceStub(channel), examples)
+        accounts = _Accounts(NetworkLearningServiceStub(channel), examples, newcomers)
+        async with dashboard(server.port, environment, log, UPLIFT) as address:
+            with show.progress("questions", len(accounts.questions)) as progress:
                 await accounts.all_ask(progress)
             show.line(accounts.summary())
             show.line(f"the server is on 127.0.0.1:{server.port}, and goes on being asked")
@@ -84,52 +99,71 @@ async def _until_interrupted(accounts: _Accounts) -> None:
         await asyncio.wait((asking, waiting))
 
 
+async def _join(admin: AdminServiceAsyncStub, examples: Examples) -> Mapping[str, str]:
+    """Register the newcomers: line of business by account."""
+    newcomers = {
+        f"acct-{category}-new-{number}": category
+        for category in sorted(set(examples.accounts.values()))
+        for number in range(1, _NEWCOMERS + 1)
+    }
+    for account, category in newcomers.items():
+        request = RegisterAccountRequest(account_id=account, business_category=category)
+        request.joined_time.FromDatetime(datetime.now(UTC))
+        await admin.RegisterAccount(request, timeout=_DEADLINE)
+    return newcomers
+
+
 class _Accounts:
-    """The accounts of the history, which ask what the network knows and report what came of it.
+    """The accounts of the history and some newcomers, which ask what the network knows and report what came of it."""
 
-    The outcomes are invented: with advice they succeed as often as the network expects; without it, as
-    often as accounts did in the history of the same type and line of business.
-    """
-
-    def __init__(self, network: NetworkLearningServiceAsyncStub, examples: Examples) -> None:
+    def __init__(
+        self,
+        network: NetworkLearningServiceAsyncStub,
+        examples: Examples,
+        newcomers: Mapping[str, str],
+    ) -> None:
         self._network = network
-        self._rows = examples.replayed
-        self._random = random.Random()  # noqa: S311 - nothing is kept secret by it
-        self._usual = _success_rates(examples)
+        self._world = InventedWorld(examples)
         self._counts: Counter[str] = Counter()
+        self.questions: Sequence[_Question] = [
+            *_first_questions(examples, newcomers),
+            *_TIMES * [_Question(row.account_id, row) for row in examples.replayed],
+        ]
 
     async def all_ask(self, progress: Callable[[], None]) -> None:
-        """Every line of the history is a question once."""
-        waiting = iter(self._rows)
+        """Every newcomer asks, and every line of the history is a question."""
+        waiting = iter(self.questions)
 
         async def caller() -> None:
-            for row in waiting:
-                await self._ask(row)
+            for question in waiting:
+                await self._ask(question)
                 progress()
 
         await asyncio.gather(*(caller() for _ in range(_AT_ONCE)))
 
     async def go_on(self) -> None:
         """Ask slowly, until cancelled."""
-        for row in itertools.cycle(self._rows):
+        for question in itertools.cycle(self.questions):
             await asyncio.sleep(_PULSE)
-            await self._ask(row)
+            await self._ask(question)
 
     def summary(self) -> str:
         """What was asked, in a line."""
         return (
             f"{self._counts.total()} questions: {self._counts['advised']} were given advice, "
-            f"{self._counts['held out']} were held out; each reported an invented outcome"
+            f"{self._counts['held out']} were held out; what came of them is invented: advice truly adds "
+            f"{100 * UPLIFT:.0f} points"
         )
 
-    async def _ask(self, row: Row) -> None:
-        question = EnhanceInsightRequest(account_id=row.account_id)
+    async def _ask(self, question: _Question) -> None:
+        row = question.row
+        asked = EnhanceInsightRequest(account_id=question.account_id)
         captured = row.request(datetime.now(UTC))
-        question.insight.CopyFrom(captured.insight)
-        question.insight.ClearField("action")
-        question.insight.ClearField("script")
-        question.identifiers.CopyFrom(captured.identifiers)
-        answer = await self._network.EnhanceInsight(question, timeout=_DEADLINE)
+        asked.insight.CopyFrom(captured.insight)
+        asked.insight.ClearField("action")
+        asked.insight.ClearField("script")
+        asked.identifiers.CopyFrom(captured.identifiers)
+        answer = await self._network.EnhanceInsight(asked, timeout=_DEADLINE)
         advised = answer.enhanced_insight.network_enhanced
         if advised:
             self._counts["advised"] += 1
@@ -137,28 +171,26 @@ class _Accounts:
             self._counts["held out"] += 1
         else:
             self._counts["neither"] += 1
-        rate = answer.enhanced_insight.expected_success_rate if advised else self._usual[row.scope]
-        success = self._random.random() < rate
         await self._network.ReportOutcome(
             ReportOutcomeRequest(
                 request_id=str(uuid.uuid4()),
-                account_id=row.account_id,
+                account_id=question.account_id,
                 enhancement_id=answer.enhancement_id,
-                outcome=Outcome(
-                    success=success,
-                    revenue_impact=self._random.uniform(*_REVENUE) if success else 0.0,
-                    customer_retained=success or self._random.random() < _STAYS_ANYWAY,
-                ),
+                outcome=self._world.outcome(question.account_id, row.scope, advised=advised),
             ),
             timeout=_DEADLINE,
         )
 
 
-def _success_rates(examples: Examples) -> Mapping[tuple[str, str], float]:
-    """How often accounts succeeded by themselves, by line of business and type."""
-    trials: Counter[tuple[str, str]] = Counter()
-    successes: Counter[tuple[str, str]] = Counter()
-    for row in examples.rows:
-        trials[row.scope] += 1
-        successes[row.scope] += row.fields["outcome"]["success"]
-    return {scope: successes[scope] / trials[scope] for scope in trials}
+def _first_questions(examples: Examples, newcomers: Mapping[str, str]) -> Sequence[_Question]:
+    """What the newcomers ask: each its own part of the history of its line of business."""
+    questions = []
+    for category in sorted(set(newcomers.values())):
+        rows = itertools.cycle(row for row in examples.replayed if row.scope[0] == category)
+        questions += [
+            _Question(account, row)
+            for account, its in newcomers.items()
+            if its == category
+            for row in itertools.islice(rows, _FIRST_QUESTIONS)
+        ]
+    return questions

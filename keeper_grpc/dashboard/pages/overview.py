@@ -9,6 +9,7 @@ from nicegui import html, ui
 from keeper_grpc.dashboard.filters import WINDOWS, Filter, words
 from keeper_grpc.dashboard.look.markup import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
+from keeper_grpc.dashboard.sections.brought import Brought
 from keeper_grpc.dashboard.sections.charts import Trends
 from keeper_grpc.dashboard.sections.emerging import Emerging
 from keeper_grpc.dashboard.sections.patterns import TopPatterns
@@ -19,10 +20,14 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetr
 
 
 class Overview:
-    """One open page. It listens to the feeds until its browser disconnects."""
+    """One open page. It listens to the feeds until its browser disconnects.
 
-    def __init__(self, feeds: Feeds, where: Filter) -> None:
+    `truth` is the whole network's true uplift, where it is known.
+    """
+
+    def __init__(self, feeds: Feeds, where: Filter, truth: float | None = None) -> None:
         self._where = where
+        self._truth = None if where.category else truth
         self._metrics = feeds.metrics[where]
         self._emerging = feeds.emerging[where.category]
         self._patterns = feeds.patterns[where.category]
@@ -72,6 +77,8 @@ class Overview:
             "notice calm",
         )
         self._withheld.set_visibility(False)
+        with part("What the network brought", "brought", f"{self._where.scope}, of all time"):
+            self._brought = Brought(self._truth)
         with part("Targets", "targets", scope):
             self._kpis = Kpis()
         with part("The numbers behind them", "numbers", scope):
@@ -105,6 +112,7 @@ class Overview:
         self._report = report
         self._show_categories(report.business_categories)
         self._withheld.set_visibility(report.withheld)
+        self._brought.show(report)
         self._kpis.show(report)
         self._numbers.show(report)
         self._trends.show(report)

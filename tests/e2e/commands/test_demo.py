@@ -141,7 +141,9 @@ def test_demo_that_stays_shows_a_dashboard_until_ctrl_c(make_directory: Callable
     assert len(ports) == 2
     assert all(listening(port) for port in ports)
     with urlopen(f"http://127.0.0.1:{ports[1]}/", timeout=30) as page:
-        assert b"What the network has learned" in page.read()
+        shown = page.read()
+    assert b"What the network has learned" in shown
+    assert b"The truth is +25.0 points" in shown
 
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate()

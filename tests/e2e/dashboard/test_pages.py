@@ -64,6 +64,9 @@ async def test_the_overview_shows_what_the_server_tells(
         await expect(accuracy).to_contain_text("From 0 patterns")
         await expect(accuracy.locator(".value")).to_have_text("\N{EN DASH}")
         await expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        brought = page.get_by_role("region", name="What the network brought")
+        await expect(brought).to_contain_text("Not measured")
+        await expect(brought).to_contain_text("Nothing is compared yet")
         for name in ("Targets", "Over time", "Emerging now", "Top patterns", "Privacy"):
             await expect(page.get_by_role("region", name=name)).to_be_visible()
         chart = page.locator("figure").filter(has_text="Patterns over time")
@@ -91,6 +94,8 @@ async def test_what_too_few_accounts_did_is_withheld_and_not_zero(
             ["\N{HORIZONTAL ELLIPSIS}Withheld"] * 8
         )
         await expect(page.locator(".tile .value")).to_have_text(["\N{EN DASH}"] * 8)
+        await expect(page.locator(".brought")).to_contain_text("Withheld")
+        await expect(page.locator(".brought .value")).to_have_text(["\N{EN DASH}"] * 2)
         await expect(page.locator(".numbers .value")).to_have_text(["Withheld"] * 7)
         await expect(page.get_by_text("No pattern has enough evidence")).to_be_visible()
         # The address alone chose it: nothing of it is published, so it is not to be chosen from.

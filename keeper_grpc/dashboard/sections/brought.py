@@ -1,0 +1,89 @@
+"""What the network brought: the uplift of advice over its holdout, and how sure that is."""
+
+from __future__ import annotations
+
+from nicegui import html
+
+from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.markup import Status, Text
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Metric, Uplift
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
+
+_UNKNOWN = ("none", "\N{HORIZONTAL ELLIPSIS}", "Not measured")
+_OPEN = ("none", "\N{HORIZONTAL ELLIPSIS}", "Not sure yet")
+_SHOWN = ("good", "\N{CHECK MARK}", "Shown to help")
+_HARMS = ("bad", "\N{MULTIPLICATION X}", "Shown to harm")
+
+_NO_HOLDOUT = (
+    "Nothing is compared yet: it takes a holdout (KEEPER_HOLDOUT_SHARE) and outcomes of enough accounts, with "
+    "advice and without."
+)
+_WITHHELD = "Withheld: too few accounts were active in this window."
+_HOW = (
+    "Chance decided which questions got their advice, every outcome counts as assigned, and one owner's questions "
+    "count as one cluster. The interval may be read any day."
+)
+
+
+class Brought:
+    """The uplift in large, its interval, and what it was made of. `truth` is shown beside it where it is known."""
+
+    def __init__(self, truth: float | None) -> None:
+        with html.div().classes("card brought"):
+            with html.div():
+                self._value = Text("p", figures.NOTHING, "value")
+                Text("p", "Success with advice, less without", "meaning")
+                self._status = Status()
+                self._interval = Text("p", "", "basis")
+            with html.div():
+                self._successes = Text("p", figures.NOTHING, "value")
+                Text("p", "Successes that would not have come otherwise", "meaning")
+                self._between = Text("p", "", "basis")
+            with html.div():
+                self._arms = Text("p", "", "arms")
+                Text("p", _HOW, "basis")
+                if truth is not None:
+                    known = f"The truth is {figures.points(truth)}: this world is invented."
+                    Text("p", known, "arms")
+        self._status.show(*_UNKNOWN)
+
+    def show(self, report: GetNetworkMetricsResponse) -> None:
+        """Show a report."""
+        uplift = report.uplift
+        known = uplift.difference.HasField("value")
+        self._value.text = figures.points(uplift.difference.value) if known else figures.NOTHING
+        self._status.show(*_status(uplift.difference))
+        interval = figures.interval(uplift.difference, difference=True)
+        self._interval.text = f"95% interval {interval}" if interval else ""
+        self._successes.text = (
+            f"{uplift.successes_brought.value:,.0f}" if known else figures.NOTHING
+        )
+        between = uplift.successes_brought.interval
+        self._between.text = (
+            f"Between {between.lower:,.0f} and {between.upper:,.0f}" if known else ""
+        )
+        if report.withheld:
+            self._arms.text = _WITHHELD
+        else:
+            self._arms.text = _arms(uplift) if report.HasField("uplift") else _NO_HOLDOUT
+
+
+def _status(difference: Metric) -> tuple[str, str, str]:
+    if not difference.HasField("value"):
+        return _UNKNOWN
+    if difference.interval.lower > 0:
+        return _SHOWN
+    return _HARMS if difference.interval.upper < 0 else _OPEN
+
+
+def _arms(uplift: Uplift) -> str:
+    """The outcomes of both arms, in a sentence."""
+    return (
+        f"{_rate(uplift.advised_success_count, uplift.advised_count)} succeeded with advice, "
+        f"{_rate(uplift.held_out_success_count, uplift.held_out_count)} without; "
+        f"{figures.count(uplift.owner_count, 'owner', 'owners')}."
+    )
+
+
+def _rate(successes: int, trials: int) -> str:
+    return f"{figures.share(successes / trials)} of {trials:,}" if trials else "none of 0"

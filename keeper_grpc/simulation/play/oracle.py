@@ -1,0 +1,65 @@
+"""An oracle in the network's place: it knows the world, and answers by the network's own rules.
+
+It gives the best action in its best words wherever that truly works for an average account as often as the network
+demands of advice, and leaves alone who is held out. No network can do better, because its accounts follow advice as
+often, and go on with ideas of their own where there is none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+
+from keeper_grpc.domain.advice.ranking import DEFAULT_MIN_SUCCESS_RATE
+from keeper_grpc.domain.evidence.evidence import boost
+from keeper_grpc.simulation.parameters import Parameters
+from keeper_grpc.simulation.play.episodes import Advice, Answer, Episode
+from keeper_grpc.simulation.play.person import Person
+from keeper_grpc.simulation.world.population import Account, Met
+from keeper_grpc.simulation.world.truth import World
+
+
+def best_advice(world: World, met: Met) -> Advice | None:
+    """What the oracle says to an insight; None where nothing works often enough."""
+    category = met.account.category
+    action = world.best_action(category, met.situation)
+    tone = world.best_tone(action)
+    rate = world.success_rate(category, met.situation, action, tone)
+    if rate < DEFAULT_MIN_SUCCESS_RATE:
+        return None
+    return Advice(
+        pattern_id="",
+        action=action,
+        meant=action,
+        tone=tone,
+        category=category,
+        confidence=boost(met.confidence, rate),
+        expected=rate,
+    )
+
+
+def with_oracle(
+    parameters: Parameters,
+    world: World,
+    account: Account,
+    until: float,
+    held_out: Collection[tuple[int, int]],
+) -> list[Episode]:
+    """The account's episodes with the oracle: the same insights and luck. `held_out` are the questions, by account and
+    number of the insight, that the network left alone to measure itself.
+    """
+    person = Person(parameters, world, account, until)
+    waiting: deque[Episode] = deque()
+    episodes: list[Episode] = []
+    for day in range(int(account.joined), int(until) + 1):
+        for episode in [each for each in waiting if each.known_day == day]:
+            person.learn(episode)
+            waiting.remove(episode)
+        for insight in person.insights(day):
+            left_alone = (account.number, insight.number) in held_out
+            advice = None if left_alone else best_advice(world, insight)
+            answer = Answer("", advice, "", held_out=left_alone)
+            episode = person.act(insight, answer)
+            waiting.append(episode)
+            episodes.append(episode)
+    return episodes
