@@ -79,6 +79,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         default=_DEFAULTS.repertoire,
         help="actions that occur to an account by itself, of ten (%(default)s)",
     )
+    command.add_argument(
+        "--leave-out",
+        type=within(int, 0, _MOST_CUSTOMERS),
+        default=0,
+        metavar="N",
+        help="replay the story without one account, for N accounts: what a customer adds (%(default)s)",
+    )
     command.add_argument("--out", type=Path, help="where to write plots and the table in Markdown")
 
 
@@ -94,7 +101,7 @@ def _run(parsed: argparse.Namespace) -> int:
     console = Console()
     reports = []
     for seed in range(chosen.seed, chosen.seed + parsed.worlds):
-        reports.append(_world(replace(chosen, seed=seed), console))
+        reports.append(_world(replace(chosen, seed=seed), parsed.leave_out, console))
         for page in sheets(reports[-1]):
             console.print(page.rich())
     if len(reports) > 1:
@@ -112,14 +119,18 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _world(parameters: Parameters, console: Console) -> Report:
+def _world(parameters: Parameters, leave_out: int, console: Console) -> Report:
     """One world's story, and what it cost."""
     from keeper_grpc.simulation.run import simulate
 
     wall, spent = time.monotonic(), os.times()
     with console.status("day 0") as status:
         report = asyncio.run(
-            simulate(parameters, lambda day: status.update(f"day {day + 1} of {parameters.days}"))
+            simulate(
+                parameters,
+                lambda day: status.update(f"day {day + 1} of {parameters.days}"),
+                leave_out,
+            )
         )
     used = os.times()
     processor = sum(used[:4]) - sum(spent[:4])

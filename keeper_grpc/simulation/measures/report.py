@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkMetrics
+from keeper_grpc.simulation.measures.ceilings import Ceilings, ceilings
 from keeper_grpc.simulation.measures.growth import Bucket, Growth, calibration, growth
 from keeper_grpc.simulation.measures.knowledge import Knowledge, knowledge
+from keeper_grpc.simulation.measures.marginal import Marginal
 from keeper_grpc.simulation.measures.value import (
     DEFINITIONS,
+    PRIMARY,
     Definition,
     Reached,
-    median,
+    Value,
     time_to_value,
 )
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.play.episodes import Episode
+from keeper_grpc.simulation.play.oracle import with_oracle
 from keeper_grpc.simulation.play.person import alone
 from keeper_grpc.simulation.play.story import PlayedStory
 from keeper_grpc.simulation.world.population import Account, Stage, population, stages
@@ -26,44 +30,6 @@ from keeper_grpc.simulation.world.truth import World
 PATIENCE = 360
 """Days beyond the story's end for which the arm without the network is followed: it needs no server,
 and it reaches value late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """Time to value of the accounts that joined in a stage, in both arms.
-
-    `watched` is the number of days for which the last account without the network was followed.
-    """
-
-    networked_times: Sequence[Reached]
-    alone_times: Sequence[Reached]
-    watched: float
-
-    @property
-    def networked(self) -> float | None:
-        """The median with the network, in days; None if it was not reached."""
-        return median(self.networked_times)
-
-    @property
-    def alone(self) -> float | None:
-        """The median without the network, in days; None if it was not reached."""
-        return median(self.alone_times)
-
-    @property
-    def acceleration(self) -> float | None:
-        """The ratio of the medians; a lower bound where `alone` is None."""
-        networked, alone = self.networked, self.alone
-        if not networked:
-            return None
-        return (self.watched if alone is None else alone) / networked
-
-    def pooled(self, other: Value) -> Value:
-        """The times of both groups together."""
-        return Value(
-            [*self.networked_times, *other.networked_times],
-            [*self.alone_times, *other.alone_times],
-            min(self.watched, other.watched),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +43,7 @@ class StageReport:
     value: Mapping[str, Value]
     metrics: NetworkMetrics
     kpis: Sequence[Kpi]
+    ceilings: Ceilings
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +58,14 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run. `calibration` is of the last stage's measured part."""
+    """One run. `calibration` is of the last stage's measured part; `marginal` is None unless it was asked for."""
 
     parameters: Parameters
     stages: Sequence[StageReport]
     months: Sequence[Month]
     calibration: Sequence[Bucket]
     calls: int
+    marginal: Marginal | None = None
 
 
 def measure(parameters: Parameters, world: World, story: PlayedStory) -> Report:
@@ -110,22 +78,41 @@ def measure(parameters: Parameters, world: World, story: PlayedStory) -> Report:
     lonely = {
         account.number: alone(parameters, world, account, followed_until) for account in accounts
     }
-    twins = {
-        (number, episode.met.number): episode
-        for number, episodes in lonely.items()
-        for episode in episodes
+    held_out = {
+        (e.met.account.number, e.met.number)
+        for e in story.episodes
+        if e.answer and e.answer.held_out
     }
+    ideal = {
+        account.number: with_oracle(parameters, world, account, parameters.days, held_out)
+        for account in accounts
+    }
+    twins, oracle = _by_insight(lonely), _by_insight(ideal)
     all_stages = stages(parameters)
     reports = []
     for stage, snapshot in zip(all_stages, story.snapshots, strict=True):
         newcomers = [a for a in accounts if stage.begins <= a.joined < stage.reached]
+        grown, known = growth(world, stage, story.episodes, twins), knowledge(world, snapshot)
+        value = _value(newcomers, by_account, lonely, stage.ends, followed_until)
+        best = _value(newcomers, ideal, lonely, stage.ends, followed_until)
         reports.append(
             StageReport(
                 stage=stage,
                 newcomers=len(newcomers),
-                growth=growth(world, stage, story.episodes, twins),
-                knowledge=knowledge(world, snapshot),
-                value=_value(newcomers, by_account, lonely, stage.ends, followed_until),
+                growth=grown,
+                knowledge=known,
+                value=value,
+                ceilings=ceilings(
+                    parameters,
+                    world,
+                    stage,
+                    story.episodes,
+                    oracle=oracle,
+                    growth=grown,
+                    knowledge=known,
+                    value=value[PRIMARY],
+                    oracle_value=best[PRIMARY],
+                ),
                 metrics=snapshot.metrics,
                 kpis=snapshot.kpis,
             )
@@ -134,6 +121,29 @@ def measure(parameters: Parameters, world: World, story: PlayedStory) -> Report:
     return Report(
         parameters, reports, _months(story.episodes, twins), calibration(world, last), story.calls
     )
+
+
+def lonely_twins(
+    parameters: Parameters, world: World, until: float
+) -> Mapping[tuple[int, int], Episode]:
+    """The arm without the network, by account and number of the insight."""
+    return _by_insight(
+        {
+            account.number: alone(parameters, world, account, until)
+            for account in population(parameters)
+        }
+    )
+
+
+def _by_insight(
+    lived: Mapping[int, Sequence[Episode]],
+) -> Mapping[tuple[int, int], Episode]:
+    """Episodes by account and number of the insight."""
+    return {
+        (number, episode.met.number): episode
+        for number, episodes in lived.items()
+        for episode in episodes
+    }
 
 
 def _value(

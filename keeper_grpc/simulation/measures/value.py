@@ -134,3 +134,41 @@ def median(times: Sequence[Reached]) -> float | None:
             return days
         waiting -= len(here)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Time to value of the accounts that joined in a stage, in both arms.
+
+    `watched` is the number of days for which the last account without the network was followed.
+    """
+
+    networked_times: Sequence[Reached]
+    alone_times: Sequence[Reached]
+    watched: float
+
+    @property
+    def networked(self) -> float | None:
+        """The median with the network, in days; None if it was not reached."""
+        return median(self.networked_times)
+
+    @property
+    def alone(self) -> float | None:
+        """The median without the network, in days; None if it was not reached."""
+        return median(self.alone_times)
+
+    @property
+    def acceleration(self) -> float | None:
+        """The ratio of the medians; a lower bound where `alone` is None."""
+        networked, alone = self.networked, self.alone
+        if not networked:
+            return None
+        return (self.watched if alone is None else alone) / networked
+
+    def pooled(self, other: Value) -> Value:
+        """The times of both groups together."""
+        return Value(
+            [*self.networked_times, *other.networked_times],
+            [*self.alone_times, *other.alone_times],
+            min(self.watched, other.watched),
+        )

@@ -7,24 +7,26 @@ often, and go on with ideas of their own where there is none.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection
 
 from keeper_grpc.domain.advice.ranking import DEFAULT_MIN_SUCCESS_RATE
 from keeper_grpc.domain.evidence.evidence import boost
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.play.episodes import Advice, Answer, Episode
-from keeper_grpc.simulation.play.person import Person
+from keeper_grpc.simulation.play.person import lived
 from keeper_grpc.simulation.world.population import Account, Met
-from keeper_grpc.simulation.world.truth import World
+from keeper_grpc.simulation.world.truth import World, actions_for
+from keeper_grpc.simulation.world.wordings import TONES
 
 
 def best_advice(world: World, met: Met) -> Advice | None:
     """What the oracle says to an insight; None where nothing works often enough."""
     category = met.account.category
-    action = world.best_action(category, met.situation)
-    tone = world.best_tone(action)
-    rate = world.success_rate(category, met.situation, action, tone)
+    rate, action, tone = max(
+        (world.success_rate(category, met.situation, action, tone), action, tone)
+        for action in actions_for(met.situation.kind)
+        for tone in TONES
+    )
     if rate < DEFAULT_MIN_SUCCESS_RATE:
         return None
     return Advice(
@@ -48,18 +50,10 @@ def with_oracle(
     """The account's episodes with the oracle: the same insights and luck. `held_out` are the questions, by account and
     number of the insight, that the network left alone to measure itself.
     """
-    person = Person(parameters, world, account, until)
-    waiting: deque[Episode] = deque()
-    episodes: list[Episode] = []
-    for day in range(int(account.joined), int(until) + 1):
-        for episode in [each for each in waiting if each.known_day == day]:
-            person.learn(episode)
-            waiting.remove(episode)
-        for insight in person.insights(day):
-            left_alone = (account.number, insight.number) in held_out
-            advice = None if left_alone else best_advice(world, insight)
-            answer = Answer("", advice, "", held_out=left_alone)
-            episode = person.act(insight, answer)
-            waiting.append(episode)
-            episodes.append(episode)
-    return episodes
+
+    def answer(insight: Met) -> Answer:
+        left_alone = (account.number, insight.number) in held_out
+        advice = None if left_alone else best_advice(world, insight)
+        return Answer("", advice, "", held_out=left_alone)
+
+    return lived(parameters, world, account, until, answer)

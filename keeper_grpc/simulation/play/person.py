@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from keeper_grpc.simulation.parameters import Parameters, stream
 from keeper_grpc.simulation.play.episodes import Answer, Episode
@@ -88,8 +88,14 @@ class Person:
         return round(-value * lost, 2) + 0.0, stays < STAYS_AFTER_FAILURE
 
 
-def alone(parameters: Parameters, world: World, account: Account, until: float) -> list[Episode]:
-    """The account's episodes without the network: the same insights and luck, its own ideas only."""
+def lived(
+    parameters: Parameters,
+    world: World,
+    account: Account,
+    until: float,
+    answer: Callable[[Met], Answer | None],
+) -> list[Episode]:
+    """The account's episodes, with these answers to its insights."""
     person = Person(parameters, world, account, until)
     waiting: deque[Episode] = deque()
     episodes: list[Episode] = []
@@ -98,7 +104,12 @@ def alone(parameters: Parameters, world: World, account: Account, until: float) 
             person.learn(episode)
             waiting.remove(episode)
         for insight in person.insights(day):
-            episode = person.act(insight)
+            episode = person.act(insight, answer(insight))
             waiting.append(episode)
             episodes.append(episode)
     return episodes
+
+
+def alone(parameters: Parameters, world: World, account: Account, until: float) -> list[Episode]:
+    """The account's episodes without the network: the same insights and luck, its own ideas only."""
+    return lived(parameters, world, account, until, lambda _: None)

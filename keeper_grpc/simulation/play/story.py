@@ -78,7 +78,7 @@ class PlayedStory:
 
 
 class Story:
-    """Plays one story. `progress` is called after every day."""
+    """Plays one story. `progress` is called after every day; the account `without` never joins."""
 
     def __init__(
         self,
@@ -87,6 +87,8 @@ class Story:
         network: Network,
         clock: Clock,
         progress: Callable[[int], None],
+        *,
+        without: int | None = None,
     ) -> None:
         self._parameters = parameters
         self._world = world
@@ -94,6 +96,7 @@ class Story:
         self._ledger = network.ledger
         self._clock = clock
         self._progress = progress
+        self._without = without
         self._episodes: list[Episode] = []
         self._due: dict[int, list[Episode]] = defaultdict(list)
         self._reported: dict[str, Episode] = {}
@@ -102,7 +105,7 @@ class Story:
 
     async def play(self) -> PlayedStory:
         """Play it from the first day to the last. Raises KeeperClientError."""
-        joining = population(self._parameters)
+        joining = [a for a in population(self._parameters) if a.number != self._without]
         ends = {int(stage.ends) - 1: stage for stage in stages(self._parameters)}
         snapshots = []
         for day in range(self._parameters.days):

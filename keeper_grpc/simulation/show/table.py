@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
-from keeper_grpc.simulation.measures.report import Report, StageReport, Value
-from keeper_grpc.simulation.measures.value import DEFINITIONS, PRIMARY
+from keeper_grpc.simulation.measures.ceilings import Reach
+from keeper_grpc.simulation.measures.marginal import Marginal
+from keeper_grpc.simulation.measures.report import Report, StageReport
+from keeper_grpc.simulation.measures.value import DEFINITIONS, PRIMARY, Value
 
 _NOTHING = "-"
 _UNKNOWN = "not enough data"
@@ -43,7 +45,8 @@ class Sheet:
 
 def sheets(report: Report) -> list[Sheet]:
     """All tables of a run."""
-    return [_timeline(report), _truth(report), _value(report), _own_words(report)]
+    pages = [_timeline(report), _reach(report), _truth(report), _value(report), _own_words(report)]
+    return pages if report.marginal is None else [*pages, _marginal(report.marginal)]
 
 
 def worlds_sheet(reports: Sequence[Report]) -> Sheet:
@@ -57,7 +60,7 @@ def worlds_sheet(reports: Sequence[Report]) -> Sheet:
             ["newcomers", "", *(f"{each.newcomers:,}" for each in stages), together["newcomers"]],
             *(
                 [name, aim, *(tell(each) for each in stages), together.get(name, "")]
-                for name, aim, tell in (*_TIMELINE, *_TRUTH)
+                for name, aim, tell in (*_TIMELINE, *_REACH, *_TRUTH)
             ),
         ],
     )
@@ -142,6 +145,33 @@ _TIMELINE: Sequence[_Row] = (
     ("times sooner", "200: 3x", lambda s: _times(s.value[PRIMARY])),
 )
 
+_REACH: Sequence[_Row] = (
+    (
+        "of the insights, those that an oracle would enhance, and were",
+        "200: 90%",
+        lambda s: _reached(s.ceilings.enhanced, _percent),
+    ),
+    (
+        "advice where nothing truly works in 60% of the cases",
+        "none",
+        lambda s: _percent(s.ceilings.in_vain),
+    ),
+    ("success so much better", "+20%", lambda s: _reached(s.ceilings.better, _more)),
+    ("sooner than alone", "200: 3x", lambda s: _reached(s.ceilings.sooner, _factor)),
+    ("mean confidence of advice", "50: 80%", lambda s: _reached(s.ceilings.confidence, _percent)),
+    ("true success rate of advice", "", lambda s: _reached(s.ceilings.advice, _percent)),
+    (
+        "distinct truths that have a pattern of their own",
+        "10: ~100, 50: ~1,000, 200: ~10,000 patterns",
+        lambda s: _reached(s.ceilings.patterns, _count),
+    ),
+    (
+        "the least share of a ceiling: enhanced, better, sooner",
+        "85%",
+        lambda s: _NOTHING if s.ceilings.least is None else f"{s.ceilings.least:.0%}",
+    ),
+)
+
 _TRUTH: Sequence[_Row] = (
     ("true success rate of advice", "", lambda s: _percent(s.growth.advised_chance)),
     ("of the best advice there could be", "", lambda s: _percent(s.growth.best_chance)),
@@ -194,6 +224,33 @@ _METRICS: Sequence[tuple[str, Callable[[NetworkMetrics], Metric]]] = (
 
 def _timeline(report: Report) -> Sheet:
     return _sheet("The network as it grows", "promised", _TIMELINE, report)
+
+
+def _reach(report: Report) -> Sheet:
+    return _sheet(
+        "The promises, beside what an oracle could reach by the same rules",
+        "promised",
+        _REACH,
+        report,
+    )
+
+
+def _marginal(marginal: Marginal) -> Sheet:
+    """What one customer more is worth to all others."""
+    low, high = marginal.interval
+    return Sheet(
+        f"The marginal customer, of {marginal.customers}",
+        ["", "promised", "measured"],
+        [
+            ["stories replayed without one account each", "", f"{len(marginal.added)}"],
+            [
+                "what one account adds to what the network brings the others",
+                "0.5%",
+                f"{marginal.mean:+.2%} ({low:+.2%} to {high:+.2%})",
+            ],
+            ["an even share, if all accounts were alike", "", f"{1 / marginal.customers:.2%}"],
+        ],
+    )
 
 
 def _truth(report: Report) -> Sheet:
@@ -266,6 +323,26 @@ _FORMATS: Mapping[Metric.Unit.ValueType, Callable[[float], str]] = {
     Metric.UNIT_PER_WEEK: lambda value: f"{value:.1f} a week",
     Metric.UNIT_RATIO: lambda value: f"{value:.1f}x",
 }
+
+
+def _reached(reach: Reach, tell: Callable[[float], str]) -> str:
+    """What was reached of the ceiling, and its share."""
+    if reach.reached is None or reach.ceiling is None:
+        return _NOTHING
+    share = "" if reach.share is None else f": {reach.share:.0%}"
+    return f"{tell(reach.reached)} of {tell(reach.ceiling)}{share}"
+
+
+def _more(share: float) -> str:
+    return f"{share:+.1%}"
+
+
+def _factor(times: float) -> str:
+    return f"{times:.1f}x"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
 
 
 def _percent(share: float | None) -> str:

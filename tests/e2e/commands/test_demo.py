@@ -9,12 +9,16 @@ from typing import Any
 from urllib.request import urlopen
 
 import asyncpg
+import grpc
 import pytest
 
 from keeper_grpc.demo.database import demo_database
 from keeper_grpc.demo.failure import DemoFailed
 from keeper_grpc.demo.identifiers import Finder, Identifier, planted
 from keeper_grpc.demo.scan import scan_database, scan_file
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsRequest
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from tests.conftest import PostgresServer
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -126,7 +130,7 @@ def test_demo_that_is_interrupted_cleans_up(make_directory: Callable[[], Path]) 
     assert not listening(int(port))
 
 
-@pytest.mark.timeout(2 * STORY)  # and a second server, 474 questions and a dashboard
+@pytest.mark.timeout(2 * STORY)  # and a second server, 1020 questions and a dashboard
 def test_demo_that_stays_shows_a_dashboard_until_ctrl_c(make_directory: Callable[[], Path]) -> None:
     """With --stay it prints an address that answers; Ctrl-C ends dashboard and server, exit code 0."""
     temporary = make_directory()
@@ -144,13 +148,19 @@ def test_demo_that_stays_shows_a_dashboard_until_ctrl_c(make_directory: Callable
         shown = page.read()
     assert b"What the network has learned" in shown
     assert b"The truth is +25.0 points" in shown
+    with grpc.insecure_channel(f"127.0.0.1:{ports[0]}") as channel:
+        told = NetworkLearningServiceStub(channel).GetNetworkMetrics(GetNetworkMetricsRequest())
+    measured = told.uplift.difference
+    assert 0 < measured.interval.lower < measured.value < measured.interval.upper
+    improvement = next(k for k in told.kpis if k.name == Kpi.NAME_SUCCESS_RATE_IMPROVEMENT)
+    assert improvement.metric.interval.lower > 0
 
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate()
 
     assert (process.returncode, errors) == (0, b"")
     assert b"the dashboard ended, the server drained and exited 0" in rest
-    assert re.search(rb"474 questions: [1-9]\d+ were given advice, [1-9]\d* were held out", said)
+    assert re.search(rb"1020 questions: [1-9]\d+ were given advice, [1-9]\d* were held out", said)
     assert list(temporary.iterdir()) == []
     assert not any(listening(port) for port in ports)
 

@@ -10,9 +10,9 @@ from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import NetworkMetrics
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.simulation.measures.growth import calibration, growth, measured_uplift
 from keeper_grpc.simulation.measures.knowledge import knowledge
-from keeper_grpc.simulation.measures.report import Value
 from keeper_grpc.simulation.measures.value import (
     Reached,
+    Value,
     begun,
     earned,
     median,
