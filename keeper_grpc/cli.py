@@ -311,7 +311,7 @@ async def _review(settings: Settings, decision: str | None, hashes: Sequence[str
             # A hash is to be copied whole: no table that folds it.
             print(
                 f"{use.standing.value:<9} {use.owners:>4} owners {use.accounts:>5} accounts"
-                f"  since {use.first_used}  {use.word_hash}  {use.context or '(no shared context)'}"
+                f"  since {use.first_used} {use.letters or '?':>4} letters  {use.word_hash}  {use.context or '(no shared context)'}"
             )
         if not listed:
             print("no word is used by nearly enough owners")

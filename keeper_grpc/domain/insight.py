@@ -146,16 +146,32 @@ class AnonymizationReport:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownWord:
+    """A word that nobody knows: its keyed hash, and about how many `letters` it has, for a person to judge by."""
+
+    word_hash: str
+    letters: str
+
+    @classmethod
+    def of(cls, word: str, word_hash: str) -> UnknownWord:
+        """The word itself stays behind."""
+        for most in (6, 9):
+            if len(word) <= most:
+                return cls(word_hash, f"{most - 2}-{most}")
+        return cls(word_hash, "10+")
+
+
+@dataclass(frozen=True, slots=True)
 class Anonymized:
     """The anonymizer's answer: the insight that may travel, and the report on what was done.
 
-    `unknown_words` are keyed hashes of words that were masked for no other reason than that nobody
+    `unknown_words` are words that were masked for no other reason than that nobody
     knows them: when k accounts use one, it is masked no longer. Never a word itself.
     """
 
     insight: AnonymizedInsight
     report: AnonymizationReport
-    unknown_words: tuple[str, ...] = ()
+    unknown_words: tuple[UnknownWord, ...] = ()
 
 
 def _words(snake: str) -> str:

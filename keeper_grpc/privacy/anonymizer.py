@@ -23,6 +23,7 @@ from keeper_grpc.domain.insight import (
     Identifiers,
     Insight,
     JsonValue,
+    UnknownWord,
 )
 from keeper_grpc.privacy.conditions import bands
 from keeper_grpc.privacy.layers.declared import DeclaredScrubber, scrub_declared
@@ -150,12 +151,13 @@ class Anonymizer:
         """The category itself when it is plausible, else `other`: for a call without an insight."""
         return _Run(self, {}, Identifiers()).label("business_category", business_category)
 
-    def unknown_words(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The keyed hashes of these folded words, as many as one insight may hand out."""
-        if self._hash_word is None:
+    def unknown_words(self, words: Iterable[str]) -> tuple[UnknownWord, ...]:
+        """These folded words by keyed hash, as many as one insight may hand out."""
+        hashed = self._hash_word
+        if hashed is None:
             return ()
         chosen = sorted(word for word in words if len(word) >= SHORTEST_UNKNOWN)
-        return tuple(map(self._hash_word, chosen[:MOST_UNKNOWN]))
+        return tuple(UnknownWord.of(word, hashed(word)) for word in chosen[:MOST_UNKNOWN])
 
     def has_words(self, text: str) -> bool:
         """Whether this package's lists have every word of `text`; approved words do not count."""

@@ -38,7 +38,8 @@ class Standing(Enum):
 class WordUse:
     """A word by its keyed hash. Owners and accounts are those that count.
 
-    `context` is what at least k of the owners wrote around it, empty where they share nothing.
+    `letters` is about how many it has, empty of a word that an earlier version noted. `context` is what at least
+    k of the owners wrote around it, empty where they share nothing.
     """
 
     word_hash: str
@@ -46,6 +47,7 @@ class WordUse:
     owners: int
     accounts: int
     first_used: date
+    letters: str
     context: str
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.accounts.words import Standing, WordUse
+from keeper_grpc.domain.insight import UnknownWord
 from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.database import Connection, Database
 
@@ -18,7 +19,7 @@ invented ones stops here."""
 async def record_words(
     connection: Connection,
     account_key: str,
-    words: Sequence[str],
+    words: Sequence[UnknownWord],
     context: str | None,
     now: datetime,
 ) -> None:
@@ -30,27 +31,30 @@ async def record_words(
         return
     await connection.execute(
         """
-        INSERT INTO word_accounts AS w (account_key, word_hash, context, first_used_time)
-        SELECT $1, word, $5, $6 FROM unnest($2::text[]) AS word
+        INSERT INTO word_accounts AS w (account_key, word_hash, letters, context, first_used_time)
+        SELECT $1, word, letters, $5, $6 FROM unnest($2::text[], $7::text[]) AS used (word, letters)
          WHERE (SELECT count(*) FROM word_accounts
                  WHERE account_key = $1 AND starts_with(word_hash, $3)) < $4
          ORDER BY word
-        ON CONFLICT (account_key, word_hash) DO UPDATE SET context = excluded.context
-         WHERE w.context IS NULL AND excluded.context IS NOT NULL
+        ON CONFLICT (account_key, word_hash) DO UPDATE
+           SET context = coalesce(w.context, excluded.context), letters = excluded.letters
+         WHERE w.letters IS NULL OR w.context IS NULL AND excluded.context IS NOT NULL
         """,
         account_key,
-        list(words),
-        words[0].partition(":")[0] + ":",
+        [word.word_hash for word in words],
+        words[0].word_hash.partition(":")[0] + ":",
         MOST_WORDS_AN_ACCOUNT,
         context,
         now,
+        [word.letters for word in words],
     )
 
 
 # By word: how many owners and accounts use it, of those that count; $1 owners or more.
 _USED = """
     SELECT w.word_hash, count(DISTINCT a.owner_key)::integer AS owners,
-           count(*)::integer AS accounts, min(w.first_used_time) AS first_used, d.approved
+           count(*)::integer AS accounts, min(w.first_used_time) AS first_used, d.approved,
+           max(w.letters) AS letters
       FROM word_accounts w JOIN accounts a USING (account_key)
       LEFT JOIN word_decisions d USING (word_hash)
      WHERE a.qualified
@@ -98,6 +102,7 @@ class PostgresWords:
                 row["owners"],
                 row["accounts"],
                 row["first_used"].date(),
+                row["letters"] or "",
                 row["context"] or "",
             )
             for row in rows

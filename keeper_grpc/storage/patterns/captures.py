@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.errors import AccountBeingForgotten
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR
-from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
+from keeper_grpc.domain.insight import AnonymizationReport, DroppedField, UnknownWord
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope
 from keeper_grpc.storage.accounts.unknown_words import record_words
@@ -145,7 +145,11 @@ class PostgresCapture:
         await place_action(self._connection, pattern_id, vectors.action)
 
     async def note_words(
-        self, account_key: str, words: Sequence[str], context: str | None, now: datetime
+        self,
+        account_key: str,
+        words: Sequence[UnknownWord],
+        context: str | None,
+        now: datetime,
     ) -> None:
         await record_words(self._connection, account_key, words, context, now)
 

@@ -22,6 +22,7 @@ from keeper_grpc.domain.insight import (
     Identifiers,
     Insight,
     Outcome,
+    UnknownWord,
 )
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
@@ -88,9 +89,13 @@ class CaptureTransaction(Protocol):
         """Add a pattern without evidence, worded as the observation."""
 
     async def note_words(
-        self, account_key: str, words: Sequence[str], context: str | None, now: datetime
+        self,
+        account_key: str,
+        words: Sequence[UnknownWord],
+        context: str | None,
+        now: datetime,
     ) -> None:
-        """Note that the account used these words, given by keyed hash, which nobody else may know.
+        """Note that the account used these words, which nobody else may know.
 
         `context` is what stood around the one word, masked; see domain/accounts/words.py.
         """

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from keeper_grpc.domain.accounts.words import Standing
+from keeper_grpc.domain.insight import UnknownWord
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
@@ -47,7 +48,7 @@ async def use(
 ) -> None:
     """One capture of the account with these unknown words."""
     async with captures_of(database).capture(SCOPE) as transaction:
-        hashes = tuple(keys.word_hash(word) for word in words)
+        hashes = tuple(UnknownWord.of(word, keys.word_hash(word)) for word in words)
         await transaction.note_words(f"account-{account}", hashes, context, START)
 
 
@@ -107,7 +108,12 @@ async def test_no_word_is_written_without_its_capture(database: Database) -> Non
 
     async def fails() -> None:
         async with captures_of(database).capture(SCOPE) as transaction:
-            await transaction.note_words("account-0", (KEYS.word_hash("glowzilla"),), None, START)
+            await transaction.note_words(
+                "account-0",
+                (UnknownWord.of("glowzilla", KEYS.word_hash("glowzilla")),),
+                None,
+                START,
+            )
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -148,7 +154,7 @@ async def test_with_manual_approval_a_word_waits_for_a_person(database: Database
     for account in range(K - 1):
         await use(database, account, "glowzilla")
     (near,) = await review(database, manual=True).listed()
-    assert (near.standing, near.owners) == (Standing.NEAR, K - 1)
+    assert (near.standing, near.owners, near.letters) == (Standing.NEAR, K - 1, "7-9")
     assert await review(database, manual=True).decide(near.word_hash, approved=True)
     assert "glowzilla" not in await approved(database, manual=True)
 

@@ -482,6 +482,7 @@ async def test_invented_accounts_approve_no_word(dsn: str, clock: Clock) -> None
     assert line.startswith("waiting ")
     assert line.endswith("offer a [other] soak")
     assert "glowzilla" not in line
+    assert " 7-9 letters " in line
     (word,) = [part for part in line.split() if part.startswith("test:")]
     assert (await keeper("words", "approve", word))[0] == 0
     assert (await keeper("words", "approve", "test:0"))[0] == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight
+import pytest
+
+from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight, UnknownWord
 from keeper_grpc.privacy.anonymizer import MOST_UNKNOWN, Anonymizer
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
@@ -39,7 +41,22 @@ def test_only_words_that_nobody_knows_are_handed_out() -> None:
     )
     answer = anonymized(text, DECLARED, Anonymizer.default(hash_word=plain))
     assert answer.insight.action != ""
-    assert answer.unknown_words == ("glowzilla",)
+    assert answer.unknown_words == (UnknownWord("glowzilla", "7-9"),)
+
+
+@pytest.mark.parametrize(
+    ("word", "letters"),
+    [
+        ("soak", "4-6"),
+        ("fascia", "4-6"),
+        ("balayage", "7-9"),
+        ("dermaplane", "10+"),
+        ("x" * 40, "10+"),
+    ],
+)
+def test_a_word_tells_a_person_about_how_many_letters_it_has(word: str, letters: str) -> None:
+    """Three sizes: enough to doubt by, too few to guess the word from."""
+    assert UnknownWord.of(word, "hash").letters == letters
 
 
 def test_a_text_that_is_dropped_hands_out_nothing() -> None:
