@@ -23,7 +23,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # A command imports what only it needs when it runs: all of it together would take each of them
 # seconds of CPU at its start.
 from keeper_grpc import health
-from keeper_grpc.command.arguments import add_target, within
+from keeper_grpc.command.arguments import InsteadOf, add_target, within
 from keeper_grpc.command.parser import CommandParser
 from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.dashboard import command as dashboard
@@ -105,19 +105,27 @@ def _add_words(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = add_command(commands, "import", "capture a history from a CSV or JSONL file", _import)
+    command = add_command(
+        commands, "import", "capture a history from a CSV, JSONL or Excel file", _import
+    )
     command.description = (
-        "Capture a history from a CSV or JSONL file, through a running server (docs/import.md). "
+        "Capture a history from a CSV, JSONL or Excel file, through a running server (docs/import.md). "
         "Run it again to go on after an interruption: no row counts twice. "
         "Exit code 3: done, but some rows were rejected."
     )
     command.add_argument("file", type=Path, metavar="FILE", help="the history")
-    command.add_argument("--mapping", type=Path, required=True, metavar="MAP.yaml")
+    mapping = command.add_argument("--mapping", type=Path, required=True, metavar="MAP.yaml")
+    command.add_argument(
+        "--suggest",
+        action=InsteadOf,
+        instead_of=mapping,
+        help="print a mapping to begin with, from the header and the first rows; send nothing",
+    )
     add_target(command)
     command.add_argument(
         "--format",
         dest="file_format",
-        choices=("csv", "jsonl"),
+        choices=("csv", "jsonl", "xlsx"),
         help="format of the file (default: by its suffix)",
     )
     command.add_argument(
@@ -319,6 +327,11 @@ async def _review(settings: Settings, decision: str | None, hashes: Sequence[str
 
 
 def _import(parsed: argparse.Namespace) -> int:
+    if parsed.suggest:
+        from keeper_grpc.importing.suggest import suggest
+
+        print(suggest(parsed.file, parsed.file_format), end="")
+        return 0
     from keeper_grpc.importing.run import Options, run
 
     options = Options(

@@ -21,6 +21,7 @@ from keeper_grpc.importing.files.state import Progress, StateFile
 from keeper_grpc.importing.identity import RequestIds
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.stream import Importer
+from keeper_grpc.importing.survey import survey
 from keeper_grpc.importing.tally import Tally
 
 
@@ -51,11 +52,18 @@ async def run(options: Options) -> Tally:
     source = Source(options.file, options.file_format, mapping)
     source.check()
     with _ended_by_signals():
+        found = await survey(mapping, source)
         if options.check:
-            tally = await _go(options, mapping, source)
+            tally = await _go(options, found.mapping, source)
         else:
-            tally = await _capture(options, mapping, source, places)
-    show.summary(tally, time.monotonic() - began, sent=not options.check)
+            tally = await _capture(options, found.mapping, source, places)
+    show.summary(
+        tally,
+        time.monotonic() - began,
+        sent=not options.check,
+        above_header=source.above_header,
+        answers=found.answers,
+    )
     return tally
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from keeper_grpc.importing.survey import Answers
 from keeper_grpc.importing.tally import Tally
 
 _LINE_EVERY = 10.0
@@ -41,7 +42,9 @@ def progress(total: int) -> Iterator[Advance]:
         yield _lines(total)
 
 
-def summary(tally: Tally, seconds: float, *, sent: bool) -> None:
+def summary(
+    tally: Tally, seconds: float, *, sent: bool, above_header: int, answers: Answers
+) -> None:
     """The table at the end; `sent` is False when the rows were only checked."""
     console = Console(
         markup=False,
@@ -52,7 +55,13 @@ def summary(tally: Tally, seconds: float, *, sent: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column("")
     table.add_column("", justify="right")
+    if above_header:
+        table.add_row("lines above the header", f"{above_header:,}")
     table.add_row("rows", f"{tally.rows:,}")
+    table.add_row("success, yes", f"{answers.yes:,}")
+    table.add_row("success, no", f"{answers.no:,}")
+    if answers.others:
+        table.add_row("  values that mean no, unnamed by the mapping", f"{len(answers.others):,}")
     if sent:
         # An import that an older version began counted others.
         for name in sorted({"recorded", "merged", "withheld"} | tally.captured.keys()):
@@ -62,6 +71,8 @@ def summary(tally: Tally, seconds: float, *, sent: bool) -> None:
     table.add_row("rejected", f"{tally.rejected:,}")
     for reason, count in tally.reasons.most_common(_SHOWN):
         table.add_row(f"  {reason}", f"{count:,}")
+        if reason in tally.advice:
+            table.add_row(f"    {tally.advice[reason]}", "")
     for what, counts in (("masked", tally.masked), ("dropped", tally.dropped)):
         for name, count in counts.most_common(_SHOWN):
             table.add_row(f"anonymizer {what} {name}", f"{count:,}")

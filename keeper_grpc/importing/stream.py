@@ -19,8 +19,9 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.importing.build import build, skipped
 from keeper_grpc.importing.calls import Captures
 from keeper_grpc.importing.failure import ImportFailed, Reason, RowRejected
+from keeper_grpc.importing.files.lines import Mark
 from keeper_grpc.importing.files.rejects import Rejects
-from keeper_grpc.importing.files.rows import Mark, ReadRow, Source
+from keeper_grpc.importing.files.rows import ReadRow, Source
 from keeper_grpc.importing.files.state import Progress, StateFile
 from keeper_grpc.importing.identity import RequestIds
 from keeper_grpc.importing.mapping.mapping import Mapping
@@ -147,7 +148,7 @@ class Importer:
             tally.skipped += 1
         tally.rows = number
         self._mark = pending.row.mark
-        self.advance(number, self._mark.size)
+        self.advance(number, self._mark.place)
         if time.monotonic() - self._saved > _SAVE_EVERY:
             self._save()
 

@@ -15,7 +15,8 @@ from keeper_grpc.importing.failure import Reason
 class Tally:
     """Counts of rows. `captured` is by disposition, `reasons` by "field CODE": a row may have several.
 
-    `masked` and `dropped` count the server's anonymization of newly captured rows.
+    `masked` and `dropped` count the server's anonymization of newly captured rows. `advice` is the
+    description of each of the reasons, of the first row that has it.
     """
 
     rows: int = 0
@@ -27,6 +28,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     masked: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    advice: dict[str, str] = field(default_factory=dict)
 
     def answer(self, response: CapturePatternResponse) -> None:
         """Count a captured row."""
@@ -43,7 +45,10 @@ class Tally:
     def reject(self, reasons: Iterable[Reason]) -> None:
         """Count a row that is not captured."""
         self.rejected += 1
-        self.reasons.update(f"{reason.field} {reason.code}" for reason in reasons)
+        for reason in reasons:
+            name = f"{reason.field} {reason.code}"
+            self.reasons[name] += 1
+            self.advice.setdefault(name, reason.description)
 
     def as_dict(self) -> dict[str, Any]:
         """For the state file."""
@@ -55,7 +60,7 @@ class Tally:
     def from_dict(cls, saved: dict[str, Any]) -> Self:
         """From the state file."""
         loaded: dict[str, Any] = {
-            key: Counter(value) if isinstance(value, dict) else value
+            key: Counter(value) if isinstance(value, dict) and key != "advice" else value
             for key, value in saved.items()
         }
         return cls(**loaded)

@@ -1,35 +1,39 @@
-"""The rows of a CSV or JSONL file, one at a time."""
+"""The rows of a CSV, JSONL or Excel file, one at a time."""
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from keeper_grpc.importing.failure import ImportFailed, Problem, Reason
+from keeper_grpc.importing.files.header import (
+    LOOKED_AT,
+    CsvLayout,
+    Header,
+    find_header,
+    find_layout,
+    wanted_columns,
+)
+from keeper_grpc.importing.files.lines import Line, Lines, Mark, opened, reading
+from keeper_grpc.importing.files.records import Records
+from keeper_grpc.importing.files.sheet import sheet_rows
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.mapping.values import Row
 
-Format: TypeAlias = Literal["csv", "jsonl"]
+Format: TypeAlias = Literal["csv", "jsonl", "xlsx"]
 
-MAX_LINE = 1 << 20
-"""Maximum bytes of a line. The API takes conditions of 16 KiB, so a longer line is no valid row."""
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How the files of Excel begin, the new and the old ones."""
+_MAGIC = 4
 
 _CHUNK = 1 << 16
 """Bytes to digest at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a file has been read: its first `size` bytes, which have this SHA-256."""
-
-    size: int
-    digest: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Source:
 
     def __init__(self, file: Path, file_format: Format | None, mapping: Mapping) -> None:
         self.file = file
-        self._format = file_format or _format_of(file)
+        self.format = file_format or format_of(file)
         self._mapping = mapping
         self._never = frozenset(mapping.never_read)
         try:
@@ -60,127 +64,116 @@ class Source:
 
         JSON lines may leave columns out: they are read until each has been seen, mostly in the first.
         """
+        if self.format != "xlsx":
+            with opened(self.file) as stream, reading(self.file):
+                start = stream.peek(_MAGIC)
+            if start.startswith(_WORKBOOKS):
+                raise ImportFailed(
+                    f"{self.file}: it is a workbook; give its name the suffix .xlsx, or say --format xlsx"
+                )
         self._mapping.check(self._columns(), self.file)
 
     def starts_with(self, size: int, digest: str) -> bool:
-        """Whether the file's first bytes are the ones of a mark."""
-        if size > self.size:
-            return False
+        """Whether the file's first bytes, unpacked, are the ones of a mark."""
         found = hashlib.sha256()
-        with self._open() as stream:
+        with opened(self.file) as stream, reading(self.file):
             while size and (chunk := stream.read(min(size, _CHUNK))):
                 found.update(chunk)
                 size -= len(chunk)
-        return found.hexdigest() == digest
+        return not size and found.hexdigest() == digest
 
     def rows(self) -> Iterator[ReadRow]:
         """Every row, in order. Columns that must never be read are not among the cells."""
-        with self._open() as stream:
-            lines = _Lines(stream, self.file, self._encoding)
-            cells = self._csv(lines) if self._format == "csv" else _json_lines(lines)
-            for number, found in enumerate(cells, 1):
-                if isinstance(found, Reason):
-                    yield ReadRow(number, {}, found, lines.mark())
-                else:
-                    allowed = {key: found[key] for key in found if key not in self._never}
-                    yield ReadRow(number, allowed, None, lines.mark())
+        for number, (found, mark) in enumerate(self._found(), 1):
+            if isinstance(found, Reason):
+                yield ReadRow(number, {}, found, mark)
+            else:
+                allowed = {key: found[key] for key in found if key not in self._never}
+                yield ReadRow(number, allowed, None, mark)
 
     @property
-    def _encoding(self) -> str:
-        return self._mapping.csv.encoding if self._format == "csv" else "utf-8"
-
-    def _open(self) -> BinaryIO:
-        try:
-            return self.file.open("rb")
-        except OSError as error:
-            raise ImportFailed(f"{self.file}: {error.strerror}") from None
+    def above_header(self) -> int:
+        """Lines and records above the header."""
+        match self.format:
+            case "csv":
+                return self._layout.skip_lines + self._layout.header.above
+            case "xlsx":
+                return self._sheet_header.above
+            case "jsonl":
+                return 0
 
     def _columns(self) -> Collection[str]:
-        with self._open() as stream:
-            lines = _Lines(stream, self.file, self._encoding)
-            if self._format == "csv":
-                return self._header(self._reader(lines))
-            wanted = {column for _, column in self._mapping.places()}
-            seen: set[str] = set()
-            for found in _json_lines(lines):
+        match self.format:
+            case "csv":
+                return [name for name in self._layout.header.names if name]
+            case "xlsx":
+                return [name for name in self._sheet_header.names if name]
+            case "jsonl":
+                return self._keys()
+
+    def _keys(self) -> Collection[str]:
+        wanted = wanted_columns(self._mapping)
+        seen: set[str] = set()
+        with opened(self.file) as stream:
+            for found in json_rows(Lines(stream, self.file, "utf-8")):
                 if not isinstance(found, Reason):
                     # Only wanted columns are remembered: arbitrary keys would grow without bound.
                     seen |= found.keys() if not seen else found.keys() & wanted
                 if wanted <= seen:
                     break
-            return seen
+        return seen
 
-    def _reader(self, lines: Iterator[str]) -> Iterator[list[str]]:
-        return csv.reader(lines, delimiter=self._mapping.csv.delimiter, strict=True)
+    @cached_property
+    def _layout(self) -> CsvLayout:
+        with opened(self.file) as stream:
+            lines = Lines(stream, self.file, self._mapping.csv.encoding)
+            return find_layout(lines, self._mapping, self.file)
 
-    def _header(self, reader: Iterator[list[str]]) -> list[str]:
-        try:
-            header = [column.strip() for column in next(reader, [])]
-        except csv.Error:
-            raise ImportFailed(f"{self.file}: its first line is not readable as CSV") from None
-        if not header:
-            raise ImportFailed(f"{self.file}: it has no header line")
-        if len(set(header)) < len(header):
-            raise ImportFailed(f"{self.file}: two columns have the same name")
-        return header
+    @cached_property
+    def _sheet_header(self) -> Header:
+        first = [cells for cells, _ in islice(self._sheet_rows(), LOOKED_AT)]
+        return find_header(first, wanted_columns(self._mapping), self._mapping, self.file)[1]
 
-    def _csv(self, lines: Iterator[str]) -> Iterator[Row | Reason]:
-        reader = self._reader(lines)
-        header = self._header(reader)
-        unreadable = Problem("NOT_CSV", "the line is not readable as CSV").at("row")
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield unreadable
-                continue
-            if not cells:  # an empty line
-                continue
-            if len(cells) == len(header):
-                yield {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-            else:
-                message = f"{len(cells)} cells instead of {len(header)}"
-                yield Problem("WRONG_CELL_COUNT", message).at("row")
+    def _sheet_rows(self) -> Iterator[tuple[list[str], float]]:
+        return sheet_rows(self.file, self._mapping.xlsx.sheet)
 
+    def _found(self) -> Iterator[tuple[Row | Reason, Mark]]:
+        if self.format == "xlsx":
+            yield from self._sheet()
+            return
+        with opened(self.file) as stream:
+            csv = self.format == "csv"
+            lines = Lines(stream, self.file, self._mapping.csv.encoding if csv else "utf-8")
+            for found in self._csv(lines) if csv else json_rows(lines):
+                yield found, lines.mark()
 
-class _Lines(Iterator[str]):
-    """The lines of a file, and how far they were read."""
+    def _csv(self, lines: Iterator[Line]) -> Iterator[Row | Reason]:
+        layout = self._layout
+        records = Records(islice(lines, layout.skip_lines, None), layout.delimiter)
+        for record in islice(records, layout.header.above + 1, None):
+            if isinstance(record, Reason):
+                yield record
+            elif any(cell.strip() for cell in record):  # else an empty line
+                yield layout.header.row(record)
 
-    def __init__(self, stream: BinaryIO, file: Path, encoding: str) -> None:
-        self._stream = stream
-        self._file = file
-        self._encoding = encoding
-        self._number = 0
-        self._size = 0
-        self._digest = hashlib.sha256()
-
-    def __next__(self) -> str:
-        line = self._stream.readline(MAX_LINE + 1)
-        if not line:
-            raise StopIteration
-        self._number += 1
-        if len(line) > MAX_LINE:
-            raise ImportFailed(f"{self._file}: line {self._number} is longer than {MAX_LINE} bytes")
-        self._size += len(line)
-        self._digest.update(line)
-        if self._number == 1:
-            line = line.removeprefix(codecs.BOM_UTF8)
-        try:
-            return line.decode(self._encoding)
-        except UnicodeDecodeError:
-            raise ImportFailed(
-                f"{self._file}: line {self._number} is not {self._encoding}"
-            ) from None
-
-    def mark(self) -> Mark:
-        """How far the lines have been read."""
-        return Mark(self._size, self._digest.copy())
+    def _sheet(self) -> Iterator[tuple[Row | Reason, Mark]]:
+        # A workbook has no beginning that later rows leave as it is: it is the same file or another one.
+        digest = hashlib.sha256()
+        with opened(self.file) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        header = self._sheet_header
+        for cells, share in islice(self._sheet_rows(), header.above + 1, None):
+            if any(cells):
+                yield header.row(cells), Mark(self.size, digest, int(self.size * share))
 
 
-def _json_lines(lines: Iterator[str]) -> Iterator[Row | Reason]:
+def json_rows(lines: Iterator[Line]) -> Iterator[Row | Reason]:
+    """The rows of JSON lines."""
     for line in lines:
+        if isinstance(line, Reason):
+            yield line
+            continue
         if not line.strip():
             continue
         try:
@@ -209,11 +202,19 @@ def _flat(group: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
                 yield prefix + key, json.dumps(value)
 
 
-def _format_of(file: Path) -> Format:
-    match file.suffix.lower():
-        case ".csv":
+def format_of(file: Path) -> Format:
+    """The format that the file's suffix names, `.gz` behind it or not. Raises ImportFailed."""
+    suffix = (file.with_suffix("") if file.suffix.lower() == ".gz" else file).suffix.lower()
+    match suffix:
+        case ".csv" | ".tsv" | ".txt":
             return "csv"
         case ".jsonl" | ".ndjson":
             return "jsonl"
+        case ".xlsx" | ".xlsm":
+            return "xlsx"
+        case ".xls":
+            raise ImportFailed(f"{file}: a workbook of before 2007; save it as .xlsx")
         case _:
-            raise ImportFailed(f"{file}: say what it is with --format csv or --format jsonl")
+            raise ImportFailed(
+                f"{file}: say what it is with --format csv, --format jsonl or --format xlsx"
+            )

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from keeper_grpc.importing.failure import ImportFailed
-from keeper_grpc.importing.files.rows import Mark, Source
+from keeper_grpc.importing.files.lines import Mark
+from keeper_grpc.importing.files.rows import Source
 from keeper_grpc.importing.tally import Tally
 
 _VERSION = 1

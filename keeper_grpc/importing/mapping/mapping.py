@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import collections.abc
 import difflib
 from collections.abc import Collection, Hashable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from keeper_grpc.importing.failure import ImportFailed
+from keeper_grpc.importing.mapping.numbers import DecimalMark
 from keeper_grpc.importing.mapping.values import (
     ColumnsEntry,
     ConditionEntry,
+    NumberCell,
     NumberEntry,
     Part,
     Skip,
@@ -22,14 +25,32 @@ from keeper_grpc.importing.mapping.values import (
     YesNo,
 )
 
+T = TypeVar("T")
+
+Marks: TypeAlias = collections.abc.Mapping[str, DecimalMark]
+"""Decimal marks by column."""
+
+_NUMBERS = ("confidence", "dollar_value", "potential_value")
+"""The fields of the mapping itself that are numbers."""
+
 _QUOTE = "; YAML reads yes, no, on, off, dates and numbers as such: put texts in quotes"
 
 
 class Csv(Part):
-    """How a CSV file is written."""
+    """How a CSV file is written. What is None is found out.
 
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    encoding: Literal["utf-8", "cp1252", "latin-1"] = "utf-8"
+    `skip_lines` stand above the header.
+    """
+
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] | None = None
+    skip_lines: int | None = Field(None, ge=0, le=1000)
+
+
+class Xlsx(Part):
+    """How a workbook is read. `sheet` may be None where there is one only."""
+
+    sheet: str | None = None
 
 
 class Result(Part):
@@ -72,6 +93,7 @@ class Mapping(Part):
     never_read: list[str] = Field(default_factory=list)
     row_id: ColumnsEntry = Field(default_factory=list)
     csv: Csv = Csv()
+    xlsx: Xlsx = Xlsx()
 
     @classmethod
     def load(cls, path: Path) -> Mapping:
@@ -115,6 +137,32 @@ class Mapping(Part):
             yield from ((f"identifiers.{kind}", column) for column in self.known(kind))
         yield from (("row_id", column) for column in self.row_id)
         yield from (("never_read", column) for column in self.never_read)
+
+    def number_columns(self) -> Iterator[tuple[str, str]]:
+        """Every (place, column) that is read as numbers and does not say which decimal mark they have."""
+        for place, part in self._number_parts():
+            if part.reads_numbers and part.decimal is None and part.column is not None:
+                yield place, part.column
+
+    def with_decimals(self, marks: Marks) -> Mapping:
+        """The same mapping, with these decimal marks by column where it names none."""
+
+        def known(part: T) -> T:
+            if not isinstance(part, NumberCell) or part.decimal is not None:
+                return part
+            return part.model_copy(update={"decimal": marks.get(part.column or "")})
+
+        fields = {name: known(getattr(self, name)) for name in _NUMBERS}
+        conditions = {key: known(part) for key, part in self.conditions.items()}
+        outcome = {name: known(getattr(self.outcome, name)) for name in Result.model_fields}
+        changed = {"conditions": conditions, "outcome": self.outcome.model_copy(update=outcome)}
+        return self.model_copy(update=fields | changed)
+
+    def _number_parts(self) -> Iterator[tuple[str, NumberCell]]:
+        places = {name: getattr(self, name) for name in _NUMBERS}
+        places |= {f"conditions.{key}": part for key, part in self.conditions.items()}
+        places |= {f"outcome.{name}": getattr(self.outcome, name) for name in Result.model_fields}
+        yield from ((place, part) for place, part in places.items() if isinstance(part, NumberCell))
 
     def known(self, kind: str) -> list[str]:
         """The columns that hold one kind of identifier."""

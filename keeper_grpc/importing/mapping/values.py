@@ -7,7 +7,7 @@ for a row. A cell is a text; an empty text means unknown.
 from __future__ import annotations
 
 import bisect
-import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from keeper_grpc.importing.failure import Problem
+from keeper_grpc.importing.mapping.declared_values import find, says_yes
+from keeper_grpc.importing.mapping.numbers import DecimalMark, number
 from keeper_grpc.importing.mapping.template import Template
 
 Row: TypeAlias = Mapping[str, str]
@@ -28,6 +30,14 @@ _FALSE = frozenset({"false", "no", "n", "f", "0"})
 
 _NOON = time(12, tzinfo=UTC)
 """The hour for a date without time: noon UTC is the same day in almost every time zone."""
+
+
+_SERIALS = {"excel": datetime(1899, 12, 30), "excel1904": datetime(1904, 1, 1)}  # noqa: DTZ001 - the zone follows
+"""Day 0 of Excel's serial numbers, from March 1900 on, and of workbooks that count from 1904."""
+
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
+_SERIAL = re.compile(r"\d{5}(?:[.,]\d+)?", re.ASCII)
+_DAYS = re.compile(r"\d{1,4}[/.\-]\d{1,2}[/.\-]\d{1,4}\b", re.ASCII)
 
 
 class Part(BaseModel):
@@ -50,7 +60,7 @@ class Cell(Part):
     def cell(self, row: Row) -> str:
         """The cell, empty if unknown."""
         cell = "" if self.column is None else row.get(self.column, "")
-        return "" if cell in self.missing else cell
+        return "" if cell and find(cell, self.missing) else cell
 
     def _known(self, row: Row) -> str:
         if cell := self.cell(row):
@@ -58,7 +68,21 @@ class Cell(Part):
         raise Problem("EMPTY_CELL", f'column "{self.column}" is empty')
 
 
-class Condition(Cell):
+class NumberCell(Cell):
+    """A column that may hold numbers. `decimal` is their decimal mark; None where each cell shows it."""
+
+    decimal: DecimalMark | None = None
+
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether the column's cells are read as numbers."""
+        return self.column is not None
+
+    def _number(self, cell: str) -> float:
+        return number(cell, self.column, self.decimal)
+
+
+class Condition(NumberCell):
     """A value of `conditions`: a column as it is, banded or mapped, or the same for all rows."""
 
     constant: Scalar | None = None
@@ -81,6 +105,11 @@ class Condition(Cell):
             raise ValueError(message)
         return self
 
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether the column's cells are read as numbers."""
+        return self.column is not None and (self.bands is not None or self.kind == "number")
+
     def value(self, row: Row) -> Scalar | None:
         """The value, or None if the cell is unknown. Raises Problem."""
         if self.constant is not None:
@@ -89,7 +118,8 @@ class Condition(Cell):
         if not cell:
             return None
         if self.map is not None:
-            mapped = self.map.get(cell, self.otherwise)
+            named = find(cell, self.map)
+            mapped = self.otherwise if named is None else self.map[named]
             if mapped is None:
                 raise _not_in_map(self.column)
             return mapped
@@ -97,17 +127,17 @@ class Condition(Cell):
 
     def _converted(self, cell: str) -> Scalar:
         if self.bands is not None:
-            return _band(_number(cell, self.column), self.bands)
+            return _band(self._number(cell), self.bands)
         match self.kind:
             case "number":
-                return _number(cell, self.column)
+                return self._number(cell)
             case "boolean":
                 return _boolean(cell, self.column)
             case "text":
                 return cell
 
 
-class Number(Cell):
+class Number(NumberCell):
     """A number: of a column, or the same for all rows."""
 
     constant: float | None = None
@@ -122,7 +152,7 @@ class Number(Cell):
         if self.constant is not None:
             return self.constant
         cell = self.cell(row)
-        return _number(cell, self.column) if cell else None
+        return self._number(cell) if cell else None
 
 
 class Text(Cell):
@@ -154,15 +184,19 @@ class Text(Cell):
         """The text. Raises Problem."""
         template = self.template
         if self.map is not None:
-            template = self.map.get(self._known(row), self.otherwise)
+            named = find(self._known(row), self.map)
+            template = self.otherwise if named is None else self.map[named]
             if template is None:
                 raise _not_in_map(self.column)
         assert template is not None  # noqa: S101 - held by _one_way
         return template.fill(row)
 
 
-class YesNo(Cell):
-    """A boolean of a column. `fails` are the values that mean no; without it, all other values do."""
+class YesNo(NumberCell):
+    """A boolean of a column. `fails` are the values that mean no; without it, all other values do.
+
+    But for words that say yes: they mean no only where `fails` lists them.
+    """
 
     column: str
     equals: str | None = None
@@ -178,17 +212,31 @@ class YesNo(Cell):
             raise ValueError(message)
         return self
 
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether the column's cells are read as numbers."""
+        return self.at_least is not None
+
     def value(self, row: Row) -> bool | None:
         """True, False, or None if the cell is unknown. Raises Problem."""
         cell = self.cell(row)
         if not cell:
             return None
         if self.at_least is not None:
-            return _number(cell, self.column) >= self.at_least
-        if cell == self.equals or cell in (self.one_of or ()):
+            return self._number(cell) >= self.at_least
+        yes = [self.equals] if self.equals is not None else (self.one_of or ())
+        # A value may differ from one of the other list by its case alone: what is written exactly decides.
+        if find(cell, yes) is not None and cell not in (self.fails or ()):
             return True
-        if self.fails is not None and cell not in self.fails:
-            raise Problem("NOT_AN_ANSWER", f'column "{self.column}" says neither yes nor no')
+        if self.fails is not None:
+            if find(cell, self.fails) is None:
+                raise Problem("NOT_AN_ANSWER", f'column "{self.column}" says neither yes nor no')
+        elif says_yes(cell):
+            raise Problem(
+                "NOT_AN_ANSWER",
+                f'column "{self.column}" says yes in a word that the mapping does not name: '
+                "list it under in, or under fails",
+            )
         return False
 
 
@@ -214,7 +262,8 @@ class Skip(Part):
         cell = row.get(self.column, "")
         if self.empty:
             return not cell
-        return cell == self.equals or cell in (self.one_of or ())
+        named = [self.equals] if self.equals is not None else (self.one_of or ())
+        return find(cell, named) is not None
 
 
 class When(Cell):
@@ -223,7 +272,7 @@ class When(Cell):
     Never relative to now: the same row must make the same request in every run.
     """
 
-    format: str = "iso"
+    format: str = Field("iso", min_length=1)
     timezone: str = "UTC"
     days_before: date | None = None
     constant: date | None = None
@@ -250,21 +299,33 @@ class When(Cell):
             return None
         try:
             if self.days_before is not None:
-                days = timedelta(days=_number(cell, self.column))
+                days = timedelta(days=number(cell, self.column, None))
                 return datetime.combine(self.days_before, _NOON) - days
             return self._parsed(cell).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             message = f'column "{self.column}" holds no time of format {self.format}'
-            raise Problem("NOT_A_TIME", message) from None
+            raise Problem("NOT_A_TIME", message + _advice(cell)) from None
 
     def _parsed(self, cell: str) -> datetime:
+        if _ISO.fullmatch(cell):  # has one reading, whatever the other rows are written like
+            return self._in_zone(datetime.fromisoformat(cell))
         if self.format == "unix":
             return datetime.fromtimestamp(float(cell), UTC)
+        if (first_day := _SERIALS.get(self.format)) is not None:
+            moment = first_day + timedelta(days=float(cell))
+            # Excel counts days in doubles: a minute is 0.000694, and 0.604 is 14:29:45.6.
+            rounded = moment.replace(microsecond=0) + timedelta(
+                seconds=round(moment.microsecond / 1e6)
+            )
+            return self._in_zone(rounded)
         moment = (
             datetime.fromisoformat(cell)
             if self.format == "iso"
             else datetime.strptime(cell, self.format)  # noqa: DTZ007 - the zone follows
         )
+        return self._in_zone(moment)
+
+    def _in_zone(self, moment: datetime) -> datetime:
         return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))
 
 
@@ -302,14 +363,13 @@ def _not_in_map(column: str | None) -> Problem:
     return Problem("NOT_IN_MAP", f'column "{column}" has a value that map does not name')
 
 
-def _number(cell: str, column: str | None) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise Problem("NOT_A_NUMBER", f'column "{column}" holds no number')
-    return number
+def _advice(cell: str) -> str:
+    """What to write into the mapping for a time that is written like this cell."""
+    if _SERIAL.fullmatch(cell):
+        return "; where it is Excel's number of a day, write format: excel"
+    if _DAYS.match(cell):
+        return '; write the order of its parts, as in format: "%d/%m/%Y" or format: "%m/%d/%Y"'
+    return ""
 
 
 def _boolean(cell: str, column: str | None) -> bool:

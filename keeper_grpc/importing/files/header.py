@@ -1,0 +1,115 @@
+"""Which columns a table has, and where its header stands.
+
+Exports begin with titles, dates and empty lines, and end their lines with padding. The header is the record
+that has the most columns of the mapping; without one it is the first record, and `Mapping.check` says what it
+lacks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from keeper_grpc.importing.failure import ImportFailed, Problem, Reason
+from keeper_grpc.importing.files.lines import Line
+from keeper_grpc.importing.files.records import Record, Records
+from keeper_grpc.importing.mapping.mapping import Mapping
+from keeper_grpc.importing.mapping.values import Row
+
+LOOKED_AT: Final = 64
+"""Records among which the header is searched: no export has so many titles."""
+
+_DELIMITERS: Final[tuple[str, ...]] = (",", ";", "\t", "|")
+_SEP: Final = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
+"""The first line of what Excel writes for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The columns by position, without a name where nobody can mean one, and the records above them.
+
+    A repeated column keeps its name at its first place only.
+    """
+
+    names: tuple[str, ...]
+    above: int
+
+    def row(self, cells: Sequence[str]) -> Row | Reason:
+        """The record's cells by column. Cells beyond the header's must be empty, as padding is."""
+        size = len(self.names)
+        if any(cell.strip() for cell in cells[size:]) or any(self.names[len(cells) :]):
+            message = f"{len(cells)} cells instead of {size}"
+            return Problem("WRONG_CELL_COUNT", message).at("row")
+        return {name: cell.strip() for name, cell in zip(self.names, cells, strict=False) if name}
+
+
+@dataclass(frozen=True, slots=True)
+class CsvLayout:
+    """How a CSV file is laid out: lines to skip, the delimiter, and the header behind them."""
+
+    skip_lines: int
+    delimiter: str
+    header: Header
+
+
+def find_layout(lines: Iterable[Line], mapping: Mapping, file: Path) -> CsvLayout:
+    """The layout of a file with these lines. Raises ImportFailed."""
+    settings = mapping.csv
+    first = [*islice(lines, (settings.skip_lines or 0) + LOOKED_AT)]
+    skip = settings.skip_lines or 0
+    delimiters = _DELIMITERS if settings.delimiter is None else (settings.delimiter,)
+    said = _SEP.fullmatch(first[0]) if first and isinstance(first[0], str) else None
+    if said is not None:
+        if settings.delimiter not in {None, said[1]}:
+            raise ImportFailed(
+                f"{file}: its first line says that {said[1]!r} parts the cells, and the mapping says "
+                f"{settings.delimiter!r}; correct csv.delimiter, or leave it out"
+            )
+        skip, delimiters = max(skip, 1), (said[1],)
+    wanted = wanted_columns(mapping)
+    best: tuple[int, CsvLayout] | None = None
+    for delimiter in delimiters:
+        records = [*Records(iter(first[skip:]), delimiter)]
+        matches, header = find_header(
+            records[:1] if settings.skip_lines is not None else records, wanted, mapping, file
+        )
+        if best is None or matches > best[0]:
+            best = matches, CsvLayout(skip, delimiter, header)
+    assert best is not None  # noqa: S101 - there is a delimiter
+    return best[1]
+
+
+def find_header(
+    records: Sequence[Record], wanted: AbstractSet[str], mapping: Mapping, file: Path
+) -> tuple[int, Header]:
+    """The header among the first records, and how many wanted columns it has. Raises ImportFailed."""
+    rows = [
+        (at, [cell.strip() for cell in cells])
+        for at, cells in enumerate(records)
+        if isinstance(cells, list) and any(cell.strip() for cell in cells)
+    ]
+    if not rows:
+        reason = "its first line is not readable as CSV" if records else "it has no header line"
+        raise ImportFailed(f"{file}: {reason}")
+    at, names = max(rows, key=lambda row: (len(wanted & {*row[1]}), -row[0]))
+    for name, times in Counter(names).items():
+        if times > 1 and name in wanted:
+            place = next(place for place, column in mapping.places() if column == name)
+            if place != "never_read":
+                raise ImportFailed(
+                    f'{file}: {place} reads column "{name}", and {times} columns have that name; '
+                    "rename the others"
+                )
+    once = [name if name not in names[:place] else "" for place, name in enumerate(names)]
+    return len(wanted & {*names}), Header(tuple(once), at)
+
+
+def wanted_columns(mapping: Mapping) -> set[str]:
+    """The columns that the mapping names."""
+    return {column for _, column in mapping.places()}

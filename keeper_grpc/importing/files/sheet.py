@@ -1,0 +1,67 @@
+"""The rows of an Excel workbook, as texts. Read one at a time: a workbook may be larger than memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from keeper_grpc.importing.failure import ImportFailed
+
+
+def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]]:
+    """Each row's cells, and the share of the sheet that is read by then. Raises ImportFailed.
+
+    Numbers are written with a point, dates in ISO 8601, whatever the sheet shows. A cell with an error
+    is empty.
+    """
+    with warnings.catch_warnings():
+        # openpyxl warns of what it does not read, such as charts and styles of other programs.
+        warnings.simplefilter("ignore")
+        try:
+            book = load_workbook(file, read_only=True, data_only=True)
+        except OSError as error:
+            raise ImportFailed(f"{file}: {error.strerror}") from None
+        except (BadZipFile, InvalidFileException, KeyError, ValueError):
+            raise ImportFailed(f"{file}: it is no workbook that can be read (.xlsx)") from None
+        try:
+            sheet = book[_chosen(book.sheetnames, name, file)]
+            total = sheet.max_row or 0
+            for number, row in enumerate(sheet.iter_rows(), 1):
+                yield [_text(cell) for cell in row], min(number / total, 1.0) if total else 1.0
+        finally:
+            book.close()
+
+
+def _chosen(names: list[str], name: str | None, file: Path) -> str:
+    if name is None and len(names) == 1:
+        return names[0]
+    if name in names:
+        return name or ""
+    choice = ", ".join(f'"{known}"' for known in names)
+    raise ImportFailed(
+        f"{file}: name one of its sheets in the mapping, xlsx: {{sheet: ...}}: {choice}"
+    )
+
+
+def _text(cell: Any) -> str:
+    value = cell.value
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case datetime():
+            return value.isoformat(" ", "seconds")
+        case str() if cell.data_type == "e":
+            return ""
+        case _:
+            return str(value)

@@ -1,0 +1,394 @@
+"""A mapping to begin with: what the header and the first rows of a file look like.
+
+It is a proposal for a person to read. What is guessed is marked `unsure`; no cell's content is written, but
+for words of status columns that are on the lists below.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from keeper_grpc.importing.failure import ImportFailed, Reason
+from keeper_grpc.importing.files.header import LOOKED_AT
+from keeper_grpc.importing.files.lines import Lines, opened
+from keeper_grpc.importing.files.records import Records
+from keeper_grpc.importing.files.rows import Format, format_of, json_rows
+from keeper_grpc.importing.files.sheet import sheet_rows
+from keeper_grpc.importing.mapping.declared_values import folded
+from keeper_grpc.importing.mapping.numbers import readings
+
+_ROWS: Final = 200
+"""Rows that are looked at."""
+
+_MOSTLY: Final = 0.9
+"""The share of a column's cells that makes it a column of numbers or of times."""
+
+_FEW: Final = 12
+"""Distinct values of a column of answers, at most."""
+
+_WORDS: Final[dict[str, str]] = {
+    "occurred_time": r"date|day|time|when|created|start|fecha|datum|data",
+    "revenue_impact": r"total|amount|revenue|net|sales|paid|price|charge|betrag|umsatz|importe|montant|prix",
+    "success": r"status|result|outcome|returned|rebooked|showed|success|response|won|estado|statut|ergebnis",
+    "account_id": r"location|branch|site|store|studio|salon|spa|gym|club|sucursal|filiale",
+    "action": r"action|campaign|what we did|offer|treatment plan|promotion|measure",
+    "script": r"script|message|text sent|wording|what we said|template",
+    "customer_names": r"client|customer|guest|member|patient|name|cliente|kunde|nom",
+    "customer_emails": r"e-?mail|correo|courriel",
+    "customer_phones": r"phone|mobile|cell|tel|telefon|telefono",
+    "employee_names": r"staff|employee|stylist|therapist|provider|trainer|technician|barber|mitarbeiter",
+    "addresses": r"address|street|zip|postcode|postal|adresse|direccion",
+    "row_id": r"id|no|number|invoice|ticket|transaction|booking id|appointment id|reference",
+    "never_read": r"notes?|comments?|remarks?|dob|birth(?:day|date)|ssn|card|password|medical|allerg\w+",
+}
+"""What columns of each part are called, whole words; the first part that claims a column has it."""
+
+_ORDER: Final = (
+    "never_read",
+    "customer_emails",
+    "customer_phones",
+    "addresses",
+    "employee_names",
+    "script",
+    "action",
+    "success",
+    "account_id",
+    "customer_names",
+    "row_id",
+    "occurred_time",
+    "revenue_impact",
+)
+
+_YES_WORDS: Final = (
+    *(
+        "completed",
+        "complete",
+        "done",
+        "paid",
+        "attended",
+        "showed",
+        "show",
+        "arrived",
+        "checked in",
+    ),
+    *("rebooked", "returned", "came back", "won", "success", "successful", "accepted", "renewed"),
+    *("yes", "y", "true", "1", "oui", "ja", "si", "s\u00ed", "sim"),
+)
+_NO_WORDS: Final = (
+    *(
+        "no-show",
+        "no show",
+        "noshow",
+        "cancelled",
+        "canceled",
+        "late cancel",
+        "declined",
+        "lost",
+        "failed",
+    ),
+    *(
+        "not completed",
+        "no answer",
+        "refused",
+        "expired",
+        "unpaid",
+        "no",
+        "n",
+        "false",
+        "0",
+        "non",
+        "nein",
+    ),
+)
+
+_TIMES: Final[Sequence[tuple[re.Pattern[str], str]]] = (
+    (re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?"), ""),
+    (re.compile(r"\d{5}(?:\.\d+)?"), "excel"),
+    (re.compile(r"\d{10}"), "unix"),
+    (re.compile(r"\d{1,2}/\d{1,2}/\d{4}"), "%d/%m/%Y"),
+    (re.compile(r"\d{1,2}/\d{1,2}/\d{2}"), "%d/%m/%y"),
+    (re.compile(r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d"), "%d/%m/%Y %H:%M"),
+    (re.compile(r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d [AP]M", re.IGNORECASE), "%d/%m/%Y %I:%M %p"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
+    (re.compile(r"\d{1,2}-\d{1,2}-\d{4}"), "%d-%m-%Y"),
+)
+"""How times are written, and their formats. Of day and month, `_format` decides which comes first."""
+
+_ONE_COLUMN: Final = ("account_id", "action", "script", "success", "occurred_time", "row_id")
+"""Parts that read the first column that is found for them."""
+
+UNSURE: Final = "  # unsure: "
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The beginning of a file. `settings` are lines of the mapping that say how it is written."""
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    settings: Sequence[str] = ()
+
+    def cells(self, name: str) -> list[str]:
+        """The cells of a column that are not empty."""
+        at = self.names.index(name)
+        return [row[at].strip() for row in self.rows if at < len(row) and row[at].strip()]
+
+
+def suggest(file: Path, file_format: Format | None) -> str:
+    """A mapping for the file, in YAML. Raises ImportFailed when the file cannot be read as a table."""
+    table = _beginning(file, file_format or format_of(file))
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for name in table.names if name):
+        # A repeated column may be any of them.
+        part = _part(table, name) if table.names.count(name) == 1 else ""
+        found.setdefault(part, []).append(name)
+    return "\n".join([*_lines(file, table, found), *table.settings, ""])
+
+
+def _part(table: Table, name: str) -> str:
+    """The part of the mapping that the column seems to be for; empty for none, `conditions` for a fact."""
+    words = folded(re.sub(r"[_\-./]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)))
+    for part in _ORDER:
+        if re.search(rf"(?<![^\W_])(?:{_WORDS[part]})(?![^\W_])", words) and _fits(
+            table, name, part
+        ):
+            return part
+    return "conditions" if _is_fact(table.cells(name)) else ""
+
+
+def _fits(table: Table, name: str, part: str) -> bool:
+    """Whether the cells are of the kind that the part reads."""
+    cells = table.cells(name)
+    if not cells:
+        return part == "never_read"
+    match part:
+        case "occurred_time":
+            return _format(cells) is not None
+        case "revenue_impact":
+            return _share(bool(readings(cell)) for cell in cells) >= _MOSTLY
+        case "success":
+            return len({folded(cell) for cell in cells}) <= _FEW
+        case "row_id":
+            return len(set(cells)) == len(cells)
+        case _:
+            return True
+
+
+def _is_fact(cells: Sequence[str]) -> bool:
+    """Whether the cells are numbers or a few values: other texts are about one case each."""
+    if not cells:
+        return False
+    numbers = _share(bool(readings(cell)) for cell in cells) >= _MOSTLY
+    return numbers or len({folded(cell) for cell in cells}) <= _FEW
+
+
+def _share(answers: Iterator[bool]) -> float:
+    counted = Counter(answers)
+    return counted[True] / counted.total()
+
+
+def _format(cells: Sequence[str]) -> str | None:
+    """The format of most cells, empty for ISO 8601; None when they are no times."""
+    for written, known in _TIMES:
+        if _share(bool(written.fullmatch(cell)) for cell in cells) >= _MOSTLY:
+            days_first = not any(
+                re.match(r"\d{1,2}[/.\-](?:1[3-9]|2\d|3[01])\b", cell) for cell in cells
+            )
+            return known if days_first else known.replace("%d/%m", "%m/%d")
+    return None
+
+
+def _order_is_shown(cells: Sequence[str]) -> bool:
+    """Whether one cell has a day above 12, which tells day and month apart."""
+    return any(
+        re.match(r"(?:(?:1[3-9]|2\d|3[01])[/.\-]|\d{1,2}[/.\-](?:1[3-9]|2\d|3[01])\b)", cell)
+        for cell in cells
+    )
+
+
+def _key(name: str) -> str:
+    return re.sub(r"\W+", "_", folded(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))).strip("_")
+
+
+def _quoted(text: str) -> str:
+    """A text that YAML reads as one, whatever it looks like."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _braced(name: str) -> str:
+    return _quoted("{" + name + "}")
+
+
+def _lines(file: Path, table: Table, found: dict[str, list[str]]) -> Iterator[str]:
+    yield f"# A proposal for {file.name}, from its header and its first {len(table.rows)} rows. Read every line,"
+    yield "# correct what is marked, and try it: keeper import FILE --mapping THIS --check"
+    yield f"name: {_quoted(file.stem)}"
+    if places := found.get("account_id"):
+        yield f"account_id: {_braced(places[0])}{UNSURE}one account for each location, salon or studio"
+    else:
+        yield f'account_id: "my-business"{UNSURE}no column names a location; write the account\'s id'
+    yield f'type: "churn_prevention"{UNSURE}what kind of insight the rows are'
+    yield f'business_category: "salon"{UNSURE}spa, salon, gym or another line of business'
+    yield from _conditions(table, found.get("conditions", []))
+    if actions := found.get("action"):
+        yield f"action: {_braced(actions[0])}"
+    else:
+        yield f'action: "Send a personal reminder"{UNSURE}no column names what was done; say it, or name one'
+    if scripts := found.get("script"):
+        yield f"script: {_braced(scripts[0])}"
+    yield "confidence: 0.6"
+    yield "outcome:"
+    yield from _success(table, found.get("success", []))
+    if amounts := found.get("revenue_impact"):
+        more = f"{UNSURE}or {', '.join(map(_quoted, amounts[1:]))}" if amounts[1:] else ""
+        yield f"  revenue_impact: {_quoted(amounts[0])}{more}"
+    if times := found.get("occurred_time"):
+        yield _when(table, times[0])
+    yield from _identifiers(found)
+    if ids := found.get("row_id"):
+        yield f"row_id: {_quoted(ids[0])}{UNSURE}it must name a row for ever"
+    if never := found.get("never_read"):
+        yield f"never_read: [{', '.join(map(_quoted, never))}]"
+    left = [name for part in _ONE_COLUMN for name in found.get(part, [])[1:]]
+    for name in [*left, *found.get("", [])]:
+        yield f"# not used: {_quoted(name)}"
+
+
+def _conditions(table: Table, names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        return
+    yield f"conditions:{UNSURE}the server shares the keys that it knows, and its answer names the others"
+    for name in names:
+        cells = table.cells(name)
+        numbers = bool(cells) and _share(bool(readings(cell)) for cell in cells) >= _MOSTLY
+        entry = f"{{column: {_quoted(name)}, as: number}}" if numbers else _quoted(name)
+        yield f"  {_key(name)}: {entry}"
+
+
+def _success(table: Table, names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        yield f'  success: {{column: "?", equals: "?"}}{UNSURE}no column looks like an answer; name one'
+        return
+    values = {folded(cell) for cell in table.cells(names[0])}
+    yes = [word for word in _YES_WORDS if word in values]
+    no = [word for word in _NO_WORDS if word in values]
+    unknown = len(values) - len(yes) - len(no)
+    yield "  success:"
+    yield f"    column: {_quoted(names[0])}"
+    if yes:
+        yield f"    in: [{', '.join(map(_quoted, yes))}]{UNSURE}what counts as a success"
+    else:
+        yield f'    in: ["?"]{UNSURE}write the values that mean a success'
+    if no:
+        yield f"    fails: [{', '.join(map(_quoted, no))}]"
+    if unknown:
+        yield f"    # {unknown} more values of this column are on neither list"
+
+
+def _when(table: Table, name: str) -> str:
+    cells = table.cells(name)
+    written = _format(cells)
+    if not written:
+        return f"occurred_time: {_quoted(name)}"
+    entry = f"occurred_time: {{column: {_quoted(name)}, format: {_quoted(written)}}}"
+    if "%d" in written and not _order_is_shown(cells):
+        return f"{entry}{UNSURE}no row shows whether the day or the month comes first"
+    return entry
+
+
+def _identifiers(found: dict[str, list[str]]) -> Iterator[str]:
+    kinds = [
+        kind
+        for kind in (
+            *("customer_names", "customer_emails", "customer_phones"),
+            *("employee_names", "addresses"),
+        )
+        if kind in found
+    ]
+    if not kinds:
+        return
+    yield "identifiers:"
+    for kind in kinds:
+        yield f"  {kind}: [{', '.join(map(_quoted, found[kind]))}]"
+
+
+def _beginning(file: Path, file_format: Format) -> Table:
+    match file_format:
+        case "csv":
+            return _csv_beginning(file)
+        case "xlsx":
+            first = [cells for cells, _ in islice(sheet_rows(file, None), LOOKED_AT + _ROWS)]
+            return _with_header(first, file)
+        case "jsonl":
+            return _json_beginning(file)
+
+
+def _csv_beginning(file: Path) -> Table:
+    settings: list[str] = []
+    declared = None
+    for declared in (None, "cp1252"):
+        try:
+            with opened(file) as stream:
+                lines = list(islice(Lines(stream, file, declared), LOOKED_AT + _ROWS))
+        except ImportFailed:
+            if declared is not None:
+                raise
+            continue
+        break
+    if declared is not None:
+        settings.append(f"csv: {{encoding: {declared}}}{UNSURE}it is not UTF-8")
+    first = lines[0] if lines and isinstance(lines[0], str) else ""
+    if said := re.fullmatch(r"sep=(.)\s*", first):
+        return _with_header(
+            [c for c in Records(iter(lines[1:]), said[1]) if not isinstance(c, Reason)],
+            file,
+            settings,
+        )
+    tables = [
+        [cells for cells in Records(iter(lines), delimiter) if not isinstance(cells, Reason)]
+        for delimiter in (",", ";", "\t", "|")
+    ]
+    return _with_header(max(tables, key=_cells_agreed_upon), file, settings)
+
+
+def _cells_agreed_upon(records: Sequence[Sequence[str]]) -> int:
+    """Cells in the records of the most frequent width: the right delimiter makes most of them."""
+    widths = Counter(len(cells) for cells in records if len(cells) > 1)
+    return max((width * times for width, times in widths.items()), default=0)
+
+
+def _with_header(
+    records: Sequence[Sequence[str]], file: Path, settings: Sequence[str] = ()
+) -> Table:
+    """The header is the first record as wide as most, all of whose named cells are no numbers."""
+    widths = Counter(sum(bool(cell.strip()) for cell in cells) for cells in records)
+    del widths[0]
+    if not widths:
+        raise ImportFailed(f"{file}: it has no header line")
+    usual = widths.most_common(1)[0][0]
+    for at, cells in enumerate(records):
+        named = [cell for cell in cells if cell.strip()]
+        if len(named) >= usual - 1 and not any(readings(cell) for cell in named):
+            rows = [row for row in records[at + 1 :] if any(cell.strip() for cell in row)]
+            return Table([cell.strip() for cell in cells], rows[:_ROWS], settings)
+    raise ImportFailed(f"{file}: no line looks like a header; the columns need names")
+
+
+def _json_beginning(file: Path) -> Table:
+    with opened(file) as stream:
+        rows = [
+            found
+            for found in islice(json_rows(Lines(stream, file, "utf-8")), _ROWS)
+            if not isinstance(found, Reason)
+        ]
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    if not names:
+        raise ImportFailed(f"{file}: it has no JSON objects")
+    return Table(names, [[row.get(name, "") for name in names] for row in rows])

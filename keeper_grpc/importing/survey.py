@@ -1,0 +1,119 @@
+"""What the whole file shows before anything is sent: how its numbers are written, and what its answers say.
+
+A cell alone may be read in two ways (`1,200`), and a misspelt answer reads as no. Both would be stored
+without a word, so the file is read once before: the same file gives the same result in every run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from keeper_grpc.importing.build import skipped
+from keeper_grpc.importing.failure import ImportFailed, Problem
+from keeper_grpc.importing.files.rows import Source
+from keeper_grpc.importing.mapping.declared_values import folded
+from keeper_grpc.importing.mapping.mapping import Mapping
+from keeper_grpc.importing.mapping.numbers import DecimalMark, currencies, readings
+from keeper_grpc.importing.mapping.values import Row, YesNo
+
+_BREATH = 256
+"""Rows after which control returns to the event loop, so that signals arrive."""
+
+_MOST_VALUES = 1000
+"""Distinct values of a column that are told apart; beyond, it is a column of free text."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """How often a test says yes and no. `others` are the values that mean no because nothing names them."""
+
+    yes: int = 0
+    no: int = 0
+    others: set[int] = field(default_factory=set)
+
+    def add(self, test: YesNo, row: Row) -> None:
+        """Count a row; one without an answer is counted when it is captured."""
+        try:
+            answer = test.value(row)
+        except Problem:
+            return
+        if answer:
+            self.yes += 1
+        elif answer is not None:
+            self.no += 1
+            if test.fails is None and test.at_least is None and len(self.others) < _MOST_VALUES:
+                self.others.add(hash(folded(test.cell(row))))
+
+
+@dataclass(slots=True)
+class _Column:
+    """What the cells of a number column show."""
+
+    marks: set[DecimalMark] = field(default_factory=set)
+    currencies: set[str] = field(default_factory=set)
+
+    def add(self, cell: str) -> None:
+        """Note how a cell is written."""
+        found = readings(cell) if cell else {}
+        if len(found) == 1:
+            self.marks |= found.keys()
+        if found:
+            written = currencies(cell)
+            # A sign and a code of one cell are one currency: `$5 USD`.
+            self.currencies |= {min(written)} if written else set()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The mapping, with the decimal marks that the file shows, and the answers of `outcome.success`."""
+
+    mapping: Mapping
+    answers: Answers
+
+
+async def survey(mapping: Mapping, source: Source) -> Survey:
+    """Read the file. Raises ImportFailed when what it would store is plainly not meant."""
+    places = {column: place for place, column in mapping.number_columns()}
+    columns = {name: _Column() for name in places}
+    if source.format != "csv":
+        # JSON and Excel write numbers with a point; only texts in them do otherwise.
+        for shown in columns.values():
+            shown.marks.add(".")
+    answers, counted = Answers(), mapping.outcome.success
+    async for row in _rows(mapping, source):
+        if not counted.reads_numbers:
+            answers.add(counted, row)
+        for name, shown in columns.items():
+            shown.add(row.get(name, ""))
+    _require_one_currency(columns, places)
+    marks = {name: next(iter(c.marks)) for name, c in columns.items() if len(c.marks) == 1}
+    read = mapping.with_decimals(marks)
+    if counted.reads_numbers:  # whether 1,5 is at least 4 depends on its decimal mark
+        async for row in _rows(read, source):
+            answers.add(read.outcome.success, row)
+    elif not answers.yes and answers.others:
+        raise ImportFailed(
+            f'outcome.success: no row has a value of column "{counted.column}" that means yes; correct '
+            "equals or in, or list under fails what means no"
+        )
+    return Survey(read, answers)
+
+
+def _require_one_currency(columns: dict[str, _Column], places: dict[str, str]) -> None:
+    """Raise ImportFailed where a column adds up dollars and euros."""
+    for name, shown in columns.items():
+        if len(shown.currencies) > 1:
+            raise ImportFailed(
+                f'{places[name]}: column "{name}" has amounts in several currencies; import one at a '
+                "time, with skip for the others"
+            )
+
+
+async def _rows(mapping: Mapping, source: Source) -> AsyncIterator[Row]:
+    for row in source.rows():
+        if row.number % _BREATH == 0:
+            await asyncio.sleep(0)
+        if row.unreadable is None and not skipped(mapping, row.cells):
+            yield row.cells

@@ -1,0 +1,234 @@
+"""Files shaped like the exports of booking software, each with the mapping that a person writes first."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from openpyxl import Workbook
+
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
+from keeper_grpc.importing.build import build
+from keeper_grpc.importing.failure import ImportFailed, Reason, RowRejected
+from keeper_grpc.importing.files.rows import Source
+from keeper_grpc.importing.mapping.mapping import Mapping
+from keeper_grpc.importing.suggest import suggest
+from keeper_grpc.importing.survey import survey
+from tests.unit.importing.mappings import mapping
+
+EXPORTS = Path(__file__).parent / "exports"
+NAMES = sorted(file.stem for file in EXPORTS.glob("*.csv"))
+
+AMOUNTS = {
+    "semicolon-euro": [1234.56, 0.0, 85.5],
+    "dollar": [1200.5, 0.0, -85.5],
+    "french-number": [1200.5, 0.0, 85.5],
+}
+"""What three rows are worth; in the other files it is 120, 0 and 85.50."""
+
+
+async def imported(file: Path, chosen: Mapping) -> tuple[list[CapturePatternRequest], list[Reason]]:
+    """What the rows of a file become, and why the others are rejected."""
+    source = Source(file, None, chosen)
+    source.check()
+    read = (await survey(chosen, source)).mapping
+    made: list[CapturePatternRequest] = []
+    reasons: list[Reason] = []
+    for row in source.rows():
+        if row.unreadable is not None:
+            reasons.append(row.unreadable)
+            continue
+        try:
+            made.append(build(read, row.cells, uuid4()))
+        except RowRejected as rejected:
+            reasons += rejected.reasons
+    return made, reasons
+
+
+def changed(tmp_path: Path, name: str, old: str, new: str) -> Mapping:
+    """A mapping of the exports with one entry written otherwise."""
+    file = tmp_path / f"{name}.yaml"
+    text = (EXPORTS / f"{name}.yaml").read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    return Mapping.load(file)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "excel-serial"])
+async def test_an_export_is_read_as_it_was_meant(name: str) -> None:
+    """Three rows with their days, amounts, answers and names, whatever stands around them."""
+    made, reasons = await imported(EXPORTS / f"{name}.csv", Mapping.load(EXPORTS / f"{name}.yaml"))
+
+    assert reasons == []
+    assert [request.outcome.success for request in made] == [True, False, True]
+    assert [request.outcome.revenue_impact for request in made] == AMOUNTS.get(
+        name, [120.0, 0.0, 85.5]
+    )
+    assert [request.insight.conditions["days_since_visit"] for request in made] == [45, 60, 30]
+    assert [request.account_id for request in made] == ["salon-north", "salon-north", "salon-south"]
+    assert [f"{request.occurred_time.ToDatetime():%Y-%m-%d}" for request in made] == [
+        *("2025-03-04", "2025-03-05", "2025-03-06")
+    ]
+    assert made[0].identifiers.customer_names == ["Okonkwo, Adaeze"]
+
+
+async def test_excels_days_are_dates_where_the_mapping_says_so(tmp_path: Path) -> None:
+    """45721.604 is a quarter past two on 5 March 2025; without the word each row says what to write."""
+    file = EXPORTS / "excel-serial.csv"
+    told = changed(
+        tmp_path,
+        "excel-serial",
+        "occurred_time: Sale Date",
+        "occurred_time: {column: Sale Date, format: excel}",
+    )
+
+    made, _ = await imported(file, told)
+    _, untold = await imported(file, Mapping.load(EXPORTS / "excel-serial.yaml"))
+
+    assert [f"{request.occurred_time.ToDatetime():%Y-%m-%d %H:%M}" for request in made] == [
+        *("2025-03-04 00:00", "2025-03-05 14:29", "2025-03-06 00:00")
+    ]
+    assert {reason.code for reason in untold} == {"NOT_A_TIME"}
+    assert all("format: excel" in reason.description for reason in untold)
+
+
+async def test_a_workbook_and_a_packed_file_give_the_same_rows(tmp_path: Path) -> None:
+    """Real dates, numbers and an error cell of Excel, titles above; and gzip, known by its bytes."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Sales by Client"])
+    sheet.append([])
+    plain = (EXPORTS / "dollar.csv").read_text().splitlines()
+    sheet.append([*plain[0].split(","), "Check"])
+    for day, answer, total in (
+        (4, "Completed", 1200.5),
+        (5, "No-Show", 0),
+        (6, "COMPLETED", -85.5),
+    ):
+        sheet.append(
+            [
+                *(date(2025, 3, day), "Okonkwo, Adaeze", "north", 45, "Facial"),
+                *("Call the guest", answer, total, "#N/A"),
+            ]
+        )
+    book.save(tmp_path / "export.xlsx")
+    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress((EXPORTS / "dollar.csv").read_bytes()))
+    chosen = Mapping.load(EXPORTS / "dollar.yaml")
+
+    for file in (tmp_path / "export.xlsx", tmp_path / "packed.csv.gz"):
+        made, reasons = await imported(file, chosen)
+        assert reasons == []
+        assert [request.outcome.revenue_impact for request in made] == [1200.5, 0.0, -85.5]
+        assert [request.outcome.success for request in made] == [True, False, True]
+        assert made[0].occurred_time.ToDatetime().day == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "said"),
+    [
+        (b"site,won,won\nnorth,yes,no\n", {}, "2 columns have that name"),
+        (b"site,won\nn\xe9rth,yes\n", {}, "encoding: cp1252"),
+        (b"sep=;\nsite;won\nnorth;yes\n", {"csv": {"delimiter": ","}}, "leave it out"),
+        (b"site,won\nnorth,Completed\nsouth,Oui\n", {}, "fails"),
+        (
+            b"site,won,spent\nnorth,yes,$5\nnorth,yes,\xe2\x82\xac5\n",
+            {"dollar_value": "spent"},
+            "currencies",
+        ),
+        (b"\x1f\x8b\x08\x00", {}, "damaged or cut off"),
+        (b"PK\x03\x04", {}, "--format xlsx"),
+        (b"", {}, "no header"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused_with_what_to_write(
+    tmp_path: Path, content: bytes, settings: dict[str, Any], said: str
+) -> None:
+    """Nothing is sent, and the line names the cure."""
+    file = tmp_path / "rows.csv"
+    file.write_bytes(content)
+
+    with pytest.raises(ImportFailed, match=said):
+        await imported(file, mapping(tmp_path, **settings))
+
+
+async def test_a_malformed_line_costs_itself(tmp_path: Path) -> None:
+    """A quotation mark that nobody closes, bytes of another encoding, a line too long, and a cell too many."""
+    rows = [
+        b"site,won,note",
+        b'north,yes,"open',
+        b"a,yes,1",
+        b"\xff\xfe,yes,2",
+        b"b,yes," + b"x" * (1 << 20),
+        b"c,yes,3,4",
+        b'd,yes,"two\nlines"',
+        b",,",
+        b"e,yes,",
+    ]
+    (tmp_path / "rows.csv").write_bytes(b"\n".join(rows))
+
+    made, reasons = await imported(
+        tmp_path / "rows.csv", mapping(tmp_path, csv={"encoding": "utf-8"})
+    )
+
+    assert [request.account_id for request in made] == ["spa-a", "spa-d", "spa-e"]
+    assert [reason.code for reason in reasons] == [
+        *("NOT_CSV", "NOT_TEXT", "TOO_LONG", "WRONG_CELL_COUNT")
+    ]
+
+
+async def test_the_columns_other_cells_decide_what_a_number_means(tmp_path: Path) -> None:
+    """`1,200` is a thousand where another cell has a point, and one and a fifth where another has a comma."""
+    chosen = mapping(tmp_path, dollar_value="spent", csv={"delimiter": ";"})
+    values = {}
+    for name, other in {"point": "85.50", "comma": "85,50", "neither": "85"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"site;won;spent\na;yes;1,200\nb;yes;{other}\n")
+        made, reasons = await imported(tmp_path / f"{name}.csv", chosen)
+        values[name] = (
+            [request.insight.dollar_value for request in made],
+            [reason.code for reason in reasons],
+        )
+
+    assert values == {
+        "point": ([1200.0, 85.5], []),
+        "comma": ([1.2, 85.5], []),
+        "neither": ([85.0], ["AMBIGUOUS_NUMBER"]),
+    }
+
+
+async def test_a_word_for_yes_that_the_mapping_lacks_is_no_silent_no(tmp_path: Path) -> None:
+    """`Oui` beside `yes` is refused row by row; another word counts as no, and is counted."""
+    (tmp_path / "rows.csv").write_text("site,won\na,YES\nb,Oui\nc,maybe\n")
+    chosen = mapping(tmp_path)
+    source = Source(tmp_path / "rows.csv", None, chosen)
+
+    made, reasons = await imported(tmp_path / "rows.csv", chosen)
+    answers = (await survey(chosen, source)).answers
+
+    assert [request.outcome.success for request in made] == [True, False]
+    assert [reason.code for reason in reasons] == ["NOT_AN_ANSWER"]
+    assert (answers.yes, answers.no, len(answers.others)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_proposed_mapping_reads_the_file_it_was_made_from(
+    tmp_path: Path, name: str
+) -> None:
+    """All rows, with their answers and amounts; what is guessed is marked, and no name is repeated."""
+    file = EXPORTS / f"{name}.csv"
+    proposal = suggest(file, None)
+    (tmp_path / "map.yaml").write_text(proposal)
+
+    made, reasons = await imported(file, Mapping.load(tmp_path / "map.yaml"))
+
+    assert reasons == []
+    assert [request.outcome.success for request in made] == [True, False, True]
+    assert [request.outcome.revenue_impact for request in made] == AMOUNTS.get(
+        name, [120.0, 0.0, 85.5]
+    )
+    assert "# unsure: " in proposal
+    assert "Okonkwo" not in proposal

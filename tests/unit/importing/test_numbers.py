@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeper_grpc.importing.failure import Problem
+from keeper_grpc.importing.mapping.numbers import DecimalMark, currencies, number, readings
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("$1,200.50", 1200.5),
+        ("1.234,56 €", 1234.56),
+        ("1 200,50", 1200.5),
+        ("1\u00a0200,50", 1200.5),
+        ("1\u202f200,50", 1200.5),
+        ("1'234.50", 1234.5),
+        ("12,34,567.50", 1234567.5),
+        ("($85.50)", -85.5),
+        ("-$85.50", -85.5),
+        ("$-85.50", -85.5),
+        ("85.50-", -85.5),
+        ("\u221285,50", -85.5),
+        ("R$ 1.234,00", 1234.0),
+        ("$1,200.50 USD", 1200.5),
+        ("5 kr", 5.0),
+        ("0.125", 0.125),
+        ("1.234.567", 1234567.0),
+        ("1e3", 1000.0),
+    ],
+)
+def test_a_number_with_one_reading_needs_nobodys_word(cell: str, value: float) -> None:
+    """Signs, currencies and groups of every locale are read by their form alone."""
+    assert number(cell, "Total", None) == value
+
+
+@pytest.mark.parametrize("cell", ["1,200", "1.234", "$12,345", "1.200 €", "(1,200)"])
+def test_a_number_with_two_readings_is_refused_until_somebody_says_which(cell: str) -> None:
+    """The two are a thousand times apart, so the message says what to write."""
+    with pytest.raises(Problem) as caught:
+        number(cell, "Total", None)
+
+    assert caught.value.code == "AMBIGUOUS_NUMBER"
+    assert "decimal" in caught.value.description
+    point, comma = number(cell, "Total", "."), number(cell, "Total", ",")
+    assert max(point / comma, comma / point) == pytest.approx(1000)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "",
+        "-",
+        "€",
+        "nan",
+        "inf",
+        "1e999",
+        "1_000",
+        "1,23,4",
+        "12.34.56",
+        "--5",
+        "8.5k",
+        "20%",
+        "1 2",
+        "٣",
+    ],
+)
+def test_what_is_no_number_is_none(cell: str) -> None:
+    """A slip of the pen, a share, a thousand in letters and a number too large are not guessed."""
+    assert readings(cell) == {}
+
+
+@pytest.mark.parametrize(("cell", "mark"), [("85.50", ","), ("85,50", "."), ("1.234,56", ".")])
+def test_a_number_against_the_declared_mark_is_refused(cell: str, mark: DecimalMark) -> None:
+    """What the mapping says holds, also where the cell has a reading of its own."""
+    with pytest.raises(Problem) as caught:
+        number(cell, "Total", mark)
+
+    assert caught.value.code == "NOT_A_NUMBER"
+
+
+@given(
+    st.decimals(min_value=-10_000_000, max_value=10_000_000, places=2),
+    st.sampled_from(
+        [(",", "."), (".", ","), (" ", ","), ("\u202f", ","), ("'", "."), ("", "."), ("", ",")]
+    ),
+    st.sampled_from(["{}", "${}", "{} €", "EUR {}", "£{}"]),
+)
+def test_an_amount_means_the_same_in_every_locale(
+    amount: object, locale: tuple[str, str], currency: str
+) -> None:
+    """However it is grouped, marked and labelled, with two decimals it has one reading."""
+    group, mark = locale
+    written = f"{amount:,}".replace(",", "\0").replace(".", mark).replace("\0", group)
+
+    assert set(readings(currency.format(written)).values()) == {float(str(amount))}
+
+
+def test_the_currencies_of_an_amount_are_known() -> None:
+    """A column that mixes them cannot be added up."""
+    assert currencies("$5") == {"$"}
+    assert currencies("5 EUR") == {"EUR"}
+    assert currencies("5") == frozenset()
