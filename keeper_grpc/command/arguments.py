@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 _Number = TypeVar("_Number", int, float)
 
@@ -38,3 +38,22 @@ def within(kind: Callable[[str], _Number], low: _Number, high: _Number) -> Calla
         return value
 
     return number
+
+
+class InsteadOf(argparse.Action):
+    """A flag that does without another option, `instead_of`, which is required otherwise."""
+
+    def __init__(self, *, instead_of: argparse.Action, **options: Any) -> None:
+        super().__init__(nargs=0, default=False, **options)
+        self._instead_of = instead_of
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - as argparse calls it
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,  # noqa: ARG002 - as argparse calls it
+        option_string: str | None = None,  # noqa: ARG002 - as argparse calls it
+    ) -> None:
+        """Set the flag."""
+        setattr(namespace, self.dest, True)
+        self._instead_of.required = False
