@@ -26,7 +26,7 @@ from keeper_grpc.domain.insight import (
     UnknownWord,
 )
 from keeper_grpc.privacy.conditions import bands
-from keeper_grpc.privacy.layers.declared import DeclaredScrubber, scrub_declared
+from keeper_grpc.privacy.layers.declared.scrubber import DeclaredScrubber, scrub_declared
 from keeper_grpc.privacy.layers.health import Health, HealthDetail
 from keeper_grpc.privacy.layers.names import Names
 from keeper_grpc.privacy.layers.protected import Protected

@@ -8,7 +8,7 @@ import pytest
 
 from keeper_grpc.domain.insight import Anonymized, Identifiers, Insight, JsonValue
 from keeper_grpc.privacy.anonymizer import Anonymizer
-from keeper_grpc.privacy.layers.declared import DeclaredScrubber
+from keeper_grpc.privacy.layers.declared.scrubber import DeclaredScrubber
 from keeper_grpc.privacy.text.draft import Record
 from keeper_grpc.privacy.text.vocabulary import default_vocabulary
 
