@@ -33,6 +33,7 @@ from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.rows import COLUMNS, from_json, from_row, to_json
 from keeper_grpc.storage.locks import AdvisoryLock, lock_step, try_session_lock
+from keeper_grpc.storage.patterns.withdrawal import says
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -363,7 +364,7 @@ class PostgresDetectionStep:
         for portion in portions({key: len(sightings[key]) for key in centres}, SENTENCES):
             chosen = [(cluster, each) for cluster in portion for each in sightings[cluster]]
             rows = await self._connection.fetch(
-                """
+                f"""
                 SELECT c.id, coalesce(a.owner_key, s.account_key) AS owner_key, s.rendered, s.action,
                        s.embedding <=> c.centre AS distance
                   FROM unnest($1::uuid[], $2::vector[]) AS c (id, centre)
@@ -372,7 +373,9 @@ class PostgresDetectionStep:
                   JOIN sightings s ON s.id = m.sighting
                   LEFT JOIN accounts a ON a.account_key = s.account_key
                  WHERE s.rendered <> ''
-                """,
+                   AND NOT EXISTS (SELECT FROM network_patterns p
+                                    WHERE p.retired_time IS NOT NULL AND {says("p", "s")})
+                """,  # noqa: S608 - only aliases are interpolated
                 portion,
                 [Vector(centres[cluster]) for cluster in portion],
                 [cluster for cluster, _ in chosen],

@@ -10,6 +10,13 @@ import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
+from tests.rpc.emerging.subscriber import (
+    detected,
+    next_change,
+    seen_by,
+    snapshot,
+    subscribed,
+)
 from tests.rpc.feedback import TOWEL, ask, report, teach
 from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import refusal
@@ -197,3 +204,27 @@ async def test_a_withdrawn_script_does_not_come_back_with_other_marks(
     assert await scripts() == []
     await withdraw(service, pattern_id, SCRIPT, undo=True)
     assert SCRIPT in await scripts()
+
+
+async def test_emerging_patterns_do_not_tell_the_words_of_a_retired_one(
+    service: Service, topic: str
+) -> None:
+    """What an operator took back as harmful must not be read in the stream instead; an undo brings it back."""
+    await seen_by(service, topic, 3, action="Offer a warm towel at the door")
+    await detected(service, topic)
+    listed = await service.network.ListPatterns(network.ListPatternsRequest(pattern_type=topic))
+    (pattern,) = listed.patterns
+
+    async with subscribed(service, pattern_type=topic) as stream:
+        (member,), _ = await snapshot(stream)
+        assert "warm towel" in member.common_pattern
+        await retire(service, pattern.pattern_id)
+        changed = (await next_change(stream)).emerging_pattern
+        assert "towel" not in f"{changed.common_pattern} {changed.label}".lower()
+        await seen_by(service, topic, 1, action="Offer a warm towel, AT the door!")
+        grown = (await next_change(stream, lambda each: each.account_count == 4)).emerging_pattern
+        assert "towel" not in f"{grown.common_pattern} {grown.label}".lower()
+
+        await retire(service, pattern.pattern_id, undo=True)
+        back = (await next_change(stream)).emerging_pattern
+        assert "warm towel" in back.common_pattern
