@@ -183,11 +183,33 @@ class KeeperClient:
         occurred_time: datetime | None = None,
         request_id: str | None = None,
     ) -> network.ReportOutcomeResponse:
-        """Report the outcome of an enhancement. It counts once; see `capture` for `request_id`."""
+        """Report the outcome of an enhancement. It counts once; see `capture` for `request_id`.
+
+        One that is not `final` may be reported again, and then counts as the last report says.
+        """
         request = network.ReportOutcomeRequest(
             request_id=request_id or str(uuid.uuid4()),
             account_id=account_id,
             enhancement_id=enhancement_id,
+            outcome=outcome,
+            occurred_time=_timestamp(occurred_time),
+        )
+        return await self._call(self._network.ReportOutcome, request)
+
+    async def revise_capture(
+        self,
+        account_id: str,
+        capture_request_id: str,
+        outcome: Outcome,
+        *,
+        occurred_time: datetime | None = None,
+        request_id: str | None = None,
+    ) -> network.ReportOutcomeResponse:
+        """Replace the interim outcome of a capture, named by its request_id. See `capture` for `request_id`."""
+        request = network.ReportOutcomeRequest(
+            request_id=request_id or str(uuid.uuid4()),
+            account_id=account_id,
+            capture_request_id=capture_request_id,
             outcome=outcome,
             occurred_time=_timestamp(occurred_time),
         )

@@ -7,9 +7,10 @@
      |   +- PatternNotFound
      |   +- ScriptNotFound
      |   +- EnhancementNotFound
+     |   +- CaptureNotFound
      |   +- AccountNotFound
      +- RequestIdReused           the same request_id with another body
-     +- OutcomeAlreadyReported    another request reported on the same enhancement
+     +- OutcomeAlreadyReported    the outcome is final
      +- NothingAdvised            the enhancement has no advice to react to
      +- AlreadyDone               the advice was done before it was dismissed
      +- AccountCategoryUnknown    no business_category in the request and none registered
@@ -78,6 +79,13 @@ class EnhancementNotFound(NotFound):
         super().__init__("this account was given no enhancement with this id")
 
 
+class CaptureNotFound(NotFound):
+    """The account captured nothing with this request_id."""
+
+    def __init__(self) -> None:
+        super().__init__("this account has captured nothing with this request_id")
+
+
 class AccountNotFound(NotFound):
     """The network does not know this account. Only operators may learn that."""
 
@@ -93,10 +101,10 @@ class RequestIdReused(KeeperError):
 
 
 class OutcomeAlreadyReported(KeeperError):
-    """The enhancement's outcome was reported before, with another request_id."""
+    """The final outcome was reported before, with another request_id."""
 
     def __init__(self) -> None:
-        super().__init__("the outcome of this enhancement was reported before")
+        super().__init__("the final outcome was reported before")
 
 
 class NothingAdvised(KeeperError):

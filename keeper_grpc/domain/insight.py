@@ -56,13 +56,23 @@ class Identifiers:
 class Outcome:
     """The result of acting on an insight. `None` means that it was not measured.
 
-    `revenue_impact` is in the account's currency and may be negative; `response_rate` is in [0, 1].
+    `revenue_impact` is in the account's currency and may be negative, `cost` is not; `response_rate` is in
+    [0, 1]. One that is not `final` stands until another is reported.
     """
 
     success: bool
     revenue_impact: float | None = None
     customer_retained: bool | None = None
     response_rate: float | None = None
+    cost: float | None = None
+    complained: bool | None = None
+    unsubscribed: bool | None = None
+    final: bool = True
+
+    @property
+    def net_revenue(self) -> float | None:
+        """The revenue less its cost where that is known; None where the revenue was not measured."""
+        return None if self.revenue_impact is None else self.revenue_impact - (self.cost or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,36 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureRequest:
+    """The capture of an account with this request_id."""
+
+    request_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The outcome that the ledger has of an enhancement or a capture, and where it counts."""
+
+    observation_id: UUID
+    scope: Scope
+    pattern_id: UUID | None
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A later outcome of an observation, in the place of an interim one."""
+
+    observation_id: UUID
+    account_key: str
+    request_id: UUID
+    fingerprint: bytes
+    outcome: Outcome
+    occurred_time: datetime
+    recorded_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Vectors:
     """Of one insight: the sentence that says all of it, and its action alone."""
 

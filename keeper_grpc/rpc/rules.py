@@ -24,6 +24,7 @@ _CANONICAL: Mapping[str, Callable[[str], str]] = {
     "owner_id": canonical_account_id,
     # A UUID may be written in capitals (RFC 9562); a retry may write it otherwise than the first call.
     "request_id": str.lower,
+    "capture_request_id": str.lower,
     "enhancement_id": str.lower,
 }
 """The one form of an id, by the name of its field, in whatever request it stands."""

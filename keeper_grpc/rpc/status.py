@@ -46,6 +46,7 @@ _TABLE: tuple[tuple[type[errors.KeeperError], StatusCode, str], ...] = (
     (errors.PatternNotFound, StatusCode.NOT_FOUND, "PATTERN_NOT_FOUND"),
     (errors.ScriptNotFound, StatusCode.NOT_FOUND, "SCRIPT_NOT_FOUND"),
     (errors.EnhancementNotFound, StatusCode.NOT_FOUND, "ENHANCEMENT_NOT_FOUND"),
+    (errors.CaptureNotFound, StatusCode.NOT_FOUND, "CAPTURE_NOT_FOUND"),
     (errors.AccountNotFound, StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND"),
     (errors.RequestIdReused, StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED"),
     (errors.OutcomeAlreadyReported, StatusCode.ALREADY_EXISTS, "OUTCOME_ALREADY_REPORTED"),

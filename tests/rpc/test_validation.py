@@ -60,7 +60,11 @@ INSIGHT: Mapping[str, Sequence[object]] = {
     "dollar_value": AMOUNTS,
     "potential_value": AMOUNTS,
 }
-OUTCOME: Mapping[str, Sequence[object]] = {"revenue_impact": AMOUNTS, "response_rate": RATIOS}
+OUTCOME: Mapping[str, Sequence[object]] = {
+    "revenue_impact": AMOUNTS,
+    "response_rate": RATIOS,
+    "cost": [-0.01, *AMOUNTS],
+}
 LENGTHS = {
     "customer_names": 200,
     "customer_emails": 320,
@@ -118,6 +122,7 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         "request_id": UUIDS,
         "account_id": ACCOUNTS,
         "enhancement_id": UUIDS,
+        "capture_request_id": UUIDS,
         "outcome": [ABSENT],
         **_within("outcome", OUTCOME),
     },

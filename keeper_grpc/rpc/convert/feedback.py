@@ -7,6 +7,7 @@ from uuid import UUID
 from keeper_grpc.domain.advice.reaction import DismissalReason, Reaction
 from keeper_grpc.domain.advice.tasks import Task
 from keeper_grpc.domain.errors import InvalidInput
+from keeper_grpc.domain.observation import CaptureRequest
 from keeper_grpc.gen.keeper.network.v1 import adoption_pb2, network_service_pb2
 from keeper_grpc.rpc.convert import fields, insights
 from keeper_grpc.usecases.advice.generate_task import Order
@@ -21,7 +22,9 @@ def report(
     return OutcomeReport(
         request_id=UUID(request.request_id),
         account_id=request.account_id,
-        enhancement_id=UUID(request.enhancement_id),
+        source=CaptureRequest(UUID(request.capture_request_id))
+        if request.WhichOneof("source") == "capture_request_id"
+        else UUID(request.enhancement_id),
         outcome=insights.outcome(request.outcome),
         occurred_time=fields.optional_time(
             request.occurred_time, "occurred_time", given=request.HasField("occurred_time")

@@ -151,6 +151,10 @@ def outcome(message: insight_pb2.Outcome) -> Outcome:
         if message.HasField("customer_retained")
         else None,
         response_rate=message.response_rate if message.HasField("response_rate") else None,
+        cost=message.cost if message.HasField("cost") else None,
+        complained=message.complained if message.HasField("complained") else None,
+        unsubscribed=message.unsubscribed if message.HasField("unsubscribed") else None,
+        final=message.final if message.HasField("final") else True,
     )
 
 

@@ -158,6 +158,9 @@ class PostgresForgetting(PostgresAccounts):
                 sightings_removed=await _disown_sightings(connection, account_key),
             )
             await connection.execute(
+                "DELETE FROM outcome_revisions WHERE account_key = $1", account_key
+            )
+            await connection.execute(
                 "DELETE FROM word_accounts WHERE account_key = $1", account_key
             )
             done = done_so_far.plus(rest)

@@ -11,7 +11,9 @@ import asyncpg
 from keeper_grpc.domain.advice.enhancement import HandedOut
 from keeper_grpc.domain.errors import AccountBeingForgotten
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.observation import CaptureRequest, Revision, Standing
 from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.storage.advice.revisions import revise_outcome
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
 from keeper_grpc.storage.patterns.captures import PostgresCapture
@@ -70,13 +72,27 @@ class PostgresOutcomes:
 class PostgresReport(PostgresCapture):
     """One report's reads and writes; see usecases/advice/report_outcome.py for what each promises."""
 
-    async def reported(self, enhancement_id: UUID) -> bool:
-        return bool(
-            await self._connection.fetchval(
-                "SELECT EXISTS (SELECT FROM observations WHERE enhancement_id = $1)",
-                enhancement_id,
-            )
+    async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
+        where, name = (
+            ("request_id = $2 AND enhancement_id IS NULL", source.request_id)
+            if isinstance(source, CaptureRequest)
+            else ("enhancement_id = $2", source)
         )
+        row = await self._connection.fetchrow(
+            f"""
+            SELECT id, pattern_type, business_category, embedding_model, pattern_id, final
+              FROM observations WHERE account_key = $1 AND {where}
+            """,  # noqa: S608 - one of two constants
+            account_key,
+            name,
+        )
+        if row is None:
+            return None
+        scope = Scope(row["pattern_type"], row["business_category"], row["embedding_model"])
+        return Standing(row["id"], scope, row["pattern_id"], row["final"])
+
+    async def revise(self, revision: Revision) -> None:
+        await revise_outcome(self._connection, revision, self._counting)
 
     async def pin_pattern(self, pattern_id: UUID) -> str | None:
         action: str | None = await self._connection.fetchval(

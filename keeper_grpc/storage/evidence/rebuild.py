@@ -79,8 +79,8 @@ class _Counts:
         weight = recency_weight(occurred, half_life)
         own.recent_trials += weight
         own.recent_successes += weight * success
-        if row["revenue_impact"] is not None:
-            own.revenue_total += row["revenue_impact"]
+        if row["net_revenue"] is not None:
+            own.revenue_total += row["net_revenue"]
             own.revenue_count += 1
 
 
@@ -202,27 +202,54 @@ async def recount(connection: Connection, pattern_id: UUID, counting: Counting) 
     return counts.observations
 
 
-async def _count(connection: Connection, pattern_id: UUID, half_life: timedelta) -> _Counts:
-    """Sum up the ledger, row by row: only the sums are held.
+async def recount_account(
+    connection: Connection, pattern_id: UUID, account_key: str, counting: Counting
+) -> None:
+    """Recount one account's shares of a pattern within the caller's transaction, which owns its scope.
+
+    Its observations are still of the same insights: only their outcomes may have changed. The pattern's totals
+    are left to the caller.
+    """
+    counts = await _count(connection, pattern_id, counting.half_life, account_key)
+    await _write_accounts(connection, pattern_id, counts, account_key)
+    await _write_facets(connection, pattern_id, counts, account_key)
+    await _write_script_shares(connection, pattern_id, counts, account_key)
+
+
+async def _count(
+    connection: Connection, pattern_id: UUID, half_life: timedelta, account_key: str | None = None
+) -> _Counts:
+    """Sum up the ledger of all accounts or of one, row by row: only the sums are held.
 
     What an account observed in a category that it is no longer in does not count.
     """
     counts = _Counts()
     async for row in connection.cursor(
         """
-        SELECT o.account_key, o.disposition, o.context, o.action, o.script, o.success, o.revenue_impact, o.occurred_time
+        SELECT o.account_key, o.disposition, o.context, o.action, o.script, o.success, o.net_revenue, o.occurred_time
           FROM observations o JOIN accounts a USING (account_key, business_category)
-         WHERE o.pattern_id = $1 ORDER BY o.recorded_time, o.id
+         WHERE o.pattern_id = $1 AND ($2::text IS NULL OR o.account_key = $2)
+         ORDER BY o.recorded_time, o.id
         """,
         pattern_id,
+        account_key,
         prefetch=1000,
     ):
         counts.add(row, half_life)
     return counts
 
 
-async def _write_accounts(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
-    await connection.execute("DELETE FROM pattern_accounts WHERE pattern_id = $1", pattern_id)
+async def _write_accounts(
+    connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
+) -> None:
+    await connection.execute(
+        """
+        DELETE FROM pattern_accounts
+         WHERE pattern_id = $1 AND ($2::text IS NULL OR account_key = $2)
+        """,
+        pattern_id,
+        account_key,
+    )
     await connection.executemany(
         """
         INSERT INTO pattern_accounts (
@@ -246,8 +273,17 @@ async def _write_accounts(connection: Connection, pattern_id: UUID, counts: _Cou
     )
 
 
-async def _write_facets(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
-    await connection.execute("DELETE FROM pattern_facets WHERE pattern_id = $1", pattern_id)
+async def _write_facets(
+    connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
+) -> None:
+    await connection.execute(
+        """
+        DELETE FROM pattern_facets
+         WHERE pattern_id = $1 AND ($2::text IS NULL OR account_key = $2)
+        """,
+        pattern_id,
+        account_key,
+    )
     await connection.executemany(
         """
         INSERT INTO pattern_facets (pattern_id, facet, account_key, occurrence_count,
@@ -263,16 +299,7 @@ async def _write_facets(connection: Connection, pattern_id: UUID, counts: _Count
 
 async def _write_scripts(connection: Connection, pattern_id: UUID, counts: _Counts) -> None:
     """Scripts keep their ids; those that neither the ledger nor the catalog has are removed."""
-    hashes = {
-        template: hashlib.sha256(template.encode()).digest() for template, _ in counts.scripts
-    }
-    await connection.execute(
-        """
-        DELETE FROM script_accounts a USING pattern_scripts s
-         WHERE s.id = a.script_id AND s.pattern_id = $1
-        """,
-        pattern_id,
-    )
+    hashes = {template: _hash(template) for template, _ in counts.scripts}
     await connection.execute(
         """
         DELETE FROM pattern_scripts
@@ -288,13 +315,28 @@ async def _write_scripts(connection: Connection, pattern_id: UUID, counts: _Coun
         """,
         [(uuid4(), pattern_id, template, digest) for template, digest in hashes.items()],
     )
+    await _write_script_shares(connection, pattern_id, counts)
+
+
+async def _write_script_shares(
+    connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
+) -> None:
+    await connection.execute(
+        """
+        DELETE FROM script_accounts a USING pattern_scripts s
+         WHERE s.id = a.script_id AND s.pattern_id = $1
+           AND ($2::text IS NULL OR a.account_key = $2)
+        """,
+        pattern_id,
+        account_key,
+    )
     await connection.executemany(
         """
         INSERT INTO script_accounts (script_id, account_key, occurrence_count, success_count)
         SELECT id, $3, $4, $5 FROM pattern_scripts WHERE pattern_id = $1 AND template_hash = $2
         """,
         [
-            (pattern_id, hashes[template], account, share.trials, share.successes)
+            (pattern_id, _hash(template), account, share.trials, share.successes)
             for (template, account), share in counts.scripts.items()
         ],
     )
@@ -329,6 +371,10 @@ async def _write_span(connection: Connection, pattern_id: UUID, counts: _Counts)
         counts.first,
         counts.last,
     )
+
+
+def _hash(template: str) -> bytes:
+    return hashlib.sha256(template.encode()).digest()
 
 
 def _seconds(span: timedelta) -> str:

@@ -58,6 +58,10 @@ class PostgresCapture:
             """
             SELECT fingerprint, pattern_id, disposition, similarity, anonymization
               FROM observations WHERE account_key = $1 AND request_id = $2
+            UNION ALL
+            SELECT r.fingerprint, o.pattern_id, o.disposition, o.similarity, o.anonymization
+              FROM outcome_revisions r JOIN observations o ON o.id = r.observation_id
+             WHERE r.account_key = $1 AND r.request_id = $2
             """,
             account_key,
             request_id,

@@ -10,6 +10,7 @@ import asyncpg
 from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.storage.database import Connection
@@ -46,7 +47,6 @@ async def append_observation(
 
 
 async def _write(connection: Connection, observation: Observation) -> None:
-    outcome = observation.outcome
     row = OBSERVATIONS.values(observation.insight) | {
         "id": observation.observation_id,
         "account_key": observation.account_key,
@@ -57,16 +57,13 @@ async def _write(connection: Connection, observation: Observation) -> None:
         "enhancement_id": observation.enhancement_id,
         "similarity": observation.similarity,
         "embedding_model": observation.scope.embedding_model,
-        "success": outcome.success,
-        "revenue_impact": outcome.revenue_impact,
-        "customer_retained": outcome.customer_retained,
-        "response_rate": outcome.response_rate,
         "anonymization": {
             "masked": dict(observation.report.masked),
             "dropped": [[drop.field, drop.reason] for drop in observation.report.dropped],
         },
         "occurred_time": observation.occurred_time,
         "recorded_time": observation.recorded_time,
+        **outcome_columns(observation.outcome),
     }
     try:
         await insert_row(connection, "observations", row)
@@ -75,6 +72,20 @@ async def _write(connection: Connection, observation: Observation) -> None:
             raise OutcomeAlreadyReported from error
         # The same request_id was used in another scope while this one waited: another body.
         raise RequestIdReused from error
+
+
+def outcome_columns(outcome: Outcome) -> dict[str, object]:
+    """An outcome by column, for the ledger."""
+    return {
+        "success": outcome.success,
+        "revenue_impact": outcome.revenue_impact,
+        "customer_retained": outcome.customer_retained,
+        "response_rate": outcome.response_rate,
+        "cost": outcome.cost,
+        "complained": outcome.complained,
+        "unsubscribed": outcome.unsubscribed,
+        "final": outcome.final,
+    }
 
 
 async def _count(
@@ -138,8 +149,8 @@ async def _count(
         pattern_id,
         observation.account_key,
         int(outcome.success),
-        outcome.revenue_impact or 0.0,
-        int(outcome.revenue_impact is not None),
+        outcome.net_revenue or 0.0,
+        int(outcome.net_revenue is not None),
         weight,
         weight * outcome.success,
         [whole(insight.conditions), *facts(insight.conditions)],

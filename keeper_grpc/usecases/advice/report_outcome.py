@@ -5,6 +5,9 @@ action, the script that was given. It counts into the pattern that was applied. 
 category counts in the account's own instead, into the pattern that says the same there or a new one:
 so a category comes by evidence of its own, and how advice travels is learned from the enhancement.
 
+An interim outcome counts until a later report takes its place: the evidence moves by the difference, and
+the ledger keeps what was replaced. So do interim outcomes of captures, which are named by their request_id.
+
 A report adds evidence and no wording: the pattern stays where it lies in vector space. Its words came
 from the pattern, and would pull it towards itself the more often it is applied.
 """
@@ -18,11 +21,28 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.enhancement import HandedOut
-from keeper_grpc.domain.errors import InvalidInput, OutcomeAlreadyReported, RequestIdReused
+from keeper_grpc.domain.errors import (
+    AccountBeingForgotten,
+    AccountCategoryUnknown,
+    CaptureNotFound,
+    InvalidInput,
+    OutcomeAlreadyReported,
+    RequestIdReused,
+    StorageUnavailable,
+)
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
-from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
+from keeper_grpc.domain.observation import (
+    CaptureRequest,
+    Disposition,
+    Observation,
+    Recorded,
+    Revision,
+    Standing,
+    Vectors,
+)
 from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.find_enhancement import HandedOutStore, find_handed_out
@@ -32,11 +52,11 @@ from keeper_grpc.usecases.ports import CLOCK_SKEW, Clock, Embeds, NewId
 
 @dataclass(frozen=True, slots=True)
 class OutcomeReport:
-    """What the caller reports. `fingerprints` are as in `Capture`."""
+    """What the caller reports, of an enhancement by its id or of a capture. `fingerprints` are as in `Capture`."""
 
     request_id: UUID
     account_id: str
-    enhancement_id: UUID
+    source: UUID | CaptureRequest
     outcome: Outcome
     occurred_time: datetime | None
     fingerprints: tuple[bytes, ...]
@@ -59,8 +79,11 @@ class ReportTransaction(Protocol):
     async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
         """The ledger entry of an earlier attempt."""
 
-    async def reported(self, enhancement_id: UUID) -> bool:
-        """Whether the ledger has an outcome of this enhancement."""
+    async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
+        """What the ledger has of an enhancement or a capture of this account."""
+
+    async def revise(self, revision: Revision) -> None:
+        """Put an outcome into the place of the interim one, also in what is counted."""
 
     async def pin_pattern(self, pattern_id: UUID) -> str | None:
         """Keep the pattern from being deleted or reworded until the end.
@@ -120,28 +143,39 @@ class ReportOutcome:
     async def __call__(self, report: OutcomeReport) -> Reported:
         """Record the outcome, or return what an earlier attempt of the same request did.
 
-        Raises EnhancementNotFound, OutcomeAlreadyReported, RequestIdReused, InvalidInput,
+        Raises EnhancementNotFound, CaptureNotFound, OutcomeAlreadyReported, RequestIdReused, InvalidInput,
         AccountBeingForgotten, EmbedderUnavailable and StorageUnavailable. After an error nothing of
         the request is stored.
         """
         now = self._clock()
+        if isinstance(report.source, CaptureRequest):
+            account = await self._capturer(report.account_id)
+            occurred = _occurred(report, None, now)
+            async with self._store.report() as transaction:
+                standing = await transaction.outcome_of(account.key, report.source)
+                if standing is None:
+                    raise CaptureNotFound
+                return await self._revise(transaction, account, report, standing, occurred)
         account, given = await find_handed_out(
-            self._accounts, self._store, report.account_id, report.enhancement_id
+            self._accounts, self._store, report.account_id, report.source
         )
-        occurred = _occurred(report, given, now)
+        occurred = _occurred(report, given.created_at, now)
         scope = self._scope(given)
         vectors = await self._vectors(given.acted_on) if given.foreign else None
 
         async with self._store.report() as transaction:
+            # It counts where it was counted first, also if another model is in use since.
+            standing = await transaction.outcome_of(account.key, report.source)
+            if standing is not None:
+                return await self._revise(transaction, account, report, standing, occurred)
             await transaction.lock_scope(scope)
-            earlier = await transaction.recorded(account.key, report.request_id)
-            if earlier is not None:
-                if earlier.fingerprint not in report.fingerprints:
-                    raise RequestIdReused
-                shown = await self._shown(transaction, earlier.pattern_id, account.key)
-                return Reported(shown, replayed=True)
-            if await transaction.reported(report.enhancement_id):
-                raise OutcomeAlreadyReported
+            if replay := await self._replay(transaction, account, report):
+                return replay
+            standing = await transaction.outcome_of(account.key, report.source)
+            if standing is not None:
+                if standing.scope != scope:
+                    raise StorageUnavailable("the outcome was reported meanwhile; try again")
+                return await self._revise(transaction, account, report, standing, occurred)
             if pattern := given.pattern:
                 # Whoever worded it may have been forgotten since: then it says something else, or is
                 # gone. What it said is not to be kept either.
@@ -165,13 +199,66 @@ class ReportOutcome:
                 similarity=credit.similarity,
                 occurred_time=occurred,
                 recorded_time=now,
-                enhancement_id=report.enhancement_id,
+                enhancement_id=report.source,
             )
             if credit.pattern_id and credit.new and vectors:
                 await transaction.create(credit.pattern_id, observation, vectors)
             await transaction.record(observation)
             shown = await self._shown(transaction, credit.pattern_id, account.key)
         return Reported(shown, replayed=False)
+
+    async def _capturer(self, account_id: str) -> Account:
+        """The account that captured. Raises CaptureNotFound for one that the network does not know."""
+        try:
+            return await self._accounts.resolve(account_id, "")
+        except AccountCategoryUnknown:
+            raise CaptureNotFound from None
+
+    async def _replay(
+        self, transaction: ReportTransaction, account: Account, report: OutcomeReport
+    ) -> Reported | None:
+        """The answer to an earlier attempt, or None. Raises RequestIdReused."""
+        earlier = await transaction.recorded(account.key, report.request_id)
+        if earlier is None:
+            return None
+        if earlier.fingerprint not in report.fingerprints:
+            raise RequestIdReused
+        return Reported(
+            await self._shown(transaction, earlier.pattern_id, account.key), replayed=True
+        )
+
+    async def _revise(
+        self,
+        transaction: ReportTransaction,
+        account: Account,
+        report: OutcomeReport,
+        standing: Standing,
+        occurred: datetime,
+    ) -> Reported:
+        """Put the outcome into the place of the interim one that stands."""
+        await transaction.lock_scope(standing.scope)
+        if replay := await self._replay(transaction, account, report):
+            return replay
+        # What stood before this waited for the scope may be final or forgotten by now.
+        current = await transaction.outcome_of(account.key, report.source)
+        if current is None:
+            raise AccountBeingForgotten
+        if current.final:
+            raise OutcomeAlreadyReported
+        await transaction.revise(
+            Revision(
+                observation_id=current.observation_id,
+                account_key=account.key,
+                request_id=report.request_id,
+                fingerprint=report.fingerprints[0],
+                outcome=report.outcome,
+                occurred_time=occurred,
+                recorded_time=self._clock(),
+            )
+        )
+        return Reported(
+            await self._shown(transaction, current.pattern_id, account.key), replayed=False
+        )
 
     async def _shown(
         self, transaction: ReportTransaction, pattern_id: UUID | None, account_key: str
@@ -215,11 +302,11 @@ class ReportOutcome:
         return _Credit(self._new_id(), nearest, new=True)
 
 
-def _occurred(report: OutcomeReport, given: HandedOut, now: datetime) -> datetime:
+def _occurred(report: OutcomeReport, since: datetime | None, now: datetime) -> datetime:
     """When it occurred: any time since the advice, with allowance for the caller's clock."""
     occurred = report.occurred_time or now
     if occurred > now + CLOCK_SKEW:
         raise InvalidInput("occurred_time", "must not be in the future")
-    if occurred < given.created_at - CLOCK_SKEW:
+    if since is not None and occurred < since - CLOCK_SKEW:
         raise InvalidInput("occurred_time", "must not be before the enhancement")
     return occurred

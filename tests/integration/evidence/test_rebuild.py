@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 from keeper_grpc.app import application
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
+from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import ReportOutcomeRequest
 from keeper_grpc.one_shot import rebuild
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import EvidenceStale
@@ -36,6 +39,7 @@ TABLES: Mapping[str, str] = {
     "script_accounts": "SELECT * FROM script_accounts ORDER BY script_id, account_key",
     "observations": "SELECT * FROM observations ORDER BY id",
     "enhancements": "SELECT * FROM enhancements ORDER BY id",
+    "outcome_revisions": "SELECT * FROM outcome_revisions ORDER BY id",
     "reactions": "SELECT * FROM reactions ORDER BY id",
 }
 
@@ -94,6 +98,21 @@ def settings(database_url: str, **chosen: Any) -> Settings:
     )
 
 
+async def revise(service: Service, draw: random.Random, account: str, **source: Any) -> None:
+    """Up to three outcomes in the place of an interim one, at other times, with other figures."""
+    for _ in range(draw.randrange(4)):
+        outcome = Outcome(success=draw.random() < 0.5, final=False)
+        if draw.random() < 0.5:
+            outcome.revenue_impact, outcome.cost = draw.uniform(-50, 500), draw.uniform(0, 50)
+        request = ReportOutcomeRequest(
+            request_id=str(uuid.uuid4()), account_id=account, outcome=outcome, **source
+        )
+        if "capture_request_id" in source:
+            days = timedelta(days=draw.uniform(0, 700))
+            request.occurred_time.FromDatetime(datetime.now(UTC) - days)
+        await service.network.ReportOutcome(request)
+
+
 async def live(service: Service, draw: random.Random, topic: str, steps: int) -> None:
     """A random history: captures, questions with reports, forgotten accounts."""
     accounts = {new_account(): draw.choice(["spa", "spa", "gym"]) for _ in range(10)}
@@ -115,14 +134,20 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
             request.occurred_time.FromDatetime(datetime.now(UTC) - days)
             if draw.random() < 0.5:
                 request.outcome.revenue_impact = draw.uniform(-50, 500)
+            request.outcome.final = draw.random() < 0.7
             await service.network.CapturePattern(request)
+            if not request.outcome.final:
+                await revise(service, draw, account, capture_request_id=request.request_id)
         elif step < 0.95:
             given = await ask(
                 service, topic, account, action, category=category, conditions=situation
             )
+            final = draw.random() < 0.7
             await service.network.ReportOutcome(
-                report(account, given.enhancement_id, success=draw.random() < 0.7)
+                report(account, given.enhancement_id, success=draw.random() < 0.7, final=final)
             )
+            if not final:
+                await revise(service, draw, account, enhancement_id=given.enhancement_id)
             if given.enhanced_insight.network_enhanced:
                 for reaction in draw.choice(REACTIONS):
                     await service.network.ReportReaction(

@@ -104,14 +104,30 @@ class Outcome(_message.Message):
     REVENUE_IMPACT_FIELD_NUMBER: _builtins.int
     CUSTOMER_RETAINED_FIELD_NUMBER: _builtins.int
     RESPONSE_RATE_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    COMPLAINED_FIELD_NUMBER: _builtins.int
+    UNSUBSCRIBED_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Whether the action reached its goal."""
     revenue_impact: _builtins.float
-    """Revenue gained or lost, in the account's currency. Not set means not measured."""
+    """Revenue gained or lost, in the account's currency, before what it cost. Not set means not measured."""
     customer_retained: _builtins.bool
     """Whether the customer stayed. Not set means not measured."""
     response_rate: _builtins.float
     """The share of the addressed customers that responded, from 0 to 1. Not set means not measured."""
+    cost: _builtins.float
+    """The discount that was given and whatever else the action cost, in the account's currency. Revenue is shown
+    net of it. Not set means not known.
+    """
+    complained: _builtins.bool
+    """Whether the customer complained of the action. Not set means not known."""
+    unsubscribed: _builtins.bool
+    """Whether the customer wants to hear no more from the account because of it. Not set means not known."""
+    final: _builtins.bool
+    """False for an interim outcome: it counts until ReportOutcome replaces it. Not set means true: a final outcome
+    is replaced by none.
+    """
     def __init__(
         self,
         *,
@@ -119,23 +135,43 @@ class Outcome(_message.Message):
         revenue_impact: _builtins.float | None = ...,
         customer_retained: _builtins.bool | None = ...,
         response_rate: _builtins.float | None = ...,
+        cost: _builtins.float | None = ...,
+        complained: _builtins.bool | None = ...,
+        unsubscribed: _builtins.bool | None = ...,
+        final: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_customer_retained", b"_customer_retained", "_response_rate", b"_response_rate", "_revenue_impact", b"_revenue_impact", "customer_retained", b"customer_retained", "response_rate", b"response_rate", "revenue_impact", b"revenue_impact"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_complained", b"_complained", "_cost", b"_cost", "_customer_retained", b"_customer_retained", "_final", b"_final", "_response_rate", b"_response_rate", "_revenue_impact", b"_revenue_impact", "_unsubscribed", b"_unsubscribed", "complained", b"complained", "cost", b"cost", "customer_retained", b"customer_retained", "final", b"final", "response_rate", b"response_rate", "revenue_impact", b"revenue_impact", "unsubscribed", b"unsubscribed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_customer_retained", b"_customer_retained", "_response_rate", b"_response_rate", "_revenue_impact", b"_revenue_impact", "customer_retained", b"customer_retained", "response_rate", b"response_rate", "revenue_impact", b"revenue_impact", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_complained", b"_complained", "_cost", b"_cost", "_customer_retained", b"_customer_retained", "_final", b"_final", "_response_rate", b"_response_rate", "_revenue_impact", b"_revenue_impact", "_unsubscribed", b"_unsubscribed", "complained", b"complained", "cost", b"cost", "customer_retained", b"customer_retained", "final", b"final", "response_rate", b"response_rate", "revenue_impact", b"revenue_impact", "success", b"success", "unsubscribed", b"unsubscribed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__complained: _TypeAlias = _typing.Literal["complained"]  # noqa: Y015
+    _WhichOneofArgType__complained: _TypeAlias = _typing.Literal["_complained", b"_complained"]  # noqa: Y015
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
     _WhichOneofReturnType__customer_retained: _TypeAlias = _typing.Literal["customer_retained"]  # noqa: Y015
     _WhichOneofArgType__customer_retained: _TypeAlias = _typing.Literal["_customer_retained", b"_customer_retained"]  # noqa: Y015
+    _WhichOneofReturnType__final: _TypeAlias = _typing.Literal["final"]  # noqa: Y015
+    _WhichOneofArgType__final: _TypeAlias = _typing.Literal["_final", b"_final"]  # noqa: Y015
     _WhichOneofReturnType__response_rate: _TypeAlias = _typing.Literal["response_rate"]  # noqa: Y015
     _WhichOneofArgType__response_rate: _TypeAlias = _typing.Literal["_response_rate", b"_response_rate"]  # noqa: Y015
     _WhichOneofReturnType__revenue_impact: _TypeAlias = _typing.Literal["revenue_impact"]  # noqa: Y015
     _WhichOneofArgType__revenue_impact: _TypeAlias = _typing.Literal["_revenue_impact", b"_revenue_impact"]  # noqa: Y015
+    _WhichOneofReturnType__unsubscribed: _TypeAlias = _typing.Literal["unsubscribed"]  # noqa: Y015
+    _WhichOneofArgType__unsubscribed: _TypeAlias = _typing.Literal["_unsubscribed", b"_unsubscribed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__complained) -> _WhichOneofReturnType__complained | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__customer_retained) -> _WhichOneofReturnType__customer_retained | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__final) -> _WhichOneofReturnType__final | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__response_rate) -> _WhichOneofReturnType__response_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__revenue_impact) -> _WhichOneofReturnType__revenue_impact | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unsubscribed) -> _WhichOneofReturnType__unsubscribed | None: ...
 
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 

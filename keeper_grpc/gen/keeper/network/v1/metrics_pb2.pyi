@@ -41,7 +41,7 @@ class NetworkMetrics(_message.Message):
 
     @_builtins.property
     def revenue_generated_network(self) -> Global___Metric:
-        """Revenue impact of the reported outcomes of advice, including revenue that would have come without it.
+        """Revenue impact of the reported outcomes of advice, less its cost where that is known, including revenue that would have come without it.
         UNIT_CURRENCY.
         """
 

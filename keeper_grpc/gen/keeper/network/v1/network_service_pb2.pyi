@@ -418,6 +418,7 @@ class ReportOutcomeRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     ENHANCEMENT_ID_FIELD_NUMBER: _builtins.int
+    CAPTURE_REQUEST_ID_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     OCCURRED_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
@@ -426,9 +427,13 @@ class ReportOutcomeRequest(_message.Message):
     """The account that was given the enhancement."""
     enhancement_id: _builtins.str
     """The enhancement that was acted on."""
+    capture_request_id: _builtins.str
+    """The request_id of the CapturePattern whose interim outcome this replaces."""
     @_builtins.property
     def outcome(self) -> _insight_pb2.Outcome:
-        """Its outcome."""
+        """Its outcome. One with `final` false may be replaced by a later report, whose evidence then stands in the
+        place of the earlier one's; a final one may not.
+        """
 
     @_builtins.property
     def occurred_time(self) -> _timestamp_pb2.Timestamp:
@@ -440,14 +445,17 @@ class ReportOutcomeRequest(_message.Message):
         request_id: _builtins.str = ...,
         account_id: _builtins.str = ...,
         enhancement_id: _builtins.str = ...,
+        capture_request_id: _builtins.str = ...,
         outcome: _insight_pb2.Outcome | None = ...,
         occurred_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_time", b"occurred_time", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_request_id", b"capture_request_id", "enhancement_id", b"enhancement_id", "occurred_time", b"occurred_time", "outcome", b"outcome", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "enhancement_id", b"enhancement_id", "occurred_time", b"occurred_time", "outcome", b"outcome", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "capture_request_id", b"capture_request_id", "enhancement_id", b"enhancement_id", "occurred_time", b"occurred_time", "outcome", b"outcome", "request_id", b"request_id", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["enhancement_id", "capture_request_id"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___ReportOutcomeRequest: _TypeAlias = ReportOutcomeRequest  # noqa: Y015
 

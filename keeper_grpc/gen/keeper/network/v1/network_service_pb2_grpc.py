@@ -127,8 +127,8 @@ class NetworkLearningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportOutcome(self, request, context):
-        """Reports the outcome of an enhancement, as evidence for its pattern and its script.
-        Idempotent by request_id.
+        """Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
+        outcome, of an enhancement or of a capture. Idempotent by request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

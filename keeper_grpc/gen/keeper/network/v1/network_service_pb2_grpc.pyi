@@ -46,8 +46,8 @@ class NetworkLearningServiceStub:
     the caller's correlation ids and come in any order; a question that fails does not end the stream.
     """
     ReportOutcome: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]
-    """Reports the outcome of an enhancement, as evidence for its pattern and its script.
-    Idempotent by request_id.
+    """Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
+    outcome, of an enhancement or of a capture. Idempotent by request_id.
     """
     ReportReaction: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ReportReactionRequest, _network_service_pb2.ReportReactionResponse]
     """Reports what an account did with an enhancement: that it was shown, accepted, dismissed or done.
@@ -86,8 +86,8 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     the caller's correlation ids and come in any order; a question that fails does not end the stream.
     """
     ReportOutcome: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
-    """Reports the outcome of an enhancement, as evidence for its pattern and its script.
-    Idempotent by request_id.
+    """Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
+    outcome, of an enhancement or of a capture. Idempotent by request_id.
     """
     ReportReaction: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ReportReactionRequest, _network_service_pb2.ReportReactionResponse]  # type: ignore[assignment]
     """Reports what an account did with an enhancement: that it was shown, accepted, dismissed or done.
@@ -147,8 +147,8 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _network_service_pb2.ReportOutcomeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_network_service_pb2.ReportOutcomeResponse, _abc.Awaitable[_network_service_pb2.ReportOutcomeResponse]]:
-        """Reports the outcome of an enhancement, as evidence for its pattern and its script.
-        Idempotent by request_id.
+        """Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
+        outcome, of an enhancement or of a capture. Idempotent by request_id.
         """
 
     @_abc_1.abstractmethod

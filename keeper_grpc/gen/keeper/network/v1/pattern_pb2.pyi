@@ -295,7 +295,7 @@ class Evidence(_message.Message):
     similarity: _builtins.float
     """Cosine similarity to the insight of the question. Zero where there was no question."""
     mean_revenue_impact: _builtins.float
-    """Typical revenue impact: the median of the means of the accounts that measured it, in their
+    """Typical revenue impact, less its cost where that is known: the median of the means of the accounts that measured it, in their
     currencies, in two significant digits. Set only where enough accounts measured it.
     """
     def __init__(

@@ -1,0 +1,89 @@
+"""Putting a later outcome into the place of an interim one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.observation import Revision
+from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.evidence.rebuild import recount_account
+from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.patterns.ledger import outcome_columns
+from keeper_grpc.storage.rows import insert_row
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+async def revise_outcome(connection: Connection, revision: Revision, counting: Counting) -> None:
+    """Replace the outcome in the ledger and in all that is counted from it; what was replaced is kept.
+
+    Within the caller's transaction, which owns the scope of the observation's pattern. The observation stays
+    where it was recorded, so that its sums are those of a rebuild.
+    """
+    # Before any of its rows, as ForgetAccount does, and alone: milestones are recounted from the account's whole
+    # ledger, which no other call may extend meanwhile.
+    await connection.execute(
+        "SELECT FROM accounts WHERE account_key = $1 FOR UPDATE", revision.account_key
+    )
+    replaced = await connection.fetchrow(
+        "DELETE FROM observations WHERE id = $1 RETURNING *", revision.observation_id
+    )
+    assert replaced is not None  # noqa: S101 - the scope is owned
+    await _keep(connection, replaced, revision)
+    # Computed by the database.
+    row = {column: value for column, value in replaced.items() if column != "net_revenue"}
+    row |= outcome_columns(revision.outcome) | {"occurred_time": revision.occurred_time}
+    await insert_row(connection, "observations", row)
+    await connection.execute("SELECT recount_milestones($1)", revision.account_key)
+    if (pattern_id := replaced["pattern_id"]) is not None:
+        await recount_account(connection, pattern_id, revision.account_key, counting)
+        await _move_span(connection, pattern_id, replaced["occurred_time"], revision.occurred_time)
+        await refresh_evidence(connection, pattern_id, counting.rule)
+
+
+async def _keep(connection: Connection, replaced: Record, revision: Revision) -> None:
+    """Append what the revision replaces to the history, with the request that did."""
+    columns = (*outcome_columns(revision.outcome), "occurred_time")
+    await insert_row(
+        connection,
+        "outcome_revisions",
+        {
+            "account_key": revision.account_key,
+            "request_id": revision.request_id,
+            "fingerprint": revision.fingerprint,
+            "observation_id": revision.observation_id,
+            "recorded_time": revision.recorded_time,
+            **{column: replaced[column] for column in columns if column != "final"},
+        },
+    )
+
+
+async def _move_span(
+    connection: Connection, pattern_id: UUID, before: datetime, after: datetime
+) -> None:
+    """Let the pattern's span be that of its outcomes, one of which occurred at another time.
+
+    All are read only where the one that moved was the first or the last.
+    """
+    await connection.execute(
+        """
+        UPDATE network_patterns p
+           SET first_discovered = CASE WHEN p.catalog_key IS NULL
+                   THEN coalesce(span.first, p.first_discovered)
+                   ELSE least(p.created_at, span.first) END,
+               last_validated = span.last
+          FROM (SELECT min(o.occurred_time) AS first, max(o.occurred_time) AS last
+                  FROM observations o JOIN accounts a USING (account_key, business_category)
+                 WHERE o.pattern_id = $1) span
+         WHERE p.id = $1 AND $2::timestamptz <> $3::timestamptz
+           AND ($2 <= p.first_discovered OR $2 >= p.last_validated
+                OR $3 < p.first_discovered OR $3 > p.last_validated)
+        """,
+        pattern_id,
+        before,
+        after,
+    )
