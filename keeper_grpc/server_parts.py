@@ -121,7 +121,7 @@ class ServerParts:
         self._counting = counting_of(settings)
         self._rule = self._counting.rule
         self._indexes = PostgresAnnIndexes(pool)
-        self._patterns = PostgresPatterns(pool)
+        self._patterns = PostgresPatterns(pool, half_life=settings.evidence_half_life, clock=clock)
         self._outcomes = PostgresOutcomes(pool, self._counting)
         self._accounts = AccountResolver(
             pseudonyms=self._pseudonyms,

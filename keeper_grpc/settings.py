@@ -303,7 +303,9 @@ class Settings(BaseSettings):
     )
 
     evidence_half_life: Seconds = Field(
-        timedelta(days=180), description="age at which an outcome counts half in ranking"
+        timedelta(days=45),
+        description="age at which an outcome counts half in what is expected of a pattern, in a situation and of "
+        "a script; below a month little is left to learn from, beyond two a change of season shows too late",
     )
     holdout_share: Ratio = Field(
         0.0, description="share of questions left without advice, to measure what advice is worth"

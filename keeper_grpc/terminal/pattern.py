@@ -28,6 +28,7 @@ from keeper_grpc.terminal.output.evidence import (
     known,
     revenue,
     sentence,
+    state,
     success,
 )
 from keeper_grpc.terminal.output.plain import plain
@@ -98,6 +99,7 @@ def _facts(pattern: Pattern) -> RenderableType:
     facts.add_row("category", plain(pattern.business_category))
     facts.add_row("when", _conditions(pattern) or "always")
     facts.add_row("evidence", sentence(pattern.evidence))
+    facts.add_row("state", _state(pattern))
     facts.add_row("revenue", revenue(pattern.evidence))
     facts.add_row("prior", belief(pattern.prior))
     if pattern.HasField("author_claim"):
@@ -108,6 +110,12 @@ def _facts(pattern: Pattern) -> RenderableType:
     facts.add_row("discovered", _date(pattern.first_discovered_time) if told else NOT_ENOUGH_DATA)
     facts.add_row("validated", _date(pattern.last_validated_time) if told else NOT_ENOUGH_DATA)
     return facts
+
+
+def _state(pattern: Pattern) -> str:
+    if pattern.state != Pattern.STATE_FADING:
+        return state(pattern)
+    return f"{state(pattern)}: works less often of late, and is not applied until it recovers"
 
 
 def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:

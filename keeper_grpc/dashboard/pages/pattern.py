@@ -12,7 +12,7 @@ from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
 from keeper_grpc.dashboard.sections.charts import History
 from keeper_grpc.dashboard.sections.notice import Notice
-from keeper_grpc.dashboard.sections.patterns import at_least
+from keeper_grpc.dashboard.sections.patterns import at_least, fading
 from keeper_grpc.dashboard.upstream.feeds import Feeds
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
@@ -53,6 +53,7 @@ class PatternPage:
                 name: self._fact(name)
                 for name in (
                     "Success rate",
+                    "State",
                     "Cases",
                     "Accounts",
                     "Revenue per case",
@@ -158,6 +159,12 @@ class PatternPage:
             "Success rate": (
                 figures.share(evidence.success_rate) if observed else figures.NOT_ENOUGH,
                 f"{at_least(evidence)}, with 95% certainty" if observed else "",
+            ),
+            "State": (
+                fading(pattern) or "Active",
+                "works less often of late, and is not applied until it recovers"
+                if fading(pattern)
+                else "",
             ),
             "Cases": (
                 f"{evidence.occurrence_count:,}" if observed else figures.NOT_ENOUGH,

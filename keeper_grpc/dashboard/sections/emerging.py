@@ -85,7 +85,7 @@ def _what(pattern: EmergingPattern) -> str:
 
 
 def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
-    promoted = pattern.promoted_pattern_id
+    known = pattern.promoted_pattern_id or pattern.fading_pattern_id
     return Row(
         pattern.emerging_pattern_id,
         [
@@ -93,7 +93,7 @@ def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
                 _what(pattern),
                 # A label begins with the type.
                 pattern.common_pattern if pattern.label else words(pattern.pattern_type),
-                f"patterns/{promoted}" if promoted else "",
+                f"patterns/{known}" if known else "",
             ),
             Cell(", ".join(map(words, pattern.business_categories))),
             _state(pattern, arrived),
@@ -112,6 +112,8 @@ def _state(pattern: EmergingPattern, arrived: datetime | None) -> Cell:
     if pattern.change == EmergingPattern.CHANGE_FADED:
         return Cell("\N{EN DASH} Faded")
     novelty = f"novelty {figures.share(pattern.novelty)}"
+    if pattern.fading_pattern_id:
+        novelty = "its pattern is fading"
     note = f"new at {figures.clock(arrived)}" if arrived else novelty
     if pattern.growth_rate > _STEADY:
         return Cell("\N{UPWARDS ARROW} Growing", note)

@@ -47,12 +47,17 @@ def _row(pattern: Pattern) -> Row:
         [
             Cell(pattern.action, words(pattern.pattern_type), f"patterns/{pattern.pattern_id}"),
             Cell(words(pattern.business_category)),
-            Cell(figures.share(evidence.success_rate), at_least(evidence)),
+            Cell(figures.share(evidence.success_rate), fading(pattern) or at_least(evidence)),
             Cell(f"{evidence.occurrence_count:,}"),
             Cell(f"{evidence.account_count:,}"),
             Cell(figures.day(pattern.last_validated_time)),
         ],
     )
+
+
+def fading(pattern: Pattern) -> str:
+    """A warning that the success rate is of the past; empty for a pattern that works as it did."""
+    return "\N{DOWNWARDS ARROW} fading" if pattern.state == Pattern.STATE_FADING else ""
 
 
 def at_least(evidence: Evidence) -> str:

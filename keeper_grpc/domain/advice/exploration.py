@@ -72,7 +72,5 @@ def chances(posteriors: Sequence[tuple[float, float]]) -> list[float]:
 
 
 def _posterior(evidence: Evidence, prior: Prior) -> tuple[float, float]:
-    return (
-        prior.successes + evidence.successes,
-        prior.failures + evidence.trials - evidence.successes,
-    )
+    trials, successes = evidence.recent
+    return prior.successes + successes, prior.failures + trials - successes

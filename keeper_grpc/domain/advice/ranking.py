@@ -31,6 +31,7 @@ class NoMatch(Enum):
     NOTHING_SIMILAR = "nothing_similar"
     TOO_FEW_OCCURRENCES = "too_few_occurrences"
     SUCCESS_RATE_TOO_LOW = "success_rate_too_low"
+    PATTERN_FADING = "pattern_fading"
     HOLDOUT = "holdout"
 
 
@@ -38,10 +39,15 @@ HURDLES = (
     NoMatch.NOTHING_SIMILAR,
     NoMatch.TOO_FEW_OCCURRENCES,
     NoMatch.SUCCESS_RATE_TOO_LOW,
+    NoMatch.PATTERN_FADING,
 )
 """The requirements that a published candidate may fail, in the order in which it meets them. A holdout is
 none of them: it withholds advice from an insight that has a match.
 """
+
+
+KNOWN_FAILURES = (NoMatch.SUCCESS_RATE_TOO_LOW, NoMatch.PATTERN_FADING)
+"""The hurdles of what was tried and does not work, or no longer does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,8 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
         return NoMatch.TOO_FEW_OCCURRENCES
     if evidence.success_rate < requirements.min_success_rate:
         return NoMatch.SUCCESS_RATE_TOO_LOW
+    if candidate.pattern.fading:
+        return NoMatch.PATTERN_FADING
     return None
 
 
@@ -141,7 +149,7 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
     failed = [(hurdle(candidate, requirements), candidate) for candidate in candidates]
     fit = [candidate for reason, candidate in failed if reason is None]
     if fit:
-        failures = [c for reason, c in failed if reason is NoMatch.SUCCESS_RATE_TOO_LOW]
+        failures = [c for reason, c in failed if reason in KNOWN_FAILURES]
         scored = [_score(candidate, failures) for candidate in fit]
         return Ranking(min(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None)
     misses = [Miss(candidate, reason) for reason, candidate in failed if reason in HURDLES]

@@ -47,13 +47,14 @@ class Describer:
 
 
 def completed(cluster: EmergingPattern, words: ClusterWords, known: Known) -> EmergingPattern:
-    """The cluster with its words, its novelty, and the pattern that proves it."""
+    """The cluster with its words, its novelty, and the pattern that proves it or no longer does."""
     return replace(
         cluster,
         common_pattern=words.common_pattern,
         label=words.label,
         novelty=round(novelty(known.distance), 3),
         promoted_pattern_id=known.proven_pattern_id,
+        fading_pattern_id=known.fading_pattern_id,
     )
 
 

@@ -42,7 +42,7 @@ class EmergingPattern:
     are its words, empty while the cluster is not published; old events have no label.
     `growth_rate` in [-1, 1] compares the last day with the days before (Tally.growth_rate). `novelty`
     in [0, 1] is one minus the cosine to the nearest known pattern of the type, published or not; 1
-    without one.
+    without one. `fading_pattern_id` is a published pattern that says the same and has stopped working.
     """
 
     emerging_pattern_id: UUID
@@ -61,6 +61,7 @@ class EmergingPattern:
     growth_rate: float = 0.0
     novelty: float = 1.0
     label: str = ""
+    fading_pattern_id: UUID | None = None
 
 
 Family: TypeAlias = tuple[str, str]
@@ -158,7 +159,9 @@ class ClusterChange:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """When a known pattern proves a cluster: near enough, published (of `k` accounts), and with a high lower bound."""
+    """When a known pattern proves a cluster: near enough, published (of `k` accounts), with a high lower bound,
+    and not fading.
+    """
 
     min_similarity: float
     min_lower_bound: float
@@ -187,8 +190,8 @@ def transition(
 
     `cluster` is None when its last sighting left the window; its `promoted_pattern_id` is set when a
     proven pattern says the same. A cluster that was never shown is promoted silently. A promoted one
-    stays promoted while its pattern is published, because subscribers can read the pattern then;
-    without the pattern it is treated as if it had never been shown.
+    stays promoted while its pattern is published and does not fade, because subscribers can read the
+    pattern then; without the pattern it is treated as if it had never been shown.
     """
     if cluster is None:
         return State.FORMING, Change.FADED if before is State.EMERGING else None

@@ -16,11 +16,13 @@ LEAST_ID = UUID(int=0)
 @dataclass(frozen=True, slots=True)
 class Known:
     """The known patterns near a cluster's centre: the cosine distance to the nearest pattern of its type
-    (None without one), and the nearest pattern that proves the cluster, if any.
+    (None without one), the nearest pattern that proves the cluster, if any, and the nearest one that would
+    if it did not fade.
     """
 
     distance: float | None = None
     proven_pattern_id: UUID | None = None
+    fading_pattern_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

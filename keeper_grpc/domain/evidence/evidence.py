@@ -100,17 +100,15 @@ class Share:
         return trials, min(max(self.recent_successes, 0.0), trials)
 
     def without(self, part: Share) -> Share:
-        """What is left when a part of it, whose ages are not known, is left out.
-
-        The part is taken to be as old as the whole.
-        """
+        """What is left when a part of it is left out, whose outcomes are weighed by age as the whole's are."""
         trials = max(self.trials - part.trials, 0)
         successes = min(max(self.successes - part.successes, 0), trials)
         if self.recent_trials is None or self.recent_successes is None:
             return Share(trials, successes)
-        recent = self.recent_trials * trials / self.trials if self.trials else 0.0
-        good = self.recent_successes * successes / self.successes if self.successes else 0.0
-        return Share(trials, successes, recent, min(good, recent))
+        whole, gone = self.recent, part.recent
+        # Nothing is left of nothing, however the sums were rounded.
+        recent = max(whole[0] - gone[0], 0.0) if trials else 0.0
+        return Share(trials, successes, recent, min(max(whole[1] - gone[1], 0.0), recent))
 
 
 Shares: TypeAlias = Mapping[str, Share]
@@ -156,6 +154,10 @@ class Evidence:
     def lower_bound(self, cautious: Prior = CAUTIOUS) -> float:
         """The success rate that is exceeded with 95% certainty."""
         return lower_bound(self.trials, self.successes, cautious)
+
+    def recent_lower_bound(self, cautious: Prior = CAUTIOUS) -> float:
+        """The same of the outcomes as their ages weigh them."""
+        return lower_bound(*self.recent, cautious)
 
 
 NO_EVIDENCE = Evidence()
@@ -278,8 +280,8 @@ def recency_weight(occurred: datetime, half_life: timedelta) -> float:
     """The weight under which an outcome is stored: doubles with each half-life after the epoch.
 
     Sums of these weights need no upkeep: divided by the weight of today they are what they would be
-    if every outcome had been weighed by its age today. Bounded to 300 doublings either way, which a
+    if every outcome had been weighed by its age today. Bounded to 1,000 doublings either way, which a
     double holds.
     """
     doublings = (occurred - RECENCY_EPOCH) / half_life
-    return float(2.0 ** min(max(doublings, -300.0), 300.0))
+    return float(2.0 ** min(max(doublings, -1000.0), 1000.0))

@@ -12,6 +12,7 @@ is in two of them:
    odds: outcomes may share several facts, and must not count several times for it;
 3. here: the situation's own outcomes, in full.
 
+All of them weigh by age: how well something works, in a situation as at all, changes with the years.
 Where nothing is known of the situation, the pattern's posterior over all of them is the expectation.
 Parts that the publication rule withholds are left out: an expectation must not tell one account's
 outcomes.
@@ -49,12 +50,21 @@ FACT_VARIANCE = 1.0
 73%. Effects that the data cannot tell from noise are shrunk accordingly."""
 
 
+FORGOTTEN = 1e-6
+"""Trials by age below which a fact's outcomes say nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class FactEvidence:
     """Outcomes outside of the situation, those that share a fact with it and those that do not."""
 
     shared: Evidence
     others: Evidence
+
+    @property
+    def tells(self) -> bool:
+        """Whether neither side is too old to say anything."""
+        return min(self.shared.recent[0], self.others.recent[0]) > FORGOTTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,9 @@ def situate(
         contrast = FactEvidence(
             weigh(shared.values(), rule.k, most), weigh(others.values(), rule.k, most)
         )
-        if not rule.withheld(contrast.shared) and not rule.withheld(contrast.others):
+        if contrast.tells and not (
+            rule.withheld(contrast.shared) or rule.withheld(contrast.others)
+        ):
             cut.append(contrast)
     if not own.trials and not cut:
         return NOWHERE
@@ -148,8 +160,7 @@ def expect(
         trials, successes = evidence.recent
         return Expectation(prior.after(trials, successes), lower_bound(trials, successes, cautious))
     if situation.is_all:
-        here = situation.here
-        certain = lower_bound(here.trials, here.successes, cautious)
+        certain = lower_bound(*situation.here.recent, cautious)
         return Expectation(_here(prior, situation), certain)
     # Nobody knows how much this situation is like the others, so the worse of both is taken.
     certain = min(_here(cautious, situation, most).low for most in (STRENGTH, math.inf))
@@ -167,8 +178,7 @@ def _here(prior: Prior, situation: SituationEvidence, most: float = math.inf) ->
     weight = prior.successes + prior.failures
     strength = min(weight + trials * STRENGTH / (trials + STRENGTH), most)
     parent = _moved(average, situation.facts)
-    here = situation.here
-    return Prior(strength * parent, strength * (1 - parent)).after(here.trials, here.successes)
+    return Prior(strength * parent, strength * (1 - parent)).after(*situation.here.recent)
 
 
 def _moved(rate: float, facts: Sequence[FactEvidence]) -> float:
@@ -182,7 +192,7 @@ def _moved(rate: float, facts: Sequence[FactEvidence]) -> float:
     for fact in facts:
         shared, others = fact.shared, fact.others
         effect = _log_odds(shared) - _log_odds(others)
-        part = shared.trials / (shared.trials + others.trials)
+        part = shared.recent[0] / (shared.recent[0] + others.recent[0])
         moves += (1 - part) * effect * FACT_VARIANCE / (FACT_VARIANCE + _noise(fact))
     odds = math.log(rate / (1 - rate)) + moves / len(facts)
     return 1 / (1 + math.exp(-odds))
@@ -190,12 +200,12 @@ def _moved(rate: float, facts: Sequence[FactEvidence]) -> float:
 
 def _log_odds(evidence: Evidence) -> float:
     """Of the successes, with half an outcome more of each kind (Haldane): finite also for 0 of 3."""
-    return math.log((evidence.successes + 0.5) / (evidence.trials - evidence.successes + 0.5))
+    trials, successes = evidence.recent
+    return math.log((successes + 0.5) / (trials - successes + 0.5))
 
 
 def _noise(fact: FactEvidence) -> float:
     """How far chance moves the difference of the log odds, squared, were the rates one and the same."""
-    shared, others = fact.shared, fact.others
-    trials = shared.trials + others.trials
-    rate = (shared.successes + others.successes + 0.5) / (trials + 1)
-    return (1 / shared.trials + 1 / others.trials) / (rate * (1 - rate))
+    (shared, shared_successes), (others, others_successes) = fact.shared.recent, fact.others.recent
+    rate = (shared_successes + others_successes + 0.5) / (shared + others + 1)
+    return (1 / shared + 1 / others) / (rate * (1 - rate))

@@ -51,6 +51,7 @@ class Pattern:
     What is expected of it is computed under `prior`, which comes from `prior_source`, learned from
     `prior_patterns` others where it was learned; what is certain of it under `cautious`.
     `authored` patterns come with the catalog, with a `prior` of their own and their author's `claim`.
+    A `fading` one works clearly less often of late than its evidence says (domain/evidence/fading.py).
     """
 
     pattern_id: UUID
@@ -68,6 +69,7 @@ class Pattern:
     cautious: Prior = CAUTIOUS
     claim: Claim | None = None
     retired: bool = False
+    fading: bool = False
 
     @property
     def lower_bound(self) -> float:
@@ -93,14 +95,16 @@ class Pattern:
 
         Its words are nobody's; the counts beside them, and when they were counted, are.
         """
-        return replace(self, evidence=NO_EVIDENCE, first_discovered=None, last_validated=None)
+        return replace(
+            self, evidence=NO_EVIDENCE, first_discovered=None, last_validated=None, fading=False
+        )
 
     def script_bound(self, script: Script) -> float:
-        """The lower bound of one wording's success rate, under what is believed of the pattern.
+        """The lower bound of one wording's success rate by age, under what is believed of the pattern.
 
         The wordings of a pattern are a choice of many, which only a prior that fits survives.
         """
-        return script.evidence.lower_bound(self.cautious)
+        return script.evidence.recent_lower_bound(self.cautious)
 
     def proven_script(self, rule: PublicationRule) -> str:
         """The wording with the best lower bound among those that may be shown.
@@ -120,12 +124,12 @@ class Pattern:
             chosen = best or authored
             return chosen.template if chosen else ""
         own = authored.evidence if authored in shown else NO_EVIDENCE
-        successes, trials = (
-            self.prior.successes + own.successes,
-            self.prior.successes + self.prior.failures + own.trials,
+        trials, successes = own.recent
+        expected = (self.prior.successes + successes) / (
+            self.prior.successes + self.prior.failures + trials
         )
-        surely = best.evidence.lower_bound(self.prior)
-        return best.template if surely > successes / trials else authored.template
+        surely = best.evidence.recent_lower_bound(self.prior)
+        return best.template if surely > expected else authored.template
 
     def may_hand_out(self, template: str, rule: PublicationRule) -> bool:
         """Whether these words may be shown as its script."""

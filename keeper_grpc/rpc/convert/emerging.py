@@ -49,7 +49,7 @@ def feed_message(
 
 
 def _emerging(change: Change, cluster: EmergingPattern) -> emerging_pb2.EmergingPattern:
-    promoted = cluster.promoted_pattern_id
+    promoted, fading = cluster.promoted_pattern_id, cluster.fading_pattern_id
     return emerging_pb2.EmergingPattern(
         emerging_pattern_id=str(cluster.emerging_pattern_id),
         change=_CHANGES[change],
@@ -67,4 +67,5 @@ def _emerging(change: Change, cluster: EmergingPattern) -> emerging_pb2.Emerging
         growth_rate=cluster.growth_rate,
         novelty=cluster.novelty,
         label=cluster.label,
+        fading_pattern_id=str(fading) if fading else "",
     )

@@ -90,6 +90,9 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
         cautious_prior=pattern_pb2.Prior(
             successes=known.cautious.successes, failures=known.cautious.failures
         ),
+        state=pattern_pb2.Pattern.STATE_FADING
+        if known.fading
+        else pattern_pb2.Pattern.STATE_ACTIVE,
     )
     if known.first_discovered:
         message.first_discovered_time.FromDatetime(shown_time(known.first_discovered))

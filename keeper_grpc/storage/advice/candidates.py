@@ -156,8 +156,10 @@ class PostgresCandidates:
             for row in rows
             if row["similarity"] >= requirements.min_similarity
         }
-        scripts = await see_scripts(connection, similar, rule, viewer)
-        situations = await see_situations(connection, similar, asked.conditions, rule, viewer)
+        scripts = await see_scripts(connection, similar, rule, viewer, now_weight=now_weight)
+        situations = await see_situations(
+            connection, similar, asked.conditions, rule, viewer=viewer, now_weight=now_weight
+        )
         transfers = (
             await _transfers(connection, asked, rule) if query is _ELSEWHERE and rows else {}
         )

@@ -48,4 +48,6 @@ class PostgresMoves:
             return {}
         now_weight = recency_weight(self._clock(), self._half_life)
         async with self._database.transaction(read_only=True) as connection:
-            return await see_patterns(connection, pattern_ids, rule, account_key, now_weight)
+            return await see_patterns(
+                connection, pattern_ids, rule, account_key, now_weight=now_weight
+            )

@@ -411,7 +411,8 @@ class PostgresDetectionStep:
                SET state = $2, business_categories = $3, common_pattern = $4, account_count = $5,
                    sighting_count = $6, mean_similarity = $7, mean_confidence = $8,
                    total_potential_value = $9, first_seen_time = $10, last_seen_time = $11,
-                   promoted_pattern_id = $12, growth_rate = $13, novelty = $14, label = $15
+                   promoted_pattern_id = $12, growth_rate = $13, novelty = $14, label = $15,
+                   fading_pattern_id = $16
              WHERE id = $1
             """,
             [
@@ -431,6 +432,7 @@ class PostgresDetectionStep:
                     cluster.growth_rate,
                     cluster.novelty,
                     cluster.label,
+                    cluster.fading_pattern_id,
                 )
                 for change in changes
                 if (cluster := change.cluster) is not None

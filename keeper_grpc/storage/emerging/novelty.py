@@ -32,15 +32,19 @@ async def nearest_known(
     for portion in portions({key: sizes[family] for key, (family, _) in centres.items()}, PAIRS):
         rows = await connection.fetch(
             f"""
-            SELECT c.id, nearest.distance, nearest.proven
+            SELECT c.id, nearest.distance, nearest.proven, nearest.fading
               FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
                    AS c (id, model, type, centre)
              CROSS JOIN LATERAL (
                 SELECT min(k.distance) AS distance,
                        (array_agg(k.id ORDER BY k.distance, k.id)
-                           FILTER (WHERE k.sure AND 1 - k.distance >= $7))[1] AS proven
+                           FILTER (WHERE k.sure AND 1 - k.distance >= $7))[1] AS proven,
+                       (array_agg(k.id ORDER BY k.distance, k.id)
+                           FILTER (WHERE k.fading AND 1 - k.distance >= $7))[1] AS fading
                   FROM (SELECT p.id, p.pattern_embedding <=> c.centre AS distance,
-                               {published("p", "$5")} AND p.confidence_score >= $6 AS sure
+                               {published("p", "$5")} AND p.confidence_score >= $6
+                               AND NOT p.fading AS sure,
+                               {published("p", "$5")} AND p.fading AS fading
                           FROM network_patterns p
                          WHERE p.pattern_type = c.type AND p.embedding_model = c.model
                         OFFSET 0) k) nearest
@@ -53,17 +57,17 @@ async def nearest_known(
             proven.min_lower_bound,
             proven.min_similarity,
         )
-        known |= {row["id"]: Known(row["distance"], row["proven"]) for row in rows}
+        known |= {row["id"]: Known(row["distance"], row["proven"], row["fading"]) for row in rows}
     return known
 
 
 async def still_published(
     connection: Connection, pattern_ids: Collection[UUID], k: int
 ) -> set[UUID]:
-    """The patterns among these that exist and are published."""
+    """The patterns among these that exist, are published and do not fade."""
     rows = await connection.fetch(
         f"SELECT p.id FROM network_patterns p"  # noqa: S608 - a constant
-        f" WHERE p.id = ANY($1::uuid[]) AND {published('p', '$2')}",
+        f" WHERE p.id = ANY($1::uuid[]) AND {published('p', '$2')} AND NOT p.fading",
         list(pattern_ids),
         k,
     )
@@ -79,7 +83,9 @@ async def current_progress(connection: Connection) -> Progress:
 async def proven_since(
     connection: Connection, embedding_model: str, progress: Progress, proven: Proven, limit: int
 ) -> tuple[Sequence[tuple[Family, NDArray[np.float32]]], Progress]:
-    """At most this many proven patterns of the model that changed since, and the progress after them."""
+    """At most this many patterns of the model that are proven or fade and changed since, and the progress
+    after them.
+    """
     if not progress.in_progress:
         oldest, coming = await _transactions(connection)
         progress = replace(progress, until=coming, following=oldest)
@@ -88,7 +94,7 @@ async def proven_since(
         SELECT p.id, p.pattern_type, p.pattern_embedding, p.changed_in FROM network_patterns p
          WHERE p.embedding_model = $1 AND (p.changed_in, p.id) > ($2::xid8, $3::uuid)
            AND p.changed_in < $4::xid8
-           AND {published("p", "$5")} AND p.confidence_score >= $6
+           AND {published("p", "$5")} AND (p.confidence_score >= $6 OR p.fading)
          ORDER BY p.changed_in, p.id LIMIT $7
         """,  # noqa: S608 - a constant
         embedding_model,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COLUMNS = """
     id, pattern_type, embedding_model, business_categories, common_pattern, account_count,
     sighting_count, mean_similarity, mean_confidence, total_potential_value, first_seen_time,
-    last_seen_time, promoted_pattern_id, growth_rate, novelty, label
+    last_seen_time, promoted_pattern_id, growth_rate, novelty, label, fading_pattern_id
 """
 
 
@@ -37,12 +37,13 @@ def from_row(row: Record) -> EmergingPattern:
         growth_rate=row["growth_rate"],
         novelty=row["novelty"],
         label=row["label"],
+        fading_pattern_id=row["fading_pattern_id"],
     )
 
 
 def to_json(cluster: EmergingPattern) -> dict[str, Any]:
     """The state that an event carries."""
-    promoted = cluster.promoted_pattern_id
+    promoted, fading = cluster.promoted_pattern_id, cluster.fading_pattern_id
     return {
         "id": str(cluster.emerging_pattern_id),
         "pattern_type": cluster.pattern_type,
@@ -60,12 +61,13 @@ def to_json(cluster: EmergingPattern) -> dict[str, Any]:
         "growth_rate": cluster.growth_rate,
         "novelty": cluster.novelty,
         "label": cluster.label,
+        "fading_pattern_id": str(fading) if fading else None,
     }
 
 
 def from_json(state: dict[str, Any]) -> EmergingPattern:
     """The inverse of `to_json`."""
-    promoted = state["promoted_pattern_id"]
+    promoted, fading = state["promoted_pattern_id"], state.get("fading_pattern_id")
     return EmergingPattern(
         emerging_pattern_id=UUID(state["id"]),
         pattern_type=state["pattern_type"],
@@ -84,4 +86,5 @@ def from_json(state: dict[str, Any]) -> EmergingPattern:
         growth_rate=state.get("growth_rate", 0.0),
         novelty=state.get("novelty", 1.0),
         label=state.get("label", ""),
+        fading_pattern_id=UUID(fading) if fading else None,
     )

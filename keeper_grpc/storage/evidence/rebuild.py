@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.evidence.fading import FAST, SLOW
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.operator_error import OperatorError
@@ -43,6 +44,10 @@ class _Share:
     revenue_count: int = 0
     recent_trials: float = 0.0
     recent_successes: float = 0.0
+    fast_trials: float = 0.0
+    fast_successes: float = 0.0
+    slow_trials: float = 0.0
+    slow_successes: float = 0.0
 
 
 @dataclass(slots=True)
@@ -73,12 +78,17 @@ class _Counts:
         wordings = self.wordings[account]
         if row["disposition"] != "reported" and len(wordings) < MOST_WORDINGS:
             wordings[row["action"]] = None
+        weight = recency_weight(occurred, half_life)
         for share in counted:
             share.trials += 1
             share.successes += success
-        weight = recency_weight(occurred, half_life)
-        own.recent_trials += weight
-        own.recent_successes += weight * success
+            share.recent_trials += weight
+            share.recent_successes += weight * success
+        fast, slow = recency_weight(occurred, FAST), recency_weight(occurred, SLOW)
+        own.fast_trials += fast
+        own.fast_successes += fast * success
+        own.slow_trials += slow
+        own.slow_successes += slow * success
         if row["net_revenue"] is not None:
             own.revenue_total += row["net_revenue"]
             own.revenue_count += 1
@@ -94,7 +104,8 @@ class PostgresRebuild:
         """Raise EvidenceStale unless what is counted from now on fits what was counted before.
 
         The first start decides, and so does any later one as long as nothing is counted. Under another
-        k, and after an upgrade from a release that did not weigh, what is counted is weighed first.
+        k, and after an upgrade from a release that did not weigh, what is counted is weighed first; after
+        one from a release that counted less, it is recounted.
         """
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -106,16 +117,18 @@ class PostgresRebuild:
             )
             (row,) = await connection.fetch(
                 """
-                SELECT half_life, k, EXISTS (SELECT FROM pattern_accounts) AS counted
+                SELECT half_life, k, complete, EXISTS (SELECT FROM pattern_accounts) AS counted
                   FROM evidence_settings FOR UPDATE
                 """
             )
-            if row["counted"]:
+            if row["counted"] and not row["complete"]:
+                await _recount_all(connection, counting)
+            elif row["counted"]:
                 _check(row["half_life"], counting)
-            if row["counted"] and row["k"] != counting.rule.k:
-                await _weigh_all(connection, counting.rule)
+                if row["k"] != counting.rule.k:
+                    await _weigh_all(connection, counting.rule)
             await connection.execute(
-                "UPDATE evidence_settings SET half_life = $1, k = $2",
+                "UPDATE evidence_settings SET half_life = $1, k = $2, complete = true",
                 counting.half_life,
                 counting.rule.k,
             )
@@ -164,7 +177,7 @@ class PostgresRebuild:
     async def finish(self, counting: Counting) -> None:
         async with self._database.connection() as connection:
             await connection.execute(
-                "UPDATE evidence_settings SET half_life = $1, k = $2",
+                "UPDATE evidence_settings SET half_life = $1, k = $2, complete = true",
                 counting.half_life,
                 counting.rule.k,
             )
@@ -188,6 +201,14 @@ async def _weigh_all(connection: Connection, rule: PublicationRule) -> None:
     await connection.execute("SET LOCAL statement_timeout = 0")
     for row in await connection.fetch("SELECT id FROM network_patterns ORDER BY id"):
         await refresh_evidence(connection, row["id"], rule)
+
+
+async def _recount_all(connection: Connection, counting: Counting) -> None:
+    """Recount every pattern from the ledger."""
+    # Some minutes for a million observations, and nothing is served yet.
+    await connection.execute("SET LOCAL statement_timeout = 0")
+    for row in await connection.fetch("SELECT id FROM network_patterns ORDER BY id"):
+        await recount(connection, row["id"], counting)
 
 
 async def recount(connection: Connection, pattern_id: UUID, counting: Counting) -> int:
@@ -254,8 +275,9 @@ async def _write_accounts(
         """
         INSERT INTO pattern_accounts (
             pattern_id, account_key, occurrence_count, success_count, revenue_total,
-            revenue_count, recent_trials, recent_successes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            revenue_count, recent_trials, recent_successes,
+            fast_trials, fast_successes, slow_trials, slow_successes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         """,
         [
             (
@@ -267,6 +289,10 @@ async def _write_accounts(
                 share.revenue_count,
                 share.recent_trials,
                 share.recent_successes,
+                share.fast_trials,
+                share.fast_successes,
+                share.slow_trials,
+                share.slow_successes,
             )
             for account, share in counts.accounts.items()
         ],
@@ -287,11 +313,19 @@ async def _write_facets(
     await connection.executemany(
         """
         INSERT INTO pattern_facets (pattern_id, facet, account_key, occurrence_count,
-                                    success_count)
-        VALUES ($1, $2, $3, $4, $5)
+                                    success_count, recent_trials, recent_successes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         """,
         [
-            (pattern_id, facet, account, share.trials, share.successes)
+            (
+                pattern_id,
+                facet,
+                account,
+                share.trials,
+                share.successes,
+                share.recent_trials,
+                share.recent_successes,
+            )
             for (facet, account), share in counts.facets.items()
         ],
     )
@@ -332,11 +366,20 @@ async def _write_script_shares(
     )
     await connection.executemany(
         """
-        INSERT INTO script_accounts (script_id, account_key, occurrence_count, success_count)
-        SELECT id, $3, $4, $5 FROM pattern_scripts WHERE pattern_id = $1 AND template_hash = $2
+        INSERT INTO script_accounts (script_id, account_key, occurrence_count, success_count,
+                                     recent_trials, recent_successes)
+        SELECT id, $3, $4, $5, $6, $7 FROM pattern_scripts WHERE pattern_id = $1 AND template_hash = $2
         """,
         [
-            (pattern_id, _hash(template), account, share.trials, share.successes)
+            (
+                pattern_id,
+                _hash(template),
+                account,
+                share.trials,
+                share.successes,
+                share.recent_trials,
+                share.recent_successes,
+            )
             for (template, account), share in counts.scripts.items()
         ],
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper_grpc.domain.evidence.evidence import Prior, weigh
+from keeper_grpc.domain.evidence.evidence import Prior, recency_weight, weigh
+from keeper_grpc.domain.evidence.fading import FAST, SLOW, Course, fades
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.storage.database import Connection
@@ -16,8 +18,14 @@ from keeper_grpc.storage.patterns.centres import mean_direction, move_action
 from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
 from keeper_grpc.storage.patterns.words import News, shown_words
 
+if TYPE_CHECKING:
+    from asyncpg import Record
+
 _SHARES = f"""
     SELECT share.*, p.cautious_successes, p.cautious_failures, p.embedding_weight, p.shown_context,
+           p.last_validated,
+           (SELECT array_agg((a.fast_trials, a.fast_successes, a.slow_trials, a.slow_successes))
+              FROM pattern_owners a WHERE a.pattern_id = p.id) AS courses,
            CASE WHEN $2 THEN p.pattern_embedding END AS pattern_embedding
       FROM network_patterns p {shares("$3")} WHERE p.id = $1
 """  # noqa: S608 - only constants are interpolated
@@ -55,7 +63,7 @@ async def refresh_evidence(
                first_discovered = least(first_discovered, $6), embedding_weight = $7,
                pattern_embedding = coalesce($8, pattern_embedding),
                shown_action = coalesce($9, shown_action),
-               shown_context = coalesce($10, shown_context)
+               shown_context = coalesce($10, shown_context), fading = $11
          WHERE id = $1
         """,
         pattern_id,
@@ -68,4 +76,18 @@ async def refresh_evidence(
         sentence,
         words.action,
         words.conditions,
+        _fades(row, occurred_time, rule),
     )
+
+
+def _fades(row: Record, occurred_time: datetime | None, rule: PublicationRule) -> bool:
+    """Whether the pattern fades, as of its last outcome: silence says nothing, and needs no upkeep."""
+    last = max(filter(None, (row["last_validated"], occurred_time)), default=None)
+    if last is None:
+        return False
+    fast, slow = recency_weight(last, FAST), recency_weight(last, SLOW)
+    courses = [
+        Course(fast_trials / fast, fast_successes / fast, slow_trials / slow, slow_successes / slow)
+        for fast_trials, fast_successes, slow_trials, slow_successes in row["courses"] or ()
+    ]
+    return fades(courses, rule.k)

@@ -10,6 +10,7 @@ import asyncpg
 from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.evidence.fading import FAST, SLOW
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.situation import facts, whole
@@ -97,7 +98,9 @@ async def _count(
     statement, because a round trip costs more than any of its parts.
     """
     insight, outcome = observation.insight, observation.outcome
-    weight = recency_weight(observation.occurred_time, half_life)
+    weight, fast, slow = (
+        recency_weight(observation.occurred_time, span) for span in (half_life, FAST, SLOW)
+    )
     (row,) = await connection.fetch(
         """
         WITH account AS (
@@ -106,22 +109,30 @@ async def _count(
         ), pattern AS (
             INSERT INTO pattern_accounts AS a (
                 pattern_id, account_key, occurrence_count, success_count, revenue_total,
-                revenue_count, recent_trials, recent_successes)
-            SELECT $1, account_key, 1, $3, $4, $5, $6, $7 FROM account
+                revenue_count, recent_trials, recent_successes,
+                fast_trials, fast_successes, slow_trials, slow_successes)
+            SELECT $1, account_key, 1, $3, $4, $5, $6, $7, $15, $16, $17, $18 FROM account
             ON CONFLICT (pattern_id, account_key) DO UPDATE
                SET occurrence_count = a.occurrence_count + 1,
                    success_count = a.success_count + excluded.success_count,
                    revenue_total = a.revenue_total + excluded.revenue_total,
                    revenue_count = a.revenue_count + excluded.revenue_count,
                    recent_trials = a.recent_trials + excluded.recent_trials,
-                   recent_successes = a.recent_successes + excluded.recent_successes
+                   recent_successes = a.recent_successes + excluded.recent_successes,
+                   fast_trials = a.fast_trials + excluded.fast_trials,
+                   fast_successes = a.fast_successes + excluded.fast_successes,
+                   slow_trials = a.slow_trials + excluded.slow_trials,
+                   slow_successes = a.slow_successes + excluded.slow_successes
         ), facets AS (
             INSERT INTO pattern_facets AS f (
-                pattern_id, facet, account_key, occurrence_count, success_count)
-            SELECT $1, facet, account_key, 1, $3 FROM account, unnest($8::text[]) AS facet
+                pattern_id, facet, account_key, occurrence_count, success_count,
+                recent_trials, recent_successes)
+            SELECT $1, facet, account_key, 1, $3, $6, $7 FROM account, unnest($8::text[]) AS facet
             ON CONFLICT (pattern_id, facet, account_key) DO UPDATE
                SET occurrence_count = f.occurrence_count + 1,
-                   success_count = f.success_count + excluded.success_count
+                   success_count = f.success_count + excluded.success_count,
+                   recent_trials = f.recent_trials + excluded.recent_trials,
+                   recent_successes = f.recent_successes + excluded.recent_successes
             RETURNING facet, occurrence_count = 1 AS new
         ), wording AS (
             INSERT INTO pattern_wordings (pattern_id, account_key, action_hash, action)
@@ -137,11 +148,14 @@ async def _count(
             RETURNING id
         ), script_share AS (
             INSERT INTO script_accounts AS a (
-                script_id, account_key, occurrence_count, success_count)
-            SELECT script.id, account_key, 1, $3 FROM account, script
+                script_id, account_key, occurrence_count, success_count,
+                recent_trials, recent_successes)
+            SELECT script.id, account_key, 1, $3, $6, $7 FROM account, script
             ON CONFLICT (script_id, account_key) DO UPDATE
                SET occurrence_count = a.occurrence_count + 1,
-                   success_count = a.success_count + excluded.success_count
+                   success_count = a.success_count + excluded.success_count,
+                   recent_trials = a.recent_trials + excluded.recent_trials,
+                   recent_successes = a.recent_successes + excluded.recent_successes
         )
         SELECT EXISTS (SELECT FROM wording) AS wording,
                ARRAY (SELECT facet FROM facets WHERE new) AS facets
@@ -160,5 +174,9 @@ async def _count(
         insight.action,
         observation.disposition is not Disposition.REPORTED,
         MOST_WORDINGS,
+        fast,
+        fast * outcome.success,
+        slow,
+        slow * outcome.success,
     )
     return News(row["wording"], row["facets"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from keeper_grpc.domain.advice.adoption import OwnReactions
+from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import WeekShare
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
@@ -43,20 +45,24 @@ _LIST = f"""
 class PostgresPatterns:
     """Patterns, for reading."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, half_life: timedelta, clock: Callable[[], datetime]
+    ) -> None:
         self._database = database
+        self._half_life = half_life
+        self._clock = clock
 
     async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
         """One pattern with all its evidence, published or not."""
         async with self._database.transaction(read_only=True) as connection:
-            return await see_pattern(connection, pattern_id, rule)
+            return await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
 
     async def find_history(
         self, pattern_id: UUID, rule: PublicationRule
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """One pattern, and by owner and week what its evidence consists of."""
         async with self._database.transaction(read_only=True) as connection:
-            pattern = await see_pattern(connection, pattern_id, rule)
+            pattern = await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
             if pattern is None:
                 return None
             rows = await connection.fetch(
@@ -102,5 +108,8 @@ class PostgresPatterns:
                 limit,
             )
             listed = [row["id"] for row in rows]
-            patterns = await see_patterns(connection, listed, rule)
+            patterns = await see_patterns(connection, listed, rule, now_weight=self._now_weight())
         return [patterns[pattern_id] for pattern_id in listed]
+
+    def _now_weight(self) -> float:
+        return recency_weight(self._clock(), self._half_life)

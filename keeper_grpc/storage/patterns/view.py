@@ -55,7 +55,7 @@ COLUMNS = f"""
     {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
     p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
     p.cautious_successes, p.cautious_failures,
-    p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired,
+    p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired, p.fading,
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
     (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
@@ -110,11 +110,14 @@ _PATTERNS = f"""
 """  # noqa: S608 - only constants are interpolated
 
 _SCRIPTS = f"""
-    SELECT s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes
+    SELECT s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes,
+           share.recent_trials, share.recent_successes
       FROM pattern_scripts s
      CROSS JOIN LATERAL (
            SELECT array_agg(a.owner_key) AS owners, array_agg(a.occurrence_count) AS trials,
-                  array_agg(a.success_count) AS successes
+                  array_agg(a.success_count) AS successes,
+                  array_agg(a.recent_trials) AS recent_trials,
+                  array_agg(a.recent_successes) AS recent_successes
              FROM script_owners a WHERE a.script_id = s.id AND {counts_for("$2")}) share
      WHERE s.pattern_id = ANY($1::uuid[])
 """  # noqa: S608 - only constants are interpolated
@@ -124,7 +127,8 @@ _WITHDRAWN = """
 """
 
 _FACETS = f"""
-    SELECT a.pattern_id, a.facet, a.owner_key, a.occurrence_count, a.success_count
+    SELECT a.pattern_id, a.facet, a.owner_key, a.occurrence_count, a.success_count,
+           a.recent_trials, a.recent_successes
       FROM facet_owners a
      WHERE a.pattern_id = ANY($1::uuid[]) AND a.facet = ANY($3::text[]) AND {counts_for("$2")}
 """  # noqa: S608 - only constants are interpolated
@@ -143,6 +147,7 @@ async def see_patterns(
     pattern_ids: Collection[UUID],
     rule: PublicationRule,
     viewer: str = NO_VIEWER,
+    *,
     now_weight: float | None = None,
 ) -> dict[UUID, Pattern]:
     """These patterns, as far as they exist, as the account with this key sees them.
@@ -154,7 +159,7 @@ async def see_patterns(
         return {}
     rows = await connection.fetch(_PATTERNS, list(pattern_ids), viewer)
     seen = {row["id"]: to_shares(row, now_weight) for row in rows}
-    scripts = await see_scripts(connection, seen, rule, viewer)
+    scripts = await see_scripts(connection, seen, rule, viewer, now_weight=now_weight)
     return {
         row["id"]: to_pattern(row, seen[row["id"]], scripts.get(row["id"], ()), rule)
         for row in rows
@@ -162,10 +167,17 @@ async def see_patterns(
 
 
 async def see_pattern(
-    connection: Connection, pattern_id: UUID, rule: PublicationRule, viewer: str = NO_VIEWER
+    connection: Connection,
+    pattern_id: UUID,
+    rule: PublicationRule,
+    viewer: str = NO_VIEWER,
+    *,
+    now_weight: float | None = None,
 ) -> Pattern | None:
-    """One pattern as the account with this key sees it, or None when there is none."""
-    return (await see_patterns(connection, [pattern_id], rule, viewer)).get(pattern_id)
+    """One pattern as the account with this key sees it, or None when there is none; see `see_patterns`."""
+    return (await see_patterns(connection, [pattern_id], rule, viewer, now_weight=now_weight)).get(
+        pattern_id
+    )
 
 
 async def see_support(
@@ -186,10 +198,12 @@ async def see_scripts(
     patterns: Mapping[UUID, Shares],
     rule: PublicationRule,
     viewer: str = NO_VIEWER,
+    *,
+    now_weight: float | None = None,
 ) -> dict[UUID, list[Script]]:
     """The scripts of patterns as the account with this key sees them, by pattern.
 
-    `patterns` are the shares that the viewer sees of each: no owner weighs more in a script than in the
+    `now_weight` is as in `see_patterns`. `patterns` are the shares that the viewer sees of each: no owner weighs more in a script than in the
     pattern.
     """
     if not patterns:
@@ -203,7 +217,16 @@ async def see_scripts(
     for row in await connection.fetch(_SCRIPTS, list(patterns), viewer):
         if withdrawn and (row["pattern_id"], wording_hash(row["template"])) in withdrawn:
             continue
-        shares = map(Share, row["trials"] or (), row["successes"] or ())
+        shares = (
+            _share(now_weight, *counts)
+            for counts in zip(
+                row["trials"] or (),
+                row["successes"] or (),
+                row["recent_trials"] or (),
+                row["recent_successes"] or (),
+                strict=True,
+            )
+        )
         evidence = weigh(shares, rule.k, most[row["pattern_id"]])
         scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"]))
     return scripts
@@ -214,11 +237,13 @@ async def see_situations(
     patterns: Mapping[UUID, Shares],
     conditions: Mapping[str, JsonValue],
     rule: PublicationRule,
+    *,
     viewer: str,
+    now_weight: float | None,
 ) -> dict[UUID, SituationEvidence]:
     """Each pattern's evidence cut at these conditions, as the account with this key sees it.
 
-    `patterns` are the shares that the viewer sees of each.
+    `patterns` are the shares that the viewer sees of each, at the same `now_weight`.
     """
     if not patterns:
         return {}
@@ -226,8 +251,12 @@ async def see_situations(
     entire, single = whole(conditions), facts(conditions)
     rows = await connection.fetch(_FACETS, list(patterns), viewer, [entire, *single])
     for row in rows:
-        found[row["pattern_id"]][row["facet"]][row["owner_key"]] = Share(
-            row["occurrence_count"], row["success_count"]
+        found[row["pattern_id"]][row["facet"]][row["owner_key"]] = _share(
+            now_weight,
+            row["occurrence_count"],
+            row["success_count"],
+            row["recent_trials"],
+            row["recent_successes"],
         )
     return {
         pattern_id: situate(
@@ -253,13 +282,14 @@ def to_shares(row: Record, now_weight: float | None = None) -> Shares:
         strict=True,
     )
     return {
-        owner: Share(
+        owner: _share(
+            now_weight,
             trials,
             successes,
-            now_weight and recent_trials / now_weight,
-            now_weight and recent_successes / now_weight,
-            revenue_total,
-            revenue_count,
+            recent_trials,
+            recent_successes,
+            revenue_total=revenue_total,
+            revenue_count=revenue_count,
         )
         for (
             owner,
@@ -271,6 +301,27 @@ def to_shares(row: Record, now_weight: float | None = None) -> Shares:
             revenue_count,
         ) in owned
     }
+
+
+def _share(
+    now_weight: float | None,
+    trials: int,
+    successes: int,
+    recent_trials: float,
+    recent_successes: float,
+    *,
+    revenue_total: float = 0.0,
+    revenue_count: int = 0,
+) -> Share:
+    """One owner's sums as a share; stored weights become weights by age."""
+    return Share(
+        trials,
+        successes,
+        now_weight and recent_trials / now_weight,
+        now_weight and recent_successes / now_weight,
+        revenue_total,
+        revenue_count,
+    )
 
 
 def to_pattern(
@@ -289,6 +340,7 @@ def to_pattern(
         prior=Prior(row["prior_successes"], row["prior_failures"]),
         authored=row["authored"],
         retired=row["retired"],
+        fading=row["fading"],
         prior_source=Source(row["prior_source"]),
         prior_patterns=row["prior_patterns"],
         cautious=Prior(row["cautious_successes"], row["cautious_failures"]),

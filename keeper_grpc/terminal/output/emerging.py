@@ -45,6 +45,8 @@ def emerging_table(patterns: Sequence[EmergingPattern], width: int) -> Table:
 def change_line(pattern: EmergingPattern) -> str:
     """A change of an emerging pattern, in one line."""
     became = f" as {plain(pattern.promoted_pattern_id)}" if pattern.promoted_pattern_id else ""
+    if pattern.fading_pattern_id:
+        became = f" beside {plain(pattern.fading_pattern_id)}, which fades,"
     return (
         f"{change_name(pattern)}{became} {plain(pattern.pattern_type)} ({_seen_in(pattern)}):"
         f" {pattern.account_count:,} accounts, {pattern.sighting_count:,} sightings,"

@@ -97,12 +97,17 @@ class SuggestMoves:
             (
                 Triggered(patterns[known.pattern_id], trigger)
                 for known, trigger in holding
-                if known.pattern_id in patterns and not patterns[known.pattern_id].retired
+                if known.pattern_id in patterns and _applies(patterns[known.pattern_id])
             ),
             facts,
             self._rule,
         )
         return moves[: min(occasion.max_moves or DEFAULT_MAX_MOVES, MAX_MOVES)]
+
+
+def _applies(pattern: Pattern) -> bool:
+    """Whether it may be suggested: neither taken back nor one that works no longer."""
+    return not pattern.retired and not pattern.fading
 
 
 def _usable(stored: StoredTrigger) -> Trigger | None:

@@ -113,7 +113,7 @@ class ClusterDescriptions:
     async def _promoted(
         self, transaction: DetectionTransaction, saved: Mapping[UUID, SavedCluster]
     ) -> Mapping[UUID, UUID]:
-        """The pattern of each promoted cluster, where it still exists and is published."""
+        """The pattern of each promoted cluster, where it still exists, is published and does not fade."""
         became = {
             cluster_id: pattern_id
             for cluster_id, was in saved.items()

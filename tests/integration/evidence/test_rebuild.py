@@ -186,6 +186,9 @@ async def test_rebuilding_changes_nothing_and_repairs_what_is_damaged(database_u
             "UPDATE pattern_accounts SET occurrence_count = 1000, recent_trials = 0",
             "DELETE FROM pattern_facets WHERE facet LIKE 'whole:%'",
             "UPDATE pattern_facets SET success_count = success_count + 1",
+            "UPDATE pattern_accounts SET fast_successes = 0, slow_trials = 0",
+            "UPDATE pattern_facets SET recent_successes = recent_trials",
+            "UPDATE network_patterns SET fading = NOT fading",
             "DELETE FROM script_accounts",
             "UPDATE enhancements SET reaction = 'shown', dismissal_reason = 'other'",
         ):
@@ -220,6 +223,30 @@ async def test_scripts_that_the_ledger_does_not_know_are_removed_and_lost_ones_r
             pattern_id,
         )
         assert [tuple(row) for row in rows] == [("Thank you, {name}", 1)]
+
+
+async def test_what_an_older_release_counted_is_recounted_at_the_first_start(
+    database_url: str,
+) -> None:
+    """It had no ages of situations and scripts, nothing to tell a fading pattern by, and another default."""
+    async with running(database_url, evidence_half_life=HALF_LIFE) as service:
+        draw = random.Random(11)  # noqa: S311 - a history, not a secret
+        await live(service, draw, "churn_prevention", 40)
+        before = await dump(service.database)
+        for older in (
+            "UPDATE pattern_accounts SET fast_trials = 0, slow_trials = 0, slow_successes = 0",
+            "UPDATE pattern_facets SET recent_trials = 0, recent_successes = 0",
+            "UPDATE script_accounts SET recent_trials = 0, recent_successes = 0",
+            "UPDATE evidence_settings SET half_life = '180 days', complete = false",
+        ):
+            await service.database.execute(older)
+        assert differences(before, await dump(service.database)) != []
+    async with running(database_url, evidence_half_life=HALF_LIFE) as service:
+        # Priors are learned at every start.
+        learned = ("changed_in", "confidence_score", "prior_")
+        left = differences(before, await dump(service.database))
+        assert [name for name in left if not name.split(".")[1].startswith(learned)] == []
+        assert await service.value("SELECT complete FROM evidence_settings")
 
 
 async def test_a_changed_half_life_stops_the_start_until_the_evidence_is_rebuilt(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -76,7 +77,9 @@ async def test_pages_are_the_list_cut_into_pieces(
         and (row["success_rate"] if shown(row) else 0.0) >= where.min_success_rate
     )
     scores = {row["id"]: score(row) for row in rows}
-    patterns = PostgresPatterns(database)
+    patterns = PostgresPatterns(
+        database, half_life=timedelta(days=45), clock=lambda: datetime.now(UTC)
+    )
     found: list[UUID] = []
     after: Cursor | None = None
     while page := await patterns.list_patterns(where, RULE, after, limit):

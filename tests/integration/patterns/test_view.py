@@ -67,14 +67,14 @@ async def counted(
     patterns: dict[UUID, dict[str, list[tuple[int, float | None, float]]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    scripts: dict[UUID, dict[str, dict[str, list[int]]]] = defaultdict(
+    scripts: dict[UUID, dict[str, dict[str, list[tuple[int, float]]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
     for row in rows:
         account, success = row["account_key"], int(row["success"])
         weight = recency_weight(row["occurred_time"], HALF_LIFE)
         patterns[row["pattern_id"]][account].append((success, row["revenue_impact"], weight))
-        scripts[row["pattern_id"]][row["script"]][account].append(success)
+        scripts[row["pattern_id"]][row["script"]][account].append((success, weight))
     return {
         pattern_id: (
             weigh(
@@ -94,7 +94,16 @@ async def counted(
             ),
             {
                 template: weigh(
-                    (Share(len(share), sum(share)) for share in used.values()),
+                    (
+                        Share(
+                            trials=len(share),
+                            successes=sum(success for success, _ in share),
+                            recent_trials=now_weight and sum(w for _, w in share) / now_weight,
+                            recent_successes=now_weight
+                            and sum(success * w for success, w in share) / now_weight,
+                        )
+                        for share in used.values()
+                    ),
                     RULE.k,
                     heaviest([len(share) for share in shares.values()], RULE.k),
                 )
@@ -160,15 +169,16 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
                     reply = await transaction.pattern(pattern_id, viewer)
                     assert seen(reply)[0] == plain(alike[pattern_id][0])
 
-        everyone = await counted(database, NO_VIEWER, None)
-        listed = await PostgresPatterns(database).list_patterns(
-            PatternFilter(pattern_type=pattern_type), RULE, None, 50
-        )
+        everyone = await counted(database, NO_VIEWER, now_weight)
+        listed = await PostgresPatterns(
+            database, half_life=HALF_LIFE, clock=lambda: now
+        ).list_patterns(PatternFilter(pattern_type=pattern_type), RULE, None, 50)
         assert listed
         for pattern in listed:
             assert seen(pattern)[0] == plain(everyone[pattern.pattern_id][0])
             async with database.connection() as connection:
-                assert await see_pattern(connection, pattern.pattern_id, RULE) == pattern
+                one = await see_pattern(connection, pattern.pattern_id, RULE, now_weight=now_weight)
+            assert one == pattern
 
 
 @pytest.mark.parametrize("seed", [3, 4])

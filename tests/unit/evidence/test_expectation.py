@@ -97,7 +97,7 @@ def test_outcomes_weigh_no_more_than_there_are(
     gained = believed.successes + believed.failures - prior.successes - prior.failures
     if situation != NOWHERE:
         elsewhere = min(situation.elsewhere.recent[0], STRENGTH)
-        assert gained <= situation.here.trials + elsewhere + 1e-9
+        assert gained <= situation.here.recent[0] + elsewhere + 1e-9
 
 
 @given(pattern_shares, st.data())

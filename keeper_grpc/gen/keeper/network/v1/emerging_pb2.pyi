@@ -39,7 +39,9 @@ class EmergingPattern(_message.Message):
         CHANGE_UPDATED: EmergingPattern._Change.ValueType  # 2
         """It grew, shrank or moved."""
         CHANGE_PROMOTED: EmergingPattern._Change.ValueType  # 3
-        """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published."""
+        """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published,
+        and while it fades.
+        """
         CHANGE_FADED: EmergingPattern._Change.ValueType  # 4
         """Too few accounts are left in the window, its insights have drifted apart, or the embedding model was
         replaced. The message shows it as it was last sent, because too few accounts may be left.
@@ -55,7 +57,9 @@ class EmergingPattern(_message.Message):
     CHANGE_UPDATED: EmergingPattern.Change.ValueType  # 2
     """It grew, shrank or moved."""
     CHANGE_PROMOTED: EmergingPattern.Change.ValueType  # 3
-    """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published."""
+    """It is now a proven pattern. It may be new again if that pattern is deleted or no longer published,
+    and while it fades.
+    """
     CHANGE_FADED: EmergingPattern.Change.ValueType  # 4
     """Too few accounts are left in the window, its insights have drifted apart, or the embedding model was
     replaced. The message shows it as it was last sent, because too few accounts may be left.
@@ -77,6 +81,7 @@ class EmergingPattern(_message.Message):
     GROWTH_RATE_FIELD_NUMBER: _builtins.int
     NOVELTY_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    FADING_PATTERN_ID_FIELD_NUMBER: _builtins.int
     emerging_pattern_id: _builtins.str
     """UUID of the cluster, stable through its life."""
     change: Global___EmergingPattern.Change.ValueType
@@ -112,6 +117,10 @@ class EmergingPattern(_message.Message):
     """A short title for people, of at most 60 characters, under the same rule as common_pattern. Empty
     only in changes that were written before this field existed.
     """
+    fading_pattern_id: _builtins.str
+    """The published pattern that says the same and is Pattern.STATE_FADING: accounts begin to see anew what has
+    stopped working. Empty without one.
+    """
     @_builtins.property
     def business_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The lines of business of which at least k accounts see it; may be empty. A request's business_category
@@ -145,10 +154,11 @@ class EmergingPattern(_message.Message):
         growth_rate: _builtins.float = ...,
         novelty: _builtins.float = ...,
         label: _builtins.str = ...,
+        fading_pattern_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen_time", b"first_seen_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "business_categories", b"business_categories", "change", b"change", "common_pattern", b"common_pattern", "emerging_pattern_id", b"emerging_pattern_id", "first_seen_time", b"first_seen_time", "growth_rate", b"growth_rate", "label", b"label", "last_seen_time", b"last_seen_time", "mean_confidence", b"mean_confidence", "mean_similarity", b"mean_similarity", "novelty", b"novelty", "pattern_type", b"pattern_type", "promoted_pattern_id", b"promoted_pattern_id", "sighting_count", b"sighting_count", "total_potential_value", b"total_potential_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "business_categories", b"business_categories", "change", b"change", "common_pattern", b"common_pattern", "emerging_pattern_id", b"emerging_pattern_id", "fading_pattern_id", b"fading_pattern_id", "first_seen_time", b"first_seen_time", "growth_rate", b"growth_rate", "label", b"label", "last_seen_time", b"last_seen_time", "mean_confidence", b"mean_confidence", "mean_similarity", b"mean_similarity", "novelty", b"novelty", "pattern_type", b"pattern_type", "promoted_pattern_id", b"promoted_pattern_id", "sighting_count", b"sighting_count", "total_potential_value", b"total_potential_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -256,6 +256,10 @@ class EnhanceInsightResponse(_message.Message):
             """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
         NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse._NoMatchReason.ValueType  # 7
         """Held out: left without advice, to measure the uplift of advice."""
+        NO_MATCH_REASON_PATTERN_FADING: EnhanceInsightResponse._NoMatchReason.ValueType  # 8
+        """The similar patterns worked, and of late work clearly less often than their evidence says: Pattern.state
+        is STATE_FADING. They are applied again when they recover.
+        """
 
     class NoMatchReason(_NoMatchReason, metaclass=_NoMatchReasonEnumTypeWrapper):
         """Why an insight was not enhanced: the hurdle at which the best candidate failed."""
@@ -278,6 +282,10 @@ class EnhanceInsightResponse(_message.Message):
     """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
     NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse.NoMatchReason.ValueType  # 7
     """Held out: left without advice, to measure the uplift of advice."""
+    NO_MATCH_REASON_PATTERN_FADING: EnhanceInsightResponse.NoMatchReason.ValueType  # 8
+    """The similar patterns worked, and of late work clearly less often than their evidence says: Pattern.state
+    is STATE_FADING. They are applied again when they recover.
+    """
 
     @_typing.final
     class ClosestMiss(_message.Message):

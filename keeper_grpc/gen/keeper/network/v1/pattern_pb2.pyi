@@ -27,6 +27,33 @@ class Pattern(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Pattern._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Pattern._State.ValueType  # 0
+        """Not set."""
+        STATE_ACTIVE: Pattern._State.ValueType  # 1
+        """Its newest outcomes agree with the earlier ones, or are too few to tell, or there are none."""
+        STATE_FADING: Pattern._State.ValueType  # 2
+        """Its newest outcomes are clearly worse than the earlier ones, at several accounts of different owners. It is
+        not applied until it recovers, or its evidence says the same.
+        """
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """How a pattern fares of late. Patterns that were retired are not shown."""
+
+    STATE_UNSPECIFIED: Pattern.State.ValueType  # 0
+    """Not set."""
+    STATE_ACTIVE: Pattern.State.ValueType  # 1
+    """Its newest outcomes agree with the earlier ones, or are too few to tell, or there are none."""
+    STATE_FADING: Pattern.State.ValueType  # 2
+    """Its newest outcomes are clearly worse than the earlier ones, at several accounts of different owners. It is
+    not applied until it recovers, or its evidence says the same.
+    """
+
     PATTERN_ID_FIELD_NUMBER: _builtins.int
     PATTERN_TYPE_FIELD_NUMBER: _builtins.int
     BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
@@ -40,6 +67,7 @@ class Pattern(_message.Message):
     AUTHOR_CLAIM_FIELD_NUMBER: _builtins.int
     PRIOR_FIELD_NUMBER: _builtins.int
     CAUTIOUS_PRIOR_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
     """UUID of the pattern."""
     pattern_type: _builtins.str
@@ -54,6 +82,8 @@ class Pattern(_message.Message):
     """The wording with the best lower bound among those that enough accounts used. Empty if none is."""
     embedding_model: _builtins.str
     """Id of the embedding model whose vector space it lives in."""
+    state: Global___Pattern.State.ValueType
+    """Whether it still works as its evidence says."""
     @_builtins.property
     def conditions(self) -> _struct_pb2.Struct:
         """When it applies: the anonymized conditions that enough accounts sent. Of a pattern of the catalog its
@@ -104,10 +134,11 @@ class Pattern(_message.Message):
         author_claim: Global___AuthorClaim | None = ...,
         prior: Global___Prior | None = ...,
         cautious_prior: Global___Prior | None = ...,
+        state: Global___Pattern.State.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "prior", b"prior"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "prior", b"prior", "proven_script", b"proven_script"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "prior", b"prior", "proven_script", b"proven_script", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
