@@ -28,7 +28,6 @@ from keeper_grpc.terminal.output.evidence import (
     known,
     revenue,
     sentence,
-    state,
     success,
 )
 from keeper_grpc.terminal.output.plain import plain
@@ -114,8 +113,8 @@ def _facts(pattern: Pattern) -> RenderableType:
 
 def _state(pattern: Pattern) -> str:
     if pattern.state != Pattern.STATE_FADING:
-        return state(pattern)
-    return f"{state(pattern)}: works less often of late, and is not applied until it recovers"
+        return "active"
+    return "fading: works less often of late, and is not applied until it recovers"
 
 
 def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:

@@ -18,7 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.arguments import add_category, positive, share
 from keeper_grpc.terminal.client_command import add_client_command
 from keeper_grpc.terminal.output.as_json import line, pattern_json
-from keeper_grpc.terminal.output.evidence import accounts, at_least, cases, known, state, success
+from keeper_grpc.terminal.output.evidence import accounts, at_least, cases, known, success
 from keeper_grpc.terminal.output.plain import plain
 from keeper_grpc.terminal.output.screen import Screen
 
@@ -81,17 +81,16 @@ def listed(patterns: Sequence[Pattern], width: int) -> RenderableType:
     table.add_column("id", no_wrap=True)
     for name in ("success", "at least", "cases", "accounts"):
         table.add_column(name, justify="right")
-    for name in ("state", "type", "category", "action"):
+    for name in ("type", "category", "action"):
         table.add_column(name)
     for pattern in patterns:
         evidence = pattern.evidence
         table.add_row(
             plain(pattern.pattern_id),
-            success(evidence),
+            _success(pattern),
             at_least(evidence),
             cases(evidence),
             accounts(evidence),
-            state(pattern),
             plain(pattern.pattern_type),
             plain(pattern.business_category),
             plain(pattern.action),
@@ -99,13 +98,19 @@ def listed(patterns: Sequence[Pattern], width: int) -> RenderableType:
     return table
 
 
+def _success(pattern: Pattern) -> str:
+    """The success rate, and whether it is of the past."""
+    rate = success(pattern.evidence)
+    return f"{rate} (fading)" if pattern.state == Pattern.STATE_FADING else rate
+
+
 def _entry(pattern: Pattern) -> RenderableType:
     evidence = pattern.evidence
-    numbers = success(evidence)
+    numbers = _success(pattern)
     if known(evidence):
         numbers += (
             f", at least {at_least(evidence)}, {cases(evidence)} cases,"
-            f" {accounts(evidence)} accounts, {state(pattern)}"
+            f" {accounts(evidence)} accounts"
         )
     scope = plain(f"{pattern.pattern_type}, {pattern.business_category}")
     return Group(

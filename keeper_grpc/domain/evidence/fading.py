@@ -70,12 +70,13 @@ class _Sum:
 def fades(courses: Sequence[Course], k: int) -> bool:
     """Whether these owners' newest outcomes say that a pattern works no longer as it did."""
     present = [course for course in courses if course.fast_trials >= PRESENT]
-    if len(present) < k or not _fell(courses, k):
+    if len(present) < k or not fell(courses, k):
         return False
-    return all(_fell([*courses[:index], *courses[index + 1 :]], k) for index in range(len(courses)))
+    return all(fell([*courses[:index], *courses[index + 1 :]], k) for index in range(len(courses)))
 
 
-def _fell(courses: Sequence[Course], k: int) -> bool:
+def fell(courses: Sequence[Course], k: int) -> bool:
+    """Whether the newest outcomes are worse than the earlier ones, whoever made them."""
     newest = _bounded([course.newest for course in courses], k)
     earlier = _bounded([course.earlier for course in courses], k)
     most = betaincinv(1 + newest.successes, 1 + newest.trials - newest.successes, 1 - DOUBT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern, Prior
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Prior
 from keeper_grpc.terminal.output.quantities import NOT_ENOUGH_DATA
 
 
@@ -29,11 +29,6 @@ def cases(evidence: Evidence) -> str:
 def accounts(evidence: Evidence) -> str:
     """The number of accounts behind them."""
     return f"{evidence.account_count:,}" if known(evidence) else ""
-
-
-def state(pattern: Pattern) -> str:
-    """Whether it still works as its evidence says."""
-    return "fading" if pattern.state == Pattern.STATE_FADING else "active"
 
 
 def sentence(evidence: Evidence) -> str:

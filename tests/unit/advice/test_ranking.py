@@ -56,6 +56,7 @@ FAILING = {
     NoMatch.NOTHING_SIMILAR: candidate(similarity=0.49),
     NoMatch.TOO_FEW_OCCURRENCES: candidate(evidence=Evidence(2, 2, 3)),
     NoMatch.SUCCESS_RATE_TOO_LOW: candidate(evidence=replace(GOOD, successes=7)),
+    NoMatch.PATTERN_FADING: replace(candidate(), pattern=replace(candidate().pattern, fading=True)),
 }
 candidates = st.builds(
     candidate,
@@ -97,6 +98,7 @@ def test_hurdles_are_met_in_their_order(cleared: int) -> None:
     trials = 4 if NoMatch.TOO_FEW_OCCURRENCES in fails else 100
     similarity = 0.4 if NoMatch.NOTHING_SIMILAR in fails else 0.9
     failing = candidate(evidence=Evidence(trials, int(good * trials), 4), similarity=similarity)
+    failing = replace(failing, pattern=replace(failing.pattern, fading=True))
     required = replace(REQUIRED, min_occurrences=50)
     assert hurdle(failing, required) is HURDLES[cleared]
 
@@ -109,7 +111,7 @@ def test_only_an_empty_network_and_the_holdout_are_no_hurdles() -> None:
 def test_the_answer_names_the_hurdle_of_the_one_that_came_farthest() -> None:
     """With one of each kind, the reason is the last hurdle; and any that passes wins over all."""
     failing = list(FAILING.values())
-    assert rank(failing, REQUIRED).no_match is NoMatch.SUCCESS_RATE_TOO_LOW
+    assert rank(failing, REQUIRED).no_match is NoMatch.PATTERN_FADING
     ranking = rank([*failing, candidate(9)], REQUIRED)
     assert chosen(ranking) == candidate(9)
     assert ranking.no_match is None

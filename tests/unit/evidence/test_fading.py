@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper_grpc.domain.evidence.evidence import recency_weight
-from keeper_grpc.domain.evidence.fading import FAST, SLOW, Course, fades
+from keeper_grpc.domain.evidence.fading import FAST, SLOW, Course, fades, fell
 
 K = 3
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -130,12 +130,13 @@ steady_owners = st.lists(
 def test_one_owner_cannot_make_a_pattern_fade(
     steady: list[tuple[int, int, int]], attacks: list[tuple[float, bool]], last: int
 ) -> None:
-    """Whatever it reports, and however often it fails on the last day, while the others go on as ever."""
+    """Whatever it reports, and however often it fails on the last day: only where the others' outcomes fell."""
     honest = [
         [(float(day), number % fails != 0) for number, day in enumerate(range(begin, 121, every))]
         for fails, every, begin in steady
     ]
-    assert not fading([*honest, [*attacks, *[(120.0, False)] * last]], 120)
+    if fading([*honest, [*attacks, *[(120.0, False)] * last]], 120):
+        assert fell([course(own, 120) for own in honest if own], K)
 
 
 def test_the_failures_of_one_owner_are_not_enough_however_many() -> None:

@@ -50,6 +50,17 @@ def test_a_narrow_list_cuts_no_id() -> None:
     ]
 
 
+def test_a_pattern_that_has_stopped_working_is_marked() -> None:
+    """Beside the success rate, which is of the past, and with its consequence on its own page."""
+    pattern = Pattern()
+    pattern.CopyFrom(PROVEN)
+    pattern.state = Pattern.STATE_FADING
+    assert "90% (fading)" in rendered(listed([pattern], 1000), 1000)[2]
+    assert "90% (fading), at least 81%" in rendered(listed([pattern], 60), 60)[1]
+    lines = rendered(shown(GetPatternResponse(pattern=pattern)), 120)
+    assert any(line.startswith("state") and "is not applied until" in line for line in lines)
+
+
 def test_no_pattern_is_said() -> None:
     """An empty answer is not an empty screen."""
     assert rendered(listed([], 80), 80) == ["no published pattern matches"]
