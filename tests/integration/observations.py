@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.accounts.account import NewAccount
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
+from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.embedding.embedder import DIMENSIONS
@@ -78,6 +78,7 @@ def observation(
     script: str = "",
     outcome: Outcome | None = None,
     occurred: datetime = START,
+    conditions: Mapping[str, JsonValue] | None = None,
 ) -> Observation:
     """An observation that is not yet of any pattern, under a request_id of its own."""
     return Observation(
@@ -89,7 +90,7 @@ def observation(
         insight=AnonymizedInsight(
             type=place.pattern_type,
             business_category=place.business_category,
-            conditions={"day_of_week": "Monday"},
+            conditions={"day_of_week": "Monday"} if conditions is None else conditions,
             action=action,
             script=script,
             confidence=0.5,

@@ -8,6 +8,9 @@ transfer: 1 in the asking account's category; in another, how well that category
 here so far.
 caution: below 1 when the question lies nearer to a known failure than to this pattern.
 The factors are multiplied because each is a chance that must also hold.
+
+The situation decides everything: a pattern is applied where the rate that is expected in the question's
+situation, times transfer, is high enough, and that rate is what the answer shows, boosts by and explains.
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from keeper_grpc.domain.evidence.expectation import NOWHERE, Expectation, SituationEvidence, expect
+from keeper_grpc.domain.evidence.expectation import (
+    NOWHERE,
+    Basis,
+    Expectation,
+    SituationEvidence,
+    expect,
+)
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern
 
@@ -75,22 +84,33 @@ class Candidate:
 
     @property
     def expectation(self) -> Expectation:
-        """How often it may be expected to work here, before transfer."""
+        """How often it may be expected to work in the situation, before transfer."""
         pattern = self.pattern
         return expect(pattern.evidence, pattern.prior, self.situation, pattern.cautious)
+
+    @property
+    def expected_success_rate(self) -> float:
+        """How often it may be expected to work for the asking account: what is judged and shown."""
+        return self.expectation.rate * self.transfer
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate that meets the requirements, and each factor of its score.
-
-    `expected_success_rate` is the expectation's mean times transfer.
-    """
+    """A candidate that meets the requirements, and each factor of its score."""
 
     candidate: Candidate
-    expected_success_rate: float
-    lower_bound: float
+    expectation: Expectation
     caution: float
+
+    @property
+    def lower_bound(self) -> float:
+        """The rate that is exceeded with 95% certainty, before transfer."""
+        return self.expectation.lower_bound
+
+    @property
+    def expected_success_rate(self) -> float:
+        """How often it may be expected to work for the asking account."""
+        return self.expectation.rate * self.candidate.transfer
 
     @property
     def score(self) -> float:
@@ -100,7 +120,7 @@ class Scored:
     @property
     def deviation(self) -> float:
         """Standard deviation of what is expected."""
-        return self.candidate.expectation.deviation * self.candidate.transfer
+        return self.expectation.deviation * self.candidate.transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +146,14 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     A withheld candidate is none, whatever it is about and whatever the caller requires: its being near, or
     its evidence, could be found out by varying the question.
     """
-    evidence = candidate.pattern.evidence
     if candidate.pattern.withheld(requirements.rule):
         return NoMatch.NO_PATTERNS
     if candidate.similarity < requirements.min_similarity:
         return NoMatch.NOTHING_SIMILAR
-    if evidence.trials < requirements.min_occurrences:
+    expectation = candidate.expectation
+    if expectation.counted.trials < requirements.min_occurrences:
         return NoMatch.TOO_FEW_OCCURRENCES
-    if evidence.success_rate < requirements.min_success_rate:
+    if expectation.rate * candidate.transfer < requirements.min_success_rate:
         return NoMatch.SUCCESS_RATE_TOO_LOW
     if candidate.pattern.fading:
         return NoMatch.PATTERN_FADING
@@ -169,10 +189,10 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
 def caution(candidate: Candidate, failures: Sequence[Candidate]) -> float:
     """How far a question's nearness to known failures counts against a candidate; in (0, 1].
 
-    A failure counts by how much nearer it is than the candidate, and by how often it failed.
+    A failure counts by how much nearer it is than the candidate, and by how often it is expected to fail.
     """
     against = [
-        (failure.similarity - candidate.similarity) * (1 - failure.pattern.evidence.success_rate)
+        (failure.similarity - candidate.similarity) * (1 - failure.expected_success_rate)
         for failure in failures
         if failure.similarity > candidate.similarity
     ]
@@ -180,38 +200,43 @@ def caution(candidate: Candidate, failures: Sequence[Candidate]) -> float:
 
 
 def _score(candidate: Candidate, failures: Sequence[Candidate]) -> Scored:
-    expectation = candidate.expectation
-    return Scored(
-        candidate=candidate,
-        expected_success_rate=expectation.rate * candidate.transfer,
-        lower_bound=expectation.lower_bound,
-        caution=caution(candidate, failures),
-    )
+    return Scored(candidate, candidate.expectation, caution(candidate, failures))
 
 
 def explain(best: Scored, own_category: str) -> str:
-    """Why this pattern, in one sentence for people."""
-    evidence, category = (
-        best.candidate.pattern.evidence,
-        best.candidate.pattern.scope.business_category,
-    )
+    """Why this pattern, in one sentence for people: what was counted, and what follows for the situation."""
+    candidate, counted = best.candidate, best.expectation.counted
+    category = candidate.pattern.scope.business_category
     where = (
         ""
         if category == own_category
-        else (f"; learned in another category, counted at {best.candidate.transfer:.0%}")
+        else f"; learned in another category, counted at {candidate.transfer:.0%}"
     )
     return (
-        f"{evidence.successes} of {evidence.trials} similar cases at {evidence.accounts} other "
-        f"{category} accounts succeeded; in this situation {best.expected_success_rate:.0%} are "
-        f"expected, at least {best.lower_bound:.0%} with 95% certainty{where}; "
-        f"similarity {best.candidate.similarity:.2f}, score {best.score:.2f}"
+        f"{counted.successes} of {counted.trials} similar cases at {counted.accounts} other "
+        f"{category} accounts succeeded{_SITUATION[best.expectation.basis]} "
+        f"{best.expected_success_rate:.0%} are expected, at least "
+        f"{best.lower_bound * candidate.transfer:.0%} with 95% certainty{where}; "
+        f"similarity {candidate.similarity:.2f}, score {best.score:.2f}"
     )
 
 
 def context_line(best: Scored) -> str:
-    """The source design's sentence for an enhanced insight."""
-    evidence = best.candidate.pattern.evidence
+    """The source design's sentence for an enhanced insight: the expected rate, and what it was made of."""
     return (
-        f"This approach worked {evidence.success_rate:.0%} of the time across "
-        f"{evidence.trials} similar cases"
+        f"This approach worked {best.expected_success_rate:.0%} of the time across "
+        f"{best.expectation.counted.trials} similar cases{_CASES[best.expectation.basis]}"
     )
+
+
+_SITUATION = {
+    Basis.SITUATION: ", all of them in this situation; in this situation",
+    Basis.ADJUSTED: "; with what is known of this situation",
+    Basis.PATTERN: " in all situations together, because too little is known of this one; in general",
+}
+
+_CASES = {
+    Basis.SITUATION: "",
+    Basis.ADJUSTED: ", adjusted to this situation",
+    Basis.PATTERN: " of all situations together",
+}

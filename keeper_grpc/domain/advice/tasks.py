@@ -68,7 +68,7 @@ def task_of_advice(given: HandedOut, rule: PublicationRule, now: datetime) -> Ta
         confidence_label=NETWORK_VALIDATED,
         success_probability=given.expected_success_rate,
         script=script,
-        script_note=_script_note(known, script, rule),
+        script_note=_script_note(given, known, script, rule),
     )
 
 
@@ -128,9 +128,13 @@ def _steps(
     return tuple(steps)
 
 
-def _script_note(pattern: Pattern, handed_out: str, rule: PublicationRule) -> str:
-    """What other accounts' outcomes say about the words; an authored script may have none yet."""
-    for script in pattern.scripts:
-        if script.template == handed_out and handed_out and not rule.withheld(script.evidence):
-            return f"This script works {script.evidence.success_rate:.0%} of the time"
+def _script_note(given: HandedOut, known: Pattern, script: str, rule: PublicationRule) -> str:
+    """What may be expected of the words; an authored script that nobody has tried has no note.
+
+    Says the rate of the advice: two rates for one thing to do, of which one would not be of the account's
+    situation, would contradict each other.
+    """
+    for tried in known.scripts:
+        if script and tried.template == script and not rule.withheld(tried.evidence):
+            return f"This script works {given.expected_success_rate:.0%} of the time"
     return ""

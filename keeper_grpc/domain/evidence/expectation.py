@@ -13,7 +13,11 @@ is in two of them:
 3. here: the situation's own outcomes, in full.
 
 All of them weigh by age: how well something works, in a situation as at all, changes with the years.
-Where nothing is known of the situation, the pattern's posterior over all of them is the expectation.
+What lies outside of the situation, the prior included, weighs `OUTSIDE` trials at most in the rate: the
+situation decides as soon as there is something to decide by. Where nothing is known of the situation, the
+pattern's posterior over all of them is the expectation. `Basis` says which it was, and which outcomes to show
+as its counts.
+
 Parts that the publication rule withholds are left out: an expectation must not tell one account's
 outcomes.
 
@@ -26,6 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from keeper_grpc.domain.evidence.evidence import (
     CAUTIOUS,
@@ -44,6 +49,11 @@ STRENGTH = 4.0
 """Trials that all other situations are worth, however many there were. Where situations move the log odds
 of success by a half, bounds keep their promise with 4 and not with 10; the rates that bench/replay.py
 expects come true as well with either (docs/adr/0012)."""
+
+OUTSIDE = 8.0
+"""Trials that the prior and all other situations are worth together where the pattern is known from several.
+A prior that was learned from many patterns that are alike is worth 32: under it, 16 failures in one situation
+would leave the rate above 60%. Against 8, six failures of six take the best record below it."""
 
 FACT_VARIANCE = 1.0
 """How far a fact moves the log odds of success, squared, before anything is known: one unit takes 50% to
@@ -122,12 +132,28 @@ def situate(
     )
 
 
+class Basis(Enum):
+    """What an expected rate was made of."""
+
+    SITUATION = "situation"
+    """Outcomes in just this situation outweigh everything else."""
+    ADJUSTED = "adjusted"
+    """All outcomes of the pattern, moved by what is known of parts of the situation, or by a few in it."""
+    PATTERN = "pattern"
+    """All outcomes of the pattern: too few owners know anything of the situation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is believed of the success rate in one situation, and what is `certain` of it."""
+    """What is believed of the success rate in one situation, and what is `certain` of it.
+
+    `counted` are the outcomes that the rate was made of, by its `basis`: what is shown as a count beside it.
+    """
 
     believed: Prior
     certain: float
+    basis: Basis
+    counted: Evidence
 
     @property
     def rate(self) -> float:
@@ -158,13 +184,25 @@ def expect(
     """
     if situation == NOWHERE:
         trials, successes = evidence.recent
-        return Expectation(prior.after(trials, successes), lower_bound(trials, successes, cautious))
+        return Expectation(
+            prior.after(trials, successes),
+            lower_bound(trials, successes, cautious),
+            Basis.PATTERN,
+            evidence,
+        )
+    here = situation.here
     if situation.is_all:
-        certain = lower_bound(*situation.here.recent, cautious)
-        return Expectation(_here(prior, situation), certain)
+        certain = lower_bound(*here.recent, cautious)
+        return Expectation(_here(prior, situation), certain, Basis.SITUATION, here)
     # Nobody knows how much this situation is like the others, so the worse of both is taken.
     certain = min(_here(cautious, situation, most).low for most in (STRENGTH, math.inf))
-    return Expectation(_here(prior, situation), certain)
+    decides = 0 < here.recent[0] >= _outside(prior, situation, OUTSIDE)
+    return Expectation(
+        _here(prior, situation, OUTSIDE),
+        certain,
+        Basis.SITUATION if decides else Basis.ADJUSTED,
+        here if decides else evidence,
+    )
 
 
 def _here(prior: Prior, situation: SituationEvidence, most: float = math.inf) -> Prior:
@@ -172,13 +210,18 @@ def _here(prior: Prior, situation: SituationEvidence, most: float = math.inf) ->
 
     The other situations and the prior are together worth `most` trials.
     """
-    trials, successes = situation.elsewhere.recent
     # The rate is the pattern's posterior mean; how sure it is of this situation is another matter.
-    average = prior.after(trials, successes).mean
-    weight = prior.successes + prior.failures
-    strength = min(weight + trials * STRENGTH / (trials + STRENGTH), most)
+    average = prior.after(*situation.elsewhere.recent).mean
+    strength = _outside(prior, situation, most)
     parent = _moved(average, situation.facts)
     return Prior(strength * parent, strength * (1 - parent)).after(*situation.here.recent)
+
+
+def _outside(prior: Prior, situation: SituationEvidence, most: float) -> float:
+    """Trials that the prior and the other situations are worth."""
+    trials, _ = situation.elsewhere.recent
+    weight = prior.successes + prior.failures
+    return min(weight + trials * STRENGTH / (trials + STRENGTH), most)
 
 
 def _moved(rate: float, facts: Sequence[FactEvidence]) -> float:

@@ -30,6 +30,11 @@ def facts(conditions: Mapping[str, JsonValue]) -> tuple[str, ...]:
     return tuple(_fact(key, conditions[key]) for key in sorted(conditions)[:MAX_FACTS])
 
 
+def facets(conditions: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """All facets of a situation: the whole first."""
+    return (whole(conditions), *facts(conditions))
+
+
 def read_fact(facet: str) -> tuple[str, JsonValue] | None:
     """The key and value of a single fact's facet; None where only a hash of it is known."""
     key, is_fact, value = facet.partition("=")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
+from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.evidence.publication import PublicationRule, shown_time
 from keeper_grpc.domain.insight import (
     AnonymizationReport,
@@ -84,11 +85,17 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         insight.proven_script = advice.script.template
         insight.network_context = advice.network_context
         insight.pattern_id = str(known.pattern_id)
+        counted = best.expectation.counted
         insight.evidence.CopyFrom(
             patterns.evidence_message(
-                known.evidence, best.lower_bound, best.candidate.similarity, advice.typical_revenue
+                counted,
+                # What other situations add may lift the bound above what was seen in this one.
+                min(best.lower_bound, counted.success_rate),
+                best.candidate.similarity,
+                advice.typical_revenue,
             )
         )
+        insight.basis = _BASES[best.expectation.basis]
         insight.explanation = advice.explanation
         insight.factors.CopyFrom(_factors(best, answer.created_at))
     return network_service_pb2.EnhanceInsightResponse(
@@ -111,6 +118,12 @@ def _told(answer: Captured) -> network_service_pb2.CapturePatternResponse.Dispos
         return told.DISPOSITION_CREATED
     return told.DISPOSITION_MERGED
 
+
+_BASES = {
+    Basis.SITUATION: pattern_pb2.EXPECTATION_BASIS_SITUATION,
+    Basis.ADJUSTED: pattern_pb2.EXPECTATION_BASIS_ADJUSTED,
+    Basis.PATTERN: pattern_pb2.EXPECTATION_BASIS_PATTERN,
+}
 
 _Enhanced = network_service_pb2.EnhanceInsightResponse
 
@@ -203,11 +216,13 @@ def _factors(best: Scored, now: datetime) -> pattern_pb2.RankingFactors:
 
 
 def _closest(miss: Miss) -> network_service_pb2.EnhanceInsightResponse.ClosestMiss:
-    evidence = miss.candidate.pattern.evidence
+    expectation = miss.candidate.expectation
     return network_service_pb2.EnhanceInsightResponse.ClosestMiss(
         similarity=miss.candidate.similarity,
-        success_rate=evidence.success_rate,
-        occurrence_count=evidence.trials,
+        success_rate=expectation.counted.success_rate,
+        occurrence_count=expectation.counted.trials,
+        expected_success_rate=miss.candidate.expected_success_rate,
+        basis=_BASES[expectation.basis],
     )
 
 

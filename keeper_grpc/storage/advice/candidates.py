@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from keeper_grpc.domain.advice.enhancement import Asked
@@ -13,6 +14,8 @@ from keeper_grpc.domain.advice.transfer import TransferRecord, TransferShare, tr
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.expectation import NOWHERE
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.pattern import Script
+from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import enough_accounts
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
@@ -32,23 +35,42 @@ ANN_CANDIDATES = 200
 """Nearest patterns that an approximate search fetches before the requirements are applied: it must
 be a few times what is ranked, and hnsw.ef_search is set to the same."""
 
+JUDGED = 200
+"""Nearest patterns that may meet the requirements whose evidence is read to find those that do."""
+
 # Exact search: the btree finds the scope's rows, and the distance is computed once. $6 asks for patterns
-# that meet the requirements, or for any that is published, so that what is not does not crowd it out: what is
-# judged is the evidence of the other accounts.
+# that may meet the requirements, or for any that is published, so that what is not does not crowd it out: what
+# is judged is the evidence of the other accounts. It may meet them by its rate in all situations, also as its
+# prior or its age raises it, or by the rate of what k owners know under one of the question's facets ($11), of which the
+# expectation in the situation is made. Owners are averaged as well as summed, so that one with many outcomes
+# does not hide the others'. Which of these do meet them is decided by the expectation (`hurdle`).
 _NEAREST = """
     WITH scoped AS MATERIALIZED (
         SELECT p.id, p.distance, p.account_count, p.occurrence_count, p.success_count,
-               {action} <> '' AS worded
+               p.prior_successes, p.prior_failures, {action} <> '' AS worded
           FROM (SELECT *, pattern_embedding <=> $4 AS distance FROM network_patterns
                  WHERE pattern_type = $1 AND business_category {category} $2
                    AND embedding_model = $3 AND retired_time IS NULL
                  {approximately}) p
     ), nearest AS (
         SELECT p.id, p.distance FROM scoped p
-         WHERE worded AND {published_to_others} AND (NOT $6 OR EXISTS (
+         WHERE worded AND {published_to_others} AND (NOT $6 OR 1 - distance >= $12 AND EXISTS (
                SELECT FROM (SELECT) one {weighed_totals}
                 WHERE {enough_accounts} AND trials >= $8
-                  AND coalesce(successes / nullif(trials, 0)::double precision, 0) >= $9))
+                  AND (successes >= $9 * trials
+                       OR p.prior_successes + successes
+                          >= $9 * (p.prior_successes + p.prior_failures + trials)
+                       OR EXISTS (
+                          SELECT FROM pattern_owners a WHERE a.pattern_id = p.id AND {counts_for}
+                          HAVING sum(a.recent_successes) >= $9 * sum(a.recent_trials))
+                       OR EXISTS (
+                          SELECT FROM facet_owners a
+                           WHERE a.pattern_id = p.id AND a.facet = ANY($11) AND {counts_for}
+                           GROUP BY a.facet
+                          HAVING {enough_owners}
+                             AND greatest(sum(a.success_count) / sum(a.occurrence_count),
+                                          avg(a.success_count / a.occurrence_count::double precision))
+                                 >= $9))))
          ORDER BY distance LIMIT $10
     )
     SELECT {columns}, 1 - n.distance AS similarity
@@ -66,6 +88,8 @@ def _nearest(category: str, approximately: str = "") -> str:
         enough_accounts=enough_accounts("accounts", "$7"),
         published_to_others=enough_accounts("p.account_count", "$7"),
         weighed_totals=weighed_totals("$5", "$7"),
+        counts_for=counts_for("$5"),
+        enough_owners=enough_accounts("count(*)", "$7"),
         columns=COLUMNS,
         shares=shares("$5"),
     )
@@ -107,16 +131,7 @@ class PostgresCandidates:
                 return found
             fit = await self._find(connection, query, asked, requirements, limit, fit=True)
             known = {candidate.pattern.pattern_id for candidate in found}
-            return [
-                *found,
-                # One that the publication rule withholds after all must not show that it was near.
-                *(
-                    candidate
-                    for candidate in fit
-                    if candidate.pattern.pattern_id not in known
-                    and hurdle(candidate, requirements) is None
-                ),
-            ]
+            return [*found, *(one for one in fit if one.pattern.pattern_id not in known)]
 
     async def candidates_elsewhere(
         self, asked: Asked, requirements: Requirements, limit: int
@@ -135,6 +150,7 @@ class PostgresCandidates:
         *,
         fit: bool,
     ) -> list[Candidate]:
+        """The nearest; with `fit` only those that meet the requirements."""
         rows = await connection.fetch(
             query,
             asked.scope.pattern_type,
@@ -146,7 +162,9 @@ class PostgresCandidates:
             requirements.rule.k,
             requirements.min_occurrences,
             requirements.min_success_rate,
-            limit,
+            JUDGED if fit else limit,
+            facets(asked.conditions),
+            requirements.min_similarity,
         )
         rule, viewer = requirements.rule, asked.account_key
         now_weight = recency_weight(self._clock(), self._half_life)
@@ -156,16 +174,15 @@ class PostgresCandidates:
             for row in rows
             if row["similarity"] >= requirements.min_similarity
         }
-        scripts = await see_scripts(connection, similar, rule, viewer, now_weight=now_weight)
         situations = await see_situations(
             connection, similar, asked.conditions, rule, viewer=viewer, now_weight=now_weight
         )
         transfers = (
             await _transfers(connection, asked, rule) if query is _ELSEWHERE and rows else {}
         )
-        return [
+        candidates = [
             Candidate(
-                to_pattern(row, seen[row["id"]], scripts.get(row["id"], ()), rule),
+                to_pattern(row, seen[row["id"]], (), rule),
                 row["similarity"],
                 situations.get(row["id"], NOWHERE),
                 1.0
@@ -174,6 +191,17 @@ class PostgresCandidates:
             )
             for row in rows
         ]
+        if fit:
+            candidates = [one for one in candidates if hurdle(one, requirements) is None][:limit]
+        ids = {candidate.pattern.pattern_id for candidate in candidates}
+        scripts = await see_scripts(
+            connection,
+            {key: own for key, own in similar.items() if key in ids},
+            rule,
+            viewer,
+            now_weight=now_weight,
+        )
+        return [_with_scripts(one, scripts.get(one.pattern.pattern_id, ())) for one in candidates]
 
     @asynccontextmanager
     async def _search(self, *, approximately: bool) -> AsyncIterator[Connection]:
@@ -184,6 +212,10 @@ class PostgresCandidates:
         async with self._database.transaction() as connection:
             await connection.execute(f"SET LOCAL hnsw.ef_search = {ANN_CANDIDATES}")
             yield connection
+
+
+def _with_scripts(candidate: Candidate, scripts: Sequence[Script]) -> Candidate:
+    return replace(candidate, pattern=replace(candidate.pattern, scripts=tuple(scripts)))
 
 
 async def _transfers(

@@ -14,7 +14,7 @@ from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.fading import FAST, SLOW
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.patterns.situation import facts, whole
+from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
@@ -70,9 +70,7 @@ class _Counts:
         self.last = max(self.last or occurred, occurred)
         own = self.accounts[account]
         counted = [own]
-        counted += [
-            self.facets[facet, account] for facet in (whole(row["context"]), *facts(row["context"]))
-        ]
+        counted += [self.facets[facet, account] for facet in facets(row["context"])]
         if row["script"]:
             counted.append(self.scripts[row["script"], account])
         wordings = self.wordings[account]

@@ -13,7 +13,7 @@ from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.fading import FAST, SLOW
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
-from keeper_grpc.domain.patterns.situation import facts, whole
+from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.insight_columns import OBSERVATIONS
@@ -167,7 +167,7 @@ async def _count(
         int(outcome.net_revenue is not None),
         weight,
         weight * outcome.success,
-        [whole(insight.conditions), *facts(insight.conditions)],
+        facets(insight.conditions),
         uuid4(),
         insight.script,
         observation.scope.business_category,

@@ -174,10 +174,9 @@ class EnhanceInsight:
 
     def _advice(self, best: Scored, insight: AnonymizedInsight) -> Advice:
         known = best.candidate.pattern
-        success_rate = known.evidence.success_rate * best.candidate.transfer
         return Advice(
             best=best,
-            confidence=boost(insight.confidence, success_rate),
+            confidence=boost(insight.confidence, best.expected_success_rate),
             script=choose_wording(known, self._rule, self._exploration, self._rng),
             network_context=context_line(best),
             typical_revenue=self._rule.revenue(known.evidence),

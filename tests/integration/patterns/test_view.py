@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from keeper_grpc.domain.advice.enhancement import Asked
-from keeper_grpc.domain.advice.ranking import Requirements
+from keeper_grpc.domain.advice.ranking import Requirements, hurdle
 from keeper_grpc.domain.evidence.evidence import Evidence, Share, heaviest, recency_weight, weigh
-from keeper_grpc.domain.insight import Outcome
+from keeper_grpc.domain.insight import JsonValue, Outcome
 from keeper_grpc.domain.patterns.listing import PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
@@ -35,6 +35,12 @@ from tests.integration.observations import (
 
 ACCOUNTS = [f"account_{n}" for n in range(6)]
 HALF_LIFE = timedelta(days=10_000)
+CONDITIONS: list[dict[str, JsonValue]] = [
+    {},
+    {"season": "summer"},
+    {"season": "winter"},
+    {"season": "winter", "visits": 3},
+]
 
 
 async def fill(database: Database, pattern_type: str, chance: np.random.Generator) -> None:
@@ -49,6 +55,7 @@ async def fill(database: Database, pattern_type: str, chance: np.random.Generato
                 scope(pattern_type),
                 str(chance.choice(ACCOUNTS)),
                 script=str(chance.choice(["", "hello", "good day"])),
+                conditions=CONDITIONS[int(chance.integers(0, len(CONDITIONS)))],
                 outcome=Outcome(success=bool(chance.random() < 0.7), revenue_impact=revenue),
                 occurred=START + timedelta(hours=int(chance.integers(0, 500))),
             ),
@@ -185,7 +192,7 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
 async def test_a_filtered_search_finds_what_meets_the_requirements_by_its_evidence(
     database_url: str, seed: int
 ) -> None:
-    """The totals that filter a scope leave the asking account out as its evidence does."""
+    """What filters a scope leaves the asking account out, and cuts nothing that its situation lets pass."""
     pattern_type = f"filtered_{seed}"
     async with opened(database_url) as database:
         await fill(database, pattern_type, np.random.default_rng(seed))
@@ -197,28 +204,32 @@ async def test_a_filtered_search_finds_what_meets_the_requirements_by_its_eviden
         )
         elsewhere = replace(scope(pattern_type), business_category="gym")
         for viewer in ACCOUNTS:
-            known = await of_type(database, pattern_type, viewer)
-            # Each pattern's own figures as the bound: a share too many or too few would show.
-            for requirements in [
-                Requirements(-1.0, RULE, min_rate, least)
-                for bound, _ in known.values()
-                for min_rate, least in (
-                    (0.0, 1),
-                    (bound.success_rate, 1),
-                    (0.0, bound.trials),
-                    (0.0, bound.trials + 1),
+            for conditions in CONDITIONS:
+                asked = Asked(elsewhere, vector(0), viewer, conditions)
+                known = await candidates.candidates_elsewhere(
+                    asked, Requirements(-1.0, RULE, 0.0, 1), 20
                 )
-            ]:
-                found = await candidates.candidates_elsewhere(
-                    Asked(elsewhere, vector(0), viewer, {}), requirements, 20
-                )
-                assert {candidate.pattern.pattern_id for candidate in found} == {
+                assert {one.pattern.pattern_id for one in known} == {
                     pattern_id
-                    for pattern_id, (evidence, _) in known.items()
-                    if evidence.accounts >= requirements.rule.k
-                    and evidence.trials >= requirements.min_occurrences
-                    and evidence.success_rate >= requirements.min_success_rate
+                    for pattern_id, (evidence, _) in (
+                        await of_type(database, pattern_type, viewer)
+                    ).items()
+                    if evidence.accounts >= RULE.k
                 }
+                # Each candidate's own figures as the bound: a share too many or too few would show.
+                for requirements in [
+                    Requirements(-1.0, RULE, min_rate, least)
+                    for bound in known
+                    for min_rate, least in (
+                        (bound.expected_success_rate, 1),
+                        (0.0, bound.expectation.counted.trials),
+                        (0.0, bound.expectation.counted.trials + 1),
+                    )
+                ]:
+                    found = await candidates.candidates_elsewhere(asked, requirements, 20)
+                    assert {one.pattern.pattern_id for one in found} == {
+                        one.pattern.pattern_id for one in known if hurdle(one, requirements) is None
+                    }
 
 
 async def of_type(

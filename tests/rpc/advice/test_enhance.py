@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2, pattern_pb2
 from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import refusal
 from tests.rpc.requests import capture, new_account, new_topic, question
@@ -60,8 +60,9 @@ async def test_a_newcomer_gets_what_others_learned(service: Service, topic: str)
     # none, and count once.
     assert got.expected_success_rate == pytest.approx((8 + 1) / (9 + 2), abs=1e-4)
     assert got.base_confidence == 0.5
-    assert got.confidence == pytest.approx(0.5 * (1 + 8 / 9 * 0.3), abs=1e-12)
-    assert got.network_context == "This approach worked 89% of the time across 9 similar cases"
+    assert got.confidence == pytest.approx(0.5 * (1 + got.expected_success_rate * 0.3), abs=1e-12)
+    assert got.network_context == "This approach worked 82% of the time across 9 similar cases"
+    assert got.basis == pattern_pb2.EXPECTATION_BASIS_SITUATION
     assert got.explanation
     evidence = got.evidence
     assert (evidence.occurrence_count, evidence.success_count, evidence.account_count) == (9, 8, 3)
@@ -209,7 +210,7 @@ async def test_another_categorys_pattern_counts_at_a_discount(
     ).enhanced_insight
     assert (at_home.factors.transfer, at_home.factors.business_category) == (1, "spa")
     assert (abroad.factors.transfer, abroad.factors.business_category) == (0.7, "spa")
-    assert abroad.confidence == pytest.approx(0.5 * (1 + 0.7 * 0.3))
+    assert abroad.confidence == pytest.approx(0.5 * (1 + abroad.expected_success_rate * 0.3))
     assert abroad.confidence < at_home.confidence
     assert abroad.expected_success_rate == pytest.approx(
         0.7 * at_home.expected_success_rate, abs=1e-4
@@ -242,6 +243,7 @@ async def test_the_closest_miss_tells_only_what_may_be_told(service: Service, to
     told = (await service.network.EnhanceInsight(question(topic))).closest_miss
     assert told.similarity == pytest.approx(1, abs=1e-6)
     assert told.success_rate == pytest.approx(1 / 3)
+    assert told.expected_success_rate == pytest.approx((2 + 1) / (6 + 2), abs=1e-4)
     assert told.occurrence_count == 6
 
 

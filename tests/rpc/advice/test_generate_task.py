@@ -34,7 +34,7 @@ async def test_an_enhancement_becomes_a_validated_task(service: Service, topic: 
     assert task.confidence_label == "Network Validated"
     assert task.success_probability == given.enhanced_insight.expected_success_rate
     assert task.script == SCRIPT
-    assert task.script_note == "This script works 89% of the time"
+    assert task.script_note == "This script works 82% of the time"
     assert task.steps[0] == TOWEL
     assert "{name}" in task.steps[1]
     assert given.enhancement_id in task.steps[-1]
@@ -51,11 +51,13 @@ async def test_the_note_leaves_the_asking_accounts_own_outcomes_out(
     given = await ask(service, topic, account)
     await service.network.ReportOutcome(report(account, given.enhancement_id, success=False))
     task = await task_of(service, account, given.enhancement_id)
-    assert task.script_note == "This script works 100% of the time"
+    # (6 + 1) / (6 + 2) under a uniform prior.
+    assert task.script_note == "This script works 88% of the time"
     stranger = new_account()
     theirs = await ask(service, topic, stranger)
     told = await task_of(service, stranger, theirs.enhancement_id)
-    assert told.script_note == "This script works 86% of the time"
+    # (6 + 1) / (7 + 2).
+    assert told.script_note == "This script works 78% of the time"
 
 
 async def test_without_a_script_there_is_no_note(service: Service, topic: str) -> None:

@@ -36,8 +36,8 @@ async def gym_tries(service: Service, topic: str, *outcomes: str) -> list[str]:
 
 
 async def transfer(service: Service, topic: str) -> float:
-    """The discount that a new gym is told, while the advice comes from elsewhere."""
-    answer = await ask(service, topic, new_account(), category="gym")
+    """The discount that a new gym is told, while the advice comes from elsewhere, however bad."""
+    answer = await ask(service, topic, new_account(), category="gym", min_success_rate=0.2)
     assert answer.enhanced_insight.factors.business_category == "spa"
     return answer.enhanced_insight.factors.transfer
 
@@ -99,7 +99,7 @@ async def test_the_discount_is_learned_from_what_gyms_report(service: Service, t
 
 async def test_gyms_come_to_use_their_own_pattern(service: Service, topic: str) -> None:
     """The discount rises with their successes until they have enough evidence themselves."""
-    await teach(service, topic, ["++++-", "++++-", "++++-"])
+    await teach(service, topic, ["+++++", "+++++", "+++++"])
     asking = {
         "outsider": new_account(),
         **{f"gym {number}": new_account() for number in range(3)},

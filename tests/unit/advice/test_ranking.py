@@ -84,9 +84,9 @@ def test_an_empty_scope_has_its_own_reason() -> None:
 
 
 def test_the_requirements_hold_at_their_limits() -> None:
-    """Exactly the least similarity, accounts, occurrences and rate suffice."""
-    barely = Evidence(trials=5, successes=3, accounts=3)
-    limits = replace(REQUIRED, min_occurrences=5, min_success_rate=0.6)
+    """Exactly the least similarity, accounts, occurrences and expected rate suffice."""
+    barely = Evidence(trials=8, successes=5, accounts=3)
+    limits = replace(REQUIRED, min_occurrences=8, min_success_rate=0.6)
     assert hurdle(candidate(evidence=barely, similarity=0.5), limits) is None
 
 
@@ -188,24 +188,25 @@ def test_an_answer_is_advice_or_a_reason_and_never_worse_than_another(
 
 
 def test_a_nearer_known_failure_counts_against_a_pattern() -> None:
-    """The nearer the failure and the surer it failed, the less the farther pattern is worth."""
+    """The nearer the failure and the likelier it fails here, the less the farther pattern is worth."""
     fit = candidate(1, similarity=0.6)
     failed = candidate(2, Evidence(10, 1, 3), 0.9)
-    assert caution(fit, [failed]) == pytest.approx(1 - 0.3 * 0.9)
+    assert caution(fit, [failed]) == pytest.approx(1 - 0.3 * 10 / 12)
     assert caution(fit, []) == caution(fit, [candidate(2, Evidence(10, 1, 3), 0.6)]) == 1
     best = rank([fit, failed], REQUIRED).best
     assert best is not None
     assert best.candidate is fit
-    assert best.caution == pytest.approx(0.73)
+    assert best.caution == pytest.approx(0.75)
 
 
 def test_what_transfers_badly_ranks_lower_and_is_expected_to_work_less_often() -> None:
     """A pattern of another category counts at its discount, in the score and in the rate."""
     here, there = candidate(2), replace(candidate(1), transfer=0.7)
-    best = rank([there, here], REQUIRED).best
+    required = replace(REQUIRED, min_success_rate=0.5)
+    best = rank([there, here], required).best
     assert best is not None
     assert best.candidate is here
-    alone = rank([there], REQUIRED).best
+    alone = rank([there], required).best
     assert alone is not None
     assert alone.expected_success_rate == pytest.approx(0.7 * best.expected_success_rate)
     assert alone.score == pytest.approx(0.7 * best.score)
@@ -215,7 +216,9 @@ def test_the_explanation_is_made_of_the_evidence() -> None:
     """Counts, rate and similarity of the applied pattern stand in the sentences for people."""
     told = rank([candidate(evidence=Evidence(23, 20, 4), similarity=0.8123)], REQUIRED).best
     assert told is not None
-    assert context_line(told) == "This approach worked 87% of the time across 23 similar cases"
+    assert context_line(told).startswith(
+        "This approach worked 84% of the time across 23 similar cases"
+    )
     sentence = explain(told, "spa")
     assert sentence.startswith("20 of 23 similar cases at 4 other spa accounts succeeded")
     assert "similarity 0.81" in sentence

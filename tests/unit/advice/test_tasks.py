@@ -86,7 +86,7 @@ def test_advice_becomes_a_task_with_label_probability_script_and_note() -> None:
     assert task.confidence_label == "Network Validated"
     assert task.success_probability == 0.83
     assert task.script == SCRIPT
-    assert task.script_note == "This script works 87% of the time"
+    assert task.script_note == "This script works 83% of the time"
 
 
 @pytest.mark.parametrize(

@@ -187,9 +187,9 @@ class EnhanceInsightRequest(_message.Message):
     account_id: _builtins.str
     """The account that asks. Its own evidence never comes back to it."""
     min_success_rate: _builtins.float
-    """Patterns with a lower success rate are not applied. Not set means 0.60."""
+    """Patterns with a lower expected_success_rate in the insight's situation are not applied. Not set means 0.60."""
     min_occurrences: _builtins.int
-    """Patterns with fewer observations are not applied. Not set means 3."""
+    """Patterns whose rate would rest on fewer observations are not applied. Not set means 3."""
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
         """The insight. Action and script may be empty: then the network suggests them."""
@@ -247,9 +247,11 @@ class EnhanceInsightResponse(_message.Message):
         def NO_MATCH_REASON_TOO_FEW_ACCOUNTS(self) -> EnhanceInsightResponse._NoMatchReason.ValueType:   # 3
             """No longer given: it would tell that an account has something in this type."""
         NO_MATCH_REASON_TOO_FEW_OCCURRENCES: EnhanceInsightResponse._NoMatchReason.ValueType  # 4
-        """Other accounts observed the similar patterns less often than min_occurrences."""
+        """Fewer observations than min_occurrences stand behind what is expected of the similar patterns."""
         NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse._NoMatchReason.ValueType  # 5
-        """The success rate of the similar patterns is below min_success_rate."""
+        """The success rate that is expected of the similar patterns in this situation is below min_success_rate.
+        closest_miss says of what it was made.
+        """
         @_builtins.property
         @_deprecated("""This enum value has been marked as deprecated using proto enum value options.""")
         def NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES(self) -> EnhanceInsightResponse._NoMatchReason.ValueType:   # 6
@@ -275,9 +277,11 @@ class EnhanceInsightResponse(_message.Message):
     NO_MATCH_REASON_TOO_FEW_ACCOUNTS: EnhanceInsightResponse.NoMatchReason.ValueType  # 3
     """No longer given: it would tell that an account has something in this type."""
     NO_MATCH_REASON_TOO_FEW_OCCURRENCES: EnhanceInsightResponse.NoMatchReason.ValueType  # 4
-    """Other accounts observed the similar patterns less often than min_occurrences."""
+    """Fewer observations than min_occurrences stand behind what is expected of the similar patterns."""
     NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW: EnhanceInsightResponse.NoMatchReason.ValueType  # 5
-    """The success rate of the similar patterns is below min_success_rate."""
+    """The success rate that is expected of the similar patterns in this situation is below min_success_rate.
+    closest_miss says of what it was made.
+    """
     NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES: EnhanceInsightResponse.NoMatchReason.ValueType  # 6
     """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
     NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse.NoMatchReason.ValueType  # 7
@@ -296,22 +300,30 @@ class EnhanceInsightResponse(_message.Message):
         SIMILARITY_FIELD_NUMBER: _builtins.int
         SUCCESS_RATE_FIELD_NUMBER: _builtins.int
         OCCURRENCE_COUNT_FIELD_NUMBER: _builtins.int
+        EXPECTED_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+        BASIS_FIELD_NUMBER: _builtins.int
         similarity: _builtins.float
         """Cosine similarity to the insight."""
         success_rate: _builtins.float
-        """Its success rate."""
+        """The success rate of the observations that were counted."""
         occurrence_count: _builtins.int
-        """Its observations."""
+        """The observations that expected_success_rate was made of."""
+        expected_success_rate: _builtins.float
+        """What was judged: the success rate that is expected in the insight's situation."""
+        basis: _pattern_pb2.ExpectationBasis.ValueType
+        """What it was made of."""
         def __init__(
             self,
             *,
             similarity: _builtins.float = ...,
             success_rate: _builtins.float = ...,
             occurrence_count: _builtins.int = ...,
+            expected_success_rate: _builtins.float = ...,
+            basis: _pattern_pb2.ExpectationBasis.ValueType = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["occurrence_count", b"occurrence_count", "similarity", b"similarity", "success_rate", b"success_rate"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "expected_success_rate", b"expected_success_rate", "occurrence_count", b"occurrence_count", "similarity", b"similarity", "success_rate", b"success_rate"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -751,7 +763,7 @@ class Task(_message.Message):
     script: _builtins.str
     """The script. Placeholders in braces, such as {name}, are for the account to fill."""
     script_note: _builtins.str
-    """"This script works 87% of the time", when there is a proven script."""
+    """"This script works 87% of the time", when there is a proven script: success_probability for people."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The steps, in order."""

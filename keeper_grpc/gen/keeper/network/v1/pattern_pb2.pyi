@@ -21,6 +21,44 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ExpectationBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExpectationBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExpectationBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPECTATION_BASIS_UNSPECIFIED: _ExpectationBasis.ValueType  # 0
+    """Not set."""
+    EXPECTATION_BASIS_SITUATION: _ExpectationBasis.ValueType  # 1
+    """Outcomes in just this situation, which outweigh everything else. They are what is counted."""
+    EXPECTATION_BASIS_ADJUSTED: _ExpectationBasis.ValueType  # 2
+    """All outcomes of the pattern, moved by how those differ that share single conditions with the insight, and by
+    the few that there are in just this situation. All of the pattern's are counted.
+    """
+    EXPECTATION_BASIS_PATTERN: _ExpectationBasis.ValueType  # 3
+    """All outcomes of the pattern, in all situations together: too little is known of this one, and the pattern's own
+    rate stands in.
+    """
+
+class ExpectationBasis(_ExpectationBasis, metaclass=_ExpectationBasisEnumTypeWrapper):
+    """What an expected success rate was made of, and so which outcomes are counted beside it. A situation is what
+    the conditions of the insight say; what fewer than the least number of owners know of it counts as nothing.
+    """
+
+EXPECTATION_BASIS_UNSPECIFIED: ExpectationBasis.ValueType  # 0
+"""Not set."""
+EXPECTATION_BASIS_SITUATION: ExpectationBasis.ValueType  # 1
+"""Outcomes in just this situation, which outweigh everything else. They are what is counted."""
+EXPECTATION_BASIS_ADJUSTED: ExpectationBasis.ValueType  # 2
+"""All outcomes of the pattern, moved by how those differ that share single conditions with the insight, and by
+the few that there are in just this situation. All of the pattern's are counted.
+"""
+EXPECTATION_BASIS_PATTERN: ExpectationBasis.ValueType  # 3
+"""All outcomes of the pattern, in all situations together: too little is known of this one, and the pattern's own
+rate stands in.
+"""
+Global___ExpectationBasis: _TypeAlias = ExpectationBasis  # noqa: Y015
+
 @_typing.final
 class Pattern(_message.Message):
     """Observations of several accounts that say the same. It holds no vector and no account."""
@@ -368,35 +406,42 @@ class EnhancedInsight(_message.Message):
     EVIDENCE_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     FACTORS_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
     network_enhanced: _builtins.bool
     """Whether a pattern was applied. If false, the response has a no_match_reason."""
     base_confidence: _builtins.float
     """The caller's confidence."""
     confidence: _builtins.float
-    """base_confidence * (1 + success_rate * 0.3), capped below 1; the success rate of another
-    category's pattern is discounted. The caller's if not enhanced.
-    """
+    """base_confidence * (1 + expected_success_rate * 0.3), capped below 1. The caller's if not enhanced."""
     suggested_approach: _builtins.str
     """The action that the network suggests."""
     expected_success_rate: _builtins.float
-    """The expected success rate in this insight's situation: from the pattern's evidence and, where there is
-    enough, its evidence under the same conditions; discounted for a pattern of another category.
+    """The expected success rate in this insight's situation, by what basis says; discounted for a pattern of
+    another category. What is compared with min_success_rate, and what network_context and a task's script_note
+    say.
     """
     proven_script: _builtins.str
     """The best-proven wording, in its masked template form. Empty if none is proven."""
     network_context: _builtins.str
-    """One sentence for people: "This approach worked 87% of the time across 23 similar cases"."""
+    """One sentence for people: "This approach worked 87% of the time across 23 similar cases". The rate is
+    expected_success_rate, the cases are evidence.occurrence_count. Where the cases are not of this situation
+    alone, the sentence ends with that.
+    """
     pattern_id: _builtins.str
     """The pattern that was applied."""
     explanation: _builtins.str
     """The reason for this pattern, in one sentence."""
+    basis: Global___ExpectationBasis.ValueType
+    """What expected_success_rate was made of."""
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
         """The caller's insight, anonymized, with the caller's insight_id."""
 
     @_builtins.property
     def evidence(self) -> Global___Evidence:
-        """Its evidence without the asking account's own."""
+        """Its evidence without the asking account's own: the outcomes that expected_success_rate was made of, by
+        basis. mean_revenue_impact is of all situations.
+        """
 
     @_builtins.property
     def factors(self) -> Global___RankingFactors:
@@ -417,10 +462,11 @@ class EnhancedInsight(_message.Message):
         evidence: Global___Evidence | None = ...,
         explanation: _builtins.str = ...,
         factors: Global___RankingFactors | None = ...,
+        basis: Global___ExpectationBasis.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "factors", b"factors", "insight", b"insight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_confidence", b"base_confidence", "confidence", b"confidence", "evidence", b"evidence", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "factors", b"factors", "insight", b"insight", "network_context", b"network_context", "network_enhanced", b"network_enhanced", "pattern_id", b"pattern_id", "proven_script", b"proven_script", "suggested_approach", b"suggested_approach"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_confidence", b"base_confidence", "basis", b"basis", "confidence", b"confidence", "evidence", b"evidence", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "factors", b"factors", "insight", b"insight", "network_context", b"network_context", "network_enhanced", b"network_enhanced", "pattern_id", b"pattern_id", "proven_script", b"proven_script", "suggested_approach", b"suggested_approach"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
