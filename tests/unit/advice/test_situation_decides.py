@@ -160,7 +160,7 @@ def test_the_count_is_of_what_the_rate_was_made_of(
     expectation = known.expectation
     if expectation.basis is Basis.SITUATION:
         assert expectation.counted == known.situation.here
-        strength = expectation.successes + expectation.failures
+        strength = expectation.believed.successes + expectation.believed.failures
         assert 2 * expectation.counted.trials >= strength or not known.situation.elsewhere.trials
     else:
         assert expectation.counted == known.pattern.evidence
