@@ -106,10 +106,12 @@ class KeeperClient:
         identifiers: Identifiers | None = None,
         occurred_time: datetime | None = None,
         request_id: str | None = None,
+        enhancement_id: str = "",
     ) -> network.CapturePatternResponse:
         """Add one (insight, outcome). It counts once, however often it is sent.
 
-        Pass a `request_id` (UUID) of your own to make this hold across crashes of the caller too.
+        Pass a `request_id` (UUID) of your own to make this hold across crashes of the caller too. `enhancement_id` is
+        that of an answer which was not followed: the outcome then counts for the proof of value.
         """
         request = network.CapturePatternRequest(
             request_id=request_id or str(uuid.uuid4()),
@@ -118,6 +120,7 @@ class KeeperClient:
             outcome=outcome,
             identifiers=identifiers,
             occurred_time=_timestamp(occurred_time),
+            enhancement_id=enhancement_id,
         )
         return await self._call(self._network.CapturePattern, request)
 

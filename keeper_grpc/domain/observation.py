@@ -28,7 +28,7 @@ class Observation:
     """One anonymized (insight, outcome) of one account: a line of the ledger.
 
     `similarity` is the cosine to the pattern it merged into, else 0: the distance to an unpublished
-    pattern is not revealed.
+    pattern is not revealed. `enhancement_id` is the advice that was followed, `instead_of` the one that was not.
     """
 
     observation_id: UUID
@@ -45,6 +45,7 @@ class Observation:
     occurred_time: datetime
     recorded_time: datetime
     enhancement_id: UUID | None = None
+    instead_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         **_within("insight", INSIGHT),
         **_within("outcome", OUTCOME),
         **_within("identifiers", IDENTIFIERS),
+        "enhancement_id": ["no-uuid"],
     },
     (NETWORK, "EnhanceInsight"): {
         "account_id": ACCOUNTS,

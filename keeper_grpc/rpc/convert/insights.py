@@ -41,6 +41,7 @@ def capture(
         if request.HasField("occurred_time")
         else None,
         fingerprints=fingerprints,
+        instead_of=UUID(request.enhancement_id) if request.enhancement_id else None,
     )
 
 

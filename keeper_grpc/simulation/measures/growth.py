@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from keeper_grpc.domain.metrics.uplift import Arm, Uplift
+from keeper_grpc.domain.metrics.experiment import Experiment, OwnerOutcomes, experiment
+from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.simulation.measures.averages import mean
 from keeper_grpc.simulation.play.episodes import Advice, Episode
 from keeper_grpc.simulation.world.population import Met, Stage
@@ -20,8 +21,8 @@ class Growth:
     """One stage. All figures cover the measured part, except the uplift, which needs the whole stage.
 
     Shares and rates are None when their denominator is zero. `success_alone` is the success rate of
-    the same insights without the network. `true_uplift` is the true chance of the advice that was
-    followed, less that of the action the same accounts would have chosen. `script_differs` is the
+    the same insights without the network. `true_uplift` is the true chance of what accounts did when they were advised,
+    whether or not they followed, less that of the action they would have chosen. `script_differs` is the
     share of advice whose script names another action than its pattern.
     """
 
@@ -31,7 +32,7 @@ class Growth:
     confidence: float | None
     success: float | None
     success_alone: float | None
-    uplift: Uplift
+    uplift: Experiment
     true_uplift: float | None
     advised_chance: float | None
     best_chance: float | None
@@ -63,7 +64,7 @@ def growth(
         success=mean(e.success for e in here),
         success_alone=mean(alone[e.met.account.number, e.met.number].success for e in here),
         uplift=measured_uplift(whole),
-        true_uplift=mean(e.chance - e.own_chance for e in whole if e.followed),
+        true_uplift=mean(e.chance - e.own_chance for e in whole if e.advice),
         advised_chance=mean(truths),
         best_chance=mean(_best_rate(world, met) for met, _ in advised),
         best_found=mean(advice.action == _best(world, met) for met, advice in advised),
@@ -74,12 +75,23 @@ def growth(
     )
 
 
-def measured_uplift(episodes: Iterable[Episode]) -> Uplift:
-    """The uplift as `keeper uplift` counts it: followers of advice against the holdout."""
-    episodes = list(episodes)
-    followed = [e.success for e in episodes if e.followed]
-    held_out = [e.success for e in episodes if e.answer and e.answer.held_out]
-    return Uplift(Arm(len(followed), sum(followed)), Arm(len(held_out), sum(held_out)))
+def measured_uplift(episodes: Iterable[Episode]) -> Experiment:
+    """The uplift as `keeper uplift` counts it: all who were advised against the holdout, by account."""
+    arms: dict[str, tuple[list[bool], list[bool]]] = defaultdict(lambda: ([], []))
+    for episode in episodes:
+        answer = episode.answer
+        if answer and (answer.advice or answer.held_out):
+            arms[episode.met.account.account_id][answer.held_out].append(episode.success)
+    return experiment(
+        [
+            OwnerOutcomes(account, "", 0.0, _arm(advised), _arm(held_out))
+            for account, (advised, held_out) in arms.items()
+        ]
+    )
+
+
+def _arm(outcomes: Sequence[bool]) -> Arm:
+    return Arm(len(outcomes), sum(outcomes))
 
 
 @dataclass(frozen=True, slots=True)

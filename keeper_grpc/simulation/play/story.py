@@ -174,7 +174,13 @@ class Story:
             return
         said, identifiers = statement(self._parameters, episode.met, episode.action, episode.tone)
         await self._client.capture(
-            account_id, said, outcome, identifiers=identifiers, request_id=request_id
+            account_id,
+            said,
+            outcome,
+            identifiers=identifiers,
+            request_id=request_id,
+            # Advice that was not followed: intention to treat.
+            enhancement_id=answer.enhancement_id if answer and answer.advice else "",
         )
 
     async def _snapshot(self, stage: Stage, day: int) -> Snapshot:

@@ -125,13 +125,12 @@ _TIMELINE: Sequence[_Row] = (
         lambda s: _relative(s.growth.success, s.growth.success_alone),
     ),
     (
-        "uplift of followed advice, by the holdout",
+        "uplift of advice, followed or not, by the holdout",
         "",
         lambda s: (
             f"{_points(s.growth.uplift.difference)} "
-            f"({_points(s.growth.uplift.interval()[0])} to "
-            f"{_points(s.growth.uplift.interval()[1])})"
-            if s.growth.uplift.held_out.trials
+            f"({_points(s.growth.uplift.interval[0])} to {_points(s.growth.uplift.interval[1])})"
+            if s.growth.uplift.difference is not None
             else _NOTHING
         ),
     ),

@@ -79,6 +79,19 @@ class PostgresCapture:
             ),
         )
 
+    async def asked(self, account_key: str, enhancement_id: UUID, pattern_type: str) -> bool:
+        return bool(
+            await self._connection.fetchval(
+                """
+                SELECT EXISTS (SELECT FROM enhancements
+                                WHERE id = $1 AND account_key = $2 AND pattern_type = $3)
+                """,
+                enhancement_id,
+                account_key,
+                pattern_type,
+            )
+        )
+
     async def lock_scope(self, scope: Scope) -> None:
         """Two captures of one scope must not both create."""
         await lock_scope(self._connection, scope)

@@ -56,6 +56,7 @@ async def _write(connection: Connection, observation: Observation) -> None:
         "disposition": observation.disposition.value,
         "pattern_id": observation.pattern_id,
         "enhancement_id": observation.enhancement_id,
+        "instead_of": observation.instead_of,
         "similarity": observation.similarity,
         "embedding_model": observation.scope.embedding_model,
         "anonymization": {
@@ -69,7 +70,7 @@ async def _write(connection: Connection, observation: Observation) -> None:
     try:
         await insert_row(connection, "observations", row)
     except asyncpg.UniqueViolationError as error:
-        if error.constraint_name == "observations_enhancement_id_key":
+        if error.constraint_name in {"observations_enhancement_id_key", "observations_question"}:
             raise OutcomeAlreadyReported from error
         # The same request_id was used in another scope while this one waited: another body.
         raise RequestIdReused from error

@@ -14,7 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.accounts.words import context_of
-from keeper_grpc.domain.errors import InvalidInput, RequestIdReused
+from keeper_grpc.domain.errors import EnhancementNotFound, InvalidInput, RequestIdReused
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import (
     AnonymizationReport,
@@ -43,7 +43,8 @@ class Capture:
     """What the caller asks to be captured.
 
     `fingerprints` are keyed hashes of the whole request, the current key's first: equal hashes mean
-    a retry, and a retry may come after the key was rotated.
+    a retry, and a retry may come after the key was rotated. `instead_of` is the enhancement whose advice, if there was
+    any, was not followed.
     """
 
     request_id: UUID
@@ -53,6 +54,7 @@ class Capture:
     identifiers: Identifiers
     occurred_time: datetime | None
     fingerprints: tuple[bytes, ...]
+    instead_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ class CaptureTransaction(Protocol):
 
     async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
         """The ledger entry of an earlier attempt."""
+
+    async def asked(self, account_key: str, enhancement_id: UUID, pattern_type: str) -> bool:
+        """Whether the account was given this enhancement, for an insight of this type."""
 
     async def lock_scope(self, scope: Scope) -> None:
         """Exclude every other transaction that changes the scope's patterns, until this one ends."""
@@ -148,7 +153,7 @@ class CapturePattern:
         """Capture, or return what an earlier attempt of the same request did.
 
         Raises RequestIdReused, AccountCategoryUnknown, AccountCategoryConflict, InvalidInput,
-        EmbedderUnavailable, StorageUnavailable. After an error nothing of
+        EnhancementNotFound, OutcomeAlreadyReported, EmbedderUnavailable, StorageUnavailable. After an error nothing of
         the request is stored, but that an account it named for the first time stays registered.
         """
         now = self._clock()
@@ -168,6 +173,10 @@ class CapturePattern:
             earlier = await transaction.recorded(account.key, capture.request_id)
             if earlier is not None:
                 return await self._replay(transaction, earlier, capture, account.key)
+            if capture.instead_of and not await transaction.asked(
+                account.key, capture.instead_of, insight.type
+            ):
+                raise EnhancementNotFound
 
             target: Neighbour | None = None
             pattern_id: UUID | None = None
@@ -192,6 +201,7 @@ class CapturePattern:
                 similarity=round(target.similarity, DECIMALS) if target and shown else 0.0,
                 occurred_time=occurred,
                 recorded_time=now,
+                instead_of=capture.instead_of,
             )
             if vectors is not None and pattern_id is not None and target is None:
                 await transaction.create(pattern_id, observation, vectors)

@@ -89,8 +89,12 @@ def _experiment(observations: Sequence[Row], given: Mapping[UUID, Row]) -> list[
         lambda: ([], [])
     )
     for row in observations:
-        question = given.get(row["enhancement_id"])
-        if question and question["holdout_share"] and (_advised(row, given) or question["holdout"]):
+        question = given.get(row["enhancement_id"] or row["instead_of"])
+        if (
+            question
+            and question["holdout_share"]
+            and (question["no_match_reason"] is None or question["holdout"])
+        ):
             key = (row["account_key"], question["business_category"], question["holdout_share"])
             found[key][question["holdout"]].append(row["success"])
     return [

@@ -110,18 +110,24 @@ class Ledger:
         return enhancement_id
 
     async def observation(
-        self, account: Row, outcome: Row, *, pattern: UUID | None, enhancement: UUID | None
+        self,
+        account: Row,
+        outcome: Row,
+        *,
+        pattern: UUID | None,
+        enhancement: UUID | None,
+        instead_of: UUID | None = None,
     ) -> None:
-        """A captured outcome, or a reported one."""
+        """A captured outcome, perhaps of something else than was advised, or a reported one."""
         await self.connection.execute(
             """
             INSERT INTO observations (
                 id, account_key, request_id, fingerprint, disposition, pattern_id, enhancement_id,
                 similarity, pattern_type, business_category, embedding_model, context, action,
                 script, confidence, dollar_value, potential_value, success, revenue_impact,
-                customer_retained, anonymization, occurred_time, recorded_time)
+                customer_retained, anonymization, occurred_time, recorded_time, instead_of)
             VALUES ($1, $2, $1, '', $3, $4, $5, 1, 'pricing', $6, 'model', '{}', 'act', '', 0.5, 0,
-                    0, $7, $8, $9, '{}', $10, $10)
+                    0, $7, $8, $9, '{}', $10, $10, $11)
             """,
             uuid4(),
             account["key"],
@@ -133,6 +139,7 @@ class Ledger:
             outcome["revenue"],
             outcome["retained"],
             outcome["at"],
+            instead_of,
         )
 
     async def forget(self, key: str) -> None:

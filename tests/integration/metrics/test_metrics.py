@@ -74,6 +74,7 @@ ask = st.fixed_dictionaries(
         "pattern": chosen,
         "held_out": st.booleans(),
         "share": st.sampled_from([0.0, 0.25, 0.5]),
+        "instead": st.booleans(),
         "base": shares,
         "expected": shares,
         "deviation": st.none() | shares,
@@ -200,7 +201,8 @@ async def play(
                 who,
                 step["outcome"],
                 pattern=chosen["id"] if chosen else None,
-                enhancement=enhancement,
+                enhancement=None if step.get("instead") else enhancement,
+                instead_of=enhancement if step.get("instead") else None,
             )
 
 

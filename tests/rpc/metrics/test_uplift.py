@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from grpc import StatusCode, aio
 
 from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
@@ -12,7 +13,7 @@ from keeper_grpc.storage.metrics.uplift import PostgresUplift
 from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import ask, report, teach
-from tests.rpc.requests import new_account
+from tests.rpc.requests import capture, new_account
 from tests.rpc.service import Service, openai, running
 
 HOLDOUT = network_service_pb2.EnhanceInsightResponse.NO_MATCH_REASON_HOLDOUT
@@ -114,3 +115,66 @@ async def test_an_experiment_of_fewer_than_k_owners_is_not_told(
     )
     assert not told.withheld
     assert not told.HasField("uplift")
+
+
+async def test_what_was_done_instead_counts_as_it_was_assigned(
+    service: Service, topic: str
+) -> None:
+    """An account that does not follow its advice captures what it did: evidence of that, and of the advice's arm."""
+    category = "book_shop"
+    pattern = await teach(service, topic, ["++++", "++++", "++++"], category=category)
+    before = await service.network.GetPattern(
+        network_service_pb2.GetPatternRequest(pattern_id=pattern)
+    )
+    failed = {True: 0, False: 0}
+    for _ in range(24):
+        account = new_account()
+        answer = await ask(service, topic, account, category=category)
+        failed[answer.no_match_reason == HOLDOUT] += 1
+        own = capture(
+            topic, "Ring the doorbell twice", account=account, category=category, success=False
+        )
+        own.enhancement_id = answer.enhancement_id
+        await service.network.CapturePattern(own)
+        assert (await service.network.CapturePattern(own)).replayed
+
+    told = await service.network.GetNetworkMetrics(
+        network_service_pb2.GetNetworkMetricsRequest(business_category=category)
+    )
+    assert (told.uplift.advised_count, told.uplift.held_out_count) == (failed[False], failed[True])
+    assert told.uplift.advised_success_count == told.uplift.held_out_success_count == 0
+    # None of it is evidence of the advice.
+    after = await service.network.GetPattern(
+        network_service_pb2.GetPatternRequest(pattern_id=pattern)
+    )
+    assert after.pattern.evidence == before.pattern.evidence
+
+
+async def test_an_enhancement_has_one_outcome_by_whichever_call(
+    service: Service, topic: str
+) -> None:
+    """Reported and captured, in either order, the second is refused; so is another account's, or another type's."""
+    await teach(service, topic, ["++", "++", "++"])
+    account = new_account()
+    first, second = [await ask(service, topic, account) for _ in range(2)]
+    own = capture(topic, "Ring the doorbell twice", account=account)
+    own.enhancement_id = first.enhancement_id
+    await service.network.CapturePattern(own)
+    with pytest.raises(aio.AioRpcError) as refused:
+        await service.network.ReportOutcome(report(account, first.enhancement_id))
+    assert refused.value.code() is StatusCode.ALREADY_EXISTS
+
+    await service.network.ReportOutcome(report(account, second.enhancement_id))
+    own = capture(topic, "Ring the doorbell twice", account=account)
+    own.enhancement_id = second.enhancement_id
+    with pytest.raises(aio.AioRpcError) as refused:
+        await service.network.CapturePattern(own)
+    assert refused.value.code() is StatusCode.ALREADY_EXISTS
+
+    third = await ask(service, topic, account)
+    for who, kind in ((new_account(), topic), (account, f"{topic}_other")):
+        own = capture(kind, "Ring the doorbell twice", account=who)
+        own.enhancement_id = third.enhancement_id
+        with pytest.raises(aio.AioRpcError) as refused:
+            await service.network.CapturePattern(own)
+        assert refused.value.code() is StatusCode.NOT_FOUND

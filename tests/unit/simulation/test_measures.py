@@ -156,8 +156,8 @@ def test_those_who_left_early_count_as_long_as_they_were_watched() -> None:
     assert median([]) is None
 
 
-def test_uplift_compares_followers_with_the_held_out() -> None:
-    """Advice that was not followed, and questions without advice, are in neither arm."""
+def test_uplift_compares_the_advised_with_the_held_out() -> None:
+    """Advice counts whether or not it was followed; questions without advice are in neither arm."""
     lived = [
         episode(1, answer=advised(), followed=True),
         episode(2, answer=advised(), followed=True, success=False),
@@ -169,7 +169,7 @@ def test_uplift_compares_followers_with_the_held_out() -> None:
     ]
     uplift = measured_uplift(lived)
 
-    assert (uplift.advised.trials, uplift.advised.successes) == (2, 1)
+    assert (uplift.advised.trials, uplift.advised.successes) == (3, 1)
     assert (uplift.held_out.trials, uplift.held_out.successes) == (3, 2)
 
 
@@ -197,7 +197,7 @@ def test_growth_counts_what_was_asked_and_answered() -> None:
     assert measured.elsewhere == measured.script_differs == 0.5
     assert measured.confidence == pytest.approx(0.8)
     assert (measured.success, measured.success_alone) == (0.25, 1.0)
-    assert measured.true_uplift == pytest.approx(0.3)
+    assert measured.true_uplift == pytest.approx(0.15)
     assert measured.advised_chance == pytest.approx(truth)
     assert measured.bias == pytest.approx(0.7 - truth)
     assert measured.error == pytest.approx((abs(0.9 - truth) + abs(0.5 - truth)) / 2)
@@ -212,7 +212,7 @@ def test_an_empty_stage_has_no_rates() -> None:
 
     assert measured.questions == 0
     assert measured.enhanced is measured.success is measured.own_best is measured.bias is None
-    assert measured.uplift.interval() == (-1.0, 1.0)
+    assert measured.uplift.interval == (-1.0, 1.0)
 
 
 @given(st.lists(st.floats(0.01, 0.99), max_size=20))

@@ -45,6 +45,7 @@ class CapturePatternRequest(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     IDENTIFIERS_FIELD_NUMBER: _builtins.int
     OCCURRED_TIME_FIELD_NUMBER: _builtins.int
+    ENHANCEMENT_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names this capture: a retry with the same id returns the first answer, the same id with another
     body is refused (AIP-155). Unique within the account.
@@ -52,6 +53,11 @@ class CapturePatternRequest(_message.Message):
     account_id: _builtins.str
     """The account that acted. Opaque; only a keyed hash of it is stored. Normalized to NFC; case is
     significant. Refused with outer blanks or with invisible characters, as in every request.
+    """
+    enhancement_id: _builtins.str
+    """The enhancement of this insight, where the account was advised and did something else, or was given no advice.
+    What it did instead is evidence as any capture is, and its outcome also counts for the proof of value, in the arm
+    that chance assigned (intention to treat). Report on an enhancement once: so, or by ReportOutcome.
     """
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
@@ -78,10 +84,11 @@ class CapturePatternRequest(_message.Message):
         outcome: _insight_pb2.Outcome | None = ...,
         identifiers: _insight_pb2.Identifiers | None = ...,
         occurred_time: _timestamp_pb2.Timestamp | None = ...,
+        enhancement_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["identifiers", b"identifiers", "insight", b"insight", "occurred_time", b"occurred_time", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "identifiers", b"identifiers", "insight", b"insight", "occurred_time", b"occurred_time", "outcome", b"outcome", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "enhancement_id", b"enhancement_id", "identifiers", b"identifiers", "insight", b"insight", "occurred_time", b"occurred_time", "outcome", b"outcome", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
