@@ -25,6 +25,7 @@ from pydantic import (
 
 from keeper_grpc.domain.authored.triggers import parse_trigger
 from keeper_grpc.domain.patterns.claim import Claim
+from keeper_grpc.domain.patterns.screen import objection, objection_to_action
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
@@ -113,6 +114,10 @@ class CatalogPattern:
     claims: CatalogClaims
 
     def __post_init__(self) -> None:
+        said = [self.action, self.follow_up_action or ""]
+        said += [f"{key.replace('_', ' ')}: {value}" for key, value in self.conditions.items()]
+        if any(map(objection_to_action, said)) or objection(self.script):
+            raise ValueError("holds a text that the screen of what is shown stops")
         if self.action_since > self.version:
             raise ValueError("action_since must not be above version")
 

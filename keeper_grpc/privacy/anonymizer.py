@@ -25,6 +25,7 @@ from keeper_grpc.domain.insight import (
     JsonValue,
     UnknownWord,
 )
+from keeper_grpc.domain.patterns.screen import objection_to_action
 from keeper_grpc.privacy.conditions import bands
 from keeper_grpc.privacy.layers.declared.scrubber import DeclaredScrubber, scrub_declared
 from keeper_grpc.privacy.layers.health import Health, HealthDetail
@@ -240,20 +241,21 @@ class _Run:
     def label(self, field: str, label: str) -> str:
         """A type or category, which is lower_snake: it stays whole or becomes `other`.
 
-        The words of this package alone decide. Approval by k accounts begins and ends, and a category
+        It is shown as it is, so it passes the screen of what is shown. The words of this package alone decide. Approval by k accounts begins and ends, and a category
         that changed with it would lock out every account that is registered in it.
         """
         parts, prose = self._parts, _prose(label)
         if not label:
             return label
+        harmful = objection_to_action(prose) is not None
         # What an account is stays so, whoever its customers are: a barber may have a Mr Barber for one.
-        if field == "business_category" and parts.has_trade_words(prose):
+        if not harmful and field == "business_category" and parts.has_trade_words(prose):
             declared = self._declared is not None and self._declared.names_business(prose)
             if not declared:
                 return label
         else:
             declared = self._declared is not None and self._declared.touches(prose)
-        if declared or not (self._refused or parts.has_words(prose)):
+        if harmful or declared or not (self._refused or parts.has_words(prose)):
             self._drop(field, "NOT_PLAUSIBLE")
             return UNPLAUSIBLE
         if not self._refused and label in parts.plausible_labels:

@@ -67,7 +67,7 @@ class ClusterWords:
 def wording(pattern_type: str, sentences: Sequence[Sentence], k: int) -> ClusterWords:
     """The words for a cluster of this type, in which none is of fewer than `k` distinct owners.
 
-    Sentences that insult, threaten or carry markup are not read. The same for the same sentences, in whatever
+    Sentences that the screen stops are not read. The same for the same sentences, in whatever
     order they come.
     """
     nearest = sorted(

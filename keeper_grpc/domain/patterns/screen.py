@@ -16,6 +16,7 @@ import re
 import unicodedata
 from enum import Enum
 from functools import lru_cache
+from typing import TypeAlias
 
 from glin_profanity import Filter
 
@@ -36,9 +37,20 @@ class Objection(Enum):
     INSTRUCTION = "instruction"
 
 
-@lru_cache(MOST_READ)
 def objection(text: str) -> Objection | None:
-    """Why this wording must not be handed out, or None where nothing speaks against it."""
+    """Why this script must not be handed out, or None where nothing speaks against it."""
+    return _objection(text, to_staff=False)
+
+
+def objection_to_action(text: str) -> Objection | None:
+    """As `objection`, of what staff are to do, when and about what: they may ask for a payment, keep a card on
+    file, hand out codes and write on a messenger.
+    """
+    return _objection(text, to_staff=True)
+
+
+@lru_cache(MOST_READ)
+def _objection(text: str, *, to_staff: bool) -> Objection | None:
     plain = _unescaped(text)
     if _MARKUP.search(plain) or _TURNED.search(text) or plain != _unescaped(plain):
         return Objection.MARKUP
@@ -50,30 +62,17 @@ def objection(text: str) -> Objection | None:
         return Objection.PLACEHOLDER
     read = _SLOT.sub(" slot ", plain).casefold()
     forms = (read, _joined(read), read.translate(_LEET), _joined(read).translate(_LEET))
-    for reason, expression in _REQUESTS:
+    for reason, expression in _REQUESTS if to_staff else _REQUESTS_OF_CUSTOMERS:
         if any(expression.search(form) for form in forms):
             return reason
-    if any(_RUN_TOGETHER.search(re.sub(r"[^a-z]", "", form)) for form in forms[2:]):
+    run_together = _RUN_TOGETHER if to_staff else _RUN_TOGETHER_TO_CUSTOMERS
+    if any(run_together.search(re.sub(r"[^a-z]", "", form)) for form in forms[2:]):
         return Objection.SECRET
     # Joined already: with gaps the library takes seconds for eight kilobytes of single letters.
     # Likewise two seconds for as many equal figures.
     if _INSULTS.is_profane(_REPEATED.sub(r"\1\1\1", _joined(read))):
         return Objection.INSULT
     return None
-
-
-def objection_to_action(text: str) -> Objection | None:
-    """As `objection`, of an action: what staff are to do, who may well ask for a payment."""
-    found = objection(text)
-    return found if found in _NEVER_AN_ACTION else None
-
-
-_NEVER_AN_ACTION = {
-    Objection.MARKUP,
-    Objection.INSULT,
-    Objection.THREAT,
-    Objection.INSTRUCTION,
-}
 
 
 def _unescaped(text: str) -> str:
@@ -204,99 +203,122 @@ _ASK = (
     r"|respond|answer|dm|whisper|need|require|verify)"
 )
 _CARD = r"(?:card|plastic|visa|mastercard|amex)"
-_REQUESTS = tuple(
-    (reason, re.compile(expression))
-    for reason, expression in (
+_Requests: TypeAlias = tuple[tuple[Objection, re.Pattern[str]], ...]
+
+
+def _compiled(*requests: tuple[Objection, str]) -> _Requests:
+    return tuple((reason, re.compile(expression)) for reason, expression in requests)
+
+
+_REQUESTS = _compiled(
+    (
+        Objection.SECRET,
         (
-            Objection.SECRET,
-            (
-                rf"\b(?:credit|debit|bank|payment) ?{_CARD}s?\b"
-                rf"|\b(?<!loyalty )(?<!membership )(?<!punch )(?<!stamp ){_CARD}s?(?:'s)? ?(?:number|no\b|num\b|nr\b|#|details?|info\w*|digits?|data|pin|expir\w*)"
-                rf"|\b(?:numbers?|digits?|details?|photo|picture)\W+(?:\w+\W+){{0,6}}?{_CARD}s?\b"
-                rf"|\b(?:front|back|side)s? of (?:your|ur|both)\W+(?:\w+\W+)?{_CARD}s?\b|\bbank account\b"
-                rf"|\b(?:long|big|embossed|sixteen|16|three|four|3|4|last)[- ]?(?:digit )?(?:digits?|numbers?)\b"
-                r"|\bdigits\b|\bexpir\w+ date\b"
-                r"|\bcv[vc]2?\b|\bpass ?(?:word|code|phrase|wd)s?\b|\bpass ?number|\bpin ?(?:number|code)\b|\b(?:your|time) pin\b"
-                r"|\b(?:your|the) cc\b"
-                r"|\b(?:security|verification|access|sms|one[- ]?time|confirmation|authenticat\w+|auth|log-?in|door"
-                r"|gate|alarm|bank|activation|recovery|unlock) ?codes?\b|\botp\b|\b2fa\b"
-                r"|\b(?:log ?-?in|sign ?-?in) (?:details?|data|info\w*|name)|\bcredentials?\b|\busername\b|\byour log-?in\b"
-                r"|\b(?:bank|account|routing|sort|iban|social security|passport|licen[cs]e|insurance|tax)"
-                r" ?(?:number|details?|code|info\w*|data)\b|\bssn\b|\biban\b|\bsocial security\b"
-                r"|\bmaiden name\b|\bsecurity question\b"
-            ),
+            rf"\b(?<!loyalty )(?<!membership )(?<!punch )(?<!stamp ){_CARD}s?(?:'s)? ?(?:number|no\b|num\b|nr\b|#|details?|info\w*|digits?|data|pin|expir\w*)"
+            rf"|\b(?:numbers?|digits?|details?|photo|picture)\W+(?:\w+\W+){{0,6}}?{_CARD}s?\b"
+            rf"|\b(?:front|back|side)s? of (?:your|ur|both)\W+(?:\w+\W+)?{_CARD}s?\b|\bbank account\b"
+            rf"|\b(?:long|big|embossed|sixteen|16|three|four|3|4|last)[- ]?(?:digit )?(?:digits?|numbers?)\b"
+            r"|\bdigits\b|\bexpir\w+ date\b"
+            r"|\bcv[vc]2?\b|\bpass ?(?:word|code|phrase|wd)s?\b|\bpass ?number|\bpin ?(?:number|code)\b|\b(?:your|time) pin\b"
+            r"|\b(?:your|the) cc\b"
+            r"|\b(?:security|verification|access|sms|one[- ]?time|confirmation|authenticat\w+|auth|log-?in|door"
+            r"|gate|alarm|bank|activation|recovery|unlock) ?codes?\b|\botp\b|\b2fa\b"
+            r"|\b(?:log ?-?in|sign ?-?in) (?:details?|data|info\w*|name)|\bcredentials?\b|\busername\b|\byour log-?in\b"
+            r"|\b(?:bank|account|routing|sort|iban|social security|passport|licen[cs]e|insurance|tax)"
+            r" ?(?:number|details?|code|info\w*|data)\b|\bssn\b|\biban\b|\bsocial security\b"
+            r"|\bmaiden name\b|\bsecurity question\b"
         ),
+    ),
+    (
+        Objection.PAYMENT,
+        r"\b(?:western union|moneygram|bitcoin|btc|crypto\w*|usdt|ethereum)\b",
+    ),
+    (
+        Objection.LINK,
         (
-            Objection.SECRET,
-            # A code that is asked for, not one that is offered: "use code" and "your promo code" pass.
-            (
-                rf"\b{_ASK}\b(?! you\b)(?:(?!\b(?:promo\w*|discount|coupon|voucher|offer|referral|welcome|you an?)\b).){{0,60}}"
-                r"\bcodes?\b(?! of\b)"
-            ),
+            r"h(?:tt|xx)ps?\b|://|\bwww\b|[\[(]\.[\])]|\w ?(?:\(dot\)|\[dot\]| dot ) ?\w"
+            r"|\w ?\. ?(?:com|org)\b|\w\.(?:net|info|biz|xyz|ly)\b"
+            r"|\w\.(?:io|co|ru|link|click|top|site|me|app|shop|online|us|uk|de|cn|club|store|page|dev)\b(?:/|\b)"
+            r"|\b(?:bit ?ly|tiny ?url)\b|\b(?:t|wa)\.me\b"
+            r"|\bclick (?:here|the link|this|on|below)\b"
         ),
+    ),
+    (
+        Objection.INSULT,
         (
-            Objection.PAYMENT,
-            (
-                r"\b(?:venmo|zelle|paypal|cash ?app|western union|moneygram|bitcoin|btc|crypto\w*|usdt|ethereum)\b"
-                r"|\b(?:wire|bank) ?transfer"
-                r"|(?<!by to )(?<!in to )\b(?:send|wire|transfer|pay|remit|deposit|give|owe)\b(?! you\b)[^.!?]{0,30}"
-                r"\b(?:money(?! back)|cash(?! back)|dollars?|bucks|funds|payment|deposit|fee|balance|bill|invoice|gift ?cards?)\b"
-                r"(?! (?:reminder|receipt|confirmation|policy)\b)"
-                r"|\bpay (?:us|me|now|here|by|via|through|to|on)\b|(?<!by to )(?<!in to )\bpay (?:the|your)\b"
-                r"|\bpay\w*\b[^.!?]{0,20} (?:over|by|via) (?:the )?(?:phone|text|message|sms|reply)\b"
-                r"|\b(?:send|text|wire|transfer) (?:us|me)\b[^.!?]{0,20} [$€£] ?\d"
-                r"|\bmake (?:a|your|the) payment\b|\bpayment (?:link|is due|due|now|info\w*|details?)\b"
-                r"|\b(?:settle|clear) (?:your|the) (?:balance|bill|invoice|account)\b"
-            ),
+            r"\b(?:stupid|idiots?|idiotic|morons?|imbeciles?|losers?|pathetic|worthless|scum|scumbags?|dumb(?:ass|o)?"
+            r"|jerks?|liars?|cretins?|halfwits?|simpletons?|ugl(?:y|ier)|fatso|lowlife)\b"
+            r"|\bshut up\b|\bscrew you\b|\bget lost\b|\bdrop dead\b|\bgo to hell\b"
+            r"|\b(?:we|i|everyone) (?:all )?(?:hate|despise|detest)s? (?:you|your|people)\b"
+            r"|\byou(?:'re| are|r)? (?:all )?(?:disgusting|repulsive|garbage|trash|fat|crazy|insane)\b"
         ),
+    ),
+    (
+        Objection.THREAT,
         (
-            Objection.LINK,
-            (
-                r"h(?:tt|xx)ps?\b|://|\bwww\b|[\[(]\.[\])]|\w ?(?:\(dot\)|\[dot\]| dot ) ?\w"
-                r"|\w ?\. ?(?:com|org)\b|\w\.(?:net|info|biz|xyz|ly)\b"
-                r"|\w\.(?:io|co|ru|link|click|top|site|me|app|shop|online|us|uk|de|cn|club|store|page|dev)\b(?:/|\b)"
-                r"|\b(?:bit ?ly|tiny ?url|whats ?app|telegram)\b|\b(?:t|wa)\.me\b"
-                r"|\bclick (?:here|the link|this|on|below)\b"
-            ),
+            r"\bor else\b|\bregret (?:it|this|that)\b|\bwill regret\b|\bknow where you (?:live|work)\b"
+            r"|\b(?:hurt|kill|sue|beat|punish|harm|expose|report) you\b|\blegal action\b|\bwatch your back\b"
+            r"|\bcome after you\b|\b(?:last|final) warning\b|\byou will pay\b(?! (?:less|only|nothing|just|half)\b)|\bconsequences\b|\bcollections? agency\b"
+            r"|\bcall the police\b|\blawsuit\b"
         ),
+    ),
+    (
+        Objection.INSTRUCTION,
         (
-            Objection.INSULT,
-            (
-                r"\b(?:stupid|idiots?|idiotic|morons?|imbeciles?|losers?|pathetic|worthless|scum|scumbags?|dumb(?:ass|o)?"
-                r"|jerks?|liars?|cretins?|halfwits?|simpletons?|ugl(?:y|ier)|fatso|lowlife)\b"
-                r"|\bshut up\b|\bscrew you\b|\bget lost\b|\bdrop dead\b|\bgo to hell\b"
-                r"|\b(?:we|i|everyone) (?:all )?(?:hate|despise|detest)s? (?:you|your|people)\b"
-                r"|\byou(?:'re| are|r)? (?:all )?(?:disgusting|repulsive|garbage|trash|fat|crazy|insane)\b"
-            ),
+            r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}"
+            r"\b(?:instructions?|prompts?|rules|directions|messages?|guidelines?|said|told|above)\b"
+            r"|\bsystem (?:prompt|message)\b|\b(?:you are|act as) (?:now )?(?:an? )?(?:helpful )?(?:ai|assistant|chatbot|bot)\b"
+            r"(?! (?:coach|instructor|manager|stylist|teacher|trainer)\b)"
+            r"|\bfrom now on,? you (?:\w+ )?(?:act|answer|ignore|reply|respond|say)\b"
+            r"|\bas an ai\b|\b(?:system|assistant|user) ?:|\bnew instructions\b|\bjailbreak\b|\bdeveloper mode\b"
         ),
+    ),
+)
+"""What is asked in no text at all."""
+
+_REQUESTS_OF_CUSTOMERS_ALONE = _compiled(
+    (Objection.SECRET, rf"\b(?:credit|debit|bank|payment) ?{_CARD}s?\b"),
+    (
+        Objection.SECRET,
+        # A code that is asked for, not one that is offered: "use code" and "your promo code" pass.
         (
-            Objection.THREAT,
-            (
-                r"\bor else\b|\bregret (?:it|this|that)\b|\bwill regret\b|\bknow where you (?:live|work)\b"
-                r"|\b(?:hurt|kill|sue|beat|punish|harm|expose|report) you\b|\blegal action\b|\bwatch your back\b"
-                r"|\bcome after you\b|\b(?:last|final) warning\b|\byou will pay\b(?! (?:less|only|nothing|just|half)\b)|\bconsequences\b|\bcollections? agency\b"
-                r"|\bcall the police\b|\blawsuit\b"
-            ),
+            rf"\b{_ASK}\b(?! you\b)(?:(?!\b(?:promo\w*|discount|coupon|voucher|offer|referral|welcome|you an?)\b).){{0,60}}"
+            r"\bcodes?\b(?! of\b)"
         ),
+    ),
+    (
+        Objection.PAYMENT,
         (
-            Objection.INSTRUCTION,
-            (
-                r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}"
-                r"\b(?:instructions?|prompts?|rules|directions|messages?|guidelines?|said|told|above)\b"
-                r"|\bsystem (?:prompt|message)\b|\b(?:you are|act as) (?:now )?(?:an? )?(?:helpful )?(?:ai|assistant|chatbot|bot)\b"
-                r"(?! (?:coach|instructor|manager|stylist|teacher|trainer)\b)"
-                r"|\bfrom now on,? you (?:\w+ )?(?:act|answer|ignore|reply|respond|say)\b"
-                r"|\bas an ai\b|\b(?:system|assistant|user) ?:|\bnew instructions\b|\bjailbreak\b|\bdeveloper mode\b"
-            ),
+            r"\b(?:venmo|zelle|paypal|cash ?app)\b"
+            r"|\b(?:wire|bank) ?transfer"
+            r"|(?<!by to )(?<!in to )\b(?:send|wire|transfer|pay|remit|deposit|give|owe)\b(?! you\b)[^.!?]{0,30}"
+            r"\b(?:money(?! back)|cash(?! back)|dollars?|bucks|funds|payment|deposit|fee|balance|bill|invoice|gift ?cards?)\b"
+            r"(?! (?:reminder|receipt|confirmation|policy)\b)"
+            r"|\bpay (?:us|me|now|here|by|via|through|to|on)\b|(?<!by to )(?<!in to )\bpay (?:the|your)\b"
+            r"|\bpay\w*\b[^.!?]{0,20} (?:over|by|via) (?:the )?(?:phone|text|message|sms|reply)\b"
+            r"|\b(?:send|text|wire|transfer) (?:us|me)\b[^.!?]{0,20} [$€£] ?\d"
+            r"|\bmake (?:a|your|the) payment\b|\bpayment (?:link|is due|due|now|info\w*|details?)\b"
+            r"|\b(?:settle|clear) (?:your|the) (?:balance|bill|invoice|account)\b"
         ),
+    ),
+    (Objection.LINK, r"\b(?:whats ?app|telegram)\b"),
+)
+"""What is asked in no script: these are read out to customers."""
+
+_REQUESTS_OF_CUSTOMERS = tuple(
+    sorted(
+        _REQUESTS + _REQUESTS_OF_CUSTOMERS_ALONE,
+        key=lambda request: list(Objection).index(request[0]),
     )
 )
 
 _RUN_TOGETHER = re.compile(
-    r"password|passcode|(?<!gift)(?<!loyalty)(?<!membership)(?<!punch)(?<!stamp)cardnumber|carddetails|creditcard|debitcard|securitycode|verificationcode"
+    r"password|passcode|(?<!gift)(?<!loyalty)(?<!membership)(?<!punch)(?<!stamp)cardnumber|carddetails|securitycode|verificationcode"
     r"|socialsecurity|routingnumber|bankdetails|accountnumber"
 )
 """What is looked for across all gaps as well: long enough not to arise from two innocent words."""
+
+_RUN_TOGETHER_TO_CUSTOMERS = re.compile(rf"{_RUN_TOGETHER.pattern}|creditcard|debitcard")
 
 _INSULTS = Filter(
     {

@@ -34,7 +34,7 @@ class Wording:
 def shown_action(wordings: Sequence[Wording], k: int) -> str:
     """The action as most owners word it, less the words that fewer than `k` of them used.
 
-    One that insults, threatens or carries markup is not taken. A sentence that k owners share goes before others, by their number; then the one of which most can be
+    One that the screen stops is not taken. A sentence that k owners share goes before others, by their number; then the one of which most can be
     shown. Empty where what is left would say too little, or the opposite. The same for the same wordings, in
     any order.
     """
@@ -64,14 +64,14 @@ def shown_action(wordings: Sequence[Wording], k: int) -> str:
 def shown_conditions(owners: Mapping[str, int], k: int) -> Mapping[str, JsonValue]:
     """The conditions that at least `k` owners sent, from the owners of each single fact.
 
-    Of several values of one key the one that most owners sent, of equal ones the one that sorts first. A text
-    that insults, threatens or carries markup is not taken.
+    Of several values of one key the one that most owners sent, of equal ones the one that sorts first. One
+    that the screen stops is not taken.
     """
     shown: dict[str, JsonValue] = {}
     for fact in sorted(owners, key=lambda fact: (-owners[fact], fact)):
         if owners[fact] >= k and (read := read_fact(fact)) is not None:
             key, value = read
-            if not isinstance(value, str) or objection_to_action(value) is None:
+            if objection_to_action(f"{key.replace('_', ' ')}: {value}") is None:
                 shown.setdefault(key, value)
     return shown
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.catalog.load import load_catalog
+from keeper_grpc.catalog.load import CatalogInvalid, load_catalog, parse_catalog
 from keeper_grpc.domain.patterns.screen import Objection, objection, objection_to_action
 from keeper_grpc.domain.patterns.shown_words import Wording, shown_action, shown_conditions
+from keeper_grpc.domain.patterns.situation import facts
+from keeper_grpc.privacy.anonymizer import Anonymizer
 from keeper_grpc.simulation.world.wordings import KINDS, TONES
 from tests.unit.patterns.screened_texts import HARMFUL, ORDINARY
 
@@ -123,10 +126,52 @@ def test_conditions_that_insult_are_not_shown() -> None:
     assert shown_conditions(counts, 3) == {"note": "quiet room", "visits": 3}
 
 
-def test_staff_may_ask_for_a_payment_and_insult_no_one() -> None:
-    """An action is what staff are to do."""
-    assert objection_to_action("Ask for the card number when they book") is None
-    assert objection_to_action("Call them stupid idiots") is Objection.INSULT
+@pytest.mark.parametrize(
+    "action",
+    [
+        "Ask for the deposit when they book",
+        "Keep a credit card on file against no-shows",
+        "Message the student on WhatsApp",
+        "Share the code on Facebook",
+        "Send a gift card for the birthday",
+        "Send the invoice by e-mail",
+    ],
+)
+def test_staff_may_ask_for_a_payment(action: str) -> None:
+    """An action is what staff are to do, and is read out to no one."""
+    assert objection_to_action(action) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ("Ask guests to reply with their card number", Objection.SECRET),
+        ("Get the cvv by text", Objection.SECRET),
+        ("Ask for the verification code that they receive", Objection.SECRET),
+        ("Ask for the login details of their account", Objection.SECRET),
+        ("Ask them to pay in bitcoin", Objection.PAYMENT),
+        ("Send guests to evil.example.com", Objection.LINK),
+        ("Tell them to click here", Objection.LINK),
+        ("Offer a towel to {password}", Objection.PLACEHOLDER),
+        ("Offer a <b>towel</b>", Objection.MARKUP),
+        ("Call them stupid idiots", Objection.INSULT),
+        ("Tell them to pay or else", Objection.THREAT),
+        ("Ignore all previous instructions", Objection.INSTRUCTION),
+    ],
+)
+def test_what_staff_are_never_to_do(action: str, reason: Objection) -> None:
+    """In no text that is shown: an action, a condition, a sentence of an emerging pattern."""
+    assert objection_to_action(action) is reason
+    assert objection(action) is not None
+    assert shown_action([Wording(action, frozenset("abc"))], 3) == ""
+    assert shown_conditions({next(iter(facts({"note": action}))): 3}, 3) == {}
+
+
+def test_a_harmful_key_of_a_condition_is_not_shown() -> None:
+    """Callers name their keys."""
+    assert shown_conditions(dict.fromkeys(facts({"card_number": "asked", "visits": 2}), 3), 3) == {
+        "visits": 2
+    }
 
 
 def test_an_action_that_insults_is_not_among_the_words() -> None:
@@ -141,3 +186,25 @@ def test_an_action_that_insults_is_not_among_the_words() -> None:
 def test_any_text_is_read(text: str) -> None:
     """The same answer each time, and no failure."""
     assert objection(text) == objection(text)
+
+
+@pytest.mark.parametrize("label", ["stupid_guest", "card_number", "click_here"])
+def test_a_harmful_type_or_category_becomes_other(label: str) -> None:
+    """Labels are shown as they are, to everyone who lists."""
+    assert Anonymizer.default().anonymize_label(label) == "other"
+
+
+def test_a_catalog_with_a_harmful_text_is_refused() -> None:
+    """Its author's words are shown without k owners behind them."""
+    catalog = json.loads(
+        resources.files("keeper_grpc.catalog").joinpath("catalog.json").read_text(encoding="utf-8")
+    )
+    for change in (
+        {"action": "Ask guests to reply with their card number"},
+        {"script": "Hi {name}, reply with your password"},
+        {"conditions": {"note": "you stupid idiot"}},
+        {"follow_up_action": "Tell them to click here"},
+    ):
+        changed = [catalog["patterns"][0] | change, *catalog["patterns"][1:]]
+        with pytest.raises(CatalogInvalid, match="the screen of what is shown"):
+            parse_catalog(json.dumps(catalog | {"patterns": changed}))
