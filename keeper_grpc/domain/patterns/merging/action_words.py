@@ -151,6 +151,10 @@ AXES: Final[tuple[tuple[str, ...], ...]] = (
         r"push|app|messag(?:e|es|ed|ing)",
         r"flyers?|leaflets?|posters?",
     ),
+    (
+        r"land[- ]?lines?|fixed[- ]lines?|(?:home|house) phones?",
+        r"mobiles?|cells?|cell-?phones?|smart-?phones?",
+    ),
     # What the anonymizer makes of money.
     (r"low_amount\w*", r"medium_amount\w*", r"high_amount\w*"),
 )

@@ -17,6 +17,8 @@ SUBSTITUTED = (
     # How she is reached.
     ("Send the offer by letter", "Send the offer by e-mail"),
     ("Text her about the open slot", "Call her about the open slot"),
+    ("Ring her on the landline", "Ring her on the mobile"),
+    ("Call the customer on the mobile phone", "Call the customer on the land line"),
     # What is offered.
     ("Offer a foot bath at check-in", "Offer a foot rub at check-in"),
     ("Recommend a scalp scrub", "Recommend a scalp serum"),
