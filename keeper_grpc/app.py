@@ -11,8 +11,9 @@ import structlog
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
-from keeper_grpc.embedding.unusable import ModelUnusable
-from keeper_grpc.parts import authored_patterns, counting_of, make_embedder, open_pool, utc_now
+from keeper_grpc.models.choice import open_model
+from keeper_grpc.models.in_use import ModelInUse
+from keeper_grpc.parts import authored_patterns, counting_of, open_pool, utc_now
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
@@ -52,9 +53,12 @@ class App:
         streams: Sequence[EmergingFeed | EnhanceStream | MetricsFeed],
         drain_grace: float,
         failed: asyncio.Event,
+        *,
         metrics_port: int | None,
+        models: ModelInUse,
     ) -> None:
         self.failed = failed
+        self._models = models
         self.metrics_port = metrics_port
         self._server = server
         self._streams = streams
@@ -64,6 +68,11 @@ class App:
     def port(self) -> int:
         """The port that clients connect to."""
         return self._server.port
+
+    @property
+    def embedding_model(self) -> str:
+        """The id of the model in use."""
+        return self._models.current.model
 
     async def drain(self) -> None:
         """Become not ready, end the streams, let calls in flight finish."""
@@ -93,23 +102,14 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         # Keys and counting are checked against the database before anything is written to it.
         pseudonyms = await make_pseudonyms(settings, pool)
         await PostgresRebuild(pool).agree(counting_of(settings))
-        embedder = await make_embedder(settings, pool, telemetry)
-        stack.push_async_callback(embedder.aclose)
-        # A model that does not answer stops the start. The vector of this text is cached for good, so that
-        # later starts cost no request.
-        try:
-            await embedder.embed(["ready"])
-        except EmbedderUnavailable as error:
-            # Only a remote model raises this: a local one that could be loaded answers.
-            raise ModelUnusable(
-                f"{error}: check KEEPER_OPENAI_BASE_URL, KEEPER_OPENAI_API_KEY and the way there, or set "
-                "KEEPER_EMBEDDER=local"
-            ) from error
+        # A model that does not answer stops the start, and so does one that is not the database's.
+        models = ModelInUse(settings, pool, telemetry, await open_model(settings, pool, telemetry))
+        stack.push_async_callback(models.aclose)
         catalog = load_catalog()
         parts = ServerParts(
             settings,
             pool,
-            embedder,
+            models,
             pseudonyms=pseudonyms,
             catalog=catalog,
             clock=clock,
@@ -131,7 +131,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         server = parts.server(feed, enhance, enhance_stream, metrics, metrics_feed)
         detector = parts.detector()
         watch_pool(telemetry.instruments, pool)
-        watch_cache(telemetry.instruments, embedder)
+        watch_cache(telemetry.instruments, models)
         watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
         watch_server(telemetry.instruments, server)
@@ -139,6 +139,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         for name, loop in (
             ("feed", feed.run()),
             ("detector", detector.run()),
+            ("embedding model", models.run()),
             ("maintenance", parts.maintenance().run()),
             ("retention", parts.retention().run()),
             ("qualification", qualification.run()),
@@ -156,7 +157,8 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
             (feed, enhance_stream, metrics_feed),
             settings.drain_grace.total_seconds(),
             failed,
-            telemetry.metrics_port,
+            metrics_port=telemetry.metrics_port,
+            models=models,
         )
         stack.push_async_callback(app.drain)
         yield app

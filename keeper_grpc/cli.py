@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_command(commands, "migrate", "bring the database to this program's schema", _migrate)
     add_command(commands, "seed", "add or upgrade the pattern catalog", _seed)
     add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
+    _add_reembed(commands)
     add_command(commands, "uplift", "how much more often advice succeeds than its holdout", _uplift)
     _add_words(commands)
     story = add_command(
@@ -88,6 +89,32 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.epilog = "settings, from the environment:\n" + "\n".join(
         f"  {PREFIX}{name.upper()}\n      {field.description}{_default(name)}"
         for name, field in Settings.model_fields.items()
+    )
+
+
+def _add_reembed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = add_command(
+        commands,
+        "reembed",
+        "move the database to another embedding model, while it is served",
+        _reembed,
+    )
+    command.description = (
+        "Move every pattern, sighting and cached vector to another embedding model, while the servers go on "
+        "(docs/models.md). Run it again to go on after an interruption: nothing is lost or done twice."
+    )
+    command.add_argument(
+        "--to",
+        choices=("local", "minilm", "openai"),
+        help="the model to move to (default: the one that KEEPER_EMBEDDER names)",
+    )
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="switch although a server could not follow: it stops, and starts with the new model's settings",
+    )
+    command.add_argument(
+        "--cancel", action="store_true", help="give up a move that has not switched yet"
     )
 
 
@@ -243,6 +270,29 @@ def _rebuild(_: argparse.Namespace) -> int:
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
     if result.corrected:
         print(f"corrected the metrics' counts of {result.corrected} days, patterns and accounts")
+    return 0
+
+
+def _reembed(parsed: argparse.Namespace) -> int:
+    settings = _settings()
+    from keeper_grpc.models import reembed
+
+    if parsed.cancel:
+        stays = asyncio.run(reembed.cancel(settings))
+        print(
+            "no move is under way" if stays is None else f"cancelled: the network stays in {stays}"
+        )
+        return 0
+    from keeper_grpc.models.progress import shown_progress
+
+    with shown_progress() as progress:
+        model, moved = asyncio.run(
+            reembed.reembed(settings, parsed.to, progress, force=parsed.force)
+        )
+    print(
+        f"the network is in {model}: {moved.patterns} patterns and {moved.sightings} sightings moved, "
+        f"{moved.merged} patterns merged into others"
+    )
     return 0
 
 

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.models.choice import open_model
 from keeper_grpc.parts import (
     authored_patterns,
     counting_of,
     make_anonymizer,
-    make_embedder,
     open_pool,
     utc_now,
 )
@@ -32,7 +32,7 @@ async def seed(settings: Settings) -> SeedResult:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings, beside_a_server=True))
         await check_pseudonym_keys(settings, pool)
-        embedder = await make_embedder(settings, pool)
+        embedder = await open_model(settings, pool)
         stack.push_async_callback(embedder.aclose)
         catalog = load_catalog()
         use_case = SeedCatalog(

@@ -1,4 +1,4 @@
-"""The parts that serving and the one-shot commands share: database, model, anonymizer, catalog."""
+"""The parts that serving and the one-shot commands share: database, anonymizer, catalog."""
 
 from __future__ import annotations
 
@@ -16,22 +16,14 @@ from keeper_grpc.domain.authored.triggers import parse_trigger
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern
-from keeper_grpc.embedding.batching import BatchingEmbedder
-from keeper_grpc.embedding.cache import CachedEmbedder
-from keeper_grpc.embedding.embedder import Embedder
-from keeper_grpc.embedding.local import LocalEmbedder
-from keeper_grpc.embedding.minilm import MiniLMEmbedder
-from keeper_grpc.embedding.onnx import OnnxEmbedder
 from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
 from keeper_grpc.privacy.text.vocabulary import ApprovedWords
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded.running import shared_postgres
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-from keeper_grpc.storage.embedding_cache import PostgresVectors
 from keeper_grpc.storage.schema.migrate import migrate
 from keeper_grpc.storage.schema.preflight import DatabaseUnreachable
-from keeper_grpc.telemetry.measured import MeasuredEmbedder
 from keeper_grpc.telemetry.telemetry import Telemetry
 
 log = structlog.get_logger()
@@ -95,55 +87,6 @@ async def open_pool(
             yield pool
         finally:
             await pool.close()
-
-
-async def make_embedder(
-    settings: Settings, pool: Database, telemetry: Telemetry | None = None
-) -> CachedEmbedder:
-    """The model that the settings name, behind its cache. Raises ModelUnusable."""
-    telemetry = telemetry or Telemetry()
-    return CachedEmbedder(
-        await _model(settings, telemetry),
-        PostgresVectors(pool),
-        max_entries=settings.embedding_cache_size,
-        spans=telemetry.spans,
-    )
-
-
-async def _model(settings: Settings, telemetry: Telemetry) -> Embedder:
-    key = settings.openai_api_key
-    if key is not None and settings.embedder in ("auto", "openai"):
-        # The OpenAI client is a third of what a command would import, and few ever make one.
-        from keeper_grpc.embedding.openai import AzureDeployment, OpenAIEmbedder  # noqa: PLC0415
-
-        remote = OpenAIEmbedder(
-            api_key=key.get_secret_value(),
-            base_url=settings.openai_base_url,
-            model=settings.openai_model,
-            dimensions=settings.openai_dimensions,
-            azure=None
-            if settings.openai_api_version is None
-            else AzureDeployment(settings.openai_api_version, settings.openai_deployment),
-            attempt_timeout=settings.openai_attempt_timeout.total_seconds(),
-            total_timeout=settings.openai_total_timeout.total_seconds(),
-            max_retries=settings.openai_max_retries,
-            concurrency=settings.openai_concurrency,
-            on_failure=telemetry.instruments.attempt_failed,
-            spans=telemetry.spans,
-        )
-        return BatchingEmbedder(
-            MeasuredEmbedder(remote, telemetry.instruments),
-            max_in_flight=settings.openai_concurrency,
-            spans=telemetry.spans,
-        )
-    local: Embedder
-    if settings.embedder == "minilm":
-        local = await asyncio.to_thread(MiniLMEmbedder)
-    elif settings.local_model_dir is not None:
-        local = await asyncio.to_thread(OnnxEmbedder, settings.local_model_dir)
-    else:
-        local = await asyncio.to_thread(LocalEmbedder)
-    return MeasuredEmbedder(local, telemetry.instruments)
 
 
 def make_anonymizer(

@@ -44,7 +44,13 @@ async def serve(settings: Settings) -> None:
             # served (docs/streams.md).
             gc.collect()
             gc.freeze()
-            log.info("serving", host=settings.host, port=app.port, metrics_port=app.metrics_port)
+            log.info(
+                "serving",
+                host=settings.host,
+                port=app.port,
+                metrics_port=app.metrics_port,
+                embedding_model=app.embedding_model,
+            )
             failed = asyncio.create_task(app.failed.wait())
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)

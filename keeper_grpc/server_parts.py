@@ -9,6 +9,8 @@ from uuid import uuid4
 from keeper_grpc.catalog.load import Catalog
 from keeper_grpc.domain.emerging.model import Emergence, Proven
 from keeper_grpc.embedding.cache import CachedEmbedder
+from keeper_grpc.models.detector import DetectorInUse
+from keeper_grpc.models.in_use import ModelInUse, OnModelInUse
 from keeper_grpc.parts import counting_of, make_anonymizer, qualification
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
@@ -98,7 +100,7 @@ class ServerParts:
         self,
         settings: Settings,
         pool: Database,
-        embedder: CachedEmbedder,
+        models: ModelInUse,
         *,
         pseudonyms: Pseudonyms,
         catalog: Catalog,
@@ -107,7 +109,7 @@ class ServerParts:
     ) -> None:
         self._settings = settings
         self._pool = pool
-        self._embedder = embedder
+        self._models = models
         self._clock = clock
         self._telemetry = telemetry
         self._pseudonyms = pseudonyms
@@ -140,25 +142,29 @@ class ServerParts:
         )
 
     def enhance(self) -> MeasuredEnhance:
-        enhance = EnhanceInsight(
-            patterns=PostgresCandidates(
-                self._pool,
-                self._indexes,
-                half_life=self._settings.evidence_half_life,
-                clock=self._clock,
-            ),
-            enhancements=PostgresEnhancements(self._pool),
-            holdout=self._settings.holdout_share,
-            exploration=self._settings.script_exploration,
-            rng=Random(),  # noqa: S311 - draws wordings, not secrets
-            accounts=self._accounts,
-            anonymizer=self._anonymizer,
-            embedder=self._embedder,
-            rule=self._rule,
+        patterns = PostgresCandidates(
+            self._pool,
+            self._indexes,
+            half_life=self._settings.evidence_half_life,
             clock=self._clock,
-            new_id=uuid4,
         )
-        return MeasuredEnhance(enhance, self._telemetry.instruments)
+
+        def on(embedder: CachedEmbedder) -> EnhanceInsight:
+            return EnhanceInsight(
+                patterns=patterns,
+                enhancements=PostgresEnhancements(self._pool),
+                holdout=self._settings.holdout_share,
+                exploration=self._settings.script_exploration,
+                rng=Random(),  # noqa: S311 - draws wordings, not secrets
+                accounts=self._accounts,
+                anonymizer=self._anonymizer,
+                embedder=embedder,
+                rule=self._rule,
+                clock=self._clock,
+                new_id=uuid4,
+            )
+
+        return MeasuredEnhance(OnModelInUse(self._models, on), self._telemetry.instruments)
 
     def enhance_stream(self, enhance: MeasuredEnhance) -> EnhanceStream:
         return EnhanceStream(
@@ -170,26 +176,30 @@ class ServerParts:
         )
 
     def capture(self) -> MeasuredCapture:
-        capture = CapturePattern(
-            store=PostgresCaptures(
-                self._pool,
-                self._counting,
-                # Half of the pool stays for all other calls.
-                ScopeTurns(self._settings.pool_size // 2),
-            ),
-            accounts=self._accounts,
-            anonymizer=self._anonymizer,
-            embedder=self._embedder,
-            rule=self._rule,
-            clock=self._clock,
-            new_id=uuid4,
+        store = PostgresCaptures(
+            self._pool,
+            self._counting,
+            # Half of the pool stays for all other calls.
+            ScopeTurns(self._settings.pool_size // 2),
         )
-        return MeasuredCapture(capture, self._telemetry.instruments)
+
+        def on(embedder: CachedEmbedder) -> CapturePattern:
+            return CapturePattern(
+                store=store,
+                accounts=self._accounts,
+                anonymizer=self._anonymizer,
+                embedder=embedder,
+                rule=self._rule,
+                clock=self._clock,
+                new_id=uuid4,
+            )
+
+        return MeasuredCapture(OnModelInUse(self._models, on), self._telemetry.instruments)
 
     def seeding(self) -> SeedCatalog:
         return SeedCatalog(
             anonymizer=self._anonymizer,
-            embedder=self._embedder,
+            embedder=self._models.current,
             store=PostgresAuthored(self._pool, self._rule),
             clock=self._clock,
             new_id=uuid4,
@@ -228,14 +238,7 @@ class ServerParts:
                 capture=self.capture(),
                 enhance=enhance,
                 enhance_stream=enhance_stream,
-                report=ReportOutcome(
-                    accounts=self._accounts,
-                    embedder=self._embedder,
-                    store=self._outcomes,
-                    rule=self._rule,
-                    clock=self._clock,
-                    new_id=uuid4,
-                ),
+                report=OnModelInUse(self._models, self._report_on),
                 react=MeasuredReaction(
                     ReportReaction(
                         accounts=self._accounts,
@@ -253,7 +256,6 @@ class ServerParts:
                 ),
                 suggest=SuggestMoves(
                     accounts=self._accounts,
-                    embedder=self._embedder,
                     store=PostgresMoves(
                         self._pool,
                         half_life=self._settings.evidence_half_life,
@@ -285,15 +287,7 @@ class ServerParts:
                     clock=self._clock,
                     new_id=uuid4,
                 ),
-                forget=ForgetAccount(
-                    pseudonyms=self._pseudonyms,
-                    embedder=self._embedder,
-                    store=PostgresForgetting(self._pool),
-                    rule=self._rule,
-                    tombstone_retention=self._settings.tombstone_retention,
-                    clock=self._clock,
-                    new_id=uuid4,
-                ),
+                forget=OnModelInUse(self._models, self._forget_on),
                 withdraw=Withdraw(
                     store=PostgresWithdrawal(self._pool), clock=self._clock, new_id=uuid4
                 ),
@@ -321,11 +315,14 @@ class ServerParts:
             rng=Random(),  # noqa: S311 - spreads the ends of streams, no secrets
         )
 
-    def detector(self) -> DetectEmerging:
-        settings, thresholds = self._settings, self._embedder.thresholds
+    def detector(self) -> DetectorInUse:
+        return DetectorInUse(self._models, self._detector_on)
+
+    def _detector_on(self, embedder: CachedEmbedder) -> DetectEmerging:
+        settings, thresholds = self._settings, embedder.thresholds
         wanted = settings.emerging_min_similarity
         return DetectEmerging(
-            store=PostgresDetection(self._pool, self._embedder.model),
+            store=PostgresDetection(self._pool, embedder.model),
             cluster_threshold=thresholds.cluster,
             emergence=Emergence(
                 # Never below k, because what emerges is published.
@@ -382,6 +379,27 @@ class ServerParts:
             retention=self._settings.event_retention,
             interval=self._settings.maintenance_interval,
             clock=self._clock,
+        )
+
+    def _report_on(self, embedder: CachedEmbedder) -> ReportOutcome:
+        return ReportOutcome(
+            accounts=self._accounts,
+            embedder=embedder,
+            store=self._outcomes,
+            rule=self._rule,
+            clock=self._clock,
+            new_id=uuid4,
+        )
+
+    def _forget_on(self, embedder: CachedEmbedder) -> ForgetAccount:
+        return ForgetAccount(
+            pseudonyms=self._pseudonyms,
+            embedder=embedder,
+            store=PostgresForgetting(self._pool),
+            rule=self._rule,
+            tombstone_retention=self._settings.tombstone_retention,
+            clock=self._clock,
+            new_id=uuid4,
         )
 
     async def _ready(self) -> bool:

@@ -105,6 +105,15 @@ async def database_url(
         yield postgres_server.url(name)
 
 
+@pytest.fixture
+async def database_of_its_own(
+    postgres_server: PostgresServer, template_database: str
+) -> AsyncIterator[str]:
+    """The DSN of a fresh, migrated database for one test."""
+    async with postgres_server.database(f"TEMPLATE {template_database}") as name:
+        yield postgres_server.url(name)
+
+
 EmbeddedPostgresFactory = Callable[..., Awaitable[EmbeddedPostgres]]
 
 

@@ -22,6 +22,7 @@
      +- Unavailable               try again: `retry_after` seconds say when
          +- EmbedderUnavailable
          +- StorageUnavailable
+         |   +- PatternsMoved      to another embedding model, or into each other, since the call began
          |   +- StatementTimedOut  a statement took longer than its timeout
          +- ShuttingDown
          +- StreamMaxAge          a stream reached its maximum age
@@ -179,6 +180,13 @@ class EmbedderUnavailable(Unavailable):
 
 class StorageUnavailable(Unavailable):
     """The database cannot be reached or refuses work."""
+
+
+class PatternsMoved(StorageUnavailable):
+    """Patterns were moved to another embedding model, or into each other, since the call began: again."""
+
+    def __init__(self) -> None:
+        super().__init__("the patterns were moved meanwhile; try again", retry_after=0.5)
 
 
 class StatementTimedOut(StorageUnavailable):

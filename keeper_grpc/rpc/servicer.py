@@ -8,6 +8,7 @@ from uuid import UUID
 
 import grpc
 
+from keeper_grpc.domain.accounts.forgetting import Forgotten
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
@@ -28,12 +29,11 @@ from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.usecases.accounts.audit import AuditLog
-from keeper_grpc.usecases.accounts.forget import ForgetAccount
 from keeper_grpc.usecases.accounts.register import RegisterAccount
 from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
-from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
+from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
 from keeper_grpc.usecases.advice.report_reaction import ReactionReport
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
@@ -57,7 +57,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         capture: Callable[[Capture], Awaitable[Captured]],
         enhance: Callable[[Question], Awaitable[Enhancement]],
         enhance_stream: EnhanceStream,
-        report: ReportOutcome,
+        report: Callable[[OutcomeReport], Awaitable[Reported]],
         react: Callable[[ReactionReport], Awaitable[bool]],
         suggest: SuggestMoves,
         task: GenerateTask,
@@ -179,7 +179,7 @@ class Admin(AdminServiceServicer):
         *,
         register: RegisterAccount,
         update: UpdateAccount,
-        forget: ForgetAccount,
+        forget: Callable[[str], Awaitable[tuple[Forgotten, UUID | None]]],
         withdraw: Withdraw,
         support: GetPatternSupport,
         audit: AuditLog,

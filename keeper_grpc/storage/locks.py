@@ -12,11 +12,15 @@ other.
     PRIORS        transaction, tried. Then rows: patterns, in the order of their ids.
     FOLD          transaction, tried by a fold. A rebuild waits for it, after it has locked the tables
                   observations and enhancements.
+    MODEL         transaction. Alone by the switch to another embedding model, which then takes STEP and every
+                  pattern in the order of ids; shared by all who take a scope, and before they do; shared by
+                  a question, which by then holds its own rows and keys of a pattern and an account, for which
+                  the switch does not wait.
     a scope       transaction. Then rows: the scope's patterns and their shares, then the account,
                   then its sighting.
 
-A transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it locks any
-row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
+But for MODEL, a transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it
+locks any row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
 two transactions wait for each other's advisory locks.
 """
 
@@ -28,6 +32,7 @@ from contextlib import asynccontextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.domain.patterns.pattern import Scope
 
 if TYPE_CHECKING:
@@ -45,6 +50,8 @@ class AdvisoryLock(IntEnum):
     """Detects emerging patterns; held as long as the process leads."""
     MAINTENANCE = 0x6B656570_6D61696E
     """Builds ANN indexes: two processes must not build the same one."""
+    MODEL = 0x6B656570_6D6F646C
+    """Switches the database to another embedding model; also in migration 0030."""
     PRIORS = 0x6B656570_7072696F
     """Learns the priors of patterns from each other."""
     STEP = 0x6B656570_73746570
@@ -75,11 +82,23 @@ async def try_session_lock(connection: Connection, key: AdvisoryLock) -> AsyncIt
             await connection.execute("SELECT pg_advisory_unlock($1)", int(key))
 
 
-async def lock_scope(connection: Connection, scope: Scope) -> None:
-    """Exclude every other transaction that changes the scope's patterns, until this one ends."""
+async def lock_scope(connection: Connection, scope: Scope) -> bool:
+    """Exclude every other transaction that changes the scope's patterns, until this one ends.
+
+    Returns whether the scope's model is the database's, which cannot change until then.
+    """
     name = f"{scope.pattern_type}\0{scope.business_category}\0{scope.embedding_model}"
     key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
-    await lock(connection, key)
+    return bool(await connection.fetchval("SELECT enter_scope($1, $2)", key, scope.embedding_model))
+
+
+async def lock_searched_scope(connection: Connection, scope: Scope) -> None:
+    """As `lock_scope`, for whoever compares vectors in the scope, or adds some.
+
+    Raises PatternsMoved where the scope's model is no longer the database's.
+    """
+    if not await lock_scope(connection, scope):
+        raise PatternsMoved
 
 
 async def lock_step(connection: Connection) -> None:

@@ -23,10 +23,17 @@ class Pool(Protocol):
 class Cache(Protocol):
     """Texts by the source of their vectors, and failures of the store."""
 
-    hits: int
-    store_hits: int
-    misses: int
-    store_failures: int
+    @property
+    def hits(self) -> int: ...
+
+    @property
+    def store_hits(self) -> int: ...
+
+    @property
+    def misses(self) -> int: ...
+
+    @property
+    def store_failures(self) -> int: ...
 
 
 class Feed(Protocol):
@@ -49,9 +56,14 @@ class QueueingFeed(Feed, Protocol):
 class Detector(Protocol):
     """The emerging-pattern detector."""
 
-    leads: bool
-    steps: int
-    errors: int
+    @property
+    def leads(self) -> bool: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def errors(self) -> int: ...
 
 
 class Server(Protocol):

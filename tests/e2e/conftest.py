@@ -8,7 +8,6 @@ from typing import Protocol
 
 import pytest
 
-from tests.conftest import PostgresServer
 from tests.e2e.server_process import (
     PSEUDONYM_KEYS,
     STOP,
@@ -90,12 +89,3 @@ async def server(make_directory: MakeDirectory) -> AsyncIterator[ServerProcess]:
     """One server with the bundled PostgreSQL, for tests that leave it running."""
     async with starter(make_directory) as start:
         yield await start()
-
-
-@pytest.fixture
-async def database_of_its_own(
-    postgres_server: PostgresServer, template_database: str
-) -> AsyncIterator[str]:
-    """The DSN of a fresh, migrated database for one test."""
-    async with postgres_server.database(f"TEMPLATE {template_database}") as name:
-        yield postgres_server.url(name)

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 SEE_ALL = {
     "app",
+    "models",
     "parts",
     "server_parts",
     "pseudonym_keys",

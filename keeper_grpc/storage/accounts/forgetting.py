@@ -14,6 +14,7 @@ from keeper_grpc.domain.accounts.forgetting import (
     Remainder,
     Tombstone,
 )
+from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
@@ -23,7 +24,8 @@ from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.accounts.rewording import first_action, reword, reword_advised
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
-from keeper_grpc.storage.locks import lock_scope, lock_step
+from keeper_grpc.storage.locks import lock_step
+from keeper_grpc.storage.patterns.own import own_pattern
 from keeper_grpc.storage.patterns.view import see_pattern
 
 if TYPE_CHECKING:
@@ -83,12 +85,15 @@ class PostgresForgetting(PostgresAccounts):
         vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
         *,
+        model: str,
         settle: bool,
     ) -> Forgotten | None:
         async with self._database.transaction() as connection:
             before = await _own(connection, pattern_id, rule)
             if before is None:
                 return Forgotten()
+            if vectors is not None and before.scope.embedding_model != model:
+                raise PatternsMoved
             first_said = await first_action(connection, pattern_id)
             wordings = (await _remainder(connection, before, account_key)).wordings
             if vectors is not None and wordings:
@@ -185,11 +190,8 @@ async def _bury(connection: Connection, tombstone: Tombstone) -> None:
 
 async def _own(connection: Connection, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
     """The pattern, when nobody else changes it or repeats its words until the end; None if gone."""
-    pattern = await see_pattern(connection, pattern_id, rule)
-    if pattern is None:
+    if await own_pattern(connection, pattern_id, rule) is None:
         return None
-    # A pattern's scope never changes, its evidence may while this waits for the lock.
-    await lock_scope(connection, pattern.scope)
     # Reports of its advice in other scopes keep this row while they repeat its words.
     await connection.execute("SELECT 1 FROM network_patterns WHERE id = $1 FOR UPDATE", pattern_id)
     return await see_pattern(connection, pattern_id, rule)

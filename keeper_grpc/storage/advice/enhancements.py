@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from keeper_grpc.domain.advice.enhancement import EnhancementRecord
-from keeper_grpc.domain.errors import AccountBeingForgotten, StorageUnavailable
+from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.sightings import insert_sighting
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
@@ -21,15 +21,16 @@ class PostgresEnhancements:
     async def record_enhancement(self, record: EnhancementRecord) -> None:
         """Write the enhancement and its sighting in one transaction.
 
-        Raises AccountBeingForgotten and StorageUnavailable.
+        Raises AccountBeingForgotten, PatternsMoved and StorageUnavailable.
         """
         try:
             await self._record(record)
         except asyncpg.ForeignKeyViolationError as error:
             if "account" in (error.constraint_name or ""):
                 raise AccountBeingForgotten from error
-            # The pattern was deleted since it was found, with the last account that supported it.
-            raise StorageUnavailable("the pattern changed meanwhile; ask again") from error
+            # The pattern was deleted since it was found, with the last account that supported it, or merged
+            # into another.
+            raise PatternsMoved from error
 
     async def _record(self, record: EnhancementRecord) -> None:
         enhancement, asked = record.enhancement, record.asked

@@ -9,14 +9,16 @@ from uuid import UUID
 import asyncpg
 
 from keeper_grpc.domain.advice.enhancement import HandedOut
-from keeper_grpc.domain.errors import AccountBeingForgotten
+from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.observation import CaptureRequest, Revision, Standing
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.advice.revisions import revise_outcome
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
+from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.captures import PostgresCapture
+from keeper_grpc.storage.patterns.merged import merged_into
 from keeper_grpc.storage.patterns.view import see_pattern
 from keeper_grpc.storage.patterns.words import action_in_words
 
@@ -72,6 +74,15 @@ class PostgresOutcomes:
 class PostgresReport(PostgresCapture):
     """One report's reads and writes; see usecases/advice/report_outcome.py for what each promises."""
 
+    def __init__(self, connection: Connection, counting: Counting) -> None:
+        super().__init__(connection, counting)
+        self._model = ""
+
+    async def lock_scope(self, scope: Scope) -> None:
+        """Own the scope of the pattern that was applied, or the one that advice from elsewhere goes into."""
+        self._model = scope.embedding_model
+        await lock_scope(self._connection, scope)
+
     async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
         where, name = (
             ("request_id = $2 AND enhancement_id IS NULL", source.request_id)
@@ -80,8 +91,11 @@ class PostgresReport(PostgresCapture):
         )
         row = await self._connection.fetchrow(
             f"""
-            SELECT id, pattern_type, business_category, embedding_model, pattern_id, final
-              FROM observations WHERE account_key = $1 AND {where}
+            SELECT o.id, o.pattern_type, o.business_category, o.pattern_id, o.final,
+                   -- Its pattern may have been moved to another model since.
+                   coalesce(p.embedding_model, o.embedding_model) AS embedding_model
+              FROM observations o LEFT JOIN network_patterns p ON p.id = o.pattern_id
+             WHERE o.account_key = $1 AND {where}
             """,  # noqa: S608 - one of two constants
             account_key,
             name,
@@ -95,11 +109,18 @@ class PostgresReport(PostgresCapture):
         await revise_outcome(self._connection, revision, self._counting)
 
     async def pin_pattern(self, pattern_id: UUID) -> str | None:
-        action: str | None = await self._connection.fetchval(
+        row = await self._connection.fetchrow(
             f"""
-            SELECT {action_in_words("p")} FROM network_patterns p WHERE p.id = $1
-               FOR KEY SHARE OF p
+            SELECT {action_in_words("p")} AS action, p.embedding_model FROM network_patterns p
+             WHERE p.id = $1 FOR KEY SHARE OF p
             """,  # noqa: S608 - a constant
             pattern_id,
         )
+        if row is None:
+            if await merged_into(self._connection, pattern_id) is not None:
+                raise PatternsMoved
+            return None
+        if row["embedding_model"] != self._model:
+            raise PatternsMoved
+        action: str = row["action"]
         return action

@@ -24,19 +24,16 @@ class PostgresMoves:
         self._half_life = half_life
         self._clock = clock
 
-    async def triggers(
-        self, business_category: str, embedding_model: str
-    ) -> Sequence[StoredTrigger]:
-        """The triggers of a category's patterns in one embedding model's space."""
+    async def triggers(self, business_category: str) -> Sequence[StoredTrigger]:
+        """The triggers of a category's patterns, of those in the space of the database's model."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
                 SELECT id, trigger FROM network_patterns
-                 WHERE business_category = $1 AND embedding_model = $2 AND trigger IS NOT NULL
-                   AND retired_time IS NULL
+                 WHERE business_category = $1 AND trigger IS NOT NULL AND retired_time IS NULL
+                   AND embedding_model = (SELECT model FROM embedding_space)
                 """,
                 business_category,
-                embedding_model,
             )
         return [StoredTrigger(row["id"], row["trigger"]) for row in rows]
 

@@ -28,7 +28,7 @@ from keeper_grpc.domain.emerging.model import (
 from keeper_grpc.domain.emerging.novelty import Known, Progress, portions
 from keeper_grpc.domain.emerging.tally import Fact
 from keeper_grpc.domain.emerging.words import Sentence
-from keeper_grpc.domain.errors import StatementTimedOut
+from keeper_grpc.domain.errors import PatternsMoved, StatementTimedOut
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.rows import COLUMNS, from_json, from_row, to_json
@@ -163,6 +163,11 @@ class PostgresLeadership:
     async def step(self) -> AsyncIterator[PostgresDetectionStep]:
         async with self._connection.transaction():
             await lock_step(self._connection)
+            if await self._connection.fetchval(
+                "SELECT EXISTS (SELECT FROM embedding_space WHERE model <> $1)", self._model
+            ):
+                # Its clusters are sums of vectors that are there no more.
+                raise PatternsMoved
             yield PostgresDetectionStep(self._connection, self._model)
 
 

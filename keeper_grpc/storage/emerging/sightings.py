@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.emerging.model import RENEWAL
+from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.insight_columns import SIGHTINGS
 from keeper_grpc.storage.rows import insert_row
+
+REPLACED = "KP001"
+"""SQLSTATE of migration 0030's trigger: the vector is of a model that is no longer the database's."""
 
 _RENEW = f"""
     ON CONFLICT (account_key, rendered_hash, embedding_model) DO UPDATE
@@ -44,4 +49,9 @@ async def insert_sighting(
         "rendered_hash": hashlib.sha256(rendered.encode()).digest(),
         "seen_time": seen_time,
     }
-    await insert_row(connection, "sightings", row, conflict=_RENEW)
+    try:
+        await insert_row(connection, "sightings", row, conflict=_RENEW)
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == REPLACED:
+            raise PatternsMoved from error
+        raise

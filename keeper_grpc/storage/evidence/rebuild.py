@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -18,8 +18,8 @@ from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
-from keeper_grpc.storage.locks import AdvisoryLock, lock, lock_scope
-from keeper_grpc.storage.patterns.view import see_pattern
+from keeper_grpc.storage.locks import AdvisoryLock, lock
+from keeper_grpc.storage.patterns.own import own_pattern
 from keeper_grpc.storage.patterns.words import MOST_WORDINGS
 
 if TYPE_CHECKING:
@@ -131,6 +131,19 @@ class PostgresRebuild:
                 counting.rule.k,
             )
 
+    async def counted_with(self, otherwise: Counting) -> Counting:
+        """The settings that the evidence was counted with; these, where nothing was counted yet.
+
+        Raises EvidenceStale while a rebuild is interrupted.
+        """
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow("SELECT half_life, k FROM evidence_settings")
+        if row is None or row["k"] is None:
+            return otherwise
+        if row["half_life"] is None:
+            raise EvidenceStale("a rebuild was interrupted: run `keeper rebuild` again")
+        return replace(otherwise, rule=PublicationRule(row["k"]), half_life=row["half_life"])
+
     async def begin(self, counting: Counting) -> None:
         async with self._database.connection() as connection:
             await connection.execute(
@@ -149,11 +162,7 @@ class PostgresRebuild:
 
     async def recount(self, pattern_id: UUID, counting: Counting) -> int | None:
         async with self._database.transaction() as connection:
-            pattern = await see_pattern(connection, pattern_id, counting.rule)
-            if pattern is None:
-                return None
-            await lock_scope(connection, pattern.scope)
-            if await see_pattern(connection, pattern_id, counting.rule) is None:
+            if await own_pattern(connection, pattern_id, counting.rule) is None:
                 return None
             return await recount(connection, pattern_id, counting)
 

@@ -9,8 +9,7 @@ from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.rebuild import recount
 from keeper_grpc.storage.evidence.totals import refresh_evidence
-from keeper_grpc.storage.locks import lock_scope
-from keeper_grpc.storage.patterns.view import see_pattern
+from keeper_grpc.storage.patterns.own import own_pattern
 
 
 class PostgresStalePatterns:
@@ -29,11 +28,7 @@ class PostgresStalePatterns:
 
     async def refresh(self, pattern_id: UUID) -> bool:
         async with self._database.transaction() as connection:
-            pattern = await see_pattern(connection, pattern_id, self._counting.rule)
-            if pattern is not None:
-                await lock_scope(connection, pattern.scope)
-                # It may have been forgotten with its last account while this waited.
-                pattern = await see_pattern(connection, pattern_id, self._counting.rule)
+            pattern = await own_pattern(connection, pattern_id, self._counting.rule)
             # First, and read after: what an account's change notes from now on is left for another turn.
             noted = await connection.fetch(
                 "DELETE FROM stale_patterns WHERE pattern_id = $1 RETURNING recount", pattern_id

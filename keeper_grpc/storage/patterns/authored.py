@@ -13,7 +13,7 @@ from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern, Scope, Seeded
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
-from keeper_grpc.storage.locks import lock_scope
+from keeper_grpc.storage.locks import lock_searched_scope
 from keeper_grpc.storage.patterns.centres import place_action
 
 
@@ -65,7 +65,7 @@ class PostgresAuthored:
         prior = pattern.claim.prior()
         async with self._database.transaction() as connection:
             # Without it a capture would see no pattern here, and create another beside this one.
-            await lock_scope(
+            await lock_searched_scope(
                 connection,
                 Scope(pattern.pattern_type, pattern.business_category, embedding_model),
             )

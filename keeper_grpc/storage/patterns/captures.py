@@ -20,7 +20,7 @@ from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope
 from keeper_grpc.storage.accounts.unknown_words import record_words
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging.sightings import insert_sighting
-from keeper_grpc.storage.locks import lock_scope
+from keeper_grpc.storage.locks import lock_searched_scope
 from keeper_grpc.storage.patterns.centres import place_action
 from keeper_grpc.storage.patterns.ledger import append_observation
 from keeper_grpc.storage.patterns.view import see_pattern
@@ -94,7 +94,7 @@ class PostgresCapture:
 
     async def lock_scope(self, scope: Scope) -> None:
         """Two captures of one scope must not both create."""
-        await lock_scope(self._connection, scope)
+        await lock_searched_scope(self._connection, scope)
 
     async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
         rows = await self._connection.fetch(

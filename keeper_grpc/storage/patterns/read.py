@@ -16,6 +16,7 @@ from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.advice.adoption import see_reactions, see_script_reactions
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.publication import published
+from keeper_grpc.storage.patterns.merged import merged_into
 from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
 
 # Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
@@ -53,8 +54,9 @@ class PostgresPatterns:
         self._clock = clock
 
     async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
-        """One pattern with all its evidence, published or not."""
+        """One pattern with all its evidence, published or not; of one that was merged, what it went into."""
         async with self._database.transaction(read_only=True) as connection:
+            pattern_id = await merged_into(connection, pattern_id) or pattern_id
             return await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
 
     async def find_history(
@@ -62,6 +64,7 @@ class PostgresPatterns:
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """One pattern, and by owner and week what its evidence consists of."""
         async with self._database.transaction(read_only=True) as connection:
+            pattern_id = await merged_into(connection, pattern_id) or pattern_id
             pattern = await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
             if pattern is None:
                 return None

@@ -58,11 +58,12 @@ class ForgettingStore(Protocol):
         vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
         *,
+        model: str,
         settle: bool,
     ) -> Forgotten | None:
         """Take the account out of one pattern and recompute it, in one transaction.
 
-        `vectors` are those of the remaining wordings; None leaves the pattern where it is. Returns
+        `vectors` are those of the remaining wordings, by this model; None leaves the pattern where it is. Returns
         None, having done nothing, when there is a wording without vectors. To `settle` is to leave
         such a wording out of the pattern's place, unless there is no other.
         """
@@ -146,6 +147,7 @@ class ForgetAccount:
                 account_key,
                 embedded if placeable else None,
                 self._rule,
+                model=self._embedder.model,
                 settle=rounds >= ROUNDS,
             )
             if done is not None:

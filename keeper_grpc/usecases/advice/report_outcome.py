@@ -29,6 +29,7 @@ from keeper_grpc.domain.errors import (
     CaptureNotFound,
     InvalidInput,
     OutcomeAlreadyReported,
+    PatternsMoved,
     RequestIdReused,
     StorageUnavailable,
 )
@@ -243,6 +244,8 @@ class ReportOutcome:
         current = await transaction.outcome_of(account.key, report.source)
         if current is None:
             raise AccountBeingForgotten
+        if current.scope != standing.scope:
+            raise PatternsMoved
         if current.final:
             raise OutcomeAlreadyReported
         await transaction.revise(

@@ -25,7 +25,6 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
-from keeper_grpc.usecases.ports import Embeds
 
 log = structlog.get_logger()
 
@@ -49,10 +48,8 @@ class Occasion:
 class MoveStore(Protocol):
     """Where patterns with triggers are found."""
 
-    async def triggers(
-        self, business_category: str, embedding_model: str
-    ) -> Sequence[StoredTrigger]:
-        """The triggers of a category's patterns in one embedding model's space."""
+    async def triggers(self, business_category: str) -> Sequence[StoredTrigger]:
+        """The triggers of a category's patterns."""
 
     async def patterns_without(
         self, account_key: str, pattern_ids: Sequence[UUID], rule: PublicationRule
@@ -67,12 +64,10 @@ class SuggestMoves:
         self,
         *,
         accounts: AccountResolver,
-        embedder: Embeds,
         store: MoveStore,
         rule: PublicationRule,
     ) -> None:
         self._accounts = accounts
-        self._embedder = embedder
         self._store = store
         self._rule = rule
 
@@ -84,7 +79,7 @@ class SuggestMoves:
         account_key = await self._accounts.key_of(occasion.account_id)
         category = self._accounts.anonymous(occasion.business_category)
         facts = known_facts(occasion.facts)
-        stored = await self._store.triggers(category, self._embedder.model)
+        stored = await self._store.triggers(category)
         holding = [
             (known, trigger)
             for known in stored

@@ -18,7 +18,7 @@ from keeper_grpc.domain.emerging.model import (
     Emergence,
     Proven,
 )
-from keeper_grpc.domain.errors import StatementTimedOut, StorageUnavailable
+from keeper_grpc.domain.errors import PatternsMoved, StatementTimedOut, StorageUnavailable
 from keeper_grpc.usecases.emerging.descriptions import ClusterDescriptions
 from keeper_grpc.usecases.emerging.full_pass import Agreement, FullPass
 from keeper_grpc.usecases.emerging.memory import ClusterMemory, Touched
@@ -111,7 +111,8 @@ class DetectEmerging:
         """Lead whenever no other process does, for ever, and wait for a database that is away.
 
         After any other error the detector starts over; it raises the FAILURES-th in a row. A statement that
-        timed out is counted but never raised, because a new process would be no faster.
+        timed out is counted but never raised, because a new process would be no faster. Raises PatternsMoved
+        when the database has another embedding model than this detector.
         """
         while True:
             pause = self._timing.retry
@@ -120,6 +121,9 @@ class DetectEmerging:
                     if leadership is not None:
                         await self._lead(leadership)
                 pause = self._timing.takeover
+            except PatternsMoved:
+                self._forget()
+                raise
             except StatementTimedOut:
                 self._timeouts += 1
                 self.errors += 1

@@ -230,6 +230,7 @@ async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
             f"{pattern.key}_a",
             None,
             RULE,
+            model="",
             settle=False,
         )
 
@@ -260,6 +261,6 @@ async def test_an_authored_pattern_is_no_younger_than_its_seeding(database_url: 
             )
         pattern_id = (await only_pattern(database, pattern.key)).pattern_id
         await PostgresForgetting(database).forget_in_pattern(
-            pattern_id, "seen_early", None, RULE, settle=False
+            pattern_id, "seen_early", None, RULE, model="", settle=False
         )
         assert (await only_pattern(database, pattern.key)).first_discovered == START

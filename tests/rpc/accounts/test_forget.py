@@ -174,6 +174,7 @@ class Busy(PostgresForgetting):
         vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
         *,
+        model: str,
         settle: bool,
     ) -> Forgotten | None:
         """As the tables do, after the capture; fails the test when there is no end."""
@@ -181,7 +182,7 @@ class Busy(PostgresForgetting):
         assert self.attempts <= 2 * ROUNDS
         await self._capture_first(self.attempts)
         return await super().forget_in_pattern(
-            pattern_id, account_key, vectors, rule, settle=settle
+            pattern_id, account_key, vectors, rule, model=model, settle=settle
         )
 
 

@@ -1,0 +1,1 @@
+"""The embedding model that this process serves with: choosing it, making it, following the database."""

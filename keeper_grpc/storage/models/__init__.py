@@ -1,0 +1,1 @@
+"""Which embedding model the database belongs to, and moving it to another."""

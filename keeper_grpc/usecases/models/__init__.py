@@ -1,0 +1,1 @@
+"""Moving the network to another embedding model."""
