@@ -24,6 +24,7 @@ async def merge_pattern(connection: Connection, gone: UUID, into: UUID, counting
     for statement in (
         "UPDATE observations SET pattern_id = $2 WHERE pattern_id = $1",
         "UPDATE emerging_patterns SET promoted_pattern_id = $2 WHERE promoted_pattern_id = $1",
+        "UPDATE emerging_patterns SET fading_pattern_id = $2 WHERE fading_pattern_id = $1",
         "UPDATE network_patterns SET worded_from = $2 WHERE worded_from = $1 AND id <> $2",
         "UPDATE merged_patterns SET into_id = $2 WHERE into_id = $1",
         "INSERT INTO merged_patterns (pattern_id, into_id) VALUES ($1, $2)",

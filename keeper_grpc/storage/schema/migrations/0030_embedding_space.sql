@@ -70,7 +70,7 @@ DROP TRIGGER note_changed ON network_patterns;
 CREATE TRIGGER note_changed BEFORE UPDATE ON network_patterns
     FOR EACH ROW WHEN (
         OLD.embedding_model IS DISTINCT FROM NEW.embedding_model
-        OR (OLD.pattern_embedding::text, OLD.confidence_score, OLD.account_count)
+        OR (OLD.pattern_embedding::text, OLD.confidence_score, OLD.account_count, OLD.fading)
         IS DISTINCT FROM
-        (NEW.pattern_embedding::text, NEW.confidence_score, NEW.account_count))
+        (NEW.pattern_embedding::text, NEW.confidence_score, NEW.account_count, NEW.fading))
     EXECUTE FUNCTION note_pattern_change();
