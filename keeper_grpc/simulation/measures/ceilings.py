@@ -40,12 +40,13 @@ class Ceilings:
     """One stage's promises beside the oracle.
 
     `enhanced` counts only insights that have an action which truly works often enough; `in_vain` is the share of
-    advice given where there is none. `better` is the relative improvement of success, `sooner` that of time to value,
-    `advice` the true success rate of what is advised, `patterns` the distinct truths.
+    advice given where there is none. `success` is that of all insights, `better` its relative improvement, `sooner` that
+    of time to value, `advice` the true success rate of what is advised, `patterns` the distinct truths.
     """
 
     enhanced: Reach
     in_vain: float | None
+    success: Reach
     better: Reach
     sooner: Reach
     confidence: Reach
@@ -83,6 +84,7 @@ def ceilings(
             mean(advice is not None for _, advice in could),
         ),
         in_vain=mean(advice is None for e, advice in could if e.advice),
+        success=Reach(growth.success, best),
         better=Reach(
             _relative(growth.success, growth.success_alone), _relative(best, growth.success_alone)
         ),

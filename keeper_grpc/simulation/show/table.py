@@ -155,6 +155,7 @@ _REACH: Sequence[_Row] = (
         "none",
         lambda s: _percent(s.ceilings.in_vain),
     ),
+    ("success of all insights", "", lambda s: _reached(s.ceilings.success, _percent)),
     ("success so much better", "+20%", lambda s: _reached(s.ceilings.better, _more)),
     ("sooner than alone", "200: 3x", lambda s: _reached(s.ceilings.sooner, _factor)),
     ("mean confidence of advice", "50: 80%", lambda s: _reached(s.ceilings.confidence, _percent)),

@@ -62,6 +62,7 @@ def test_a_share_needs_a_ceiling() -> None:
     known = Ceilings(
         enhanced=Reach(0.9, 1.0),
         in_vain=0.0,
+        success=nothing,
         better=Reach(0.1, 0.2),
         sooner=Reach(2.0, 2.5),
         confidence=nothing,
