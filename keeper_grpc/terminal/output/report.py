@@ -80,7 +80,19 @@ def full(report: Report, category: str, width: int) -> RenderableType:
     published = Text(f"published patterns: {report.published_pattern_count:,}")
     blank = Text()
     kpis, numbers = kpi_table(report, width), metric_table(report, width)
-    return Group(title, published, blank, kpis, blank, numbers)
+    known = report.uplift.difference.HasField("value")
+    head = [title, published, *([Text(uplift_line(report))] if known else [])]
+    return Group(*head, blank, kpis, blank, numbers)
+
+
+def uplift_line(report: Report) -> str:
+    """What advice brings, of all time."""
+    uplift = report.uplift
+    shown = value_of(uplift.difference, difference=True, label="95% interval on any day ")
+    return (
+        f"uplift of advice: {shown}; {uplift.advised_success_count:,} of {uplift.advised_count:,} succeeded "
+        f"with it, {uplift.held_out_success_count:,} of {uplift.held_out_count:,} held out"
+    )
 
 
 def metrics(report: Report) -> Iterator[tuple[str, Metric]]:

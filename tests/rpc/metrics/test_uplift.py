@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,7 +17,7 @@ from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import ask, report, teach
 from tests.rpc.requests import capture, new_account
-from tests.rpc.service import Service, openai, running
+from tests.rpc.service import PSEUDONYM_KEYS, Service, openai, running
 
 HOLDOUT = network_service_pb2.EnhanceInsightResponse.NO_MATCH_REASON_HOLDOUT
 
@@ -178,3 +181,35 @@ async def test_an_enhancement_has_one_outcome_by_whichever_call(
         with pytest.raises(aio.AioRpcError) as refused:
             await service.network.CapturePattern(own)
         assert refused.value.code() is StatusCode.NOT_FOUND
+
+
+async def test_the_command_says_what_the_interval_is_made_of(
+    service: Service, topic: str, database_url: str
+) -> None:
+    """`keeper uplift` beside the server: each row, all together, and how the interval may be read."""
+    await teach(service, topic, ["++++", "++++", "++++"], category="surf_school")
+    for number in range(12):
+        account = new_account()
+        answer = await ask(service, topic, account, category="surf_school")
+        if number:
+            await service.network.ReportOutcome(report(account, answer.enhancement_id))
+
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "keeper_grpc.cli", "uplift"),
+        env=os.environ
+        | {
+            "KEEPER_DATABASE_URL": database_url,
+            "KEEPER_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
+            "COLUMNS": "200",
+        },
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await command.communicate()
+
+    assert command.returncode == 0
+    lines = said.decode().splitlines()
+    row = next(line for line in lines if "surf_school" in line)
+    assert " 11 " in row  # owners with an outcome, of 12 that asked
+    assert "+0.0 points" in row
+    assert any(line.lstrip("│ ").startswith("all") for line in lines)
+    assert any("intention to treat" in line for line in lines)

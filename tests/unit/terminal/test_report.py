@@ -55,6 +55,18 @@ def report() -> GetNetworkMetricsResponse:
     return made
 
 
+def test_what_advice_brings_comes_first() -> None:
+    """Where it is measured: the difference, its interval, and the outcomes it is made of."""
+    measured = report()
+    measured.uplift.difference.CopyFrom(estimated(Metric.UNIT_SHARE, 0.25, 0.131, 0.368))
+    measured.uplift.advised_count, measured.uplift.advised_success_count = 674, 528
+    measured.uplift.held_out_count, measured.uplift.held_out_success_count = 341, 182
+    assert rendered(full(measured, "", 200), 200)[2] == (
+        "uplift of advice: +25 points (95% interval on any day +13.1 to +36.8); "
+        "528 of 674 succeeded with it, 182 of 341 held out"
+    )
+
+
 def test_a_report_says_of_each_kpi_where_it_stands_and_why() -> None:
     """Value, interval, target, status and sample stand in one line of an ordinary terminal."""
     assert rendered(full(report(), "", 80), 80)[:8] == [
