@@ -20,7 +20,7 @@ _STEADY = 0.1
 
 
 class Emerging:
-    """A table of current emerging patterns, newest first. `say` announces news to screen readers."""
+    """A table of current emerging patterns, discoveries first and routine last. `say` announces news to screen readers."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -28,7 +28,7 @@ class Emerging:
         self._arrived: dict[str, datetime] = {}
         self._notice = Notice("The list of what is emerging")
         self._table = Table(
-            "Emerging patterns, the latest first",
+            "Emerging patterns, discoveries first",
             [
                 Column("What is seen", "wide"),
                 Column("Line of business"),
@@ -47,9 +47,7 @@ class Emerging:
         self._notice.show(feed.problem, known=feed.complete or self._known is not None)
         if not feed.complete:
             return  # what comes in a snapshot is no news
-        latest = sorted(
-            feed.patterns.values(), key=lambda p: p.last_seen_time.ToNanoseconds(), reverse=True
-        )[:_SHOWN]
+        latest = sorted(feed.patterns.values(), key=_order, reverse=True)[:_SHOWN]
         shown = [*latest, *reversed(feed.gone)]
         ids = {pattern.emerging_pattern_id for pattern in (*feed.patterns.values(), *feed.gone)}
         news = [
@@ -71,6 +69,11 @@ class Emerging:
         )
         if news:
             self._say(_news(news))
+
+
+def _order(pattern: EmergingPattern) -> tuple[float, int]:
+    """By novelty in tenths, so that of what is as new the latest comes first."""
+    return round(pattern.novelty, 1), pattern.last_seen_time.ToNanoseconds()
 
 
 def _news(arrived: Sequence[EmergingPattern]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 import numpy as np
@@ -25,23 +26,27 @@ async def nearest_known(
     connection: Connection,
     centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
     proven: Proven,
+    first_seen: Mapping[UUID, datetime],
 ) -> Mapping[UUID, Known]:
-    """The known patterns near these centres."""
+    """The known patterns near these centres, of clusters that were first seen then.
+
+    Known before: a discovery makes a pattern of its own, at no distance from itself.
+    """
     sizes = await _sizes(connection, {family for family, _ in centres.values()})
     known: dict[UUID, Known] = {}
     for portion in portions({key: sizes[family] for key, (family, _) in centres.items()}, PAIRS):
         rows = await connection.fetch(
             f"""
             SELECT c.id, nearest.distance, nearest.proven, nearest.fading
-              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[])
-                   AS c (id, model, type, centre)
+              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[], $8::timestamptz[])
+                   AS c (id, model, type, centre, first_seen)
              CROSS JOIN LATERAL (
-                SELECT min(k.distance) AS distance,
+                SELECT min(k.distance) FILTER (WHERE k.first_discovered < c.first_seen) AS distance,
                        (array_agg(k.id ORDER BY k.distance, k.id)
                            FILTER (WHERE k.sure AND 1 - k.distance >= $7))[1] AS proven,
                        (array_agg(k.id ORDER BY k.distance, k.id)
                            FILTER (WHERE k.fading AND 1 - k.distance >= $7))[1] AS fading
-                  FROM (SELECT p.id, p.pattern_embedding <=> c.centre AS distance,
+                  FROM (SELECT p.id, p.pattern_embedding <=> c.centre AS distance, p.first_discovered,
                                {published("p", "$5")} AND p.confidence_score >= $6
                                AND NOT p.fading AS sure,
                                {published("p", "$5")} AND p.fading AS fading
@@ -56,6 +61,7 @@ async def nearest_known(
             proven.k,
             proven.min_lower_bound,
             proven.min_similarity,
+            [first_seen[key] for key in portion],
         )
         known |= {row["id"]: Known(row["distance"], row["proven"], row["fading"]) for row in rows}
     return known

@@ -141,7 +141,10 @@ class ClusterDescriptions:
         if not centres:
             return {}
         words = await self._worded(transaction, memory, centres)
-        known = await transaction.known(centres, self._proven)
+        first_seen = {
+            cluster_id: memory.tally(cluster_id).first_seen_time for cluster_id in centres
+        }
+        known = await transaction.known(centres, self._proven, first_seen)
         return {
             cluster_id: completed(
                 cluster,

@@ -67,9 +67,12 @@ class DetectionTransaction(Protocol):
         """The sentences of these sightings of each cluster; none of one that was forgotten."""
 
     async def known(
-        self, centres: Mapping[UUID, tuple[Family, Vector]], proven: Proven
+        self,
+        centres: Mapping[UUID, tuple[Family, Vector]],
+        proven: Proven,
+        first_seen: Mapping[UUID, datetime],
     ) -> Mapping[UUID, Known]:
-        """The known patterns near each centre."""
+        """The patterns near each centre that were known when its cluster was first seen."""
 
     async def published(self, pattern_ids: Collection[UUID], k: int) -> set[UUID]:
         """Those of the patterns that exist and are published."""

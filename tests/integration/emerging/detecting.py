@@ -155,9 +155,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[set[UUID]]:
         self: PostgresDetectionStep,
         centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
         proven: Proven,
+        first_seen: Mapping[UUID, datetime],
     ) -> Mapping[UUID, Known]:
         compared.append(set(centres))
-        return await known(self, centres, proven)
+        return await known(self, centres, proven, first_seen)
 
     monkeypatch.setattr(PostgresDetectionStep, "known", record)
     return compared

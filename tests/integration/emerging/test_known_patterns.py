@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -32,20 +32,31 @@ from tests.integration.observations import (
 )
 
 
-async def test_a_known_pattern_makes_a_cluster_less_novel(database_url: str) -> None:
-    """Published or not: what the network knows of the type is no novelty."""
+@pytest.mark.parametrize(("age", "novel"), [(timedelta(days=30), 0.0), (timedelta(0), 1.0)])
+async def test_what_was_known_before_is_not_novel(
+    database_url: str, age: timedelta, novel: float
+) -> None:
+    """Published or not; the pattern that the sightings of a discovery make themselves is as young as it is."""
     async with opened(database_url) as database:
-        await sight(database, "known", 3)
+        kind = f"known_{age.days}"
+        await sight(database, kind, 3)
+        async with database.transaction() as connection:
+            await connection.execute(
+                "UPDATE network_patterns SET first_discovered = first_discovered - $1::interval"
+                " WHERE pattern_type = $2",
+                age,
+                kind,
+            )
         store = PostgresDetection(database, MODEL)
         async with store.lead() as leadership:
             assert leadership is not None
             use_case = detector(store)
             await use_case.restore(leadership)
             for account in "abc":
-                await ask(database, "known", account, vector(1), action="again")
+                await ask(database, kind, account, vector(1), action="again")
             await steps(use_case, leadership)
-            (cluster,) = await shown(database, "known")
-    assert cluster.novelty == pytest.approx(0, abs=1e-3)
+            (cluster,) = await shown(database, kind)
+    assert cluster.novelty == pytest.approx(novel, abs=1e-3)
 
 
 async def prove(
@@ -137,7 +148,8 @@ async def test_clusters_are_compared_in_statements_of_bounded_size(
         sizes: list[int] = []
         async with database.connection() as connection:
             connection.add_query_logger(lambda query: sizes.append(portion_of(query)))
-            known = await nearest_known(connection, centres, proven)
+            later = dict.fromkeys(centres, datetime.now(UTC) + timedelta(days=1))
+            known = await nearest_known(connection, centres, proven, later)
     assert sorted(size for size in sizes if size) == [2, 2, 2, 2]
     assert [each.proven_pattern_id is not None for each in known.values()] == [True] * 2 + [
         False

@@ -110,8 +110,8 @@ class EmergingPattern(_message.Message):
     -1 when they ceased.
     """
     novelty: _builtins.float
-    """Its novelty, in [0, 1]: one less the cosine similarity to the nearest known pattern of its type, 1 when
-    there is none.
+    """Its novelty, in [0, 1]: one less the cosine similarity to the nearest pattern of its type that was
+    discovered before the emerging pattern was first seen, 1 when there is none.
     """
     label: _builtins.str
     """A short title for people, of at most 60 characters, under the same rule as common_pattern. Empty
