@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -20,6 +20,10 @@ PAIRS = 500_000
 """Clusters times patterns that one statement compares: one second at most (0.6 to 1.7 µs each, where
 vectors are in memory), a tenth of the time that a statement may take. One cluster is the least, so a
 type may have some millions of patterns."""
+
+KNOWN_FOR = timedelta(days=1)
+"""How much older than a cluster a pattern must be to have been known before. One that its own sightings made,
+or captures that began the same day, is part of the discovery."""
 
 
 async def nearest_known(
@@ -41,7 +45,8 @@ async def nearest_known(
               FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[], $8::timestamptz[])
                    AS c (id, model, type, centre, first_seen)
              CROSS JOIN LATERAL (
-                SELECT min(k.distance) FILTER (WHERE k.first_discovered < c.first_seen) AS distance,
+                SELECT min(k.distance) FILTER (WHERE k.first_discovered < c.first_seen - $9::interval)
+                           AS distance,
                        (array_agg(k.id ORDER BY k.distance, k.id)
                            FILTER (WHERE k.sure AND 1 - k.distance >= $7))[1] AS proven,
                        (array_agg(k.id ORDER BY k.distance, k.id)
@@ -62,6 +67,7 @@ async def nearest_known(
             proven.min_lower_bound,
             proven.min_similarity,
             [first_seen[key] for key in portion],
+            KNOWN_FOR,
         )
         known |= {row["id"]: Known(row["distance"], row["proven"], row["fading"]) for row in rows}
     return known

@@ -42,7 +42,7 @@ async def test_what_was_known_before_is_not_novel(
         await sight(database, kind, 3)
         async with database.transaction() as connection:
             await connection.execute(
-                "UPDATE network_patterns SET first_discovered = first_discovered - $1::interval"
+                "UPDATE network_patterns SET first_discovered = now() - $1::interval"
                 " WHERE pattern_type = $2",
                 age,
                 kind,

@@ -111,7 +111,7 @@ class EmergingPattern(_message.Message):
     """
     novelty: _builtins.float
     """Its novelty, in [0, 1]: one less the cosine similarity to the nearest pattern of its type that was
-    discovered before the emerging pattern was first seen, 1 when there is none.
+    discovered a day or more before the emerging pattern was first seen, 1 when there is none.
     """
     label: _builtins.str
     """A short title for people, of at most 60 characters, under the same rule as common_pattern. Empty
