@@ -30,6 +30,7 @@ from keeper_grpc import logs
 from keeper_grpc.app import application
 from keeper_grpc.domain.evidence.evidence import Share, weigh
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.steps import due
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
@@ -62,6 +63,9 @@ VICTIM_TIME = datetime.now(UTC).replace(hour=3, minute=4, second=5, microsecond=
     1
 )
 """What the observer is after: the revenue of each of one victim's captures, and when they happened."""
+
+STEP: int = Settings.model_fields["counting_step"].default
+"""Outcomes of an account that begin to count at a time."""
 
 MOST = 40
 """Most captures that the observer thinks a victim may have made."""
@@ -178,8 +182,8 @@ async def collusion(network: Network) -> None:
 async def differencing(network: Network) -> None:
     """Print what is read of a victim's captures by an observer whose accounts are all the others.
 
-    It knows its own captures and the rule by which outcomes are weighed: it keeps the trials and successes
-    that give the counts that are shown. Half its accounts gained nothing and half a thousand, so that the median
+    It knows its own captures and the rules by which outcomes are counted and weighed: it keeps the trials and
+    successes that give the counts that are shown. Half its accounts gained nothing and half a thousand, so that the median
     is the victim's revenue.
     """
     table = Table(
@@ -189,8 +193,8 @@ async def differencing(network: Network) -> None:
         table.add_column(heading, justify="right")
     long_ago = VICTIM_TIME - timedelta(days=30)
     for others in (2, 6, 20):
-        for good, bad in ((1, 0), (2, 1), (20, 10)):
-            topic = f"victim_{others}_{good}"
+        for good, bad in ((1, 0), (1, 1), (2, 1), (3, 1), (7, 1), (20, 10)):
+            topic = f"victim_{others}_{good}_{bad}"
             insight = _insight(topic, ACTION, "")
             for number in range(others):
                 await network.capture(
@@ -203,7 +207,7 @@ async def differencing(network: Network) -> None:
             await network.capture(
                 f"victim {topic}",
                 insight,
-                [True] * good + [False] * bad,
+                _mixed(good, bad),
                 VICTIM_REVENUE,
                 VICTIM_TIME,
             )
@@ -222,15 +226,49 @@ async def differencing(network: Network) -> None:
 
 
 def _consistent(others: int, trials: int, successes: int) -> Sequence[tuple[int, int]]:
-    """Trials and successes of a victim that would show these counts beside the observer's accounts."""
+    """Trials and successes of a victim that would show these counts beside the observer's accounts.
+
+    Those that wait for a step show nothing of themselves.
+    """
     own = [Share(CAPTURES, CAPTURES)] * others
     found = []
     for tried in range(1, MOST + 1):
-        for good in range(tried + 1):
-            whole = weigh([*own, Share(tried, good)], PublicationRule().k)
+        counted = max(number for number in range(1, tried + 1) if due(number, STEP))
+        for good in range(counted + 1):
+            whole = weigh([*own, Share(counted, good)], PublicationRule().k)
             if (whole.trials, whole.successes) == (trials, successes):
-                found.append((tried, good))
+                found += [(tried, good + waiting) for waiting in range(tried - counted + 1)]
     return found
+
+
+def _mixed(good: int, bad: int) -> Sequence[bool]:
+    """Outcomes in an order in which the failures come evenly."""
+    made = good + bad
+    return [(number * bad) // made == ((number + 1) * bad) // made for number in range(made)]
+
+
+async def looking_twice(network: Network) -> None:
+    """Print what changes between two looks, before and after each capture of one account beside others."""
+    table = Table(title="an account captures while an observer looks after each: what changes")
+    for heading in ("captures", "shown before", "shown after"):
+        table.add_column(heading, justify="right")
+    topic = "looked_at"
+    insight = _insight(topic, ACTION, "")
+    for number in range(HONEST):
+        await network.capture(f"beside {number}", insight, [True] * CAPTURES, 100.0)
+    before = await _counts(network, topic)
+    for number, success in enumerate(_mixed(8, 4), 1):
+        await network.capture("looked at", insight, [success], VICTIM_REVENUE)
+        after = await _counts(network, topic)
+        table.add_row(str(number), before, after if after != before else "the same")
+        before = after
+    Console().print(table)
+
+
+async def _counts(network: Network, topic: str) -> str:
+    (pattern,) = await network.look(topic)
+    shown = pattern.evidence
+    return f"{shown.success_count} of {shown.occurrence_count}, {shown.mean_revenue_impact:.0f}"
 
 
 def _span(values: Sequence[int]) -> str:
@@ -269,6 +307,7 @@ async def serve(settings: Settings) -> None:
         network = Network(stub)
         await collusion(network)
         await differencing(network)
+        await looking_twice(network)
 
 
 def main() -> None:

@@ -129,7 +129,9 @@ def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:
 
 def counting_of(settings: Settings) -> Counting:
     """The publication rule and the half-life that evidence is counted with."""
-    return Counting(PublicationRule(settings.min_accounts), settings.evidence_half_life)
+    return Counting(
+        PublicationRule(settings.min_accounts), settings.evidence_half_life, settings.counting_step
+    )
 
 
 def qualification(settings: Settings) -> Qualification:

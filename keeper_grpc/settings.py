@@ -307,6 +307,13 @@ class Settings(BaseSettings):
         description="age at which an outcome counts half in what is expected of a pattern, in a situation and of "
         "a script; below a month little is left to learn from, beyond two a change of season shows too late",
     )
+    counting_step: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="outcomes of an account that begin to count in a pattern at a time, after its first; 1 counts "
+        "each as it comes, so that whoever looks before and after reads it",
+    )
     holdout_share: Ratio = Field(
         0.0, description="share of questions left without advice, to measure what advice is worth"
     )

@@ -83,6 +83,8 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         "seed_catalog": False,
         # Accounts of the tests count from their first call.
         "open_accounts": True,
+        # And so do their outcomes.
+        "counting_step": 1,
         "pool_size": 8,
         # A busy machine is no outage.
         "acquire_timeout": PATIENT,

@@ -127,7 +127,7 @@ class Evidence:
     """Outcomes of one pattern or one script, weighed and counted; `weigh` makes it of owners' shares.
 
     `accounts` distinct owners stand behind the `trials`. `recent_trials` and `recent_successes` weigh
-    outcomes by their age as well; None weighs all alike. `typical_revenue` is the median of the means
+    outcomes by their age as well; None weighs all alike. `typical_revenue` is the median of the rounded means
     of the `revenue_accounts` owners that measured it; None where there is none.
     """
 
@@ -186,7 +186,8 @@ def weigh(shares: Iterable[Share], k: int, most: float = inf) -> Evidence:
     )
     trials = int(weight + _ROUNDING)
     recent_trials, recent_successes = _recent(held, weights, k)
-    measured = [s.revenue_total / s.revenue_count for s in held if s.revenue_count > 0]
+    # Each before the median: an owner that others stand around would otherwise be read to the cent by moving them.
+    measured = [two_digits(s.revenue_total / s.revenue_count) for s in held if s.revenue_count > 0]
     return Evidence(
         trials=trials,
         successes=int(trials * good / weight + 0.5 + _ROUNDING),
@@ -196,6 +197,11 @@ def weigh(shares: Iterable[Share], k: int, most: float = inf) -> Evidence:
         typical_revenue=median(measured) if measured else None,
         revenue_accounts=len(measured),
     )
+
+
+def two_digits(amount: float) -> float:
+    """The amount in two significant digits."""
+    return float(f"{amount:.1e}")
 
 
 def cut_weights(trials: Sequence[int], k: int, most: float = inf) -> list[float]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
-from keeper_grpc.domain.evidence.evidence import Evidence
+from keeper_grpc.domain.evidence.evidence import Evidence, two_digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PublicationRule:
         """
         if evidence.typical_revenue is None or evidence.revenue_accounts < self.k:
             return None
-        return float(f"{evidence.typical_revenue:.1e}")
+        return two_digits(evidence.typical_revenue)
 
 
 def shown_time(moment: datetime) -> datetime:

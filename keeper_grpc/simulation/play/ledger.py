@@ -33,7 +33,7 @@ class Ledger:
             rows = await connection.fetch(
                 """
                 SELECT request_id::text, pattern_id::text FROM observations
-                 WHERE pattern_id IS NOT NULL
+                 WHERE pattern_id IS NOT NULL AND counted
                  ORDER BY disposition <> 'created', recorded_time, request_id
                 """
             )

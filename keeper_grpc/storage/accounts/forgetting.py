@@ -295,7 +295,7 @@ async def _reset_span(connection: Connection, pattern_id: UUID) -> None:
                    THEN span.first ELSE least(p.created_at, span.first) END,
                last_validated = span.last
           FROM (SELECT min(occurred_time) AS first, max(occurred_time) AS last
-                  FROM observations WHERE pattern_id = $1) span
+                  FROM observations WHERE pattern_id = $1 AND counted) span
          WHERE p.id = $1
         """,
         pattern_id,

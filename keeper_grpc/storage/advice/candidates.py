@@ -236,7 +236,7 @@ async def _transfers(
            AND a.business_category = o.business_category
           JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
           JOIN network_patterns p ON p.id = e.pattern_id
-         WHERE o.enhancement_id IS NOT NULL AND o.pattern_type = $1
+         WHERE o.enhancement_id IS NOT NULL AND o.counted AND o.pattern_type = $1
            AND o.business_category = $2 AND p.business_category <> $2
            AND {counts_for("$3")}
          GROUP BY p.business_category, a.owner_key

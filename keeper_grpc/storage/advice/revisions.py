@@ -78,7 +78,7 @@ async def _move_span(
                last_validated = span.last
           FROM (SELECT min(o.occurred_time) AS first, max(o.occurred_time) AS last
                   FROM observations o JOIN accounts a USING (account_key, business_category)
-                 WHERE o.pattern_id = $1) span
+                 WHERE o.pattern_id = $1 AND o.counted) span
          WHERE p.id = $1 AND $2::timestamptz <> $3::timestamptz
            AND ($2 <= p.first_discovered OR $2 >= p.last_validated
                 OR $3 < p.first_discovered OR $3 > p.last_validated)

@@ -249,14 +249,14 @@ async def _count(
 ) -> _Counts:
     """Sum up the ledger of all accounts or of one, row by row: only the sums are held.
 
-    What an account observed in a category that it is no longer in does not count.
+    What an account observed in a category that it is no longer in does not count, nor what waits for a step.
     """
     counts = _Counts()
     async for row in connection.cursor(
         """
         SELECT o.account_key, o.disposition, o.context, o.action, o.script, o.success, o.net_revenue, o.occurred_time
           FROM observations o JOIN accounts a USING (account_key, business_category)
-         WHERE o.pattern_id = $1 AND ($2::text IS NULL OR o.account_key = $2)
+         WHERE o.pattern_id = $1 AND o.counted AND ($2::text IS NULL OR o.account_key = $2)
          ORDER BY o.recorded_time, o.id
         """,
         pattern_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -36,14 +37,14 @@ async def refresh_evidence(
     pattern_id: UUID,
     rule: PublicationRule,
     *,
-    occurred_time: datetime | None = None,
+    occurred_times: Collection[datetime] = (),
     joined: Vectors | None = None,
     news: News | None = None,
 ) -> None:
     """Weigh the accounts' shares and words into the pattern's row, within the caller's transaction.
 
     The whole, rather than an increment, is what makes a wrong total impossible; it reads one row per
-    account. `occurred_time`, if given, widens the span in which the pattern was observed; `joined`
+    account. `occurred_times` widen the span in which the pattern was observed; `joined`
     are the vectors of an observation that merged, towards which the pattern turns; `news` is what an
     observation added to the words, of which all are read where it is not given. One update for all, because the row is as wide as its vector.
     """
@@ -59,11 +60,11 @@ async def refresh_evidence(
         """
         UPDATE network_patterns
            SET occurrence_count = $2, success_count = $3, account_count = $4,
-               confidence_score = $5, last_validated = greatest(last_validated, $6),
-               first_discovered = least(first_discovered, $6), embedding_weight = $7,
-               pattern_embedding = coalesce($8, pattern_embedding),
-               shown_action = coalesce($9, shown_action),
-               shown_context = coalesce($10, shown_context), fading = $11
+               confidence_score = $5, first_discovered = least(first_discovered, $6),
+               last_validated = greatest(last_validated, $7), embedding_weight = $8,
+               pattern_embedding = coalesce($9, pattern_embedding),
+               shown_action = coalesce($10, shown_action),
+               shown_context = coalesce($11, shown_context), fading = $12
          WHERE id = $1
         """,
         pattern_id,
@@ -71,18 +72,19 @@ async def refresh_evidence(
         evidence.successes,
         evidence.accounts,
         evidence.lower_bound(Prior(row["cautious_successes"], row["cautious_failures"])),
-        occurred_time,
+        min(occurred_times, default=None),
+        max(occurred_times, default=None),
         weight,
         sentence,
         words.action,
         words.conditions,
-        _fades(row, occurred_time, rule),
+        _fades(row, occurred_times, rule),
     )
 
 
-def _fades(row: Record, occurred_time: datetime | None, rule: PublicationRule) -> bool:
+def _fades(row: Record, occurred_times: Collection[datetime], rule: PublicationRule) -> bool:
     """Whether the pattern fades, as of its last outcome: silence says nothing, and needs no upkeep."""
-    last = max(filter(None, (row["last_validated"], occurred_time)), default=None)
+    last = max(filter(None, (row["last_validated"], *occurred_times)), default=None)
     if last is None:
         return False
     fast, slow = recency_weight(last, FAST), recency_weight(last, SLOW)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -11,7 +14,8 @@ from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.fading import FAST, SLOW
-from keeper_grpc.domain.insight import Outcome
+from keeper_grpc.domain.evidence.steps import due
+from keeper_grpc.domain.insight import AnonymizedInsight, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.storage.database import Connection
@@ -27,27 +31,115 @@ async def append_observation(
     counting: Counting,
     joined: Vectors | None = None,
 ) -> None:
-    """Write one observation and count it into its pattern, script and situation.
+    """Write one observation, and count it into its pattern, script and situation with those that wait for it.
 
-    `joined` are its vectors where they are to turn the pattern's.
+    It may have to wait itself (domain/evidence/steps.py). `joined` are its vectors where they are to turn the
+    pattern's, which they do at once.
 
     Within the caller's transaction, which owns the pattern's scope. Raises RequestIdReused and
     OutcomeAlreadyReported.
     """
+    counted = True
     if observation.pattern_id is not None:
-        news = await _count(connection, observation, observation.pattern_id, counting.half_life)
+        counted = await _count_in_steps(
+            connection, _Outcome.of(observation), observation.pattern_id, counting, joined
+        )
+    await _write(connection, observation, counted=counted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What is counted of an observation. The words of a report, which are the network's, are not `own_words`."""
+
+    account_key: str
+    business_category: str
+    insight: AnonymizedInsight
+    success: bool
+    net_revenue: float | None
+    occurred_time: datetime
+    own_words: bool
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        """Of one that is about to be written."""
+        return cls(
+            account_key=observation.account_key,
+            business_category=observation.scope.business_category,
+            insight=observation.insight,
+            success=observation.outcome.success,
+            net_revenue=observation.outcome.net_revenue,
+            occurred_time=observation.occurred_time,
+            own_words=observation.disposition is not Disposition.REPORTED,
+        )
+
+
+async def _count_in_steps(
+    connection: Connection,
+    outcome: _Outcome,
+    pattern_id: UUID,
+    counting: Counting,
+    joined: Vectors | None,
+) -> bool:
+    """Count the outcome and those of its account that wait, if a step is full; whether it was."""
+    waiting = await _waiting(connection, outcome, pattern_id)
+    counted: int = await connection.fetchval(
+        """
+        SELECT coalesce(sum(occurrence_count), 0)::integer FROM pattern_accounts
+         WHERE pattern_id = $1 AND account_key = $2
+        """,
+        pattern_id,
+        outcome.account_key,
+    )
+    full = due(counted + len(waiting) + 1, counting.step)
+    batch = [*waiting.values(), outcome] if full else []
+    news = [await _count(connection, each, pattern_id, counting.half_life) for each in batch]
+    if waiting and full:
+        await connection.execute(
+            "UPDATE observations SET counted = true WHERE id = ANY($1::uuid[])", list(waiting)
+        )
+    if batch or joined:
         await refresh_evidence(
             connection,
-            observation.pattern_id,
+            pattern_id,
             counting.rule,
-            occurred_time=observation.occurred_time,
+            occurred_times=[each.occurred_time for each in batch],
             joined=joined,
-            news=news,
+            news=News(
+                any(each.wording for each in news),
+                [facet for each in news for facet in each.facets],
+            ),
         )
-    await _write(connection, observation)
+    return full
 
 
-async def _write(connection: Connection, observation: Observation) -> None:
+async def _waiting(
+    connection: Connection, outcome: _Outcome, pattern_id: UUID
+) -> Mapping[UUID, _Outcome]:
+    """The account's outcomes of the pattern that do not count yet, by id, the oldest first."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {OBSERVATIONS.names}, id, success, net_revenue, occurred_time, disposition
+          FROM observations WHERE account_key = $1 AND pattern_id = $2 AND NOT counted
+         ORDER BY recorded_time, id
+        """,  # noqa: S608 - only constants are interpolated
+        outcome.account_key,
+        pattern_id,
+    )
+    return {
+        row["id"]: _Outcome(
+            account_key=outcome.account_key,
+            business_category=row["business_category"],
+            insight=OBSERVATIONS.read(row),
+            success=row["success"],
+            net_revenue=row["net_revenue"],
+            occurred_time=row["occurred_time"],
+            own_words=row["disposition"] != Disposition.REPORTED.value,
+        )
+        for row in rows
+    }
+
+
+async def _write(connection: Connection, observation: Observation, *, counted: bool) -> None:
     row = OBSERVATIONS.values(observation.insight) | {
         "id": observation.observation_id,
         "account_key": observation.account_key,
@@ -55,6 +147,7 @@ async def _write(connection: Connection, observation: Observation) -> None:
         "fingerprint": observation.fingerprint,
         "disposition": observation.disposition.value,
         "pattern_id": observation.pattern_id,
+        "counted": counted,
         "enhancement_id": observation.enhancement_id,
         "instead_of": observation.instead_of,
         "similarity": observation.similarity,
@@ -91,16 +184,16 @@ def outcome_columns(outcome: Outcome) -> dict[str, object]:
 
 
 async def _count(
-    connection: Connection, observation: Observation, pattern_id: UUID, half_life: timedelta
+    connection: Connection, outcome: _Outcome, pattern_id: UUID, half_life: timedelta
 ) -> News:
     """Add one outcome to the account's shares of the pattern, of its facets and of its script.
 
     Unless it is of a category that the account is no longer in: see usecases/accounts/update.py. One
     statement, because a round trip costs more than any of its parts.
     """
-    insight, outcome = observation.insight, observation.outcome
+    insight = outcome.insight
     weight, fast, slow = (
-        recency_weight(observation.occurred_time, span) for span in (half_life, FAST, SLOW)
+        recency_weight(outcome.occurred_time, span) for span in (half_life, FAST, SLOW)
     )
     (row,) = await connection.fetch(
         """
@@ -162,7 +255,7 @@ async def _count(
                ARRAY (SELECT facet FROM facets WHERE new) AS facets
         """,
         pattern_id,
-        observation.account_key,
+        outcome.account_key,
         int(outcome.success),
         outcome.net_revenue or 0.0,
         int(outcome.net_revenue is not None),
@@ -171,9 +264,9 @@ async def _count(
         facets(insight.conditions),
         uuid4(),
         insight.script,
-        observation.scope.business_category,
+        outcome.business_category,
         insight.action,
-        observation.disposition is not Disposition.REPORTED,
+        outcome.own_words,
         MOST_WORDINGS,
         fast,
         fast * outcome.success,

@@ -73,7 +73,7 @@ class PostgresPatterns:
                 SELECT date_trunc('week', o.occurred_time, 'UTC') AS week, a.owner_key,
                        count(*) AS trials, count(*) FILTER (WHERE o.success) AS successes
                   FROM observations o JOIN accounts a USING (account_key)
-                 WHERE o.pattern_id = $1 AND a.qualified
+                 WHERE o.pattern_id = $1 AND o.counted AND a.qualified
                    AND a.business_category = o.business_category GROUP BY 1, 2
                 """,
                 pattern_id,

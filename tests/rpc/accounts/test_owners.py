@@ -70,6 +70,7 @@ def chosen(database_url: str, **settings: Any) -> Settings:
         "embedder": "local",
         "openai_api_key": None,
         "seed_catalog": False,
+        "counting_step": 1,
         "acquire_timeout": PATIENT,
         "statement_timeout": PATIENT,
         "max_call_duration": PATIENT,

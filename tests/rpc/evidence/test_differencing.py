@@ -1,23 +1,44 @@
-"""What an observer reads of one account in a pattern of which it knows all the rest."""
+"""What an observer reads of one account: of a pattern of which it knows all the rest, and by looking twice."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternRequest
+import pytest
+
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    GetPatternRequest,
+    ListPatternsRequest,
+)
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
-from tests.rpc.feedback import TOWEL
+from tests.integration.openai_stand_in import OpenAIStandIn
+from tests.rpc.feedback import TOWEL, ask, report
 from tests.rpc.requests import capture, new_account, new_topic
-from tests.rpc.service import Service
+from tests.rpc.service import Service, openai, running
 
 MORNING = datetime(2026, 11, 2, 3, 4, 5, 678901, UTC)
 
 
+@pytest.fixture(scope="module")
+async def stepwise(database_url: str, embeddings: OpenAIStandIn) -> AsyncIterator[Service]:
+    """A service that counts as it does by default: outcomes in steps of five."""
+    async with running(database_url, **openai(embeddings.base_url, counting_step=5)) as started:
+        yield started
+
+
 async def observe(
-    service: Service, topic: str, outcomes: str, revenue: float, occurred: datetime
+    service: Service,
+    topic: str,
+    outcomes: str,
+    revenue: float,
+    occurred: datetime,
+    *,
+    account: str = "",
 ) -> str:
-    """Captures of a new account; the pattern's id."""
-    account = new_account()
+    """Captures of an account, a new one unless given; the pattern's id."""
+    account = account or new_account()
     for outcome in outcomes:
         request = capture(topic, TOWEL, account=account, success=outcome == "+")
         request.outcome.revenue_impact = revenue
@@ -45,3 +66,106 @@ async def test_an_observer_reads_neither_volume_nor_cent_nor_hour(service: Servi
     assert light.evidence == heavy.evidence
     assert light.last_validated_time == heavy.last_validated_time
     assert light.first_discovered_time == heavy.first_discovered_time
+
+
+async def everything_told(service: Service, topic: str, pattern_id: str) -> list[object]:
+    """All that readers are told of a pattern: by its id, in a list, and in answer to a question."""
+    one = await service.network.GetPattern(
+        GetPatternRequest(pattern_id=pattern_id, include_history=True)
+    )
+    page = await service.network.ListPatterns(ListPatternsRequest(pattern_type=topic))
+    asked = await ask(service, topic, new_account(), min_success_rate=0)
+    given = asked.enhanced_insight
+    # Evidence ages between any two questions, by less than this.
+    given.evidence.lower_bound = round(given.evidence.lower_bound, 4)
+    given.factors.lower_bound = round(given.factors.lower_bound, 4)
+    given.factors.score = round(given.factors.score, 4)
+    given.expected_success_rate = round(given.expected_success_rate, 4)
+    return [
+        one,
+        page,
+        given.evidence,
+        given.expected_success_rate,
+        given.factors,
+        given.explanation,
+    ]
+
+
+@pytest.mark.parametrize("made", [1, 3, 5, 6, 7, 8])
+@pytest.mark.parametrize("more", ["+", "-"])
+async def test_looking_before_and_after_one_capture_tells_nothing(
+    stepwise: Service, topic: str, made: int, more: str
+) -> None:
+    """Not its success, revenue or time, whatever the account had captured before and whoever else is there."""
+    for _ in range(2):
+        await observe(stepwise, topic, "+++++", 100.0, MORNING - timedelta(days=30))
+    victim = new_account()
+    await observe(stepwise, topic, "+" * made, 100.0, MORNING, account=victim)
+    pattern_id = await observe(stepwise, topic, "+++", 100.0, MORNING)
+    before = await everything_told(stepwise, topic, pattern_id)
+    await observe(stepwise, topic, more, 7_654.32, MORNING + timedelta(days=9), account=victim)
+    assert await everything_told(stepwise, topic, pattern_id) == before
+
+
+async def test_looking_before_and_after_one_report_tells_nothing(
+    stepwise: Service, topic: str
+) -> None:
+    """What came of advice counts in the same steps as what was captured."""
+    for _ in range(3):
+        pattern_id = await observe(stepwise, topic, "+++++", 100.0, MORNING)
+    victim = new_account()
+    first = await ask(stepwise, topic, victim)
+    await stepwise.network.ReportOutcome(report(victim, first.enhancement_id))
+    second = await ask(stepwise, topic, victim)
+    before = await everything_told(stepwise, topic, pattern_id)
+    await stepwise.network.ReportOutcome(
+        report(victim, second.enhancement_id, success=False, revenue_impact=-99.0)
+    )
+    assert await everything_told(stepwise, topic, pattern_id) == before
+
+
+@pytest.mark.parametrize("others", [2, 6])
+@pytest.mark.parametrize(
+    ("fewer", "more"), [("+", "+-"), ("++-", "++--"), ("++-++", "++-++----"), ("-", "-+")]
+)
+async def test_two_histories_of_one_step_look_the_same(
+    stepwise: Service, others: int, fewer: str, more: str
+) -> None:
+    """An observer that owns all other accounts cannot tell them apart, however many captures it adds."""
+    told: list[list[tuple[int, int, float]]] = []
+    for history in (fewer, more):
+        topic = new_topic()
+        accounts = [new_account() for _ in range(others)]
+        for account in accounts:
+            await observe(stepwise, topic, "+", 50.0, MORNING, account=account)
+        pattern_id = await observe(stepwise, topic, history, 100.0, MORNING)
+        seen = []
+        for _ in range(5):
+            found = await stepwise.network.GetPattern(GetPatternRequest(pattern_id=pattern_id))
+            evidence = found.pattern.evidence
+            seen.append(
+                (evidence.occurrence_count, evidence.success_count, evidence.mean_revenue_impact)
+            )
+            for account in accounts:
+                await observe(stepwise, topic, "-+", 50.0, MORNING, account=account)
+        told.append(seen)
+    assert told[0] == told[1]
+    assert any(one != other for one, other in pairwise(told[0])), "the observer's own are seen"
+
+
+async def test_moving_the_others_around_it_reads_no_more_of_ones_revenue(
+    service: Service,
+) -> None:
+    """The median of two is moved over a rounding by the other's amount, and tells two digits all the same."""
+    read_of: list[list[float]] = []
+    for revenue in (118.2, 123.45):
+        seen = []
+        for amount in range(100, 112):
+            topic = new_topic()
+            for known in (0.0, float(amount), 1e6):
+                await observe(service, topic, "+", known, MORNING)
+            pattern_id = await observe(service, topic, "+", revenue, MORNING)
+            found = await service.network.GetPattern(GetPatternRequest(pattern_id=pattern_id))
+            seen.append(found.pattern.evidence.mean_revenue_impact)
+        read_of.append(seen)
+    assert read_of[0] == read_of[1]

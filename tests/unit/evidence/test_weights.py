@@ -17,6 +17,7 @@ from keeper_grpc.domain.evidence.evidence import (
     largest_weight,
     leave_out,
     recency_weight,
+    two_digits,
     weigh,
 )
 from tests.unit.evidence.shares import owners, share
@@ -138,8 +139,12 @@ def test_a_thousand_captures_of_one_account_leave_the_pattern_to_the_others() ->
 def test_one_owners_revenue_moves_the_typical_one_within_what_others_measured(
     shares: dict[str, Share], invented: float, k: int
 ) -> None:
-    """The median of owners' means lies within the honest ones, as long as these are the majority."""
-    honest = [own.revenue_total / own.revenue_count for own in shares.values() if own.revenue_count]
+    """The median of owners' rounded means lies within the honest ones, as long as these are the majority."""
+    honest = [
+        two_digits(own.revenue_total / own.revenue_count)
+        for own in shares.values()
+        if own.revenue_count
+    ]
     attack = Share(9, 9, revenue_total=invented * 9, revenue_count=9)
     typical = weigh([*shares.values(), attack], k).typical_revenue
     assert typical is not None
