@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from math import fsum, inf
+from math import floor, fsum, inf
 from statistics import median
 from typing import TypeAlias
 
@@ -282,12 +282,17 @@ RECENCY_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 """Where recency weights are 1. Any day does; one in the recent past keeps them near 1."""
 
 
+AGE_STEPS = 64
+"""Steps of a half-life by which outcomes age: at 45 days some 17 hours, and 1.1% of the weight. Were there none,
+a pattern whose rate is just what is asked for would miss it by a billionth a moment later."""
+
+
 def recency_weight(occurred: datetime, half_life: timedelta) -> float:
     """The weight under which an outcome is stored: doubles with each half-life after the epoch.
 
     Sums of these weights need no upkeep: divided by the weight of today they are what they would be
     if every outcome had been weighed by its age today. Bounded to 1,000 doublings either way, which a
-    double holds.
+    double holds. Ages count in steps: what is expected at one moment is expected at the next.
     """
-    doublings = (occurred - RECENCY_EPOCH) / half_life
+    doublings = floor((occurred - RECENCY_EPOCH) / half_life * AGE_STEPS) / AGE_STEPS
     return float(2.0 ** min(max(doublings, -1000.0), 1000.0))

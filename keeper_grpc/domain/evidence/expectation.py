@@ -157,8 +157,8 @@ class Expectation:
 
     @property
     def rate(self) -> float:
-        """The posterior mean."""
-        return self.believed.mean
+        """The posterior mean, to twelve digits: sums of weights are not exact beyond."""
+        return round(self.believed.mean, 12)
 
     @property
     def deviation(self) -> float:
