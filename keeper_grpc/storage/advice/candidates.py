@@ -24,6 +24,7 @@ from keeper_grpc.storage.patterns.view import (
     counts_for,
     see_scripts,
     see_situations,
+    see_words,
     shares,
     to_pattern,
     to_shares,
@@ -180,9 +181,10 @@ class PostgresCandidates:
         transfers = (
             await _transfers(connection, asked, rule) if query is _ELSEWHERE and rows else {}
         )
+        words = await see_words(connection, rows, rule, viewer)
         candidates = [
             Candidate(
-                to_pattern(row, seen[row["id"]], (), rule),
+                to_pattern(row, seen[row["id"]], (), rule, words.get(row["id"])),
                 row["similarity"],
                 situations.get(row["id"], NOWHERE),
                 1.0

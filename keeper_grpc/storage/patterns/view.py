@@ -23,7 +23,12 @@ from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.domain.patterns.withdrawal import wording_hash
 from keeper_grpc.storage.database import Connection
-from keeper_grpc.storage.patterns.words import action_in_words, conditions_in_words
+from keeper_grpc.storage.patterns.words import (
+    Words,
+    action_in_words,
+    conditions_in_words,
+    words_of_others,
+)
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -58,6 +63,7 @@ COLUMNS = f"""
     p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired, p.fading,
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
+    share.contributed AND p.catalog_key IS NULL AND p.shown_action <> '' AS supported,
     (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
 """  # noqa: S608 - only constants are interpolated
 """What `to_pattern` reads of network_patterns `p` joined with `shares`."""
@@ -73,7 +79,10 @@ def shares(viewer: str) -> str:
                    array_agg(a.revenue_total)    AS revenue_totals,
                    array_agg(a.revenue_count)    AS revenue_counts,
                    array_agg(a.recent_trials)    AS recent_trials,
-                   array_agg(a.recent_successes) AS recent_successes
+                   array_agg(a.recent_successes) AS recent_successes,
+                   EXISTS (SELECT FROM pattern_accounts own
+                            WHERE own.pattern_id = p.id
+                              AND own.account_key = ANY({own_accounts(viewer)})) AS contributed
               FROM pattern_owners a WHERE a.pattern_id = p.id AND {counts_for(viewer)}) share
     """  # noqa: S608 - only the parameter's name is interpolated
 
@@ -160,8 +169,11 @@ async def see_patterns(
     rows = await connection.fetch(_PATTERNS, list(pattern_ids), viewer)
     seen = {row["id"]: to_shares(row, now_weight) for row in rows}
     scripts = await see_scripts(connection, seen, rule, viewer, now_weight=now_weight)
+    words = await see_words(connection, rows, rule, viewer)
     return {
-        row["id"]: to_pattern(row, seen[row["id"]], scripts.get(row["id"], ()), rule)
+        row["id"]: to_pattern(
+            row, seen[row["id"]], scripts.get(row["id"], ()), rule, words.get(row["id"])
+        )
         for row in rows
     }
 
@@ -324,15 +336,32 @@ def _share(
     )
 
 
+async def see_words(
+    connection: Connection, rows: Iterable[Record], rule: PublicationRule, viewer: str
+) -> Mapping[UUID, Words]:
+    """The words of those of the rows whose words the viewer's owner may support: what others say."""
+    supported = [row["id"] for row in rows if row["supported"]]
+    return await words_of_others(connection, supported, rule.k, viewer)
+
+
 def to_pattern(
-    row: Record, shares: Shares, scripts: Iterable[Script], rule: PublicationRule
+    row: Record,
+    shares: Shares,
+    scripts: Iterable[Script],
+    rule: PublicationRule,
+    words: Words | None = None,
 ) -> Pattern:
-    """One row with the columns of `COLUMNS`, what its shares say, and the pattern's scripts."""
+    """One row with the columns of `COLUMNS`, what its shares say, the pattern's scripts, and its `words` where
+    they are others for this viewer.
+    """
+    action, conditions = row["action"], row["conditions"]
+    if words is not None:
+        action, conditions = words.action, words.conditions
     return Pattern(
         pattern_id=row["id"],
         scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
-        conditions=row["conditions"],
-        action=row["action"],
+        conditions=conditions,
+        action=action,
         evidence=weigh(shares.values(), rule.k),
         scripts=tuple(scripts),
         first_discovered=row["first_discovered"],

@@ -50,6 +50,14 @@ class ShownWords:
     conditions: Mapping[str, JsonValue] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a pattern as one viewer may see them."""
+
+    action: str
+    conditions: Mapping[str, JsonValue]
+
+
 async def shown_words(
     connection: Connection,
     pattern_id: UUID,
@@ -69,6 +77,51 @@ async def shown_words(
         among = None if news is None else [*news.facets, *facts(shown)]
         conditions = shown_conditions(await _owners_of_facts(connection, pattern_id, k, among), k)
     return ShownWords(action, conditions)
+
+
+async def words_of_others(
+    connection: Connection, pattern_ids: Sequence[UUID], k: int, viewer: str
+) -> Mapping[UUID, Words]:
+    """What may be shown to the account with this key, whose owner supports some of these patterns' words.
+
+    Of others k owners have each word, as they do of what any other reader is shown: else the account would
+    learn what fewer share with it.
+    """
+    if not pattern_ids:
+        return {}
+    wordings: dict[UUID, list[Wording]] = {pattern_id: [] for pattern_id in pattern_ids}
+    facts_of: dict[UUID, dict[str, int]] = {pattern_id: {} for pattern_id in pattern_ids}
+    for row in await connection.fetch(_SAID_BY_OTHERS, pattern_ids, viewer, MOST_READ):
+        wordings[row["pattern_id"]].append(Wording(row["action"], frozenset(row["owners"])))
+    for row in await connection.fetch(_FACTS_OF_OTHERS, pattern_ids, viewer, k):
+        facts_of[row["pattern_id"]][row["facet"]] = row["owners"]
+    return {
+        pattern_id: Words(
+            shown_action(wordings[pattern_id], k), shown_conditions(facts_of[pattern_id], k)
+        )
+        for pattern_id in pattern_ids
+    }
+
+
+_OF_OTHERS = "a.owner_key <> coalesce((SELECT owner_key FROM accounts WHERE account_key = $2), $2)"
+
+_SAID_BY_OTHERS = f"""
+    SELECT * FROM (
+        SELECT w.pattern_id, w.action, array_agg(DISTINCT a.owner_key) AS owners,
+               row_number() OVER (PARTITION BY w.pattern_id
+                                  ORDER BY count(DISTINCT a.owner_key) DESC, w.action) AS place
+          FROM pattern_wordings w JOIN accounts a USING (account_key)
+         WHERE w.pattern_id = ANY($1::uuid[]) AND a.qualified AND {_OF_OTHERS}
+         GROUP BY w.pattern_id, w.action) said
+     WHERE place <= $3
+"""  # noqa: S608 - a constant
+
+_FACTS_OF_OTHERS = f"""
+    SELECT f.pattern_id, f.facet, count(DISTINCT a.owner_key)::integer AS owners
+      FROM pattern_facets f JOIN accounts a USING (account_key)
+     WHERE f.pattern_id = ANY($1::uuid[]) AND a.qualified AND {_OF_OTHERS}
+     GROUP BY f.pattern_id, f.facet HAVING count(DISTINCT a.owner_key) >= $3
+"""  # noqa: S608 - a constant
 
 
 async def _wordings(connection: Connection, pattern_id: UUID) -> Sequence[Wording]:

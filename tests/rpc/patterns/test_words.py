@@ -171,3 +171,31 @@ async def test_captures_that_join_an_authored_pattern_leave_its_words(
     await say(service, topic, ["Send a birthday card to the guest with an insult"] * 5)
     (pattern,) = await listed(service, topic)
     assert pattern.action == "Kindly send a birthday card to the guest"
+
+
+async def test_an_account_that_supports_a_word_reads_it_only_where_k_others_do(
+    service: Service, topic: str
+) -> None:
+    """It would learn otherwise what fewer than k others share with it."""
+    friday, fridays = f"{GUEST} on Fridays", new_account()
+    await say(service, topic, [friday], account=fridays)
+    await say(service, topic, [friday] * 2)
+    guests = [new_account() for _ in range(2)]
+    for account in guests:
+        await say(service, topic, [GUEST], account=account, conditions={"weekday": "friday"})
+    assert [pattern.action for pattern in await listed(service, topic)] == [friday]
+
+    async def read(account: str | None) -> str:
+        asked = question(topic, GUEST, account=account or new_account(), min_success_rate=0.01)
+        answer = await service.network.EnhanceInsight(asked)
+        assert answer.enhanced_insight.network_enhanced
+        return answer.enhanced_insight.suggested_approach
+
+    assert friday in await read(None)
+    assert friday in await read(guests[0])
+    own = await read(fridays)
+    assert "Fridays" not in own
+    assert GUEST in own
+
+    await say(service, topic, [friday])
+    assert friday in await read(fridays)
