@@ -55,6 +55,9 @@ OUTSIDE = 8.0
 A prior that was learned from many patterns that are alike is worth 32: under it, 16 failures in one situation
 would leave the rate above 60%. Against 8, six failures of six take the best record below it."""
 
+DIGITS = 6
+"""Of an expected rate."""
+
 FACT_VARIANCE = 1.0
 """How far a fact moves the log odds of success, squared, before anything is known: one unit takes 50% to
 73%. Effects that the data cannot tell from noise are shrunk accordingly."""
@@ -157,8 +160,11 @@ class Expectation:
 
     @property
     def rate(self) -> float:
-        """The posterior mean, to twelve digits: sums of weights are not exact beyond."""
-        return round(self.believed.mean, 12)
+        """The posterior mean.
+
+        In a few digits: evidence grows old by the millisecond, by which 3 of 6 must not fall below a half.
+        """
+        return round(self.believed.mean, DIGITS)
 
     @property
     def deviation(self) -> float:
