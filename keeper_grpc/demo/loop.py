@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from keeper_grpc.demo.failure import DemoFailed
 from keeper_grpc.demo.show import Show
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportRequest
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightRequest,
@@ -15,7 +16,8 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     ReportOutcomeRequest,
 )
 
-if TYPE_CHECKING:  # exists in the stub file only
+if TYPE_CHECKING:  # exist in the stub files only
+    from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
         NetworkLearningServiceAsyncStub,
     )
@@ -26,13 +28,14 @@ NEXT_ACCOUNT = "acct-spa-next"
 
 async def close_the_loop(
     network: NetworkLearningServiceAsyncStub,
+    admin: AdminServiceAsyncStub,
     question: EnhanceInsightRequest,
     advice: EnhanceInsightResponse,
     show: Show,
     *,
     timeout: float,  # noqa: ASYNC109 - gRPC's own, for each call
 ) -> None:
-    """Make the advice a task, report its success, and check that the next account's evidence has it.
+    """Make the advice a task, report its success, and check that it is evidence, of which the next account is told.
 
     Raises DemoFailed when the report is not in the evidence, and AioRpcError.
     """
@@ -43,6 +46,8 @@ async def close_the_loop(
     show.line(f'as a task: "{made.task.title}" ({made.task.confidence_label})')
     if made.task.script_note:
         show.line(f"  {made.task.script_note}")
+    pattern = GetPatternSupportRequest(pattern_id=advice.enhanced_insight.pattern_id)
+    before = await admin.GetPatternSupport(pattern, timeout=timeout)
     report = ReportOutcomeRequest(
         request_id=str(uuid.uuid4()),
         account_id=question.account_id,
@@ -58,12 +63,14 @@ async def close_the_loop(
     following.account_id = NEXT_ACCOUNT
     following.insight.business_category = "spa"
     told = await network.EnhanceInsight(following, timeout=timeout)
-    before, after = advice.enhanced_insight.evidence, told.enhanced_insight.evidence
+    # Callers are told counts in steps, and those of the situation that decides: operators see who supports a pattern.
+    after = await admin.GetPatternSupport(pattern, timeout=timeout)
     show.line(
-        f"it worked, and was reported (twice, counted once): {NEXT_ACCOUNT} is told "
-        f"{after.success_count} of {after.occurrence_count} cases at {after.account_count} accounts "
-        f"instead of {before.success_count} of {before.occurrence_count} at {before.account_count}"
+        f"it worked, and was reported (twice, counted once): {after.owner_count} accounts support the pattern "
+        f"instead of {before.owner_count}"
     )
-    # The cases are weights, which need not grow by one; who made them is counted.
-    if after.account_count != before.account_count + 1:
+    if after.owner_count != before.owner_count + 1:
         raise DemoFailed("the reported outcome is not in the evidence")
+    if not told.enhanced_insight.network_enhanced:
+        raise DemoFailed("what worked is not told to the next account")
+    show.line(f"{NEXT_ACCOUNT} is told: {told.enhanced_insight.network_context}")

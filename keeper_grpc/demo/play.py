@@ -133,11 +133,12 @@ class _Story:
     async def _served(self, server: ServerProcess) -> None:
         async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             network = NetworkLearningServiceStub(channel)
-            await self._register(AdminServiceStub(channel))
+            admin = AdminServiceStub(channel)
+            await self._register(admin)
             newcomer = self._examples.newcomer
             before = await _enhance(network, newcomer.without_action)
             await self._learn(network)
-            await self._newcomer(network, before)
+            await self._newcomer(network, admin, before)
             async with EmergingStream(network) as stream:
                 await self._emerge(network, stream)
                 self._show.heading("5. SIGTERM")
@@ -182,7 +183,10 @@ class _Story:
         self._show.line(f"the first {len(again)} sent again: all replayed=true, no count changed")
 
     async def _newcomer(
-        self, network: NetworkLearningServiceAsyncStub, before: EnhanceInsightResponse
+        self,
+        network: NetworkLearningServiceAsyncStub,
+        admin: AdminServiceAsyncStub,
+        before: EnhanceInsightResponse,
     ) -> None:
         show, newcomer = self._show, self._examples.newcomer
         show.heading(f"3. {newcomer.account_id}, which has never captured anything, asks")
@@ -196,7 +200,9 @@ class _Story:
             f"with an action of its own: confidence {own.enhanced_insight.confidence:.2f},"
             f" masked {_counts(own.anonymization.masked)}"
         )
-        await close_the_loop(network, newcomer.without_action, after, show, timeout=_DEADLINE)
+        await close_the_loop(
+            network, admin, newcomer.without_action, after, show, timeout=_DEADLINE
+        )
         self._sent += 1
 
     async def _emerge(
