@@ -72,6 +72,7 @@ MOST = 40
 
 TRIALS = (3, 5, 10, 20, 50)
 PATTERNS = 60
+OTHERS = (0, 1, 4)
 NETWORKS = 200
 
 
@@ -293,6 +294,24 @@ def coverage(networks: int) -> None:
     print(f"{networks} networks of {PATTERNS} patterns each; promised: at most 5.0 everywhere")
 
 
+def coverage_of_few(networks: int) -> None:
+    """Print the same of a type of which few other patterns are known."""
+    table = Table(title="misses of those shown (>= 60%) in a new type, in percent")
+    table.add_column("world")
+    for others in OTHERS:
+        for trials in TRIALS:
+            table.add_column(f"{others} others, n = {trials}", justify="right")
+    for name, world in WORLDS.items():
+        row = []
+        for others in OTHERS:
+            for trials in TRIALS:
+                chance = np.random.default_rng([trials, len(name), others])
+                found = misses(world, trials, others + 1, networks * 20, chance)
+                row.append(_percent(found.shown))
+        table.add_row(name, *row)
+    Console(width=200).print(table)
+
+
 def _percent(missed: Sequence[bool]) -> str:
     return f"{100 * np.mean(missed):.1f}" if missed else "-"
 
@@ -319,6 +338,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="keeper-integrity-") as directory:
         asyncio.run(serve(Settings(port=0, data_dir=Path(directory), seed_catalog=False)))
     coverage(arguments.networks)
+    coverage_of_few(arguments.networks)
 
 
 if __name__ == "__main__":
