@@ -72,7 +72,7 @@ MOST = 40
 
 TRIALS = (3, 5, 10, 20, 50)
 PATTERNS = 60
-OTHERS = (0, 1, 4)
+KNOWN = (0, 1, 4)
 NETWORKS = 200
 
 
@@ -298,12 +298,12 @@ def coverage_of_few(networks: int) -> None:
     """Print the same of a type of which few other patterns are known."""
     table = Table(title="misses of those shown (>= 60%) in a new type, in percent")
     table.add_column("world")
-    for others in OTHERS:
+    for others in KNOWN:
         for trials in TRIALS:
             table.add_column(f"{others} others, n = {trials}", justify="right")
     for name, world in WORLDS.items():
         row = []
-        for others in OTHERS:
+        for others in KNOWN:
             for trials in TRIALS:
                 chance = np.random.default_rng([trials, len(name), others])
                 found = misses(world, trials, others + 1, networks * 20, chance)
