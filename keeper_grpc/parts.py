@@ -14,6 +14,7 @@ from keeper_grpc.catalog.load import Catalog
 from keeper_grpc.domain.accounts.qualification import Qualification
 from keeper_grpc.domain.authored.triggers import parse_trigger
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.guardrails import Limits
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern
 from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
@@ -129,8 +130,11 @@ def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:
 
 def counting_of(settings: Settings) -> Counting:
     """The publication rule and the half-life that evidence is counted with."""
+    limits = Limits(settings.complaint_limit, settings.unsubscribe_limit)
     return Counting(
-        PublicationRule(settings.min_accounts), settings.evidence_half_life, settings.counting_step
+        PublicationRule(settings.min_accounts, limits),
+        settings.evidence_half_life,
+        settings.counting_step,
     )
 
 

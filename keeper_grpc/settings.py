@@ -160,6 +160,7 @@ Secret = Annotated[SecretStr | None, BeforeValidator(_text)]
 Word = Annotated[Text, BeforeValidator(_not_empty)]
 Directory = Annotated[Path, BeforeValidator(_not_empty)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
+Limit = Annotated[float, Field(gt=0, le=1)]
 
 
 class Settings(BaseSettings):
@@ -269,6 +270,15 @@ class Settings(BaseSettings):
     )
     min_accounts: Accounts = Field(
         3, description="k: distinct owners of accounts behind anything that is published"
+    )
+    complaint_limit: Limit = Field(
+        0.02,
+        description="share of outcomes with a complaint above which, with 95% certainty, a pattern is not advised",
+    )
+    unsubscribe_limit: Limit = Field(
+        0.05,
+        description="share of outcomes with an unsubscription above which, with 95% certainty, a pattern is not "
+        "advised",
     )
     open_accounts: bool | None = Field(
         None,

@@ -27,6 +27,7 @@ from keeper_grpc.domain.evidence.expectation import (
     expect,
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.merging.agreement import Agreement, agreement
 from keeper_grpc.domain.patterns.pattern import Pattern
 
 DEFAULT_MIN_SUCCESS_RATE = 0.60
@@ -41,6 +42,7 @@ class NoMatch(Enum):
     TOO_FEW_OCCURRENCES = "too_few_occurrences"
     SUCCESS_RATE_TOO_LOW = "success_rate_too_low"
     PATTERN_FADING = "pattern_fading"
+    HARMFUL = "harmful"
     HOLDOUT = "holdout"
 
 
@@ -49,6 +51,7 @@ HURDLES = (
     NoMatch.TOO_FEW_OCCURRENCES,
     NoMatch.SUCCESS_RATE_TOO_LOW,
     NoMatch.PATTERN_FADING,
+    NoMatch.HARMFUL,
 )
 """The requirements that a published candidate may fail, in the order in which it meets them. A holdout is
 none of them: it withholds advice from an insight that has a match.
@@ -157,7 +160,7 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
         return NoMatch.SUCCESS_RATE_TOO_LOW
     if candidate.pattern.fading:
         return NoMatch.PATTERN_FADING
-    return None
+    return NoMatch.HARMFUL if candidate.pattern.crossed else None
 
 
 def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking:
@@ -184,6 +187,26 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
         ),
     )
     return Ranking(None, closest.failed, closest)
+
+
+def without_harmful(
+    others: Sequence[Candidate], own: Sequence[Candidate], requirements: Requirements
+) -> Sequence[Candidate]:
+    """The patterns of other categories that do not say what was found harmful in the account's own."""
+    harmful = [
+        candidate.pattern.action
+        for candidate in own
+        if candidate.pattern.crossed and not candidate.pattern.withheld(requirements.rule)
+    ]
+    return [
+        other
+        for other in others
+        if all(agreement(other.pattern.action, action) not in SAME for action in harmful)
+    ]
+
+
+SAME = (Agreement.SHARED, Agreement.TERSE)
+"""Agreements of words by which an action is taken for a harmful one: that it is similar is known already."""
 
 
 def caution(candidate: Candidate, failures: Sequence[Candidate]) -> float:

@@ -54,11 +54,12 @@ class Task:
 def task_of_advice(given: HandedOut, rule: PublicationRule, now: datetime) -> Task:
     """The task that an enhancement asks for; a plain one where there was no advice.
 
-    A pattern that has lost so much support that it may not be shown any more counts as none.
+    A pattern that has lost so much support that it may not be shown any more counts as none, and so does one that
+    turned out to be harmful.
     """
     report = f"Record the outcome with ReportOutcome, enhancement_id {given.enhancement_id}"
     known = given.pattern
-    if known is None or known.withheld(rule):
+    if known is None or known.withheld(rule) or known.crossed:
         return _task(given.insight, given.insight.confidence, now, report)
     script = given.script if known.may_hand_out(given.script, rule) else ""
     return Task(

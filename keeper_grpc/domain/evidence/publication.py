@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 from keeper_grpc.domain.evidence.evidence import Evidence, two_digits
+from keeper_grpc.domain.evidence.guardrails import DEFAULT_LIMITS, Limits
 
 
 @dataclass(frozen=True, slots=True)
 class PublicationRule:
-    """`k` is the least number of distinct owners behind anything that is shown."""
+    """`k` is the least number of distinct owners behind anything that is shown. What crosses the `limits` is shown
+    and not advised.
+    """
 
     k: int = 3
+    limits: Limits = DEFAULT_LIMITS
 
     def withheld(self, evidence: Evidence) -> bool:
         """Whether too few owners stand behind this for it to be shown."""

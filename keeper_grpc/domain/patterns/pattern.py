@@ -10,6 +10,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.authored.triggers import Trigger
 from keeper_grpc.domain.evidence.evidence import CAUTIOUS, NO_EVIDENCE, Evidence, Prior
+from keeper_grpc.domain.evidence.guardrails import Harm
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
@@ -50,6 +51,7 @@ class Pattern:
     `conditions` and `action` are words that k owners share; empty where they share too little.
     What is expected of it is computed under `prior`, which comes from `prior_source`, learned from
     `prior_patterns` others where it was learned; what is certain of it under `cautious`.
+    `crossed` are the guardrails for which it is not advised.
     `authored` patterns come with the catalog, with a `prior` of their own and their author's `claim`.
     A `fading` one works clearly less often of late than its evidence says (domain/evidence/fading.py).
     """
@@ -70,6 +72,7 @@ class Pattern:
     claim: Claim | None = None
     retired: bool = False
     fading: bool = False
+    crossed: tuple[Harm, ...] = ()
 
     @property
     def lower_bound(self) -> float:
@@ -96,7 +99,12 @@ class Pattern:
         Its words are nobody's; the counts beside them, and when they were counted, are.
         """
         return replace(
-            self, evidence=NO_EVIDENCE, first_discovered=None, last_validated=None, fading=False
+            self,
+            evidence=NO_EVIDENCE,
+            first_discovered=None,
+            last_validated=None,
+            fading=False,
+            crossed=(),
         )
 
     def script_bound(self, script: Script) -> float:

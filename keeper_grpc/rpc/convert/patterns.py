@@ -13,6 +13,7 @@ from uuid import UUID
 from keeper_grpc.domain.advice.adoption import Adoption
 from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.evidence.evidence import Evidence
+from keeper_grpc.domain.evidence.guardrails import Harm
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule, shown_time
 from keeper_grpc.domain.patterns.claim import Claim
@@ -80,6 +81,7 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
             known.evidence, known.lower_bound, 0.0, rule.revenue(known.evidence)
         ),
         embedding_model=known.scope.embedding_model,
+        crossed_guardrails=[_GUARDRAILS[harm] for harm in known.crossed],
         author_claim=None if known.claim is None else _author_claim(known.claim),
         prior=pattern_pb2.Prior(
             successes=known.prior.successes,
@@ -193,6 +195,8 @@ def _filters_digest(where: PatternFilter) -> bytes:
     name = f"{where.pattern_type}\0{where.business_category}\0{where.min_success_rate!r}"
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
+
+_GUARDRAILS = {harm: pattern_pb2.Pattern.Guardrail.Value(f"GUARDRAIL_{harm.name}") for harm in Harm}
 
 _SOURCES = {
     Source.CATEGORY: pattern_pb2.Prior.SOURCE_CATEGORY,

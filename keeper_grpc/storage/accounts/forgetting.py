@@ -240,6 +240,11 @@ async def _remove_from_pattern(
         pattern_id,
     )
     await connection.execute(
+        "DELETE FROM pattern_harms WHERE account_key = $1 AND pattern_id = $2",
+        account_key,
+        pattern_id,
+    )
+    await connection.execute(
         "DELETE FROM pattern_facets WHERE account_key = $1 AND pattern_id = $2",
         account_key,
         pattern_id,

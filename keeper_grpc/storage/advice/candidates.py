@@ -22,6 +22,7 @@ from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.view import (
     COLUMNS,
     counts_for,
+    see_harms,
     see_scripts,
     see_situations,
     see_words,
@@ -175,6 +176,7 @@ class PostgresCandidates:
             for row in rows
             if row["similarity"] >= requirements.min_similarity
         }
+        harms = await see_harms(connection, similar, viewer)
         situations = await see_situations(
             connection, similar, asked.conditions, rule, viewer=viewer, now_weight=now_weight
         )
@@ -184,7 +186,14 @@ class PostgresCandidates:
         words = await see_words(connection, rows, rule, viewer)
         candidates = [
             Candidate(
-                to_pattern(row, seen[row["id"]], (), rule, words.get(row["id"])),
+                to_pattern(
+                    row,
+                    seen[row["id"]],
+                    (),
+                    rule,
+                    words=words.get(row["id"]),
+                    harms=harms.get(row["id"], {}),
+                ),
                 row["similarity"],
                 situations.get(row["id"], NOWHERE),
                 1.0

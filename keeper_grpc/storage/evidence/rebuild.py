@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -51,12 +51,35 @@ class _Share:
 
 
 @dataclass(slots=True)
+class _Harms:
+    """One account's row of pattern_harms, as it is summed up."""
+
+    complaint_known: int = 0
+    complaints: int = 0
+    unsubscribe_known: int = 0
+    unsubscribes: int = 0
+    costed: int = 0
+    net_revenue: float = 0.0
+
+    def add(self, row: Record) -> None:
+        """Count one observation that says something of harm."""
+        self.complaint_known += row["complained"] is not None
+        self.complaints += bool(row["complained"])
+        self.unsubscribe_known += row["unsubscribed"] is not None
+        self.unsubscribes += bool(row["unsubscribed"])
+        if row["costed"]:
+            self.costed += 1
+            self.net_revenue += row["net_revenue"]
+
+
+@dataclass(slots=True)
 class _Counts:
     """What a pattern's observations come to; shares by account, by facet and by script."""
 
     observations: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    harms: dict[str, _Harms] = field(default_factory=lambda: defaultdict(_Harms))
     accounts: dict[str, _Share] = field(default_factory=lambda: defaultdict(_Share))
     facets: dict[tuple[str, str], _Share] = field(default_factory=lambda: defaultdict(_Share))
     scripts: dict[tuple[str, str], _Share] = field(default_factory=lambda: defaultdict(_Share))
@@ -87,6 +110,8 @@ class _Counts:
         own.fast_successes += fast * success
         own.slow_trials += slow
         own.slow_successes += slow * success
+        if row["complained"] is not None or row["unsubscribed"] is not None or row["costed"]:
+            self.harms[account].add(row)
         if row["net_revenue"] is not None:
             own.revenue_total += row["net_revenue"]
             own.revenue_count += 1
@@ -142,7 +167,9 @@ class PostgresRebuild:
             return otherwise
         if row["half_life"] is None:
             raise EvidenceStale("a rebuild was interrupted: run `keeper rebuild` again")
-        return replace(otherwise, rule=PublicationRule(row["k"]), half_life=row["half_life"])
+        return replace(
+            otherwise, rule=replace(otherwise.rule, k=row["k"]), half_life=row["half_life"]
+        )
 
     async def begin(self, counting: Counting) -> None:
         async with self._database.connection() as connection:
@@ -222,6 +249,7 @@ async def recount(connection: Connection, pattern_id: UUID, counting: Counting) 
     """Recount one pattern within the caller's transaction, which owns its scope: from how much."""
     counts = await _count(connection, pattern_id, counting.half_life)
     await _write_accounts(connection, pattern_id, counts)
+    await _write_harms(connection, pattern_id, counts)
     await _write_facets(connection, pattern_id, counts)
     await _write_scripts(connection, pattern_id, counts)
     await _write_wordings(connection, pattern_id, counts)
@@ -240,6 +268,7 @@ async def recount_account(
     """
     counts = await _count(connection, pattern_id, counting.half_life, account_key)
     await _write_accounts(connection, pattern_id, counts, account_key)
+    await _write_harms(connection, pattern_id, counts, account_key)
     await _write_facets(connection, pattern_id, counts, account_key)
     await _write_script_shares(connection, pattern_id, counts, account_key)
 
@@ -254,7 +283,9 @@ async def _count(
     counts = _Counts()
     async for row in connection.cursor(
         """
-        SELECT o.account_key, o.disposition, o.context, o.action, o.script, o.success, o.net_revenue, o.occurred_time
+        SELECT o.account_key, o.disposition, o.context, o.action, o.script, o.success, o.net_revenue, o.occurred_time,
+               o.complained, o.unsubscribed,
+               o.cost IS NOT NULL AND o.net_revenue IS NOT NULL AS costed
           FROM observations o JOIN accounts a USING (account_key, business_category)
          WHERE o.pattern_id = $1 AND o.counted AND ($2::text IS NULL OR o.account_key = $2)
          ORDER BY o.recorded_time, o.id
@@ -303,6 +334,28 @@ async def _write_accounts(
             )
             for account, share in counts.accounts.items()
         ],
+    )
+
+
+async def _write_harms(
+    connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
+) -> None:
+    await connection.execute(
+        """
+        DELETE FROM pattern_harms
+         WHERE pattern_id = $1 AND ($2::text IS NULL OR account_key = $2)
+        """,
+        pattern_id,
+        account_key,
+    )
+    await connection.executemany(
+        """
+        INSERT INTO pattern_harms (
+            pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
+            unsubscribes, costed, net_revenue)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        [(pattern_id, account, *astuple(harms)) for account, harms in counts.harms.items()],
     )
 
 

@@ -56,6 +56,9 @@ class _Outcome:
     insight: AnonymizedInsight
     success: bool
     net_revenue: float | None
+    costed: bool
+    complained: bool | None
+    unsubscribed: bool | None
     occurred_time: datetime
     own_words: bool
 
@@ -68,6 +71,9 @@ class _Outcome:
             insight=observation.insight,
             success=observation.outcome.success,
             net_revenue=observation.outcome.net_revenue,
+            costed=observation.outcome.cost is not None,
+            complained=observation.outcome.complained,
+            unsubscribed=observation.outcome.unsubscribed,
             occurred_time=observation.occurred_time,
             own_words=observation.disposition is not Disposition.REPORTED,
         )
@@ -118,7 +124,8 @@ async def _waiting(
     """The account's outcomes of the pattern that do not count yet, by id, the oldest first."""
     rows = await connection.fetch(
         f"""
-        SELECT {OBSERVATIONS.names}, id, success, net_revenue, occurred_time, disposition
+        SELECT {OBSERVATIONS.names}, id, success, net_revenue, cost, complained, unsubscribed,
+               occurred_time, disposition
           FROM observations WHERE account_key = $1 AND pattern_id = $2 AND NOT counted
          ORDER BY recorded_time, id
         """,  # noqa: S608 - only constants are interpolated
@@ -132,6 +139,9 @@ async def _waiting(
             insight=OBSERVATIONS.read(row),
             success=row["success"],
             net_revenue=row["net_revenue"],
+            costed=row["cost"] is not None,
+            complained=row["complained"],
+            unsubscribed=row["unsubscribed"],
             occurred_time=row["occurred_time"],
             own_words=row["disposition"] != Disposition.REPORTED.value,
         )
@@ -186,7 +196,7 @@ def outcome_columns(outcome: Outcome) -> dict[str, object]:
 async def _count(
     connection: Connection, outcome: _Outcome, pattern_id: UUID, half_life: timedelta
 ) -> News:
-    """Add one outcome to the account's shares of the pattern, of its facets and of its script.
+    """Add one outcome to the account's shares of the pattern, of its harm, of its facets and of its script.
 
     Unless it is of a category that the account is no longer in: see usecases/accounts/update.py. One
     statement, because a round trip costs more than any of its parts.
@@ -228,6 +238,23 @@ async def _count(
                    recent_trials = f.recent_trials + excluded.recent_trials,
                    recent_successes = f.recent_successes + excluded.recent_successes
             RETURNING facet, occurrence_count = 1 AS new
+        ), harms AS (
+            INSERT INTO pattern_harms AS h (
+                pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
+                unsubscribes, costed, net_revenue)
+            SELECT $1, account_key, count(r.complained), count(*) FILTER (WHERE r.complained),
+                   count(r.unsubscribed), count(*) FILTER (WHERE r.unsubscribed), count(r.net),
+                   coalesce(sum(r.net), 0)
+              FROM account, (SELECT $19::boolean AS complained, $20::boolean AS unsubscribed,
+                                    $21::double precision AS net) r
+             WHERE num_nonnulls(r.complained, r.unsubscribed, r.net) > 0 GROUP BY account_key
+            ON CONFLICT (pattern_id, account_key) DO UPDATE
+               SET complaint_known = h.complaint_known + excluded.complaint_known,
+                   complaints = h.complaints + excluded.complaints,
+                   unsubscribe_known = h.unsubscribe_known + excluded.unsubscribe_known,
+                   unsubscribes = h.unsubscribes + excluded.unsubscribes,
+                   costed = h.costed + excluded.costed,
+                   net_revenue = h.net_revenue + excluded.net_revenue
         ), wording AS (
             INSERT INTO pattern_wordings (pattern_id, account_key, action_hash, action)
             SELECT $1, account_key, sha256(convert_to($12::text, 'UTF8')), $12 FROM account
@@ -272,5 +299,8 @@ async def _count(
         fast * outcome.success,
         slow,
         slow * outcome.success,
+        outcome.complained,
+        outcome.unsubscribed,
+        outcome.net_revenue if outcome.costed else None,
     )
     return News(row["wording"], row["facets"])

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, heaviest, weigh
 from keeper_grpc.domain.evidence.expectation import SituationEvidence, situate
+from keeper_grpc.domain.evidence.guardrails import OwnHarms, crossed
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
@@ -142,6 +143,11 @@ _FACETS = f"""
      WHERE a.pattern_id = ANY($1::uuid[]) AND a.facet = ANY($3::text[]) AND {counts_for("$2")}
 """  # noqa: S608 - only constants are interpolated
 
+_HARMS = f"""
+    SELECT a.* FROM harm_owners a
+     WHERE a.pattern_id = ANY($1::uuid[]) AND {counts_for("$2")}
+"""  # noqa: S608 - only constants are interpolated
+
 _SUPPORT = """
     SELECT (SELECT coalesce(sum(a.account_count), 0)::integer
               FROM pattern_owners a WHERE a.pattern_id = $1) AS accounts,
@@ -170,9 +176,15 @@ async def see_patterns(
     seen = {row["id"]: to_shares(row, now_weight) for row in rows}
     scripts = await see_scripts(connection, seen, rule, viewer, now_weight=now_weight)
     words = await see_words(connection, rows, rule, viewer)
+    harms = await see_harms(connection, seen, viewer)
     return {
         row["id"]: to_pattern(
-            row, seen[row["id"]], scripts.get(row["id"], ()), rule, words.get(row["id"])
+            row,
+            seen[row["id"]],
+            scripts.get(row["id"], ()),
+            rule,
+            words=words.get(row["id"]),
+            harms=harms.get(row["id"], {}),
         )
         for row in rows
     }
@@ -242,6 +254,18 @@ async def see_scripts(
         evidence = weigh(shares, rule.k, most[row["pattern_id"]])
         scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"]))
     return scripts
+
+
+async def see_harms(
+    connection: Connection, pattern_ids: Collection[UUID], viewer: str = NO_VIEWER
+) -> dict[UUID, dict[str, OwnHarms]]:
+    """What each owner reported of a pattern's harm, the viewer's left out."""
+    found: dict[UUID, dict[str, OwnHarms]] = defaultdict(dict)
+    if pattern_ids:
+        for row in await connection.fetch(_HARMS, list(pattern_ids), viewer):
+            pattern_id, owner, *counts = row
+            found[pattern_id][owner] = OwnHarms(*counts)
+    return found
 
 
 async def see_situations(
@@ -349,10 +373,12 @@ def to_pattern(
     shares: Shares,
     scripts: Iterable[Script],
     rule: PublicationRule,
-    words: Words | None = None,
+    *,
+    words: Words | None,
+    harms: Mapping[str, OwnHarms],
 ) -> Pattern:
-    """One row with the columns of `COLUMNS`, what its shares say, the pattern's scripts, and its `words` where
-    they are others for this viewer.
+    """One row with the columns of `COLUMNS`, what its shares and harms say, the pattern's scripts, and its `words`
+    where they are others for this viewer.
     """
     action, conditions = row["action"], row["conditions"]
     if words is not None:
@@ -374,4 +400,5 @@ def to_pattern(
         prior_patterns=row["prior_patterns"],
         cautious=Prior(row["cautious_successes"], row["cautious_failures"]),
         claim=None if row["claim"] is None else Claim(**row["claim"]),
+        crossed=crossed(harms, shares, rule.limits, rule.k),
     )

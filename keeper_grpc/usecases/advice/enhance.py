@@ -25,6 +25,7 @@ from keeper_grpc.domain.advice.ranking import (
     context_line,
     explain,
     rank,
+    without_harmful,
 )
 from keeper_grpc.domain.evidence.evidence import boost
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -151,13 +152,12 @@ class EnhanceInsight:
 
     async def _rank(self, asked: Asked, requirements: Requirements) -> Ranking:
         """Own category first; the others when it has nothing good enough."""
-        own = rank(await self._patterns.candidates(asked, requirements, CANDIDATES), requirements)
+        candidates = await self._patterns.candidates(asked, requirements, CANDIDATES)
+        own = rank(candidates, requirements)
         if own.best:
             return own
-        elsewhere = rank(
-            await self._patterns.candidates_elsewhere(asked, requirements, CANDIDATES),
-            requirements,
-        )
+        others = await self._patterns.candidates_elsewhere(asked, requirements, CANDIDATES)
+        elsewhere = rank(without_harmful(others, candidates, requirements), requirements)
         return elsewhere if elsewhere.best else own
 
     def _requirements(self, question: Question) -> Requirements:

@@ -90,9 +90,9 @@ class SuggestMoves:
         )
         moves = rank_moves(
             (
-                Triggered(patterns[known.pattern_id], trigger)
+                Triggered(pattern, trigger)
                 for known, trigger in holding
-                if known.pattern_id in patterns and _applies(patterns[known.pattern_id])
+                if (pattern := patterns.get(known.pattern_id)) and _applies(pattern)
             ),
             facts,
             self._rule,
@@ -101,8 +101,8 @@ class SuggestMoves:
 
 
 def _applies(pattern: Pattern) -> bool:
-    """Whether it may be suggested: neither taken back nor one that works no longer."""
-    return not pattern.retired and not pattern.fading
+    """Whether it may be suggested: neither taken back, nor one that works no longer or harms."""
+    return not (pattern.retired or pattern.fading or pattern.crossed)
 
 
 def _usable(stored: StoredTrigger) -> Trigger | None:

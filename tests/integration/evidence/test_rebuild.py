@@ -33,6 +33,7 @@ TABLES: Mapping[str, str] = {
     "pattern_actions": "SELECT t.*, action_embedding::text AS place FROM pattern_actions t "
     "ORDER BY pattern_id",
     "pattern_accounts": "SELECT * FROM pattern_accounts ORDER BY pattern_id, account_key",
+    "pattern_harms": "SELECT * FROM pattern_harms ORDER BY pattern_id, account_key",
     "pattern_facets": "SELECT * FROM pattern_facets ORDER BY pattern_id, facet, account_key",
     "pattern_wordings": "SELECT * FROM pattern_wordings ORDER BY 1, 2, 3",
     "pattern_scripts": "SELECT * FROM pattern_scripts ORDER BY id",
@@ -103,6 +104,8 @@ async def revise(service: Service, draw: random.Random, account: str, **source: 
     for _ in range(draw.randrange(4)):
         outcome = Outcome(success=draw.random() < 0.5, final=False)
         if draw.random() < 0.5:
+            outcome.complained, outcome.unsubscribed = draw.random() < 0.5, draw.random() < 0.5
+        if draw.random() < 0.5:
             outcome.revenue_impact, outcome.cost = draw.uniform(-50, 500), draw.uniform(0, 50)
         request = ReportOutcomeRequest(
             request_id=str(uuid.uuid4()), account_id=account, outcome=outcome, **source
@@ -135,6 +138,9 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
             if draw.random() < 0.5:
                 request.outcome.revenue_impact = draw.uniform(-50, 500)
             request.outcome.final = draw.random() < 0.7
+            if draw.random() < 0.5:
+                request.outcome.complained = draw.random() < 0.3
+                request.outcome.cost = draw.uniform(0, 50)
             await service.network.CapturePattern(request)
             if not request.outcome.final:
                 await revise(service, draw, account, capture_request_id=request.request_id)
@@ -191,6 +197,7 @@ async def test_rebuilding_changes_nothing_and_repairs_what_is_damaged(database_u
             "UPDATE pattern_facets SET recent_successes = recent_trials",
             "UPDATE network_patterns SET fading = NOT fading",
             "DELETE FROM script_accounts",
+            "UPDATE pattern_harms SET complaints = complaints + 1, costed = 0",
             "UPDATE enhancements SET reaction = 'shown', dismissal_reason = 'other'",
         ):
             await service.database.execute(damage)

@@ -22,6 +22,7 @@ from keeper_grpc.domain.advice.ranking import (
     rank,
 )
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.guardrails import Harm
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 
@@ -98,7 +99,14 @@ def test_hurdles_are_met_in_their_order(cleared: int) -> None:
     trials = 4 if NoMatch.TOO_FEW_OCCURRENCES in fails else 100
     similarity = 0.4 if NoMatch.NOTHING_SIMILAR in fails else 0.9
     failing = candidate(evidence=Evidence(trials, int(good * trials), 4), similarity=similarity)
-    failing = replace(failing, pattern=replace(failing.pattern, fading=True))
+    failing = replace(
+        failing,
+        pattern=replace(
+            failing.pattern,
+            fading=NoMatch.PATTERN_FADING in fails,
+            crossed=(Harm.LOSSES,),
+        ),
+    )
     required = replace(REQUIRED, min_occurrences=50)
     assert hurdle(failing, required) is HURDLES[cleared]
 

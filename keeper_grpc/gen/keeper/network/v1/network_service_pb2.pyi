@@ -269,6 +269,8 @@ class EnhanceInsightResponse(_message.Message):
         """The similar patterns worked, and of late work clearly less often than their evidence says: Pattern.state
         is STATE_FADING. They are applied again when they recover.
         """
+        NO_MATCH_REASON_HARMFUL: EnhanceInsightResponse._NoMatchReason.ValueType  # 9
+        """The similar patterns that succeed have crossed a guardrail: see Pattern.crossed_guardrails."""
 
     class NoMatchReason(_NoMatchReason, metaclass=_NoMatchReasonEnumTypeWrapper):
         """Why an insight was not enhanced: the hurdle at which the best candidate failed."""
@@ -297,6 +299,8 @@ class EnhanceInsightResponse(_message.Message):
     """The similar patterns worked, and of late work clearly less often than their evidence says: Pattern.state
     is STATE_FADING. They are applied again when they recover.
     """
+    NO_MATCH_REASON_HARMFUL: EnhanceInsightResponse.NoMatchReason.ValueType  # 9
+    """The similar patterns that succeed have crossed a guardrail: see Pattern.crossed_guardrails."""
 
     @_typing.final
     class ClosestMiss(_message.Message):

@@ -3,11 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2 as _insight_pb2
 import builtins as _builtins
@@ -92,6 +94,33 @@ class Pattern(_message.Message):
     not applied until it recovers, or its evidence says the same.
     """
 
+    class _Guardrail:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _GuardrailEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Pattern._Guardrail.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        GUARDRAIL_UNSPECIFIED: Pattern._Guardrail.ValueType  # 0
+        """Not set."""
+        GUARDRAIL_COMPLAINTS: Pattern._Guardrail.ValueType  # 1
+        """Too large a share of its outcomes say that the customer complained."""
+        GUARDRAIL_UNSUBSCRIBES: Pattern._Guardrail.ValueType  # 2
+        """Too large a share of its outcomes say that the customer unsubscribed."""
+        GUARDRAIL_LOSSES: Pattern._Guardrail.ValueType  # 3
+        """It loses money: what it brings its typical owner is less than what it costs."""
+
+    class Guardrail(_Guardrail, metaclass=_GuardrailEnumTypeWrapper):
+        """A harm for which a pattern is not advised. Judged with 95% certainty and by owner, like its evidence."""
+
+    GUARDRAIL_UNSPECIFIED: Pattern.Guardrail.ValueType  # 0
+    """Not set."""
+    GUARDRAIL_COMPLAINTS: Pattern.Guardrail.ValueType  # 1
+    """Too large a share of its outcomes say that the customer complained."""
+    GUARDRAIL_UNSUBSCRIBES: Pattern.Guardrail.ValueType  # 2
+    """Too large a share of its outcomes say that the customer unsubscribed."""
+    GUARDRAIL_LOSSES: Pattern.Guardrail.ValueType  # 3
+    """It loses money: what it brings its typical owner is less than what it costs."""
+
     PATTERN_ID_FIELD_NUMBER: _builtins.int
     PATTERN_TYPE_FIELD_NUMBER: _builtins.int
     BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
@@ -106,6 +135,7 @@ class Pattern(_message.Message):
     PRIOR_FIELD_NUMBER: _builtins.int
     CAUTIOUS_PRIOR_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    CROSSED_GUARDRAILS_FIELD_NUMBER: _builtins.int
     pattern_id: _builtins.str
     """UUID of the pattern."""
     pattern_type: _builtins.str
@@ -156,6 +186,12 @@ class Pattern(_message.Message):
         open. Its source and pattern_count are not set.
         """
 
+    @_builtins.property
+    def crossed_guardrails(self) -> _containers.RepeatedScalarFieldContainer[Global___Pattern.Guardrail.ValueType]:
+        """The guardrails that it has crossed, whatever its success rate. Such a pattern is shown and not advised; it is
+        judged again with every outcome.
+        """
+
     def __init__(
         self,
         *,
@@ -173,10 +209,11 @@ class Pattern(_message.Message):
         prior: Global___Prior | None = ...,
         cautious_prior: Global___Prior | None = ...,
         state: Global___Pattern.State.ValueType = ...,
+        crossed_guardrails: _abc.Iterable[Global___Pattern.Guardrail.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "prior", b"prior"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "prior", b"prior", "proven_script", b"proven_script", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "business_category", b"business_category", "cautious_prior", b"cautious_prior", "conditions", b"conditions", "crossed_guardrails", b"crossed_guardrails", "embedding_model", b"embedding_model", "evidence", b"evidence", "first_discovered_time", b"first_discovered_time", "last_validated_time", b"last_validated_time", "pattern_id", b"pattern_id", "pattern_type", b"pattern_type", "prior", b"prior", "proven_script", b"proven_script", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
