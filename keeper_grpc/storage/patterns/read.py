@@ -14,7 +14,7 @@ from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.advice.adoption import see_reactions, see_script_reactions
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.patterns.merged import merged_into
 from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
@@ -42,6 +42,12 @@ _LIST = f"""
      ORDER BY listed_score DESC, id LIMIT $7
 """  # noqa: S608 - only constants are interpolated
 
+_READABLE = f"""
+    SELECT EXISTS (SELECT FROM network_patterns p
+                    WHERE p.id = $1 AND ({published("p", "$2")}
+                          OR p.catalog_key IS NOT NULL AND p.retired_time IS NULL))
+"""  # noqa: S608 - only a constant is interpolated
+
 
 class PostgresPatterns:
     """Patterns, for reading."""
@@ -54,17 +60,21 @@ class PostgresPatterns:
         self._clock = clock
 
     async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
-        """One pattern with all its evidence, published or not; of one that was merged, what it went into."""
+        """One pattern that readers may be shown, with all its evidence; of one that was merged, what it went into."""
         async with self._database.transaction(read_only=True) as connection:
             pattern_id = await merged_into(connection, pattern_id) or pattern_id
+            if not await _readable(connection, pattern_id, rule):
+                return None
             return await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
 
     async def find_history(
         self, pattern_id: UUID, rule: PublicationRule
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
-        """One pattern, and by owner and week what its evidence consists of."""
+        """The same, and by owner and week what its evidence consists of."""
         async with self._database.transaction(read_only=True) as connection:
             pattern_id = await merged_into(connection, pattern_id) or pattern_id
+            if not await _readable(connection, pattern_id, rule):
+                return None
             pattern = await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
             if pattern is None:
                 return None
@@ -116,3 +126,12 @@ class PostgresPatterns:
 
     def _now_weight(self) -> float:
         return recency_weight(self._clock(), self._half_life)
+
+
+async def _readable(connection: Connection, pattern_id: UUID, rule: PublicationRule) -> bool:
+    """Whether there is a pattern that readers may be shown.
+
+    Looked up first, so that what is withheld takes as long to be refused as what does not exist.
+    """
+    readable: bool = await connection.fetchval(_READABLE, pattern_id, rule.k)
+    return readable
