@@ -60,7 +60,15 @@ def build(mapping: Mapping, row: Row, request_id: UUID) -> CapturePatternRequest
         empty = Problem("EMPTY_CELL", f'column "{result.success.column}" is empty')
         reasons.append(empty.at("outcome.success"))
     outcome = Outcome(success=bool(success))
-    for name in ("revenue_impact", "customer_retained", "response_rate"):
+    for name in (
+        "revenue_impact",
+        "cost",
+        "customer_retained",
+        "response_rate",
+        "complained",
+        "unsubscribed",
+        "final",
+    ):
         part = getattr(result, name)
         value = get(f"outcome.{name}", part.value) if part else None
         if value is not None:

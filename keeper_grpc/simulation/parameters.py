@@ -14,7 +14,8 @@ DAY_ZERO = datetime(2026, 1, 5, tzinfo=UTC)
 class Parameters:
     """One simulated world and its people.
 
-    Effects are standard deviations in log-odds of success; shares are in [0, 1]; times are in days.
+    Effects are standard deviations in log-odds of success; shares are in [0, 1]; times are in days. With a
+    `trap_effect`, one idea of each kind gains that much in log-odds, and costs more than it brings.
 
     `customers` are the network sizes that are measured; each size gets an equal part of the `days`:
     accounts join for three quarters of it until the size is reached, and the last quarter, without
@@ -33,6 +34,7 @@ class Parameters:
     category_effect: float = 0.4
     tone_effect: float = 0.25
     account_effect: float = 0.3
+    trap_effect: float = 0.0
 
     # Its people.
     insights_a_day: float = 0.7

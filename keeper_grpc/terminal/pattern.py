@@ -15,6 +15,7 @@ from rich.text import Text
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
+from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import DismissalReason
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.client_command import add_client_command
@@ -25,6 +26,7 @@ from keeper_grpc.terminal.output.evidence import (
     at_least,
     belief,
     cases,
+    harms,
     known,
     revenue,
     sentence,
@@ -68,6 +70,9 @@ def shown(answer: GetPatternResponse) -> RenderableType:
         Text(),
         _facts(pattern),
         Text(),
+        Text("what became of its advice", style="bold"),
+        _adoption(answer),
+        Text(),
         Text("scripts", style="bold"),
         _scripts(answer.scripts),
         Text(),
@@ -99,6 +104,8 @@ def _facts(pattern: Pattern) -> RenderableType:
     facts.add_row("when", _conditions(pattern) or "always")
     facts.add_row("evidence", sentence(pattern.evidence))
     facts.add_row("state", _state(pattern))
+    if pattern.crossed_guardrails:
+        facts.add_row("not advised", harms(pattern))
     facts.add_row("revenue", revenue(pattern.evidence))
     facts.add_row("prior", belief(pattern.prior))
     if pattern.HasField("author_claim"):
@@ -115,6 +122,24 @@ def _state(pattern: Pattern) -> str:
     if pattern.state != Pattern.STATE_FADING:
         return "active"
     return "fading: works less often of late, and is not applied until it recovers"
+
+
+def _adoption(answer: GetPatternResponse) -> RenderableType:
+    """The funnel in one line, and below it why advice was dismissed."""
+    if not answer.HasField("adoption"):
+        return Text(f"{NOT_ENOUGH_DATA}: too few accounts have reported reactions so far")
+    found = answer.adoption
+    told = ", ".join(f"{_reason(each.reason)} {each.count:,}" for each in found.dismissals)
+    return Text(
+        f"shown {found.shown_count:,}, accepted {found.accepted_count:,} ({found.adoption_rate:.0%}),"
+        f" dismissed {found.dismissed_count:,}, done {found.done_count:,};"
+        f" {found.account_count:,} accounts" + (f"\ndismissed because: {told}" if told else "")
+    )
+
+
+def _reason(reason: DismissalReason.ValueType) -> str:
+    name = DismissalReason.Name(reason).removeprefix("DISMISSAL_REASON_")
+    return name.lower().replace("_", " ")
 
 
 def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:

@@ -101,6 +101,8 @@ def listed(patterns: Sequence[Pattern], width: int) -> RenderableType:
 def _success(pattern: Pattern) -> str:
     """The success rate, and whether it is of the past."""
     rate = success(pattern.evidence)
+    if pattern.crossed_guardrails:
+        return f"{rate} (harmful)"
     return f"{rate} (fading)" if pattern.state == Pattern.STATE_FADING else rate
 
 

@@ -12,7 +12,7 @@ from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
 from keeper_grpc.dashboard.sections.charts import History
 from keeper_grpc.dashboard.sections.notice import Notice
-from keeper_grpc.dashboard.sections.patterns import at_least, fading
+from keeper_grpc.dashboard.sections.patterns import at_least, fading, harms
 from keeper_grpc.dashboard.upstream.feeds import Feeds
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
@@ -56,6 +56,7 @@ class PatternPage:
                     "State",
                     "Cases",
                     "Accounts",
+                    "Advice accepted",
                     "Revenue per case",
                     "First observed",
                     "Last observed",
@@ -128,6 +129,7 @@ class PatternPage:
             f"{words(pattern.pattern_type)}, learned in {words(pattern.business_category)}"
         ).capitalize()
         self._show_evidence(pattern)
+        self._show_adoption(found)
         self._claim_section.set_visibility(pattern.HasField("author_claim"))
         self._claim.show(
             Row(name, [Cell(name), Cell(value)]) for name, value in claimed(pattern.author_claim)
@@ -151,6 +153,17 @@ class PatternPage:
         self._history.show(found.history)
         self._body.set_visibility(True)
 
+    def _show_adoption(self, found: GetPatternResponse) -> None:
+        value, note = self._facts["Advice accepted"]
+        value.text, note.text = figures.NOT_ENOUGH, ""
+        if found.HasField("adoption"):
+            adoption = found.adoption
+            value.text = figures.share(adoption.adoption_rate)
+            note.text = (
+                f"shown {adoption.shown_count:,}, accepted {adoption.accepted_count:,}, dismissed "
+                f"{adoption.dismissed_count:,}, done {adoption.done_count:,}"
+            )
+
     def _show_evidence(self, pattern: Pattern) -> None:
         evidence = pattern.evidence
         observed = bool(evidence.occurrence_count)
@@ -160,12 +173,7 @@ class PatternPage:
                 figures.share(evidence.success_rate) if observed else figures.NOT_ENOUGH,
                 f"{at_least(evidence)}, with 95% certainty" if observed else "",
             ),
-            "State": (
-                fading(pattern) or "Active",
-                "works less often of late, and is not applied until it recovers"
-                if fading(pattern)
-                else "",
-            ),
+            "State": _state(pattern),
             "Cases": (
                 f"{evidence.occurrence_count:,}" if observed else figures.NOT_ENOUGH,
                 f"{evidence.success_count:,} successful" if observed else "",
@@ -183,6 +191,15 @@ class PatternPage:
         }.items():
             shown_value, shown_note = self._facts[name]
             shown_value.text, shown_note.text = value, note
+
+
+def _state(pattern: Pattern) -> tuple[str, str]:
+    """Whether it is advised, and if not, why."""
+    if pattern.crossed_guardrails:
+        return "Harmful", f"{harms(pattern)}: it is not advised"
+    if fading(pattern):
+        return fading(pattern), "works less often of late, and is not applied until it recovers"
+    return "Active", ""
 
 
 def _value(value: object) -> str:

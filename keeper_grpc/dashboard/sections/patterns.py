@@ -47,12 +47,29 @@ def _row(pattern: Pattern) -> Row:
         [
             Cell(pattern.action, words(pattern.pattern_type), f"patterns/{pattern.pattern_id}"),
             Cell(words(pattern.business_category)),
-            Cell(figures.share(evidence.success_rate), fading(pattern) or at_least(evidence)),
+            Cell(figures.share(evidence.success_rate), _warning(pattern) or at_least(evidence)),
             Cell(f"{evidence.occurrence_count:,}"),
             Cell(f"{evidence.account_count:,}"),
             Cell(figures.day(pattern.last_validated_time)),
         ],
     )
+
+
+def _warning(pattern: Pattern) -> str:
+    """Why it is not advised, in a word or two; empty for a pattern that is."""
+    return "harmful, not advised" if pattern.crossed_guardrails else fading(pattern)
+
+
+_HARMS = {
+    Pattern.GUARDRAIL_COMPLAINTS: "customers complain of it",
+    Pattern.GUARDRAIL_UNSUBSCRIBES: "customers unsubscribe because of it",
+    Pattern.GUARDRAIL_LOSSES: "it loses money",
+}
+
+
+def harms(pattern: Pattern) -> str:
+    """Why a pattern is not advised although it succeeds; empty if it crossed no guardrail."""
+    return ", ".join(_HARMS.get(harm, "it harms") for harm in pattern.crossed_guardrails)
 
 
 def fading(pattern: Pattern) -> str:

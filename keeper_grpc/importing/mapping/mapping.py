@@ -58,7 +58,11 @@ class Result(Part):
 
     success: YesNo
     revenue_impact: NumberEntry | None = None
+    cost: NumberEntry | None = None
     customer_retained: YesNo | None = None
+    complained: YesNo | None = None
+    unsubscribed: YesNo | None = None
+    final: YesNo | None = None
     response_rate: NumberEntry | None = None
 
 

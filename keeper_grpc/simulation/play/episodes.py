@@ -41,7 +41,8 @@ class Episode:
     """An insight, the account's action, and its outcome.
 
     `chance` is the true chance of the action taken, `own_chance` that of the account's own idea; both
-    include the account's own effect. `answer` is None without the network. `revenue` may be negative.
+    include the account's own effect. `answer` is None without the network. `revenue`, before `cost`, may be
+    negative.
     """
 
     met: Met
@@ -54,6 +55,7 @@ class Episode:
     revenue: float
     retained: bool
     answer: Answer | None = None
+    cost: float = 0.0
 
     @property
     def asked_day(self) -> int:

@@ -16,6 +16,9 @@ LOSSES = (0.0, 0.0, 0.1, 0.25)
 """Shares of the kind's value: what a success earns, and what a failure sometimes costs. The values,
 and the share of customers who stay, are those of examples/history.jsonl."""
 
+TRAP_COST = 1.8
+"""What a success of a trap costs, as a share of the kind's value: more than a success earns."""
+
 STAYS_AFTER_SUCCESS, STAYS_AFTER_FAILURE = 0.9, 0.3
 
 
@@ -60,6 +63,7 @@ class Person:
             revenue=revenue,
             retained=retained,
             answer=answer,
+            cost=self._cost(insight, action) if success else 0.0,
         )
 
     def learn(self, episode: Episode) -> None:
@@ -76,6 +80,12 @@ class Person:
         account = self.account
         return self._world.success_rate(
             account.category, insight.situation, action, tone, account.effect
+        )
+
+    def _cost(self, insight: Met, action: Action) -> float:
+        """What a success cost: of a trap more than it can earn, of any other action nothing."""
+        return (
+            TRAP_COST * KINDS[insight.situation.kind].value if self._world.is_trap(action) else 0.0
         )
 
     def _consequences(self, insight: Met, *, success: bool) -> tuple[float, bool]:

@@ -165,6 +165,8 @@ class Story:
             success=episode.success,
             revenue_impact=episode.revenue,
             customer_retained=episode.retained,
+            # Where nothing costs anything, nobody speaks of cost.
+            cost=episode.cost if self._parameters.trap_effect else None,
         )
         answer = episode.answer
         if answer is not None and (episode.followed or answer.held_out):

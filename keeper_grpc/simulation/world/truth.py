@@ -73,7 +73,15 @@ class World:
             + self._effect(f"level {named}", p.level_effect)
             + self._effect(f"situation {situation.facts} {named}", p.situation_effect)
             + self._effect(f"category {category} {named}", p.category_effect)
+            + (p.trap_effect if self.is_trap(action) else 0.0)
         )
+
+    def is_trap(self, action: Action) -> bool:
+        """Whether it wins guests and loses money."""
+        if not self._parameters.trap_effect:
+            return False
+        ideas = range(len(KINDS[action.kind].ideas))
+        return action.idea == stream(self._parameters, f"trap {action.kind}").choice(ideas)
 
     def tone(self, action: Action, tone: str) -> float:
         """What a tone adds to an idea, in log-odds."""

@@ -110,14 +110,22 @@ def test_outcome_measures_are_optional(tmp_path: Path) -> None:
     """A measured revenue is sent, an empty one is not measured, and a failure counts."""
     outcome = LEAST["outcome"] | {
         "revenue_impact": "spent",
+        "cost": "spent",
         "customer_retained": {"column": "days", "at_least": 60},
+        "complained": {"column": "days", "at_least": 90},
+        "unsubscribed": {"column": "days", "at_least": 60},
+        "final": {"column": "days", "at_least": 90},
     }
     chosen = mapping(tmp_path, outcome=outcome)
 
     assert request(chosen)["outcome"] == {
         "success": True,
         "revenue_impact": 120.5,
+        "cost": 120.5,
         "customer_retained": True,
+        "complained": False,
+        "unsubscribed": True,
+        "final": False,
     }
     assert request(chosen, won="no", spent="", days="")["outcome"] == {}
 

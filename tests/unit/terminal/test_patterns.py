@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
+from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import (
+    DISMISSAL_REASON_TOO_COSTLY,
+    Adoption,
+)
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim, Evidence, Pattern
 from keeper_grpc.terminal.output.as_json import history_json, pattern_json
@@ -59,6 +63,34 @@ def test_a_pattern_that_has_stopped_working_is_marked() -> None:
     assert "90% (fading), at least 81%" in rendered(listed([pattern], 60), 60)[1]
     lines = rendered(shown(GetPatternResponse(pattern=pattern)), 120)
     assert any(line.startswith("state") and "is not applied until" in line for line in lines)
+
+
+def test_a_pattern_that_harms_is_marked_and_says_why() -> None:
+    """Beside the success rate, and with the guardrails that it crossed on its own page."""
+    pattern = Pattern()
+    pattern.CopyFrom(PROVEN)
+    pattern.crossed_guardrails.extend([Pattern.GUARDRAIL_COMPLAINTS, Pattern.GUARDRAIL_LOSSES])
+    assert "90% (harmful)" in rendered(listed([pattern], 1000), 1000)[2]
+    lines = rendered(shown(GetPatternResponse(pattern=pattern)), 120)
+    assert "not advised  customers complain of it, it loses money" in lines
+
+
+def test_what_became_of_advice_is_a_funnel() -> None:
+    """With the reasons of dismissals, or a word that there is not enough data."""
+    adoption = Adoption(
+        shown_count=20,
+        accepted_count=12,
+        dismissed_count=6,
+        done_count=9,
+        adoption_rate=0.6,
+        account_count=5,
+        dismissals=[Adoption.Dismissals(reason=DISMISSAL_REASON_TOO_COSTLY, count=4)],
+    )
+    lines = rendered(shown(GetPatternResponse(pattern=PROVEN, adoption=adoption)), 120)
+    assert "shown 20, accepted 12 (60%), dismissed 6, done 9; 5 accounts" in lines
+    assert "dismissed because: too costly 4" in lines
+    lines = rendered(shown(GetPatternResponse(pattern=PROVEN)), 120)
+    assert "not enough data: too few accounts have reported reactions so far" in lines
 
 
 def test_no_pattern_is_said() -> None:
