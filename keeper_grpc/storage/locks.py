@@ -12,14 +12,12 @@ other.
     PRIORS        transaction, tried. Then rows: patterns, in the order of their ids.
     FOLD          transaction, tried by a fold. A rebuild waits for it, after it has locked the tables
                   observations and enhancements.
-    MODEL         transaction. Alone by the switch to another embedding model, which then takes STEP and every
-                  pattern in the order of ids; shared by all who take a scope, and before they do; shared by
-                  a question, which by then holds its own rows and keys of a pattern and an account, for which
-                  the switch does not wait.
+    MODEL         transaction. Alone by the switch to another embedding model, which then takes STEP and PRIORS;
+                  shared by all who take a scope, and before they do; shared and tried by a question.
     a scope       transaction. Then rows: the scope's patterns and their shares, then the account,
                   then its sighting.
 
-But for MODEL, a transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it
+But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it
 locks any row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
 two transactions wait for each other's advisory locks.
 """

@@ -142,7 +142,6 @@ class PostgresSwitch(PostgresCopying):
         self._counting = counting
 
     async def apply(self, target: str) -> None:
-        await self._run("SELECT 1 FROM network_patterns ORDER BY id FOR NO KEY UPDATE")
         twins = await self._twins(target)
         await self._run(
             """
@@ -276,6 +275,10 @@ class PostgresMove:
                 "SELECT pg_advisory_xact_lock($1)", int(AdvisoryLock.MODEL), timeout=SWITCH_TIMEOUT
             )
             await lock_step(connection)
+            # Whoever else changes many patterns at once.
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock($1)", int(AdvisoryLock.PRIORS), timeout=SWITCH_TIMEOUT
+            )
             yield PostgresSwitch(connection, self._counting)
 
     async def followers(self) -> Sequence[Follower]:
@@ -343,6 +346,26 @@ class PostgresMove:
                 return False
             await merge_pattern(connection, gone, into, self._counting)
         return True
+
+    async def adopt_sightings(self) -> None:
+        async with self._database.transaction() as connection:
+            # An account may have shown the same again since.
+            await connection.execute(
+                """
+                DELETE FROM sightings s USING next_sightings n, sightings again
+                 WHERE n.sighting_id = s.id AND again.account_key = s.account_key
+                   AND again.rendered_hash = s.rendered_hash AND again.id <> s.id
+                   AND again.embedding_model = (SELECT model FROM embedding_space)
+                   AND s.embedding_model <> again.embedding_model
+                """
+            )
+            await connection.execute(
+                """
+                UPDATE sightings s SET embedding_model = e.model, embedding = n.embedding
+                  FROM next_sightings n, embedding_space e
+                 WHERE n.sighting_id = s.id AND s.embedding_model <> e.model
+                """
+            )
 
     async def drop_old(self) -> int:
         async with self._database.connection() as connection:

@@ -4,7 +4,7 @@
              What is captured meanwhile changes a pattern's old vectors, and so it is copied again
     switch   one transaction: copy the last few, then all rows take their new vectors. Captures wait for it,
              questions do not
-    settle   merge the patterns that the new model finds to be one, and drop the old vectors
+    settle   move what questions showed during the switch, merge the patterns that the new model finds to be one, and drop the old vectors
 
 It may be killed anywhere and started again: each part begins with what is left to do.
 """
@@ -112,6 +112,9 @@ class MoveStore(Protocol):
 
     async def merge(self, gone: UUID, into: UUID) -> bool:
         """Merge one pattern into another in one transaction; False where that is no longer right."""
+
+    async def adopt_sightings(self) -> None:
+        """Let sightings that were copied after the switch take their new vectors."""
 
     async def drop_old(self) -> int:
         """Drop some of the cache's vectors of other models; how many."""
@@ -294,6 +297,9 @@ class MoveModel:
             for gone, into in pairs:
                 merged += await self._store.merge(gone, into)
             self._progress.done(1)
+        # Questions do not wait for the switch: what they showed meanwhile is of the old model.
+        while await self._copy_sightings(SIGHTINGS):
+            await self._store.adopt_sightings()
         self._progress.begin("old vectors", 0)
         while await self._store.drop_old():
             pass

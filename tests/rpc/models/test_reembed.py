@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from keeper_grpc.domain.errors import Unavailable
@@ -17,8 +18,12 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.models.reembed import MoveRefused, cancel
 from keeper_grpc.one_shot import rebuild
+from keeper_grpc.parts import counting_of
+from keeper_grpc.storage.locks import AdvisoryLock
+from keeper_grpc.storage.models.moving import PostgresMove
 from tests.e2e.waiting import SOON
 from tests.integration.evidence.test_rebuild import differences, dump, live
+from tests.integration.observations import opened
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import ask, report, teach
 from tests.rpc.geometry import Geometry
@@ -145,6 +150,46 @@ async def test_nothing_is_lost_and_nobody_stalls_while_it_moves(
     live_state = await dump(service.database)
     await rebuild(settings(database_of_its_own))
     assert differences(live_state, await dump(service.database)) == []
+
+
+async def test_a_question_does_not_wait_for_the_switch(
+    service: Service, database_of_its_own: str
+) -> None:
+    """It is answered in the old model while a switch is on its way; what it showed is moved afterwards."""
+    topic = new_topic()
+    pattern_id = await teach(service, topic, ["+++", "+++", "+++"], CALL)
+    async with service.database.acquire() as switching, switching.transaction():
+        await switching.execute("SELECT pg_advisory_xact_lock($1)", int(AdvisoryLock.MODEL))
+        await switching.execute("UPDATE embedding_space SET model = 'another/1/sentence-1'")
+        async with asyncio.timeout(SOON):
+            asked = await ask(service, topic, new_account(), CALL)
+        assert asked.enhanced_insight.pattern_id == pattern_id
+        await switching.execute("UPDATE embedding_space SET model = $1", LOCAL)
+    async with opened(database_of_its_own) as database:
+        store = PostgresMove(database, counting_of(settings(database_of_its_own)))
+        await service.database.execute(
+            "UPDATE sightings SET embedding_model = 'another/1/sentence-1'"
+        )
+        # An account that has shown the same again since.
+        await service.network.EnhanceInsight(question(topic, CALL, account="came-again"))
+        await service.database.execute(
+            """
+            INSERT INTO sightings (account_key, pattern_type, business_category, embedding_model, embedding,
+                   rendered, rendered_hash, confidence, potential_value, seen_time)
+            SELECT account_key, pattern_type, business_category, $1, embedding, rendered, rendered_hash, 0.5,
+                   0, now() FROM sightings WHERE embedding_model <> $1 LIMIT 1
+            """,
+            LOCAL,
+        )
+        before = await service.value("SELECT count(*) FROM sightings")
+        async with store.copying() as copying:
+            left = await copying.sightings(LOCAL, 100)
+            await copying.put_sightings(
+                [(each, np.eye(1, 1536, dtype=np.float32)[0]) for each, _ in left]
+            )
+        await store.adopt_sightings()
+    assert await models_of(service, "sightings") == {LOCAL}
+    assert await service.value("SELECT count(*) FROM sightings") == before - 1
 
 
 async def test_a_pattern_lies_where_the_new_model_would_have_put_it(
