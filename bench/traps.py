@@ -13,6 +13,7 @@ import argparse
 import asyncio
 from collections.abc import Iterable
 
+from keeper_grpc import logs
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.play.episodes import Episode
 from keeper_grpc.simulation.play.server import Clock, serving
@@ -28,11 +29,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--effect", type=float, default=1.5, help="log-odds that a trap gains")
     chosen = parser.parse_args()
+    logs.configure("error", "console")
     parameters = Parameters(
         customers=(chosen.customers,),
         days=chosen.days,
         seed=chosen.seed,
         trap_effect=chosen.effect,
+        # One line of business: a small network of several has hardly any advice to judge.
+        category_shares={"spa": 1.0},
     )
     world = World(parameters)
     episodes = asyncio.run(play(parameters, world))

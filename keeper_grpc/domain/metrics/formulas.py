@@ -13,6 +13,8 @@ from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from statistics import median
 
+from keeper_grpc.domain.advice.adoption import Adoption, adoption
+from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.experiment import Experiment, OwnerOutcomes, experiment
 from keeper_grpc.domain.metrics.inputs import NONE, Day, Gathered, Newcomer
 from keeper_grpc.domain.metrics.uplift import Arm, Uplift
@@ -136,6 +138,7 @@ class MetricsReport:
     published_patterns: int = 0
     categories: Sequence[str] = ()
     uplift: Experiment | None = None
+    adoption: Adoption | None = None
 
 
 def window_start(as_of: datetime, window: timedelta) -> datetime:
@@ -202,6 +205,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
         gathered.patterns.published,
         gathered.categories,
         uplift,
+        adoption(gathered.reactions, PublicationRule(k)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from keeper_grpc.domain.advice.adoption import OwnReactions
 from keeper_grpc.domain.metrics.experiment import OwnerOutcomes
 from keeper_grpc.domain.metrics.uplift import Arm, Z
 
@@ -133,7 +134,7 @@ class Gathered:
     `predictions` and `revenues` belong to the patterns whose advice had an outcome in the window, and count all
     outcomes of their advice. `newcomers` are registered accounts. `since` is the first day with data.
     `categories` are those in which k owners or more were active. `experiment` has every outcome of the holdout
-    experiment, whenever it was reported.
+    experiment, whenever it was reported. `reactions` are what each owner did with the advice of the window.
     """
 
     totals: Totals = Totals()
@@ -147,3 +148,4 @@ class Gathered:
     days: Sequence[Day] = ()
     categories: Sequence[str] = ()
     experiment: Sequence[OwnerOutcomes] = ()
+    reactions: Sequence[OwnReactions] = ()

@@ -21,6 +21,7 @@ from keeper_grpc.domain.metrics.formulas import (
 )
 from keeper_grpc.domain.metrics.inputs import Day
 from keeper_grpc.gen.keeper.network.v1 import metrics_pb2, network_service_pb2
+from keeper_grpc.rpc.convert import adoption
 from keeper_grpc.usecases.stream_lifetime import Heartbeat
 
 Request: TypeAlias = (
@@ -49,6 +50,7 @@ def report(found: MetricsReport) -> network_service_pb2.GetNetworkMetricsRespons
         published_pattern_count=found.published_patterns,
         business_categories=found.categories,
         uplift=_uplift(found.uplift) if found.uplift else None,
+        adoption=adoption.message(found.adoption),
     )
 
 

@@ -10,7 +10,6 @@ import struct
 from datetime import timedelta
 from uuid import UUID
 
-from keeper_grpc.domain.advice.adoption import Adoption
 from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.evidence.evidence import Evidence
 from keeper_grpc.domain.evidence.guardrails import Harm
@@ -20,11 +19,10 @@ from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.gen.keeper.network.v1 import (
-    adoption_pb2,
     network_service_pb2,
     pattern_pb2,
 )
-from keeper_grpc.rpc.convert import fields
+from keeper_grpc.rpc.convert import adoption, fields
 from keeper_grpc.usecases.patterns.read import History, Page, Shown
 
 _CURSOR = struct.Struct(">d16s8s")
@@ -106,7 +104,7 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
 def shown(found: Shown, rule: PublicationRule) -> network_service_pb2.GetPatternResponse:
     """Write a GetPatternResponse."""
     return network_service_pb2.GetPatternResponse(
-        pattern=pattern(found.pattern, rule), adoption=_adoption(found.adoption)
+        pattern=pattern(found.pattern, rule), adoption=adoption.message(found.adoption)
     )
 
 
@@ -123,7 +121,7 @@ def pattern_history(
                 evidence=evidence_message(
                     script.evidence, history.pattern.script_bound(script), 0.0, None
                 ),
-                adoption=_adoption(history.script_adoption.get(script.template)),
+                adoption=adoption.message(history.script_adoption.get(script.template)),
             )
             for script in history.scripts
         ],
@@ -136,7 +134,7 @@ def pattern_history(
             )
             for period in history.periods
         ],
-        adoption=_adoption(history.adoption),
+        adoption=adoption.message(history.adoption),
     )
 
 
@@ -152,26 +150,6 @@ def evidence_message(
         lower_bound=lower_bound,
         similarity=similarity,
         mean_revenue_impact=typical_revenue,
-    )
-
-
-def _adoption(found: Adoption | None) -> adoption_pb2.Adoption | None:
-    if found is None:
-        return None
-    return adoption_pb2.Adoption(
-        shown_count=found.shown,
-        accepted_count=found.accepted,
-        dismissed_count=found.dismissed,
-        done_count=found.done,
-        adoption_rate=found.rate,
-        account_count=found.owners,
-        dismissals=[
-            adoption_pb2.Adoption.Dismissals(
-                reason=adoption_pb2.DismissalReason.Value(f"DISMISSAL_REASON_{reason.name}"),
-                count=count,
-            )
-            for reason, count in found.dismissals
-        ],
     )
 
 

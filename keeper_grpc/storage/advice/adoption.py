@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -35,6 +36,13 @@ _BY_SCRIPT_AND_OWNER = f"""
      GROUP BY e.script, a.owner_key
 """  # noqa: S608 - a constant
 
+_SINCE = f"""
+    SELECT {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
+     WHERE e.created_at >= $2 AND e.reaction IS NOT NULL AND a.qualified AND NOT a.forgetting
+       AND ($1::text[] IS NULL OR e.business_category = ANY ($1))
+     GROUP BY a.owner_key
+"""  # noqa: S608 - a constant
+
 
 async def see_reactions(connection: Connection, pattern_id: UUID) -> Sequence[OwnReactions]:
     """What each owner that counts did with the pattern's advice."""
@@ -49,6 +57,14 @@ async def see_script_reactions(
     for row in await connection.fetch(_BY_SCRIPT_AND_OWNER, pattern_id):
         found[row["script"]].append(own_reactions(row))
     return found
+
+
+async def reactions_since(
+    connection: Connection, categories: Sequence[str] | None, start: datetime
+) -> Sequence[OwnReactions]:
+    """What each owner that counts did with the advice since then, in these categories; None is all of them."""
+    rows = await connection.fetch(_SINCE, categories, start)
+    return [own_reactions(row) for row in rows]
 
 
 def own_reactions(row: Record) -> OwnReactions:

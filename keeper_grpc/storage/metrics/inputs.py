@@ -16,6 +16,7 @@ from keeper_grpc.domain.metrics.inputs import (
     Totals,
 )
 from keeper_grpc.domain.metrics.uplift import Arm
+from keeper_grpc.storage.advice.adoption import reactions_since
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
@@ -68,6 +69,7 @@ class PostgresMetrics:
                 since=await _since(connection, counted),
                 days=days,
                 categories=await _categories(connection, start, k),
+                reactions=await reactions_since(connection, counted, start),
                 experiment=await experiment_outcomes(connection, business_category, qualified=True),
             )
 

@@ -48,6 +48,7 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
     observations, enhancements = here(tables["observations"]), here(tables["enhancements"])
     patterns = [row for row in here(tables["network_patterns"]) if row["occurrence_count"]]
     return Gathered(
+        reactions=[],
         totals=_totals(observations, enhancements, given, start),
         patterns=PatternCounts(
             discovered=sum(

@@ -10,6 +10,7 @@ import pytest
 from keeper_grpc.gen.keeper.network.v1 import adoption_pb2
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
+    GetNetworkMetricsRequest,
     GetPatternRequest,
     GetPatternResponse,
     ReportReactionRequest,
@@ -204,6 +205,22 @@ async def test_one_owner_does_not_decide_the_rate(service: Service, topic: str) 
     adoption = (await read(service, pattern_id)).adoption
     assert adoption.adoption_rate >= 2 / 3
     assert adoption.account_count == 5
+
+
+async def test_the_networks_metrics_have_the_adoption_of_the_window(
+    service: Service, topic: str
+) -> None:
+    """Of one line of business as of the whole, and not below k owners."""
+    await teach(service, topic, ["++", "++", "++"], category="barber_shop")
+    request = GetNetworkMetricsRequest(business_category="barber_shop")
+    for reaction in ("ACCEPTED", "DISMISSED", "DONE"):
+        assert not (await service.network.GetNetworkMetrics(request)).HasField("adoption")
+        account = new_account()
+        given = await ask(service, topic, account, category="barber_shop")
+        await service.network.ReportReaction(react(account, given.enhancement_id, reaction))
+    adoption = (await service.network.GetNetworkMetrics(request)).adoption
+    assert (adoption.shown_count, adoption.accepted_count, adoption.done_count) == (3, 2, 1)
+    assert adoption.dismissed_count == 1
 
 
 async def test_advice_of_a_pattern_that_is_gone_can_be_reacted_to(

@@ -989,6 +989,7 @@ class GetNetworkMetricsResponse(_message.Message):
     PUBLISHED_PATTERN_COUNT_FIELD_NUMBER: _builtins.int
     BUSINESS_CATEGORIES_FIELD_NUMBER: _builtins.int
     UPLIFT_FIELD_NUMBER: _builtins.int
+    ADOPTION_FIELD_NUMBER: _builtins.int
     withheld: _builtins.bool
     """Whether the report is withheld, because too few accounts were active within the window. Then only the
     times and business_categories are set.
@@ -1027,6 +1028,10 @@ class GetNetworkMetricsResponse(_message.Message):
     def uplift(self) -> _metrics_pb2.Uplift:
         """The proof of value, of all time. Not set while nothing is held out, or where too few owners are behind it."""
 
+    @_builtins.property
+    def adoption(self) -> _adoption_pb2.Adoption:
+        """What became of the advice that was given within the window. Not set while too few owners reported reactions."""
+
     def __init__(
         self,
         *,
@@ -1039,10 +1044,11 @@ class GetNetworkMetricsResponse(_message.Message):
         published_pattern_count: _builtins.int = ...,
         business_categories: _abc.Iterable[_builtins.str] | None = ...,
         uplift: _metrics_pb2.Uplift | None = ...,
+        adoption: _adoption_pb2.Adoption | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "metrics", b"metrics", "uplift", b"uplift", "window_start_time", b"window_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "as_of_time", b"as_of_time", "metrics", b"metrics", "uplift", b"uplift", "window_start_time", b"window_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "business_categories", b"business_categories", "days", b"days", "kpis", b"kpis", "metrics", b"metrics", "published_pattern_count", b"published_pattern_count", "uplift", b"uplift", "window_start_time", b"window_start_time", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "as_of_time", b"as_of_time", "business_categories", b"business_categories", "days", b"days", "kpis", b"kpis", "metrics", b"metrics", "published_pattern_count", b"published_pattern_count", "uplift", b"uplift", "window_start_time", b"window_start_time", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
