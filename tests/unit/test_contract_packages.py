@@ -6,6 +6,7 @@ import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import (
     admin_service_pb2,
+    adoption_pb2,
     emerging_pb2,
     insight_pb2,
     metrics_pb2,
@@ -15,6 +16,7 @@ from keeper_grpc.gen.keeper.network.v1 import (
 
 FILES = [
     admin_service_pb2,
+    adoption_pb2,
     emerging_pb2,
     insight_pb2,
     metrics_pb2,
