@@ -5,10 +5,11 @@ watched, each by owner and under the caps of evidence, so that no owner puts a p
 
 complaints, unsubscribes: the share of the outcomes that say so. Crossed when at least k owners reported some
 and the rate is above its limit with 95% certainty, for somebody who believes beforehand that it is at it.
-losses: the net revenue of the typical owner. Crossed when it is below zero with 95% certainty by the sign test
+losses: the net revenue of the typical owner. Crossed when it is below zero with 80% certainty by the sign test
 (Conover, Practical Nonparametric Statistics, 3rd ed., section 3.4), which asks of each owner only whether its
-mean is a loss: no single figure, however large, decides. Fewer than five owners can never be that sure; of so few
-all must lose.
+mean is a loss, and leaves out those that neither gained nor lost: no single figure, however large, decides. To stop
+good advice for a while costs less than to lose money with bad advice until 95% are certain, which fewer than five
+owners can never be.
 
 Where k owners know what the action cost them, their outcomes alone say what it brings: the revenue of the
 others is before cost.
@@ -25,6 +26,7 @@ from scipy.special import bdtrc, betaincinv
 from keeper_grpc.domain.evidence.evidence import Share, Shares, weigh
 
 CERTAINTY = 0.95
+LOSS_CERTAINTY = 0.8
 
 
 class Harm(Enum):
@@ -101,8 +103,9 @@ def _net_means(harms: Mapping[str, OwnHarms], shares: Shares, k: int) -> Sequenc
 
 def _losing(means: Sequence[float], k: int) -> bool:
     """Whether the typical owner loses: so many losses are too unlikely if it does not."""
-    owners, losses = len(means), sum(mean < 0 for mean in means)
+    losses = sum(mean < 0 for mean in means)
+    owners = losses + sum(mean > 0 for mean in means)
     if owners < k or not losses:
         return False
     by_chance = float(bdtrc(losses - 1, owners, 0.5))
-    return by_chance <= max(1 - CERTAINTY, 0.5**owners)
+    return by_chance <= 1 - LOSS_CERTAINTY

@@ -35,16 +35,16 @@ def _owned(harms: Sequence[OwnHarms]) -> Mapping[str, OwnHarms]:
         (4, 0, True),
         (3, 1, False),
         (5, 0, True),
-        (5, 1, False),
-        (6, 1, False),
-        (7, 1, True),
-        (8, 3, False),
-        (9, 2, True),
+        (4, 1, True),
+        (4, 2, False),
+        (7, 4, False),
+        (8, 4, True),
     ],
 )
 def test_losses_are_decided_by_the_sign_test(losing: int, gaining: int, *, out: bool) -> None:
-    """With 95% certainty; of three or four owners all must lose."""
-    found = judged([LOSS] * losing + [GAIN] * gaining)
+    """With 80% certainty; of three or four owners all must lose. One that breaks even has no vote."""
+    even = OwnHarms(costed=3)
+    found = judged([LOSS] * losing + [GAIN] * gaining + [even] * 2)
     assert found == ((Harm.LOSSES,) if out else ())
 
 

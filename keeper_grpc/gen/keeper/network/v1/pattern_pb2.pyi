@@ -110,7 +110,9 @@ class Pattern(_message.Message):
         """It loses money: what it brings its typical owner is less than what it costs."""
 
     class Guardrail(_Guardrail, metaclass=_GuardrailEnumTypeWrapper):
-        """A harm for which a pattern is not advised. Judged with 95% certainty and by owner, like its evidence."""
+        """A harm for which a pattern is not advised. Judged by owner, like its evidence, and with certainty:
+        docs/evidence.md says with which.
+        """
 
     GUARDRAIL_UNSPECIFIED: Pattern.Guardrail.ValueType  # 0
     """Not set."""
