@@ -1,10 +1,10 @@
 """How much of the advice is a trap: an action that wins guests and loses money.
 
 In each kind of insight one idea succeeds far more often than the others and costs more than it earns, so that
-success alone makes it the best advice. The share of traps among what is advised is printed for the whole story, by
-third of it, and beside it what accounts did that were held out.
+success alone makes it the best advice. The share of traps among what is advised is printed for the whole story and
+by third of it, and beside it their share among what accounts did of their own.
 
-    python -m bench.traps [--customers 10] [--days 120] [--seed 1] [--effect 1.5]
+    python -m bench.traps [--customers 20] [--days 70] [--seed 1] [--effect 1.5]
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from keeper_grpc.simulation.world.truth import World
 def main() -> None:
     """Play the story and print the shares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--customers", type=int, default=10)
-    parser.add_argument("--days", type=int, default=120)
+    parser.add_argument("--customers", type=int, default=20)
+    parser.add_argument("--days", type=int, default=70)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--effect", type=float, default=1.5, help="log-odds that a trap gains")
     chosen = parser.parse_args()

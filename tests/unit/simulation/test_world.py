@@ -242,3 +242,20 @@ def test_nothing_that_accounts_say_is_left_for_them_to_approve() -> None:
                 for name in names(account, customer)
                 for word in name.split()
             )
+
+
+@given(SEEDS)
+def test_a_trap_wins_guests_and_loses_money(seed: int) -> None:
+    """One idea of each kind; without a trap effect there is none, and nothing costs anything."""
+    plain = replace(PARAMETERS, seed=seed)
+    trapped = replace(plain, trap_effect=1.5)
+    world = World(trapped)
+    for kind in range(len(KINDS)):
+        actions = actions_for(kind)
+        assert len({action.idea for action in actions if world.is_trap(action)}) == 1
+        assert not any(World(plain).is_trap(action) for action in actions)
+    account = population(trapped)[0]
+    for episode in alone(trapped, world, account, 60):
+        losing = episode.success and world.is_trap(episode.action)
+        assert (episode.revenue - episode.cost < 0) or not losing
+        assert bool(episode.cost) == losing
