@@ -45,6 +45,9 @@ serve: $(SERVER) ## serve on 127.0.0.1:50051 with the bundled database
 dashboard: $(DASHBOARD) ## show the network of a server that runs, on http://127.0.0.1:8080
 	$(BIN)/keeper dashboard
 
+# Each process has a PostgreSQL of its own, and takes whole files: fixtures belong to a file.
+export PYTEST_ADDOPTS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(DEVELOPMENT) ## run all tests
 	$(BIN)/pytest
 
