@@ -133,7 +133,11 @@ class KeeperClient:
         min_success_rate: float | None = None,
         min_occurrences: int | None = None,
     ) -> network.EnhanceInsightResponse:
-        """Ask what other accounts know about an insight."""
+        """Ask what other accounts know about an insight.
+
+        Where nothing proven fits, `enhanced_insight.authored_advice` may have what an author advises, untested here;
+        `network_enhanced` is false then. It is not given to who asks for more than the default evidence.
+        """
         request = network.EnhanceInsightRequest(
             account_id=account_id,
             insight=insight,

@@ -138,6 +138,16 @@ _FIELDS = (
 def _answers(base: float, response: EnhanceInsightResponse) -> tuple[str, ...]:
     """One text for each of _FIELDS."""
     enhanced = response.enhanced_insight
+    if enhanced.HasField("authored_advice"):
+        return (
+            f"{base:.2f}",
+            enhanced.suggested_approach,
+            _NOTHING,
+            _NOTHING,
+            enhanced.network_context,
+            _NOTHING,
+            enhanced.explanation,
+        )
     if not enhanced.network_enhanced:
         reason = EnhanceInsightResponse.NoMatchReason.Name(response.no_match_reason)
         why = f"not enhanced: {reason.removeprefix('NO_MATCH_REASON_')}"

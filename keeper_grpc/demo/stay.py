@@ -164,7 +164,8 @@ class _Accounts:
         asked.insight.ClearField("script")
         asked.identifiers.CopyFrom(captured.identifiers)
         answer = await self._network.EnhanceInsight(asked, timeout=_DEADLINE)
-        advised = answer.enhanced_insight.network_enhanced
+        told = answer.enhanced_insight
+        advised = told.network_enhanced or told.HasField("authored_advice")
         if advised:
             self._counts["advised"] += 1
         elif answer.no_match_reason == EnhanceInsightResponse.NO_MATCH_REASON_HOLDOUT:

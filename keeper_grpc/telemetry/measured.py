@@ -47,9 +47,8 @@ class MeasuredEnhance:
     async def __call__(self, question: Question) -> Enhancement:
         """Enhance."""
         answer = await self._inner(question)
-        self._instruments.enhanced(
-            answer.no_match.name.lower() if answer.no_match is not None else "enhanced"
-        )
+        reason = answer.no_match.name.lower() if answer.no_match is not None else "enhanced"
+        self._instruments.enhanced("authored" if answer.authored else reason)
         return answer
 
 

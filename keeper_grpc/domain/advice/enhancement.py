@@ -10,6 +10,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper_grpc.domain.advice.authored import AuthoredAdvice
 from keeper_grpc.domain.advice.exploration import ChosenScript
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue
@@ -45,7 +46,8 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Enhancement:
-    """The answer: advice, or the reason why there is none and what came closest.
+    """The answer: advice, or the reason why there is none and what came closest; then perhaps what an author
+    advises.
 
     In a holdout there is advice that the account is not told.
     """
@@ -57,14 +59,15 @@ class Enhancement:
     closest: Miss | None
     anonymization: AnonymizationReport
     created_at: datetime
+    authored: AuthoredAdvice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EnhancementRecord:
     """What is written about an enhancement, with the sighting that it is.
 
-    `withheld_advice` is what an account in the holdout would have been told; `holdout_share` is the chance of
-    that, where there is advice; `seen_time` is when the account noticed what it asks about.
+    `withheld_advice` and `withheld_authored` are what an account in the holdout would have been told; `holdout_share`
+    is the chance of that, where there is advice; `seen_time` is when the account noticed what it asks about.
     """
 
     enhancement: Enhancement
@@ -72,6 +75,7 @@ class EnhancementRecord:
     holdout_share: float
     asked: Asked
     seen_time: datetime
+    withheld_authored: AuthoredAdvice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class HandedOut:
 
     `insight` is the account's own question. `pattern`
     is None where the account was given no advice, and where the pattern is gone; else `script` is the
-    wording that was given with it.
+    wording that was given with it, and `authored` says that it was given as its author's, not as proven.
     """
 
     enhancement_id: UUID
@@ -91,6 +95,7 @@ class HandedOut:
     expected_success_rate: float
     script: str
     created_at: datetime
+    authored: bool = False
 
     @property
     def acted_on(self) -> AnonymizedInsight:

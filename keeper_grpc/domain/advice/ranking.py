@@ -77,13 +77,15 @@ class Candidate:
     """A pattern as the asking account may see it, and its cosine similarity to what it asked.
 
     `situation` is the pattern's evidence in the question's situation; `transfer` is 1 in the asking
-    account's own category.
+    account's own category. `about` says that its author's trigger or conditions fit the question, so that the
+    words need not be similar.
     """
 
     pattern: Pattern
     similarity: float
     situation: SituationEvidence = NOWHERE
     transfer: float = 1.0
+    about: bool = False
 
     @property
     def expectation(self) -> Expectation:
@@ -151,7 +153,7 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     """
     if candidate.pattern.withheld(requirements.rule):
         return NoMatch.NO_PATTERNS
-    if candidate.similarity < requirements.min_similarity:
+    if not candidate.about and candidate.similarity < requirements.min_similarity:
         return NoMatch.NOTHING_SIMILAR
     expectation = candidate.expectation
     if expectation.counted.trials < requirements.min_occurrences:

@@ -20,6 +20,9 @@ from keeper_grpc.domain.patterns.pattern import Pattern
 NETWORK_VALIDATED = "Network Validated"
 """The source design's label for a task that rests on other accounts' outcomes."""
 
+AUTHORED_UNTESTED = "Authored, Untested"
+"""The label of a task that rests on an author's word alone."""
+
 DUE = {
     "review_response": timedelta(days=1),
     "churn_prevention": timedelta(days=2),
@@ -59,6 +62,8 @@ def task_of_advice(given: HandedOut, rule: PublicationRule, now: datetime) -> Ta
     """
     report = f"Record the outcome with ReportOutcome, enhancement_id {given.enhancement_id}"
     known = given.pattern
+    if given.authored and known is not None and known.authored and known.applies:
+        return _authored_task(given, known, now, report)
     if known is None or known.withheld(rule) or known.crossed:
         return _task(given.insight, given.insight.confidence, now, report)
     script = given.script if known.may_hand_out(given.script, rule) else ""
@@ -70,6 +75,21 @@ def task_of_advice(given: HandedOut, rule: PublicationRule, now: datetime) -> Ta
         success_probability=given.expected_success_rate,
         script=script,
         script_note=_script_note(given, known, script, rule),
+    )
+
+
+def _authored_task(given: HandedOut, known: Pattern, now: datetime, report: str) -> Task:
+    """What an author advised: the success rate is the insight's own, since nothing here bears out another."""
+    authored = {script.template for script in known.scripts if script.authored}
+    script = given.script if given.script in authored else ""
+    return Task(
+        title=_title(known.action, given.insight.type),
+        steps=_steps(given.insight.conditions, known.action, script, report, tried=False),
+        due_time=_due(given.insight.type, now),
+        confidence_label=AUTHORED_UNTESTED,
+        success_probability=given.insight.confidence,
+        script=script,
+        script_note="",
     )
 
 
@@ -112,9 +132,14 @@ def _title(action: str, pattern_type: str) -> str:
 
 
 def _steps(
-    conditions: Mapping[str, JsonValue], action: str, script: str, report: str
+    conditions: Mapping[str, JsonValue],
+    action: str,
+    script: str,
+    report: str,
+    *,
+    tried: bool = True,
 ) -> tuple[str, ...]:
-    """Check, do, say, record: each only where there is something to it."""
+    """Check, do, say, record: each only where there is something to it. An untried script has no rate to keep."""
     steps = []
     if conditions:
         subjects = ", ".join(key.replace("_", " ") for key in sorted(conditions))
@@ -124,7 +149,10 @@ def _steps(
         placeholders = tuple(dict.fromkeys(_PLACEHOLDER.findall(script)))
         if placeholders:
             steps.append(f"Fill in {', '.join(placeholders)} in the script")
-        steps.append("Use the script as it is worded: its success rate is that of these words")
+        if tried:
+            steps.append("Use the script as it is worded: its success rate is that of these words")
+        else:
+            steps.append("Use the script of the author; nobody here has tried it")
     steps.append(report)
     return tuple(steps)
 

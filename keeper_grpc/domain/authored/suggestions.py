@@ -72,7 +72,7 @@ def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> Sug
     claim = pattern.claim or Claim()
     expected = claim.success_rate if withheld else pattern.evidence.success_rate
     expectation = expect(pattern.evidence, pattern.prior, cautious=pattern.cautious)
-    known = _claimed(claim) if withheld else _track_record(pattern, expectation.lower_bound)
+    known = claim.sentence() if withheld else _track_record(pattern, expectation.lower_bound)
     return SuggestedMove(
         pattern=pattern,
         trigger=candidate.trigger.text,
@@ -96,14 +96,6 @@ def _track_record(pattern: Pattern, lower_bound: float) -> str:
         f"{pattern.scope.business_category} accounts succeeded "
         f"(at least {lower_bound:.0%} with 95% certainty)"
     )
-
-
-def _claimed(claim: Claim) -> str:
-    figures = ", ".join(claim.statements())
-    if claim.success_rate is not None:
-        return f"authored, untested here; its author claims {figures}"
-    unstated = "authored, untested here; its author states no success rate"
-    return f"{unstated} and claims {figures}" if figures else unstated
 
 
 def _plain(value: FactValue) -> str:

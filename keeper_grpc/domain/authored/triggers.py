@@ -89,11 +89,15 @@ class Trigger:
 
         As in CEL, `a || b` holds when `a` does, even if the facts of `b` are missing.
         """
+        return self.verdict(facts) is True
+
+    def verdict(self, facts: KnownFacts) -> bool | None:
+        """Whether the condition is true of the facts; None where that depends on a missing fact."""
         try:
             answer = self._program.eval(data=facts)
         except RuntimeError:  # a text that is not Unicode
-            return False
-        return answer.type() == cel.Type.BOOL and bool(answer.value())
+            return None
+        return bool(answer.value()) if answer.type() == cel.Type.BOOL else None
 
 
 @lru_cache(maxsize=1024)
@@ -132,6 +136,44 @@ def known_facts(facts: Mapping[str, JsonValue]) -> KnownFacts:
         if value is not None:
             known[name] = value
     return known
+
+
+def facts_of_conditions(conditions: Mapping[str, JsonValue]) -> KnownFacts:
+    """The facts of the vocabulary that an insight's conditions state.
+
+    A condition states a fact whose name is its key: as a whole (`customer.ltv`), without the subject (`ltv`), or
+    with it as one word (`customer_ltv`). Engines also write the subjects as nested conditions, numbers as texts and
+    texts in capitals.
+    """
+    keyed = {_SEPARATORS.sub("_", key).lower(): value for key, value in conditions.items()}
+    known = dict(known_facts(conditions))
+    for name, kind in VOCABULARY.items():
+        if name in known:
+            continue
+        for key in (name.replace(".", "_"), name.rpartition(".")[2]):
+            value = _read(_as_kind(keyed.get(key), kind), kind)
+            if value is not None:
+                known[name] = value
+                break
+    return known
+
+
+_SEPARATORS = re.compile(r"[.\-\s]+")
+
+
+def _as_kind(value: JsonValue, kind: Kind) -> JsonValue:
+    """The value as an engine means it that writes all values as texts."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if kind is Kind.NUMBER and _WRITTEN_NUMBER.fullmatch(text):
+        return float(text)
+    if kind is Kind.FLAG:
+        return {"true": True, "yes": True, "false": False, "no": False}.get(text, value)
+    return text if kind is Kind.TEXT else value
+
+
+_WRITTEN_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
 
 
 def _at(facts: JsonValue | Mapping[str, JsonValue], name: str) -> JsonValue:

@@ -58,3 +58,15 @@ class Claim:
             None if self.learned_from is None else f"learned from {self.learned_from} businesses",
         )
         return [phrase for phrase in phrases if phrase is not None]
+
+    def sentence(self) -> str:
+        """What the author claims, for people: labelled, so that it is not read as this network's evidence."""
+        figures = ", ".join(self.statements())
+        if self.success_rate is not None:
+            return f"{UNTESTED}; its author claims {figures}"
+        unstated = f"{UNTESTED}; its author states no success rate"
+        return f"{unstated} and claims {figures}" if figures else unstated
+
+
+UNTESTED = "authored, untested here"
+"""The label of what an author says and no evidence of this network bears out."""

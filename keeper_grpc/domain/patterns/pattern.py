@@ -80,6 +80,11 @@ class Pattern:
         return self.evidence.lower_bound(self.cautious)
 
     @property
+    def applies(self) -> bool:
+        """Whether it may be advised at all: neither taken back, nor one that works no longer or harms."""
+        return not (self.retired or self.fading or self.crossed)
+
+    @property
     def words(self) -> EmbeddedWords:
         """Its words as those of an insight are embedded."""
         return EmbeddedWords.of(

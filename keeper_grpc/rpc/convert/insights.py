@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from keeper_grpc.domain.advice.authored import AuthoredAdvice
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
+from keeper_grpc.domain.authored.matching import MatchedBy
 from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.evidence.publication import PublicationRule, shown_time
 from keeper_grpc.domain.insight import (
@@ -99,6 +101,11 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         insight.basis = _BASES[best.expectation.basis]
         insight.explanation = advice.explanation
         insight.factors.CopyFrom(_factors(best, answer.created_at))
+    if answer.authored is not None:
+        insight.suggested_approach = answer.authored.pattern.action
+        insight.network_context = answer.authored.network_context
+        insight.explanation = answer.authored.explanation
+        insight.authored_advice.CopyFrom(_authored(answer.authored))
     return network_service_pb2.EnhanceInsightResponse(
         enhancement_id=str(answer.enhancement_id),
         enhanced_insight=insight,
@@ -119,6 +126,25 @@ def _told(answer: Captured) -> network_service_pb2.CapturePatternResponse.Dispos
         return told.DISPOSITION_CREATED
     return told.DISPOSITION_MERGED
 
+
+def _authored(advice: AuthoredAdvice) -> pattern_pb2.AuthoredAdvice:
+    message = pattern_pb2.AuthoredAdvice(
+        pattern_id=str(advice.pattern.pattern_id),
+        action=advice.pattern.action,
+        script=advice.script,
+        matched_by=_MATCHED[advice.matched.by],
+        trigger=advice.trigger,
+    )
+    if advice.pattern.claim is not None:
+        message.author_claim.CopyFrom(patterns.author_claim(advice.pattern.claim))
+    return message
+
+
+_MATCHED = {
+    MatchedBy.TRIGGER: pattern_pb2.AuthoredAdvice.MATCHED_BY_TRIGGER,
+    MatchedBy.CONDITIONS: pattern_pb2.AuthoredAdvice.MATCHED_BY_CONDITIONS,
+    MatchedBy.WORDS: pattern_pb2.AuthoredAdvice.MATCHED_BY_WORDS,
+}
 
 _BASES = {
     Basis.SITUATION: pattern_pb2.EXPECTATION_BASIS_SITUATION,

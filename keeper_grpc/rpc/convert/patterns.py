@@ -80,7 +80,7 @@ def pattern(known: Pattern, rule: PublicationRule) -> pattern_pb2.Pattern:
         ),
         embedding_model=known.scope.embedding_model,
         crossed_guardrails=[_GUARDRAILS[harm] for harm in known.crossed],
-        author_claim=None if known.claim is None else _author_claim(known.claim),
+        author_claim=None if known.claim is None else author_claim(known.claim),
         prior=pattern_pb2.Prior(
             successes=known.prior.successes,
             failures=known.prior.failures,
@@ -153,7 +153,8 @@ def evidence_message(
     )
 
 
-def _author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
+def author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
+    """Write an AuthorClaim."""
     message = pattern_pb2.AuthorClaim(
         follow_up_action=claim.follow_up_action,
         success_rate=claim.success_rate,

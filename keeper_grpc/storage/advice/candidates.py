@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from keeper_grpc.domain.advice.authored import StoredAuthored
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements, hurdle
 from keeper_grpc.domain.advice.transfer import TransferRecord, TransferShare, transfer_record
@@ -16,6 +17,7 @@ from keeper_grpc.domain.evidence.expectation import NOWHERE
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Script
 from keeper_grpc.domain.patterns.situation import facets
+from keeper_grpc.storage.advice.authored import authored_candidates
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import enough_accounts
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
@@ -141,6 +143,12 @@ class PostgresCandidates:
         """The nearest patterns of other categories that meet the requirements, with transfer."""
         async with self._search(approximately=False) as connection:
             return await self._find(connection, _ELSEWHERE, asked, requirements, limit, fit=True)
+
+    async def authored(self, asked: Asked, rule: PublicationRule) -> Sequence[StoredAuthored]:
+        """The catalog's patterns for the account's category; see usecases/advice/enhance.py."""
+        now_weight = recency_weight(self._clock(), self._half_life)
+        async with self._database.connection() as connection:
+            return await authored_candidates(connection, asked, rule, now_weight)
 
     async def _find(
         self,

@@ -35,6 +35,7 @@ class PostgresEnhancements:
     async def _record(self, record: EnhancementRecord) -> None:
         enhancement, asked = record.enhancement, record.asked
         advice = enhancement.advice or record.withheld_advice
+        authored = enhancement.authored or record.withheld_authored
         best = advice.best if advice else None
         row = ENHANCEMENTS.values(enhancement.insight) | {
             "id": enhancement.enhancement_id,
@@ -53,9 +54,17 @@ class PostgresEnhancements:
                 advice.script.propensity if advice and advice.script.template else None
             ),
             "holdout": record.withheld_advice is not None,
+            "authored": _authored(record),
             "holdout_share": record.holdout_share,
             "created_at": enhancement.created_at,
         }
+        if authored:
+            row |= {
+                "pattern_id": authored.pattern.pattern_id,
+                "similarity": authored.similarity,
+                "script": authored.script,
+                "script_propensity": 1.0 if authored.script else None,
+            }
         async with self._database.transaction() as connection:
             await insert_row(connection, "enhancements", row)
             await insert_sighting(
@@ -66,3 +75,10 @@ class PostgresEnhancements:
                 embedding=asked.vector,
                 seen_time=record.seen_time,
             )
+
+
+def _authored(record: EnhancementRecord) -> str | None:
+    """What became of an author's advice, if there was any."""
+    if record.withheld_authored is not None:
+        return "withheld"
+    return None if record.enhancement.authored is None else "given"

@@ -35,8 +35,10 @@ class PostgresOutcomes:
         async with self._database.transaction(read_only=True) as connection:
             row = await connection.fetchrow(
                 f"""
-                SELECT {ENHANCEMENTS.names}, id, CASE WHEN NOT holdout THEN pattern_id END AS pattern_id,
-                       embedding_model, similarity, expected_success_rate, script, created_at
+                SELECT {ENHANCEMENTS.names}, id, CASE WHEN NOT holdout AND authored IS DISTINCT FROM 'withheld'
+                            THEN pattern_id END AS pattern_id,
+                       embedding_model, similarity, expected_success_rate, script, created_at,
+                       coalesce(authored = 'given', false) AS authored
                   FROM enhancements WHERE id = $1 AND account_key = $2
                 """,  # noqa: S608 - only constants are interpolated
                 enhancement_id,
@@ -58,6 +60,7 @@ class PostgresOutcomes:
             expected_success_rate=row["expected_success_rate"],
             script=row["script"],
             created_at=row["created_at"],
+            authored=row["authored"],
         )
 
     @asynccontextmanager

@@ -41,7 +41,7 @@ class PostgresReaction:
         )
         row = await self._connection.fetchrow(
             """
-            SELECT no_match_reason IS NULL AS advised, reaction
+            SELECT no_match_reason IS NULL OR coalesce(authored = 'given', false) AS advised, reaction
               FROM enhancements WHERE id = $1 AND account_key = $2 FOR NO KEY UPDATE
             """,
             enhancement_id,

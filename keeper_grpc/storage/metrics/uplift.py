@@ -33,10 +33,11 @@ class PostgresUplift:
         async with self._database.transaction(read_only=True) as connection:
             asked = await connection.fetch(
                 """
-                SELECT business_category, pattern_type, count(*) FILTER (WHERE NOT holdout) AS advised,
-                       count(*) FILTER (WHERE holdout) AS held_out
-                  FROM enhancements
-                 WHERE holdout_share > 0 AND (holdout OR no_match_reason IS NULL)
+                SELECT business_category, pattern_type,
+                       count(*) FILTER (WHERE NOT held_out(e)) AS advised,
+                       count(*) FILTER (WHERE held_out(e)) AS held_out
+                  FROM enhancements e
+                 WHERE holdout_share > 0 AND had_advice(e)
                  GROUP BY 1, 2 ORDER BY 1, 2
                 """
             )

@@ -1,16 +1,24 @@
 """EnhanceInsight: what the other accounts know about one account's insight.
 
 Anonymize, embed, fetch the nearest patterns of the account's category, rank, boost, record. The
-asking account's own evidence is subtracted before anything is judged or shown.
+asking account's own evidence is subtracted before anything is judged or shown. Where nothing proven fits, an author
+may have advice (domain/advice/authored.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
+from keeper_grpc.domain.advice.authored import (
+    AuthoredAdvice,
+    Matched,
+    StoredAuthored,
+    asks_for_proof,
+    choose_authored,
+)
 from keeper_grpc.domain.advice.enhancement import Advice, Asked, Enhancement, EnhancementRecord
 from keeper_grpc.domain.advice.exploration import choose_wording
 from keeper_grpc.domain.advice.holdout import in_holdout
@@ -27,11 +35,14 @@ from keeper_grpc.domain.advice.ranking import (
     rank,
     without_harmful,
 )
+from keeper_grpc.domain.authored.matching import match
+from keeper_grpc.domain.authored.triggers import KnownFacts, facts_of_conditions
 from keeper_grpc.domain.evidence.evidence import boost
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
+from keeper_grpc.usecases.advice.triggers import usable_trigger
 from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId
 
 CANDIDATES = 20
@@ -65,6 +76,9 @@ class CandidateStore(Protocol):
         self, asked: Asked, requirements: Requirements, limit: int
     ) -> Sequence[Candidate]:
         """The nearest patterns of other categories that meet the requirements, with transfer."""
+
+    async def authored(self, asked: Asked, rule: PublicationRule) -> Sequence[StoredAuthored]:
+        """The catalog's patterns for the asking account's category, those that were retired left out."""
 
 
 class EnhancementStore(Protocol):
@@ -126,23 +140,30 @@ class EnhanceInsight:
             account_key=account.key,
             conditions=insight.conditions,
         )
-        ranking = await self._rank(asked, self._requirements(question))
+        # The facts are evaluated as they came, and forgotten: bands would hide what triggers compare.
+        ranking, authored = await self._rank(
+            asked, self._requirements(question), facts_of_conditions(question.insight.conditions)
+        )
         now = self._clock()
         advice = self._advice(ranking.best, insight) if ranking.best else None
-        held_out = advice is not None and in_holdout(account.key, insight.render(), self._holdout)
+        held_out = bool(advice or authored) and in_holdout(
+            account.key, insight.render(), self._holdout
+        )
         enhancement = Enhancement(
             enhancement_id=self._new_id(),
             insight=insight,
             advice=None if held_out else advice,
             no_match=NoMatch.HOLDOUT if held_out else ranking.no_match,
-            closest=ranking.closest,
+            closest=None if held_out else ranking.closest,
             anonymization=anonymized.report,
             created_at=now,
+            authored=None if held_out else authored,
         )
         await self._enhancements.record_enhancement(
             EnhancementRecord(
                 enhancement=enhancement,
                 withheld_advice=advice if held_out else None,
+                withheld_authored=authored if held_out else None,
                 holdout_share=self._holdout,
                 asked=asked,
                 seen_time=min(question.insight.observed_time or now, now),
@@ -150,15 +171,54 @@ class EnhanceInsight:
         )
         return enhancement
 
-    async def _rank(self, asked: Asked, requirements: Requirements) -> Ranking:
-        """Own category first; the others when it has nothing good enough."""
+    async def _rank(
+        self, asked: Asked, requirements: Requirements, facts: KnownFacts
+    ) -> tuple[Ranking, AuthoredAdvice | None]:
+        """What is proven in the own category first, then in the others; then what an author advises."""
         candidates = await self._patterns.candidates(asked, requirements, CANDIDATES)
         own = rank(candidates, requirements)
         if own.best:
-            return own
-        others = await self._patterns.candidates_elsewhere(asked, requirements, CANDIDATES)
-        elsewhere = rank(without_harmful(others, candidates, requirements), requirements)
-        return elsewhere if elsewhere.best else own
+            return own, None
+        matched = await self._matched(asked, requirements, facts)
+        about = {
+            one.candidate.pattern.pattern_id: replace(one.candidate, about=True) for one in matched
+        }
+        known = [one for one in candidates if one.pattern.pattern_id not in about]
+        known += about.values()
+        own = rank(known, requirements)
+        if own.best:
+            return own, None
+        foreign = await self._patterns.candidates_elsewhere(asked, requirements, CANDIDATES)
+        elsewhere = rank(without_harmful(foreign, known, requirements), requirements)
+        if elsewhere.best:
+            return elsewhere, None
+        if asks_for_proof(requirements):
+            return own, None
+        harmless = without_harmful([one.candidate for one in matched], known, requirements)
+        return own, choose_authored(
+            [one for one in matched if one.candidate in harmless], self._rule
+        )
+
+    async def _matched(
+        self, asked: Asked, requirements: Requirements, facts: KnownFacts
+    ) -> Sequence[Matched]:
+        """The catalog's patterns that are about the question."""
+        found = []
+        for stored in await self._patterns.authored(asked, self._rule):
+            candidate = stored.candidate
+            trigger = usable_trigger(candidate.pattern.pattern_id, stored.trigger)
+            if trigger is None:
+                continue
+            fits = match(
+                trigger,
+                candidate.pattern.conditions,
+                facts,
+                asked.conditions,
+                similar=candidate.similarity >= requirements.min_similarity,
+            )
+            if fits:
+                found.append(Matched(candidate, trigger, fits))
+        return found
 
     def _requirements(self, question: Question) -> Requirements:
         return Requirements(

@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-import structlog
-
 from keeper_grpc.domain.authored.suggestions import (
     StoredTrigger,
     SuggestedMove,
     Triggered,
     rank_moves,
 )
-from keeper_grpc.domain.authored.triggers import Trigger, TriggerInvalid, known_facts, parse_trigger
+from keeper_grpc.domain.authored.triggers import known_facts
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
-
-log = structlog.get_logger()
+from keeper_grpc.usecases.advice.triggers import usable_trigger
 
 DEFAULT_MAX_MOVES = 5
 MAX_MOVES = 50
@@ -83,7 +80,8 @@ class SuggestMoves:
         holding = [
             (known, trigger)
             for known in stored
-            if (trigger := _usable(known)) is not None and trigger.holds(facts)
+            if (trigger := usable_trigger(known.pattern_id, known.text)) is not None
+            and trigger.holds(facts)
         ]
         patterns = await self._store.patterns_without(
             account_key, [known.pattern_id for known, _ in holding], self._rule
@@ -98,17 +96,3 @@ class SuggestMoves:
             self._rule,
         )
         return moves[: min(occasion.max_moves or DEFAULT_MAX_MOVES, MAX_MOVES)]
-
-
-def _applies(pattern: Pattern) -> bool:
-    """Whether it may be suggested: neither taken back, nor one that works no longer or harms."""
-    return not (pattern.retired or pattern.fading or pattern.crossed)
-
-
-def _usable(stored: StoredTrigger) -> Trigger | None:
-    """The trigger, unless another release stored it and this one's vocabulary lacks its facts."""
-    try:
-        return parse_trigger(stored.text)
-    except TriggerInvalid as error:
-        log.warning("trigger_skipped", pattern_id=str(stored.pattern_id), reason=str(error))
-        return None
