@@ -18,6 +18,7 @@ from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.play.episodes import Episode
 from keeper_grpc.simulation.play.server import Clock, serving
 from keeper_grpc.simulation.play.story import Story
+from keeper_grpc.simulation.world.authors import written_catalog
 from keeper_grpc.simulation.world.truth import World
 
 
@@ -37,6 +38,8 @@ def main() -> None:
         trap_effect=chosen.effect,
         # One line of business: a small network of several has hardly any advice to judge.
         category_shares={"spa": 1.0},
+        # What the network proves is judged; authors who never saw the bills would add traps of their own.
+        authored=False,
     )
     world = World(parameters)
     episodes = asyncio.run(play(parameters, world))
@@ -53,7 +56,7 @@ def main() -> None:
 async def play(parameters: Parameters, world: World) -> list[Episode]:
     """The story's episodes."""
     clock = Clock()
-    async with serving(parameters, clock) as network:
+    async with serving(parameters, clock, written_catalog(parameters, world)) as network:
         story = await Story(parameters, world, network, clock, lambda _: None).play()
     return list(story.episodes)
 

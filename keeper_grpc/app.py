@@ -83,10 +83,12 @@ class App:
 
 
 @asynccontextmanager
-async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[App]:
+async def application(
+    settings: Settings, clock: Clock = utc_now, catalog: Catalog | None = None
+) -> AsyncIterator[App]:
     """Start the service, and close everything in the opposite order at the end.
 
-    `clock` returns the service's current time; a simulation passes its own.
+    `clock` returns the service's current time and `catalog` has its authored patterns; a simulation passes its own.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
     DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, PseudonymKeysUnfit,
@@ -105,7 +107,7 @@ async def application(settings: Settings, clock: Clock = utc_now) -> AsyncIterat
         # A model that does not answer stops the start, and so does one that is not the database's.
         models = ModelInUse(settings, pool, telemetry, await open_model(settings, pool, telemetry))
         stack.push_async_callback(models.aclose)
-        catalog = load_catalog()
+        catalog = catalog or load_catalog()
         parts = ServerParts(
             settings,
             pool,

@@ -80,6 +80,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="actions that occur to an account by itself, of ten (%(default)s)",
     )
     command.add_argument(
+        "--without-authors",
+        dest="authored",
+        action="store_false",
+        help="begin with an empty catalog: what the network learns by itself",
+    )
+    command.add_argument(
+        "--author",
+        type=within(float, 0.0, 1.0),
+        default=_DEFAULTS.author,
+        help="correlation of the authors' judgement with the truth (%(default)s)",
+    )
+    command.add_argument(
         "--leave-out",
         type=within(int, 0, _MOST_CUSTOMERS),
         default=0,

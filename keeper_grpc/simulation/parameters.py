@@ -50,6 +50,8 @@ class Parameters:
 
     # The network.
     holdout: float = 0.1
+    authored: bool = True
+    author: float = 0.7
     category_shares: dict[str, float] = field(
         default_factory=lambda: {"spa": 0.35, "salon": 0.3, "gym": 0.2, "yoga_studio": 0.15}
     )

@@ -10,6 +10,7 @@ from keeper_grpc.simulation.measures.report import Report, lonely_twins, measure
 from keeper_grpc.simulation.parameters import Parameters
 from keeper_grpc.simulation.play.server import Clock, serving
 from keeper_grpc.simulation.play.story import PlayedStory, Story
+from keeper_grpc.simulation.world.authors import written_catalog
 from keeper_grpc.simulation.world.truth import World
 
 
@@ -40,5 +41,5 @@ async def _play(
     without: int | None = None,
 ) -> PlayedStory:
     clock = Clock()
-    async with serving(parameters, clock) as network:
+    async with serving(parameters, clock, written_catalog(parameters, world)) as network:
         return await Story(parameters, world, network, clock, progress, without=without).play()

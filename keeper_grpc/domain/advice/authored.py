@@ -18,6 +18,7 @@ from keeper_grpc.domain.advice.ranking import (
 )
 from keeper_grpc.domain.authored.matching import Match, MatchedBy
 from keeper_grpc.domain.authored.triggers import Trigger
+from keeper_grpc.domain.evidence.evidence import NO_SHARE, Share
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -25,10 +26,13 @@ from keeper_grpc.domain.patterns.pattern import Pattern
 
 @dataclass(frozen=True, slots=True)
 class StoredAuthored:
-    """A pattern of the catalog as a candidate, and its trigger, which another release may have written."""
+    """A pattern of the catalog as a candidate, its trigger, which another release may have written, and the asking
+    account's `own` outcomes.
+    """
 
     candidate: Candidate
     trigger: str
+    own: Share = NO_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Matched:
     candidate: Candidate
     trigger: Trigger
     match: Match
+    own: Share = NO_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def choose_authored(matched: Sequence[Matched], rule: PublicationRule) -> Author
     """The untested one that matches best; of those that match alike, the one that is likely to work, if authors are
     believed. Ties go to the more similar, then to the smaller id, so that equal questions get equal answers.
     """
-    untested = [one for one in matched if _may_be_offered(one.candidate.pattern, rule)]
+    untested = [one for one in matched if _may_be_offered(one, rule)]
     if not untested:
         return None
     best = min(
@@ -105,11 +110,18 @@ def choose_authored(matched: Sequence[Matched], rule: PublicationRule) -> Author
     )
 
 
-def _may_be_offered(pattern: Pattern, rule: PublicationRule) -> bool:
-    """Untested as far as may be shown, and not known to harm or to work no longer."""
+def _may_be_offered(one: Matched, rule: PublicationRule) -> bool:
+    """Untested by others as far as may be shown, not known to harm or to work no longer, nor to fail where it is asked for.
+
+    What others know is judged from the default occurrences on, by the default rate, and so is what the account knows itself.
+    """
+    pattern = one.candidate.pattern
+    tried = one.own.trials >= DEFAULT_MIN_OCCURRENCES
+    expected = (pattern.claim or Claim()).prior().after(one.own.trials, one.own.successes).mean
     return (
         pattern.authored
         and pattern.applies
         and rule.withheld(pattern.evidence)
         and bool(pattern.action)
+        and not (tried and expected < DEFAULT_MIN_SUCCESS_RATE)
     )

@@ -14,7 +14,7 @@ from keeper_grpc.simulation.measures.growth import Growth
 from keeper_grpc.simulation.measures.knowledge import Knowledge
 from keeper_grpc.simulation.measures.value import Value
 from keeper_grpc.simulation.parameters import Parameters
-from keeper_grpc.simulation.play.episodes import Episode
+from keeper_grpc.simulation.play.episodes import Advice, Episode
 from keeper_grpc.simulation.play.oracle import best_advice
 from keeper_grpc.simulation.world.population import Stage
 from keeper_grpc.simulation.world.truth import SITUATIONS, World, actions_for
@@ -39,12 +39,15 @@ class Reach:
 class Ceilings:
     """One stage's promises beside the oracle.
 
-    `enhanced` counts only insights that have an action which truly works often enough; `in_vain` is the share of
-    advice given where there is none. `success` is that of all insights, `better` its relative improvement, `sooner` that
+    `enhanced` counts only insights that have an action which truly works often enough, and proven advice; `answered`
+    counts an author's advice as well, `first` only in the first call of the accounts that joined. `in_vain` is the share of
+    proven advice given where there is none. `success` is that of all insights, `better` its relative improvement, `sooner` that
     of time to value, `advice` the true success rate of what is advised, `patterns` the distinct truths.
     """
 
     enhanced: Reach
+    answered: Reach
+    first: Reach
     in_vain: float | None
     success: Reach
     better: Reach
@@ -77,13 +80,23 @@ def ceilings(
     here = [e for e in episodes if stage.reached <= e.asked_day < stage.ends]
     asked = [e for e in here if e.answer and not e.answer.held_out]
     could = [(e, best_advice(world, e.met)) for e in asked]
+    joined = [
+        (e, best_advice(world, e.met))
+        for e in episodes
+        if e.met.number == 0
+        and stage.begins <= e.met.account.joined < stage.ends
+        and e.answer
+        and not e.answer.held_out
+    ]
     best = mean(oracle[e.met.account.number, e.met.number].success for e in here)
     return Ceilings(
         enhanced=Reach(
-            mean(e.advice is not None and advice is not None for e, advice in could),
+            mean(e.proven is not None and advice is not None for e, advice in could),
             mean(advice is not None for _, advice in could),
         ),
-        in_vain=mean(advice is None for e, advice in could if e.advice),
+        answered=_answered(could),
+        first=_answered(joined),
+        in_vain=mean(advice is None for e, advice in could if e.proven),
         success=Reach(growth.success, best),
         better=Reach(
             _relative(growth.success, growth.success_alone), _relative(best, growth.success_alone)
@@ -94,6 +107,14 @@ def ceilings(
         ),
         advice=Reach(growth.advised_chance, growth.best_chance),
         patterns=Reach(knowledge.found, _truths(parameters)),
+    )
+
+
+def _answered(could: Sequence[tuple[Episode, Advice | None]]) -> Reach:
+    """Of these insights, those that the oracle answers, and those of them that the network answered somehow."""
+    return Reach(
+        mean(e.advice is not None and advice is not None for e, advice in could),
+        mean(advice is not None for _, advice in could),
     )
 
 

@@ -23,11 +23,17 @@ class Growth:
     Shares and rates are None when their denominator is zero. `success_alone` is the success rate of
     the same insights without the network. `true_uplift` is the true chance of what accounts did when they were advised,
     whether or not they followed, less that of the action they would have chosen. `script_differs` is the
-    share of advice whose script names another action than its pattern.
+    share of advice whose script names another action than its pattern. What is said of advice is said of proven advice;
+    `authored` is the share of the insights that got an author's, `authored_chance` its true success rate and
+    `claims_off` what authors claim beyond that. `asked` are the questions that were not held out.
     """
 
     questions: int
+    asked: int
     enhanced: float | None
+    authored: float | None
+    authored_chance: float | None
+    claims_off: float | None
     elsewhere: float | None
     confidence: float | None
     success: float | None
@@ -53,12 +59,18 @@ def growth(
     here = [e for e in episodes if stage.reached <= e.asked_day < stage.ends]
     whole = [e for e in episodes if stage.begins <= e.asked_day < stage.ends]
     asked = [e for e in here if e.answer and not e.answer.held_out]
-    advised = [(e.met, e.advice) for e in asked if e.advice]
+    advised = [(e.met, e.proven) for e in asked if e.proven]
+    authored = [(e.met, e.advice) for e in asked if e.advice and e.advice.authored]
+    claimed = [(advice.expected, _true_rate(world, met, advice)) for met, advice in authored]
     truths = [_true_rate(world, met, advice) for met, advice in advised]
     off = [advice.expected - true for (_, advice), true in zip(advised, truths, strict=True)]
     return Growth(
         questions=len(here),
-        enhanced=mean(e.advice is not None for e in asked),
+        asked=len(asked),
+        enhanced=mean(e.proven is not None for e in asked),
+        authored=mean(e.advice is not None and e.advice.authored for e in asked),
+        authored_chance=mean(true for _, true in claimed),
+        claims_off=mean(claim - true for claim, true in claimed),
         elsewhere=mean(advice.category != met.account.category for met, advice in advised),
         confidence=mean(advice.confidence for _, advice in advised),
         success=mean(e.success for e in here),
@@ -103,11 +115,14 @@ class Bucket:
     count: int
 
 
-def calibration(world: World, episodes: Iterable[Episode], width: float = 0.05) -> list[Bucket]:
-    """Expected against true rates, in buckets of the expected rate."""
+def calibration(
+    world: World, episodes: Iterable[Episode], width: float = 0.05, *, authored: bool = False
+) -> list[Bucket]:
+    """Expected against true rates of proven or of authored advice, in buckets of the expected rate."""
     buckets: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for episode in episodes:
-        if advice := episode.advice:
+        advice = episode.advice
+        if advice and advice.authored is authored:
             true = _true_rate(world, episode.met, advice)
             buckets[math.floor(advice.expected / width)].append((advice.expected, true))
     return [

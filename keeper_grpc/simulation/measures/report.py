@@ -58,13 +58,14 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run. `calibration` is of the last stage's measured part; `marginal` is None unless it was asked for."""
+    """One run. `calibration` is of the last stage's measured part, `claims` of all authored advice of the story; `marginal` is None unless it was asked for."""
 
     parameters: Parameters
     stages: Sequence[StageReport]
     months: Sequence[Month]
     calibration: Sequence[Bucket]
     calls: int
+    claims: Sequence[Bucket] = ()
     marginal: Marginal | None = None
 
 
@@ -119,7 +120,12 @@ def measure(parameters: Parameters, world: World, story: PlayedStory) -> Report:
         )
     last = [e for e in story.episodes if e.asked_day >= all_stages[-1].reached]
     return Report(
-        parameters, reports, _months(story.episodes, twins), calibration(world, last), story.calls
+        parameters,
+        reports,
+        _months(story.episodes, twins),
+        calibration(world, last),
+        story.calls,
+        claims=calibration(world, story.episodes, authored=True),
     )
 
 
@@ -187,7 +193,7 @@ def _months(
                 networked=sum(e.success for e in here) / len(here),
                 alone=sum(twins[e.met.account.number, e.met.number].success for e in here)
                 / len(here),
-                enhanced=sum(e.advice is not None for e in asked) / max(len(asked), 1),
+                enhanced=sum(e.proven is not None for e in asked) / max(len(asked), 1),
             )
         )
     return found

@@ -14,7 +14,8 @@ class Advice:
 
     `action` is what an account that follows the advice does: the script's action where there is one,
     because the guest hears the script. `meant` is the pattern's action. `category` is the category
-    the pattern was learned in, `expected` its expected success rate.
+    the pattern was learned in, `expected` its expected success rate. Of `authored` advice, which nobody has
+    tested, that is the author's claim.
     """
 
     pattern_id: str
@@ -24,6 +25,7 @@ class Advice:
     category: str
     confidence: float
     expected: float
+    authored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +73,8 @@ class Episode:
     def advice(self) -> Advice | None:
         """The network's advice, if it gave any."""
         return self.answer.advice if self.answer else None
+
+    @property
+    def proven(self) -> Advice | None:
+        """The network's advice, if it was proven."""
+        return None if self.advice is None or self.advice.authored else self.advice

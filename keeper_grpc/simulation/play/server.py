@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from keeper_grpc.app import application
+from keeper_grpc.catalog.load import Catalog
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.settings import Settings
 from keeper_grpc.simulation.parameters import DAY_ZERO, Parameters
@@ -66,7 +67,7 @@ class Network:
 
 
 @asynccontextmanager
-async def serving(parameters: Parameters, clock: Clock) -> AsyncIterator[Network]:
+async def serving(parameters: Parameters, clock: Clock, catalog: Catalog) -> AsyncIterator[Network]:
     """An empty network with the service's default settings, except for holdout, catalog and accounts."""
     directory = Path(tempfile.mkdtemp(prefix="keeper-simulation-"))
     try:
@@ -77,8 +78,7 @@ async def serving(parameters: Parameters, clock: Clock) -> AsyncIterator[Network
                 data_dir=directory,
                 pseudonym_keys=_KEYS,
                 embedder="local",
-                # What a network learns by itself is what is measured.
-                seed_catalog=False,
+                seed_catalog=parameters.authored,
                 # Its businesses just begin to call.
                 open_accounts=True,
                 holdout_share=parameters.holdout,
@@ -87,7 +87,7 @@ async def serving(parameters: Parameters, clock: Clock) -> AsyncIterator[Network
                 statement_timeout=_PATIENCE,
             )
             async with (
-                application(settings, clock) as app,
+                application(settings, clock, catalog) as app,
                 KeeperClient(f"127.0.0.1:{app.port}", timeout=_PATIENCE.total_seconds()) as client,
             ):
                 yield Network(client, Ledger(postgres.dsn))

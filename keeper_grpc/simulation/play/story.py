@@ -186,7 +186,11 @@ class Story:
         )
 
     async def _snapshot(self, stage: Stage, day: int) -> Snapshot:
-        published = [pattern async for pattern in self._client.list_patterns(page_size=_PAGE)]
+        published = [
+            pattern
+            async for pattern in self._client.list_patterns(page_size=_PAGE)
+            if pattern.evidence.occurrence_count  # an untested one of the catalog has none
+        ]
         measured = await self._client.network_metrics(window=_back(day, stage.reached))
         whole = await self._client.network_metrics(window=_back(day, stage.begins))
         self._calls += 3 + len(published) // _PAGE
@@ -218,7 +222,20 @@ def _understood(insight: Met, answer: EnhanceInsightResponse) -> Answer:
     """What the account takes the answer to mean: all that it has are the answer's words."""
     enhanced = answer.enhanced_insight
     advice = None
-    if enhanced.network_enhanced:
+    if enhanced.HasField("authored_advice"):
+        said = enhanced.authored_advice
+        meant = named_by(said.action, insight.situation.kind)
+        advice = Advice(
+            pattern_id=said.pattern_id,
+            action=done_by(said.script, meant),
+            meant=meant,
+            tone=tone_of(said.script),
+            category=insight.account.category,
+            confidence=enhanced.confidence,
+            expected=said.author_claim.success_rate,
+            authored=True,
+        )
+    elif enhanced.network_enhanced:
         meant = named_by(enhanced.suggested_approach, insight.situation.kind)
         advice = Advice(
             pattern_id=enhanced.pattern_id,

@@ -46,6 +46,8 @@ class Sheet:
 def sheets(report: Report) -> list[Sheet]:
     """All tables of a run."""
     pages = [_timeline(report), _reach(report), _truth(report), _value(report), _own_words(report)]
+    if report.claims:
+        pages.append(_claims(report))
     return pages if report.marginal is None else [*pages, _marginal(report.marginal)]
 
 
@@ -112,8 +114,9 @@ _TIMELINE: Sequence[_Row] = (
     ("insights measured", "", lambda s: f"{s.growth.questions:,}"),
     ("insights enhanced", "200: 90%", lambda s: _percent(s.growth.enhanced)),
     ("mean confidence of those", "50: 80%", lambda s: _percent(s.growth.confidence)),
+    ("insights answered by an author, untested", "", lambda s: _percent(s.growth.authored)),
     (
-        "of those, from another category",
+        "of those enhanced, from another category",
         "50: some",
         lambda s: _percent(s.growth.elsewhere),
     ),
@@ -151,6 +154,16 @@ _REACH: Sequence[_Row] = (
         lambda s: _reached(s.ceilings.enhanced, _percent),
     ),
     (
+        "the same, answered by proven or by an author's advice",
+        "10: 80%",
+        lambda s: _reached(s.ceilings.answered, _percent),
+    ),
+    (
+        "the same, in the first call of an account",
+        "10: 80%",
+        lambda s: _reached(s.ceilings.first, _percent),
+    ),
+    (
         "advice where nothing truly works in 60% of the cases",
         "none",
         lambda s: _percent(s.ceilings.in_vain),
@@ -174,6 +187,8 @@ _REACH: Sequence[_Row] = (
 
 _TRUTH: Sequence[_Row] = (
     ("true success rate of advice", "", lambda s: _percent(s.growth.advised_chance)),
+    ("true success rate of authored advice", "", lambda s: _percent(s.growth.authored_chance)),
+    ("what authors claim is off by, on average", "0", lambda s: _points(s.growth.claims_off)),
     ("of the best advice there could be", "", lambda s: _percent(s.growth.best_chance)),
     ("advice is the best action of all", "", lambda s: _percent(s.growth.best_found)),
     (
@@ -232,6 +247,18 @@ def _reach(report: Report) -> Sheet:
         "promised",
         _REACH,
         report,
+    )
+
+
+def _claims(report: Report) -> Sheet:
+    """What authored advice claimed, beside what it was worth."""
+    return Sheet(
+        "What authors claim, beside the truth",
+        ["claimed success rate", "true success rate", "advice given"],
+        [
+            [_percent(each.expected), _percent(each.true), f"{each.count:,}"]
+            for each in report.claims
+        ],
     )
 
 

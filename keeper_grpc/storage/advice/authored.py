@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from keeper_grpc.domain.advice.authored import StoredAuthored
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Candidate
+from keeper_grpc.domain.evidence.evidence import Share
 from keeper_grpc.domain.evidence.expectation import NOWHERE
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.storage.database import Connection
@@ -21,8 +22,10 @@ from keeper_grpc.storage.patterns.view import (
 )
 
 _AUTHORED = f"""
-    SELECT {COLUMNS}, p.trigger, 1 - (p.pattern_embedding <=> $4) AS similarity
+    SELECT {COLUMNS}, p.trigger, 1 - (p.pattern_embedding <=> $4) AS similarity,
+           coalesce(own.occurrence_count, 0) AS own_trials, coalesce(own.success_count, 0) AS own_successes
       FROM network_patterns p {shares("$5")}
+      LEFT JOIN pattern_accounts own ON own.pattern_id = p.id AND own.account_key = $5
      WHERE p.catalog_key IS NOT NULL AND p.trigger IS NOT NULL AND p.retired_time IS NULL
        AND p.pattern_type = $1 AND p.business_category = $2 AND p.embedding_model = $3
 """  # noqa: S608 - only constants are interpolated
@@ -62,6 +65,7 @@ async def authored_candidates(
                 situations.get(row["id"], NOWHERE),
             ),
             row["trigger"],
+            Share(row["own_trials"], row["own_successes"]),
         )
         for row in rows
     ]

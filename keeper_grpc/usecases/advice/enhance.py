@@ -217,7 +217,7 @@ class EnhanceInsight:
                 similar=candidate.similarity >= requirements.min_similarity,
             )
             if fits:
-                found.append(Matched(candidate, trigger, fits))
+                found.append(Matched(candidate, trigger, fits, stored.own))
         return found
 
     def _requirements(self, question: Question) -> Requirements:

@@ -90,7 +90,7 @@ class SuggestMoves:
             (
                 Triggered(pattern, trigger)
                 for known, trigger in holding
-                if (pattern := patterns.get(known.pattern_id)) and _applies(pattern)
+                if (pattern := patterns.get(known.pattern_id)) and pattern.applies
             ),
             facts,
             self._rule,

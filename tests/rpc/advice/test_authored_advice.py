@@ -17,7 +17,7 @@ from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import REACTION_ACCEPTED
 from tests.rpc.advice.facts import CATALOG
 from tests.rpc.advice.test_suggest_moves import tried
 from tests.rpc.requests import new_account
-from tests.rpc.service import Service
+from tests.rpc.service import Service, running
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -180,17 +180,32 @@ async def test_reported_outcomes_become_its_evidence_and_take_over(service: Serv
 async def test_what_failed_here_is_offered_no_more(service: Service) -> None:
     """Once its own evidence may be shown, an author's claim counts for nothing against it."""
     key, category = "employee_coaching_needed", "salon"
-    accounts = [new_account() for _ in range(3)]
-    for account in accounts:
-        await tried(service, key, category, account, successes=0, failures=3)
-    # Each of them sees the evidence of two others, too little to be shown.
-    own = await service.network.EnhanceInsight(
-        question(key, category=category, account=accounts[0])
-    )
-    assert own.enhanced_insight.HasField("authored_advice")
+    for _ in range(2):
+        await tried(service, key, category, new_account(), successes=0, failures=3)
+    # Two are too few to be shown, and their failures must not be seen by it either.
+    given = await service.network.EnhanceInsight(question(key, category=category))
+    assert given.enhanced_insight.HasField("authored_advice")
+    await tried(service, key, category, new_account(), successes=0, failures=3)
     answer = await service.network.EnhanceInsight(question(key, category=category))
     assert not answer.enhanced_insight.HasField("authored_advice")
     assert answer.no_match_reason == Response.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW
+
+
+async def test_who_found_that_it_fails_is_not_offered_it_again(service: Service) -> None:
+    """Three failures of its own are enough for an account, and say nothing to another."""
+    key, category = "high_value_at_risk", "gym"
+    account = new_account()
+    await tried(service, key, category, account, successes=0, failures=2)
+    asked = question(key, category=category, account=account)
+    assert (await service.network.EnhanceInsight(asked)).enhanced_insight.HasField(
+        "authored_advice"
+    )
+    await tried(service, key, category, account, successes=0, failures=1)
+    assert not (await service.network.EnhanceInsight(asked)).enhanced_insight.HasField(
+        "authored_advice"
+    )
+    other = await service.network.EnhanceInsight(question(key, category=category))
+    assert other.enhanced_insight.HasField("authored_advice")
 
 
 async def test_reactions_and_tasks_work_as_for_any_advice(service: Service) -> None:
@@ -226,3 +241,58 @@ async def test_a_retired_pattern_is_offered_no_more(service: Service) -> None:
     answer = await service.network.EnhanceInsight(asked)
     assert not answer.enhanced_insight.HasField("authored_advice")
     assert not answer.enhanced_insight.suggested_approach
+
+
+async def test_a_holdout_withholds_it_and_counts_it_in_both_arms(
+    database_of_its_own: str,
+) -> None:
+    """What an author would have said is recorded and not told, and a rebuild counts the experiment the same."""
+    async with running(database_of_its_own, seed_catalog=True, holdout_share=0.5) as service:
+        arms = {True: 0, False: 0}
+        given = {}
+        for _ in range(12):
+            account = new_account()
+            answer = await service.network.EnhanceInsight(
+                question("break_in_pattern", account=account)
+            )
+            held_out = answer.no_match_reason == Response.NO_MATCH_REASON_HOLDOUT
+            got = answer.enhanced_insight
+            assert got.HasField("authored_advice") is not held_out
+            assert bool(got.suggested_approach) is not held_out
+            assert not answer.HasField("closest_miss")
+            arms[held_out] += 1
+            given[account] = answer.enhancement_id
+        for account, enhancement_id in given.items():
+            await service.network.ReportOutcome(
+                network_service_pb2.ReportOutcomeRequest(
+                    request_id=str(uuid.uuid4()),
+                    account_id=account,
+                    enhancement_id=enhancement_id,
+                    outcome=insight_pb2.Outcome(success=True),
+                )
+            )
+        counted = await service.database.fetchrow(
+            "SELECT sum(advised)::int, sum(held_out)::int FROM experiment_outcomes"
+        )
+        assert counted is not None
+        assert tuple(counted) == (arms[False], arms[True])
+        evidence = await service.value(
+            "SELECT count(*) FROM observations WHERE pattern_id IS NOT NULL"
+        )
+        assert evidence == arms[False]
+        assert await service.value("SELECT rebuild_experiment()") == 0
+        assert await service.value("SELECT rebuild_measures()") == 0
+
+
+async def test_a_stream_answers_as_a_call_does(service: Service) -> None:
+    """A tournament gets the same advice."""
+    asked = question("high_value_at_risk", category="salon")
+    stream = service.network.EnhanceInsights()
+    await stream.write(
+        network_service_pb2.EnhanceInsightsRequest(correlation_id="one", request=asked)
+    )
+    await stream.done_writing()
+    (answer,) = [message async for message in stream]
+    alone = await service.network.EnhanceInsight(asked)
+    assert answer.response.enhanced_insight == alone.enhanced_insight
+    assert alone.enhanced_insight.HasField("authored_advice")

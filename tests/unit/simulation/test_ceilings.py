@@ -61,6 +61,8 @@ def test_a_share_needs_a_ceiling() -> None:
     nothing = Reach(None, None)
     known = Ceilings(
         enhanced=Reach(0.9, 1.0),
+        answered=nothing,
+        first=nothing,
         in_vain=0.0,
         success=nothing,
         better=Reach(0.1, 0.2),

@@ -194,9 +194,13 @@ class EnhanceInsightRequest(_message.Message):
     account_id: _builtins.str
     """The account that asks. Its own evidence never comes back to it."""
     min_success_rate: _builtins.float
-    """Patterns with a lower expected_success_rate in the insight's situation are not applied. Not set means 0.60."""
+    """Patterns with a lower expected_success_rate in the insight's situation are not applied. Not set means 0.60. Above
+    that only proven advice is given: an author's claim is no evidence.
+    """
     min_occurrences: _builtins.int
-    """Patterns whose rate would rest on fewer observations are not applied. Not set means 3."""
+    """Patterns whose rate would rest on fewer observations are not applied. Not set means 3. Above that only proven
+    advice is given: an author's has no observations.
+    """
     @_builtins.property
     def insight(self) -> _insight_pb2.Insight:
         """The insight. Action and script may be empty: then the network suggests them."""
@@ -264,7 +268,7 @@ class EnhanceInsightResponse(_message.Message):
         def NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES(self) -> EnhanceInsightResponse._NoMatchReason.ValueType:   # 6
             """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
         NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse._NoMatchReason.ValueType  # 7
-        """Held out: left without advice, to measure the uplift of advice."""
+        """Held out: left without advice, proven or authored, to measure the uplift of advice."""
         NO_MATCH_REASON_PATTERN_FADING: EnhanceInsightResponse._NoMatchReason.ValueType  # 8
         """The similar patterns worked, and of late work clearly less often than their evidence says: Pattern.state
         is STATE_FADING. They are applied again when they recover.
@@ -294,7 +298,7 @@ class EnhanceInsightResponse(_message.Message):
     NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES: EnhanceInsightResponse.NoMatchReason.ValueType  # 6
     """No longer given: the weight of an account is capped instead, so that none can take a pattern away."""
     NO_MATCH_REASON_HOLDOUT: EnhanceInsightResponse.NoMatchReason.ValueType  # 7
-    """Held out: left without advice, to measure the uplift of advice."""
+    """Held out: left without advice, proven or authored, to measure the uplift of advice."""
     NO_MATCH_REASON_PATTERN_FADING: EnhanceInsightResponse.NoMatchReason.ValueType  # 8
     """The similar patterns worked, and of late work clearly less often than their evidence says: Pattern.state
     is STATE_FADING. They are applied again when they recover.
@@ -346,7 +350,9 @@ class EnhanceInsightResponse(_message.Message):
     enhancement_id: _builtins.str
     """UUID of this enhancement, so that its outcome can be attributed."""
     no_match_reason: Global___EnhanceInsightResponse.NoMatchReason.ValueType
-    """Why no pattern was applied. Unspecified when one was."""
+    """Why no proven pattern was applied. Unspecified when one was. An author may have advice all the same:
+    enhanced_insight.authored_advice.
+    """
     @_builtins.property
     def enhanced_insight(self) -> _pattern_pb2.EnhancedInsight:
         """The insight with the pattern that was applied."""
@@ -768,7 +774,9 @@ class Task(_message.Message):
     title: _builtins.str
     """The task in one line."""
     confidence_label: _builtins.str
-    """"Network Validated" when it comes from an enhancement, else empty."""
+    """"Network Validated" when it comes from an enhancement, "Authored, Untested" when that was an author's advice, else
+    empty.
+    """
     success_probability: _builtins.float
     """The probability of success: the network's expected success rate, or the insight's own confidence."""
     script: _builtins.str

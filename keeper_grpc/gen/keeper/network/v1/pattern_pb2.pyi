@@ -446,14 +446,17 @@ class EnhancedInsight(_message.Message):
     EXPLANATION_FIELD_NUMBER: _builtins.int
     FACTORS_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
+    AUTHORED_ADVICE_FIELD_NUMBER: _builtins.int
     network_enhanced: _builtins.bool
-    """Whether a pattern was applied. If false, the response has a no_match_reason."""
+    """Whether a proven pattern was applied. If false, the response has a no_match_reason, and every field that states
+    evidence or a rate is unset: who understands proven advice only goes by this.
+    """
     base_confidence: _builtins.float
     """The caller's confidence."""
     confidence: _builtins.float
     """base_confidence * (1 + expected_success_rate * 0.3), capped below 1. The caller's if not enhanced."""
     suggested_approach: _builtins.str
-    """The action that the network suggests."""
+    """The action that the network suggests; where network_enhanced is false, that of authored_advice."""
     expected_success_rate: _builtins.float
     """The expected success rate in this insight's situation, by what basis says; discounted for a pattern of
     another category. What is compared with min_success_rate, and what network_context and a task's script_note
@@ -464,10 +467,10 @@ class EnhancedInsight(_message.Message):
     network_context: _builtins.str
     """One sentence for people: "This approach worked 87% of the time across 23 similar cases". The rate is
     expected_success_rate, the cases are evidence.occurrence_count. Where the cases are not of this situation
-    alone, the sentence ends with that.
+    alone, the sentence ends with that. Of authored_advice: "Authored, untested here; its author claims 67% success".
     """
     pattern_id: _builtins.str
-    """The pattern that was applied."""
+    """The pattern that was applied. Empty if none was, also where an author has advice."""
     explanation: _builtins.str
     """The reason for this pattern, in one sentence."""
     basis: Global___ExpectationBasis.ValueType
@@ -486,6 +489,12 @@ class EnhancedInsight(_message.Message):
     def factors(self) -> Global___RankingFactors:
         """The factors of its score."""
 
+    @_builtins.property
+    def authored_advice(self) -> Global___AuthoredAdvice:
+        """What an author advises, where nothing proven fits: untested here. It raises no confidence. Set only where
+        network_enhanced is false. Its outcome is reported as any other's, and becomes evidence of its pattern.
+        """
+
     def __init__(
         self,
         *,
@@ -502,14 +511,86 @@ class EnhancedInsight(_message.Message):
         explanation: _builtins.str = ...,
         factors: Global___RankingFactors | None = ...,
         basis: Global___ExpectationBasis.ValueType = ...,
+        authored_advice: Global___AuthoredAdvice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "factors", b"factors", "insight", b"insight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authored_advice", b"authored_advice", "evidence", b"evidence", "factors", b"factors", "insight", b"insight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_confidence", b"base_confidence", "basis", b"basis", "confidence", b"confidence", "evidence", b"evidence", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "factors", b"factors", "insight", b"insight", "network_context", b"network_context", "network_enhanced", b"network_enhanced", "pattern_id", b"pattern_id", "proven_script", b"proven_script", "suggested_approach", b"suggested_approach"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authored_advice", b"authored_advice", "base_confidence", b"base_confidence", "basis", b"basis", "confidence", b"confidence", "evidence", b"evidence", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "factors", b"factors", "insight", b"insight", "network_context", b"network_context", "network_enhanced", b"network_enhanced", "pattern_id", b"pattern_id", "proven_script", b"proven_script", "suggested_approach", b"suggested_approach"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnhancedInsight: _TypeAlias = EnhancedInsight  # noqa: Y015
+
+@_typing.final
+class AuthoredAdvice(_message.Message):
+    """The advice of a pattern of the catalog that too few owners have tried for its evidence to be shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _MatchedBy:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MatchedByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AuthoredAdvice._MatchedBy.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MATCHED_BY_UNSPECIFIED: AuthoredAdvice._MatchedBy.ValueType  # 0
+        """Not set."""
+        MATCHED_BY_TRIGGER: AuthoredAdvice._MatchedBy.ValueType  # 1
+        """Its trigger holds: the insight's conditions state the facts that it names."""
+        MATCHED_BY_CONDITIONS: AuthoredAdvice._MatchedBy.ValueType  # 2
+        """Conditions of the insight agree with the author's, and none contradicts them."""
+        MATCHED_BY_WORDS: AuthoredAdvice._MatchedBy.ValueType  # 3
+        """Its sentence is similar to the insight's."""
+
+    class MatchedBy(_MatchedBy, metaclass=_MatchedByEnumTypeWrapper):
+        """Why an author's pattern is about an insight."""
+
+    MATCHED_BY_UNSPECIFIED: AuthoredAdvice.MatchedBy.ValueType  # 0
+    """Not set."""
+    MATCHED_BY_TRIGGER: AuthoredAdvice.MatchedBy.ValueType  # 1
+    """Its trigger holds: the insight's conditions state the facts that it names."""
+    MATCHED_BY_CONDITIONS: AuthoredAdvice.MatchedBy.ValueType  # 2
+    """Conditions of the insight agree with the author's, and none contradicts them."""
+    MATCHED_BY_WORDS: AuthoredAdvice.MatchedBy.ValueType  # 3
+    """Its sentence is similar to the insight's."""
+
+    PATTERN_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    SCRIPT_FIELD_NUMBER: _builtins.int
+    AUTHOR_CLAIM_FIELD_NUMBER: _builtins.int
+    MATCHED_BY_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    pattern_id: _builtins.str
+    """The pattern, for GetPattern."""
+    action: _builtins.str
+    """The author's action; suggested_approach says the same."""
+    script: _builtins.str
+    """The author's wording, with placeholders in braces. Empty if it was withdrawn."""
+    matched_by: Global___AuthoredAdvice.MatchedBy.ValueType
+    """Why it is about the insight."""
+    trigger: _builtins.str
+    """The condition under which its author advises it, as a CEL expression over an account's facts."""
+    @_builtins.property
+    def author_claim(self) -> Global___AuthorClaim:
+        """The author's claims, which are no evidence."""
+
+    def __init__(
+        self,
+        *,
+        pattern_id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        script: _builtins.str = ...,
+        author_claim: Global___AuthorClaim | None = ...,
+        matched_by: Global___AuthoredAdvice.MatchedBy.ValueType = ...,
+        trigger: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author_claim", b"author_claim"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "author_claim", b"author_claim", "matched_by", b"matched_by", "pattern_id", b"pattern_id", "script", b"script", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthoredAdvice: _TypeAlias = AuthoredAdvice  # noqa: Y015
 
 @_typing.final
 class RankingFactors(_message.Message):
