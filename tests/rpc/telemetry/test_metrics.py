@@ -6,8 +6,9 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamNetworkMetricsRequest,
 )
+from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.accounts import test_canaries as canaries
-from tests.rpc.service import running
+from tests.rpc.service import openai, running
 from tests.rpc.telemetry.exported import documented
 from tests.rpc.telemetry.label_values import VALUES
 from tests.rpc.telemetry.scraped import Scraped, scrape
@@ -90,9 +91,12 @@ async def test_nothing_identifying_is_exported(scraped: Scraped) -> None:
     assert [secret for secret in secrets if secret in text] == []
 
 
-async def test_two_services_of_one_process_count_apart(scraped: Scraped, database_url: str) -> None:
+async def test_two_services_of_one_process_count_apart(
+    scraped: Scraped, database_url: str, embeddings: OpenAIStandIn
+) -> None:
     """Nothing is registered for the process as a whole: a second service begins at zero."""
-    async with running(database_url, metrics_port=0) as other:
+    settings = openai(embeddings.base_url)
+    async with running(database_url, metrics_port=0, **settings) as other:
         exported = await scrape(other)
     assert exported.value("keeper_captures_total") == 0
     assert exported.value("keeper_detector_leader") == 0  # the first one leads

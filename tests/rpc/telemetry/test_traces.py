@@ -287,11 +287,11 @@ METHODS = (
 
 
 async def test_an_absent_collector_neither_fails_calls_nor_holds_the_stop(
-    database_url: str,
+    database_of_its_own: str,
 ) -> None:
     """What cannot be sent is given up at the stop, however long the exporter would try."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(10 * SOON))
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-        async with asyncio.timeout(SOON), running(database_url) as service:
+        async with asyncio.timeout(SOON), running(database_of_its_own) as service:
             await service.network.CapturePattern(capture(new_topic()))
