@@ -169,7 +169,7 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
         KpiName.SUCCESS_RATE_IMPROVEMENT: _of(
             min(accounts.advised, accounts.held_out),
             k,
-            _improvement(totals.advised, totals.held_out, design_effect),
+            _improvement(totals.compared, totals.held_out, design_effect),
         ),
         KpiName.TIME_TO_FIRST_INSIGHT: _of(
             _owners(gathered.newcomers), k, _time_to_first_insight(gathered, k)
@@ -264,7 +264,7 @@ def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
         cross_pollination_rate=_of(
             accounts.enhanced, k, _share(Arm(totals.enhanced, totals.from_elsewhere))
         ),
-        enhanced_rate=_of(accounts.asked, k, _share(Arm(totals.questions, totals.enhanced))),
+        enhanced_rate=_of(accounts.asked, k, _share(Arm(totals.questions, totals.answered))),
     )
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import Enum
 
 from keeper_grpc.domain.advice.adoption import OwnReactions
 from keeper_grpc.domain.metrics.experiment import OwnerOutcomes
@@ -18,19 +19,57 @@ judged right in 92% of cases although the true rate is 40%; with twenty, in 24%.
 NONE = Arm(0, 0)
 
 
+class Deed(Enum):
+    """What an account did within the window; the accounts behind a metric are those that did what it counts."""
+
+    ACTIVE = "active"
+    OBSERVED = "observed"
+    ASKED = "asked"
+    ENHANCED = "enhanced"
+    ADVISED = "advised"
+    REVENUE = "revenue"
+    ADVISED_RETENTION = "advised_retention"
+    HELD_OUT = "held_out"
+    HELD_OUT_RETENTION = "held_out_retention"
+    JOINED = "joined"
+    REACTED = "reacted"
+
+
+class Family(Enum):
+    """Metrics that the same accounts are behind, so that a line of business shows all of them or none.
+
+    Its value are the deeds that each need k owners.
+    """
+
+    ACTIVE = (Deed.ACTIVE,)
+    OBSERVED = (Deed.OBSERVED,)
+    ASKED = (Deed.ASKED,)
+    ENHANCED = (Deed.ENHANCED,)
+    ADVISED = (Deed.ADVISED,)
+    REVENUE = (Deed.REVENUE,)
+    COMPARED = (Deed.ADVISED, Deed.HELD_OUT)
+    RETENTION = (Deed.ADVISED_RETENTION, Deed.HELD_OUT_RETENTION)
+    JOINED = (Deed.JOINED,)
+    REACTED = (Deed.REACTED,)
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over the window. Outcomes of advice are `advised`; `held_out` are those of the holdout.
 
-    Questions that were held out are not among `questions`. Revenue is in the accounts' currencies.
+    Questions that were held out are not among `questions`. Revenue is in the accounts' currencies. Of the whole
+    network each sum is over the lines of business that count in its family: `answered` are the enhanced ones
+    among `questions`, `compared` the outcomes of advice beside `held_out`.
     """
 
     observations: int = 0
     questions: int = 0
+    answered: int = 0
     enhanced: int = 0
     from_elsewhere: int = 0
     confidence_added: float = 0.0
     advised: Arm = NONE
+    compared: Arm = NONE
     held_out: Arm = NONE
     advised_retention: Arm = NONE
     held_out_retention: Arm = NONE

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from keeper_grpc.domain.metrics.inputs import (
     AccountCounts,
     Day,
+    Family,
     Gathered,
     Newcomer,
     PatternCounts,
@@ -31,6 +33,8 @@ MOST_CATEGORIES = 200
 Counted: TypeAlias = Sequence[str] | None
 """The categories that are counted; None is all of them."""
 
+_Read = TypeVar("_Read")
+
 _SUMMED = """
     observations, questions, enhanced, from_elsewhere, confidence_added, advised_outcomes,
     advised_successes, advised_measured, advised_revenue, advised_retention_known,
@@ -49,27 +53,27 @@ class PostgresMetrics:
     async def gather(self, business_category: str, start: datetime, k: int) -> Gathered:
         """All inputs since `start`, a midnight (UTC), of one category or (empty) of the whole network.
 
-        The whole is that of all categories, or of those that are not withheld; see `_counted_in_the_whole`.
+        The whole is that of all categories, or of those that do not withhold the metric; see
+        `_counted_in_the_whole`.
         """
         async with self._database.transaction(read_only=True) as connection:
-            counted: Counted = [business_category]
+            counted: Mapping[Family, Counted] = {family: [business_category] for family in Family}
             if not business_category:
                 counted = await _counted_in_the_whole(connection, start, k)
-            days = await _days(connection, counted, start)
-            lags, predictions, revenues = await _advice(connection, counted, start)
-            accounts = await _accounts(connection, counted, start)
+            advice = await _by_family(connection, _advice, counted, start)
+            active, observed = counted[Family.ACTIVE], counted[Family.OBSERVED]
             return Gathered(
-                totals=await _totals(connection, counted, start),
-                patterns=await _patterns(connection, business_category, counted, start, k),
-                lags=lags,
-                predictions=predictions,
-                revenues=revenues,
-                newcomers=await _newcomers(connection, counted, start),
-                accounts=accounts,
-                since=await _since(connection, counted),
-                days=days,
+                totals=_joined_totals(await _by_family(connection, _totals, counted, start)),
+                patterns=await _patterns(connection, business_category, observed, start, k),
+                lags=advice[Family.ENHANCED].lags,
+                predictions=advice[Family.ADVISED].predictions,
+                revenues=advice[Family.REVENUE].revenues,
+                newcomers=await _newcomers(connection, counted[Family.JOINED], start),
+                accounts=_joined_accounts(await _by_family(connection, _accounts, counted, start)),
+                since=await _since(connection, active),
+                days=_joined_days(await _by_family(connection, _days, counted, start)),
                 categories=await _categories(connection, start, k),
-                reactions=await reactions_since(connection, counted, start),
+                reactions=await reactions_since(connection, counted[Family.REACTED], start),
                 experiment=await experiment_outcomes(connection, business_category, qualified=True),
             )
 
@@ -108,29 +112,140 @@ _FOLD = f"""
 """  # noqa: S608 - only constants are interpolated
 
 
-async def _counted_in_the_whole(connection: Connection, start: datetime, k: int) -> Counted:
-    """All categories if k owners are active in the withheld ones together, otherwise those with reports.
+_FAMILIES = [(family.name, deed.value) for family in Family for deed in family.value]
+
+_COUNTED = """
+    WITH did AS MATERIALIZED (
+        SELECT DISTINCT a.business_category, a.owner_key, d.deed
+          FROM account_milestones m JOIN accounts a USING (account_key)
+         CROSS JOIN LATERAL (VALUES
+               ('active', m.last_active_day >= $2::date),
+               ('observed', m.last_observed_day >= $2::date),
+               ('asked', m.last_asked_day >= $2::date),
+               ('enhanced', m.last_enhanced_day >= $2::date),
+               ('advised', m.last_advised_day >= $2::date),
+               ('revenue', m.last_revenue_day >= $2::date),
+               ('advised_retention', m.last_advised_retention_day >= $2::date),
+               ('held_out', m.last_held_out_day >= $2::date),
+               ('held_out_retention', m.last_held_out_retention_day >= $2::date),
+               ('joined', a.registered AND a.joined_time >= $1 AND m.first_asked_time IS NOT NULL)
+               ) d(deed, done)
+         WHERE a.qualified AND NOT a.forgetting AND d.done
+         UNION
+        SELECT e.business_category, a.owner_key, 'reacted'
+          FROM enhancements e JOIN accounts a USING (account_key)
+         WHERE e.created_at >= $1 AND e.reaction IS NOT NULL AND a.qualified AND NOT a.forgetting
+    ), families AS (
+        SELECT * FROM unnest($4::text[], $5::text[]) f(family, deed)
+    ), shown AS (
+        SELECT f.family, c.business_category
+          FROM families f
+          JOIN (SELECT business_category, deed FROM did GROUP BY 1, 2 HAVING count(*) >= $3) c
+         USING (deed)
+         GROUP BY 1, 2
+        HAVING count(*) = (SELECT count(*) FROM families n WHERE n.family = f.family)
+    ), withheld AS (
+        SELECT f.family, f.deed, count(DISTINCT d.owner_key) AS owners
+          FROM families f
+          LEFT JOIN did d
+            ON d.deed = f.deed AND NOT EXISTS (
+               SELECT FROM shown s
+                WHERE s.family = f.family AND s.business_category = d.business_category)
+         GROUP BY 1, 2
+    )
+    SELECT family, min(owners) >= $3 AS whole,
+           ARRAY(SELECT s.business_category FROM shown s WHERE s.family = w.family ORDER BY 1)
+               AS shown
+      FROM withheld w GROUP BY family
+"""
+
+
+async def _counted_in_the_whole(
+    connection: Connection, start: datetime, k: int
+) -> Mapping[Family, Counted]:
+    """For each family all categories, if k owners are behind it in those together that withhold it, otherwise
+    those that show it.
 
     The whole less all reports of categories would otherwise be what fewer than k owners did.
     """
-    (row,) = await connection.fetch(
-        """
-        WITH active AS (
-            SELECT DISTINCT a.business_category, a.owner_key
-              FROM account_milestones m JOIN accounts a USING (account_key)
-             WHERE m.last_active_day >= $1 AND a.qualified AND NOT a.forgetting
-        ), shown AS (
-            SELECT business_category FROM active GROUP BY 1 HAVING count(*) >= $2
-        )
-        SELECT ARRAY(SELECT business_category FROM shown) AS shown,
-               (SELECT count(DISTINCT owner_key) FROM active
-                 WHERE business_category NOT IN (SELECT business_category FROM shown)) AS withheld
-        """,
-        start.date(),
-        k,
+    families, deeds = zip(*_FAMILIES, strict=True)
+    rows = await connection.fetch(_COUNTED, start, start.date(), k, families, deeds)
+    return {Family[row["family"]]: None if row["whole"] else row["shown"] for row in rows}
+
+
+async def _by_family(
+    connection: Connection,
+    read: Callable[[Connection, Counted, datetime], Awaitable[_Read]],
+    counted: Mapping[Family, Counted],
+    start: datetime,
+) -> Mapping[Family, _Read]:
+    """What is read of each family's categories, once for families with the same: mostly one reading."""
+    known: dict[tuple[str, ...] | None, _Read] = {}
+    found: dict[Family, _Read] = {}
+    for family, categories in counted.items():
+        key = None if categories is None else tuple(categories)
+        if key not in known:
+            known[key] = await read(connection, categories, start)
+        found[family] = known[key]
+    return found
+
+
+def _joined_totals(totals: Mapping[Family, Totals]) -> Totals:
+    """Each sum from its family."""
+    asked, enhanced, compared = (
+        totals[family] for family in (Family.ASKED, Family.ENHANCED, Family.COMPARED)
     )
-    shown: Sequence[str] = row["shown"]
-    return None if row["withheld"] >= k else shown
+    retention, revenue = totals[Family.RETENTION], totals[Family.REVENUE]
+    return Totals(
+        observations=totals[Family.OBSERVED].observations,
+        questions=asked.questions,
+        answered=asked.answered,
+        enhanced=enhanced.enhanced,
+        from_elsewhere=enhanced.from_elsewhere,
+        confidence_added=enhanced.confidence_added,
+        advised=totals[Family.ADVISED].advised,
+        compared=compared.compared,
+        held_out=compared.held_out,
+        advised_retention=retention.advised_retention,
+        held_out_retention=retention.held_out_retention,
+        advised_measured=revenue.advised_measured,
+        advised_revenue=revenue.advised_revenue,
+    )
+
+
+def _joined_accounts(accounts: Mapping[Family, AccountCounts]) -> AccountCounts:
+    """Each count of owners from its family."""
+    return AccountCounts(
+        active=accounts[Family.ACTIVE].active,
+        asked=accounts[Family.ASKED].asked,
+        enhanced=accounts[Family.ENHANCED].enhanced,
+        observed=accounts[Family.OBSERVED].observed,
+        advised=accounts[Family.ADVISED].advised,
+        revenue=accounts[Family.REVENUE].revenue,
+        advised_retention=accounts[Family.RETENTION].advised_retention,
+        held_out=accounts[Family.COMPARED].held_out,
+        held_out_retention=accounts[Family.RETENTION].held_out_retention,
+    )
+
+
+def _joined_days(days: Mapping[Family, Sequence[Day]]) -> Sequence[Day]:
+    """Each count of a day from its family; the newest days of any."""
+    by_day = {family: {each.day: each for each in listed} for family, listed in days.items()}
+    dates = sorted(set().union(*by_day.values()))[-SHOWN_DAYS:]
+
+    def of(family: Family, day: date) -> Day:
+        return by_day[family].get(day) or Day(day)
+
+    return [
+        replace(
+            of(Family.OBSERVED, day),
+            questions=of(Family.ASKED, day).questions,
+            enhanced=of(Family.ASKED, day).enhanced,
+            advised=of(Family.ADVISED, day).advised,
+            held_out=of(Family.COMPARED, day).held_out,
+        )
+        for day in dates
+    ]
 
 
 async def _totals(connection: Connection, counted: Counted, start: datetime) -> Totals:
@@ -160,10 +275,12 @@ async def _totals(connection: Connection, counted: Counted, start: datetime) -> 
     return Totals(
         observations=row["observations"],
         questions=row["questions"],
+        answered=row["enhanced"],
         enhanced=row["enhanced"],
         from_elsewhere=row["from_elsewhere"],
         confidence_added=row["confidence_added"],
         advised=Arm(row["advised_outcomes"], row["advised_successes"]),
+        compared=Arm(row["advised_outcomes"], row["advised_successes"]),
         held_out=Arm(row["held_out_outcomes"], row["held_out_successes"]),
         advised_retention=Arm(row["advised_retention_known"], row["advised_retained"]),
         held_out_retention=Arm(row["held_out_retention_known"], row["held_out_retained"]),
@@ -240,10 +357,16 @@ async def _patterns(
     return PatternCounts(row["discovered"], row["in_use"], row["shared"], row["published"])
 
 
-async def _advice(
-    connection: Connection, counted: Counted, start: datetime
-) -> tuple[Sequence[float], Sequence[Prediction], Sequence[float]]:
-    """The lags, predictions and revenues of patterns. A prediction counts all outcomes of its advice."""
+@dataclass(frozen=True, slots=True)
+class _Advice:
+    """The lags, predictions and revenues of patterns; see `Gathered`."""
+
+    lags: Sequence[float]
+    predictions: Sequence[Prediction]
+    revenues: Sequence[float]
+
+
+async def _advice(connection: Connection, counted: Counted, start: datetime) -> _Advice:
     (row,) = await connection.fetch(
         """
         WITH given AS (
@@ -274,7 +397,7 @@ async def _advice(
         Prediction(*values)
         for values in zip(*(row[column] or () for column in columns), strict=True)
     ]
-    return row["lags"] or (), predictions, row["revenues"] or ()
+    return _Advice(row["lags"] or (), predictions, row["revenues"] or ())
 
 
 async def _accounts(connection: Connection, counted: Counted, start: datetime) -> AccountCounts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -28,21 +29,142 @@ TABLES = ("observations", "enhancements", "network_patterns", "accounts")
 """The tables that `count` reads."""
 
 
+BEHIND: Mapping[str, Sequence[str]] = {
+    "active": ("active",),
+    "observed": ("observed",),
+    "asked": ("asked",),
+    "enhanced": ("enhanced",),
+    "advised": ("advised",),
+    "revenue": ("revenue",),
+    "compared": ("advised", "held_out"),
+    "retention": ("advised_retention", "held_out_retention"),
+    "joined": ("joined",),
+}
+"""For each kind of metrics, what k accounts must have done so that it is shown."""
+
+
 def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k: int) -> Gathered:
     """Everything that metrics are computed from, out of whole tables."""
     names = sorted({row["business_category"] for row in tables["accounts"]})
-    shown = [name for name in names if _active(tables, name, start) >= k]
-    hidden = sum(_active(tables, name, start) for name in names if name not in shown)
-    # Each account is an owner of its own here.
-    whole = None if hidden >= k else shown
+    did = {name: _did(tables, name, start) for name in names}
+    counts = {
+        kind: _count(tables, _chosen(did, deeds, category, k), category, start, k)
+        for kind, deeds in BEHIND.items()
+    }
+    sums = {kind: counted.totals for kind, counted in counts.items()}
+    owners = {kind: counted.accounts for kind, counted in counts.items()}
+    by_day = {kind: {day.day: day for day in counted.days} for kind, counted in counts.items()}
+    everything = counts["observed"]
+    return replace(
+        everything,
+        totals=replace(
+            sums["observed"],
+            questions=sums["asked"].questions,
+            answered=sums["asked"].answered,
+            enhanced=sums["enhanced"].enhanced,
+            from_elsewhere=sums["enhanced"].from_elsewhere,
+            confidence_added=sums["enhanced"].confidence_added,
+            advised=sums["advised"].advised,
+            compared=sums["compared"].compared,
+            held_out=sums["compared"].held_out,
+            advised_retention=sums["retention"].advised_retention,
+            held_out_retention=sums["retention"].held_out_retention,
+            advised_measured=sums["revenue"].advised_measured,
+            advised_revenue=sums["revenue"].advised_revenue,
+        ),
+        lags=counts["enhanced"].lags,
+        predictions=counts["advised"].predictions,
+        revenues=counts["revenue"].revenues,
+        newcomers=counts["joined"].newcomers,
+        accounts=replace(
+            owners["observed"],
+            active=owners["active"].active,
+            asked=owners["asked"].asked,
+            enhanced=owners["enhanced"].enhanced,
+            advised=owners["advised"].advised,
+            revenue=owners["revenue"].revenue,
+            held_out=owners["compared"].held_out,
+            advised_retention=owners["retention"].advised_retention,
+            held_out_retention=owners["retention"].held_out_retention,
+        ),
+        since=counts["active"].since,
+        days=[
+            replace(
+                by_day["observed"].get(day, Day(day)),
+                questions=by_day["asked"].get(day, Day(day)).questions,
+                enhanced=by_day["asked"].get(day, Day(day)).enhanced,
+                advised=by_day["advised"].get(day, Day(day)).advised,
+                held_out=by_day["compared"].get(day, Day(day)).held_out,
+            )
+            for day in sorted({day for days in by_day.values() for day in days})
+        ],
+        categories=[name for name in names if len(did[name]["active"]) >= k],
+    )
+
+
+def _chosen(
+    did: Mapping[str, Mapping[str, set[str]]], deeds: Sequence[str], category: str, k: int
+) -> Sequence[str]:
+    """The lines of business that are counted. Each account is an owner of its own here."""
+    if category:
+        return [category]
+    shown = [name for name in did if all(len(did[name][deed]) >= k for deed in deeds)]
+    hidden = [name for name in did if name not in shown]
+    together = [sum(len(did[name][deed]) for name in hidden) for deed in deeds]
+    return list(did) if min(together) >= k else shown
+
+
+def _did(
+    tables: Mapping[str, Sequence[Row]], category: str, start: datetime
+) -> Mapping[str, set[str]]:
+    """The accounts of a line of business by what they did."""
+    here = {
+        row["account_key"] for row in tables["accounts"] if row["business_category"] == category
+    }
+    given = {row["id"]: row for row in tables["enhancements"]}
+    seen = [
+        row
+        for row in tables["observations"]
+        if row["account_key"] in here and _day(row) >= start.date()
+    ]
+    ever = [row for row in tables["enhancements"] if row["account_key"] in here]
+    asked = [row for row in ever if _day(row) >= start.date()]
+    advised = [row for row in seen if _advised(row, given)]
+    held_out = [row for row in seen if _held_out(row, given)]
+    kept = "customer_retained"
+    rows: Mapping[str, Sequence[Row]] = {
+        "active": [*seen, *asked],
+        "observed": seen,
+        "asked": [row for row in asked if not row["holdout"]],
+        "enhanced": [row for row in asked if row["no_match_reason"] is None],
+        "advised": advised,
+        "revenue": [row for row in advised if row["revenue_impact"] is not None],
+        "advised_retention": [row for row in advised if row[kept] is not None],
+        "held_out": held_out,
+        "held_out_retention": [row for row in held_out if row[kept] is not None],
+        "joined": [
+            row
+            for row in tables["accounts"]
+            if row["account_key"] in here
+            and row["registered"]
+            and row["joined_time"] >= start
+            and any(each["account_key"] == row["account_key"] for each in ever)
+        ],
+    }
+    return {deed: {row["account_key"] for row in found} for deed, found in rows.items()}
+
+
+def _count(
+    tables: Mapping[str, Sequence[Row]],
+    counted: Sequence[str],
+    category: str,
+    start: datetime,
+    k: int,
+) -> Gathered:
+    """The same of some lines of business."""
 
     def here(rows: Sequence[Row]) -> list[Row]:
-        return [
-            row
-            for row in rows
-            if row["business_category"] == category
-            or (not category and (whole is None or row["business_category"] in whole))
-        ]
+        return [row for row in rows if row["business_category"] in counted]
 
     given = {row["id"]: row for row in tables["enhancements"]}
     observations, enhancements = here(tables["observations"]), here(tables["enhancements"])
@@ -75,7 +197,6 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
             default=None,
         ),
         days=_days(observations, enhancements, patterns, given, start),
-        categories=shown,
         experiment=_experiment(observations_of(tables, category), given),
     )
 
@@ -102,16 +223,6 @@ def _experiment(observations: Sequence[Row], given: Mapping[UUID, Row]) -> list[
         OwnerOutcomes(*key, _arm(advised), _arm(held_out))
         for key, (advised, held_out) in found.items()
     ]
-
-
-def _active(tables: Mapping[str, Sequence[Row]], category: str, start: datetime) -> int:
-    """Accounts of a line of business that asked or observed something."""
-    rows = [*tables["observations"], *tables["enhancements"]]
-    active = {row["account_key"] for row in rows if _day(row) >= start.date()}
-    return sum(
-        row["account_key"] in active and row["business_category"] == category
-        for row in tables["accounts"]
-    )
 
 
 def _day(row: Row) -> date:
@@ -149,10 +260,12 @@ def _totals(
     return Totals(
         observations=len(seen),
         questions=sum(not row["holdout"] for row in asked),
+        answered=len(told),
         enhanced=len(told),
         from_elsewhere=sum(row["advised_category"] != row["business_category"] for row in told),
         confidence_added=sum(row["confidence"] - row["base_confidence"] for row in told),
         advised=_arm([row["success"] for row in advised]),
+        compared=_arm([row["success"] for row in advised]),
         held_out=_arm([row["success"] for row in held_out]),
         advised_retention=_arm([row[kept] for row in advised if row[kept] is not None]),
         held_out_retention=_arm([row[kept] for row in held_out if row[kept] is not None]),

@@ -66,6 +66,28 @@ async def remainder(service: Service) -> tuple[int, ...]:
     return left
 
 
+async def test_the_whole_less_what_is_shown_is_not_a_withheld_metric(service: Service) -> None:
+    """Two of five barbers, who have a report, tell what advice brought: it is in no difference."""
+    topic = new_topic()
+    await teach(service, topic, ["++++++++"] * 5, category="tailor")
+    await teach(service, topic, ["+"] * 3, category="barber")
+    for _ in range(3):
+        await advised(service, topic, "tailor", 10.0)
+    before = await remainder(service)
+    for _ in range(2):
+        await advised(service, topic, "barber", 123.45)
+    told = await metrics(service, "barber")
+    assert not told.withheld
+    assert not told.metrics.revenue_generated_network.HasField("value")
+    after = await remainder(service)
+    # What the two captured by reporting is in the barbers' own report; nothing else is anywhere.
+    assert after == before
+
+    await advised(service, topic, "barber", 100.0)
+    assert (await metrics(service, "barber")).metrics.revenue_generated_network.value == 346.9
+    assert await remainder(service) == before
+
+
 async def test_the_whole_less_what_is_shown_is_not_a_withheld_line_of_business(
     service: Service,
 ) -> None:

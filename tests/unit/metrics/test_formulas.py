@@ -41,15 +41,17 @@ def arms(draw: st.DrawFn) -> Arm:
 @st.composite
 def gatherings(draw: st.DrawFn) -> Gathered:
     """Anything that may have happened."""
-    questions = draw(arms())
+    questions, advice = draw(arms()), draw(arms())
     patterns = draw(arms())
     return Gathered(
         totals=Totals(
             questions=questions.trials,
-            enhanced=questions.successes,
-            from_elsewhere=draw(st.integers(0, questions.successes)),
+            answered=questions.successes,
+            enhanced=advice.trials,
+            from_elsewhere=advice.successes,
             confidence_added=draw(money),
             advised=draw(arms()),
+            compared=draw(arms()),
             held_out=draw(arms()),
             advised_retention=draw(arms()),
             held_out_retention=draw(arms()),
@@ -111,7 +113,7 @@ def metrics_of(gathered: Gathered) -> Numbers:
         if accounts.enhanced >= K and len(gathered.lags) >= 10
         else None,
         "cross_pollination_rate": totals.from_elsewhere / totals.enhanced if advice else None,
-        "enhanced_rate": totals.enhanced / totals.questions
+        "enhanced_rate": totals.answered / totals.questions
         if accounts.asked >= K and totals.questions >= 10
         else None,
     }
@@ -138,7 +140,7 @@ def kpis_of(gathered: Gathered, days: int) -> Numbers:
         "cross_application_rate": patterns.shared / patterns.in_use
         if accounts.observed >= K and patterns.in_use >= 10
         else None,
-        "success_rate_improvement": difference(totals.advised, totals.held_out)
+        "success_rate_improvement": difference(totals.compared, totals.held_out)
         if min(accounts.advised, accounts.held_out) >= K
         else None,
         "time_to_first_insight": awaited(gathered.newcomers, "advised_after"),

@@ -97,10 +97,12 @@ def test_every_number_needs_k_accounts_that_did_what_it_counts(did: str) -> None
     """Twenty accounts may be active while two ask, or report: that is theirs, day by day too."""
     totals = Totals(
         questions=80,
+        answered=60,
         enhanced=60,
         from_elsewhere=20,
         confidence_added=6.0,
         advised=Arm(50, 40),
+        compared=Arm(50, 40),
         held_out=Arm(50, 20),
         advised_retention=Arm(50, 40),
         held_out_retention=Arm(50, 20),
@@ -186,7 +188,7 @@ def test_an_empty_network_has_no_numbers_but_counts() -> None:
 
 def test_shares_come_with_their_interval_and_sample() -> None:
     """18 of 20 questions enhanced, 6 of the 18 from elsewhere, 0.9 confidence added in all."""
-    totals = Totals(questions=20, enhanced=18, from_elsewhere=6, confidence_added=0.9)
+    totals = Totals(questions=20, answered=18, enhanced=18, from_elsewhere=6, confidence_added=0.9)
     metrics = made(replace(ACTIVE, totals=totals)).metrics
     assert metrics is not None
     assert metrics.enhanced_rate == Metric(0.9, Unit.SHARE, 20, Arm(20, 18).interval())
@@ -267,9 +269,11 @@ def test_every_number_lies_in_its_interval(
     """Shares in [0, 1], differences in [-1, 1], each inside of its own interval."""
     totals = Totals(
         questions=max(questions, enhanced),
+        answered=enhanced,
         enhanced=enhanced,
         from_elsewhere=enhanced // 2,
         advised=Arm(max(advised), min(advised)),
+        compared=Arm(max(advised), min(advised)),
         held_out=Arm(max(held_out), min(held_out)),
         advised_retention=Arm(max(advised), min(advised)),
         held_out_retention=Arm(max(held_out), min(held_out)),
