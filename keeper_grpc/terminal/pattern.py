@@ -119,6 +119,8 @@ def _facts(pattern: Pattern) -> RenderableType:
 
 
 def _state(pattern: Pattern) -> str:
+    if pattern.HasField("author_claim") and not known(pattern.evidence):
+        return "authored, untested here: offered where nothing proven fits"
     if pattern.state != Pattern.STATE_FADING:
         return "active"
     return "fading: works less often of late, and is not applied until it recovers"

@@ -125,8 +125,10 @@ class PatternPage:
     def _show(self, found: GetPatternResponse) -> None:
         pattern = found.pattern
         self._title.text = pattern.action
+        untested = pattern.HasField("author_claim") and not pattern.evidence.occurrence_count
+        where = "authored, untested here, for" if untested else "learned in"
         self._about.text = (
-            f"{words(pattern.pattern_type)}, learned in {words(pattern.business_category)}"
+            f"{words(pattern.pattern_type)}, {where} {words(pattern.business_category)}"
         ).capitalize()
         self._show_evidence(pattern)
         self._show_adoption(found)

@@ -241,6 +241,7 @@ async def test_an_authored_patterns_page_shows_its_authors_claim(
         claim = page.get_by_role("region", name="The author's claim")
         await expect(claim).to_contain_text("61%")
         await expect(claim).to_contain_text("2.3 stars higher, on average")
+        await expect(page.get_by_text("authored, untested here")).to_be_visible()
         await expect(claim).to_contain_text("Offer the reviewer a complimentary service")
         await expect(claim).to_contain_text("no part of the evidence")
         evidence = page.get_by_role("region", name="Evidence")

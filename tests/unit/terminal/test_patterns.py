@@ -115,6 +115,7 @@ def test_an_authors_claim_is_shown_apart_from_the_evidence() -> None:
         "author claims  61% success, ratings 2.3 stars higher on average, learned from 47 businesses"
     ) in lines
     assert "afterwards     Offer a complimentary service" in lines
+    assert ("state          authored, untested here: offered where nothing proven fits") in lines
     assert any(line.startswith("evidence") and "not enough data" in line for line in lines)
     assert pattern_json(pattern)["author_claim"]["learned_from"] == 47
     assert "adoption_rate" not in pattern_json(pattern)["author_claim"]
