@@ -26,6 +26,8 @@ from tests.rpc.requests import capture, new_account
 from tests.rpc.service import PSEUDONYM_KEYS, Service, running
 
 HALF_LIFE = timedelta(days=90)
+SPAN = 200
+"""Days of a history: some half-lives, and recent enough that what works is still advised in each situation."""
 
 TABLES: Mapping[str, str] = {
     "network_patterns": "SELECT t.*, pattern_embedding::text AS place FROM network_patterns t "
@@ -102,7 +104,7 @@ def settings(database_url: str, **chosen: Any) -> Settings:
 async def revise(service: Service, draw: random.Random, account: str, **source: Any) -> None:
     """Up to three outcomes in the place of an interim one, at other times, with other figures."""
     for _ in range(draw.randrange(4)):
-        outcome = Outcome(success=draw.random() < 0.5, final=False)
+        outcome = Outcome(success=draw.random() < 0.8, final=False)
         if draw.random() < 0.5:
             outcome.complained, outcome.unsubscribed = draw.random() < 0.5, draw.random() < 0.5
         if draw.random() < 0.5:
@@ -111,7 +113,7 @@ async def revise(service: Service, draw: random.Random, account: str, **source: 
             request_id=str(uuid.uuid4()), account_id=account, outcome=outcome, **source
         )
         if "capture_request_id" in source:
-            days = timedelta(days=draw.uniform(0, 700))
+            days = timedelta(days=draw.uniform(0, SPAN))
             request.occurred_time.FromDatetime(datetime.now(UTC) - days)
         await service.network.ReportOutcome(request)
 
@@ -122,14 +124,14 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
     for _ in range(steps):
         account, category = draw.choice(list(accounts.items()))
         action, situation = draw.choice(ACTIONS), draw.choice(SITUATIONS)
-        days = timedelta(days=draw.uniform(0, 700))
+        days = timedelta(days=draw.uniform(0, SPAN))
         step = draw.random()
         if step < 0.6:
             request = capture(
                 topic,
                 action,
                 account=account,
-                success=draw.random() < 0.8,
+                success=draw.random() < 0.9,
                 category=category,
                 script=draw.choice(SCRIPTS),
                 conditions=situation,
