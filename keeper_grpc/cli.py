@@ -52,6 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
     _add_reembed(commands)
     add_command(commands, "uplift", "how much more often advice succeeds than its holdout", _uplift)
+    add_command(
+        commands,
+        "explore",
+        "what patterns and scripts are worth where chance chose them, and what that cost",
+        _explore,
+    )
     _add_words(commands)
     story = add_command(
         commands, "demo", "play examples/history.jsonl through a server and show", _demo
@@ -340,6 +346,22 @@ def _uplift(_: argparse.Namespace) -> int:
         "are one cluster.\nEach interval may be read every day. Of twenty rows one may miss: the proof is the row "
         "of all."
     )
+    return 0
+
+
+def _explore(_: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    settings = _settings()
+    from keeper_grpc.exploration_table import exploration_cost, exploration_table
+    from keeper_grpc.one_shot import explore
+
+    exploring = asyncio.run(explore(settings))
+    if exploring.patterns:
+        Console().print(exploration_table(exploring))
+    else:
+        print("too few owners have reported outcomes of anything that chance chose")
+    print(exploration_cost(exploring.cost))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The one-shot commands that work on the database of the settings: seed, rebuild, uplift."""
+"""The one-shot commands that work on the database of the settings: seed, rebuild, uplift, explore."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from keeper_grpc.parts import (
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
+from keeper_grpc.storage.advice.exploration import Exploring, PostgresExploration
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.metrics.uplift import Measured, PostgresUplift
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
@@ -72,3 +73,10 @@ async def uplift(settings: Settings) -> Mapping[tuple[str, str], Measured]:
     async with open_pool(settings, beside_a_server=True) as pool:
         await check_pseudonym_keys(settings, pool)
         return await PostgresUplift(pool).uplift()
+
+
+async def explore(settings: Settings) -> Exploring:
+    """What exploration has shown in the database that the settings name, as PostgresExploration has it."""
+    async with open_pool(settings, beside_a_server=True) as pool:
+        await check_pseudonym_keys(settings, pool)
+        return await PostgresExploration(pool, PublicationRule(settings.min_accounts)).exploring()

@@ -7,6 +7,7 @@ from random import Random
 from uuid import uuid4
 
 from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.domain.advice.exploration import Exploration
 from keeper_grpc.domain.emerging.model import Emergence, Proven
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.models.detector import DetectorInUse
@@ -154,8 +155,11 @@ class ServerParts:
                 patterns=patterns,
                 enhancements=PostgresEnhancements(self._pool),
                 holdout=self._settings.holdout_share,
-                exploration=self._settings.script_exploration,
-                rng=Random(),  # noqa: S311 - draws wordings, not secrets
+                exploration=Exploration(
+                    script_share=self._settings.script_exploration,
+                    pattern_share=self._settings.pattern_exploration,
+                    most_loss=self._settings.exploration_loss,
+                ),
                 accounts=self._accounts,
                 anonymizer=self._anonymizer,
                 embedder=embedder,

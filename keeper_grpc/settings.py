@@ -328,7 +328,19 @@ class Settings(BaseSettings):
         0.0, description="share of questions left without advice, to measure what advice is worth"
     )
     script_exploration: Ratio = Field(
-        0.0, description="share of enhancements whose script is drawn to learn which one is best"
+        0.5,
+        description="share of enhancements whose script is drawn to learn which one is best; wordings of one action "
+        "differ by a few points, and not knowing the best costs more than a half of these draws",
+    )
+    pattern_exploration: Ratio = Field(
+        0.1,
+        description="share of enhancements whose pattern is drawn among those that may be the best; patterns differ "
+        "by more than scripts do",
+    )
+    exploration_loss: Ratio = Field(
+        0.01,
+        description="success that each of both may cost an enhancement at most, by what is known: their shares "
+        "are cut to it",
     )
 
     emerging_window: Seconds = Field(

@@ -278,6 +278,9 @@ def _environment(database: DemoDatabase) -> dict[str, str]:
     return {
         # A key that lies in the environment for something else must not make the demo cost money.
         "KEEPER_EMBEDDER": "local",
+        # What is best known is shown.
+        "KEEPER_SCRIPT_EXPLORATION": "0",
+        "KEEPER_PATTERN_EXPLORATION": "0",
         **inherited,
         "KEEPER_HOST": "127.0.0.1",
         "KEEPER_PORT": "0",

@@ -40,7 +40,13 @@ def environment(**settings: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("KEEPER_", "OTEL_")) and name != "OPENAI_API_KEY"
     }
-    ours = {"KEEPER_PORT": "0", "KEEPER_LOG_FORMAT": "json", "KEEPER_SEED_CATALOG": "false"}
+    ours = {
+        "KEEPER_PORT": "0",
+        "KEEPER_LOG_FORMAT": "json",
+        "KEEPER_SEED_CATALOG": "false",
+        "KEEPER_SCRIPT_EXPLORATION": "0",
+        "KEEPER_PATTERN_EXPLORATION": "0",
+    }
     return kept | ours | settings
 
 

@@ -85,6 +85,9 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         "open_accounts": True,
         # And so do their outcomes.
         "counting_step": 1,
+        # The best known is handed out, except where a test is about exploring.
+        "script_exploration": 0.0,
+        "pattern_exploration": 0.0,
         "pool_size": 8,
         # A busy machine is no outage.
         "acquire_timeout": PATIENT,

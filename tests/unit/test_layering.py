@@ -46,6 +46,7 @@ SEE_ALL = {
     "start_checks",
     "one_shot",
     "cli",
+    "exploration_table",
     "process",
     "demo",
     "simulation",

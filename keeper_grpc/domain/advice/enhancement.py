@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.advice.authored import AuthoredAdvice
-from keeper_grpc.domain.advice.exploration import ChosenScript
+from keeper_grpc.domain.advice.exploration import ChosenPattern, ChosenScript
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
@@ -33,7 +33,8 @@ class Asked:
 class Advice:
     """What the best pattern says.
 
-    `script` is the wording that is handed out: the proven one, unless wordings are explored.
+    `script` is the wording that is handed out: the proven one, unless wordings are explored. `chosen` is how the
+    pattern was chosen; None where there was nothing to choose from.
     """
 
     best: Scored
@@ -42,6 +43,7 @@ class Advice:
     network_context: str
     typical_revenue: float | None
     explanation: str
+    chosen: ChosenPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)

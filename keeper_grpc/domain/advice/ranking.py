@@ -138,11 +138,16 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best candidate, or the reason why there is none and what came closest."""
+    """The candidates that may be advised, best first, or the reason why there is none and what came closest."""
 
-    best: Scored | None
+    fit: Sequence[Scored]
     no_match: NoMatch | None
     closest: Miss | None = None
+
+    @property
+    def best(self) -> Scored | None:
+        """The best candidate, where there is one."""
+        return self.fit[0] if self.fit else None
 
 
 def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
@@ -166,7 +171,7 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
 
 
 def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking:
-    """Choose the best-scoring candidate that meets the requirements.
+    """Rank the candidates that meet the requirements by their scores.
 
     When none does, the answer names the hurdle of the published one that came farthest, the most similar of
     those. Ties go to the pattern with the smaller id, so that equal questions get equal answers.
@@ -176,10 +181,12 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
     if fit:
         failures = [c for reason, c in failed if reason in KNOWN_FAILURES]
         scored = [_score(candidate, failures) for candidate in fit]
-        return Ranking(min(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None)
+        return Ranking(
+            sorted(scored, key=lambda s: (-s.score, s.candidate.pattern.pattern_id)), None
+        )
     misses = [Miss(candidate, reason) for reason, candidate in failed if reason in HURDLES]
     if not misses:
-        return Ranking(None, NoMatch.NO_PATTERNS)
+        return Ranking((), NoMatch.NO_PATTERNS)
     closest = min(
         misses,
         key=lambda m: (
@@ -188,7 +195,7 @@ def rank(candidates: Sequence[Candidate], requirements: Requirements) -> Ranking
             m.candidate.pattern.pattern_id,
         ),
     )
-    return Ranking(None, closest.failed, closest)
+    return Ranking((), closest.failed, closest)
 
 
 def without_harmful(
@@ -228,7 +235,7 @@ def _score(candidate: Candidate, failures: Sequence[Candidate]) -> Scored:
     return Scored(candidate, candidate.expectation, caution(candidate, failures))
 
 
-def explain(best: Scored, own_category: str) -> str:
+def explain(best: Scored, own_category: str, *, drawn: bool = False) -> str:
     """Why this pattern, in one sentence for people: what was counted, and what follows for the situation."""
     candidate, counted = best.candidate, best.expectation.counted
     category = candidate.pattern.scope.business_category
@@ -243,6 +250,7 @@ def explain(best: Scored, own_category: str) -> str:
         f"{best.expected_success_rate:.0%} are expected, at least "
         f"{best.lower_bound * candidate.transfer:.0%} with 95% certainty{where}; "
         f"similarity {candidate.similarity:.2f}, score {best.score:.2f}"
+        f"{_DRAWN if drawn else ''}"
     )
 
 
@@ -253,6 +261,8 @@ def context_line(best: Scored) -> str:
         f"{best.expectation.counted.trials} similar cases{_CASES[best.expectation.basis]}"
     )
 
+
+_DRAWN = "; drawn by chance among those that may be the best, to learn which one is"
 
 _SITUATION = {
     Basis.SITUATION: ", all of them in this situation; in this situation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from keeper_grpc.domain.authored.triggers import Trigger
 from keeper_grpc.domain.evidence.evidence import CAUTIOUS, NO_EVIDENCE, Evidence, Prior
 from keeper_grpc.domain.evidence.guardrails import Harm
+from keeper_grpc.domain.evidence.off_policy import ByOwner, contrast
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
@@ -35,12 +36,13 @@ class Script:
     """One masked wording of an action, with its own evidence.
 
     `authored` scripts come with the catalog: they are nobody's words, so the publication rule does
-    not bind them.
+    not bind them. `drawn` are the outcomes for which chance chose it, by owner.
     """
 
     template: str
     evidence: Evidence
     authored: bool = False
+    drawn: ByOwner = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,18 @@ class Pattern:
         return script.evidence.recent_lower_bound(self.cautious)
 
     def proven_script(self, rule: PublicationRule) -> str:
-        """The wording with the best lower bound among those that may be shown.
+        """The wording with the best lower bound among those that may be shown, unless chance has shown better.
 
+        Who uses which wording is not by chance: good accounts may share a bad one. So where outcomes of wordings
+        that were drawn show with 95% certainty that another succeeds more often, that one is proven.
         An authored one yields only where that exceeds what is expected of it, its author being believed: the
         claim, and its own outcomes where they may be shown. Empty when there is none. Ties go to the text that sorts
         first, so that the answer is stable.
         """
         shown = self.publishable_scripts(rule)
         best = min(shown, key=lambda s: (-self.script_bound(s), s.template), default=None)
+        if best is not None:
+            best = _shown_better(best, shown, rule) or best
         authored = min(
             (script for script in self.scripts if script.authored),
             key=lambda script: script.template,
@@ -162,6 +168,16 @@ class Pattern:
             and not rule.withheld(script.evidence)
             and (script.authored or objection(script.template) is None)
         ]
+
+
+def _shown_better(best: Script, shown: Sequence[Script], rule: PublicationRule) -> Script | None:
+    """The wording that has surpassed this one by most for certain where chance chose; None where none has."""
+    found = []
+    for script in shown:
+        compared = contrast(script.drawn, best.drawn, rule.k) if script is not best else None
+        if compared is not None and compared.interval[0] > 0:
+            found.append((-compared.interval[0], script.template, script))
+    return min(found, key=lambda each: each[:2])[-1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

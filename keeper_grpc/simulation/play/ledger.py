@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 
@@ -25,6 +26,21 @@ class Ledger:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+
+    async def exploration_loss(self, since: datetime) -> float:
+        """The success that the network expected to lose by exploring, for each question with advice since then."""
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            lost = await connection.fetchval(
+                """
+                SELECT avg(exploration_loss) FROM enhancements
+                 WHERE no_match_reason IS NULL AND created_at >= $1
+                """,
+                since,
+            )
+        finally:
+            await connection.close()
+        return lost or 0.0
 
     async def credits(self) -> Sequence[Credit]:
         """All of them; the capture that began a pattern comes before the others of that pattern."""

@@ -20,7 +20,7 @@ from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkMetrics
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import EnhanceInsightResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
-from keeper_grpc.simulation.parameters import Parameters
+from keeper_grpc.simulation.parameters import DAY_ZERO, Parameters
 from keeper_grpc.simulation.play.episodes import Advice, Answer, Episode
 from keeper_grpc.simulation.play.person import Person
 from keeper_grpc.simulation.play.server import Clock, Network
@@ -58,7 +58,8 @@ class Support:
 class Snapshot:
     """The network's knowledge at the end of a stage.
 
-    `metrics` are the network's own and cover the measured part, `kpis` cover the whole stage.
+    `metrics` are the network's own and cover the measured part, `kpis` cover the whole stage,
+    as does `exploration_loss`, which each question with advice was expected to cost.
     """
 
     published: Sequence[Pattern]
@@ -66,6 +67,7 @@ class Snapshot:
     support: Mapping[str, Sequence[Support]]
     metrics: NetworkMetrics
     kpis: Sequence[Kpi]
+    exploration_loss: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,9 @@ class Story:
             support=support,
             metrics=measured.metrics,
             kpis=whole.kpis,
+            exploration_loss=await self._ledger.exploration_loss(
+                DAY_ZERO + timedelta(days=stage.begins)
+            ),
         )
 
     def _supported(self, episode: Episode) -> Support:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
 from keeper_grpc.simulation.measures.ceilings import Reach
+from keeper_grpc.simulation.measures.knowledge import MUCH
 from keeper_grpc.simulation.measures.marginal import Marginal
 from keeper_grpc.simulation.measures.report import Report, StageReport
 from keeper_grpc.simulation.measures.value import DEFINITIONS, PRIMARY, Value
@@ -226,6 +227,21 @@ _TRUTH: Sequence[_Row] = (
             if s.knowledge.scripts
             else _NOTHING
         ),
+    ),
+    (
+        f"of patterns with {MUCH} outcomes, and what an oracle of allocation could expect",
+        "75%",
+        lambda s: (
+            f"{_percent(s.knowledge.best_tried)} of {s.knowledge.tried_scripts}, "
+            f"{_percent(s.knowledge.best_script_ceiling)}"
+            if s.knowledge.tried_scripts
+            else _NOTHING
+        ),
+    ),
+    (
+        "success that exploring was expected to cost a question",
+        "at most 2 points",
+        lambda s: f"{100 * s.knowledge.exploration_loss:.2f} points",
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from keeper_grpc.domain.advice.enhancement import EnhancementRecord
+from keeper_grpc.domain.advice.enhancement import Advice, EnhancementRecord
 from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.sightings import insert_sighting
@@ -53,6 +53,7 @@ class PostgresEnhancements:
             "script_propensity": (
                 advice.script.propensity if advice and advice.script.template else None
             ),
+            **_exploration(advice),
             "holdout": record.withheld_advice is not None,
             "authored": _authored(record),
             "holdout_share": record.holdout_share,
@@ -82,3 +83,19 @@ def _authored(record: EnhancementRecord) -> str | None:
     if record.withheld_authored is not None:
         return "withheld"
     return None if record.enhancement.authored is None else "given"
+
+
+def _exploration(advice: Advice | None) -> dict[str, object]:
+    """How the pattern was chosen, from what, and the success that is expected to be lost by choosing so."""
+    if advice is None or advice.chosen is None:
+        return {}
+    chosen = advice.chosen
+    return {
+        "pattern_propensity": chosen.propensity,
+        "contenders": {
+            str(scored.candidate.pattern.pattern_id): [propensity, scored.expected_success_rate]
+            for scored, propensity in chosen.contenders
+        }
+        or None,
+        "exploration_loss": chosen.expected_loss + advice.script.expected_loss,
+    }

@@ -48,6 +48,10 @@ class _Share:
     fast_successes: float = 0.0
     slow_trials: float = 0.0
     slow_successes: float = 0.0
+    drawn_trials: int = 0
+    drawn_weight: float = 0.0
+    drawn_squares: float = 0.0
+    drawn_excess: float = 0.0
 
 
 @dataclass(slots=True)
@@ -95,7 +99,12 @@ class _Counts:
         counted = [own]
         counted += [self.facets[facet, account] for facet in facets(row["context"])]
         if row["script"]:
-            counted.append(self.scripts[row["script"], account])
+            counted.append(script := self.scripts[row["script"], account])
+            if (inverse := row["inverse"]) is not None:
+                script.drawn_trials += 1
+                script.drawn_weight += inverse
+                script.drawn_squares += inverse**2
+                script.drawn_excess += inverse * (success - row["expected"])
         wordings = self.wordings[account]
         if row["disposition"] != "reported" and len(wordings) < MOST_WORDINGS:
             wordings[row["action"]] = None
@@ -285,8 +294,10 @@ async def _count(
         """
         SELECT o.account_key, o.disposition, o.context, o.action, o.script, o.success, o.net_revenue, o.occurred_time,
                o.complained, o.unsubscribed,
-               o.cost IS NOT NULL AND o.net_revenue IS NOT NULL AS costed
+               o.cost IS NOT NULL AND o.net_revenue IS NOT NULL AS costed,
+               d.inverse, d.expected
           FROM observations o JOIN accounts a USING (account_key, business_category)
+          LEFT JOIN drawn_scripts d USING (enhancement_id)
          WHERE o.pattern_id = $1 AND o.counted AND ($2::text IS NULL OR o.account_key = $2)
          ORDER BY o.recorded_time, o.id
         """,
@@ -427,8 +438,10 @@ async def _write_script_shares(
     await connection.executemany(
         """
         INSERT INTO script_accounts (script_id, account_key, occurrence_count, success_count,
-                                     recent_trials, recent_successes)
-        SELECT id, $3, $4, $5, $6, $7 FROM pattern_scripts WHERE pattern_id = $1 AND template_hash = $2
+                                     recent_trials, recent_successes,
+                                     drawn_trials, drawn_weight, drawn_squares, drawn_excess)
+        SELECT id, $3, $4, $5, $6, $7, $8, $9, $10, $11
+          FROM pattern_scripts WHERE pattern_id = $1 AND template_hash = $2
         """,
         [
             (
@@ -439,6 +452,10 @@ async def _write_script_shares(
                 share.successes,
                 share.recent_trials,
                 share.recent_successes,
+                share.drawn_trials,
+                share.drawn_weight,
+                share.drawn_squares,
+                share.drawn_excess,
             )
             for (template, account), share in counts.scripts.items()
         ],

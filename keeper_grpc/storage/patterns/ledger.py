@@ -61,6 +61,7 @@ class _Outcome:
     unsubscribed: bool | None
     occurred_time: datetime
     own_words: bool
+    enhancement_id: UUID | None
 
     @classmethod
     def of(cls, observation: Observation) -> Self:
@@ -76,6 +77,7 @@ class _Outcome:
             unsubscribed=observation.outcome.unsubscribed,
             occurred_time=observation.occurred_time,
             own_words=observation.disposition is not Disposition.REPORTED,
+            enhancement_id=observation.enhancement_id,
         )
 
 
@@ -125,7 +127,7 @@ async def _waiting(
     rows = await connection.fetch(
         f"""
         SELECT {OBSERVATIONS.names}, id, success, net_revenue, cost, complained, unsubscribed,
-               occurred_time, disposition
+               occurred_time, disposition, enhancement_id
           FROM observations WHERE account_key = $1 AND pattern_id = $2 AND NOT counted
          ORDER BY recorded_time, id
         """,  # noqa: S608 - only constants are interpolated
@@ -144,6 +146,7 @@ async def _waiting(
             unsubscribed=row["unsubscribed"],
             occurred_time=row["occurred_time"],
             own_words=row["disposition"] != Disposition.REPORTED.value,
+            enhancement_id=row["enhancement_id"],
         )
         for row in rows
     }
@@ -267,16 +270,28 @@ async def _count(
              WHERE $10::text <> ''
             ON CONFLICT (pattern_id, template_hash) DO UPDATE SET template = s.template
             RETURNING id
+        ), drawn AS (
+            SELECT count(*) AS trials, coalesce(sum(inverse), 0) AS weight,
+                   coalesce(sum(inverse ^ 2), 0) AS squares,
+                   coalesce(sum(inverse * ($3 - expected)), 0) AS excess
+              FROM drawn_scripts WHERE enhancement_id = $22
         ), script_share AS (
             INSERT INTO script_accounts AS a (
                 script_id, account_key, occurrence_count, success_count,
-                recent_trials, recent_successes)
-            SELECT script.id, account_key, 1, $3, $6, $7 FROM account, script
+                recent_trials, recent_successes,
+                drawn_trials, drawn_weight, drawn_squares, drawn_excess)
+            SELECT script.id, account_key, 1, $3, $6, $7,
+                   drawn.trials, drawn.weight, drawn.squares, drawn.excess
+              FROM account, script, drawn
             ON CONFLICT (script_id, account_key) DO UPDATE
                SET occurrence_count = a.occurrence_count + 1,
                    success_count = a.success_count + excluded.success_count,
                    recent_trials = a.recent_trials + excluded.recent_trials,
-                   recent_successes = a.recent_successes + excluded.recent_successes
+                   recent_successes = a.recent_successes + excluded.recent_successes,
+                   drawn_trials = a.drawn_trials + excluded.drawn_trials,
+                   drawn_weight = a.drawn_weight + excluded.drawn_weight,
+                   drawn_squares = a.drawn_squares + excluded.drawn_squares,
+                   drawn_excess = a.drawn_excess + excluded.drawn_excess
         )
         SELECT EXISTS (SELECT FROM wording) AS wording,
                ARRAY (SELECT facet FROM facets WHERE new) AS facets
@@ -302,5 +317,6 @@ async def _count(
         outcome.complained,
         outcome.unsubscribed,
         outcome.net_revenue if outcome.costed else None,
+        outcome.enhancement_id,
     )
     return News(row["wording"], row["facets"])

@@ -15,6 +15,7 @@ from uuid import UUID
 from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, heaviest, weigh
 from keeper_grpc.domain.evidence.expectation import SituationEvidence, situate
 from keeper_grpc.domain.evidence.guardrails import OwnHarms, crossed
+from keeper_grpc.domain.evidence.off_policy import Drawn
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
@@ -121,13 +122,16 @@ _PATTERNS = f"""
 
 _SCRIPTS = f"""
     SELECT s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes,
-           share.recent_trials, share.recent_successes
+           share.recent_trials, share.recent_successes, share.drawn
       FROM pattern_scripts s
      CROSS JOIN LATERAL (
            SELECT array_agg(a.owner_key) AS owners, array_agg(a.occurrence_count) AS trials,
                   array_agg(a.success_count) AS successes,
                   array_agg(a.recent_trials) AS recent_trials,
-                  array_agg(a.recent_successes) AS recent_successes
+                  array_agg(a.recent_successes) AS recent_successes,
+                  jsonb_object_agg(a.owner_key, jsonb_build_array(
+                      a.drawn_trials, a.drawn_weight, a.drawn_squares, a.drawn_excess))
+                      FILTER (WHERE a.drawn_trials > 0) AS drawn
              FROM script_owners a WHERE a.script_id = s.id AND {counts_for("$2")}) share
      WHERE s.pattern_id = ANY($1::uuid[])
 """  # noqa: S608 - only constants are interpolated
@@ -252,7 +256,8 @@ async def see_scripts(
             )
         )
         evidence = weigh(shares, rule.k, most[row["pattern_id"]])
-        scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"]))
+        drawn = {owner: Drawn(*sums) for owner, sums in (row["drawn"] or {}).items()}
+        scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"], drawn))
     return scripts
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from random import Random
+from datetime import datetime
 from typing import Protocol
 
 from keeper_grpc.domain.advice.authored import (
@@ -20,7 +20,12 @@ from keeper_grpc.domain.advice.authored import (
     choose_authored,
 )
 from keeper_grpc.domain.advice.enhancement import Advice, Asked, Enhancement, EnhancementRecord
-from keeper_grpc.domain.advice.exploration import choose_wording
+from keeper_grpc.domain.advice.exploration import (
+    Exploration,
+    choose_pattern,
+    choose_wording,
+    randomness,
+)
 from keeper_grpc.domain.advice.holdout import in_holdout
 from keeper_grpc.domain.advice.ranking import (
     DEFAULT_MIN_OCCURRENCES,
@@ -92,8 +97,8 @@ class EnhanceInsight:
     """The use case. One instance serves all calls.
 
     `holdout` is the share of questions that are deliberately left without advice, so that what
-    advice is worth can be measured; 0 leaves none. `exploration` is the share of enhancements whose
-    script is drawn, from `rng`, instead of being the proven one.
+    advice is worth can be measured; 0 leaves none. `exploration` is how often a pattern and a script are drawn
+    instead of being the best known.
     """
 
     def __init__(
@@ -106,8 +111,7 @@ class EnhanceInsight:
         enhancements: EnhancementStore,
         rule: PublicationRule,
         holdout: float,
-        exploration: float,
-        rng: Random,
+        exploration: Exploration,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -119,7 +123,6 @@ class EnhanceInsight:
         self._rule = rule
         self._holdout = holdout
         self._exploration = exploration
-        self._rng = rng
         self._clock = clock
         self._new_id = new_id
 
@@ -145,7 +148,7 @@ class EnhanceInsight:
             asked, self._requirements(question), facts_of_conditions(question.insight.conditions)
         )
         now = self._clock()
-        advice = self._advice(ranking.best, insight) if ranking.best else None
+        advice = self._advice(ranking.fit, insight, account.key, now) if ranking.fit else None
         held_out = bool(advice or authored) and in_holdout(
             account.key, insight.render(), self._holdout
         )
@@ -232,13 +235,21 @@ class EnhanceInsight:
             else question.min_occurrences,
         )
 
-    def _advice(self, best: Scored, insight: AnonymizedInsight) -> Advice:
-        known = best.candidate.pattern
+    def _advice(
+        self, fit: Sequence[Scored], insight: AnonymizedInsight, account_key: str, now: datetime
+    ) -> Advice:
+        explored = self._exploration
+        rng = randomness(account_key, insight.render(), now.date())
+        chosen = choose_pattern(fit, explored.pattern_share, explored.most_loss, rng)
+        best, known = chosen.best, chosen.best.candidate.pattern
         return Advice(
             best=best,
             confidence=boost(insight.confidence, best.expected_success_rate),
-            script=choose_wording(known, self._rule, self._exploration, self._rng),
+            script=choose_wording(
+                known, self._rule, explored.script_share, explored.most_loss, rng
+            ),
             network_context=context_line(best),
             typical_revenue=self._rule.revenue(known.evidence),
-            explanation=explain(best, insight.business_category),
+            explanation=explain(best, insight.business_category, drawn=best is not fit[0]),
+            chosen=chosen,
         )

@@ -148,7 +148,13 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
                 await revise(service, draw, account, capture_request_id=request.request_id)
         elif step < 0.95:
             given = await ask(
-                service, topic, account, action, category=category, conditions=situation
+                service,
+                topic,
+                account,
+                action,
+                category=category,
+                conditions=situation,
+                min_success_rate=0.3,
             )
             final = draw.random() < 0.7
             await service.network.ReportOutcome(
@@ -170,12 +176,20 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
 async def test_rebuilding_changes_nothing_and_repairs_what_is_damaged(database_url: str) -> None:
     """After a random history every table is what the ledger says, and can be made so again."""
     seed = int(os.environ.get("KEEPER_TEST_SEED", "20250101"))
-    async with running(database_url, evidence_half_life=HALF_LIFE, counting_step=5) as service:
+    async with running(
+        database_url,
+        evidence_half_life=HALF_LIFE,
+        counting_step=5,
+        script_exploration=1.0,
+        pattern_exploration=1.0,
+        exploration_loss=1.0,
+    ) as service:
         draw = random.Random(seed)  # noqa: S311 - a history, not a secret
         await live(service, draw, "churn_prevention", 150)
         before = await dump(service.database)
         reported = [row for row in before["observations"] if row["disposition"] == "reported"]
         assert any(row["pattern_id"] for row in reported)
+        assert any(row["drawn_trials"] for row in before["script_accounts"])
         assert len(before["network_patterns"]) >= 2
         result = await rebuild(settings(database_url))
         assert result.patterns == len(before["network_patterns"])
@@ -247,6 +261,7 @@ async def test_what_an_older_release_counted_is_recounted_at_the_first_start(
             "UPDATE pattern_accounts SET fast_trials = 0, slow_trials = 0, slow_successes = 0",
             "UPDATE pattern_facets SET recent_trials = 0, recent_successes = 0",
             "UPDATE script_accounts SET recent_trials = 0, recent_successes = 0",
+            "UPDATE script_accounts SET drawn_weight = 0, drawn_excess = 1",
             "UPDATE evidence_settings SET half_life = '180 days', complete = false",
         ):
             await service.database.execute(older)

@@ -173,7 +173,7 @@ async def test_a_share_of_the_wordings_is_explored(
 ) -> None:
     """Both wordings are handed out, each with the chance it had."""
     async with running(
-        database_url, script_exploration=1.0, **openai(embeddings.base_url)
+        database_url, script_exploration=1.0, exploration_loss=1.0, **openai(embeddings.base_url)
     ) as service:
         for script in ("Welcome back, {name}", "Hello {name}"):
             await teach(service, topic, ["+", "+", "+"], script=script)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from tests.integration.openai_stand_in import OpenAIStandIn
+from tests.rpc.feedback import TOWEL, ask, report, teach
+from tests.rpc.geometry import Geometry
+from tests.rpc.requests import new_account
+from tests.rpc.service import PSEUDONYM_KEYS, Service, openai, running
+
+TEA = "Pour a cup of tea"
+WELCOME, HELLO = "Welcome back, {name}", "Hello {name}"
+
+
+@pytest.fixture(scope="module")
+async def service(
+    database_url: str, embeddings: OpenAIStandIn, geometry: Geometry
+) -> AsyncIterator[Service]:
+    """A service that explores wherever there is a choice, whatever it costs."""
+    geometry.apart(TOWEL, TEA, cosine=0.8)
+    async with running(
+        database_url,
+        script_exploration=1.0,
+        pattern_exploration=1.0,
+        exploration_loss=1.0,
+        **openai(embeddings.base_url),
+    ) as started:
+        yield started
+
+
+async def proven(service: Service, pattern_id: str) -> str:
+    """The proven script of a published pattern."""
+    answer = await service.network.GetPattern(
+        network_service_pb2.GetPatternRequest(pattern_id=pattern_id)
+    )
+    return answer.pattern.proven_script
+
+
+async def test_outcomes_of_drawn_scripts_correct_those_of_chosen_ones(
+    service: Service, topic: str
+) -> None:
+    """Good accounts share a bad script; given by chance to anybody, it fails and the other works."""
+    pattern_id = await teach(service, topic, ["+++++"] * 16, script=WELCOME)
+    assert await teach(service, topic, ["++-"] * 3, script=HELLO) == pattern_id
+    assert await proven(service, pattern_id) == WELCOME
+    for _ in range(24):
+        account = new_account()
+        given = await ask(service, topic, account)
+        works = given.enhanced_insight.proven_script == HELLO
+        await service.network.ReportOutcome(report(account, given.enhancement_id, success=works))
+    counts = await service.database.fetch(
+        """
+        SELECT s.template, sum(a.success_count)::float / sum(a.occurrence_count) AS rate,
+               sum(a.drawn_trials)::int AS drawn
+          FROM pattern_scripts s JOIN script_accounts a ON a.script_id = s.id
+         WHERE s.pattern_id = $1::text::uuid GROUP BY 1
+        """,
+        pattern_id,
+    )
+    found = {row["template"]: row for row in counts}
+    assert found[WELCOME]["drawn"] + found[HELLO]["drawn"] == 24
+    assert min(found[WELCOME]["drawn"], found[HELLO]["drawn"]) >= 3
+    assert await proven(service, pattern_id) == HELLO
+
+
+async def test_the_choice_of_a_pattern_is_drawn_and_recorded(service: Service, topic: str) -> None:
+    """Both are advised, each with the chance that is recorded, and an explanation says so of the second."""
+    names = {}
+    for action, outcomes in ((TOWEL, ["++-"] * 3), (TEA, ["+++"] * 3)):
+        names[await teach(service, topic, outcomes, action)] = action
+    told = []
+    for _ in range(30):
+        given = await ask(service, topic, new_account(), min_success_rate=0.3)
+        told.append(given)
+    advised = [given.enhanced_insight for given in told]
+    assert {each.pattern_id for each in advised} == set(names)
+    drawn = [each for each in advised if "drawn by chance" in each.explanation]
+    assert 0 < len(drawn) < len(advised)
+    rows = await service.database.fetch(
+        """
+        SELECT pattern_id::text, pattern_propensity, contenders, exploration_loss
+          FROM enhancements WHERE pattern_type = $1
+        """,
+        topic,
+    )
+    for row in rows:
+        contenders = json.loads(row["contenders"])
+        assert set(contenders) == set(names)
+        assert contenders[row["pattern_id"]][0] == pytest.approx(row["pattern_propensity"])
+        assert sum(chance for chance, _ in contenders.values()) == pytest.approx(1)
+
+
+async def test_asking_again_on_the_same_day_gives_the_same_answer(
+    service: Service, topic: str
+) -> None:
+    """A retry is no new draw."""
+    for script in (WELCOME, HELLO):
+        await teach(service, topic, ["+", "+", "+"], script=script)
+    for _ in range(4):
+        account = new_account()
+        answers = {
+            (await ask(service, topic, account)).enhanced_insight.proven_script for _ in range(3)
+        }
+        assert len(answers) == 1
+
+
+async def test_the_operator_sees_what_was_learned_and_what_it_cost(
+    service: Service, topic: str, database_url: str
+) -> None:
+    """`keeper explore` beside the server: each script's rate by three estimates, and the expected loss."""
+    for script in (WELCOME, HELLO):
+        await teach(service, topic, ["++-", "++-", "++-"], script=script, category="surf_school")
+    for _ in range(24):
+        account = new_account()
+        given = await ask(service, topic, account, category="surf_school")
+        works = given.enhanced_insight.proven_script == HELLO
+        await service.network.ReportOutcome(report(account, given.enhancement_id, success=works))
+
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "keeper_grpc.cli", "explore"),
+        env=os.environ
+        | {
+            "KEEPER_DATABASE_URL": database_url,
+            "KEEPER_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
+            "COLUMNS": "200",
+        },
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await command.communicate()
+
+    assert command.returncode == 0
+    lines = said.decode().splitlines()
+    start = next(place for place, line in enumerate(lines) if "surf_school" in line)
+    rows = lines[start : start + 3]
+    hello = next(line for line in rows if HELLO in line)
+    welcome = next(line for line in rows if WELCOME in line)
+    assert "* Hello" in hello
+    assert "100%" in hello
+    assert " 0%" in welcome
+    assert "points of success on the average" in said.decode()
