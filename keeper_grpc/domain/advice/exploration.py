@@ -5,8 +5,8 @@ choice is drawn by top-two Thompson sampling (Russo, 2020): every option has the
 Beta posterior gives it, and half of the draws go to the best of the others. Plain Thompson sampling would soon draw
 the leader almost always; what is unknown is whether the runner-up is better, and that costs the least to find out.
 
-What is given up is bounded for each question: the share is cut until the success that is expected to be lost, by
-what is known now, is no more than `most_loss`.
+The surer the best known is, the less is drawn. And what is given up is bounded for each question: the share is cut
+until the success that is expected to be lost, by what is known now, is no more than `most_loss`.
 
 The chance that the choice had is its propensity, which is recorded: outcomes divided by it are comparable, however
 they were handed out (domain/evidence/off_policy.py).
@@ -183,7 +183,11 @@ def explore(options: Sequence[Option], share: float, most_loss: float) -> Draw:
     """How often each option is to be handed out, where the first is the usual one."""
     tried = sorted(range(1, len(options)), key=lambda place: (-options[place].best_case, place))
     places = [0, *tried[: MOST_OPTIONS - 1]]
-    drawn = _hopeful(top_two(chances([options[place] for place in places])))
+    best = chances([options[place] for place in places])
+    drawn = _hopeful(top_two(best))
+    # In full while it is as likely as not that another is better. It never ends: what is known may be of those who
+    # chose for themselves.
+    share *= min(2 * max(1 - best[0], HOPELESS), 1.0)
     usual = options[0].mean
     losses = [usual - options[place].mean for place in places]
     at_risk = sum(chance * max(loss, 0.0) for chance, loss in zip(drawn, losses, strict=True))

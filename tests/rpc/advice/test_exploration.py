@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from keeper_grpc.one_shot import rebuild
+from keeper_grpc.settings import Settings
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import TOWEL, ask, report, teach
 from tests.rpc.geometry import Geometry
@@ -43,16 +45,15 @@ async def proven(service: Service, pattern_id: str) -> str:
     return answer.pattern.proven_script
 
 
-async def test_outcomes_of_drawn_scripts_correct_those_of_chosen_ones(
-    service: Service, topic: str
+async def test_outcomes_of_drawn_scripts_are_counted_and_recounted(
+    service: Service, topic: str, database_url: str
 ) -> None:
-    """Good accounts share a bad script; given by chance to anybody, it fails and the other works."""
-    pattern_id = await teach(service, topic, ["+++++"] * 16, script=WELCOME)
+    """With the chance that each had; a rebuild from the ledger finds the same."""
+    pattern_id = await teach(service, topic, ["++-"] * 3, script=WELCOME)
     assert await teach(service, topic, ["++-"] * 3, script=HELLO) == pattern_id
-    assert await proven(service, pattern_id) == WELCOME
     for _ in range(24):
         account = new_account()
-        given = await ask(service, topic, account)
+        given = await ask(service, topic, account, min_success_rate=0.1)
         works = given.enhanced_insight.proven_script == HELLO
         await service.network.ReportOutcome(report(account, given.enhancement_id, success=works))
     counts = await service.database.fetch(
@@ -65,9 +66,18 @@ async def test_outcomes_of_drawn_scripts_correct_those_of_chosen_ones(
         pattern_id,
     )
     found = {row["template"]: row for row in counts}
-    assert found[WELCOME]["drawn"] + found[HELLO]["drawn"] == 24
-    assert min(found[WELCOME]["drawn"], found[HELLO]["drawn"]) >= 3
+    assert min(found[WELCOME]["drawn"], found[HELLO]["drawn"]) >= 1
+    assert found[WELCOME]["drawn"] + found[HELLO]["drawn"] <= 24
     assert await proven(service, pattern_id) == HELLO
+
+    counted = "SELECT * FROM script_accounts ORDER BY script_id, account_key"
+    before = await service.database.fetch(counted)
+    await service.database.execute("UPDATE script_accounts SET drawn_weight = 0, drawn_excess = 9")
+    await rebuild(
+        Settings(database_url=database_url, pseudonym_keys=PSEUDONYM_KEYS, open_accounts=True)
+    )
+    for old, new in zip(before, await service.database.fetch(counted), strict=True):
+        assert list(new.values())[2:] == pytest.approx(list(old.values())[2:])
 
 
 async def test_the_choice_of_a_pattern_is_drawn_and_recorded(service: Service, topic: str) -> None:
@@ -119,7 +129,7 @@ async def test_the_operator_sees_what_was_learned_and_what_it_cost(
         await teach(service, topic, ["++-", "++-", "++-"], script=script, category="surf_school")
     for _ in range(24):
         account = new_account()
-        given = await ask(service, topic, account, category="surf_school")
+        given = await ask(service, topic, account, category="surf_school", min_success_rate=0.1)
         works = given.enhanced_insight.proven_script == HELLO
         await service.network.ReportOutcome(report(account, given.enhancement_id, success=works))
 
@@ -142,6 +152,6 @@ async def test_the_operator_sees_what_was_learned_and_what_it_cost(
     hello = next(line for line in rows if HELLO in line)
     welcome = next(line for line in rows if WELCOME in line)
     assert "* Hello" in hello
-    assert "100%" in hello
-    assert " 0%" in welcome
+    assert " 100% " in hello
+    assert " 0% " in welcome
     assert "points of success on the average" in said.decode()
