@@ -29,6 +29,7 @@ import math
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from rich.table import Table
 from keeper_grpc import logs
 from keeper_grpc.app import application
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import EnhanceInsightResponse
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
 
@@ -71,8 +73,8 @@ APPROACH = {
     "telephone": "Call the customer on the landline about the term deposit",
 }
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-FIRST_YEAR = 2008
-"""The contacts begin in May 2008."""
+FIRST_YEAR = 2022
+"""The contacts begin in May 2008, and are replayed as if 14 years later: too old outcomes are not judged to fade."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was expected of one row, where something was, whether by its own channel, and what happened."""
+    """What was expected of one row or why nothing was, whether by its own channel, and what happened."""
 
     number: int
     expected: float | None
     same_channel: bool
     success: bool
+    reason: str
 
 
 def read(path: Path, limit: int | None, every: int) -> list[Row]:
@@ -233,6 +236,7 @@ class Replay:
                 enhanced.expected_success_rate if enhanced.network_enhanced else None,
                 word in enhanced.suggested_approach,
                 row.success,
+                EnhanceInsightResponse.NoMatchReason.Name(response.no_match_reason),
             )
         )
 
@@ -284,12 +288,9 @@ def report(answers: Sequence[Answer], *, in_order: bool) -> None:
     table = Table(title="expected against what happened, by decile of the expected rate")
     for heading in ("decile", "rows", "expected", "happened", "off by", "the constant is off by"):
         table.add_column(heading, justify="right")
-    worst = 0.0
-    for decile in range(DECILES):
-        part = ordered[decile * len(ordered) // DECILES : (decile + 1) * len(ordered) // DECILES]
+    for decile, part in enumerate(deciles(ordered)):
         expected = expectation(part)
         happened, margin = rate(part)
-        worst = max(worst, abs(expected - happened))
         table.add_row(
             str(decile + 1),
             str(len(part)),
@@ -299,15 +300,15 @@ def report(answers: Sequence[Answer], *, in_order: bool) -> None:
             f"{100 * abs(average - happened):.1f} points",
         )
     Console().print(table)
+    done = [answer for answer in ordered if answer.same_channel]
     best, margin = rate(ordered[-(len(ordered) // DECILES) :])
-    print(f"largest calibration error of a decile: {100 * worst:.1f} points")
+    print(f"largest calibration error of a decile: {100 * largest_error(ordered):.1f} points")
+    print(f"the same where what was advised was done: {100 * largest_error(done):.1f} points")
     if in_order:
         for name, third in zip(("first", "second", "last"), thirds(told), strict=True):
-            off = abs(expectation(third) - rate(third)[0])
-            print(
-                f"{name} third in time: {expectation(third):.1%} expected, {rate(third)[0]:.1%} happened, "
-                f"off by {100 * off:.1f} points"
-            )
+            print(f"{name} third in time: {against(third)}")
+            followed = [answer for answer in third if answer.same_channel]
+            print(f"  where what was advised was done: {against(followed)}")
     print(
         f"best decile: {best:.1%} ± {margin:.1%} succeed, "
         f"{best / average:.2f} (± {margin / average:.2f}) times the average of {average:.1%}"
@@ -315,8 +316,32 @@ def report(answers: Sequence[Answer], *, in_order: bool) -> None:
     print(
         f"coverage: {len(told)} of {len(answers)} questions enhanced ({len(told) / len(answers):.1%})"
     )
+    reasons = Counter(answer.reason for answer in answers if answer.expected is None)
+    for reason, count in reasons.most_common():
+        print(f"not enhanced, {reason}: {count}")
     other = sum(not answer.same_channel for answer in told) / len(told)
     print(f"advice that names the other channel: {other:.1%}")
+
+
+def against(answers: Sequence[Answer]) -> str:
+    """The mean of what was expected against what happened."""
+    if not answers:
+        return "no answer"
+    expected, (happened, _) = expectation(answers), rate(answers)
+    off = 100 * abs(expected - happened)
+    return f"{expected:.1%} expected, {happened:.1%} happened, off by {off:.1f} points"
+
+
+def deciles(ordered: Sequence[Answer]) -> list[Sequence[Answer]]:
+    """The answers in ten parts of one length."""
+    ends = [part * len(ordered) // DECILES for part in range(DECILES + 1)]
+    return [ordered[begin:end] for begin, end in pairwise(ends)]
+
+
+def largest_error(ordered: Sequence[Answer]) -> float:
+    """How far off the worst decile is; of fewer than ten answers some are empty."""
+    parts = [part for part in deciles(ordered) if part]
+    return max((abs(expectation(part) - rate(part)[0]) for part in parts), default=0.0)
 
 
 def thirds(answers: Sequence[Answer]) -> list[Sequence[Answer]]:

@@ -23,7 +23,8 @@ from keeper_grpc.domain.evidence.evidence import largest_weight
 
 FAST = timedelta(days=6)
 """Half-life of the newest outcomes. A shorter one finds a reversal sooner where there are many outcomes a
-day, and not at all where there is one: docs/evidence.md has the figures of this choice and the next two."""
+day, and not at all where there is one: docs/evidence.md has the figures of this choice and the next two.
+Weights tell apart what is less than 16 years from 2025; beyond, nothing seems earlier, and so nothing fades."""
 
 SLOW = timedelta(days=45)
 """Half-life of what they are compared with: about the age at which evidence counts half, but a detector's
@@ -76,11 +77,17 @@ def fades(courses: Sequence[Course], k: int) -> bool:
 
 
 def fell(courses: Sequence[Course], k: int) -> bool:
-    """Whether the newest outcomes are worse than the earlier ones, whoever made them."""
+    """Whether the newest outcomes are worse than the earlier ones, whoever made them.
+
+    What never worked cannot stop working.
+    """
     newest = _bounded([course.newest for course in courses], k)
     earlier = _bounded([course.earlier for course in courses], k)
+    if earlier.successes <= 0:
+        return False
     most = betaincinv(1 + newest.successes, 1 + newest.trials - newest.successes, 1 - DOUBT)
-    least = betaincinv(1 + earlier.successes, 1 + earlier.trials - earlier.successes, DOUBT)
+    # Of the outcomes alone: a prior would promise something of a pattern that has hardly any, or that seldom works.
+    least = betaincinv(earlier.successes, 1 + earlier.trials - earlier.successes, DOUBT)
     return bool(most < least)
 
 

@@ -99,6 +99,19 @@ async def test_a_pattern_that_stops_working_is_not_advised_until_it_works_again(
         assert (await answer(service, topic)).enhanced_insight.network_enhanced
 
 
+@pytest.mark.parametrize("start", ["2026-03-02T09:00:00Z", "2007-03-02T09:00:00Z"])
+async def test_a_pattern_that_never_worked_is_not_said_to_fade(
+    database_url: str, topic: str, start: str
+) -> None:
+    """However many fail at its beginning, and however long ago: its rate says so."""
+    async with at_its_own_time(database_url) as (service, days):
+        days.now = datetime.fromisoformat(start)
+        await pass_days(service, days, topic, [new_account() for _ in range(5)], "-" * 10)
+        assert (await only(service, topic)).state == Pattern.STATE_ACTIVE
+        asked = question(topic, account=new_account(), min_success_rate=0)
+        assert (await service.network.EnhanceInsight(asked)).enhanced_insight.network_enhanced
+
+
 @pytest.mark.parametrize("failures", [1, 8])
 async def test_one_owner_that_fails_does_not_make_a_pattern_fade(
     database_url: str, topic: str, failures: int

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +94,15 @@ def test_a_pattern_that_goes_on_working_gives_less_than_one_false_alarm_in_a_yea
             alarms += now and not before
             before = now
     assert alarms <= years / 3
+
+
+@pytest.mark.parametrize("works", [0.0, 0.02, 0.1])
+def test_a_pattern_that_seldom_works_does_not_fade_while_it_is_young(works: float) -> None:
+    """Nothing earlier promised anything that its first outcomes, failures mostly, could break."""
+    for seed in range(6):
+        draw = Random(seed)  # noqa: S311 - repeatable, not secret
+        played = play(lambda _: works, 40, a_day=20, owners=12, draw=draw)
+        assert not any(fading(until(played, day), day) for day in range(40))
 
 
 def test_it_ends_when_the_pattern_recovers() -> None:
