@@ -331,7 +331,7 @@ class Settings(BaseSettings):
     script_exploration: Ratio = Field(
         0.5,
         description="share of enhancements whose script is drawn to learn which one is best; wordings of one action "
-        "differ by a few points, and not knowing the best costs more than a half of these draws",
+        "differ by a few points, so that a draw costs little",
     )
     pattern_exploration: Ratio = Field(
         0.1,
