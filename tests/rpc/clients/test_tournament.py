@@ -29,7 +29,7 @@ async def test_a_tournament_ranks_by_confidence_and_value(keeper: KeeperClient, 
     )
     result = await keeper.tournament(new_account(), [alone, proven, large])
     assert [each.insight.insight_id for each in result.ranked] == ["large", "proven", "alone"]
-    assert [each.score for each in result.ranked] == pytest.approx([200, 65, 55])
+    assert [each.score for each in result.ranked] == pytest.approx([200, 62.5, 55])
     assert result.ranked[1].response.enhanced_insight.network_enhanced
     assert result.failed == []
 
