@@ -91,7 +91,7 @@ class Candidate:
     def expectation(self) -> Expectation:
         """How often it may be expected to work in the situation, before transfer."""
         pattern = self.pattern
-        return expect(pattern.evidence, pattern.prior, self.situation, pattern.cautious)
+        return expect(pattern.evidence, pattern.proven_prior, self.situation, pattern.cautious)
 
     @property
     def expected_success_rate(self) -> float:

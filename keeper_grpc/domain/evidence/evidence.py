@@ -57,6 +57,9 @@ class Prior:
         return Prior(self.successes + successes, self.failures + trials - successes)
 
 
+UNIFORM = Prior()
+"""Nothing is believed: every rate is as likely as any other."""
+
 CAUTIOUS = Prior(2.8, 13.2)
 """The most cautious prior while no other pattern of the type has outcomes: as if 3 of 16 had worked. What
 domain/evidence/priors.py finds without any."""

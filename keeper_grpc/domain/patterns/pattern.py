@@ -9,7 +9,7 @@ from enum import Enum
 from uuid import UUID
 
 from keeper_grpc.domain.authored.triggers import Trigger
-from keeper_grpc.domain.evidence.evidence import CAUTIOUS, NO_EVIDENCE, Evidence, Prior
+from keeper_grpc.domain.evidence.evidence import CAUTIOUS, NO_EVIDENCE, UNIFORM, Evidence, Prior
 from keeper_grpc.domain.evidence.guardrails import Harm
 from keeper_grpc.domain.evidence.off_policy import ByOwner, contrast
 from keeper_grpc.domain.evidence.priors import Source
@@ -52,7 +52,8 @@ class Pattern:
     `evidence` and `scripts` exclude the reader's own observations where the reader is an account.
     `conditions` and `action` are words that k owners share; empty where they share too little.
     What is expected of it is computed under `prior`, which comes from `prior_source`, learned from
-    `prior_patterns` others where it was learned; what is certain of it under `cautious`.
+    `prior_patterns` others where it was learned; what is certain of it under `cautious`. Where its author's claim is the
+    prior, `unclaimed` is what would be believed without it.
     `crossed` are the guardrails for which it is not advised.
     `authored` patterns come with the catalog, with a `prior` of their own and their author's `claim`.
     A `fading` one works clearly less often of late than its evidence says (domain/evidence/fading.py).
@@ -71,6 +72,7 @@ class Pattern:
     prior_source: Source = Source.DEFAULT
     prior_patterns: int = 0
     cautious: Prior = CAUTIOUS
+    unclaimed: Prior = UNIFORM
     claim: Claim | None = None
     retired: bool = False
     fading: bool = False
@@ -80,6 +82,11 @@ class Pattern:
     def lower_bound(self) -> float:
         """The evidence's lower bound under this pattern's cautious prior."""
         return self.evidence.lower_bound(self.cautious)
+
+    @property
+    def proven_prior(self) -> Prior:
+        """What proven advice is expected under: a claim is no evidence, and raises no rate that is said to be."""
+        return self.unclaimed if self.prior_source is Source.AUTHOR else self.prior
 
     @property
     def applies(self) -> bool:

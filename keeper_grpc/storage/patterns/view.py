@@ -16,7 +16,7 @@ from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, heaviest,
 from keeper_grpc.domain.evidence.expectation import SituationEvidence, situate
 from keeper_grpc.domain.evidence.guardrails import OwnHarms, crossed
 from keeper_grpc.domain.evidence.off_policy import Drawn
-from keeper_grpc.domain.evidence.priors import Source
+from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR, Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.claim import Claim
@@ -66,6 +66,10 @@ COLUMNS = f"""
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
     share.contributed AND p.catalog_key IS NULL AND p.shown_action <> '' AS supported,
+    (SELECT ARRAY[l.successes, l.failures] FROM learned_priors l
+      WHERE p.prior_source = 'author' AND l.pattern_type IN (p.pattern_type, '')
+        AND l.business_category IN (p.business_category, '')
+      ORDER BY l.pattern_type DESC, l.business_category DESC LIMIT 1) AS unclaimed,
     (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
 """  # noqa: S608 - only constants are interpolated
 """What `to_pattern` reads of network_patterns `p` joined with `shares`."""
@@ -404,6 +408,7 @@ def to_pattern(
         prior_source=Source(row["prior_source"]),
         prior_patterns=row["prior_patterns"],
         cautious=Prior(row["cautious_successes"], row["cautious_failures"]),
+        unclaimed=Prior(*row["unclaimed"]) if row["unclaimed"] else DEFAULT_PRIOR.prior,
         claim=None if row["claim"] is None else Claim(**row["claim"]),
         crossed=crossed(harms, shares, rule.limits, rule.k),
     )

@@ -12,8 +12,9 @@ from keeper_grpc.domain.advice.authored import Matched, asks_for_proof, choose_a
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements
 from keeper_grpc.domain.authored.matching import Match, MatchedBy
 from keeper_grpc.domain.authored.triggers import parse_trigger
-from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, NO_SHARE, Evidence, Share
+from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, NO_SHARE, Evidence, Prior, Share
 from keeper_grpc.domain.evidence.guardrails import Harm
+from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
@@ -153,3 +154,12 @@ def test_who_asks_for_more_than_the_defaults_asks_for_proof(
     """Equal to them is the same as not setting them."""
     required = Requirements(0.5, RULE, min_success_rate=rate, min_occurrences=occurrences)
     assert asks_for_proof(required) is asks
+
+
+def test_a_claim_raises_no_rate_that_is_said_to_be_proven() -> None:
+    """Once it is tested, what is expected of an authored pattern is what would be expected of any other."""
+    tested = Evidence(6, 3, 3)
+    claimed = matched(claimed=0.95, evidence=tested, prior_source=Source.AUTHOR)
+    assert claimed.candidate.expected_success_rate == pytest.approx(4 / 8)
+    learned = replace(claimed.candidate.pattern, unclaimed=Prior(2.0, 6.0))
+    assert Candidate(learned, 0.9).expected_success_rate == pytest.approx(5 / 14)
