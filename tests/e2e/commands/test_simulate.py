@@ -22,6 +22,8 @@ SMALL = Parameters(
     repertoire=10,
     holdout=0.3,
     category_shares={"spa": 0.6, "gym": 0.4},
+    # An author's advice would be followed instead of proving anything in so few days.
+    authored=False,
 )
 """Two stages of eight days, with accounts that act much and alike, so that there soon is advice. In the end three
 or more are of each line of business: the network's metrics leave out one of fewer."""
@@ -59,13 +61,9 @@ async def test_a_seed_gives_one_story(tmp_path: Path) -> None:
     assert 0 < last.knowledge.found <= last.knowledge.tried
     assert last.growth.uplift.held_out.trials > 0
 
-    # The metrics count a question whose author was held out as asked: nothing proven was withheld.
-    rate = last.metrics.enhanced_rate
-    assert round(rate.value * rate.sample_size) == round(last.growth.enhanced * last.growth.asked)
-    assert rate.sample_size >= last.growth.asked
-    assert last.growth.authored is not None
-    assert last.growth.authored > 0
-    assert first.claims
+    assert last.metrics.enhanced_rate.value == last.growth.enhanced
+    assert last.growth.authored == 0
+    assert not first.claims
     assert last.metrics.cross_pollination_rate.sample_size > 0
 
     written = await asyncio.to_thread(write_plots, first, tmp_path)
@@ -91,6 +89,7 @@ def test_the_command_prints_the_tables_and_writes_them(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "The network as it grows" in done.stdout
+    assert "What authors claim, beside the truth" in done.stdout
     assert "seed 3: " in done.stdout
     assert "seed 4: " in done.stdout
     assert "| seed 3 | seed 4 | together |" in (tmp_path / "simulation.md").read_text()
