@@ -102,7 +102,8 @@ async def test_a_proven_pattern_ends_its_emergence(service: Service, topic: str)
         await snapshot(stream)
         await seen_by(service, topic, 3)
         await next_change(stream)
-        for _ in range(48):  # with fewer, luck could have made them in a type of which nothing is known
+        # With fewer, luck could have made them in a type of which nothing is known.
+        for _ in range(48):
             stored = await service.capture(capture(topic))
         promoted = await next_change(stream, lambda change: change.change == PROMOTED)
     assert promoted.emerging_pattern.promoted_pattern_id == stored.pattern_id
