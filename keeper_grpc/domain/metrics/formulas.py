@@ -14,6 +14,7 @@ from enum import Enum
 from statistics import median
 
 from keeper_grpc.domain.advice.adoption import Adoption, adoption
+from keeper_grpc.domain.evidence.evidence import two_digits
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.experiment import Experiment, OwnerOutcomes, experiment
 from keeper_grpc.domain.metrics.inputs import NONE, Day, Gathered, Newcomer
@@ -259,7 +260,9 @@ def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
         time_to_insight=_of(
             accounts.enhanced,
             k,
-            Metric(median(lags) if len(lags) >= ENOUGH else None, Unit.SECONDS, len(lags)),
+            Metric(
+                two_digits(median(lags)) if len(lags) >= ENOUGH else None, Unit.SECONDS, len(lags)
+            ),
         ),
         cross_pollination_rate=_of(
             accounts.enhanced, k, _share(Arm(totals.enhanced, totals.from_elsewhere))
@@ -311,7 +314,8 @@ def _time_to_first_insight(gathered: Gathered, k: int) -> Metric:
     """The median over all newcomers that asked; one without advice so far counts as the longest wait."""
     newcomers = gathered.newcomers
     waits = [newcomer.advised_after for newcomer in newcomers]
-    return Metric(_median(newcomers, waits, k), Unit.SECONDS, len(waits))
+    wait = _median(newcomers, waits, k)
+    return Metric(None if wait is None else two_digits(wait), Unit.SECONDS, len(waits))
 
 
 def _pattern_accuracy(gathered: Gathered) -> Metric:
@@ -320,8 +324,9 @@ def _pattern_accuracy(gathered: Gathered) -> Metric:
 
 
 def _revenue_per_pattern(gathered: Gathered) -> Metric:
-    patterns = len(gathered.revenues)
-    return Metric(sum(gathered.revenues) / patterns if patterns else None, Unit.CURRENCY, patterns)
+    patterns = gathered.paid_patterns
+    mean = two_digits(gathered.totals.advised_revenue / patterns) if patterns else None
+    return Metric(mean, Unit.CURRENCY, patterns)
 
 
 def _value_acceleration(gathered: Gathered, k: int) -> Metric:
@@ -335,7 +340,7 @@ def _value_acceleration(gathered: Gathered, k: int) -> Metric:
     )
     if met is None or unmet is None or not met:
         return Metric(None, Unit.RATIO, len(gathered.newcomers))
-    return Metric(unmet / met, Unit.RATIO, len(gathered.newcomers))
+    return Metric(two_digits(unmet / met), Unit.RATIO, len(gathered.newcomers))
 
 
 def _wait(seconds: float | None) -> float:

@@ -170,8 +170,8 @@ class Gathered:
     """All inputs of the metrics.
 
     `lags` are the seconds from a pattern's discovery to its first advice, where that is in the window.
-    `predictions` and `revenues` belong to the patterns whose advice had an outcome in the window, and count all
-    outcomes of their advice. `newcomers` are registered accounts. `since` is the first day with data.
+    `predictions` belong to the patterns whose advice had an outcome in the window, and count all outcomes of their
+    advice; `paid_patterns` is the number of these in the lines of business whose revenue is counted. `newcomers` are registered accounts. `since` is the first day with data.
     `categories` are those in which k owners or more were active. `experiment` has every outcome of the holdout
     experiment, whenever it was reported. `reactions` are what each owner did with the advice of the window.
     """
@@ -180,7 +180,7 @@ class Gathered:
     patterns: PatternCounts = PatternCounts()
     lags: Sequence[float] = ()
     predictions: Sequence[Prediction] = ()
-    revenues: Sequence[float] = ()
+    paid_patterns: int = 0
     newcomers: Sequence[Newcomer] = ()
     accounts: AccountCounts = AccountCounts()
     since: date | None = None

@@ -160,9 +160,10 @@ class PostgresRebuild:
                 if row["k"] != counting.rule.k:
                     await _weigh_all(connection, counting.rule)
             await connection.execute(
-                "UPDATE evidence_settings SET half_life = $1, k = $2, complete = true",
+                "UPDATE evidence_settings SET half_life = $1, k = $2, complete = true, step = $3",
                 counting.half_life,
                 counting.rule.k,
+                counting.step,
             )
 
     async def counted_with(self, otherwise: Counting) -> Counting:

@@ -67,7 +67,7 @@ class PostgresMetrics:
                 patterns=await _patterns(connection, business_category, observed, start, k),
                 lags=advice[Family.ENHANCED].lags,
                 predictions=advice[Family.ADVISED].predictions,
-                revenues=advice[Family.REVENUE].revenues,
+                paid_patterns=len(advice[Family.REVENUE].predictions),
                 newcomers=await _newcomers(connection, counted[Family.JOINED], start),
                 accounts=_joined_accounts(await _by_family(connection, _accounts, counted, start)),
                 since=await _since(connection, active),
@@ -359,11 +359,10 @@ async def _patterns(
 
 @dataclass(frozen=True, slots=True)
 class _Advice:
-    """The lags, predictions and revenues of patterns; see `Gathered`."""
+    """The lags and predictions of patterns; see `Gathered`."""
 
     lags: Sequence[float]
     predictions: Sequence[Prediction]
-    revenues: Sequence[float]
 
 
 async def _advice(connection: Connection, counted: Counted, start: datetime) -> _Advice:
@@ -372,7 +371,7 @@ async def _advice(connection: Connection, counted: Counted, start: datetime) -> 
         WITH given AS (
             SELECT pattern_id, min(first_advised_time) AS first_advised_time,
                    max(last_outcome_time) AS last_outcome_time,
-                   sum(revenue)::double precision AS revenue, sum(outcomes) AS outcomes,
+                   sum(outcomes) AS outcomes,
                    sum(successes) AS successes, sum(expected / 1e6::double precision) AS expected,
                    sum(variance / 1e6::double precision) AS variance,
                    sum(deviation / 1e6::double precision) AS deviation
@@ -383,7 +382,6 @@ async def _advice(connection: Connection, counted: Counted, start: datetime) -> 
                            epoch FROM g.first_advised_time - p.first_discovered))::double precision)
                   FROM given g JOIN network_patterns p ON p.id = g.pattern_id
                  WHERE g.first_advised_time >= $2 AND p.catalog_key IS NULL) AS lags,
-               array_agg(revenue) AS revenues,
                array_agg(outcomes) AS outcomes, array_agg(successes) AS successes,
                array_agg(expected) AS expected, array_agg(variance) AS variance,
                array_agg(deviation) AS deviation
@@ -397,7 +395,7 @@ async def _advice(connection: Connection, counted: Counted, start: datetime) -> 
         Prediction(*values)
         for values in zip(*(row[column] or () for column in columns), strict=True)
     ]
-    return _Advice(row["lags"] or (), predictions, row["revenues"] or ())
+    return _Advice(row["lags"] or (), predictions)
 
 
 async def _accounts(connection: Connection, counted: Counted, start: datetime) -> AccountCounts:

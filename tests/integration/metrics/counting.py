@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +46,7 @@ BEHIND: Mapping[str, Sequence[str]] = {
 
 def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k: int) -> Gathered:
     """Everything that metrics are computed from, out of whole tables."""
+    tables = _of_accounts_that_count(tables)
     names = sorted({row["business_category"] for row in tables["accounts"]})
     did = {name: _did(tables, name, start) for name in names}
     counts = {
@@ -74,7 +76,7 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
         ),
         lags=counts["enhanced"].lags,
         predictions=counts["advised"].predictions,
-        revenues=counts["revenue"].revenues,
+        paid_patterns=counts["revenue"].paid_patterns,
         newcomers=counts["joined"].newcomers,
         accounts=replace(
             owners["observed"],
@@ -100,6 +102,25 @@ def count(tables: Mapping[str, Sequence[Row]], category: str, start: datetime, k
         ],
         categories=[name for name in names if len(did[name]["active"]) >= k],
     )
+
+
+def _of_accounts_that_count(
+    tables: Mapping[str, Sequence[Row]],
+) -> Mapping[str, Sequence[Row]]:
+    """What qualified accounts did in the line of business that they are in."""
+    home = {
+        row["account_key"]: row["business_category"]
+        for row in tables["accounts"]
+        if row["qualified"]
+    }
+    return {
+        name: [
+            row
+            for row in rows
+            if "account_key" not in row or home.get(row["account_key"]) == row["business_category"]
+        ]
+        for name, rows in tables.items()
+    }
 
 
 def _chosen(
@@ -187,8 +208,8 @@ def _count(
             ),
         ),
         lags=_lags(enhancements, tables["network_patterns"], start),
-        predictions=[prediction for prediction, _ in _advised_patterns(observations, given, start)],
-        revenues=[revenue for _, revenue in _advised_patterns(observations, given, start)],
+        predictions=_predictions(observations, given, start),
+        paid_patterns=len(_predictions(observations, given, start)),
         newcomers=_newcomers(here(tables["accounts"]), observations, enhancements, start),
         accounts=_accounts(observations, enhancements, given, start),
         since=min(
@@ -240,6 +261,15 @@ def _held_out(row: Row, given: Mapping[UUID, Row]) -> bool:
     return advice is not None and advice["holdout"]
 
 
+def _two_digits(amount: float) -> float:
+    """Two significant digits, halves away from zero."""
+    exact = Decimal(str(amount))
+    if not exact:
+        return 0.0
+    last = Decimal(1).scaleb(exact.adjusted() - 1)
+    return float(exact.quantize(last, ROUND_HALF_UP))
+
+
 def _arm(outcomes: Sequence[bool]) -> Arm:
     return Arm(len(outcomes), sum(outcomes))
 
@@ -255,7 +285,9 @@ def _totals(
     told = [row for row in asked if row["no_match_reason"] is None]
     advised = [row for row in seen if _advised(row, given)]
     held_out = [row for row in seen if _held_out(row, given)]
-    measured = [row["revenue_impact"] for row in advised if row["revenue_impact"] is not None]
+    measured = [
+        _two_digits(row["revenue_impact"]) for row in advised if row["revenue_impact"] is not None
+    ]
     kept = "customer_retained"
     return Totals(
         observations=len(seen),
@@ -318,9 +350,9 @@ def _accounts(
     )
 
 
-def _advised_patterns(
+def _predictions(
     observations: Sequence[Row], given: Mapping[UUID, Row], start: datetime
-) -> Sequence[tuple[Prediction, float]]:
+) -> Sequence[Prediction]:
     by_pattern: dict[UUID, list[tuple[Row, Row]]] = defaultdict(list)
     for row in observations:
         if _advised(row, given) and given[row["enhancement_id"]]["pattern_id"]:
@@ -343,7 +375,7 @@ def _advised_patterns(
             ),
             deviation=sum(advice["expected_deviation"] for _, advice in judged),
         )
-        found.append((prediction, sum(row["revenue_impact"] or 0.0 for row, _ in pairs)))
+        found.append(prediction)
     return found
 
 

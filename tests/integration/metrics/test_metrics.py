@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from keeper_grpc.domain.metrics.inputs import Gathered
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
+from keeper_grpc.storage.accounts.qualification import PostgresQualification
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
@@ -90,9 +91,14 @@ register = st.fixed_dictionaries(
     {"do": st.just("register"), "who": st.integers(0, 3), "joined": st.none() | times}
 )
 fold = st.fixed_dictionaries({"do": st.just("fold")})
+qualify = st.fixed_dictionaries(
+    {"do": st.just("qualify"), "who": st.integers(0, 3), "qualified": st.booleans()}
+)
 # Mostly questions: most of what is counted hangs on their outcomes.
 steps = st.lists(
-    st.one_of(ask, ask, ask, ask, capture, register, forget, fold), min_size=10, max_size=40
+    st.one_of(ask, ask, ask, ask, capture, register, forget, fold, qualify),
+    min_size=10,
+    max_size=40,
 )
 
 
@@ -127,8 +133,8 @@ async def test_the_numbers_are_what_the_ledger_says(
     patterns: list[dict[str, Any]],
     steps: list[dict[str, Any]],
 ) -> None:
-    """After any history of questions, outcomes, accounts that are registered late or forgotten, and
-    folds, counted one by one.
+    """After any history of questions, outcomes, accounts that are registered late, forgotten, or begin and cease
+    to count, and folds, counted one by one.
     """
     await ledger.clear()
     store = PostgresMetrics(database)
@@ -185,6 +191,9 @@ async def play(
             continue
         if step["do"] == "register":
             await PostgresAccounts(database).register_known(who["key"], step["joined"], None)
+            continue
+        if step["do"] == "qualify":
+            await PostgresQualification(database).qualify(who["key"], qualified=step["qualified"])
             continue
         chosen = None if step["pattern"] is None else rows[step["pattern"] % len(rows)]
         if step["do"] == "capture":

@@ -73,7 +73,7 @@ def gatherings(draw: st.DrawFn) -> Gathered:
                 max_size=15,
             )
         ),
-        revenues=draw(st.lists(money, max_size=5)),
+        paid_patterns=draw(st.integers(0, 5)),
         newcomers=draw(
             st.lists(st.builds(Newcomer, st.booleans(), waits, waits, owners), max_size=15)
         ),
@@ -109,7 +109,7 @@ def metrics_of(gathered: Gathered) -> Numbers:
         "total_success_applications": totals.advised.successes if accounts.advised >= K else None,
         "revenue_generated_network": totals.advised_revenue if accounts.revenue >= K else None,
         "average_confidence_boost": totals.confidence_added / totals.enhanced if advice else None,
-        "time_to_insight": middle(gathered.lags)
+        "time_to_insight": rounded(middle(gathered.lags))
         if accounts.enhanced >= K and len(gathered.lags) >= 10
         else None,
         "cross_pollination_rate": totals.from_elsewhere / totals.enhanced if advice else None,
@@ -143,18 +143,23 @@ def kpis_of(gathered: Gathered, days: int) -> Numbers:
         "success_rate_improvement": difference(totals.compared, totals.held_out)
         if min(accounts.advised, accounts.held_out) >= K
         else None,
-        "time_to_first_insight": awaited(gathered.newcomers, "advised_after"),
+        "time_to_first_insight": rounded(awaited(gathered.newcomers, "advised_after")),
         "pattern_accuracy": sum(held) / len(held)
         if accounts.advised >= K and len(held) >= 10
         else None,
-        "revenue_per_pattern": sum(gathered.revenues) / len(gathered.revenues)
-        if accounts.revenue >= K and gathered.revenues
+        "revenue_per_pattern": rounded(totals.advised_revenue / gathered.paid_patterns)
+        if accounts.revenue >= K and gathered.paid_patterns
         else None,
         "retention_improvement": difference(totals.advised_retention, totals.held_out_retention)
         if min(accounts.advised_retention, accounts.held_out_retention) >= K
         else None,
-        "value_acceleration": later / sooner if sooner and later is not None else None,
+        "value_acceleration": rounded(later / sooner) if sooner and later is not None else None,
     }
+
+
+def rounded(value: float | None) -> float | None:
+    """In two significant digits."""
+    return None if value is None else float(f"{value:.1e}")
 
 
 def difference(advised: Arm, held_out: Arm) -> float | None:

@@ -115,7 +115,7 @@ def test_every_number_needs_k_accounts_that_did_what_it_counts(did: str) -> None
         totals=totals,
         patterns=PatternCounts(discovered=30, in_use=40, shared=30),
         lags=[60.0] * 20,
-        revenues=[900.0, 100.0],
+        paid_patterns=2,
         predictions=[Prediction(20, 16, 16.0, 3.2, 0.1)] * 10,
         days=[day],
     )
@@ -214,7 +214,7 @@ def test_the_first_insight_is_waited_for_also_by_those_who_have_none() -> None:
     """Five accounts: three got advice after 1, 2 and 30 hours, two are still without."""
     waits = [newcomer(advised=hours, met=False) for hours in (1.0, 2.0, 30.0, None, None)]
     found = kpi(replace(ACTIVE, newcomers=waits), KpiName.TIME_TO_FIRST_INSIGHT)
-    assert found.metric == Metric(30 * 3600.0, Unit.SECONDS, 5)
+    assert found.metric == Metric(110_000.0, Unit.SECONDS, 5)
     assert found.status is Status.MISSED
     assert found.target == 24 * 3600
     few = replace(ACTIVE, newcomers=waits[:4])
