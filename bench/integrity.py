@@ -4,8 +4,8 @@
 what 1 to 5 accounts can do against 6 honest ones of five captures each: bury a pattern that works, lift one
 that does not, move it among others, and put their words in place of the honest ones. Each attacker makes
 `ATTACK` captures, as many as six honest accounts together. Then it prints what an observer reads of a victim
-in a pattern of which it knows all the rest, and how often bounds miss the true rate, by
-number of trials, in simulated networks whose worlds the code does not know.
+in a pattern of which it knows all the rest, what polls of the metrics tell of one account, and how often
+bounds miss the true rate, by number of trials, in simulated networks whose worlds the code does not know.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from keeper_grpc.domain.evidence.evidence import Share, weigh
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.evidence.steps import due
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2
+from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.settings import Settings
@@ -110,6 +111,36 @@ class Network:
             if occurred:
                 request.occurred_time.FromDatetime(occurred)
             await self._stub.CapturePattern(request)
+
+    async def report(
+        self, account: str, insight: insight_pb2.Insight, outcomes: Sequence[bool], revenue: float
+    ) -> None:
+        """Ask for advice and report what came of it, once for each outcome."""
+        for success in outcomes:
+            given = await self._stub.EnhanceInsight(
+                network_service_pb2.EnhanceInsightRequest(account_id=account, insight=insight)
+            )
+            await self._stub.ReportOutcome(
+                network_service_pb2.ReportOutcomeRequest(
+                    request_id=str(uuid.uuid4()),
+                    account_id=account,
+                    enhancement_id=given.enhancement_id,
+                    outcome=insight_pb2.Outcome(success=success, revenue_impact=revenue),
+                )
+            )
+
+    async def metrics(self) -> Sequence[float]:
+        """What is told of outcomes: successes, revenue, revenue per pattern, outcomes of the last day."""
+        told = await self._stub.GetNetworkMetrics(network_service_pb2.GetNetworkMetricsRequest())
+        (per_pattern,) = [
+            kpi.metric.value for kpi in told.kpis if kpi.name == Kpi.NAME_REVENUE_PER_PATTERN
+        ]
+        return (
+            told.metrics.total_success_applications.value,
+            told.metrics.revenue_generated_network.value,
+            per_pattern,
+            told.days[-1].advised_count,
+        )
 
     async def look(self, topic: str) -> Sequence[Pattern]:
         """The published patterns of a type, in the order in which anyone is shown them."""
@@ -266,6 +297,33 @@ async def looking_twice(network: Network) -> None:
     Console().print(table)
 
 
+async def polling_metrics(network: Network) -> None:
+    """Print what changes in the network's metrics from poll to poll, before and after each outcome of one account."""
+    table = Table(title="an account reports while an observer polls the metrics: what changes")
+    for heading in (
+        "reports",
+        "successes",
+        "revenue",
+        "revenue per pattern",
+        "outcomes of its day",
+    ):
+        table.add_column(heading, justify="right")
+    topic = "polled"
+    insight = _insight(topic, ACTION, "")
+    for number in range(HONEST):
+        await network.capture(f"taught {number}", insight, [True] * CAPTURES)
+    for number in range(HONEST):
+        await network.report(f"advised {number}", insight, [True] * STEP, 100.0)
+    before = await network.metrics()
+    for number, success in enumerate(_mixed(8, 4), 1):
+        await network.report("polled", insight, [success], VICTIM_REVENUE)
+        after = await network.metrics()
+        moved = [f"{now - was:+.2f}" for was, now in zip(before, after, strict=True)]
+        table.add_row(str(number), *(moved if after != before else ["the same"] * len(moved)))
+        before = after
+    Console().print(table)
+
+
 async def _counts(network: Network, topic: str) -> str:
     (pattern,) = await network.look(topic)
     shown = pattern.evidence
@@ -327,6 +385,7 @@ async def serve(settings: Settings) -> None:
         await collusion(network)
         await differencing(network)
         await looking_twice(network)
+        await polling_metrics(network)
 
 
 def main() -> None:

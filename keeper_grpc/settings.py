@@ -322,8 +322,8 @@ class Settings(BaseSettings):
         5,
         ge=1,
         le=100,
-        description="outcomes of an account that begin to count in a pattern at a time, after its first; 1 counts "
-        "each as it comes, so that whoever looks before and after reads it",
+        description="outcomes of an account that begin to count in a pattern at a time, after its first, and in the "
+        "metrics; 1 counts each as it comes, so that whoever looks before and after reads it",
     )
     holdout_share: Ratio = Field(
         0.0, description="share of questions left without advice, to measure what advice is worth"

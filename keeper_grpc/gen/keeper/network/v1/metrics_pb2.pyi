@@ -210,7 +210,7 @@ class Kpi(_message.Message):
         NAME_PATTERN_ACCURACY: Kpi._Name.ValueType  # 5
         """Share of patterns whose later outcomes lie within the predicted interval."""
         NAME_REVENUE_PER_PATTERN: Kpi._Name.ValueType  # 6
-        """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice had one."""
+        """Net revenue of the advice in the window, by the number of patterns whose advice had an outcome in it."""
         NAME_RETENTION_IMPROVEMENT: Kpi._Name.ValueType  # 7
         """Share of customers retained with advice less the share retained by those held out."""
         NAME_VALUE_ACCELERATION: Kpi._Name.ValueType  # 8
@@ -232,7 +232,7 @@ class Kpi(_message.Message):
     NAME_PATTERN_ACCURACY: Kpi.Name.ValueType  # 5
     """Share of patterns whose later outcomes lie within the predicted interval."""
     NAME_REVENUE_PER_PATTERN: Kpi.Name.ValueType  # 6
-    """Revenue impact of all outcomes of a pattern's advice, for patterns whose advice had one."""
+    """Net revenue of the advice in the window, by the number of patterns whose advice had an outcome in it."""
     NAME_RETENTION_IMPROVEMENT: Kpi.Name.ValueType  # 7
     """Share of customers retained with advice less the share retained by those held out."""
     NAME_VALUE_ACCELERATION: Kpi.Name.ValueType  # 8
