@@ -13,10 +13,10 @@ from keeper_grpc.simulation.show.plots import write_plots
 from keeper_grpc.simulation.show.table import sheets
 
 SMALL = Parameters(
-    customers=(4, 7),
-    days=16,
+    customers=(5, 9),
+    days=20,
     seed=5,
-    insights_a_day=2.0,
+    insights_a_day=4.0,
     hunch=0.95,
     outcome_after=(1, 2),
     repertoire=10,
@@ -25,7 +25,7 @@ SMALL = Parameters(
     # An author's advice would be followed instead of proving anything in so few days.
     authored=False,
 )
-"""Two stages of eight days, with accounts that act much and alike, so that there soon is advice. In the end three
+"""Two stages of ten days, with accounts that act much and alike, so that there soon is advice. In the end three
 or more are of each line of business: the network's metrics leave out one of fewer."""
 
 PLOTS = ("simulation-success.png", "simulation-truth.png", "simulation-value.png")
@@ -53,7 +53,7 @@ async def test_a_seed_gives_one_story(tmp_path: Path) -> None:
     second = await simulate(SMALL, lambda _: None)
 
     assert tables(first) == tables(second)
-    assert days == list(range(16))
+    assert days == list(range(SMALL.days))
     last = first.stages[-1]
     assert last.growth.enhanced is not None
     assert last.growth.enhanced > 0
