@@ -329,12 +329,12 @@ class Settings(BaseSettings):
         0.0, description="share of questions left without advice, to measure what advice is worth"
     )
     script_exploration: Ratio = Field(
-        0.5,
+        0.1,
         description="share of enhancements whose script is drawn to learn which one is best; wordings of one action "
         "differ by a few points, so that a draw costs little",
     )
     pattern_exploration: Ratio = Field(
-        0.1,
+        0.05,
         description="share of enhancements whose pattern is drawn among those that may be the best; patterns differ "
         "by more than scripts do",
     )
