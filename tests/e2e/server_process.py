@@ -30,6 +30,10 @@ PSEUDONYM_KEYS = "test:" + base64.b64encode(bytes(range(32))).decode()
 """What a server on an external database needs. The same for all, as in production."""
 
 
+_OTHERS = {"OPENAI_API_KEY", "COLUMNS", "LINES"}
+"""The size of the outer terminal, which pytest's processes inherit, is not that of a test's own."""
+
+
 def environment(**settings: str) -> dict[str, str]:
     """The environment of a server that knows these settings and no others of this machine.
 
@@ -38,7 +42,7 @@ def environment(**settings: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("KEEPER_", "OTEL_")) and name != "OPENAI_API_KEY"
+        if not name.startswith(("KEEPER_", "OTEL_")) and name not in _OTHERS
     }
     ours = {
         "KEEPER_PORT": "0",
