@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.client.harms import harms
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import DismissalReason
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
@@ -26,7 +27,6 @@ from keeper_grpc.terminal.output.evidence import (
     at_least,
     belief,
     cases,
-    harms,
     known,
     revenue,
     sentence,

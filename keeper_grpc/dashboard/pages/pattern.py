@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import html, ui
 
 from keeper_grpc.client import InvalidRequest, NotFound
+from keeper_grpc.client.harms import harms
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.claims import claimed
@@ -12,7 +13,7 @@ from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
 from keeper_grpc.dashboard.sections.charts import History
 from keeper_grpc.dashboard.sections.notice import Notice
-from keeper_grpc.dashboard.sections.patterns import at_least, fading, harms
+from keeper_grpc.dashboard.sections.patterns import at_least, fading
 from keeper_grpc.dashboard.upstream.feeds import Feeds
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,

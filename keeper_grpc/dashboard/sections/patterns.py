@@ -60,18 +60,6 @@ def _warning(pattern: Pattern) -> str:
     return "harmful, not advised" if pattern.crossed_guardrails else fading(pattern)
 
 
-_HARMS = {
-    Pattern.GUARDRAIL_COMPLAINTS: "customers complain of it",
-    Pattern.GUARDRAIL_UNSUBSCRIBES: "customers unsubscribe because of it",
-    Pattern.GUARDRAIL_LOSSES: "it loses money",
-}
-
-
-def harms(pattern: Pattern) -> str:
-    """Why a pattern is not advised although it succeeds; empty if it crossed no guardrail."""
-    return ", ".join(_HARMS.get(harm, "it harms") for harm in pattern.crossed_guardrails)
-
-
 def fading(pattern: Pattern) -> str:
     """A warning that the success rate is of the past; empty for a pattern that works as it did."""
     return "\N{DOWNWARDS ARROW} fading" if pattern.state == Pattern.STATE_FADING else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern, Prior
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Prior
 from keeper_grpc.terminal.output.quantities import NOT_ENOUGH_DATA
 
 
@@ -46,18 +46,6 @@ def revenue(evidence: Evidence) -> str:
     if not evidence.HasField("mean_revenue_impact"):
         return NOT_ENOUGH_DATA
     return f"{evidence.mean_revenue_impact:,.2f}"
-
-
-_HARMS = {
-    Pattern.GUARDRAIL_COMPLAINTS: "customers complain of it",
-    Pattern.GUARDRAIL_UNSUBSCRIBES: "customers unsubscribe because of it",
-    Pattern.GUARDRAIL_LOSSES: "it loses money",
-}
-
-
-def harms(pattern: Pattern) -> str:
-    """Why a pattern is not advised although it succeeds; empty if it crossed no guardrail."""
-    return ", ".join(_HARMS.get(harm, "it harms") for harm in pattern.crossed_guardrails)
 
 
 _LEARNED = {
