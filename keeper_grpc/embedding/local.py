@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from keeper_grpc.domain.insight import RENDERING
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
-from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
-from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedModel
+from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedEmbedder
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.embedding.vectors import unit_vectors
 
@@ -35,7 +33,7 @@ wall and 5.3 of CPU, against 2.4 and 2.3). The package heeds this where threadpo
 the process sets OPENBLAS_NUM_THREADS=1 before numpy is imported, which needs neither."""
 
 
-class LocalEmbedder:
+class LocalEmbedder(ThreadedEmbedder):
     """Universal Sentence Encoder: 512 dimensions, zero-padded, in a thread of its own.
 
     Constructing it loads the weights (0.2 s, 150 MB) and embeds one text, so that a broken
@@ -57,23 +55,5 @@ class LocalEmbedder:
             raise ModelUnusable(f"the bundled model is missing: install {PACKAGE}") from error
         except Exception as error:  # a damaged archive fails in a dozen ways: zip, numpy, keys
             raise ModelUnusable(f"the bundled model is damaged: reinstall {PACKAGE}") from error
-        self._model = f"use-multilingual-3/{release}/{RENDERING}"
-        self._worker = ThreadedModel(encoder.encode, max_waiting=max_waiting)
-
-    @property
-    def model(self) -> str:
-        return self._model
-
-    @property
-    def dimensions(self) -> int:
-        return DIMENSIONS
-
-    @property
-    def thresholds(self) -> Thresholds:
-        return THRESHOLDS
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        return await self._worker.embed(texts)
-
-    async def aclose(self) -> None:
-        await self._worker.aclose()
+        model = f"use-multilingual-3/{release}/{RENDERING}"
+        super().__init__(model, THRESHOLDS, encoder.encode, max_waiting=max_waiting)

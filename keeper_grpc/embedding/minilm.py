@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from keeper_grpc.domain.insight import RENDERING
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
-from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 from keeper_grpc.embedding.onnx import OnnxGraph
-from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedModel
+from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedEmbedder
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.embedding.vectors import unit_vectors
 
@@ -36,7 +34,7 @@ THRESHOLDS = Thresholds(
 bench/merges.py (docs/adr/0002, docs/adr/0014)."""
 
 
-class MiniLMEmbedder:
+class MiniLMEmbedder(ThreadedEmbedder):
     """MiniLM: 384 dimensions, zero-padded, in a thread of its own.
 
     Constructing it loads the weights (0.3 s, 100 MB) and embeds one text: once constructed, it is ready.
@@ -64,23 +62,5 @@ class MiniLMEmbedder:
             unit_vectors(graph.encode("ready")[None, :])
         except Exception as error:  # onnxruntime raises bare Exceptions of its own
             raise ModelUnusable(f"the model minilm is damaged: reinstall {PACKAGE}") from error
-        self._model = f"all-MiniLM-L6-v2-int8/{release}/{RENDERING}"
-        self._worker = ThreadedModel(graph.encode, max_waiting=max_waiting)
-
-    @property
-    def model(self) -> str:
-        return self._model
-
-    @property
-    def dimensions(self) -> int:
-        return DIMENSIONS
-
-    @property
-    def thresholds(self) -> Thresholds:
-        return THRESHOLDS
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        return await self._worker.embed(texts)
-
-    async def aclose(self) -> None:
-        await self._worker.aclose()
+        model = f"all-MiniLM-L6-v2-int8/{release}/{RENDERING}"
+        super().__init__(model, THRESHOLDS, graph.encode, max_waiting=max_waiting)

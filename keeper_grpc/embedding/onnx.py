@@ -15,7 +15,6 @@ Change `version` whenever a file changes: vectors of different versions are neve
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
@@ -26,8 +25,7 @@ from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import RENDERING
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
-from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
-from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedModel
+from keeper_grpc.embedding.threaded import MAX_WAITING, ThreadedEmbedder
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.embedding.vectors import NotAnEmbedding, unit_vectors
 
@@ -129,7 +127,7 @@ class OnnxModel(OnnxGraph):
         super().__init__(graph, tokenizer, longest, mean=mean)
 
 
-class OnnxEmbedder:
+class OnnxEmbedder(ThreadedEmbedder):
     """An ONNX sentence model under the `Embedder` contract, in a thread of its own.
 
     Constructing it loads the model and embeds one text: once constructed, it is ready.
@@ -139,31 +137,13 @@ class OnnxEmbedder:
     """
 
     def __init__(self, directory: Path, *, max_waiting: int = MAX_WAITING) -> None:
-        self._model, self._thresholds = _card(directory)
+        model, thresholds = _card(directory)
         graph = OnnxModel(directory)
         try:
             unit_vectors(graph.encode("ready")[None, :])
         except Exception as error:  # onnxruntime raises bare Exceptions of its own
             raise ModelUnusable(f"{directory}: the model does not embed: {error}") from error
-        self._worker = ThreadedModel(graph.encode, max_waiting=max_waiting)
-
-    @property
-    def model(self) -> str:
-        return self._model
-
-    @property
-    def dimensions(self) -> int:
-        return DIMENSIONS
-
-    @property
-    def thresholds(self) -> Thresholds:
-        return self._thresholds
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        return await self._worker.embed(texts)
-
-    async def aclose(self) -> None:
-        await self._worker.aclose()
+        super().__init__(model, thresholds, graph.encode, max_waiting=max_waiting)
 
 
 def _installed(name: str) -> Any:

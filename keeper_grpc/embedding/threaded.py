@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.errors import EmbedderUnavailable
-from keeper_grpc.embedding.embedder import Vectors
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
+from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 from keeper_grpc.embedding.vectors import no_vectors, refuse_empty, unit_vectors
 
 TURN = 8
@@ -76,3 +77,37 @@ class ThreadedModel:
 
     def _compute(self, texts: Sequence[str]) -> Vectors:
         return unit_vectors(np.stack([self._encode(text) for text in texts]))
+
+
+class ThreadedEmbedder:
+    """A model of this machine under the `Embedder` contract, in a thread of its own."""
+
+    def __init__(
+        self, model: str, thresholds: Thresholds, encode: Encode, *, max_waiting: int
+    ) -> None:
+        self._model = model
+        self._thresholds = thresholds
+        self._worker = ThreadedModel(encode, max_waiting=max_waiting)
+
+    @property
+    def model(self) -> str:
+        """As `Embedder.model`."""
+        return self._model
+
+    @property
+    def dimensions(self) -> int:
+        """As `Embedder.dimensions`."""
+        return DIMENSIONS
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """As `Embedder.thresholds`."""
+        return self._thresholds
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.embed`."""
+        return await self._worker.embed(texts)
+
+    async def aclose(self) -> None:
+        """As `Embedder.aclose`."""
+        await self._worker.aclose()
