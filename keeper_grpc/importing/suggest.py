@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from keeper_grpc.importing.failure import ImportFailed, Reason
-from keeper_grpc.importing.files.header import LOOKED_AT
+from keeper_grpc.importing.files.header import DELIMITERS, LOOKED_AT, said_delimiter
 from keeper_grpc.importing.files.lines import Lines, opened
 from keeper_grpc.importing.files.records import Records
 from keeper_grpc.importing.files.rows import Format, format_of, json_rows
@@ -344,16 +344,11 @@ def _csv_beginning(file: Path) -> Table:
         break
     if declared is not None:
         settings.append(f"csv: {{encoding: {declared}}}{UNSURE}it is not UTF-8")
-    first = lines[0] if lines and isinstance(lines[0], str) else ""
-    if said := re.fullmatch(r"sep=(.)\s*", first):
-        return _with_header(
-            [c for c in Records(iter(lines[1:]), said[1]) if not isinstance(c, Reason)],
-            file,
-            settings,
-        )
+    said = said_delimiter(lines)
+    body = lines if said is None else lines[1:]
     tables = [
-        [cells for cells in Records(iter(lines), delimiter) if not isinstance(cells, Reason)]
-        for delimiter in (",", ";", "\t", "|")
+        [cells for cells in Records(iter(body), delimiter) if not isinstance(cells, Reason)]
+        for delimiter in (DELIMITERS if said is None else (said,))
     ]
     return _with_header(max(tables, key=_cells_agreed_upon), file, settings)
 

@@ -25,7 +25,7 @@ from keeper_grpc.importing.mapping.values import Row
 LOOKED_AT: Final = 64
 """Records among which the header is searched: no export has so many titles."""
 
-_DELIMITERS: Final[tuple[str, ...]] = (",", ";", "\t", "|")
+DELIMITERS: Final[tuple[str, ...]] = (",", ";", "\t", "|")
 _SEP: Final = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 """The first line of what Excel writes for itself."""
 
@@ -58,20 +58,27 @@ class CsvLayout:
     header: Header
 
 
+def said_delimiter(lines: Sequence[Line]) -> str | None:
+    """The delimiter that the first line names, if it is there for that: `sep=;`."""
+    first = lines[0] if lines else ""
+    said = _SEP.fullmatch(first) if isinstance(first, str) else None
+    return said[1] if said else None
+
+
 def find_layout(lines: Iterable[Line], mapping: Mapping, file: Path) -> CsvLayout:
     """The layout of a file with these lines. Raises ImportFailed."""
     settings = mapping.csv
     first = [*islice(lines, (settings.skip_lines or 0) + LOOKED_AT)]
     skip = settings.skip_lines or 0
-    delimiters = _DELIMITERS if settings.delimiter is None else (settings.delimiter,)
-    said = _SEP.fullmatch(first[0]) if first and isinstance(first[0], str) else None
+    delimiters = DELIMITERS if settings.delimiter is None else (settings.delimiter,)
+    said = said_delimiter(first)
     if said is not None:
-        if settings.delimiter not in {None, said[1]}:
+        if settings.delimiter not in {None, said}:
             raise ImportFailed(
-                f"{file}: its first line says that {said[1]!r} parts the cells, and the mapping says "
+                f"{file}: its first line says that {said!r} parts the cells, and the mapping says "
                 f"{settings.delimiter!r}; correct csv.delimiter, or leave it out"
             )
-        skip, delimiters = max(skip, 1), (said[1],)
+        skip, delimiters = max(skip, 1), (said,)
     wanted = wanted_columns(mapping)
     best: tuple[int, CsvLayout] | None = None
     for delimiter in delimiters:
