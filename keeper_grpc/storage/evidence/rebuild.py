@@ -310,17 +310,24 @@ async def _count(
     return counts
 
 
-async def _write_accounts(
-    connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
+async def _clear(
+    connection: Connection, table: str, pattern_id: UUID, account_key: str | None
 ) -> None:
+    """Delete a pattern's rows of a table, or those of one account."""
     await connection.execute(
-        """
-        DELETE FROM pattern_accounts
+        f"""
+        DELETE FROM {table}
          WHERE pattern_id = $1 AND ($2::text IS NULL OR account_key = $2)
-        """,
+        """,  # noqa: S608 - a name of this file
         pattern_id,
         account_key,
     )
+
+
+async def _write_accounts(
+    connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
+) -> None:
+    await _clear(connection, "pattern_accounts", pattern_id, account_key)
     await connection.executemany(
         """
         INSERT INTO pattern_accounts (
@@ -352,14 +359,7 @@ async def _write_accounts(
 async def _write_harms(
     connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
 ) -> None:
-    await connection.execute(
-        """
-        DELETE FROM pattern_harms
-         WHERE pattern_id = $1 AND ($2::text IS NULL OR account_key = $2)
-        """,
-        pattern_id,
-        account_key,
-    )
+    await _clear(connection, "pattern_harms", pattern_id, account_key)
     await connection.executemany(
         """
         INSERT INTO pattern_harms (
@@ -374,14 +374,7 @@ async def _write_harms(
 async def _write_facets(
     connection: Connection, pattern_id: UUID, counts: _Counts, account_key: str | None = None
 ) -> None:
-    await connection.execute(
-        """
-        DELETE FROM pattern_facets
-         WHERE pattern_id = $1 AND ($2::text IS NULL OR account_key = $2)
-        """,
-        pattern_id,
-        account_key,
-    )
+    await _clear(connection, "pattern_facets", pattern_id, account_key)
     await connection.executemany(
         """
         INSERT INTO pattern_facets (pattern_id, facet, account_key, occurrence_count,
