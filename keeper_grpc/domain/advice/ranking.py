@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from keeper_grpc.domain.evidence.expectation import (
     NOWHERE,
@@ -72,7 +73,7 @@ class Requirements:
     min_occurrences: int = DEFAULT_MIN_OCCURRENCES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A pattern as the asking account may see it, and its cosine similarity to what it asked.
 
@@ -87,9 +88,12 @@ class Candidate:
     transfer: float = 1.0
     about: bool = False
 
-    @property
+    @cached_property
     def expectation(self) -> Expectation:
-        """How often it may be expected to work in the situation, before transfer."""
+        """How often it may be expected to work in the situation, before transfer.
+
+        Kept: hurdles, scores and cautions ask for it again, and its bounds are most of the work of ranking.
+        """
         pattern = self.pattern
         return expect(pattern.evidence, pattern.proven_prior, self.situation, pattern.cautious)
 
