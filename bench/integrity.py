@@ -130,7 +130,7 @@ class Network:
             )
 
     async def metrics(self) -> Sequence[float]:
-        """What is told of outcomes: successes, revenue, revenue per pattern, outcomes of the last day."""
+        """What the metrics show of outcomes: successes, revenue, revenue per pattern, outcomes of the last day."""
         told = await self._stub.GetNetworkMetrics(network_service_pb2.GetNetworkMetricsRequest())
         (per_pattern,) = [
             kpi.metric.value for kpi in told.kpis if kpi.name == Kpi.NAME_REVENUE_PER_PATTERN

@@ -102,7 +102,7 @@ class Answer:
 
 
 def read(path: Path, limit: int | None, every: int) -> list[Row]:
-    """The rows in their order, each with its day: a month begins anew when its name changes."""
+    """The rows in their order, each with its day. The file names months only: another name begins a new one."""
     with path.open(newline="") as file:
         columns = sorted(csv.DictReader(file), key=lambda row: int(row.get("") or 0))
     rows: list[Row] = []

@@ -108,8 +108,12 @@ class Scored:
     """A candidate that meets the requirements, and each factor of its score."""
 
     candidate: Candidate
-    expectation: Expectation
     caution: float
+
+    @property
+    def expectation(self) -> Expectation:
+        """The candidate's, before transfer."""
+        return self.candidate.expectation
 
     @property
     def lower_bound(self) -> float:
@@ -119,7 +123,7 @@ class Scored:
     @property
     def expected_success_rate(self) -> float:
         """How often it may be expected to work for the asking account."""
-        return self.expectation.rate * self.candidate.transfer
+        return self.candidate.expected_success_rate
 
     @property
     def score(self) -> float:
@@ -167,7 +171,7 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     expectation = candidate.expectation
     if expectation.counted.trials < requirements.min_occurrences:
         return NoMatch.TOO_FEW_OCCURRENCES
-    if expectation.rate * candidate.transfer < requirements.min_success_rate:
+    if candidate.expected_success_rate < requirements.min_success_rate:
         return NoMatch.SUCCESS_RATE_TOO_LOW
     if candidate.pattern.fading:
         return NoMatch.PATTERN_FADING
@@ -236,7 +240,7 @@ def caution(candidate: Candidate, failures: Sequence[Candidate]) -> float:
 
 
 def _score(candidate: Candidate, failures: Sequence[Candidate]) -> Scored:
-    return Scored(candidate, candidate.expectation, caution(candidate, failures))
+    return Scored(candidate, caution(candidate, failures))
 
 
 def explain(best: Scored, own_category: str, *, drawn: bool = False) -> str:
