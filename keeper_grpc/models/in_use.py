@@ -131,7 +131,9 @@ class ModelInUse:
         async with self._following:
             if self._prepared is None or self._prepared.model != named.model:
                 try:
-                    self._prepared = await self._made(named)
+                    dropped, self._prepared = self._prepared, await self._made(named)
+                    if dropped is not None:  # of a move that was given up for this one
+                        await dropped.aclose()
                     self._problem = ""
                     log.info("embedding_model_prepared", model=named.model)
                 except ModelUnusable as error:
