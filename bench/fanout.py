@@ -50,8 +50,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsResponse,
 )
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
-from keeper_grpc.storage.emerging.rows import to_json
+from keeper_grpc.storage.emerging.rows import EVENTS_CHANNEL, to_json
 from keeper_grpc.storage.schema.migrate import migrate
 
 SERVER = Path(__file__).parents[1] / "server.py"

@@ -61,6 +61,19 @@ class OwnHarms:
     costed: int = 0
     net_revenue: float = 0.0
 
+    def after(
+        self, complained: bool | None, unsubscribed: bool | None, net_revenue: float | None
+    ) -> OwnHarms:
+        """With one more outcome: None is what it does not say, for net revenue also without a cost."""
+        return OwnHarms(
+            self.complaint_known + (complained is not None),
+            self.complaints + bool(complained),
+            self.unsubscribe_known + (unsubscribed is not None),
+            self.unsubscribes + bool(unsubscribed),
+            self.costed + (net_revenue is not None),
+            self.net_revenue + (net_revenue or 0.0),
+        )
+
 
 def crossed(
     harms: Mapping[str, OwnHarms], shares: Shares, limits: Limits, k: int

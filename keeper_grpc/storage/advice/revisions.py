@@ -9,7 +9,7 @@ from uuid import UUID
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.observation import Revision
 from keeper_grpc.storage.database import Connection
-from keeper_grpc.storage.evidence.rebuild import recount_account
+from keeper_grpc.storage.evidence.recount import recount_account
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.patterns.ledger import outcome_columns
 from keeper_grpc.storage.rows import insert_row

@@ -19,8 +19,7 @@ from keeper_grpc.domain.emerging.model import (
 )
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
-from keeper_grpc.storage.emerging.rows import from_json
+from keeper_grpc.storage.emerging.rows import EVENTS_CHANNEL, from_json
 
 SHOWN = [Change.NEW.value, Change.UPDATED.value]
 """Changes after which a cluster is emerging."""

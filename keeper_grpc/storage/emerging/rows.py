@@ -11,6 +11,9 @@ from keeper_grpc.domain.emerging.model import EmergingPattern
 if TYPE_CHECKING:
     from asyncpg import Record
 
+EVENTS_CHANNEL = "keeper_emerging"
+"""Notified when events were written."""
+
 COLUMNS = """
     id, pattern_type, embedding_model, business_categories, common_pattern, account_count,
     sighting_count, mean_similarity, mean_confidence, total_potential_value, first_seen_time,

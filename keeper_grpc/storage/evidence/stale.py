@@ -7,7 +7,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.evidence.rebuild import recount
+from keeper_grpc.storage.evidence.recount import recount
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.patterns.own import own_pattern
 

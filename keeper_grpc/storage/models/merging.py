@@ -6,7 +6,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.storage.database import Connection, to_array
-from keeper_grpc.storage.evidence.rebuild import recount
+from keeper_grpc.storage.evidence.recount import recount
 from keeper_grpc.storage.patterns.centres import mean_direction
 
 

@@ -16,10 +16,8 @@ from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Family
 from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.emerging.detection import (
-    PostgresDetection,
-    PostgresDetectionStep,
-)
+from keeper_grpc.storage.emerging.detection import PostgresDetection
+from keeper_grpc.storage.emerging.detection_step import PostgresDetectionStep
 from keeper_grpc.storage.emerging.rows import COLUMNS, from_json, from_row
 from keeper_grpc.storage.emerging.sightings import insert_sighting
 from keeper_grpc.usecases.emerging.detector import (

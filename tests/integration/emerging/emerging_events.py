@@ -9,8 +9,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.emerging.model import Change, EmergingPattern, Place
 from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
-from keeper_grpc.storage.emerging.rows import to_json
+from keeper_grpc.storage.emerging.rows import EVENTS_CHANNEL, to_json
 
 if TYPE_CHECKING:
     import random

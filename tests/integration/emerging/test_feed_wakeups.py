@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from keeper_grpc.storage.emerging.detection import EVENTS_CHANNEL
+from keeper_grpc.storage.emerging.rows import EVENTS_CHANNEL
 from tests.e2e.waiting import SOON
 from tests.integration.emerging.emerging_events import tell
 from tests.integration.emerging.feed import emerged, following
