@@ -49,7 +49,7 @@ class AdvisoryLock(IntEnum):
     MAINTENANCE = 0x6B656570_6D61696E
     """Builds ANN indexes: two processes must not build the same one."""
     MODEL = 0x6B656570_6D6F646C
-    """Switches the database to another embedding model; also in migration 0031."""
+    """Switches the database to another embedding model; also in the schema's functions."""
     PRIORS = 0x6B656570_7072696F
     """Learns the priors of patterns from each other."""
     STEP = 0x6B656570_73746570

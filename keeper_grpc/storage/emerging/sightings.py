@@ -17,7 +17,7 @@ from keeper_grpc.storage.insight_columns import SIGHTINGS
 from keeper_grpc.storage.rows import insert_row
 
 REPLACED = "KP001"
-"""SQLSTATE of migration 0031's trigger: the vector is of a model that is no longer the database's."""
+"""SQLSTATE of the trigger on sightings: the vector is of a model that is no longer the database's."""
 
 _RENEW = f"""
     ON CONFLICT (account_key, rendered_hash, embedding_model) DO UPDATE

@@ -130,7 +130,9 @@ class PostgresPriors:
                                         WHERE (g.pattern_type, g.business_category)
                                             = (l.pattern_type, l.business_category))
                 )
-                INSERT INTO learned_priors SELECT * FROM given
+                INSERT INTO learned_priors (pattern_type, business_category, successes, failures, source,
+                                            patterns, cautious_successes, cautious_failures)
+                SELECT * FROM given
                 ON CONFLICT (pattern_type, business_category) DO UPDATE
                    SET successes = excluded.successes, failures = excluded.failures,
                        source = excluded.source, patterns = excluded.patterns,

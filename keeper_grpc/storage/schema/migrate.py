@@ -1,7 +1,8 @@
 """Bring a database to this program's schema.
 
-Migrations are the files `NNNN_name.sql`, numbered from 0001 without a gap. Each is applied once, in
-order, in a transaction of its own that also records it in `schema_migrations`; an applied file is never edited.
+Migrations are numbered from 0001 without a gap, and only go forward. Each is a file `NNNN_name.sql`, or a directory
+`NNNN` of files that are one migration in the order of their names: 0001 is the whole schema, by room. Each is applied
+once, in order, in a transaction of its own that also records it in `schema_migrations`; an applied one is never edited.
 The transaction holds an advisory lock, so that programs which start together take turns. No state outlives a
 transaction, so a transaction pooler may be in between.
 
@@ -9,6 +10,7 @@ transaction, so a transaction pooler may be in between.
      +- MigrationFilesInvalid   a gap, a repeated number or an invalid name among the files
      +- MigrationChanged        a file differs from what was applied under its number
      +- MigrationHistoryBroken  the database lacks one before its newest
+     +- SchemaUnreleased        the database has the schema of a version before the first release
      +- DatabaseNewer           the database has migrations that this program does not know
      +- MigrationFailed         the database refused a file
 
@@ -21,7 +23,7 @@ import functools
 import hashlib
 import importlib.resources
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from keeper_grpc.storage.database import Connection
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_DIRECTORY_NAME = re.compile(r"(\d{4})")
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +72,17 @@ class MigrationHistoryBroken(MigrationError):
         )
 
 
+class SchemaUnreleased(MigrationError):
+    """The database was made while the first release was developed: its migrations are another history."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"the database was made by a version from before the first release (it begins with migration {found}), "
+            "whose schema cannot be brought to this one: name an empty database in KEEPER_DATABASE_URL, "
+            "or another directory in KEEPER_DATA_DIR, and import the history again"
+        )
+
+
 class DatabaseNewer(MigrationError):
     """A newer version of the program has migrated the database."""
 
@@ -88,11 +102,14 @@ class MigrationFailed(MigrationError):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file. `checksum` is the SHA-256, in hex, of its text with LF line ends."""
+    """One file, or one directory of them.
+
+    `files` are name and text of each, in order; `checksum` is the SHA-256, in hex, of their texts with LF line ends.
+    """
 
     version: int
     name: str
-    sql: str
+    files: tuple[tuple[str, str], ...]
     checksum: str
 
 
@@ -109,22 +126,35 @@ def read_migrations(directory: Traversable) -> tuple[Migration, ...]:
         MigrationFilesInvalid: a gap, a repeated number or a .sql file with an invalid name.
     """
     migrations = []
-    for file in sorted(directory.iterdir(), key=lambda file: file.name):
-        if not file.name.endswith(".sql"):
+    for entry in sorted(directory.iterdir(), key=lambda entry: entry.name):
+        if not entry.name.endswith(".sql") and not _DIRECTORY_NAME.fullmatch(entry.name):
             continue
-        match = _FILE_NAME.fullmatch(file.name)
+        match = _FILE_NAME.fullmatch(entry.name) or _DIRECTORY_NAME.fullmatch(entry.name)
         if match is None:
-            raise MigrationFilesInvalid(f"{file.name} is not named NNNN_lower_snake_case.sql")
-        # Text mode: a checkout that converts line ends is no change.
-        sql = file.read_text(encoding="utf-8")
-        checksum = hashlib.sha256(sql.encode()).hexdigest()
-        migrations.append(Migration(int(match[1]), file.name.removesuffix(".sql"), sql, checksum))
+            raise MigrationFilesInvalid(f"{entry.name} is not named NNNN_lower_snake_case.sql")
+        files = tuple(_read(entry)) if entry.is_dir() else ((entry.name, _text(entry)),)
+        checksum = hashlib.sha256("".join(sql for _, sql in files).encode()).hexdigest()
+        migrations.append(
+            Migration(int(match[1]), entry.name.removesuffix(".sql"), files, checksum)
+        )
         if migrations[-1].version != len(migrations):
             raise MigrationFilesInvalid(
-                f"{file.name} should have the number {len(migrations):04}: "
+                f"{entry.name} should have the number {len(migrations):04}: "
                 "migrations are numbered from 0001, each number once"
             )
     return tuple(migrations)
+
+
+def _read(directory: Traversable) -> Iterator[tuple[str, str]]:
+    """Name and text of a migration's files, in order."""
+    for file in sorted(directory.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".sql"):
+            yield f"{directory.name}/{file.name}", _text(file)
+
+
+def _text(file: Traversable) -> str:
+    """In text mode: a checkout that converts line ends is no change."""
+    return file.read_text(encoding="utf-8")
 
 
 async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
@@ -192,32 +222,37 @@ async def _prepare(conn: Connection) -> None:
     )
 
 
-async def _applied(conn: Connection) -> Mapping[int, str]:
-    """Checksums of the applied migrations by version, in order."""
+async def _applied(conn: Connection) -> Mapping[int, tuple[str, str]]:
+    """Name and checksum of the applied migrations by version, in order."""
     if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
         return {}
-    rows = await conn.fetch("SELECT version, checksum FROM schema_migrations ORDER BY version")
-    return {row["version"]: row["checksum"] for row in rows}
+    rows = await conn.fetch(
+        "SELECT version, name, checksum FROM schema_migrations ORDER BY version"
+    )
+    return {row["version"]: (row["name"], row["checksum"]) for row in rows}
 
 
-def _require_prefix(done: Mapping[int, str], migrations: Sequence[Migration]) -> None:
+def _require_prefix(done: Mapping[int, tuple[str, str]], migrations: Sequence[Migration]) -> None:
     """Raise unless `done` is a prefix of `migrations`."""
     for expected, version in enumerate(done, start=1):
         if version != expected:
             raise MigrationHistoryBroken(expected)
+    if done and migrations and done[1][0] != migrations[0].name:
+        raise SchemaUnreleased(done[1][0])
     if len(done) > len(migrations):
         raise DatabaseNewer(len(done), len(migrations))
-    for migration, checksum in zip(migrations, done.values(), strict=False):
+    for migration, (_, checksum) in zip(migrations, done.values(), strict=False):
         if migration.checksum != checksum:
             raise MigrationChanged(migration.name)
 
 
 async def _apply(conn: Connection, migration: Migration) -> None:
-    try:
-        async with conn.transaction():
-            await conn.execute(migration.sql)
-    except asyncpg.PostgresError as error:
-        raise MigrationFailed(migration.name, _reason(error, migration.sql)) from error
+    async with conn.transaction():
+        for name, sql in migration.files:
+            try:
+                await conn.execute(sql)
+            except asyncpg.PostgresError as error:
+                raise MigrationFailed(name.removesuffix(".sql"), _reason(error, sql)) from error
     await conn.execute(
         "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
         migration.version,

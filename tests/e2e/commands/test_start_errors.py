@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from tests.conftest import PostgresServer
 from tests.e2e.conftest import MakeDirectory, StartServer
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.waiting import SOON
@@ -94,6 +96,31 @@ async def test_an_unreachable_database_is_waited_for_and_then_named(
     assert "cannot connect to the database" in said
     assert "KEEPER_DATABASE_URL" in said
     assert len(server.events("waiting_for_database")) >= 2
+
+
+async def test_a_database_from_before_the_first_release_is_refused(
+    start_server: StartServer, postgres_server: PostgresServer
+) -> None:
+    """One line says what it is and what to do, and nothing in it is changed."""
+    async with postgres_server.database() as name:
+        dsn = postgres_server.url(name)
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(
+                """
+                CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text, checksum text);
+                INSERT INTO schema_migrations VALUES (1, '0001_network_patterns', 'checksum')
+                """
+            )
+            server = await start_server(database_url=dsn, serving=False)
+
+            said = await start_error(server)
+
+            assert "made by a version from before the first release" in said
+            assert "KEEPER_DATA_DIR" in said
+            assert await connection.fetchval("SELECT to_regclass('network_patterns')") is None
+        finally:
+            await connection.close()
 
 
 async def test_a_database_that_never_answers_does_not_hold_the_start_for_minutes(

@@ -1,12 +1,10 @@
-"""What is counted while an account is forgotten, and what an older version left behind."""
+"""What is counted while an account is forgotten."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,17 +15,12 @@ from keeper_grpc.domain.accounts.forgetting import Forgotten, Tombstone
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
-from keeper_grpc.storage.schema import migrate as package
-from keeper_grpc.storage.schema.migrate import migrate
-from tests.conftest import PostgresServer
 from tests.e2e.waiting import SOON
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.metrics.ledger import Ledger
 from tests.integration.observations import opened
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-MIGRATIONS = Path(package.__file__).with_name("migrations")
-METRICS = "0009_network_metrics.sql"
 ASKED: Mapping[str, Any] = {
     "held_out": False,
     "base": 0.5,
@@ -180,38 +173,3 @@ async def test_a_change_that_commits_beside_an_older_transaction_makes_another_v
         await writing.account("key-2", "spa", NOW)
         registered = await store.version()
         assert len({under_way, committed, registered}) == 3
-
-
-async def test_what_an_older_version_recorded_is_counted_and_can_be_forgotten(
-    postgres_server: PostgresServer, tmp_path: Path
-) -> None:
-    """Advice whose pattern was deleted before its category was stored, and whose deviation is unknown."""
-    for file in MIGRATIONS.glob("*.sql"):
-        if file.name < METRICS:
-            shutil.copy(file, tmp_path)
-    async with postgres_server.database() as name:
-        dsn = postgres_server.url(name)
-        await migrate(dsn, tmp_path)
-        connection = await asyncpg.connect(dsn)
-        try:
-            await connection.execute(
-                """
-                INSERT INTO accounts VALUES ('key-0', 'spa', now());
-                INSERT INTO enhancements (
-                    id, account_key, pattern_type, business_category, embedding_model, similarity,
-                    base_confidence, confidence, expected_success_rate, transfer, script, context,
-                    action, created_at)
-                VALUES (gen_random_uuid(), 'key-0', 'pricing', 'spa', 'model', 1, 0.5, 0.6, 0.7, 1,
-                        '', '{}', '', now());
-                """
-            )
-            await migrate(dsn)
-            async with opened(dsn) as database:
-                gathered = await PostgresMetrics(database).gather("spa", NOW, 3)
-                assert (gathered.totals.questions, gathered.totals.enhanced) == (1, 1)
-                assert gathered.totals.from_elsewhere == 0
-                assert gathered.predictions == []
-                await Ledger(connection).forget("key-0")
-                assert (await PostgresMetrics(database).gather("spa", NOW, 3)).totals.questions == 0
-        finally:
-            await connection.close()

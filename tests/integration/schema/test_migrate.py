@@ -16,6 +16,7 @@ from keeper_grpc.storage.schema.migrate import (
     MigrationFailed,
     MigrationFilesInvalid,
     MigrationHistoryBroken,
+    SchemaUnreleased,
     is_current,
     migrate,
     packaged_migrations,
@@ -156,6 +157,44 @@ async def test_database_of_a_newer_program_is_refused(empty_database: str, direc
     await migrate(empty_database, directory)
     (directory / "0003_constrain.sql").unlink()
     with pytest.raises(DatabaseNewer, match="is at migration 0003, this program knows 0002 only"):
+        await migrate(empty_database, directory)
+
+
+async def test_database_from_before_the_first_release_is_refused(empty_database: str) -> None:
+    """Its migrations are another history: one line says so and what to do, before anything is applied."""
+    async with connected(empty_database) as conn:
+        await conn.execute(
+            """
+            CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text, checksum text);
+            INSERT INTO schema_migrations
+            SELECT n, CASE n WHEN 1 THEN '0001_network_patterns' ELSE 'another' END, 'checksum'
+              FROM generate_series(1, 37) n
+            """
+        )
+        with pytest.raises(SchemaUnreleased) as refused:
+            await migrate(empty_database)
+        assert await conn.fetchval("SELECT to_regclass('network_patterns')") is None
+    message = str(refused.value)
+    assert "0001_network_patterns" in message
+    assert "name an empty database in KEEPER_DATABASE_URL" in message
+    assert "another directory in KEEPER_DATA_DIR" in message
+    assert "\n" not in message
+
+
+async def test_a_directory_is_one_migration(empty_database: str, directory: Path) -> None:
+    """Its files are applied in the order of their names, together or not at all, and none may be edited."""
+    rooms = directory / "0004"
+    rooms.mkdir()
+    write(rooms, "02_second.sql", "INSERT INTO rooms VALUES (2);\nINSERT INTO nowhere VALUES (3);")
+    write(rooms, "01_first.sql", "CREATE TABLE rooms (n int);")
+    with pytest.raises(MigrationFailed, match=r"0004/02_second failed.*: line 2: .*nowhere"):
+        await migrate(empty_database, directory)
+    write(rooms, "02_second.sql", "INSERT INTO rooms VALUES (2);")
+    assert await migrate(empty_database, directory) == ["0004"]
+    async with connected(empty_database) as conn:
+        assert await conn.fetchval("SELECT n FROM rooms") == 2
+    write(rooms, "02_second.sql", "INSERT INTO rooms VALUES (3);")
+    with pytest.raises(MigrationChanged, match="0004 was changed after it was applied"):
         await migrate(empty_database, directory)
 
 

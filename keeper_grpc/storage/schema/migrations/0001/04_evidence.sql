@@ -1,0 +1,171 @@
+-- What is known of a pattern, from whom. Shares are by account, so that an account can be forgotten, corrected or
+-- qualify later; whoever reads evidence reads it by owner, through the views. All are sums over the ledger, which
+-- `keeper rebuild` adds up again. Written by captures and reports, read by every question.
+
+-- One account's share of a pattern: an account never gets its own evidence back, and nothing is published below k
+-- owners.
+CREATE TABLE pattern_accounts (
+    pattern_id       uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    account_key      text NOT NULL REFERENCES accounts,
+    occurrence_count bigint NOT NULL,
+    success_count    bigint NOT NULL,
+    revenue_total    double precision NOT NULL,
+    revenue_count    bigint NOT NULL,
+    -- Each observation weighs 2^((occurred - 2025-01-01) / half-life): sums that grow in any order, and that one
+    -- factor brings to any day's weights.
+    recent_trials    double precision NOT NULL,
+    recent_successes double precision NOT NULL,
+    -- A fast and a slow average tell when a pattern stops working (keeper_grpc/domain/evidence/fading.py).
+    fast_trials      double precision NOT NULL DEFAULT 0,
+    fast_successes   double precision NOT NULL DEFAULT 0,
+    slow_trials      double precision NOT NULL DEFAULT 0,
+    slow_successes   double precision NOT NULL DEFAULT 0,
+    PRIMARY KEY (pattern_id, account_key)
+);
+CREATE INDEX pattern_accounts_account ON pattern_accounts (account_key);
+
+-- What one account reported of what the action does to customers and to the till: for this a pattern is no longer
+-- advised (keeper_grpc/domain/evidence/guardrails.py). Only accounts that reported some of it have a row.
+CREATE TABLE pattern_harms (
+    pattern_id        uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    account_key       text NOT NULL REFERENCES accounts,
+    complaint_known   bigint NOT NULL,
+    complaints        bigint NOT NULL,
+    unsubscribe_known bigint NOT NULL,
+    unsubscribes      bigint NOT NULL,
+    costed            bigint NOT NULL,           -- outcomes with revenue and cost
+    net_revenue       double precision NOT NULL, -- of these
+    PRIMARY KEY (pattern_id, account_key)
+);
+CREATE INDEX pattern_harms_account ON pattern_harms (account_key);
+
+-- One account's share of a pattern in one facet of a situation. Only facets that enough accounts share are ever used.
+CREATE TABLE pattern_facets (
+    pattern_id       uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    facet            text NOT NULL,              -- "whole:<hash>" is the situation as a whole, "<key>=<value>" one fact
+    account_key      text NOT NULL REFERENCES accounts,
+    occurrence_count bigint NOT NULL,
+    success_count    bigint NOT NULL,
+    recent_trials    double precision NOT NULL DEFAULT 0,
+    recent_successes double precision NOT NULL DEFAULT 0,
+    PRIMARY KEY (pattern_id, facet, account_key)
+);
+CREATE INDEX pattern_facets_account ON pattern_facets (account_key);
+
+-- One distinct action that one account captured in a pattern, of its first ones: what is shown was said by k owners.
+-- Reports repeat what they were shown and are none.
+CREATE TABLE pattern_wordings (
+    pattern_id  uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    account_key text NOT NULL REFERENCES accounts,
+    action_hash bytea NOT NULL,
+    action      text NOT NULL,
+    PRIMARY KEY (pattern_id, account_key, action_hash)
+);
+CREATE INDEX pattern_wordings_account ON pattern_wordings (account_key);
+
+-- One wording of a pattern's action.
+CREATE TABLE pattern_scripts (
+    id            uuid PRIMARY KEY,
+    pattern_id    uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    template      text NOT NULL,
+    template_hash bytea NOT NULL,                -- a script may exceed what a btree takes
+    authored      boolean NOT NULL DEFAULT false,  -- from the catalog
+    UNIQUE (pattern_id, template_hash)
+);
+
+-- One account's share of a script.
+CREATE TABLE script_accounts (
+    script_id        uuid NOT NULL REFERENCES pattern_scripts ON DELETE CASCADE,
+    account_key      text NOT NULL REFERENCES accounts,
+    occurrence_count bigint NOT NULL,
+    success_count    bigint NOT NULL,
+    recent_trials    double precision NOT NULL DEFAULT 0,
+    recent_successes double precision NOT NULL DEFAULT 0,
+    -- Of the wordings that chance chose (drawn_scripts).
+    drawn_trials     bigint NOT NULL DEFAULT 0,
+    drawn_weight     double precision NOT NULL DEFAULT 0,  -- sum of the inverse propensities
+    drawn_squares    double precision NOT NULL DEFAULT 0,  -- of their squares
+    drawn_excess     double precision NOT NULL DEFAULT 0,  -- of success less expectation, times inverse
+    PRIMARY KEY (script_id, account_key)
+);
+CREATE INDEX script_accounts_account ON script_accounts (account_key);
+
+-- A pattern whose totals are older than what its shares come to, because an account began or ceased to count or
+-- changed its owner or its category. Written by these changes, worked off by the refreshing of evidence. Several rows
+-- may name one pattern: a unique one would make its writers wait for each other.
+CREATE TABLE stale_patterns (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pattern_id uuid NOT NULL,
+    recount    boolean NOT NULL                  -- the shares are stale as well
+);
+CREATE INDEX stale_patterns_pattern ON stale_patterns (pattern_id);
+
+-- What each owner contributed to a pattern, to its harm, to a facet and to a script: only accounts that count.
+
+CREATE VIEW pattern_owners AS
+SELECT s.pattern_id, a.owner_key, count(*)::integer AS account_count,
+       sum(s.occurrence_count)::bigint AS occurrence_count,
+       sum(s.success_count)::bigint AS success_count, sum(s.revenue_total) AS revenue_total,
+       sum(s.revenue_count)::bigint AS revenue_count, sum(s.recent_trials) AS recent_trials,
+       sum(s.recent_successes) AS recent_successes,
+       sum(s.fast_trials) AS fast_trials, sum(s.fast_successes) AS fast_successes,
+       sum(s.slow_trials) AS slow_trials, sum(s.slow_successes) AS slow_successes
+  FROM pattern_accounts s JOIN accounts a USING (account_key)
+ WHERE a.qualified GROUP BY s.pattern_id, a.owner_key;
+
+CREATE VIEW harm_owners AS
+SELECT s.pattern_id, a.owner_key, sum(s.complaint_known)::bigint AS complaint_known,
+       sum(s.complaints)::bigint AS complaints,
+       sum(s.unsubscribe_known)::bigint AS unsubscribe_known,
+       sum(s.unsubscribes)::bigint AS unsubscribes, sum(s.costed)::bigint AS costed,
+       sum(s.net_revenue) AS net_revenue
+  FROM pattern_harms s JOIN accounts a USING (account_key)
+ WHERE a.qualified GROUP BY s.pattern_id, a.owner_key;
+
+CREATE VIEW facet_owners AS
+SELECT s.pattern_id, s.facet, a.owner_key, sum(s.occurrence_count)::bigint AS occurrence_count,
+       sum(s.success_count)::bigint AS success_count, sum(s.recent_trials) AS recent_trials,
+       sum(s.recent_successes) AS recent_successes
+  FROM pattern_facets s JOIN accounts a USING (account_key)
+ WHERE a.qualified GROUP BY s.pattern_id, s.facet, a.owner_key;
+
+CREATE VIEW script_owners AS
+SELECT s.script_id, a.owner_key, sum(s.occurrence_count)::bigint AS occurrence_count,
+       sum(s.success_count)::bigint AS success_count, sum(s.recent_trials) AS recent_trials,
+       sum(s.recent_successes) AS recent_successes, sum(s.drawn_trials)::bigint AS drawn_trials,
+       sum(s.drawn_weight) AS drawn_weight, sum(s.drawn_squares) AS drawn_squares,
+       sum(s.drawn_excess) AS drawn_excess
+  FROM script_accounts s JOIN accounts a USING (account_key)
+ WHERE a.qualified GROUP BY s.script_id, a.owner_key;
+
+-- `weigh` of keeper_grpc/domain/evidence/evidence.py, to filter before shares are read; a test holds the two together.
+-- Both arrays are by owner.
+CREATE FUNCTION weigh(
+    owner_trials bigint[], owner_successes bigint[], k integer,
+    OUT accounts integer, OUT trials bigint, OUT successes bigint)
+LANGUAGE sql IMMUTABLE AS $$
+    WITH held AS (
+        SELECT n::double precision AS n, y::double precision AS y,
+               sum(n) OVER up::double precision AS upto,
+               -- How many weigh more, ties in the order of up.
+               count(*) OVER () - row_number() OVER up AS above,
+               least(k, count(*) OVER ()) AS parts
+          FROM unnest(owner_trials, owner_successes) AS share (n, y)
+         WHERE n > 0
+        WINDOW up AS (ORDER BY n ROWS UNBOUNDED PRECEDING)
+    ), cut AS (
+        SELECT least(
+                   (SELECT upto / (parts - above) FROM held
+                     WHERE above < parts AND n <= upto / (parts - above) ORDER BY above LIMIT 1),
+                   (SELECT n FROM held WHERE above = parts - 1),
+                   (SELECT greatest(percentile_cont(0.5) WITHIN GROUP (ORDER BY n), 5)
+                      FROM held)) AS most
+    ), total AS (
+        SELECT count(*)::integer AS accounts, coalesce(sum(least(n, most)), 0) AS weight,
+               coalesce(sum(least(n, most) * y / n), 0) AS good
+          FROM held, cut
+    )
+    SELECT t.accounts, w.trials::bigint,
+           coalesce(floor(w.trials * t.good / nullif(t.weight, 0) + 0.5 + 1e-9), 0)::bigint
+      FROM total t, LATERAL (SELECT floor(t.weight + 1e-9) AS trials) w
+$$;

@@ -1,0 +1,182 @@
+-- The ledgers: append-only but for what `keeper rebuild` can take from them again. Everything that is counted is
+-- counted from these four tables.
+
+-- One anonymized (insight, outcome) of one account. Written by captures and reports; read by `keeper rebuild`, by the
+-- refreshing of evidence, and by the history of a pattern.
+CREATE TABLE observations (
+    id                uuid PRIMARY KEY,
+    account_key       text NOT NULL REFERENCES accounts,
+    request_id        uuid NOT NULL,
+    fingerprint       bytea NOT NULL,            -- keyed hash of the request, to tell a retry from a reuse
+    disposition       text NOT NULL CHECK (disposition IN ('created', 'merged', 'withheld', 'reported')),
+    pattern_id        uuid REFERENCES network_patterns,
+    enhancement_id    uuid UNIQUE,               -- the advice whose outcome this is
+    instead_of        uuid,                      -- the enhancement that was not followed
+    similarity        double precision NOT NULL,
+
+    pattern_type      text NOT NULL,
+    business_category text NOT NULL,
+    embedding_model   text NOT NULL,
+    context           jsonb NOT NULL,            -- anonymized conditions
+    action            text NOT NULL,             -- '' of a report, which repeats what it was shown
+    script            text NOT NULL,
+    confidence        double precision NOT NULL,
+    dollar_value      double precision NOT NULL,
+    potential_value   double precision NOT NULL,
+    anonymization     jsonb NOT NULL,            -- what was replaced, by kind
+
+    -- The outcome; a later report replaces one that is not final (outcome_revisions). Null: not known.
+    success           boolean NOT NULL,
+    revenue_impact    double precision,
+    cost              double precision,
+    net_revenue       double precision           -- what is counted and shown as revenue
+        GENERATED ALWAYS AS (revenue_impact - coalesce(cost, 0)) STORED,
+    customer_retained boolean,
+    response_rate     double precision,
+    complained        boolean,
+    unsubscribed      boolean,
+    final             boolean NOT NULL DEFAULT true,
+
+    -- An account's outcomes begin to count in steps (keeper_grpc/domain/evidence/steps.py).
+    counted           boolean NOT NULL DEFAULT true,  -- in its pattern's evidence
+    measured_day      date,                      -- the day on which it counts in the metrics; null: it waits
+    occurred_time     timestamptz NOT NULL,
+    recorded_time     timestamptz NOT NULL,
+    UNIQUE (account_key, request_id),
+    CHECK (pattern_id IS NOT NULL OR disposition IN ('withheld', 'reported')),
+    CHECK ((enhancement_id IS NOT NULL) = (disposition = 'reported'))
+);
+CREATE INDEX observations_pattern ON observations (pattern_id);
+CREATE INDEX observations_account ON observations (account_key, pattern_id);
+CREATE INDEX observations_waiting ON observations (account_key, pattern_id) WHERE NOT counted;
+CREATE INDEX observations_unmeasured ON observations (account_key) WHERE measured_day IS NULL;
+CREATE INDEX observations_reported ON observations (pattern_type, business_category)
+    WHERE enhancement_id IS NOT NULL;
+-- One outcome of each enhancement, whichever call reported it.
+CREATE UNIQUE INDEX observations_question ON observations (coalesce(enhancement_id, instead_of))
+    WHERE enhancement_id IS NOT NULL OR instead_of IS NOT NULL;
+
+-- One outcome that a later report replaced. Written by reports, read by their retries; nothing counts it.
+CREATE TABLE outcome_revisions (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- the order in which they came
+    account_key       text NOT NULL REFERENCES accounts,
+    request_id        uuid NOT NULL,             -- of the report that replaced the following
+    fingerprint       bytea NOT NULL,
+    observation_id    uuid NOT NULL,             -- deleted with the account's observations
+    recorded_time     timestamptz NOT NULL,
+    success           boolean NOT NULL,
+    revenue_impact    double precision,
+    cost              double precision,
+    customer_retained boolean,
+    response_rate     double precision,
+    complained        boolean,
+    unsubscribed      boolean,
+    occurred_time     timestamptz NOT NULL,
+    UNIQUE (account_key, request_id)
+);
+
+-- One question, whole, and what was answered, so that its outcome can be attributed. Written by EnhanceInsight,
+-- SuggestMoves and GenerateTask; read by reports and by the metrics.
+CREATE TABLE enhancements (
+    id                uuid PRIMARY KEY,
+    account_key       text NOT NULL REFERENCES accounts,
+
+    -- What was asked.
+    pattern_type      text NOT NULL,
+    business_category text NOT NULL,
+    embedding_model   text NOT NULL,
+    context           jsonb NOT NULL,            -- anonymized conditions
+    action            text NOT NULL,             -- '' if it had none
+    asked_script      text NOT NULL DEFAULT '',
+    dollar_value      double precision NOT NULL DEFAULT 0,
+    potential_value   double precision NOT NULL DEFAULT 0,
+    base_confidence   double precision NOT NULL,
+
+    -- What was answered.
+    pattern_id        uuid REFERENCES network_patterns ON DELETE SET NULL,
+    -- Why nothing proven fit; null when enhanced, also if the pattern is gone.
+    no_match_reason   text,
+    -- An author's advice instead; withheld: in the holdout.
+    authored          text CHECK (authored IN ('given', 'withheld')),
+    advised_category  text,                      -- where the applied pattern was learned
+    similarity        double precision NOT NULL,
+    confidence        double precision NOT NULL,
+    expected_success_rate double precision NOT NULL,  -- in its situation, after transfer
+    expected_deviation double precision,         -- of it; null: such advice is not judged
+    transfer          double precision NOT NULL, -- 1 for a pattern of the account's own category
+    script            text NOT NULL,             -- the wording that was handed out
+
+    -- What chance had a part in: the holdout, which is not told, to measure what advice is worth, and exploration
+    -- (keeper_grpc/domain/advice/exploration.py).
+    holdout           boolean NOT NULL DEFAULT false,  -- of proven advice alone
+    holdout_share     double precision NOT NULL DEFAULT 0,  -- the chance of it; 0 while there is no experiment
+    script_propensity double precision,          -- chance of that wording, where wordings are explored
+    pattern_propensity double precision,         -- chance of that pattern; null before patterns were explored
+    contenders        jsonb,                     -- where there was a choice: chance and expectation by pattern
+    exploration_loss  double precision NOT NULL DEFAULT 0,  -- of success, by expectation
+
+    -- The reaction that stands (keeper_grpc/domain/advice/reaction.py); null: none was reported.
+    reaction          text,
+    dismissal_reason  text,
+    measured          boolean NOT NULL DEFAULT false,  -- counts in the metrics
+    created_at        timestamptz NOT NULL,
+    -- A pattern stands behind a question that was enhanced, that was held out, or that an author had advice for.
+    CHECK (pattern_id IS NULL OR no_match_reason IS NULL OR holdout OR authored IS NOT NULL)
+);
+CREATE INDEX enhancements_account ON enhancements (account_key);
+CREATE INDEX enhancements_pattern ON enhancements (pattern_id);
+-- Adoption is counted from these, by pattern and by time.
+CREATE INDEX enhancements_pattern_reactions ON enhancements (pattern_id)
+    INCLUDE (account_key, reaction, dismissal_reason) WHERE reaction IS NOT NULL;
+CREATE INDEX enhancements_time_reactions ON enhancements (created_at)
+    INCLUDE (account_key, business_category, reaction) WHERE reaction IS NOT NULL;
+
+-- Whether the network had advice for a question, proven or authored, and whether it was held back.
+CREATE FUNCTION had_advice(e enhancements) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT e.holdout OR e.no_match_reason IS NULL OR e.authored IS NOT NULL
+$$;
+CREATE FUNCTION held_out(e enhancements) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT e.holdout OR coalesce(e.authored = 'withheld', false)
+$$;
+
+-- The wordings that chance chose: inverse propensity, and the success rate that was expected. Advice from another
+-- category counts into another pattern than the one whose wordings were drawn.
+CREATE VIEW drawn_scripts AS
+SELECT id AS enhancement_id, 1 / script_propensity AS inverse, expected_success_rate AS expected
+  FROM enhancements
+ WHERE script_propensity > 0 AND script_propensity < 1 AND NOT holdout
+   AND advised_category = business_category;
+
+-- One report of what an account did with advice, apart from whether it worked. Written by ReportReaction, read by its
+-- retries and by `keeper rebuild`.
+CREATE TABLE reactions (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- the order in which they came
+    account_key    text NOT NULL REFERENCES accounts,
+    request_id     uuid NOT NULL,
+    fingerprint    bytea NOT NULL,               -- keyed hash of the request, to tell a retry from a reuse
+    enhancement_id uuid NOT NULL REFERENCES enhancements ON DELETE CASCADE,
+    reaction       text NOT NULL CHECK (reaction IN ('shown', 'accepted', 'dismissed', 'done')),
+    reason         text CHECK (reason IS NULL OR reaction = 'dismissed'),
+    recorded_time  timestamptz NOT NULL,
+    UNIQUE (account_key, request_id)
+);
+CREATE INDEX reactions_enhancement ON reactions (enhancement_id);
+
+-- `replaces` of the domain, over the ledger: what is done is done; otherwise the last of accepted and dismissed.
+CREATE VIEW ledger_reactions AS
+SELECT DISTINCT ON (enhancement_id) enhancement_id, reaction, reason
+  FROM reactions
+ ORDER BY enhancement_id, reaction = 'done' DESC, reaction <> 'shown' DESC, id DESC;
+
+-- Takes the reactions that stand from the ledger, and returns how many were wrong. The caller keeps writers away.
+CREATE FUNCTION rebuild_reactions() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    wrong bigint;
+BEGIN
+    UPDATE enhancements e SET reaction = l.reaction, dismissal_reason = l.reason
+      FROM enhancements had LEFT JOIN ledger_reactions l ON l.enhancement_id = had.id
+     WHERE e.id = had.id
+       AND (had.reaction, had.dismissal_reason) IS DISTINCT FROM (l.reaction, l.reason);
+    GET DIAGNOSTICS wrong = ROW_COUNT;
+    RETURN wrong;
+END $$;

@@ -1,0 +1,116 @@
+-- What several accounts begin to see. Sightings feed the detector, one leader per database; emerging_events is the
+-- stream.
+
+-- One cluster of sightings. Written by the detector's leader, read by the feed's snapshot.
+CREATE TABLE emerging_patterns (
+    id                uuid PRIMARY KEY,
+    pattern_type      text NOT NULL,
+    embedding_model   text NOT NULL,
+    -- "forming" has too few accounts to be shown.
+    state             text NOT NULL CHECK (state IN ('forming', 'emerging', 'promoted')),
+    business_categories text[] NOT NULL,
+    label             text NOT NULL DEFAULT '',  -- words under the k rule, as common_pattern
+    common_pattern    text NOT NULL,
+    account_count     integer NOT NULL,
+    sighting_count    integer NOT NULL,
+    mean_similarity   double precision NOT NULL,
+    mean_confidence   double precision NOT NULL,
+    total_potential_value double precision NOT NULL,
+    growth_rate       double precision NOT NULL DEFAULT 0,
+    novelty           double precision NOT NULL DEFAULT 1,
+    first_seen_time   timestamptz NOT NULL,
+    last_seen_time    timestamptz NOT NULL,
+    promoted_pattern_id uuid REFERENCES network_patterns ON DELETE SET NULL,  -- the proven pattern that it became
+    fading_pattern_id   uuid REFERENCES network_patterns ON DELETE SET NULL,  -- one that was it and stops working
+    -- What a new leader needs, so that it need not read every vector: the sum of them, and of how many.
+    vector_sum        vector(1536),
+    vector_count      integer NOT NULL DEFAULT 0
+);
+CREATE INDEX emerging_patterns_shown ON emerging_patterns (pattern_type) WHERE state = 'emerging';
+
+-- One insight that an account showed us, by capturing it or by asking about it. An account that shows the same again
+-- renews its row: an engine's hot loop neither counts nor fills the table. Written by captures and questions, read by
+-- the detector.
+CREATE TABLE sightings (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_key       text NOT NULL,             -- '' once the account is forgotten
+    pattern_type      text NOT NULL,
+    business_category text NOT NULL,
+    embedding_model   text NOT NULL,
+    embedding         vector(1536) NOT NULL,
+    rendered          text NOT NULL,             -- the anonymized sentence that was embedded
+    rendered_hash     bytea NOT NULL,            -- a sentence may exceed what a btree takes
+    action            text NOT NULL DEFAULT '',  -- the action within the sentence
+    confidence        double precision NOT NULL,
+    potential_value   double precision NOT NULL,
+    seen_time         timestamptz NOT NULL,
+    emerging_pattern_id uuid REFERENCES emerging_patterns ON DELETE SET NULL,
+    pending           boolean NOT NULL DEFAULT true,  -- the detector has not looked at it yet
+    -- The account ceased to count: the leader takes the sighting out of its cluster, whose sums it holds.
+    withdrawn         boolean NOT NULL DEFAULT false,
+    UNIQUE (account_key, rendered_hash, embedding_model)
+);
+ALTER TABLE sightings ALTER COLUMN embedding SET STORAGE PLAIN;
+CREATE INDEX sightings_pending ON sightings (id) WHERE pending;
+CREATE INDEX sightings_withdrawn ON sightings (id) WHERE withdrawn;
+CREATE INDEX sightings_seen ON sightings (seen_time);
+CREATE INDEX sightings_assigned ON sightings (emerging_pattern_id, seen_time);
+-- What a new leader counts besides the vectors, from an index alone.
+CREATE INDEX sightings_members ON sightings (emerging_pattern_id)
+    INCLUDE (id, embedding_model, account_key, business_category, confidence, potential_value, seen_time)
+    WHERE emerging_pattern_id IS NOT NULL;
+
+-- Sightings of an account that does not count wait until it does.
+CREATE FUNCTION hold_sighting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.pending := NOT EXISTS (
+        SELECT FROM accounts a
+         WHERE a.account_key = NEW.account_key
+           AND NOT (a.qualified AND a.business_category = NEW.business_category));
+    RETURN NEW;
+END $$;
+CREATE TRIGGER hold_sighting BEFORE INSERT OR UPDATE OF pending ON sightings
+    FOR EACH ROW WHEN (NEW.pending) EXECUTE FUNCTION hold_sighting();
+
+-- Questions write sightings without owning a scope. One does not wait for the switch to another model: what it shows
+-- meanwhile is of the old one, and `keeper reembed` moves it afterwards.
+CREATE FUNCTION refuse_replaced_model() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_try_advisory_xact_lock_shared(7738703068252824684)
+       AND EXISTS (SELECT FROM embedding_space WHERE model <> NEW.embedding_model) THEN
+        RAISE EXCEPTION 'the embedding model was replaced' USING ERRCODE = 'KP001';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse_replaced_model BEFORE INSERT ON sightings
+    FOR EACH ROW EXECUTE FUNCTION refuse_replaced_model();
+
+-- The vector of one sighting under the next model, as next_patterns.
+CREATE TABLE next_sightings (
+    sighting_id bigint PRIMARY KEY REFERENCES sightings ON DELETE CASCADE,
+    embedding   vector(1536) NOT NULL
+);
+
+-- One change of one cluster, in the order in which the one leader decided it. Written by the leader, read by every
+-- feed. The table is the truth; notifications only wake its readers.
+CREATE TABLE emerging_events (
+    sequence            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- A number alone does not name an event: a database that is restored gives the numbers of what it lost to other
+    -- events. No other event will ever have this tag, and resume tokens carry it.
+    tag                 uuid NOT NULL DEFAULT gen_random_uuid(),
+    emerging_pattern_id uuid NOT NULL,
+    change              text NOT NULL CHECK (change IN ('new', 'updated', 'promoted', 'faded')),
+    state               jsonb NOT NULL,          -- the emerging pattern after the change
+    created_at          timestamptz NOT NULL
+);
+CREATE INDEX emerging_events_pattern ON emerging_events (emerging_pattern_id, sequence);
+
+-- One row: which history the resume tokens of this database speak of. Written by the trimming of old events, read by
+-- every feed.
+CREATE TABLE emerging_history (
+    id      boolean PRIMARY KEY DEFAULT true CHECK (id),
+    epoch   uuid NOT NULL DEFAULT gen_random_uuid(),
+    trimmed_sequence bigint NOT NULL DEFAULT 0,  -- events up to this one are gone
+    trimmed_tag uuid NOT NULL DEFAULT gen_random_uuid()  -- its tag; before the first event, one of the database's own
+);
+INSERT INTO emerging_history DEFAULT VALUES;
