@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers test serve lint gen notices lock clean
+.PHONY: help setup demo dashboard consumers test bench serve lint gen notices lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,14 @@ export PYTEST_ADDOPTS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test: $(DEVELOPMENT) ## run all tests
 	$(BIN)/pytest
+
+# The load generator, for measurements only, of the versions that bench/ghz/go.sum has.
+GHZ := $(BIN)/ghz
+$(GHZ): bench/ghz/go.mod bench/ghz/go.sum $(DEVELOPMENT)
+	cd bench/ghz && PATH="$$PATH:/usr/local/go/bin" go build -o $(CURDIR)/$(GHZ) github.com/bojand/ghz/cmd/ghz
+
+bench: $(GHZ) ## measure what calls cost beside a bare service; FULL=1 measures larger networks too
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls $(if $(FULL),--full)
 
 lint: $(DEVELOPMENT) ## ruff, mypy, buf, hadolint, and whether what is generated is up to date
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""What each call costs, beside a bare service that does nothing: `make bench`."""
