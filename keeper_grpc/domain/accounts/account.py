@@ -25,11 +25,13 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A keyed hash (`<key id>:<hex HMAC-SHA256 of account_id>`) and a line of business.
+    """A keyed hash (`<key id>:<hex HMAC-SHA256 of account_id>`), a line of business, and the key of its owner, which
+    is its own where it has none.
 
     `forgetting`: ForgetAccount has begun and not ended; nothing new of the account may be stored.
     """
 
     key: str
     business_category: str
+    owner_key: str
     forgetting: bool = False

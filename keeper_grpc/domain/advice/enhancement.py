@@ -19,13 +19,14 @@ from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, as patterns are searched for it: unit vector of its sentence, who asks, and the
-    situation.
+    """A question, as patterns are searched for it: unit vector of its sentence, the account that asks and its owner,
+    and the situation.
     """
 
     scope: Scope
     vector: NDArray[np.float32]
     account_key: str
+    owner_key: str
     conditions: Mapping[str, JsonValue]
 
 

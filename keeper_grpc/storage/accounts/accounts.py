@@ -24,7 +24,7 @@ class PostgresAccounts:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 """
-                SELECT account_key, business_category, forgetting FROM accounts
+                SELECT account_key, business_category, owner_key, forgetting FROM accounts
                  WHERE account_key = ANY($1::text[]) ORDER BY created_at LIMIT 1
                 """,
                 list(keys),

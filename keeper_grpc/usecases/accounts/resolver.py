@@ -123,7 +123,8 @@ class AccountResolver:
         if account is None:
             if not business_category:
                 raise AccountCategoryUnknown
-            account = Account(self._pseudonyms.key_of(account_id), business_category)
+            key = self._pseudonyms.key_of(account_id)
+            account = Account(key, business_category, owner_key or key)
             new = NewAccount(
                 account.key,
                 business_category,

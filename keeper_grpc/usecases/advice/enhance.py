@@ -141,6 +141,7 @@ class EnhanceInsight:
             scope=Scope(insight.type, insight.business_category, self._embedder.model),
             vector=(await self._embedder.embed([insight.render()]))[0],
             account_key=account.key,
+            owner_key=account.owner_key,
             conditions=insight.conditions,
         )
         # The facts are evaluated as they came, and forgotten: bands would hide what triggers compare.

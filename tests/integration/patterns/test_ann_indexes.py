@@ -60,7 +60,7 @@ async def nearest(pool: Database, indexes: PostgresAnnIndexes, seed: int) -> lis
     patterns = PostgresCandidates(
         pool, indexes, half_life=timedelta(days=180), clock=lambda: datetime.now(UTC)
     )
-    candidates = await patterns.candidates(Asked(SCOPE, vector, "nobody", {}), ANY, 10)
+    candidates = await patterns.candidates(Asked(SCOPE, vector, "nobody", "nobody", {}), ANY, 10)
     return [str(candidate.pattern.pattern_id) for candidate in candidates]
 
 

@@ -162,7 +162,7 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
                     await counted(database, viewer, now_weight)
                 ).items()
             }
-            asked = Asked(scope(pattern_type), vector(0), viewer, {})
+            asked = Asked(scope(pattern_type), vector(0), viewer, viewer, {})
             found = await candidates.candidates(asked, requirements, 20)
             mine = {c.pattern.pattern_id: seen(c.pattern) for c in found}
             assert mine
@@ -205,7 +205,7 @@ async def test_a_filtered_search_finds_what_meets_the_requirements_by_its_eviden
         elsewhere = replace(scope(pattern_type), business_category="gym")
         for viewer in ACCOUNTS:
             for conditions in CONDITIONS:
-                asked = Asked(elsewhere, vector(0), viewer, conditions)
+                asked = Asked(elsewhere, vector(0), viewer, viewer, conditions)
                 known = await candidates.candidates_elsewhere(
                     asked, Requirements(-1.0, RULE, 0.0, 1), 20
                 )
