@@ -3,6 +3,8 @@
     async with KeeperClient("127.0.0.1:50051") as keeper:
         result = await keeper.tournament("account-1", insights)
         best = result.ranked[0]
+        enhanced = best.response.enhanced_insight
+        print(f"{enhanced.suggested_approach}: {enhanced.expected_success_rate:.0%}, {best.basis}")
         ...
         await keeper.report_outcome("account-1", best.response.enhancement_id, Outcome(success=True))
 
@@ -11,6 +13,7 @@ contract, and a second set of classes would only lag behind it. The methods fill
 (account, request_id), retry what may be retried, and raise `KeeperClientError`.
 """
 
+from keeper_grpc.client.basis import basis_in_words
 from keeper_grpc.client.errors import (
     Conflict,
     DeadlineExceeded,
@@ -52,4 +55,5 @@ __all__ = [
     "SnapshotComplete",
     "Tournament",
     "Unavailable",
+    "basis_in_words",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 
+from keeper_grpc.client.basis import basis_in_words
 from keeper_grpc.client.errors import KeeperClientError, from_call, from_status, stream_ended
 from keeper_grpc.client.retries import Retries, may_retry
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight
@@ -40,6 +41,11 @@ class Ranked:
     insight: Insight
     response: EnhanceInsightResponse
     score: float
+
+    @property
+    def basis(self) -> str:
+        """What the expected success rate was made of, in words; empty where nothing was applied."""
+        return basis_in_words(self.response.enhanced_insight.basis)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from keeper_grpc.client.basis import basis_in_words
 from keeper_grpc.demo.captures import Played, Scope
 from keeper_grpc.demo.scan import Scan
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
@@ -155,7 +156,7 @@ def _answers(base: float, response: EnhanceInsightResponse) -> tuple[str, ...]:
     return (
         f"{enhanced.confidence:.2f} (x {enhanced.confidence / base:.2f})",
         enhanced.suggested_approach,
-        f"{enhanced.expected_success_rate:.0%}",
+        f"{enhanced.expected_success_rate:.0%}, {basis_in_words(enhanced.basis)}",
         enhanced.proven_script or _NOTHING,
         enhanced.network_context,
         _evidence(enhanced.evidence),

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.client.harms import harms
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import DismissalReason
@@ -103,6 +104,8 @@ def _facts(pattern: Pattern) -> RenderableType:
     facts.add_row("category", plain(pattern.business_category))
     facts.add_row("when", _conditions(pattern) or "always")
     facts.add_row("evidence", sentence(pattern.evidence))
+    if known(pattern.evidence):
+        facts.add_row("basis", IN_ALL_SITUATIONS)
     facts.add_row("state", _state(pattern))
     if pattern.crossed_guardrails:
         facts.add_row("not advised", harms(pattern))

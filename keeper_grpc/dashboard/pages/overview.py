@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from nicegui import html, ui
 
+from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.dashboard.filters import WINDOWS, Filter, words
 from keeper_grpc.dashboard.look.markup import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
@@ -91,7 +92,11 @@ class Overview:
         ):
             self._emerging_table = Emerging(self._frame.say)
         with (
-            part("Top patterns", "patterns", f"In {self._where.scope}, the surest first"),
+            part(
+                "Top patterns",
+                "patterns",
+                f"In {self._where.scope}, the surest first; rates are {IN_ALL_SITUATIONS}",
+            ),
             html.div().classes("card"),
         ):
             self._top = TopPatterns()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import html, ui
 
 from keeper_grpc.client import InvalidRequest, NotFound
+from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.client.harms import harms
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
@@ -174,7 +175,7 @@ class PatternPage:
         for name, (value, note) in {
             "Success rate": (
                 figures.share(evidence.success_rate) if observed else figures.NOT_ENOUGH,
-                f"{at_least(evidence)}, with 95% certainty" if observed else "",
+                f"{at_least(evidence)} with 95% certainty, {IN_ALL_SITUATIONS}" if observed else "",
             ),
             "State": _state(pattern),
             "Cases": (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.advice.authored import AuthoredAdvice
 from keeper_grpc.domain.advice.exploration import ChosenPattern, ChosenScript
 from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
+from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 
@@ -88,6 +89,7 @@ class HandedOut:
     `insight` is the account's own question. `pattern`
     is None where the account was given no advice, and where the pattern is gone; else `script` is the
     wording that was given with it, and `authored` says that it was given as its author's, not as proven.
+    `basis` says what the expected rate was made of; None where there was none, and of what earlier versions advised.
     """
 
     enhancement_id: UUID
@@ -99,6 +101,7 @@ class HandedOut:
     script: str
     created_at: datetime
     authored: bool = False
+    basis: Basis | None = None
 
     @property
     def acted_on(self) -> AnonymizedInsight:

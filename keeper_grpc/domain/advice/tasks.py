@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from keeper_grpc.domain.advice.enhancement import HandedOut
+from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizedInsight, JsonValue
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -160,10 +161,18 @@ def _steps(
 def _script_note(given: HandedOut, known: Pattern, script: str, rule: PublicationRule) -> str:
     """What may be expected of the words; an authored script that nobody has tried has no note.
 
-    Says the rate of the advice: two rates for one thing to do, of which one would not be of the account's
+    Says the rate of the advice, and what it was made of where that is not the situation: two rates for one thing to do, of which one would not be of the account's
     situation, would contradict each other.
     """
     for tried in known.scripts:
         if script and tried.template == script and not rule.withheld(tried.evidence):
-            return f"This script works {given.expected_success_rate:.0%} of the time"
+            made_of = _MADE_OF[given.basis] if given.basis else ""
+            return f"This script works {given.expected_success_rate:.0%} of the time{made_of}"
     return ""
+
+
+_MADE_OF = {
+    Basis.SITUATION: "",
+    Basis.ADJUSTED: ", adjusted to this situation",
+    Basis.PATTERN: ", in all situations together",
+}

@@ -46,6 +46,7 @@ class PostgresEnhancements:
             "similarity": best.candidate.similarity if best else 0.0,
             "confidence": advice.confidence if advice else enhancement.insight.confidence,
             "expected_success_rate": best.expected_success_rate if best else 0.0,
+            "basis": best.expectation.basis.value if best else None,
             "expected_deviation": best.deviation if best else 0.0,
             "transfer": best.candidate.transfer if best else 1.0,
             "advised_category": best.candidate.pattern.scope.business_category if best else None,

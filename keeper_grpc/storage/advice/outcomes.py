@@ -11,6 +11,7 @@ import asyncpg
 from keeper_grpc.domain.advice.enhancement import HandedOut
 from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.observation import CaptureRequest, Revision, Standing
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.advice.revisions import revise_outcome
@@ -38,7 +39,7 @@ class PostgresOutcomes:
                 SELECT {ENHANCEMENTS.names}, id, CASE WHEN NOT holdout AND authored IS DISTINCT FROM 'withheld'
                             THEN pattern_id END AS pattern_id,
                        embedding_model, similarity, expected_success_rate, script, created_at,
-                       coalesce(authored = 'given', false) AS authored
+                       coalesce(authored = 'given', false) AS authored, basis
                   FROM enhancements WHERE id = $1 AND account_key = $2
                 """,  # noqa: S608 - only constants are interpolated
                 enhancement_id,
@@ -61,6 +62,7 @@ class PostgresOutcomes:
             script=row["script"],
             created_at=row["created_at"],
             authored=row["authored"],
+            basis=Basis(row["basis"]) if row["basis"] else None,
         )
 
     @asynccontextmanager

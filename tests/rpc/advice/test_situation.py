@@ -12,6 +12,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightResponse,
     EnhanceInsightsRequest,
     GenerateTaskRequest,
+    Task,
 )
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import (
     EXPECTATION_BASIS_ADJUSTED,
@@ -51,6 +52,12 @@ async def known(
     return await teach(
         service, topic, outcomes(successes, trials, 4), conditions=situation, script=SCRIPT
     )
+
+
+async def task_of(service: Service, account: str, given: EnhanceInsightResponse) -> Task:
+    """The task that the advice asks for."""
+    request = GenerateTaskRequest(account_id=account, enhancement_id=given.enhancement_id)
+    return (await service.network.GenerateTask(request)).task
 
 
 def agrees(answer: EnhanceInsightResponse) -> None:
@@ -121,11 +128,7 @@ async def test_the_task_says_what_the_enhancement_said(service: Service, pattern
     given = await ask(service, pattern, account, conditions=MONDAY)
     agrees(given)
     expected = given.enhanced_insight.expected_success_rate
-    task = (
-        await service.network.GenerateTask(
-            GenerateTaskRequest(account_id=account, enhancement_id=given.enhancement_id)
-        )
-    ).task
+    task = await task_of(service, account, given)
     assert task.success_probability == expected
     assert task.script == SCRIPT
     assert task.script_note == f"This script works {expected:.0%} of the time"
@@ -137,10 +140,13 @@ async def test_where_nothing_is_known_of_the_situation_the_patterns_rate_stands_
     """And the answer says that it does, in a field and in words."""
     await known(service, pattern, MONDAY, 20, 24)
     await known(service, pattern, SUNDAY, 20, 24)
-    answer = await ask(service, pattern, new_account(), conditions=TUESDAY)
+    account = new_account()
+    answer = await ask(service, pattern, account, conditions=TUESDAY)
     agrees(answer)
     got = answer.enhanced_insight
     assert got.basis == EXPECTATION_BASIS_PATTERN
+    task = await task_of(service, account, answer)
+    assert task.script_note.endswith("of the time, in all situations together")
     assert (got.evidence.success_count, got.evidence.occurrence_count) == (40, 48)
     assert got.expected_success_rate == pytest.approx((40 + 1) / (48 + 2), abs=0.03)
     assert got.network_context.endswith("48 similar cases of all situations together")
@@ -185,7 +191,8 @@ async def test_a_single_fact_decides_where_the_whole_was_never_seen(
     for day in ("monday", "sunday"):
         await known(service, pattern, {"service": "massage", "day_of_week": day}, 0, 8)
         await known(service, pattern, {"service": "facial", "day_of_week": day}, 16, 16)
-    answer = await ask(service, pattern, new_account(), conditions=asked)
+    account = new_account()
+    answer = await ask(service, pattern, account, conditions=asked)
     if not enhanced:
         assert answer.no_match_reason == TOO_LOW
         assert answer.closest_miss.basis == EXPECTATION_BASIS_ADJUSTED
@@ -196,6 +203,8 @@ async def test_a_single_fact_decides_where_the_whole_was_never_seen(
     assert got.basis == EXPECTATION_BASIS_ADJUSTED
     assert got.evidence.occurrence_count == 48
     assert got.network_context.endswith("48 similar cases, adjusted to this situation")
+    task = await task_of(service, account, answer)
+    assert task.script_note.endswith("of the time, adjusted to this situation")
 
 
 async def test_facts_that_disagree_meet_in_between(service: Service, pattern: str) -> None:

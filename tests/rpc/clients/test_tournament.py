@@ -31,6 +31,7 @@ async def test_a_tournament_ranks_by_confidence_and_value(keeper: KeeperClient, 
     assert [each.insight.insight_id for each in result.ranked] == ["large", "proven", "alone"]
     assert [each.score for each in result.ranked] == pytest.approx([200, 62.5, 55])
     assert result.ranked[1].response.enhanced_insight.network_enhanced
+    assert [each.basis for each in result.ranked] == ["", "in this situation", ""]
     assert result.failed == []
 
 

@@ -16,6 +16,7 @@ from keeper_grpc.domain.advice.tasks import (
     task_of_insight,
 )
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
@@ -57,7 +58,9 @@ def pattern(evidence: Evidence = SHOWN, *scripts: Script) -> Pattern:
     )
 
 
-def handed_out(known: Pattern | None, script: str = "") -> HandedOut:
+def handed_out(
+    known: Pattern | None, script: str = "", basis: Basis | None = Basis.SITUATION
+) -> HandedOut:
     """An enhancement with this pattern."""
     return HandedOut(
         enhancement_id=ID,
@@ -68,6 +71,7 @@ def handed_out(known: Pattern | None, script: str = "") -> HandedOut:
         expected_success_rate=0.83,
         script=script,
         created_at=NOW,
+        basis=basis,
     )
 
 
@@ -87,6 +91,21 @@ def test_advice_becomes_a_task_with_label_probability_script_and_note() -> None:
     assert task.success_probability == 0.83
     assert task.script == SCRIPT
     assert task.script_note == "This script works 83% of the time"
+
+
+@pytest.mark.parametrize(
+    ("basis", "said"),
+    [
+        (Basis.SITUATION, "This script works 83% of the time"),
+        (Basis.ADJUSTED, "This script works 83% of the time, adjusted to this situation"),
+        (Basis.PATTERN, "This script works 83% of the time, in all situations together"),
+        (None, "This script works 83% of the time"),
+    ],
+)
+def test_the_note_says_what_its_rate_was_made_of(basis: Basis | None, said: str) -> None:
+    """Where it was the situation alone there is nothing to add; of older advice nobody knows."""
+    known = pattern(SHOWN, Script(SCRIPT, SHOWN))
+    assert task_of_advice(handed_out(known, SCRIPT, basis), RULE, NOW).script_note == said
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ def test_a_pattern_comes_with_its_scripts_and_its_history() -> None:
         "evidence    38 of 42 cases of 12 accounts succeeded: 90%, at least 81% with 95% certainty"
         in lines
     )
+    assert "basis       in all situations together" in lines
     assert "    90%        81%      42         12   Hi {name}!" in lines
     assert "1970-01-01   1970-01-01      14          11       79%" in lines
 

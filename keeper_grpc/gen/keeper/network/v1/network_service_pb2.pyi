@@ -782,7 +782,10 @@ class Task(_message.Message):
     script: _builtins.str
     """The script. Placeholders in braces, such as {name}, are for the account to fill."""
     script_note: _builtins.str
-    """"This script works 87% of the time", when there is a proven script: success_probability for people."""
+    """"This script works 87% of the time", when there is a proven script: success_probability for people. Where the
+    rate was not made of this situation alone, the note ends with that (ExpectationBasis): "..., adjusted to this
+    situation" or "..., in all situations together".
+    """
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The steps, in order."""
