@@ -103,6 +103,7 @@ CREATE TABLE enhancements (
     confidence        double precision NOT NULL,
     expected_success_rate double precision NOT NULL,  -- in its situation, after transfer
     expected_deviation double precision,         -- of it; null: such advice is not judged
+    basis             text,                      -- what the expected rate was made of; null: nothing proven
     transfer          double precision NOT NULL, -- 1 for a pattern of the account's own category
     script            text NOT NULL,             -- the wording that was handed out
 
