@@ -89,7 +89,7 @@ class HandedOut:
     `insight` is the account's own question. `pattern`
     is None where the account was given no advice, and where the pattern is gone; else `script` is the
     wording that was given with it, and `authored` says that it was given as its author's, not as proven.
-    `basis` says what the expected rate was made of; None where there was none, and of what earlier versions advised.
+    `basis` says what the expected rate was made of; None where nothing proven was advised.
     """
 
     enhancement_id: UUID

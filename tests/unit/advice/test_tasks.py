@@ -103,7 +103,7 @@ def test_advice_becomes_a_task_with_label_probability_script_and_note() -> None:
     ],
 )
 def test_the_note_says_what_its_rate_was_made_of(basis: Basis | None, said: str) -> None:
-    """Where it was the situation alone there is nothing to add; of older advice nobody knows."""
+    """Where it was the situation alone there is nothing to add."""
     known = pattern(SHOWN, Script(SCRIPT, SHOWN))
     assert task_of_advice(handed_out(known, SCRIPT, basis), RULE, NOW).script_note == said
 
