@@ -105,7 +105,6 @@ CREATE TABLE enhancements (
     -- What that was made of (keeper_grpc/domain/evidence/expectation.py); null where nothing proven was advised.
     basis             text CHECK (basis IN ('situation', 'adjusted', 'pattern')),
     expected_deviation double precision,         -- of it; null: such advice is not judged
-    basis             text,                      -- what the expected rate was made of; null: nothing proven
     transfer          double precision NOT NULL, -- 1 for a pattern of the account's own category
     script            text NOT NULL,             -- the wording that was handed out
 
