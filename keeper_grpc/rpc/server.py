@@ -17,15 +17,15 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
+from keeper_grpc.rpc.interceptors.chain import Chain
 from keeper_grpc.rpc.interceptors.deadline import Deadline
-from keeper_grpc.rpc.interceptors.encoded import Encoded
+from keeper_grpc.rpc.interceptors.encoded import encoded
 from keeper_grpc.rpc.interceptors.end import EndListener, TellEnd
-from keeper_grpc.rpc.interceptors.errors import Errors
 from keeper_grpc.rpc.interceptors.in_flight import InFlight
 from keeper_grpc.rpc.interceptors.log import log_end
 from keeper_grpc.rpc.interceptors.request_id import RequestId
 from keeper_grpc.rpc.interceptors.trace import Trace, note_end
-from keeper_grpc.rpc.interceptors.unreadable import ReadRequests
+from keeper_grpc.rpc.interceptors.unreadable import read_requests
 from keeper_grpc.rpc.interceptors.validation import Validation
 from keeper_grpc.rpc.reflection import enable_reflection
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
@@ -79,15 +79,17 @@ class Server:
         self._in_flight = InFlight()
         self._server = grpc.aio.server(
             interceptors=[
-                self._in_flight,
-                *([Trace(spans)] if spans.on else []),
-                RequestId(),
-                TellEnd(log_end, on_end, *([note_end] if spans.on else [])),
-                Errors(),
-                Deadline(max_call_duration),
-                Validation(warm_up=_one_of_each()),
-                ReadRequests(),
-                Encoded(f"/{SERVICES[0]}/StreamEmergingPatterns"),
+                Chain(
+                    [
+                        self._in_flight,
+                        *([Trace(spans)] if spans.on else []),
+                        RequestId(),
+                        TellEnd(log_end, on_end, *([note_end] if spans.on else [])),
+                        Validation(warm_up=_one_of_each()),
+                    ],
+                    [read_requests, encoded(f"/{SERVICES[0]}/StreamEmergingPatterns")],
+                    Deadline(max_call_duration),
+                )
             ],
             options=_OPTIONS,
         )

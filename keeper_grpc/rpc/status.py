@@ -98,9 +98,11 @@ def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, bytes]]:
 async def abort(
     context: grpc.aio.ServicerContext[Message, Message], status: status_pb2.Status
 ) -> None:
-    """End the call with a status; always raises."""
+    """End the call with a status, beside the trailing metadata that it has; always raises."""
     await context.abort(
-        code_of(status), status.message, trailing_metadata=trailing_metadata(status)
+        code_of(status),
+        status.message,
+        trailing_metadata=(*context.trailing_metadata(), *trailing_metadata(status)),
     )
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Protocol
 
 import grpc
 
-from keeper_grpc.rpc.interceptors.around import Around, Call
+from keeper_grpc.rpc.interceptors.concern import Call, Concern, code_of
 
 
 class EndListener(Protocol):
@@ -19,35 +17,25 @@ class EndListener(Protocol):
     def __call__(self, method: str, code: str, *, streaming: bool, seconds: float) -> None: ...
 
 
-class TellEnd(Around):
+class TellEnd(Concern):
     """Calls the listeners at the end of every call, successful or not."""
 
     def __init__(self, *listeners: EndListener) -> None:
         self._listeners = listeners
 
-    @asynccontextmanager
-    async def around(self, call: Call) -> AsyncIterator[None]:
-        """Measure the call and report its end."""
-        start = time.perf_counter()
-        code = "UNKNOWN"
-        try:
-            yield
-            # A handler may return after it has aborted.
-            code = _name(call.context.code() or 0)
-        except (asyncio.CancelledError, GeneratorExit):
-            code = grpc.StatusCode.CANCELLED.name
-            raise
-        except grpc.aio.AbortError:
-            code = _name(call.context.code())
-            raise
-        finally:
-            seconds = time.perf_counter() - start
-            for listener in self._listeners:
-                listener(call.method, code, streaming=call.streaming, seconds=seconds)
+    def end(self, call: Call) -> None:
+        """Report the end of the call."""
+        seconds = time.perf_counter() - call.started
+        code = _code(call)
+        for listener in self._listeners:
+            listener(call.method, code, streaming=call.streaming, seconds=seconds)
 
 
-def _name(code: object) -> str:
-    """The context returns a StatusCode or its number, depending on how it was set."""
-    if isinstance(code, grpc.StatusCode):
-        return code.name
-    return next((c.name for c in grpc.StatusCode if c.value[0] == code), "UNKNOWN")
+def _code(call: Call) -> str:
+    match call.error:
+        case asyncio.CancelledError() | GeneratorExit():
+            return grpc.StatusCode.CANCELLED.name
+        case None | grpc.aio.AbortError():
+            return code_of(call)
+        case _:
+            return grpc.StatusCode.UNKNOWN.name

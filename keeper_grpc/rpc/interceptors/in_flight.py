@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from keeper_grpc.rpc.interceptors.around import Around, Call
+from keeper_grpc.rpc.interceptors.concern import Call, Concern
 
 _WATCH = "/grpc.health.v1.Health/Watch"
 """A health watch never ends by itself, so the drain must not wait for it."""
 
 
-class InFlight(Around):
+class InFlight(Concern):
     """Counts calls, health watches aside."""
 
     def __init__(self) -> None:
@@ -29,17 +27,15 @@ class InFlight(Around):
         """Wait until no call is in flight."""
         await self._idle.wait()
 
-    @asynccontextmanager
-    async def around(self, call: Call) -> AsyncIterator[None]:
-        """Count the call in and out."""
-        if call.method == _WATCH:
-            yield
-            return
-        self._count += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
+    def begin(self, call: Call) -> None:
+        """Count the call in."""
+        if call.method != _WATCH:
+            self._count += 1
+            self._idle.clear()
+
+    def end(self, call: Call) -> None:
+        """Count the call out."""
+        if call.method != _WATCH:
             self._count -= 1
             if not self._count:
                 self._idle.set()

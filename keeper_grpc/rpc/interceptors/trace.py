@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack
 
 import structlog
 
-from keeper_grpc.rpc.interceptors.around import OURS, Around, Call
+from keeper_grpc.rpc.interceptors.concern import OURS, Call, Concern
 from keeper_grpc.spans import Spans, mark_end
 
 
-class Trace(Around):
+class Trace(Concern):
     """Makes a span for each call, a child of the span in the caller's `traceparent`.
 
     The call's log lines carry the trace id. The listener of the call's end passes it on to `note_end`.
@@ -20,18 +19,20 @@ class Trace(Around):
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
 
-    @asynccontextmanager
-    async def around(self, call: Call) -> AsyncIterator[None]:
+    def begin(self, call: Call) -> None:
         """Make the span current for the duration of the call."""
         if not call.method.startswith(OURS):
-            yield
             return
+        around = ExitStack()
         metadata = call.context.invocation_metadata() or ()
-        with (
-            self._spans.call(call.method.removeprefix("/"), metadata) as trace_id,
-            structlog.contextvars.bound_contextvars(trace_id=trace_id),
-        ):
-            yield
+        trace_id = around.enter_context(self._spans.call(call.method.removeprefix("/"), metadata))
+        structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        call.undo.append(around.close)
+
+    def end(self, call: Call) -> None:
+        """End the span."""
+        for undo in call.undo:
+            undo()
 
 
 def note_end(method: str, code: str, *, streaming: bool, seconds: float) -> None:  # noqa: ARG001 - as EndListener says

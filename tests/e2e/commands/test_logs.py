@@ -118,7 +118,7 @@ async def test_a_callers_request_id_names_its_call(server: ServerProcess) -> Non
                 ListPatternsRequest(), metadata=(("x-request-id", given),)
             )
             await call
-            answered = dict(await call.initial_metadata())["x-request-id"]
+            answered = dict(await call.trailing_metadata())["x-request-id"]
             assert (answered == given) is (len(given) == 32)
             await until(
                 lambda: answered in [event["call_id"] for event in server.events("call")],  # noqa: B023 - used here

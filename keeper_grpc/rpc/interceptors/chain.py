@@ -1,0 +1,143 @@
+"""The one interceptor: every concern around every handler, put together once for each method.
+
+gRPC asks its interceptors anew for each call. Were each concern one of them, a call would make eight handlers
+before it is handled.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+
+from keeper_grpc.rpc.interceptors.concern import Call, Concern
+from keeper_grpc.rpc.interceptors.deadline import Deadline
+from keeper_grpc.rpc.interceptors.errors import abort_for
+
+Handler: TypeAlias = Any
+"""gRPC's RpcMethodHandler, which its stubs type by request and response."""
+
+Reshape: TypeAlias = Callable[[str, Handler], Handler]
+"""Makes another handler of a method's, with another way to read or write messages."""
+
+
+class Chain(grpc.aio.ServerInterceptor):
+    """Runs the concerns around each handler, the first outermost, after `reshapes` have changed how it reads and
+    writes. Errors get their status before the concerns end.
+    """
+
+    def __init__(
+        self, concerns: Sequence[Concern], reshapes: Sequence[Reshape], deadline: Deadline
+    ) -> None:
+        self._concerns = concerns
+        self._reshapes = reshapes
+        self._deadline = deadline
+        self._made: dict[str, tuple[Handler, Handler]] = {}
+        """By method: the handler that was found, and what was made of it."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The method's handler within the concerns; None where there is no such method."""
+        found = await continuation(handler_call_details)
+        if found is None:
+            return None
+        method = handler_call_details.method
+        known = self._made.get(method)
+        if known is None or known[0] is not found:
+            known = self._made[method] = (found, self._enclosed(method, found))
+        return known[1]
+
+    def _enclosed(self, method: str, handler: Handler) -> Handler:
+        for reshape in self._reshapes:
+            handler = reshape(method, handler)
+        enclose = self._streaming if handler.response_streaming else self._responding
+        return remade(handler, behaviour=enclose(method, handler))
+
+    def _responding(self, method: str, handler: Handler) -> Callable[[Any, Any], Awaitable[Any]]:
+        inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
+
+        async def respond(request: Any, context: Any) -> Any:
+            seen = None if handler.request_streaming else request
+            call = Call(method, streaming=False, request=seen, context=context)
+            begun: list[Concern] = []
+            try:
+                try:
+                    self._begin(call, begun)
+                finally:
+                    # Before an error's status, which keeps it.
+                    context.set_trailing_metadata(tuple(call.metadata))
+                return await self._deadline.within(call, inner, request)
+            except BaseException as error:  # noqa: BLE001 - `_fail` raises it again
+                await _fail(call, error)
+            finally:
+                _end(call, begun)
+
+        return respond
+
+    def _streaming(self, method: str, handler: Handler) -> Callable[[Any, Any], AsyncIterator[Any]]:
+        inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+
+        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            seen = None if handler.request_streaming else request
+            call = Call(method, streaming=True, request=seen, context=context)
+            begun: list[Concern] = []
+            try:
+                try:
+                    self._begin(call, begun)
+                finally:
+                    await context.send_initial_metadata(tuple(call.metadata))
+                answer = inner(request, context)
+                if inspect.iscoroutine(answer):
+                    # gRPC's other way to stream, which health's Watch takes: writing to the context.
+                    await answer
+                else:
+                    async for message in answer:
+                        yield message
+            except BaseException as error:  # noqa: BLE001 - `_fail` raises it again
+                await _fail(call, error)
+            finally:
+                _end(call, begun)
+
+        return stream
+
+    def _begin(self, call: Call, begun: list[Concern]) -> None:
+        for concern in self._concerns:
+            concern.begin(call)
+            begun.append(concern)
+
+
+async def _fail(call: Call, error: BaseException) -> NoReturn:
+    """Raise the error again, or abort the call for one that has no status yet."""
+    call.error = error
+    if isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
+        try:
+            await abort_for(call, error)
+        except BaseException as ended:
+            call.error = ended
+            raise
+    raise error
+
+
+def _end(call: Call, begun: list[Concern]) -> None:
+    for concern in reversed(begun):
+        concern.end(call)
+
+
+def remade(handler: Handler, **changes: Any) -> Handler:
+    """The handler with another `behaviour`, `request_deserializer` or `response_serializer`."""
+    make, behaviour = {
+        (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
+        (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
+        (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
+        (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
+    }[handler.request_streaming, handler.response_streaming]
+    return make(
+        changes.get("behaviour", behaviour),
+        request_deserializer=changes.get("request_deserializer", handler.request_deserializer),
+        response_serializer=changes.get("response_serializer", handler.response_serializer),
+    )

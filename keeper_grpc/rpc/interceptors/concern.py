@@ -1,0 +1,57 @@
+"""What is done around every call, one concern a class."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+OURS = "/keeper.network."
+"""The prefix of this service's methods; health and reflection have others."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call as the concerns see it.
+
+    `request` is None where the client streams. `metadata` is what concerns return to the caller beside the answer.
+    `error` is what ended the call, None while it runs and when it succeeded. `undo` is called at the very end.
+    """
+
+    method: str
+    streaming: bool
+    request: Any
+    context: Any
+    metadata: list[tuple[str, str]] = field(default_factory=list)
+    error: BaseException | None = None
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Concern:
+    """One thing that is done before and after every handler, health's and reflection's included.
+
+    The methods are plain: a context manager each, of which a call would enter seven, costs more than they do.
+    """
+
+    def begin(self, call: Call) -> None:
+        """Before the handler. What it raises ends the call as if the handler had raised it."""
+
+    def end(self, call: Call) -> None:
+        """After the handler, however it ended, if this has begun. Must not raise."""
+
+
+def code_of(call: Call) -> str:
+    """The name of the status code that a call ended with."""
+    # A handler may return after it has aborted.
+    code: object = call.context.code() or 0
+    if isinstance(code, grpc.StatusCode):
+        return code.name
+    return _NAMES.get(code, "UNKNOWN")
+
+
+_NAMES: dict[object, str] = {code.value[0]: code.name for code in grpc.StatusCode}
+"""The context returns a StatusCode or its number, depending on how it was set."""
