@@ -1,4 +1,4 @@
-"""After the story: the server goes on, accounts ask and report, and a dashboard shows it."""
+"""After the story: the server goes on, accounts ask, react and report, and a dashboard shows it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightRequest,
     EnhanceInsightResponse,
     ReportOutcomeRequest,
+    ReportReactionRequest,
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 
@@ -172,12 +173,30 @@ class _Accounts:
             self._counts["held out"] += 1
         else:
             self._counts["neither"] += 1
+        acts = self._world.acts()
+        if advised:
+            await self._react(question.account_id, answer.enhancement_id, acts=acts)
+        if not acts:
+            return
         await self._network.ReportOutcome(
             ReportOutcomeRequest(
                 request_id=str(uuid.uuid4()),
                 account_id=question.account_id,
                 enhancement_id=answer.enhancement_id,
                 outcome=self._world.outcome(question.account_id, row.scope, advised=advised),
+            ),
+            timeout=_DEADLINE,
+        )
+
+    async def _react(self, account_id: str, enhancement_id: str, *, acts: bool) -> None:
+        reaction, reason = self._world.reaction(acts=acts)
+        await self._network.ReportReaction(
+            ReportReactionRequest(
+                request_id=str(uuid.uuid4()),
+                account_id=account_id,
+                enhancement_id=enhancement_id,
+                reaction=reaction,
+                reason=reason,
             ),
             timeout=_DEADLINE,
         )

@@ -20,6 +20,10 @@ WORK_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1,
 TEXTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 2048.0)
 """A capture embeds two texts, a full batch holds 256, a request of OpenAI's at most 2,048."""
 
+LOST_SHARES = (0.0, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.05, 0.1)
+"""Shares of success. A question may lose a point (0.01) by the choice of the pattern and one by that of the script, by
+default; most have no choice and lose nothing."""
+
 OURS = "/keeper.network.v1."
 """Health and reflection are not counted, because probes would dominate the figures."""
 
@@ -56,6 +60,11 @@ class Instruments:
         self._enhancements = meter.create_counter(
             "keeper.enhancements",
             description="Insights asked about, by result: enhanced, or why not",
+        )
+        self._exploration_loss = meter.create_histogram(
+            "keeper.exploration.loss",
+            description="Success that drawing advice was expected to cost an enhanced question, as a share",
+            explicit_bucket_boundaries_advisory=LOST_SHARES,
         )
         self._reactions = meter.create_counter(
             "keeper.reactions",
@@ -119,6 +128,13 @@ class Instruments:
     def enhanced(self, result: str) -> None:
         """Count an enhancement."""
         self._enhancements.add(1, {"result": result})
+
+    def explored(self, loss: float) -> None:
+        """Measure what drawing the advice of one question was expected to cost.
+
+        An expected gain counts as no loss: a sum that falls would be a restart to whoever reads it.
+        """
+        self._exploration_loss.record(max(loss, 0.0))
 
     def reacted(self, reaction: str) -> None:
         """Count a reported reaction to advice."""

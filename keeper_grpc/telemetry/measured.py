@@ -49,6 +49,8 @@ class MeasuredEnhance:
         answer = await self._inner(question)
         reason = answer.no_match.name.lower() if answer.no_match is not None else "enhanced"
         self._instruments.enhanced("authored" if answer.authored else reason)
+        if answer.advice is not None:
+            self._instruments.explored(answer.advice.exploration_loss)
         return answer
 
 

@@ -17,10 +17,10 @@ from keeper_grpc.client import KeeperClient
 from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.client.harms import harms
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
-from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import DismissalReason
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.output.adoption import TOO_FEW, dismissed_because, funnel
 from keeper_grpc.terminal.output.as_json import document, history_json, message_json
 from keeper_grpc.terminal.output.claim import claimed
 from keeper_grpc.terminal.output.evidence import (
@@ -132,19 +132,9 @@ def _state(pattern: Pattern) -> str:
 def _adoption(answer: GetPatternResponse) -> RenderableType:
     """The funnel in one line, and below it why advice was dismissed."""
     if not answer.HasField("adoption"):
-        return Text(f"{NOT_ENOUGH_DATA}: too few accounts have reported reactions so far")
-    found = answer.adoption
-    told = ", ".join(f"{_reason(each.reason)} {each.count:,}" for each in found.dismissals)
-    return Text(
-        f"shown {found.shown_count:,}, accepted {found.accepted_count:,} ({found.adoption_rate:.0%}),"
-        f" dismissed {found.dismissed_count:,}, done {found.done_count:,};"
-        f" {found.account_count:,} accounts" + (f"\ndismissed because: {told}" if told else "")
-    )
-
-
-def _reason(reason: DismissalReason.ValueType) -> str:
-    name = DismissalReason.Name(reason).removeprefix("DISMISSAL_REASON_")
-    return name.lower().replace("_", " ")
+        return Text(TOO_FEW)
+    lines = funnel(answer.adoption), dismissed_because(answer.adoption)
+    return Text("\n".join(line for line in lines if line))
 
 
 def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:

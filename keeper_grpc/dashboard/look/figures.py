@@ -66,8 +66,9 @@ def share(value: float) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of shares."""
-    return f"{100 * value:+.1f} points"
+    """A difference of shares; a small one gets one more digit."""
+    small = 0 < abs(value) < 0.00095  # noqa: PLR2004 - one decimal would show as +0.1 at most
+    return f"{100 * value:+.2f} points" if small else f"{100 * value:+.1f} points"
 
 
 def money(value: float) -> str:

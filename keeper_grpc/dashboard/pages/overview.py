@@ -10,6 +10,7 @@ from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.dashboard.filters import WINDOWS, Filter, words
 from keeper_grpc.dashboard.look.markup import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
+from keeper_grpc.dashboard.sections.adoption import AdoptionFunnel
 from keeper_grpc.dashboard.sections.brought import Brought
 from keeper_grpc.dashboard.sections.charts import Trends
 from keeper_grpc.dashboard.sections.emerging import Emerging
@@ -80,6 +81,8 @@ class Overview:
         self._withheld.set_visibility(False)
         with part("What the network brought", "brought", f"{self._where.scope}, of all time"):
             self._brought = Brought(self._truth)
+        with part("What became of the advice", "adoption", scope):
+            self._adoption = AdoptionFunnel()
         with part("Targets", "targets", scope):
             self._kpis = Kpis()
         with part("The numbers behind them", "numbers", scope):
@@ -118,6 +121,7 @@ class Overview:
         self._show_categories(report.business_categories)
         self._withheld.set_visibility(report.withheld)
         self._brought.show(report)
+        self._adoption.show(report)
         self._kpis.show(report)
         self._numbers.show(report)
         self._trends.show(report)

@@ -42,6 +42,7 @@ class Brought:
             with html.div():
                 self._arms = Text("p", "", "arms")
                 Text("p", _HOW, "basis")
+                self._explored = Text("p", "", "basis")
                 if truth is not None:
                     known = f"The truth is {figures.points(truth)}: this world is invented."
                     Text("p", known, "arms")
@@ -62,6 +63,7 @@ class Brought:
         self._between.text = (
             f"Between {between.lower:,.0f} and {between.upper:,.0f}" if known else ""
         )
+        self._explored.text = _explored(report.metrics.exploration_loss)
         if report.withheld:
             self._arms.text = _WITHHELD
         else:
@@ -74,6 +76,16 @@ def _status(difference: Metric) -> tuple[str, str, str]:
     if difference.interval.lower > 0:
         return _SHOWN
     return _HARMS if difference.interval.upper < 0 else _OPEN
+
+
+def _explored(loss: Metric) -> str:
+    """What learning which advice is best costs, of which the uplift is what is left."""
+    if not loss.HasField("value"):
+        return ""
+    return (
+        f"Exploring which advice is best was expected to cost {100 * loss.value:.2f} points of success an answer, "
+        "within the window."
+    )
 
 
 def _arms(uplift: Uplift) -> str:

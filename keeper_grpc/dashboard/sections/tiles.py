@@ -77,6 +77,13 @@ _METRICS: Mapping[str, Caption] = {
     "average_confidence_boost": Caption(
         "Confidence added", "By advice, on average", "answer", "answers", difference=True
     ),
+    "exploration_loss": Caption(
+        "Given up to explore",
+        "Success that drawing advice was expected to cost, on average",
+        "answer",
+        "answers",
+        difference=True,
+    ),
     "time_to_insight": Caption(
         "Time to insight", "From first seen to first given, median", "pattern", "patterns"
     ),

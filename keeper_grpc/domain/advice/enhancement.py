@@ -47,6 +47,14 @@ class Advice:
     explanation: str
     chosen: ChosenPattern | None = None
 
+    @property
+    def exploration_loss(self) -> float:
+        """The success that drawing pattern and script was expected to cost: 0 where the best known was given anyway.
+
+        Negative where what could be drawn was expected to succeed more often than what is surest.
+        """
+        return (self.chosen.expected_loss if self.chosen else 0.0) + self.script.expected_loss
+
 
 @dataclass(frozen=True, slots=True)
 class Enhancement:

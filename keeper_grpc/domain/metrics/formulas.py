@@ -114,7 +114,7 @@ class Kpi:
 
 @dataclass(frozen=True, slots=True)
 class NetworkMetrics:
-    """The six metrics of the source design, and the share of questions that were enhanced."""
+    """The six metrics of the source design, the share of questions that were enhanced, and what exploring costs."""
 
     patterns_discovered: Metric
     total_success_applications: Metric
@@ -123,6 +123,7 @@ class NetworkMetrics:
     time_to_insight: Metric
     cross_pollination_rate: Metric
     enhanced_rate: Metric
+    exploration_loss: Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,9 @@ def _compared(outcomes: Sequence[OwnerOutcomes], k: int) -> bool:
 def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
     totals, accounts, lags = gathered.totals, gathered.accounts, gathered.lags
     discovered = gathered.patterns.discovered
-    boost = totals.confidence_added / totals.enhanced if totals.enhanced >= ENOUGH else None
+    known = totals.enhanced >= ENOUGH
+    boost = totals.confidence_added / totals.enhanced if known else None
+    loss = totals.exploration_loss / totals.enhanced if known else None
     return NetworkMetrics(
         patterns_discovered=_of(accounts.observed, k, Metric(discovered, Unit.COUNT, discovered)),
         total_success_applications=_of(
@@ -268,6 +271,7 @@ def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:
             accounts.enhanced, k, _share(Arm(totals.enhanced, totals.from_elsewhere))
         ),
         enhanced_rate=_of(accounts.asked, k, _share(Arm(totals.questions, totals.answered))),
+        exploration_loss=_of(accounts.enhanced, k, Metric(loss, Unit.SHARE, totals.enhanced)),
     )
 
 

@@ -59,7 +59,8 @@ class Totals:
 
     Questions that were held out are not among `questions`. Revenue is in the accounts' currencies. Of the whole
     network each sum is over the lines of business that count in its family: `answered` are the enhanced ones
-    among `questions`, `compared` the outcomes of advice beside `held_out`.
+    among `questions`, `compared` the outcomes of advice beside `held_out`. `exploration_loss` is the success that
+    drawing advice was expected to cost over all enhanced questions (domain/advice/exploration.py).
     """
 
     observations: int = 0
@@ -68,6 +69,7 @@ class Totals:
     enhanced: int = 0
     from_elsewhere: int = 0
     confidence_added: float = 0.0
+    exploration_loss: float = 0.0
     advised: Arm = NONE
     compared: Arm = NONE
     held_out: Arm = NONE

@@ -98,5 +98,5 @@ def _exploration(advice: Advice | None) -> dict[str, object]:
             for scored, propensity in chosen.contenders
         }
         or None,
-        "exploration_loss": chosen.expected_loss + advice.script.expected_loss,
+        "exploration_loss": advice.exploration_loss,
     }

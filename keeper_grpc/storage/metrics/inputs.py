@@ -36,8 +36,8 @@ Counted: TypeAlias = Sequence[str] | None
 _Read = TypeVar("_Read")
 
 _SUMMED = """
-    observations, questions, enhanced, from_elsewhere, confidence_added, advised_outcomes,
-    advised_successes, advised_measured, advised_revenue, advised_retention_known,
+    observations, questions, enhanced, from_elsewhere, confidence_added, exploration_loss,
+    advised_outcomes, advised_successes, advised_measured, advised_revenue, advised_retention_known,
     advised_retained, held_out_outcomes, held_out_successes, held_out_retention_known,
     held_out_retained
 """
@@ -203,6 +203,7 @@ def _joined_totals(totals: Mapping[Family, Totals]) -> Totals:
         enhanced=enhanced.enhanced,
         from_elsewhere=enhanced.from_elsewhere,
         confidence_added=enhanced.confidence_added,
+        exploration_loss=enhanced.exploration_loss,
         advised=totals[Family.ADVISED].advised,
         compared=compared.compared,
         held_out=compared.held_out,
@@ -256,6 +257,7 @@ async def _totals(connection: Connection, counted: Counted, start: datetime) -> 
                coalesce(sum(enhanced), 0)::bigint AS enhanced,
                coalesce(sum(from_elsewhere), 0)::bigint AS from_elsewhere,
                coalesce(sum(confidence_added), 0)::double precision AS confidence_added,
+               coalesce(sum(exploration_loss), 0)::double precision AS exploration_loss,
                coalesce(sum(advised_outcomes), 0)::bigint AS advised_outcomes,
                coalesce(sum(advised_successes), 0)::bigint AS advised_successes,
                coalesce(sum(advised_measured), 0)::bigint AS advised_measured,
@@ -279,6 +281,7 @@ async def _totals(connection: Connection, counted: Counted, start: datetime) -> 
         enhanced=row["enhanced"],
         from_elsewhere=row["from_elsewhere"],
         confidence_added=row["confidence_added"],
+        exploration_loss=row["exploration_loss"],
         advised=Arm(row["advised_outcomes"], row["advised_successes"]),
         compared=Arm(row["advised_outcomes"], row["advised_successes"]),
         held_out=Arm(row["held_out_outcomes"], row["held_out_successes"]),

@@ -34,6 +34,9 @@ _FORMS = {
 }
 
 _POINTS = _Form(100, 1, " points", "+")
+_SMALL_POINTS = _Form(100, 2, " points", "+")
+_SMALL_BELOW = 0.00095
+"""Differences of shares below this one, in which one decimal would show as a zero or nearly, get two."""
 
 _SPANS = (
     (120.0, _Form(1, 1, " s")),
@@ -90,7 +93,7 @@ def _range(metric: Metric, *, difference: bool) -> str:
 
 def _form(value: float, unit: Metric.Unit.ValueType, *, difference: bool) -> _Form:
     if unit == Metric.UNIT_SHARE and difference:
-        return _POINTS
+        return _SMALL_POINTS if 0 < abs(value) < _SMALL_BELOW else _POINTS
     if unit == Metric.UNIT_SECONDS:
         return next((form for limit, form in _SPANS if abs(value) < limit), _DAYS)
     if unit == Metric.UNIT_CURRENCY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
+from keeper_grpc.terminal.output.adoption import TOO_FEW, dismissed_because, funnel
 from keeper_grpc.terminal.output.quantities import amount, sample_of, time_of, value_of
 
 Report: TypeAlias = GetNetworkMetricsResponse
@@ -31,6 +32,7 @@ _DIFFERENCES = {
     "success rate improvement",
     "retention improvement",
     "average confidence boost",
+    "exploration loss",
 }
 """Metrics that are differences of shares, given in percentage points."""
 
@@ -82,7 +84,15 @@ def full(report: Report, category: str, width: int) -> RenderableType:
     kpis, numbers = kpi_table(report, width), metric_table(report, width)
     known = report.uplift.difference.HasField("value")
     head = [title, published, *([Text(uplift_line(report))] if known else [])]
-    return Group(*head, blank, kpis, blank, numbers)
+    return Group(*head, *map(Text, adoption_lines(report)), blank, kpis, blank, numbers)
+
+
+def adoption_lines(report: Report) -> Sequence[str]:
+    """What became of the advice that was given within the window."""
+    if not report.HasField("adoption"):
+        return [f"adoption of advice: {TOO_FEW}"]
+    lines = funnel(report.adoption), dismissed_because(report.adoption)
+    return [f"adoption of advice: {lines[0]}", *filter(None, lines[1:])]
 
 
 def uplift_line(report: Report) -> str:

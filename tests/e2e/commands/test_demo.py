@@ -98,6 +98,7 @@ def test_demo_shows_the_network_learn_and_leaves_nothing_behind(
     assert re.search(r"^ all +474 +\d\d +\d\d +\d\d%", done.stdout, re.MULTILINE)
     assert "all replayed=true, no count changed" in done.stdout
     assert re.search(r"proven script +- +\w", done.stdout)
+    assert re.search(r"expected success +- +\d\d%, (?:in|adjusted to) ", done.stdout)
     assert re.search(r"confidence +0\.62 +0\.7\d \(x 1\.\d\d\)", done.stdout)
     assert "stream: NEW     service_demand/spa" in done.stdout
     assert "stream: UPDATED service_demand/spa" in done.stdout
@@ -152,6 +153,9 @@ def test_demo_that_stays_shows_a_dashboard_until_ctrl_c(make_directory: Callable
         told = NetworkLearningServiceStub(channel).GetNetworkMetrics(GetNetworkMetricsRequest())
     measured = told.uplift.difference
     assert 0 < measured.interval.lower < measured.value < measured.interval.upper
+    adoption = told.adoption
+    assert 0 < adoption.done_count < adoption.accepted_count < adoption.shown_count
+    assert adoption.dismissals
     improvement = next(k for k in told.kpis if k.name == Kpi.NAME_SUCCESS_RATE_IMPROVEMENT)
     assert improvement.metric.interval.lower > 0
 

@@ -10,6 +10,12 @@ from playwright.async_api import Browser, Page, expect
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
+from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import (
+    REACTION_DISMISSED,
+    REACTION_DONE,
+    DismissalReason,
+    Reaction,
+)
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 from tests.e2e.calls import admin, emerge
 from tests.e2e.conftest import StartServer
@@ -96,7 +102,7 @@ async def test_what_too_few_accounts_did_is_withheld_and_not_zero(
         await expect(page.locator(".tile .value")).to_have_text(["\N{EN DASH}"] * 8)
         await expect(page.locator(".brought")).to_contain_text("Withheld")
         await expect(page.locator(".brought .value")).to_have_text(["\N{EN DASH}"] * 2)
-        await expect(page.locator(".numbers .value")).to_have_text(["Withheld"] * 7)
+        await expect(page.locator(".numbers .value")).to_have_text(["Withheld"] * 8)
         await expect(page.get_by_text("No pattern has enough evidence")).to_be_visible()
         # The address alone chose it: nothing of it is published, so it is not to be chosen from.
         lines = page.get_by_role("navigation", name="Line of business")
@@ -119,6 +125,43 @@ async def test_filters_are_links_that_the_address_keeps(
         await expect(windows.locator("[aria-current]")).to_have_text("90 days")
         await page.reload()
         await expect(lines.locator("[aria-current]")).to_have_text("Spa")
+
+
+async def test_what_accounts_did_with_advice_appears_as_a_funnel(
+    browser: Browser, served: Dashboard, network: Network
+) -> None:
+    """At first too few have reacted, which is said; then each stage is a bar of its share, with its count."""
+    async with opened(browser, served.url) as page, KeeperClient(network.address) as keeper:
+        funnel = page.get_by_role("region", name="What became of the advice")
+        await expect(funnel).to_contain_text("Too few accounts have reported")
+        await expect(funnel.get_by_role("listitem")).to_have_count(0)
+
+        for account in range(3):
+            for _ in range(4):
+                await react(keeper, f"asker-{account}", REACTION_DONE)
+            await react(keeper, f"asker-{account}", REACTION_DISMISSED)
+
+        await expect(funnel.get_by_role("listitem")).to_have_text(
+            ["Shown15 (100%)", "Accepted12 (80%)", "Done12 (80%)", "Dismissed3 (20%)"]
+        )
+        await expect(funnel).to_contain_text("Dismissed because: too costly 3.")
+        widths = [
+            await bar.evaluate("bar => bar.offsetWidth / bar.parentElement.offsetWidth")
+            for bar in await funnel.locator(".bar").all()
+        ]
+        assert widths == pytest.approx([1, 0.8, 0.8, 0.2], abs=0.01)
+
+
+async def react(keeper: KeeperClient, account: str, reaction: Reaction.ValueType) -> None:
+    """Ask, and do that with the advice."""
+    asked = Insight(type="churn_prevention", business_category="spa", confidence=0.6)
+    asked.conditions.update({"days_since_visit": 60})
+    given = await keeper.enhance(account, asked)
+    assert given.enhanced_insight.network_enhanced
+    reason = DismissalReason.DISMISSAL_REASON_UNSPECIFIED
+    if reaction == REACTION_DISMISSED:
+        reason = DismissalReason.DISMISSAL_REASON_TOO_COSTLY
+    await keeper.report_reaction(account, given.enhancement_id, reaction, reason=reason)
 
 
 async def test_a_capture_appears_without_a_reload(

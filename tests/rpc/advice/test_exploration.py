@@ -122,6 +122,26 @@ async def test_asking_again_on_the_same_day_gives_the_same_answer(
         assert len(answers) == 1
 
 
+async def test_everyone_sees_what_exploring_was_expected_to_cost(
+    service: Service, topic: str
+) -> None:
+    """The mean over the questions of k owners that were enhanced, as the ledger has it; of fewer it is withheld."""
+    for action, outcomes in ((TOWEL, ["+++"] * 3), (TEA, ["++-"] * 3)):
+        await teach(service, topic, outcomes, action, category="dojo")
+    asked = network_service_pb2.GetNetworkMetricsRequest(business_category="dojo")
+    curious = new_account()
+    for account in [*[curious] * 12, new_account(), new_account()]:
+        metrics = (await service.network.GetNetworkMetrics(asked)).metrics
+        assert not metrics.exploration_loss.HasField("value")
+        await ask(service, topic, account, category="dojo", min_success_rate=0.3)
+
+    loss = (await service.network.GetNetworkMetrics(asked)).metrics.exploration_loss
+    expected = "SELECT avg(exploration_loss) FROM enhancements WHERE pattern_type = $1"
+    assert loss.sample_size == 14
+    assert loss.value == pytest.approx(await service.value(expected, topic))
+    assert loss.value != 0
+
+
 async def test_the_operator_sees_what_was_learned_and_what_it_cost(
     service: Service, topic: str, database_url: str
 ) -> None:

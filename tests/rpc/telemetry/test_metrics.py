@@ -40,6 +40,9 @@ async def test_the_numbers_are_those_of_the_traffic(scraped: Scraped) -> None:
     assert value("keeper_scripts_stopped_total", reason="secret") == 1
     assert value("keeper_enhancements_total", result="enhanced") == 2
     assert value("keeper_enhancements_total", result="no_patterns") == 1
+    # Of each that was enhanced, and nothing was drawn.
+    assert value("keeper_exploration_loss_count") == 2
+    assert value("keeper_exploration_loss_sum") == 0
     assert value("keeper_reactions_total", reaction="shown") == 1
     assert value("keeper_rpc_question_duration_seconds_count", code="OK") == 1
     streams = "keeper_rpc_streams_ended_total"

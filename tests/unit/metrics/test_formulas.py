@@ -50,6 +50,7 @@ def gatherings(draw: st.DrawFn) -> Gathered:
             enhanced=advice.trials,
             from_elsewhere=advice.successes,
             confidence_added=draw(money),
+            exploration_loss=draw(money),
             advised=draw(arms()),
             compared=draw(arms()),
             held_out=draw(arms()),
@@ -109,6 +110,7 @@ def metrics_of(gathered: Gathered) -> Numbers:
         "total_success_applications": totals.advised.successes if accounts.advised >= K else None,
         "revenue_generated_network": totals.advised_revenue if accounts.revenue >= K else None,
         "average_confidence_boost": totals.confidence_added / totals.enhanced if advice else None,
+        "exploration_loss": totals.exploration_loss / totals.enhanced if advice else None,
         "time_to_insight": rounded(middle(gathered.lags))
         if accounts.enhanced >= K and len(gathered.lags) >= 10
         else None,

@@ -81,7 +81,7 @@ def test_a_report_of_fewer_than_k_accounts_is_withheld() -> None:
 
 NEEDS = {
     "asked": {"enhanced rate", "questions of a day"},
-    "enhanced": {"boost", "time to insight", "from elsewhere"},
+    "enhanced": {"boost", "loss", "time to insight", "from elsewhere"},
     "observed": {"discovered", "discovery rate", "cross application", "observations of a day"},
     "advised": {"successes", "improvement", "accuracy", "outcomes of a day", "held out of a day"},
     "revenue": {"revenue", "revenue per pattern"},
@@ -101,6 +101,7 @@ def test_every_number_needs_k_accounts_that_did_what_it_counts(did: str) -> None
         enhanced=60,
         from_elsewhere=20,
         confidence_added=6.0,
+        exploration_loss=0.3,
         advised=Arm(50, 40),
         compared=Arm(50, 40),
         held_out=Arm(50, 20),
@@ -134,6 +135,7 @@ def unknown(gathered: Gathered) -> set[str]:
         "successes": metrics.total_success_applications,
         "revenue": metrics.revenue_generated_network,
         "boost": metrics.average_confidence_boost,
+        "loss": metrics.exploration_loss,
         "time to insight": metrics.time_to_insight,
         "from elsewhere": metrics.cross_pollination_rate,
         "enhanced rate": metrics.enhanced_rate,
@@ -176,6 +178,7 @@ def test_an_empty_network_has_no_numbers_but_counts() -> None:
     assert metrics.total_success_applications.value == 0
     for unknown in (
         metrics.average_confidence_boost,
+        metrics.exploration_loss,
         metrics.time_to_insight,
         metrics.cross_pollination_rate,
         metrics.enhanced_rate,

@@ -4,6 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import (
+    DISMISSAL_REASON_NO_CAPACITY,
+    Adoption,
+    DismissalReason,
+)
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 from keeper_grpc.terminal.output.as_json import report_json
@@ -67,11 +72,46 @@ def test_what_advice_brings_comes_first() -> None:
     )
 
 
+def test_what_became_of_advice_is_said_before_the_tables() -> None:
+    """The funnel, and below it the reasons that enough owners gave."""
+    reacted = report()
+    reacted.adoption.CopyFrom(
+        Adoption(
+            shown_count=1200,
+            accepted_count=900,
+            dismissed_count=200,
+            done_count=800,
+            adoption_rate=0.75,
+            account_count=12,
+            dismissals=[
+                Adoption.Dismissals(reason=DISMISSAL_REASON_NO_CAPACITY, count=90),
+                Adoption.Dismissals(reason=DismissalReason.ValueType(99), count=40),
+            ],
+        )
+    )
+    assert rendered(full(reacted, "", 200), 200)[2:4] == [
+        "adoption of advice: shown 1,200, accepted 900 (75%), dismissed 200, done 800; 12 accounts",
+        "dismissed because: no capacity 90, another reason 40",
+    ]
+    assert report_json(reacted)["adoption"]["done_count"] == "800"
+
+
+def test_without_reactions_of_enough_accounts_the_funnel_is_not_known() -> None:
+    """It is said to be unknown, in JSON by its absence, and is never a row of zeros."""
+    assert (
+        rendered(full(report(), "", 200), 200)[2]
+        == "adoption of advice: not enough data: too few accounts have reported reactions so far"
+    )
+    assert "adoption" not in report_json(report())
+
+
 def test_a_report_says_of_each_kpi_where_it_stands_and_why() -> None:
     """Value, interval, target, status and sample stand in one line of an ordinary terminal."""
-    assert rendered(full(report(), "", 80), 80)[:8] == [
+    assert rendered(full(report(), "", 80), 80)[:10] == [
         "whole network, 2026-10-26 to 2026-11-25 21:03:04 UTC",
         "published patterns: 1,234",
+        "adoption of advice: not enough data: too few accounts have reported reactions so",
+        "far",
         "",
         "KPI                      now (95% interval)        target        status  sample",
         "─" * 79,
@@ -131,7 +171,10 @@ def test_a_kpi_of_a_newer_server_is_shown() -> None:
     ("metric", "difference", "said"),
     [
         (estimated(Metric.UNIT_SHARE, 0.5, 0.34, 0.661), False, "50% (34 to 66.1)"),
-        (estimated(Metric.UNIT_SHARE, -0.0001, -0.1, 0.1), True, "+0 points (-10 to +10)"),
+        (estimated(Metric.UNIT_SHARE, -0.0001, -0.1, 0.1), True, "-0.01 points (-10 to +10)"),
+        (Metric(unit=Metric.UNIT_SHARE, value=0.0), True, "+0 points"),
+        (Metric(unit=Metric.UNIT_SHARE, value=0.00094), True, "+0.09 points"),
+        (Metric(unit=Metric.UNIT_SHARE, value=0.00106), True, "+0.1 points"),
         (estimated(Metric.UNIT_RATIO, 3.41, 3.1, 3.9), False, "3.4 times (3.1 to 3.9)"),
         (estimated(Metric.UNIT_CURRENCY, 431.2, 310, 1600.5), False, "431.20 (310 to 1,600)"),
         (estimated(Metric.UNIT_SECONDS, 90, 30, 7200), False, "90 s (30 s to 2 h)"),

@@ -31,6 +31,7 @@ class NetworkMetrics(_message.Message):
     TIME_TO_INSIGHT_FIELD_NUMBER: _builtins.int
     CROSS_POLLINATION_RATE_FIELD_NUMBER: _builtins.int
     ENHANCED_RATE_FIELD_NUMBER: _builtins.int
+    EXPLORATION_LOSS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def patterns_discovered(self) -> Global___Metric:
         """Patterns first observed within the window. UNIT_COUNT."""
@@ -63,6 +64,13 @@ class NetworkMetrics(_message.Message):
     def enhanced_rate(self) -> Global___Metric:
         """Share of questions that were answered with advice, of those that were not held out. UNIT_SHARE."""
 
+    @_builtins.property
+    def exploration_loss(self) -> Global___Metric:
+        """Mean success that drawing advice was expected to cost an enhanced question, by what was known when it was drawn:
+        what learning which advice is best costs. At most KEEPER_EXPLORATION_LOSS each for the pattern and for the script;
+        negative where what was drawn was expected to succeed more often than the surest. UNIT_SHARE.
+        """
+
     def __init__(
         self,
         *,
@@ -73,10 +81,11 @@ class NetworkMetrics(_message.Message):
         time_to_insight: Global___Metric | None = ...,
         cross_pollination_rate: Global___Metric | None = ...,
         enhanced_rate: Global___Metric | None = ...,
+        exploration_loss: Global___Metric | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average_confidence_boost", b"average_confidence_boost", "cross_pollination_rate", b"cross_pollination_rate", "enhanced_rate", b"enhanced_rate", "patterns_discovered", b"patterns_discovered", "revenue_generated_network", b"revenue_generated_network", "time_to_insight", b"time_to_insight", "total_success_applications", b"total_success_applications"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average_confidence_boost", b"average_confidence_boost", "cross_pollination_rate", b"cross_pollination_rate", "enhanced_rate", b"enhanced_rate", "exploration_loss", b"exploration_loss", "patterns_discovered", b"patterns_discovered", "revenue_generated_network", b"revenue_generated_network", "time_to_insight", b"time_to_insight", "total_success_applications", b"total_success_applications"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_confidence_boost", b"average_confidence_boost", "cross_pollination_rate", b"cross_pollination_rate", "enhanced_rate", b"enhanced_rate", "patterns_discovered", b"patterns_discovered", "revenue_generated_network", b"revenue_generated_network", "time_to_insight", b"time_to_insight", "total_success_applications", b"total_success_applications"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_confidence_boost", b"average_confidence_boost", "cross_pollination_rate", b"cross_pollination_rate", "enhanced_rate", b"enhanced_rate", "exploration_loss", b"exploration_loss", "patterns_discovered", b"patterns_discovered", "revenue_generated_network", b"revenue_generated_network", "time_to_insight", b"time_to_insight", "total_success_applications", b"total_success_applications"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

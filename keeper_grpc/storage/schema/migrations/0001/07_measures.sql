@@ -13,6 +13,7 @@ CREATE TABLE daily_measures (
     enhanced          bigint NOT NULL,
     from_elsewhere    bigint NOT NULL,           -- advice from another line of business
     confidence_added  numeric NOT NULL,          -- exact, so that sums do not depend on their order
+    exploration_loss  numeric NOT NULL,          -- success that drawing advice was expected to cost
     advised_outcomes  bigint NOT NULL,
     advised_successes bigint NOT NULL,
     advised_measured  bigint NOT NULL,           -- whose revenue impact was measured
@@ -37,6 +38,7 @@ CREATE TABLE measure_changes (
     enhanced          bigint NOT NULL DEFAULT 0,
     from_elsewhere    bigint NOT NULL DEFAULT 0,
     confidence_added  numeric NOT NULL DEFAULT 0,
+    exploration_loss  numeric NOT NULL DEFAULT 0,
     advised_outcomes  bigint NOT NULL DEFAULT 0,
     advised_successes bigint NOT NULL DEFAULT 0,
     advised_measured  bigint NOT NULL DEFAULT 0,
@@ -56,6 +58,7 @@ CREATE VIEW current_measures AS
 SELECT day, business_category, sum(observations)::bigint AS observations,
        sum(questions)::bigint AS questions, sum(enhanced)::bigint AS enhanced,
        sum(from_elsewhere)::bigint AS from_elsewhere, sum(confidence_added) AS confidence_added,
+       sum(exploration_loss) AS exploration_loss,
        sum(advised_outcomes)::bigint AS advised_outcomes,
        sum(advised_successes)::bigint AS advised_successes,
        sum(advised_measured)::bigint AS advised_measured, sum(advised_revenue) AS advised_revenue,
@@ -68,7 +71,7 @@ SELECT day, business_category, sum(observations)::bigint AS observations,
   FROM (SELECT * FROM daily_measures
         UNION ALL
         SELECT day, business_category, observations, questions, enhanced, from_elsewhere,
-               confidence_added, advised_outcomes, advised_successes, advised_measured,
+               confidence_added, exploration_loss, advised_outcomes, advised_successes, advised_measured,
                advised_revenue, advised_retention_known, advised_retained, held_out_outcomes,
                held_out_successes, held_out_retention_known, held_out_retained
           FROM measure_changes) counted

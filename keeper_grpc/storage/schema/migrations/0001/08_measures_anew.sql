@@ -32,20 +32,23 @@ $$;
 
 CREATE FUNCTION question_measures(
     no_match_reason text, held_out boolean, category text, advised_category text,
-    base_confidence double precision, confidence double precision
+    base_confidence double precision, confidence double precision, loss double precision
 ) RETURNS TABLE (
-    questions integer, enhanced integer, from_elsewhere integer, confidence_added numeric
+    questions integer, enhanced integer, from_elsewhere integer, confidence_added numeric,
+    exploration_loss numeric
 ) LANGUAGE sql IMMUTABLE AS $$
     SELECT (NOT held_out)::integer, (no_match_reason IS NULL)::integer,
            -- The pattern, and with it where it was learned, may have been gone before this was kept.
            (no_match_reason IS NULL AND coalesce(advised_category <> category, false))::integer,
-           CASE WHEN no_match_reason IS NULL THEN confidence - base_confidence ELSE 0 END::numeric
+           CASE WHEN no_match_reason IS NULL THEN confidence - base_confidence ELSE 0 END::numeric,
+           CASE WHEN no_match_reason IS NULL THEN loss ELSE 0 END::numeric
 $$;
 
 CREATE VIEW ledger_measures AS
 SELECT day, business_category, sum(observations)::bigint AS observations,
        sum(questions)::bigint AS questions, sum(enhanced)::bigint AS enhanced,
        sum(from_elsewhere)::bigint AS from_elsewhere, sum(confidence_added) AS confidence_added,
+       sum(exploration_loss) AS exploration_loss,
        sum(advised_outcomes)::bigint AS advised_outcomes,
        sum(advised_successes)::bigint AS advised_successes,
        sum(advised_measured)::bigint AS advised_measured, sum(advised_revenue) AS advised_revenue,
@@ -57,7 +60,7 @@ SELECT day, business_category, sum(observations)::bigint AS observations,
        sum(held_out_retained)::bigint AS held_out_retained
   FROM (SELECT o.measured_day AS day, o.business_category,
                m.observations, 0 AS questions, 0 AS enhanced, 0 AS from_elsewhere,
-               0::numeric AS confidence_added, m.advised_outcomes, m.advised_successes,
+               0::numeric AS confidence_added, 0::numeric AS exploration_loss, m.advised_outcomes, m.advised_successes,
                m.advised_measured, m.advised_revenue, m.advised_retention_known,
                m.advised_retained, m.held_out_outcomes, m.held_out_successes,
                m.held_out_retention_known, m.held_out_retained
@@ -68,11 +71,11 @@ SELECT day, business_category, sum(observations)::bigint AS observations,
          WHERE o.measured_day IS NOT NULL
         UNION ALL
         SELECT (e.created_at AT TIME ZONE 'UTC')::date, e.business_category, 0, m.questions,
-               m.enhanced, m.from_elsewhere, m.confidence_added, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+               m.enhanced, m.from_elsewhere, m.confidence_added, m.exploration_loss, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
           FROM enhancements e
          CROSS JOIN LATERAL question_measures(
                e.no_match_reason, e.holdout, e.business_category, e.advised_category,
-               e.base_confidence, e.confidence) m
+               e.base_confidence, e.confidence, e.exploration_loss) m
          WHERE e.measured) counted
  GROUP BY 1, 2 HAVING sum(observations) <> 0 OR sum(questions) <> 0;
 

@@ -28,13 +28,14 @@ DECLARE
     sign integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
     INSERT INTO measure_changes (day, business_category, questions, enhanced, from_elsewhere,
-                                 confidence_added)
+                                 confidence_added, exploration_loss)
     SELECT (e.created_at AT TIME ZONE 'UTC')::date, e.business_category, sign * sum(m.questions),
-           sign * sum(m.enhanced), sign * sum(m.from_elsewhere), sign * sum(m.confidence_added)
+           sign * sum(m.enhanced), sign * sum(m.from_elsewhere), sign * sum(m.confidence_added),
+           sign * sum(m.exploration_loss)
       FROM changed e
      CROSS JOIN LATERAL question_measures(
            e.no_match_reason, e.holdout, e.business_category, e.advised_category,
-           e.base_confidence, e.confidence) m
+           e.base_confidence, e.confidence, e.exploration_loss) m
      WHERE e.measured GROUP BY 1, 2;
     RETURN NULL;
 END $$;
@@ -49,12 +50,13 @@ DECLARE
     sign integer := CASE WHEN NEW.measured THEN 1 ELSE -1 END;
 BEGIN
     INSERT INTO measure_changes (day, business_category, questions, enhanced, from_elsewhere,
-                                 confidence_added)
+                                 confidence_added, exploration_loss)
     SELECT (NEW.created_at AT TIME ZONE 'UTC')::date, NEW.business_category, sign * m.questions,
-           sign * m.enhanced, sign * m.from_elsewhere, sign * m.confidence_added
+           sign * m.enhanced, sign * m.from_elsewhere, sign * m.confidence_added,
+           sign * m.exploration_loss
       FROM question_measures(
            NEW.no_match_reason, NEW.holdout, NEW.business_category, NEW.advised_category,
-           NEW.base_confidence, NEW.confidence) m;
+           NEW.base_confidence, NEW.confidence, NEW.exploration_loss) m;
     RETURN NULL;
 END $$;
 CREATE TRIGGER measure_changed AFTER UPDATE OF measured ON enhancements
