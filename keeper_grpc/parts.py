@@ -119,7 +119,7 @@ def authored_patterns(catalog: Catalog) -> Sequence[AuthoredPattern]:
             business_category=category,
             conditions=pattern.conditions,
             action=pattern.action,
-            script=pattern.script,
+            scripts=tuple(script.text for script in pattern.scripts),
             claim=pattern.claim(),
             trigger=parse_trigger(pattern.trigger),
         )

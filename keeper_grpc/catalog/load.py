@@ -1,11 +1,12 @@
-"""Reads `catalog.json`: the authored patterns and the trade's service names.
+"""Reads the catalog: `catalog.json` with the trade's service names, and `patterns/` with a file for each type.
 
-People edit the file, so it is checked whenever it is read: unknown keys, wrong types, duplicate names and
+People edit the files, so they are checked whenever they are read: unknown keys, wrong types, duplicate names and
 malformed placeholders are errors that name the place.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -81,13 +82,23 @@ class CatalogClaims:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    success_rate: Share | None
-    learned_from: Annotated[int, Field(ge=1)] | None
-    monthly_revenue_dollars: Annotated[FiniteFloat, Field(gt=0)] | None
-    adoption_rate: Share | None
-    rating_improvement: Annotated[FiniteFloat, Field(gt=0, le=4)] | None
+    success_rate: Share | None = None
+    learned_from: Annotated[int, Field(ge=1)] | None = None
+    monthly_revenue_dollars: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    adoption_rate: Share | None = None
+    rating_improvement: Annotated[FiniteFloat, Field(gt=0, le=4)] | None = None
     """Of ratings from 1 to 5 stars."""
-    improvement: Improvement | None
+    improvement: Improvement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogScript:
+    """One wording of a pattern's action, with {placeholders}; a pattern's wordings differ in `tone`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    tone: Snake
+    text: Annotated[Line, AfterValidator(_well_formed)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,8 @@ class CatalogPattern:
 
     `key` and `version` identify it across releases of the file: a higher version replaces a lower.
     `action_since` is the version since which the action reads as it does. `trigger` is a CEL expression over an
-    account's facts; see domain/authored/triggers.py. `script` may hold {placeholders}.
+    account's facts; see domain/authored/triggers.py. `reason` says why the author claims what is claimed, and
+    `guardrails` what whoever follows the advice must not do.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -109,15 +121,19 @@ class CatalogPattern:
     trigger: Annotated[Line, AfterValidator(_type_checked)]
     conditions: Annotated[dict[Snake, Scalar], Field(min_length=1)]
     action: Line
-    script: Annotated[Line, AfterValidator(_well_formed)]
+    scripts: Annotated[tuple[CatalogScript, ...], Field(min_length=1, max_length=5)]
     follow_up_action: Line | None
     claims: CatalogClaims
+    reason: Line
+    guardrails: tuple[Line, ...]
 
     def __post_init__(self) -> None:
-        said = [self.action, self.follow_up_action or ""]
+        said = [self.action, self.follow_up_action or "", self.reason, *self.guardrails]
         said += [f"{key.replace('_', ' ')}: {value}" for key, value in self.conditions.items()]
-        if any(map(objection_to_action, said)) or objection(self.script):
+        if any(map(objection_to_action, said)) or any(objection(s.text) for s in self.scripts):
             raise ValueError("holds a text that the screen of what is shown stops")
+        if repeated := _repeated(script.tone for script in self.scripts):
+            raise ValueError(f"repeated tone: {', '.join(repeated)}")
         if self.action_since > self.version:
             raise ValueError("action_since must not be above version")
 
@@ -126,6 +142,8 @@ class CatalogPattern:
         improvement = self.claims.improvement
         return Claim(
             follow_up_action=self.follow_up_action or "",
+            reason=self.reason,
+            guardrails=self.guardrails,
             success_rate=self.claims.success_rate,
             learned_from=self.claims.learned_from,
             monthly_revenue_dollars=self.claims.monthly_revenue_dollars,
@@ -160,9 +178,18 @@ _CATALOG: TypeAdapter[Catalog] = TypeAdapter(Catalog)
 
 def load_catalog() -> Catalog:
     """The catalog that ships with this release. Raises CatalogInvalid."""
-    return parse_catalog(
-        resources.files("keeper_grpc.catalog").joinpath("catalog.json").read_text(encoding="utf-8")
-    )
+    return parse_catalog(catalog_text())
+
+
+def catalog_text() -> str:
+    """The shipped files as one JSON text: the patterns of all types, in the order of the files' names."""
+    folder = resources.files("keeper_grpc.catalog")
+    catalog = json.loads(folder.joinpath("catalog.json").read_text(encoding="utf-8"))
+    files = sorted(folder.joinpath("patterns").iterdir(), key=lambda file: file.name)
+    catalog["patterns"] = [
+        pattern for file in files for pattern in json.loads(file.read_text(encoding="utf-8"))
+    ]
+    return json.dumps(catalog)
 
 
 def parse_catalog(text: str) -> Catalog:

@@ -115,6 +115,10 @@ def _facts(pattern: Pattern) -> RenderableType:
         facts.add_row("author claims", claimed(pattern.author_claim) or "no figures")
     if pattern.author_claim.follow_up_action:
         facts.add_row("afterwards", plain(pattern.author_claim.follow_up_action))
+    if pattern.author_claim.reason:
+        facts.add_row("reason", plain(pattern.author_claim.reason))
+    for guardrail in pattern.author_claim.guardrails:
+        facts.add_row("guardrail", plain(guardrail))
     told = known(pattern.evidence)
     facts.add_row("discovered", _date(pattern.first_discovered_time) if told else NOT_ENOUGH_DATA)
     facts.add_row("validated", _date(pattern.last_validated_time) if told else NOT_ENOUGH_DATA)

@@ -26,3 +26,7 @@ def claimed(claim: AuthorClaim) -> Iterator[tuple[str, str]]:
         yield "Improvement", f"{claim.improvement_factor:g} times as good within {period}"
     if claim.follow_up_action:
         yield "Afterwards", claim.follow_up_action
+    if claim.reason:
+        yield "Reason", claim.reason
+    for guardrail in claim.guardrails:
+        yield "Guardrail", guardrail

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 from keeper_grpc.domain.advice.ranking import (
     DEFAULT_MIN_OCCURRENCES,
@@ -47,13 +48,16 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class AuthoredAdvice:
-    """An author's advice to one question; `pattern` is without evidence. `script` is empty where it was withdrawn."""
+    """An author's advice to one question; `pattern` is without evidence. `script` is empty where all were withdrawn, and
+    had the chance `script_propensity` of being the one.
+    """
 
     pattern: Pattern
     similarity: float
     matched: Match
     trigger: str
     script: str
+    script_propensity: float = 1.0
 
     @property
     def network_context(self) -> str:
@@ -83,9 +87,13 @@ def asks_for_proof(requirements: Requirements) -> bool:
     )
 
 
-def choose_authored(matched: Sequence[Matched], rule: PublicationRule) -> AuthoredAdvice | None:
+def choose_authored(
+    matched: Sequence[Matched], rule: PublicationRule, rng: Random
+) -> AuthoredAdvice | None:
     """The untested one that matches best; of those that match alike, the one that is likely to work, if authors are
     believed. Ties go to the more similar, then to the smaller id, so that equal questions get equal answers.
+
+    Its author claims the same of each of its scripts, so that drawing one costs nothing, and all are tried.
     """
     untested = [one for one in matched if _may_be_offered(one, rule)]
     if not untested:
@@ -100,13 +108,15 @@ def choose_authored(matched: Sequence[Matched], rule: PublicationRule) -> Author
         ),
     )
     pattern = best.candidate.pattern.without_evidence()
-    script = min((one.template for one in pattern.scripts if one.authored), default="")
+    scripts = sorted(one.template for one in pattern.scripts if one.authored)
+    script = rng.choice(scripts) if len(scripts) > 1 else "".join(scripts)
     return AuthoredAdvice(
         pattern=pattern,
         similarity=best.candidate.similarity,
         matched=best.match,
         trigger=best.trigger.text,
         script=script,
+        script_propensity=1 / max(len(scripts), 1),
     )
 
 

@@ -90,7 +90,10 @@ _WORD = re.compile(r"[^\W_]+")
 _MORE = frozenset(
     [
         "above",
+        "busy",
         "exceeds",
+        "full",
+        "fully",
         "greater",
         "growing",
         "high",
@@ -107,12 +110,14 @@ _LESS = frozenset(
         "below",
         "declining",
         "decreasing",
+        "empty",
         "falling",
         "fewer",
         "less",
         "low",
         "lower",
         "most",
+        "quiet",
         "smaller",
         "under",
     ]

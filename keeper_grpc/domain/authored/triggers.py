@@ -4,6 +4,10 @@ The language is a subset of CEL: the facts of `VOCABULARY` and the operators bel
 logic, `? :`, `in` and `size`). Every number is a double, also one that is written as an integer; a size may be
 compared with one.
 
+`unless` is ours: `customer.visit_count == 1 unless customer.has_booking` holds where the first condition does and
+the second is not known to. A condition that excludes must not ask for facts that few callers state, and in CEL
+`&& !customer.has_booking` would.
+
 The subset bounds evaluation: it has no macros, hence no loops, and no matching, conversion or concatenation. Each operator runs at most once and reads its operands at most
 once, so the work is at most the length of the text (`MAX_LENGTH`) times the size of the facts.
 """
@@ -44,22 +48,44 @@ VOCABULARY: Mapping[str, Kind] = {
     "appointments.afternoon_modifier_rate": Kind.NUMBER,
     "appointments.morning_modifier_rate": Kind.NUMBER,
     "customer.avg_frequency": Kind.NUMBER,  # mean days between visits
+    "customer.cancellation_requested": Kind.FLAG,  # of the membership
+    "customer.days_since_retail_purchase": Kind.NUMBER,
     "customer.days_since_visit": Kind.NUMBER,
+    "customer.days_until_birthday": Kind.NUMBER,
+    "customer.days_until_package_expiry": Kind.NUMBER,
     "customer.days_until_renewal": Kind.NUMBER,
     "customer.favorite_services": Kind.TEXTS,
+    "customer.flexible_hours": Kind.FLAG,  # can come when it is quiet
+    "customer.former_member": Kind.FLAG,
     "customer.frequency_declining": Kind.FLAG,
+    "customer.gift_card_balance": Kind.NUMBER,  # in the account's currency
+    "customer.has_booking": Kind.FLAG,  # a visit to come is booked
     "customer.ltv": Kind.NUMBER,  # lifetime value in the account's currency
     "customer.membership_tier": Kind.TEXT,
     "customer.no_show_count": Kind.NUMBER,
+    "customer.open_complaint": Kind.FLAG,
+    "customer.opted_out": Kind.FLAG,  # of messages that advertise
+    "customer.package_visits_left": Kind.NUMBER,
+    "customer.referral_count": Kind.NUMBER,  # friends that it brought
+    "customer.tenure_days": Kind.NUMBER,  # since the customer's first visit or joining
+    "customer.usual_staff_left": Kind.FLAG,
     "customer.visit_count": Kind.NUMBER,
     "employee.modifier_rate": Kind.NUMBER,  # share of visits with an add-on, in [0, 1]
     "employee.rebooking_rate": Kind.NUMBER,  # share of visits that end with the next booked, in [0, 1]
     "review.days_unanswered": Kind.NUMBER,
     "review.rating": Kind.NUMBER,  # stars, 1 to 5
+    "schedule.occupancy": Kind.NUMBER,  # share of the places that are booked, in [0, 1]
+    "schedule.open_slots": Kind.NUMBER,
+    "schedule.waitlist_length": Kind.NUMBER,
     "team_average": Kind.NUMBER,  # the team's mean of the employee's rate that is looked at
+    "visit.cancelled": Kind.FLAG,
     "visit.day_of_week": Kind.TEXT,  # "monday" to "sunday"
     "visit.first": Kind.FLAG,
+    "visit.lead_time_days": Kind.NUMBER,  # between booking and visit
+    "visit.minutes_late": Kind.NUMBER,
     "visit.modifier_count": Kind.NUMBER,
+    "visit.retail_count": Kind.NUMBER,  # products bought
+    "visit.satisfaction": Kind.NUMBER,  # of 10
     "visit.time_of_day": Kind.TEXT,  # "morning", "afternoon" or "evening"
 }
 """Every fact that a trigger may name. Removing a name makes the triggers that use it invalid."""
@@ -78,11 +104,12 @@ class TriggerInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A type-checked condition, made by `parse_trigger`. `names` are its facts."""
+    """A type-checked condition, made by `parse_trigger`. `names` are its facts, also those after `unless`."""
 
     text: str
     names: tuple[str, ...]
     _program: Any = field(repr=False, compare=False)
+    _exception: Any = field(repr=False, compare=False, default=None)
 
     def holds(self, facts: KnownFacts) -> bool:
         """Whether the condition is true of the facts; False where it depends on a missing fact.
@@ -92,12 +119,21 @@ class Trigger:
         return self.verdict(facts) is True
 
     def verdict(self, facts: KnownFacts) -> bool | None:
-        """Whether the condition is true of the facts; None where that depends on a missing fact."""
-        try:
-            answer = self._program.eval(data=facts)
-        except RuntimeError:  # a text that is not Unicode
-            return None
-        return bool(answer.value()) if answer.type() == cel.Type.BOOL else None
+        """Whether the condition is true of the facts; None where that depends on a missing fact.
+
+        What is known to be true after `unless` decides, whatever is missing before it.
+        """
+        if self._exception is not None and _verdict(self._exception, facts):
+            return False
+        return _verdict(self._program, facts)
+
+
+def _verdict(program: Any, facts: KnownFacts) -> bool | None:
+    try:
+        answer = program.eval(data=facts)
+    except RuntimeError:  # a text that is not Unicode
+        return None
+    return bool(answer.value()) if answer.type() == cel.Type.BOOL else None
 
 
 @lru_cache(maxsize=1024)
@@ -109,6 +145,24 @@ def parse_trigger(text: str) -> Trigger:
     """
     if len(text) > MAX_LENGTH:
         raise TriggerInvalid(f"longer than {MAX_LENGTH} characters")
+    at = next((token for token in _TOKEN.finditer(text) if token["path"] == _UNLESS), None)
+    condition = text if at is None else text[: at.start()]
+    program = _compiled(condition)
+    names = _names(condition)
+    if not names:
+        raise TriggerInvalid("names no fact, so that it would always hold or never", 1, 1)
+    if at is None:
+        return Trigger(text, names, program)
+    # What comes before is blanked, so that faults are reported where they are.
+    exception = re.sub(r"[^\n]", " ", text[: at.end()]) + text[at.end() :]
+    excluding = _compiled(exception)
+    excluded = _names(exception)
+    if not excluded:
+        raise _at_offset(text, at.start(), "names no fact after unless")
+    return Trigger(text, tuple(dict.fromkeys((*names, *excluded))), program, excluding)
+
+
+def _compiled(text: str) -> Any:
     written, inserted = _as_doubles(text)
     try:
         program = _LANGUAGE.compile(written)
@@ -118,11 +172,9 @@ def parse_trigger(text: str) -> Trigger:
         raise _explained(str(error), text, written, inserted) from error
     if program.return_type() != cel.Type.BOOL:
         kind = program.return_type().name().lower()
-        raise TriggerInvalid(f"yields {kind}; a trigger is true or false", 1, 1)
-    names = _names(text)
-    if not names:
-        raise TriggerInvalid("names no fact, so that it would always hold or never", 1, 1)
-    return Trigger(text, names, program)
+        begin = len(text) - len(text.lstrip())
+        raise _at_offset(text, begin, f"yields {kind}; a trigger is true or false")
+    return program
 
 
 def known_facts(facts: Mapping[str, JsonValue]) -> KnownFacts:
@@ -143,7 +195,7 @@ def facts_of_conditions(conditions: Mapping[str, JsonValue]) -> KnownFacts:
 
     A condition states a fact whose name is its key: as a whole (`customer.ltv`), without the subject (`ltv`), or
     with it as one word (`customer_ltv`). Engines also write the subjects as nested conditions, numbers as texts and
-    texts in capitals.
+    texts in capitals; people write "early morning".
     """
     keyed = {_SEPARATORS.sub("_", key).lower(): value for key, value in conditions.items()}
     known = dict(known_facts(conditions))
@@ -155,7 +207,20 @@ def facts_of_conditions(conditions: Mapping[str, JsonValue]) -> KnownFacts:
             if value is not None:
                 known[name] = value
                 break
+    for name, words in _CLOSED.items():
+        if isinstance(said := known.get(name), str):
+            named = {word for word in re.findall(r"[a-z]+", said.lower()) if word in words}
+            known[name] = named.pop() if len(named) == 1 else said
     return known
+
+
+_CLOSED: Mapping[str, frozenset[str]] = {
+    "visit.day_of_week": frozenset(
+        ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+    ),
+    "visit.time_of_day": frozenset(["morning", "afternoon", "evening"]),
+}
+"""Texts that are one of a few words."""
 
 
 _SEPARATORS = re.compile(r"[.\-\s]+")
@@ -299,6 +364,7 @@ _LANGUAGE = cel.NewEnv(
 )
 
 _AS_DOUBLE = ".0"
+_UNLESS = "unless"
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _FAULT = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<reason>[^\n]*)")
 _TOKEN = re.compile(

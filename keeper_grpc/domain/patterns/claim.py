@@ -20,7 +20,8 @@ class Claim:
     """An author's statements. None and an empty text mean that the author states nothing.
 
     They are shown as claims and counted nowhere as evidence. `success_rate` and `adoption_rate` are
-    shares in (0, 1); `learned_from` is a number of businesses; `monthly_revenue_dollars` is additional
+    shares in (0, 1); `reason` says why the author expects it, and `guardrails` what whoever follows the advice must not
+    do; `learned_from` is a number of businesses; `monthly_revenue_dollars` is additional
     revenue a month, on average, in US dollars; `rating_improvement` is in stars, on average; results
     become `improvement_factor` times as good within `improvement_days`.
     """
@@ -33,6 +34,8 @@ class Claim:
     rating_improvement: float | None = None
     improvement_factor: float | None = None
     improvement_days: int | None = None
+    reason: str = ""
+    guardrails: tuple[str, ...] = ()
 
     def prior(self) -> Prior:
         """The claimed success rate at `CLAIM_WEIGHT`; without one the prior that claims nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -133,7 +133,7 @@ class Pattern:
 
         Who uses which wording is not by chance: good accounts may share a bad one. So where outcomes of wordings
         that were drawn show with 95% certainty that another succeeds more often, that one is proven.
-        An authored one yields only where that exceeds what is expected of it, its author being believed: the
+        The best authored one yields only where that exceeds what is expected of it, its author being believed: the
         claim, and its own outcomes where they may be shown. Empty when there is none. Ties go to the text that sorts
         first, so that the answer is stable.
         """
@@ -141,21 +141,19 @@ class Pattern:
         best = min(shown, key=lambda s: (-self.script_bound(s), s.template), default=None)
         if best is not None:
             best = _shown_better(best, shown, rule) or best
-        authored = min(
-            (script for script in self.scripts if script.authored),
-            key=lambda script: script.template,
-            default=None,
-        )
-        if authored is None or best is None:
-            chosen = best or authored
-            return chosen.template if chosen else ""
-        own = authored.evidence if authored in shown else NO_EVIDENCE
-        trials, successes = own.recent
-        expected = (self.prior.successes + successes) / (
-            self.prior.successes + self.prior.failures + trials
-        )
+        authored = [script for script in self.scripts if script.authored]
+        if not authored:
+            return best.template if best else ""
+        liked = min(authored, key=lambda script: (-self._believed(script, shown), script.template))
+        if best is None:
+            return liked.template
         surely = best.evidence.recent_lower_bound(self.prior)
-        return best.template if surely > expected else authored.template
+        return best.template if surely > self._believed(liked, shown) else liked.template
+
+    def _believed(self, authored: Script, shown: Collection[Script]) -> float:
+        """What is expected of an author's wording, if the author is believed; outcomes count where they may be shown."""
+        own = authored.evidence if authored in shown else NO_EVIDENCE
+        return self.prior.after(*own.recent).mean
 
     def may_hand_out(self, template: str, rule: PublicationRule) -> bool:
         """Whether these words may be shown as its script."""
@@ -202,7 +200,7 @@ class AuthoredPattern:
     business_category: str
     conditions: Mapping[str, JsonValue]
     action: str
-    script: str
+    scripts: tuple[str, ...]
     claim: Claim
     trigger: Trigger
 

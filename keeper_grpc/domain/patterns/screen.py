@@ -173,12 +173,12 @@ _TO_FILL_IN = re.compile(r"\[[^\[\]\n]{0,80}[A-Za-z] [^\[\]\n]{0,80}\]")
 _SLOT_WORDS = frozenset(
     re.findall(
         r"\w+",
-        "address amenity appointment benefit business category client class coach colorist color count credit"
+        "address amenity appointment benefit business category change client class coach colorist color count credit"
         " customer date day days deal discount drink duration email employee event expert fee frequency friend gift"
         " goal guest hour hours idea instructor item location machine manager membership mentor minutes modifier month"
-        " name offer owner package period perk phone plan price product program promo promotion rating reason"
+        " months name offer owner package period perk phone plan price product program promo promotion rating reason"
         " result reward room salon savings season service session specialist spot staff stylist team technician"
-        " therapist tier time topic trainer treatment value visit visits week weeks weekday year years",
+        " therapist tier time tip topic trainer treatment value visit visits week weeks weekday year years",
     )
 )
 _SECRET_SLOT = frozenset(

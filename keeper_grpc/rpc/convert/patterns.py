@@ -163,6 +163,8 @@ def author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
         adoption_rate=claim.adoption_rate,
         rating_improvement=claim.rating_improvement,
         improvement_factor=claim.improvement_factor,
+        reason=claim.reason,
+        guardrails=claim.guardrails,
     )
     if claim.improvement_days is not None:
         message.improvement_period.FromTimedelta(timedelta(days=claim.improvement_days))

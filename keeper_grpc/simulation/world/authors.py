@@ -12,7 +12,13 @@ import math
 from collections.abc import Mapping
 from statistics import fmean
 
-from keeper_grpc.catalog.load import Catalog, CatalogClaims, CatalogPattern, load_catalog
+from keeper_grpc.catalog.load import (
+    Catalog,
+    CatalogClaims,
+    CatalogPattern,
+    CatalogScript,
+    load_catalog,
+)
 from keeper_grpc.simulation.parameters import Parameters, stream
 from keeper_grpc.simulation.play.speech import script, wording
 from keeper_grpc.simulation.world.truth import (
@@ -55,9 +61,11 @@ def written_catalog(parameters: Parameters, world: World) -> Catalog:
                 trigger=_trigger(facts),
                 conditions=dict(facts),
                 action=wording(action, category, 0),
-                script=script(action, category, tone),
+                scripts=(CatalogScript(tone, script(action, category, tone)),),
                 follow_up_action=None,
-                claims=CatalogClaims(round(claimed, 2), None, None, None, None, None),
+                claims=CatalogClaims(round(claimed, 2)),
+                reason="The author's guess.",
+                guardrails=(),
             )
             for category in parameters.category_shares
         ]

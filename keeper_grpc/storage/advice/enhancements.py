@@ -65,7 +65,7 @@ class PostgresEnhancements:
                 "pattern_id": authored.pattern.pattern_id,
                 "similarity": authored.similarity,
                 "script": authored.script,
-                "script_propensity": 1.0 if authored.script else None,
+                "script_propensity": authored.script_propensity if authored.script else None,
             }
         async with self._database.transaction() as connection:
             await insert_row(connection, "enhancements", row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -111,7 +112,7 @@ class PostgresAuthored:
                 return Seeded.UNCHANGED
             if row["occurrence_count"] == 0:
                 await place_action(connection, row["id"], vectors.action)
-            await self._author_script(connection, row["id"], pattern.script)
+            await self._author_scripts(connection, row["id"], pattern.scripts)
             await self._author_claim(connection, row["id"], pattern.claim)
             await refresh_evidence(connection, row["id"], self._rule)
         return Seeded.ADDED if row["id"] == pattern_id else Seeded.UPGRADED
@@ -151,8 +152,9 @@ class PostgresAuthored:
             """
             INSERT INTO authored_claims (
                 pattern_id, follow_up_action, success_rate, learned_from, monthly_revenue_dollars,
-                adoption_rate, rating_improvement, improvement_factor, improvement_days)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                adoption_rate, rating_improvement, improvement_factor, improvement_days, reason,
+                guardrails)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """,
             pattern_id,
             claim.follow_up_action,
@@ -163,22 +165,26 @@ class PostgresAuthored:
             claim.rating_improvement,
             claim.improvement_factor,
             claim.improvement_days,
+            claim.reason,
+            list(claim.guardrails),
         )
 
-    async def _author_script(self, connection: Connection, pattern_id: UUID, script: str) -> None:
-        """Make this the pattern's one authored script. What accounts used keeps its evidence."""
-        template_hash = hashlib.sha256(script.encode()).digest()
+    async def _author_scripts(
+        self, connection: Connection, pattern_id: UUID, scripts: Sequence[str]
+    ) -> None:
+        """Make these the pattern's authored scripts. What accounts used keeps its evidence."""
         await connection.execute(
             "UPDATE pattern_scripts SET authored = false WHERE pattern_id = $1", pattern_id
         )
         await connection.execute(
             """
             INSERT INTO pattern_scripts (id, pattern_id, template, template_hash, authored)
-            VALUES ($1, $2, $3, $4, true)
+            SELECT s.id, $2, s.template, s.template_hash, true
+              FROM unnest($1::uuid[], $3::text[], $4::bytea[]) AS s (id, template, template_hash)
             ON CONFLICT (pattern_id, template_hash) DO UPDATE SET authored = true
             """,
-            uuid4(),
+            [uuid4() for _ in scripts],
             pattern_id,
-            script,
-            template_hash,
+            list(scripts),
+            [hashlib.sha256(script.encode()).digest() for script in scripts],
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, heaviest, weigh
@@ -409,6 +409,10 @@ def to_pattern(
         prior_patterns=row["prior_patterns"],
         cautious=Prior(row["cautious_successes"], row["cautious_failures"]),
         unclaimed=Prior(*row["unclaimed"]) if row["unclaimed"] else DEFAULT_PRIOR.prior,
-        claim=None if row["claim"] is None else Claim(**row["claim"]),
+        claim=None if row["claim"] is None else _claim(row["claim"]),
         crossed=crossed(harms, shares, rule.limits, rule.k),
     )
+
+
+def _claim(stored: Mapping[str, Any]) -> Claim:
+    return Claim(**{**stored, "guardrails": tuple(stored["guardrails"])})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from random import Random
 from typing import Protocol
 
 from keeper_grpc.domain.advice.authored import (
@@ -145,10 +146,13 @@ class EnhanceInsight:
             conditions=insight.conditions,
         )
         # The facts are evaluated as they came, and forgotten: bands would hide what triggers compare.
-        ranking, authored = await self._rank(
-            asked, self._requirements(question), facts_of_conditions(question.insight.conditions)
-        )
         now = self._clock()
+        ranking, authored = await self._rank(
+            asked,
+            self._requirements(question),
+            facts_of_conditions(question.insight.conditions),
+            randomness(account.key, insight.render(), now.date()),
+        )
         advice = self._advice(ranking.fit, insight, account.key, now) if ranking.fit else None
         held_out = bool(advice or authored) and in_holdout(
             account.key, insight.render(), self._holdout
@@ -176,7 +180,7 @@ class EnhanceInsight:
         return enhancement
 
     async def _rank(
-        self, asked: Asked, requirements: Requirements, facts: KnownFacts
+        self, asked: Asked, requirements: Requirements, facts: KnownFacts, rng: Random
     ) -> tuple[Ranking, AuthoredAdvice | None]:
         """What is proven in the own category first, then in the others; then what an author advises."""
         candidates = await self._patterns.candidates(asked, requirements, CANDIDATES)
@@ -200,7 +204,7 @@ class EnhanceInsight:
             return own, None
         harmless = without_harmful([one.candidate for one in matched], known, requirements)
         return own, choose_authored(
-            [one for one in matched if one.candidate in harmless], self._rule
+            [one for one in matched if one.candidate in harmless], self._rule, rng
         )
 
     async def _matched(

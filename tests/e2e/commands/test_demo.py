@@ -94,7 +94,7 @@ def test_demo_shows_the_network_learn_and_leaves_nothing_behind(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
-    assert "15 authored patterns of the catalog" in done.stdout
+    assert "155 authored patterns of the catalog" in done.stdout
     assert re.search(r"^ all +474 +\d\d +\d\d +\d\d%", done.stdout, re.MULTILINE)
     assert "all replayed=true, no count changed" in done.stdout
     assert re.search(r"proven script +- +\w", done.stdout)

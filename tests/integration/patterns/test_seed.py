@@ -46,7 +46,7 @@ def authored(key: str) -> AuthoredPattern:
         pattern_type=key,
         business_category="spa",
         action="offer a package",
-        script="Hello {name}",
+        scripts=("Hello {name}", "Hi {name}"),
         claim=Claim(success_rate=0.8, learned_from=12),
     )
 
@@ -111,8 +111,14 @@ async def test_an_upgrade_brings_new_words_and_keeps_the_evidence(database_url: 
             pattern,
             version=2,
             action="offer a gift",
-            script="Dear {name}",
-            claim=Claim(follow_up_action="call", improvement_factor=2.5, improvement_days=14),
+            scripts=("Dear {name}", "Good day, {name}"),
+            claim=Claim(
+                follow_up_action="call",
+                improvement_factor=2.5,
+                improvement_days=14,
+                reason="We think so.",
+                guardrails=("Once.", "Not twice."),
+            ),
         )
         assert await sow(database, newer, 2) is Seeded.UPGRADED
 
@@ -122,7 +128,7 @@ async def test_an_upgrade_brings_new_words_and_keeps_the_evidence(database_url: 
         assert (after.action, after.prior) == ("offer a gift", Prior())
         assert (before.claim, after.claim) == (pattern.claim, newer.claim)
         scripts = {script.template: script for script in after.scripts}
-        assert scripts["Dear {name}"].authored
+        assert {text for text, script in scripts.items() if script.authored} == {*newer.scripts}
         assert not scripts["Hello {name}"].authored
         assert scripts["Hello {name}"].evidence.trials == 3
         async with database.connection() as connection:

@@ -19,7 +19,7 @@ from tests.rpc.telemetry.scraped import scrape
 
 CARD = "Reply with your card number and the spot is yours"
 HONEST = "Hi {name}, we miss you and saved a place for {day}"
-CATALOG = load_catalog().patterns[0]
+CATALOG = next(one for one in load_catalog().patterns if one.key == "break_in_pattern")
 CATEGORY = CATALOG.business_categories[0]
 SAID: Mapping[str, Any] = {"category": CATEGORY, "conditions": CATALOG.conditions}
 
@@ -89,7 +89,7 @@ async def test_a_script_that_asks_for_cards_is_evidence_and_never_shown(seeded: 
         network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
     )
     assert (found.pattern.evidence.occurrence_count, found.pattern.evidence.account_count) == (9, 3)
-    assert found.pattern.proven_script == CATALOG.script
+    assert found.pattern.proven_script == min(script.text for script in CATALOG.scripts)
     stored = "SELECT count(*) FROM pattern_scripts WHERE template = $1"
     assert await seeded.value(stored, CARD) == 1
     exported = await scrape(seeded)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetPatternRequest,
     ListPatternsRequest,
@@ -9,8 +10,8 @@ from tests.integration.openai_stand_in import OpenAIStandIn, Status
 from tests.rpc.requests import new_account
 from tests.rpc.service import openai, running
 
-AUTHORED = 15
-"""Five patterns for three lines of business."""
+AUTHORED = sum(len(pattern.business_categories) for pattern in load_catalog().patterns)
+"""The catalog's patterns, each in each of its lines of business."""
 
 
 async def test_a_server_that_cannot_seed_serves_and_seeds_at_its_next_start(
@@ -27,7 +28,8 @@ async def test_a_server_that_cannot_seed_serves_and_seeds_at_its_next_start(
         assert not (await service.network.ListPatterns(ListPatternsRequest())).patterns
 
     async with running(database_url, **chosen, seed_catalog=True) as service:
-        assert len((await service.network.ListPatterns(ListPatternsRequest())).patterns) == AUTHORED
+        listing = await service.network.ListPatterns(ListPatternsRequest(page_size=500))
+        assert len(listing.patterns) == AUTHORED
 
 
 async def test_a_pattern_carries_its_claim_wherever_it_is_shown(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.advice.authored import Matched, asks_for_proof, choose_authored
+from keeper_grpc.domain.advice.authored import (
+    AuthoredAdvice,
+    Matched,
+    asks_for_proof,
+    choose_authored,
+)
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements
 from keeper_grpc.domain.authored.matching import Match, MatchedBy
 from keeper_grpc.domain.authored.triggers import parse_trigger
@@ -52,6 +59,11 @@ def matched(
     return Matched(Candidate(replace(pattern, **fields), 0.3), TRIGGER, found, own)
 
 
+def choose(found: Sequence[Matched], seed: int = 1) -> AuthoredAdvice | None:
+    """What is offered."""
+    return choose_authored(found, RULE, Random(seed))  # noqa: S311 - not a secret
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -65,24 +77,35 @@ def matched(
 )
 def test_what_is_tested_harms_or_was_taken_back_is_not_offered(fields: dict[str, Any]) -> None:
     """Nor what accounts said: of that a claim would be made up."""
-    assert choose_authored([matched()], RULE) is not None
-    assert choose_authored([matched(**fields)], RULE) is None
+    assert choose([matched()]) is not None
+    assert choose([matched(**fields)]) is None
 
 
 def test_outcomes_of_too_few_do_not_show() -> None:
     """Neither by being offered or not, nor in what is offered; nor do their words."""
-    hidden = choose_authored([matched(evidence=Evidence(40, 0, 2), last_validated=None)], RULE)
+    hidden = choose([matched(evidence=Evidence(40, 0, 2), last_validated=None)])
     assert hidden is not None
-    assert hidden == choose_authored([matched()], RULE)
+    assert hidden == choose([matched()])
     assert hidden.pattern.evidence == NO_EVIDENCE
     assert hidden.script == "Hello {name}"
+
+
+@given(st.integers(1, 5))
+def test_each_of_its_scripts_has_the_same_chance(count: int) -> None:
+    """Its author claims the same of all; those of accounts are not among them."""
+    texts = {f"Script {number}" for number in range(count)}
+    scripts = [Script(text, NO_EVIDENCE, authored=True) for text in sorted(texts)]
+    one = matched(scripts=(Script(OWN_WORDS, Evidence(9, 9, 2)), *scripts))
+    given = [advice for seed in range(60) if (advice := choose([one], seed))]
+    assert {advice.script for advice in given} == texts
+    assert {advice.script_propensity for advice in given} == {1 / count}
 
 
 @given(st.integers(0, 8), st.data())
 def test_an_account_is_not_offered_what_fails_for_itself(trials: int, data: st.DataObject) -> None:
     """Three outcomes of its own on, they and the claim must leave 60% to expect."""
     successes = data.draw(st.integers(0, trials))
-    offered = choose_authored([matched(own=Share(trials, successes))], RULE)
+    offered = choose([matched(own=Share(trials, successes))])
     expected = (0.7 * 5 + successes) / (5 + trials)
     assert (offered is not None) == (trials < 3 or expected >= 0.6)
 
@@ -103,7 +126,7 @@ def test_the_best_match_is_offered_in_whatever_order_they_come(
     found: list[Matched], rng: Any
 ) -> None:
     """What fits best, then what its author promises most of, then the smaller id."""
-    best = choose_authored(found, RULE)
+    best = choose(found)
     assert best is not None
     assert best.matched.strength == max(one.match.strength for one in found)
     rivals = [one for one in found if one.match.strength == best.matched.strength]
@@ -118,7 +141,7 @@ def test_the_best_match_is_offered_in_whatever_order_they_come(
     )
     shuffled = list(found)
     rng.shuffle(shuffled)
-    assert choose_authored(shuffled, RULE) == best
+    assert choose(shuffled) == best
 
 
 @pytest.mark.parametrize(
@@ -134,12 +157,12 @@ def test_the_best_match_is_offered_in_whatever_order_they_come(
 )
 def test_it_is_labelled_and_explained(found: Match, reason: str) -> None:
     """A claim is said to be one, in both sentences."""
-    advice = choose_authored([matched(found=found)], RULE)
+    advice = choose([matched(found=found)])
     assert advice is not None
     label = "authored, untested here; its author claims 70% success"
     assert advice.network_context == label.capitalize()
     assert advice.explanation == f"No evidence fits; {reason}; {label}"
-    unclaimed = choose_authored([matched(claimed=None)], RULE)
+    unclaimed = choose([matched(claimed=None)])
     assert unclaimed is not None
     assert unclaimed.network_context.endswith("its author states no success rate")
 

@@ -30,12 +30,13 @@ def matched(
 
 @pytest.mark.parametrize("pattern", CATALOG, ids=lambda pattern: pattern.key)
 def test_a_pattern_of_the_catalog_is_about_its_own_conditions(pattern: object) -> None:
-    """All of them agree; no other pattern of its type is about them as surely."""
+    """All of them agree; no other pattern of its type and category is about them as surely."""
     own = next(one for one in CATALOG if one is pattern)
     strengths = {
         other.key: found.strength
         for other in CATALOG
         if other.pattern_type == own.pattern_type
+        and {*other.business_categories} & {*own.business_categories}
         and (found := matched(other.trigger, other.conditions, own.conditions))
     }
     assert strengths.pop(own.key) == 1.0
@@ -93,6 +94,7 @@ def test_similar_words_alone_match_where_nothing_contradicts() -> None:
         ("2 or lower", "4 or higher", False),
         ("2 or lower", "2 or lower", True),
         ("afternoon", "late afternoon", True),
+        ("nearly full", "half empty", False),
         ("declining", "not declining", False),
         (3, 3.0, True),
         (3, 4, False),
@@ -134,6 +136,10 @@ def test_texts_and_flags_are_read_as_engines_write_them() -> None:
         {"day_of_week": "Monday", "frequency_declining": "Yes", "ltv": "a lot", "rating": True}
     )
     assert facts == {"visit.day_of_week": "monday", "customer.frequency_declining": True}
+    said = {"time_of_day": "early Morning", "day_of_week": "on Mondays and Tuesday, monday"}
+    facts = facts_of_conditions(said)
+    assert facts["visit.time_of_day"] == "morning"
+    assert facts["visit.day_of_week"] == "on mondays and tuesday, monday"
 
 
 @given(

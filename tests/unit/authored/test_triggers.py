@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.catalog.load import CatalogInvalid, load_catalog, parse_catalog
+from keeper_grpc.catalog.load import CatalogInvalid, parse_catalog
 from keeper_grpc.domain.authored.triggers import (
     MAX_LENGTH,
     VOCABULARY,
     Kind,
+    KnownFacts,
     TriggerInvalid,
     known_facts,
     parse_trigger,
@@ -252,27 +253,69 @@ def test_an_unknown_trigger_stops_the_catalog_and_names_the_entry() -> None:
         "trigger": "customer.ltv > 'much'",
         "conditions": {"a": 1},
         "action": "Call",
-        "script": "Hi",
+        "scripts": [{"tone": "warm", "text": "Hi"}],
         "follow_up_action": None,
-        "claims": {
-            "success_rate": 0.5,
-            "learned_from": None,
-            "monthly_revenue_dollars": None,
-            "adoption_rate": None,
-            "rating_improvement": None,
-            "improvement": None,
-        },
+        "claims": {"success_rate": 0.5},
+        "reason": "A guess.",
+        "guardrails": [],
     }
     catalog = {"version": 1, "patterns": [pattern], "service_names": ["Facial"]}
     with pytest.raises(CatalogInvalid, match=r"patterns\.0\.trigger: .*line 1, column 14"):
         parse_catalog(json.dumps(catalog))
 
 
-def test_every_trigger_of_the_catalog_can_hold() -> None:
-    """None of them asks for the impossible: some facts of the source design's examples meet each."""
-    examples = {text: yes for text, yes, _ in SOURCE_DESIGN}
-    for pattern in load_catalog().patterns:
-        assert holds(pattern.trigger, examples[pattern.trigger])
+LATE = "customer.days_since_visit > 60 unless customer.has_booking || customer.opted_out"
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict"),
+    [
+        ({"customer.days_since_visit": 90.0}, True),
+        ({"customer.days_since_visit": 30.0}, False),
+        ({"customer.days_since_visit": 90.0, "customer.has_booking": True}, False),
+        ({"customer.days_since_visit": 90.0, "customer.has_booking": False}, True),
+        ({"customer.days_since_visit": 90.0, "customer.opted_out": True}, False),
+        ({"customer.opted_out": True}, False),
+        ({"customer.opted_out": False}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_known_after_unless_excludes(facts: KnownFacts, verdict: bool | None) -> None:
+    """What is not known there excludes nothing."""
+    assert parse_trigger(LATE).verdict(facts) is verdict
+
+
+def test_the_facts_after_unless_are_named_too() -> None:
+    """An explanation repeats those that are known."""
+    assert parse_trigger(LATE).names == (
+        "customer.days_since_visit",
+        "customer.has_booking",
+        "customer.opted_out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("review.rating < 3 unless", 25),
+        ("review.rating < 3 unless 1 < 2", 19),
+        ("review.rating < 3 unless team_average", 26),
+        ("review.rating < 3 unless customer.nothing", 34),
+        ("unless review.rating < 3", 1),
+        ("review.rating < 3 unless customer.opted_out unless customer.has_booking", 45),
+    ],
+)
+def test_a_fault_after_unless_is_reported_at_its_place(text: str, column: int) -> None:
+    """Columns count from the beginning of the whole text."""
+    with pytest.raises(TriggerInvalid) as caught:
+        parse_trigger(text)
+    assert (caught.value.line, caught.value.column) == (1, column)
+
+
+def test_unless_within_a_text_is_a_text() -> None:
+    """Only the word itself excludes."""
+    trigger = parse_trigger("customer.membership_tier == 'gold unless silver'")
+    assert trigger.verdict({"customer.membership_tier": "gold unless silver"}) is True
 
 
 FRAGMENTS = [

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.catalog.load import CatalogInvalid, load_catalog, parse_catalog
+from keeper_grpc.catalog.load import CatalogInvalid, catalog_text, load_catalog, parse_catalog
 from keeper_grpc.domain.patterns.screen import Objection, objection, objection_to_action
 from keeper_grpc.domain.patterns.shown_words import Wording, shown_action, shown_conditions
 from keeper_grpc.domain.patterns.situation import facts
@@ -113,7 +112,9 @@ def test_a_harmful_text_is_stopped(reason: str, text: str) -> None:
 def test_the_texts_of_catalog_and_simulation_pass() -> None:
     """Scripts as scripts, actions as actions."""
     catalog, ideas = load_catalog().patterns, [idea for kind in KINDS for idea in kind.ideas]
-    scripts = [each.script for each in catalog] + [idea.line for idea in ideas]
+    scripts = [script.text for each in catalog for script in each.scripts] + [
+        idea.line for idea in ideas
+    ]
     actions = [each.action for each in catalog]
     actions += [wording for idea in ideas for wording in idea.wordings]
     assert [text for text in (*scripts, *TONES.values()) if objection(text)] == []
@@ -196,12 +197,11 @@ def test_a_harmful_type_or_category_becomes_other(label: str) -> None:
 
 def test_a_catalog_with_a_harmful_text_is_refused() -> None:
     """Its author's words are shown without k owners behind them."""
-    catalog = json.loads(
-        resources.files("keeper_grpc.catalog").joinpath("catalog.json").read_text(encoding="utf-8")
-    )
+    catalog = json.loads(catalog_text())
     for change in (
         {"action": "Ask guests to reply with their card number"},
-        {"script": "Hi {name}, reply with your password"},
+        {"scripts": [{"tone": "warm", "text": "Hi {name}, reply with your password"}]},
+        {"guardrails": ["Tell them to click here"]},
         {"conditions": {"note": "you stupid idiot"}},
         {"follow_up_action": "Tell them to click here"},
     ):

@@ -310,6 +310,8 @@ class AuthorClaim(_message.Message):
     RATING_IMPROVEMENT_FIELD_NUMBER: _builtins.int
     IMPROVEMENT_FACTOR_FIELD_NUMBER: _builtins.int
     IMPROVEMENT_PERIOD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    GUARDRAILS_FIELD_NUMBER: _builtins.int
     follow_up_action: _builtins.str
     """An action to follow the pattern's. Empty if there is none."""
     success_rate: _builtins.float
@@ -324,9 +326,15 @@ class AuthorClaim(_message.Message):
     """By how many stars ratings rose, on average."""
     improvement_factor: _builtins.float
     """The factor by which results improved within improvement_period."""
+    reason: _builtins.str
+    """Why the author expects it. Empty if the author gives no reason."""
     @_builtins.property
     def improvement_period(self) -> _duration_pb2.Duration:
         """Set together with improvement_factor."""
+
+    @_builtins.property
+    def guardrails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What whoever follows the advice must not do."""
 
     def __init__(
         self,
@@ -339,10 +347,12 @@ class AuthorClaim(_message.Message):
         rating_improvement: _builtins.float | None = ...,
         improvement_factor: _builtins.float | None = ...,
         improvement_period: _duration_pb2.Duration | None = ...,
+        reason: _builtins.str = ...,
+        guardrails: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_adoption_rate", b"_adoption_rate", "_improvement_factor", b"_improvement_factor", "_learned_from", b"_learned_from", "_monthly_revenue_dollars", b"_monthly_revenue_dollars", "_rating_improvement", b"_rating_improvement", "_success_rate", b"_success_rate", "adoption_rate", b"adoption_rate", "improvement_factor", b"improvement_factor", "improvement_period", b"improvement_period", "learned_from", b"learned_from", "monthly_revenue_dollars", b"monthly_revenue_dollars", "rating_improvement", b"rating_improvement", "success_rate", b"success_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adoption_rate", b"_adoption_rate", "_improvement_factor", b"_improvement_factor", "_learned_from", b"_learned_from", "_monthly_revenue_dollars", b"_monthly_revenue_dollars", "_rating_improvement", b"_rating_improvement", "_success_rate", b"_success_rate", "adoption_rate", b"adoption_rate", "follow_up_action", b"follow_up_action", "improvement_factor", b"improvement_factor", "improvement_period", b"improvement_period", "learned_from", b"learned_from", "monthly_revenue_dollars", b"monthly_revenue_dollars", "rating_improvement", b"rating_improvement", "success_rate", b"success_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adoption_rate", b"_adoption_rate", "_improvement_factor", b"_improvement_factor", "_learned_from", b"_learned_from", "_monthly_revenue_dollars", b"_monthly_revenue_dollars", "_rating_improvement", b"_rating_improvement", "_success_rate", b"_success_rate", "adoption_rate", b"adoption_rate", "follow_up_action", b"follow_up_action", "guardrails", b"guardrails", "improvement_factor", b"improvement_factor", "improvement_period", b"improvement_period", "learned_from", b"learned_from", "monthly_revenue_dollars", b"monthly_revenue_dollars", "rating_improvement", b"rating_improvement", "reason", b"reason", "success_rate", b"success_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__adoption_rate: _TypeAlias = _typing.Literal["adoption_rate"]  # noqa: Y015
     _WhichOneofArgType__adoption_rate: _TypeAlias = _typing.Literal["_adoption_rate", b"_adoption_rate"]  # noqa: Y015

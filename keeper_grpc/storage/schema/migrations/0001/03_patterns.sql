@@ -131,6 +131,8 @@ CREATE TABLE authored_claims (
     rating_improvement      double precision,
     improvement_factor      double precision CHECK (improvement_factor > 0),
     improvement_days        integer CHECK (improvement_days >= 1),
+    reason                  text NOT NULL DEFAULT '',
+    guardrails              text[] NOT NULL DEFAULT '{}',  -- what whoever follows the advice must not do
     CHECK ((improvement_factor IS NULL) = (improvement_days IS NULL))
 );
 
