@@ -40,10 +40,15 @@ async def test_a_pattern_carries_its_claim_wherever_it_is_shown(
         listing = await service.network.ListPatterns(
             ListPatternsRequest(pattern_type="review_response", business_category="spa")
         )
-        (listed,) = listing.patterns
+        known = next(
+            one for one in load_catalog().patterns if one.key == "negative_review_recovery"
+        )
+        (listed,) = (one for one in listing.patterns if one.action == known.action)
         claim = listed.author_claim
         assert (claim.success_rate, claim.rating_improvement) == (0.61, 2.3)
         assert claim.follow_up_action == "Offer the reviewer a complimentary service"
+        assert claim.reason
+        assert list(claim.guardrails) == list(known.guardrails)
         assert listed.evidence.occurrence_count == 0
 
         for include_history in (False, True):
