@@ -246,7 +246,7 @@ class ServerParts:
                 react=MeasuredReaction(
                     ReportReaction(
                         accounts=self._accounts,
-                        store=PostgresReactions(self._pool),
+                        store=PostgresReactions(self._pool, self._counting.step),
                         clock=self._clock,
                     ),
                     self._telemetry.instruments,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keeper_grpc.domain.insight import AnonymizedInsight
 
@@ -39,7 +39,7 @@ class InsightColumns:
         """The insight by column, for `insert_row`."""
         return {column: getattr(insight, field) for field, column in self._columns.items()}
 
-    def read(self, row: Record) -> AnonymizedInsight:
+    def read(self, row: Record | Mapping[str, Any]) -> AnonymizedInsight:
         """The insight of a row with the columns of `names`. Only for tables that hold every field."""
         return AnonymizedInsight(**{field: row[column] for field, column in self._columns.items()})
 

@@ -48,19 +48,26 @@ class ReportedReaction:
 
 @dataclass(frozen=True, slots=True)
 class GivenAdvice:
-    """An enhancement as far as it can be reacted to, with the reaction that stands."""
+    """An enhancement as far as it can be reacted to, with the reaction that stands.
+
+    `followed` says that an outcome of it was reported and counts for the advice.
+    """
 
     advised: bool
     reaction: Reaction | None
+    followed: bool = False
 
 
-def replaces(standing: Reaction | None, reported: Reaction) -> bool:
+def replaces(given: GivenAdvice, reported: Reaction) -> bool:
     """Whether a reported reaction takes the place of the one that stands.
 
     To accept and to dismiss replace each other, since people change their minds. To have shown it adds
     nothing to anything else, and nothing adds to what is done. Raises AlreadyDone when what is done is to
-    be dismissed.
+    be dismissed: also where its outcome says so, which counts for the advice.
     """
+    standing = given.reaction
+    if reported is Reaction.DISMISSED and given.followed:
+        raise AlreadyDone
     if standing is Reaction.DONE:
         if reported is Reaction.DISMISSED:
             raise AlreadyDone

@@ -207,13 +207,13 @@ def two_digits(amount: float) -> float:
     return float(f"{amount:.1e}")
 
 
-def cut_weights(trials: Sequence[int], k: int, most: float = inf) -> list[float]:
-    """What each owner of so many trials, at least one, weighs: no more than `most` and `heaviest`."""
+def cut_weights(trials: Sequence[float], k: int, most: float = inf) -> list[float]:
+    """What each owner of so many trials, more than none, weighs: no more than `most` and `heaviest`."""
     limit = min(heaviest(trials, k), most)
     return [min(float(own), limit) for own in trials]
 
 
-def heaviest(trials: Sequence[int], k: int) -> float:
+def heaviest(trials: Sequence[float], k: int) -> float:
     """The most that one of these owners may weigh; 0 where there are none.
 
     A k-th of all bounds what one owner does to anything. The k-th largest bounds what k - 1 owners do

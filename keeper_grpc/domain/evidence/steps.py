@@ -15,3 +15,14 @@ EXACT = 1
 def due(outcomes: int, step: int) -> bool:
     """Whether all of an account's outcomes of one pattern count, once there are so many of them."""
     return outcomes == 1 or outcomes == (step + 1) // 2 or outcomes % step == 0
+
+
+def reactions_due(counted: int, reported: int, step: int) -> bool:
+    """Whether an account's reactions to one pattern's advice count, of which so many do and so many were reported.
+
+    The first waits for others: alone it would say what the account thought of that one piece of advice.
+    """
+    return any(
+        number == (step + 1) // 2 or number % step == 0
+        for number in range(counted + 1, reported + 1)
+    )

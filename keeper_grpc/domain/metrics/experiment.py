@@ -45,13 +45,17 @@ Counts = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class OwnerOutcomes:
-    """One owner's reported outcomes in both arms, of questions with one chance of being held out."""
+    """One owner's reported outcomes in both arms, of questions with one chance of being held out.
+
+    `followed` of the advised ones are of advice that was followed.
+    """
 
     owner_key: str
     business_category: str
     holdout_share: float
     advised: Arm
     held_out: Arm
+    followed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,7 +297,8 @@ async def _reset_span(connection: Connection, pattern_id: UUID) -> None:
         """
         UPDATE network_patterns p
            SET first_discovered = CASE WHEN p.catalog_key IS NULL
-                   THEN span.first ELSE least(p.created_at, span.first) END,
+                   THEN coalesce(span.first, p.first_discovered)
+                   ELSE least(p.created_at, span.first) END,
                last_validated = span.last
           FROM (SELECT min(occurred_time) AS first, max(occurred_time) AS last
                   FROM observations WHERE pattern_id = $1 AND counted) span

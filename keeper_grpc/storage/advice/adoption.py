@@ -1,4 +1,4 @@
-"""What owners did with a pattern's advice, as far as they count."""
+"""What owners did with a pattern's advice, as far as they and their reactions count."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 COUNTED = """
-    count(*) AS shown, count(*) FILTER (WHERE e.reaction IN ('accepted', 'done')) AS accepted,
-    count(*) FILTER (WHERE e.reaction = 'dismissed') AS dismissed,
-    count(*) FILTER (WHERE e.reaction = 'done') AS done,
-    array_agg(e.dismissal_reason) FILTER (WHERE e.dismissal_reason IS NOT NULL) AS reasons
+    count(*) AS shown, count(*) FILTER (WHERE e.adopted IN ('accepted', 'done')) AS accepted,
+    count(*) FILTER (WHERE e.adopted = 'dismissed') AS dismissed,
+    count(*) FILTER (WHERE e.adopted = 'done') AS done,
+    array_agg(e.adopted_reason) FILTER (WHERE e.adopted_reason IS NOT NULL) AS reasons
 """
 """The stages that the enhancements `e` with a reaction reached, for `own_reactions`."""
 
 _BY_OWNER = f"""
     SELECT {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.pattern_id = $1 AND e.reaction IS NOT NULL AND a.qualified AND NOT a.forgetting
+     WHERE e.pattern_id = $1 AND e.adopted IS NOT NULL AND a.qualified AND NOT a.forgetting
      GROUP BY a.owner_key
 """  # noqa: S608 - a constant
 
 _BY_SCRIPT_AND_OWNER = f"""
     SELECT e.script, {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.pattern_id = $1 AND e.reaction IS NOT NULL AND e.script <> ''
+     WHERE e.pattern_id = $1 AND e.adopted IS NOT NULL AND e.script <> ''
        AND a.qualified AND NOT a.forgetting
      GROUP BY e.script, a.owner_key
 """  # noqa: S608 - a constant
 
 _SINCE = f"""
     SELECT {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.created_at >= $2 AND e.reaction IS NOT NULL AND a.qualified AND NOT a.forgetting
+     WHERE e.adopted_time >= $2 AND e.adopted IS NOT NULL AND a.qualified AND NOT a.forgetting
        AND ($1::text[] IS NULL OR e.business_category = ANY ($1))
      GROUP BY a.owner_key
 """  # noqa: S608 - a constant
@@ -62,7 +62,9 @@ async def see_script_reactions(
 async def reactions_since(
     connection: Connection, categories: Sequence[str] | None, start: datetime
 ) -> Sequence[OwnReactions]:
-    """What each owner that counts did with the advice since then, in these categories; None is all of them."""
+    """What each owner that counts did with advice, in these categories; None is all of them. Of the reactions that
+    began to count since then: were advice itself dated, a window could divide a step.
+    """
     rows = await connection.fetch(_SINCE, categories, start)
     return [own_reactions(row) for row in rows]
 

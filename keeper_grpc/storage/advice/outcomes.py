@@ -90,9 +90,9 @@ class PostgresReport(PostgresCapture):
 
     async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
         where, name = (
-            ("request_id = $2 AND enhancement_id IS NULL", source.request_id)
+            ("request_id = $2 AND disposition <> 'reported'", source.request_id)
             if isinstance(source, CaptureRequest)
-            else ("enhancement_id = $2", source)
+            else ("coalesce(enhancement_id, instead_of) = $2 AND disposition = 'reported'", source)
         )
         row = await self._connection.fetchrow(
             f"""
@@ -109,6 +109,17 @@ class PostgresReport(PostgresCapture):
             return None
         scope = Scope(row["pattern_type"], row["business_category"], row["embedding_model"])
         return Standing(row["id"], scope, row["pattern_id"], row["final"])
+
+    async def dismissed(self, account_key: str, enhancement_id: UUID) -> bool:
+        # Reactions own the account before they read what was reported.
+        await self._connection.execute(
+            "SELECT FROM accounts WHERE account_key = $1 FOR NO KEY UPDATE", account_key
+        )
+        return bool(
+            await self._connection.fetchval(
+                "SELECT reaction = 'dismissed' FROM enhancements WHERE id = $1", enhancement_id
+            )
+        )
 
     async def revise(self, revision: Revision) -> None:
         await revise_outcome(self._connection, revision, self._counting)

@@ -10,6 +10,7 @@ import asyncpg
 
 from keeper_grpc.domain.advice.reaction import GivenAdvice, Reaction, ReportedReaction
 from keeper_grpc.domain.errors import RequestIdReused
+from keeper_grpc.domain.evidence.steps import reactions_due
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.rows import insert_row
 
@@ -17,32 +18,36 @@ from keeper_grpc.storage.rows import insert_row
 class PostgresReactions:
     """Begins the transactions of usecases/advice/report_reaction.py."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, step: int) -> None:
         self._database = database
+        self._step = step
 
     @asynccontextmanager
     async def reaction(self) -> AsyncIterator[PostgresReaction]:
         """A transaction that commits at the end of the block unless that raises."""
         async with self._database.transaction() as connection:
-            yield PostgresReaction(connection)
+            yield PostgresReaction(connection, self._step)
 
 
 class PostgresReaction:
     """One report's reads and writes; see the use case for what each promises."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, step: int) -> None:
         self._connection = connection
+        self._step = step
 
     async def given(self, account_key: str, enhancement_id: UUID) -> GivenAdvice | None:
-        # In this order: a rebuild locks the table, ForgetAccount the account and then what it was given.
+        # In this order: a rebuild locks the table, ForgetAccount the account and then what it was given. The account
+        # alone: a reaction may count others of it, and its outcomes ask whether their advice was dismissed.
         await self._connection.execute("LOCK TABLE enhancements IN ROW EXCLUSIVE MODE")
         await self._connection.execute(
-            "SELECT FROM accounts WHERE account_key = $1 FOR KEY SHARE", account_key
+            "SELECT FROM accounts WHERE account_key = $1 FOR NO KEY UPDATE", account_key
         )
         row = await self._connection.fetchrow(
             """
-            SELECT no_match_reason IS NULL OR coalesce(authored = 'given', false) AS advised, reaction
-              FROM enhancements WHERE id = $1 AND account_key = $2 FOR NO KEY UPDATE
+            SELECT e.no_match_reason IS NULL OR coalesce(e.authored = 'given', false) AS advised,
+                   e.reaction, EXISTS (SELECT FROM observations o WHERE o.enhancement_id = e.id) AS followed
+              FROM enhancements e WHERE e.id = $1 AND e.account_key = $2
             """,
             enhancement_id,
             account_key,
@@ -50,7 +55,9 @@ class PostgresReaction:
         if row is None:
             return None
         reaction = row["reaction"]
-        return GivenAdvice(row["advised"], Reaction(reaction) if reaction else None)
+        return GivenAdvice(
+            row["advised"], Reaction(reaction) if reaction else None, followed=row["followed"]
+        )
 
     async def reacted(self, account_key: str, request_id: UUID) -> bytes | None:
         fingerprint: bytes | None = await self._connection.fetchval(
@@ -71,6 +78,9 @@ class PostgresReaction:
             "reason": reason,
             "recorded_time": reported.recorded_time,
         }
+        row["pattern_id"] = pattern_id = await self._connection.fetchval(
+            "SELECT pattern_id FROM enhancements WHERE id = $1", reported.enhancement_id
+        )
         try:
             await insert_row(self._connection, "reactions", row)
         except asyncpg.UniqueViolationError as error:
@@ -83,3 +93,33 @@ class PostgresReaction:
                 reported.reaction.value,
                 reason,
             )
+        await self._count_in_steps(reported, pattern_id)
+
+    async def _count_in_steps(self, reported: ReportedReaction, pattern_id: UUID | None) -> None:
+        """Let the account's reactions to the pattern's advice count, once they are a step."""
+        (reactions,) = await self._connection.fetch(
+            """
+            SELECT count(counted_time)::integer AS counted, count(*)::integer AS reported
+              FROM reactions WHERE account_key = $1 AND pattern_id IS NOT DISTINCT FROM $2
+            """,
+            reported.account_key,
+            pattern_id,
+        )
+        if not reactions_due(reactions["counted"], reactions["reported"], self._step):
+            return
+        await self._connection.execute(
+            """
+            WITH waiting AS (
+                UPDATE reactions SET counted_time = $3
+                 WHERE account_key = $1 AND pattern_id IS NOT DISTINCT FROM $2
+                   AND counted_time IS NULL
+                RETURNING enhancement_id
+            )
+            UPDATE enhancements
+               SET adopted = reaction, adopted_reason = dismissal_reason, adopted_time = $3
+             WHERE id IN (SELECT enhancement_id FROM waiting)
+            """,
+            reported.account_key,
+            pattern_id,
+            reported.recorded_time,
+        )

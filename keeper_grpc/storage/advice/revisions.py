@@ -11,7 +11,12 @@ from keeper_grpc.domain.observation import Revision
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.recount import recount_account
 from keeper_grpc.storage.evidence.totals import refresh_evidence
-from keeper_grpc.storage.patterns.ledger import outcome_columns
+from keeper_grpc.storage.metrics.experiment import count_in_experiment, count_out_of_experiment
+from keeper_grpc.storage.patterns.ledger import (
+    CountedOutcome,
+    count_in_steps,
+    outcome_columns,
+)
 from keeper_grpc.storage.rows import insert_row
 
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 async def revise_outcome(connection: Connection, revision: Revision, counting: Counting) -> None:
     """Replace the outcome in the ledger and in all that is counted from it; what was replaced is kept.
 
+    One that waits for its final outcome, as all do where outcomes count in steps, begins to count with it.
+
     Within the caller's transaction, which owns the scope of the observation's pattern. The observation stays
     where it was recorded, so that its sums are those of a rebuild.
     """
@@ -29,17 +36,29 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
     await connection.execute(
         "SELECT FROM accounts WHERE account_key = $1 FOR UPDATE", revision.account_key
     )
+    await count_out_of_experiment(connection, revision.observation_id)
     replaced = await connection.fetchrow(
         "DELETE FROM observations WHERE id = $1 RETURNING *", revision.observation_id
     )
     assert replaced is not None  # noqa: S101 - the scope is owned
     await _keep(connection, replaced, revision)
+    pattern_id, asked = replaced["pattern_id"], replaced["enhancement_id"] or replaced["instead_of"]
     # Computed by the database.
     row = {column: value for column, value in replaced.items() if column != "net_revenue"}
     row |= outcome_columns(revision.outcome) | {"occurred_time": revision.occurred_time}
+    row |= {"compared": False if asked else None}
+    if pattern_id is not None and not replaced["counted"]:
+        row["counted"] = await count_in_steps(
+            connection,
+            CountedOutcome.read(row | {"net_revenue": revision.outcome.net_revenue}),
+            pattern_id,
+            counting,
+        )
     await insert_row(connection, "observations", row)
+    if asked:
+        await count_in_experiment(connection, revision.account_key, counting.step)
     await connection.execute("SELECT recount_milestones($1)", revision.account_key)
-    if (pattern_id := replaced["pattern_id"]) is not None:
+    if pattern_id is not None and replaced["counted"]:
         await recount_account(connection, pattern_id, revision.account_key, counting)
         await _move_span(connection, pattern_id, replaced["occurred_time"], revision.occurred_time)
         await refresh_evidence(connection, pattern_id, counting.rule)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.fading import FAST, SLOW
-from keeper_grpc.domain.evidence.guardrails import OwnHarms
+from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms
 from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.words import MOST_WORDINGS
@@ -91,6 +91,7 @@ class LedgerSums:
                 row["complained"],
                 row["unsubscribed"],
                 row["net_revenue"] if row["costed"] else None,
+                recency_weight(occurred, HARM_HALF_LIFE),
             )
         if row["net_revenue"] is not None:
             own.revenue_total += row["net_revenue"]

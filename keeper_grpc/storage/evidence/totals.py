@@ -60,7 +60,10 @@ async def refresh_evidence(
         """
         UPDATE network_patterns
            SET occurrence_count = $2, success_count = $3, account_count = $4,
-               confidence_score = $5, first_discovered = least(first_discovered, $6),
+               confidence_score = $5,
+               -- What began it may have to wait, and then did not discover it.
+               first_discovered = CASE WHEN last_validated IS NULL AND catalog_key IS NULL
+                   THEN coalesce($6, first_discovered) ELSE least(first_discovered, $6) END,
                last_validated = greatest(last_validated, $7), embedding_weight = $8,
                pattern_embedding = coalesce($9, pattern_embedding),
                shown_action = coalesce($10, shown_action),

@@ -74,7 +74,7 @@ class PostgresMetrics:
                 days=_joined_days(await _by_family(connection, _days, counted, start)),
                 categories=await _categories(connection, start, k),
                 reactions=await reactions_since(connection, counted[Family.REACTED], start),
-                experiment=await experiment_outcomes(connection, business_category, qualified=True),
+                experiment=await experiment_outcomes(connection, business_category),
             )
 
     async def version(self) -> str:
@@ -134,7 +134,7 @@ _COUNTED = """
          UNION
         SELECT e.business_category, a.owner_key, 'reacted'
           FROM enhancements e JOIN accounts a USING (account_key)
-         WHERE e.created_at >= $1 AND e.reaction IS NOT NULL AND a.qualified AND NOT a.forgetting
+         WHERE e.adopted_time >= $1 AND e.adopted IS NOT NULL AND a.qualified AND NOT a.forgetting
     ), families AS (
         SELECT * FROM unnest($4::text[], $5::text[]) f(family, deed)
     ), shown AS (

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keeper_grpc.domain.metrics.experiment import Experiment, OwnerOutcomes, experiment
 from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.storage.database import Connection, Database
+
+if TYPE_CHECKING:
+    from asyncpg import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,7 @@ class PostgresUplift:
             found = {
                 (row["business_category"], row["pattern_type"]): Measured(
                     experiment(
-                        await experiment_outcomes(
-                            connection, row["business_category"], row["pattern_type"]
-                        )
+                        await _reported(connection, row["business_category"], row["pattern_type"])
                     ),
                     row["advised"],
                     row["held_out"],
@@ -55,7 +57,7 @@ class PostgresUplift:
             }
             if found:
                 found["", ""] = Measured(
-                    experiment(await experiment_outcomes(connection)),
+                    experiment(await _reported(connection)),
                     sum(row["advised"] for row in asked),
                     sum(row["held_out"] for row in asked),
                 )
@@ -63,35 +65,49 @@ class PostgresUplift:
 
 
 async def experiment_outcomes(
-    connection: Connection,
-    business_category: str = "",
-    pattern_type: str = "",
-    *,
-    qualified: bool = False,
+    connection: Connection, business_category: str = ""
 ) -> Sequence[OwnerOutcomes]:
-    """The outcomes of one category and type, or (empty) of all; of every account, or of those that count."""
+    """The outcomes that count, in steps, of the accounts that do: of one category or (empty) of all."""
     rows = await connection.fetch(
-        """
-        SELECT a.owner_key, x.business_category, x.holdout_share, sum(x.advised)::bigint AS advised,
-               sum(x.advised_successes)::bigint AS advised_successes,
-               sum(x.held_out)::bigint AS held_out,
-               sum(x.held_out_successes)::bigint AS held_out_successes
-          FROM experiment_outcomes x JOIN accounts a USING (account_key)
-         WHERE ($1 = '' OR x.business_category = $1) AND ($2 = '' OR x.pattern_type = $2)
-           AND (NOT $3 OR (a.qualified AND NOT a.forgetting))
+        f"""
+        SELECT {_SUMMED} FROM experiment_outcomes x JOIN accounts a USING (account_key)
+         WHERE ($1 = '' OR x.business_category = $1) AND a.qualified AND NOT a.forgetting
          GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-        """,
+        """,  # noqa: S608 - a constant
+        business_category,
+    )
+    return [_owner_outcomes(row) for row in rows]
+
+
+async def _reported(
+    connection: Connection, business_category: str = "", pattern_type: str = ""
+) -> Sequence[OwnerOutcomes]:
+    """All outcomes of every account, as the ledger has them."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_SUMMED} FROM ledger_experiment x JOIN accounts a USING (account_key)
+         WHERE ($1 = '' OR x.business_category = $1) AND ($2 = '' OR x.pattern_type = $2)
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        """,  # noqa: S608 - a constant
         business_category,
         pattern_type,
-        qualified,
     )
-    return [
-        OwnerOutcomes(
-            row["owner_key"],
-            row["business_category"],
-            row["holdout_share"],
-            Arm(row["advised"], row["advised_successes"]),
-            Arm(row["held_out"], row["held_out_successes"]),
-        )
-        for row in rows
-    ]
+    return [_owner_outcomes(row) for row in rows]
+
+
+_SUMMED = """
+    a.owner_key, x.business_category, x.holdout_share, sum(x.advised)::bigint AS advised,
+    sum(x.advised_successes)::bigint AS advised_successes, sum(x.held_out)::bigint AS held_out,
+    sum(x.held_out_successes)::bigint AS held_out_successes, sum(x.followed)::bigint AS followed
+"""
+
+
+def _owner_outcomes(row: Record) -> OwnerOutcomes:
+    return OwnerOutcomes(
+        row["owner_key"],
+        row["business_category"],
+        row["holdout_share"],
+        Arm(row["advised"], row["advised_successes"]),
+        Arm(row["held_out"], row["held_out_successes"]),
+        row["followed"],
+    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -14,15 +14,20 @@ from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.fading import FAST, SLOW
-from keeper_grpc.domain.evidence.steps import due
+from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms
+from keeper_grpc.domain.evidence.steps import EXACT, due
 from keeper_grpc.domain.insight import AnonymizedInsight, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.insight_columns import OBSERVATIONS
+from keeper_grpc.storage.metrics.experiment import count_in_experiment
 from keeper_grpc.storage.patterns.words import MOST_WORDINGS, News
 from keeper_grpc.storage.rows import insert_row
+
+if TYPE_CHECKING:
+    from asyncpg import Record
 
 
 async def append_observation(
@@ -33,22 +38,24 @@ async def append_observation(
 ) -> None:
     """Write one observation, and count it into its pattern, script and situation with those that wait for it.
 
-    It may have to wait itself (domain/evidence/steps.py). `joined` are its vectors where they are to turn the
-    pattern's, which they do at once.
+    It may have to wait itself (domain/evidence/steps.py), there and in the experiment. `joined` are its vectors where
+    they are to turn the pattern's, which they do at once.
 
     Within the caller's transaction, which owns the pattern's scope. Raises RequestIdReused and
     OutcomeAlreadyReported.
     """
     counted = True
     if observation.pattern_id is not None:
-        counted = await _count_in_steps(
-            connection, _Outcome.of(observation), observation.pattern_id, counting, joined
+        counted = await count_in_steps(
+            connection, CountedOutcome.of(observation), observation.pattern_id, counting, joined
         )
     await _write(connection, observation, counted=counted)
+    if observation.enhancement_id or observation.instead_of:
+        await count_in_experiment(connection, observation.account_key, counting.step)
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class CountedOutcome:
     """What is counted of an observation. The words of a report, which are the network's, are not `own_words`."""
 
     account_key: str
@@ -62,6 +69,7 @@ class _Outcome:
     occurred_time: datetime
     own_words: bool
     enhancement_id: UUID | None
+    final: bool
 
     @classmethod
     def of(cls, observation: Observation) -> Self:
@@ -78,17 +86,40 @@ class _Outcome:
             occurred_time=observation.occurred_time,
             own_words=observation.disposition is not Disposition.REPORTED,
             enhancement_id=observation.enhancement_id,
+            final=observation.outcome.final,
+        )
+
+    @classmethod
+    def read(cls, row: Record | Mapping[str, Any]) -> Self:
+        """Of one of the ledger."""
+        return cls(
+            account_key=row["account_key"],
+            business_category=row["business_category"],
+            insight=OBSERVATIONS.read(row),
+            success=row["success"],
+            net_revenue=row["net_revenue"],
+            costed=row["cost"] is not None,
+            complained=row["complained"],
+            unsubscribed=row["unsubscribed"],
+            occurred_time=row["occurred_time"],
+            own_words=row["disposition"] != Disposition.REPORTED.value,
+            enhancement_id=row["enhancement_id"],
+            final=row["final"],
         )
 
 
-async def _count_in_steps(
+async def count_in_steps(
     connection: Connection,
-    outcome: _Outcome,
+    outcome: CountedOutcome,
     pattern_id: UUID,
     counting: Counting,
-    joined: Vectors | None,
+    joined: Vectors | None = None,
 ) -> bool:
-    """Count the outcome and those of its account that wait, if a step is full; whether it was."""
+    """Count the outcome, which is not among them yet, and those of its account that wait, if a step is full.
+
+    Returns whether it was. An interim outcome waits for the one that takes its place: the change from one to the
+    other would tell both.
+    """
     waiting = await _waiting(connection, outcome, pattern_id)
     counted: int = await connection.fetchval(
         """
@@ -98,7 +129,8 @@ async def _count_in_steps(
         pattern_id,
         outcome.account_key,
     )
-    full = due(counted + len(waiting) + 1, counting.step)
+    waits = counting.step != EXACT and not outcome.final
+    full = not waits and due(counted + len(waiting) + 1, counting.step)
     batch = [*waiting.values(), outcome] if full else []
     news = [await _count(connection, each, pattern_id, counting.half_life) for each in batch]
     if waiting and full:
@@ -121,35 +153,20 @@ async def _count_in_steps(
 
 
 async def _waiting(
-    connection: Connection, outcome: _Outcome, pattern_id: UUID
-) -> Mapping[UUID, _Outcome]:
+    connection: Connection, outcome: CountedOutcome, pattern_id: UUID
+) -> Mapping[UUID, CountedOutcome]:
     """The account's outcomes of the pattern that do not count yet, by id, the oldest first."""
     rows = await connection.fetch(
         f"""
-        SELECT {OBSERVATIONS.names}, id, success, net_revenue, cost, complained, unsubscribed,
-               occurred_time, disposition, enhancement_id
-          FROM observations WHERE account_key = $1 AND pattern_id = $2 AND NOT counted
+        SELECT {OBSERVATIONS.names}, id, account_key, success, net_revenue, cost, complained, unsubscribed,
+               occurred_time, disposition, enhancement_id, final
+          FROM observations WHERE account_key = $1 AND pattern_id = $2 AND NOT counted AND final
          ORDER BY recorded_time, id
         """,  # noqa: S608 - only constants are interpolated
         outcome.account_key,
         pattern_id,
     )
-    return {
-        row["id"]: _Outcome(
-            account_key=outcome.account_key,
-            business_category=row["business_category"],
-            insight=OBSERVATIONS.read(row),
-            success=row["success"],
-            net_revenue=row["net_revenue"],
-            costed=row["cost"] is not None,
-            complained=row["complained"],
-            unsubscribed=row["unsubscribed"],
-            occurred_time=row["occurred_time"],
-            own_words=row["disposition"] != Disposition.REPORTED.value,
-            enhancement_id=row["enhancement_id"],
-        )
-        for row in rows
-    }
+    return {row["id"]: CountedOutcome.read(row) for row in rows}
 
 
 async def _write(connection: Connection, observation: Observation, *, counted: bool) -> None:
@@ -163,6 +180,7 @@ async def _write(connection: Connection, observation: Observation, *, counted: b
         "counted": counted,
         "enhancement_id": observation.enhancement_id,
         "instead_of": observation.instead_of,
+        "compared": False if observation.enhancement_id or observation.instead_of else None,
         "similarity": observation.similarity,
         "embedding_model": observation.scope.embedding_model,
         "anonymization": {
@@ -197,7 +215,7 @@ def outcome_columns(outcome: Outcome) -> dict[str, object]:
 
 
 async def _count(
-    connection: Connection, outcome: _Outcome, pattern_id: UUID, half_life: timedelta
+    connection: Connection, outcome: CountedOutcome, pattern_id: UUID, half_life: timedelta
 ) -> News:
     """Add one outcome to the account's shares of the pattern, of its harm, of its facets and of its script.
 
@@ -207,6 +225,12 @@ async def _count(
     insight = outcome.insight
     weight, fast, slow = (
         recency_weight(outcome.occurred_time, span) for span in (half_life, FAST, SLOW)
+    )
+    harms = OwnHarms().after(
+        outcome.complained,
+        outcome.unsubscribed,
+        outcome.net_revenue if outcome.costed else None,
+        recency_weight(outcome.occurred_time, HARM_HALF_LIFE),
     )
     (row,) = await connection.fetch(
         """
@@ -245,12 +269,8 @@ async def _count(
             INSERT INTO pattern_harms AS h (
                 pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
                 unsubscribes, costed, net_revenue)
-            SELECT $1, account_key, count(r.complained), count(*) FILTER (WHERE r.complained),
-                   count(r.unsubscribed), count(*) FILTER (WHERE r.unsubscribed), count(r.net),
-                   coalesce(sum(r.net), 0)
-              FROM account, (SELECT $19::boolean AS complained, $20::boolean AS unsubscribed,
-                                    $21::double precision AS net) r
-             WHERE num_nonnulls(r.complained, r.unsubscribed, r.net) > 0 GROUP BY account_key
+            SELECT $1, account_key, $19::double precision, $20, $21, $22, $23, $24 FROM account
+             WHERE greatest($19::double precision, $21, $23) > 0
             ON CONFLICT (pattern_id, account_key) DO UPDATE
                SET complaint_known = h.complaint_known + excluded.complaint_known,
                    complaints = h.complaints + excluded.complaints,
@@ -274,7 +294,7 @@ async def _count(
             SELECT count(*) AS trials, coalesce(sum(inverse), 0) AS weight,
                    coalesce(sum(inverse ^ 2), 0) AS squares,
                    coalesce(sum(inverse * ($3 - expected)), 0) AS excess
-              FROM drawn_scripts WHERE enhancement_id = $22
+              FROM drawn_scripts WHERE enhancement_id = $25
         ), script_share AS (
             INSERT INTO script_accounts AS a (
                 script_id, account_key, occurrence_count, success_count,
@@ -314,9 +334,7 @@ async def _count(
         fast * outcome.success,
         slow,
         slow * outcome.success,
-        outcome.complained,
-        outcome.unsubscribed,
-        outcome.net_revenue if outcome.costed else None,
+        *astuple(harms),
         outcome.enhancement_id,
     )
     return News(row["wording"], row["facets"])

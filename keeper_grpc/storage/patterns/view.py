@@ -12,9 +12,17 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from keeper_grpc.domain.evidence.evidence import Prior, Share, Shares, heaviest, weigh
+from keeper_grpc.domain.evidence.evidence import (
+    RECENCY_EPOCH,
+    Prior,
+    Share,
+    Shares,
+    heaviest,
+    recency_weight,
+    weigh,
+)
 from keeper_grpc.domain.evidence.expectation import SituationEvidence, situate
-from keeper_grpc.domain.evidence.guardrails import OwnHarms, crossed
+from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms, crossed
 from keeper_grpc.domain.evidence.off_policy import Drawn
 from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR, Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -268,7 +276,7 @@ async def see_scripts(
 async def see_harms(
     connection: Connection, pattern_ids: Collection[UUID], viewer: str = NO_VIEWER
 ) -> dict[UUID, dict[str, OwnHarms]]:
-    """What each owner reported of a pattern's harm, the viewer's left out."""
+    """What each owner reported of a pattern's harm, the viewer's left out, in the weights that are stored."""
     found: dict[UUID, dict[str, OwnHarms]] = defaultdict(dict)
     if pattern_ids:
         for row in await connection.fetch(_HARMS, list(pattern_ids), viewer):
@@ -392,6 +400,7 @@ def to_pattern(
     action, conditions = row["action"], row["conditions"]
     if words is not None:
         action, conditions = words.action, words.conditions
+    last = recency_weight(row["last_validated"] or RECENCY_EPOCH, HARM_HALF_LIFE)
     return Pattern(
         pattern_id=row["id"],
         scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
@@ -410,7 +419,9 @@ def to_pattern(
         cautious=Prior(row["cautious_successes"], row["cautious_failures"]),
         unclaimed=Prior(*row["unclaimed"]) if row["unclaimed"] else DEFAULT_PRIOR.prior,
         claim=None if row["claim"] is None else _claim(row["claim"]),
-        crossed=crossed(harms, shares, rule.limits, rule.k),
+        crossed=crossed(
+            {owner: own.aged(last) for owner, own in harms.items()}, shares, rule.limits, rule.k
+        ),
     )
 
 

@@ -5,8 +5,13 @@ action, the script that was given. It counts into the pattern that was applied. 
 category counts in the account's own instead, into the pattern that says the same there or a new one:
 so a category comes by evidence of its own, and how advice travels is learned from the enhancement.
 
-An interim outcome counts until a later report takes its place: the evidence moves by the difference, and
-the ledger keeps what was replaced. So do interim outcomes of captures, which are named by their request_id.
+Advice that was dismissed was not followed: what is reported of it is an outcome of something else that the account
+did, of which nothing is known. It counts in the holdout experiment, in the arm that chance assigned, and in no
+pattern.
+
+A later report takes the place of an interim outcome, and the ledger keeps what was replaced. Where outcomes count in
+steps, an interim one waits for the final one; where they count as they come, the evidence moves by the difference.
+So it is with interim outcomes of captures, which are named by their request_id.
 
 A report adds evidence and no wording: the pattern stays where it lies in vector space. Its words came
 from the pattern, and would pull it towards itself the more often it is applied.
@@ -82,6 +87,9 @@ class ReportTransaction(Protocol):
 
     async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
         """What the ledger has of an enhancement or a capture of this account."""
+
+    async def dismissed(self, account_key: str, enhancement_id: UUID) -> bool:
+        """Whether the account dismissed this advice; no reaction of it is recorded until the end."""
 
     async def revise(self, revision: Revision) -> None:
         """Put an outcome into the place of the interim one, also in what is counted."""
@@ -177,14 +185,9 @@ class ReportOutcome:
                 if standing.scope != scope:
                     raise StorageUnavailable("the outcome was reported meanwhile; try again")
                 return await self._revise(transaction, account, report, standing, occurred)
-            if pattern := given.pattern:
-                # Whoever worded it may have been forgotten since: then it says something else, or is
-                # gone. What it said is not to be kept either.
-                action = await transaction.pin_pattern(pattern.pattern_id)
-                if action is None:
-                    given, vectors = replace(given, pattern=None), None
-                else:
-                    given = replace(given, pattern=replace(pattern, action=action))
+            given, followed = await self._followed(transaction, account, given)
+            if given.pattern is None:
+                vectors = None
             credit = await self._credit(transaction, given, scope, vectors)
             observation = Observation(
                 observation_id=self._new_id(),
@@ -200,13 +203,28 @@ class ReportOutcome:
                 similarity=credit.similarity,
                 occurred_time=occurred,
                 recorded_time=now,
-                enhancement_id=report.source,
+                enhancement_id=report.source if followed else None,
+                instead_of=None if followed else report.source,
             )
             if credit.pattern_id and credit.new and vectors:
                 await transaction.create(credit.pattern_id, observation, vectors)
             await transaction.record(observation)
             shown = await self._shown(transaction, credit.pattern_id, account.key)
         return Reported(shown, replayed=False)
+
+    async def _followed(
+        self, transaction: ReportTransaction, account: Account, given: HandedOut
+    ) -> tuple[HandedOut, bool]:
+        """The advice as it can be credited, and whether it was followed: unless it was dismissed."""
+        if await transaction.dismissed(account.key, given.enhancement_id):
+            return replace(given, pattern=None), False
+        if given.pattern is None:
+            return given, True
+        # Whoever worded it may have been forgotten since: then it says something else, or is gone. What it said is
+        # not to be kept either.
+        action = await transaction.pin_pattern(given.pattern.pattern_id)
+        pattern = None if action is None else replace(given.pattern, action=action)
+        return replace(given, pattern=pattern), True
 
     async def _capturer(self, account_id: str) -> Account:
         """The account that captured. Raises CaptureNotFound for one that the network does not know."""

@@ -91,5 +91,5 @@ class ReportReaction:
                 reason=report.reason,
                 recorded_time=self._clock(),
             )
-            await transaction.record(reported, stands=replaces(given.reaction, report.reaction))
+            await transaction.record(reported, stands=replaces(given, report.reaction))
         return False

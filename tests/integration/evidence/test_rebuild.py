@@ -156,17 +156,19 @@ async def live(service: Service, draw: random.Random, topic: str, steps: int) ->
                 conditions=situation,
                 min_success_rate=0.3,
             )
+            reactions = draw.choice(REACTIONS) if given.enhanced_insight.network_enhanced else ()
+            # What has an outcome cannot be dismissed.
+            before = len(reactions) if "DISMISSED" in reactions else draw.randint(0, len(reactions))
+            for reaction in reactions[:before]:
+                await service.network.ReportReaction(react(account, given.enhancement_id, reaction))
             final = draw.random() < 0.7
             await service.network.ReportOutcome(
                 report(account, given.enhancement_id, success=draw.random() < 0.7, final=final)
             )
             if not final:
                 await revise(service, draw, account, enhancement_id=given.enhancement_id)
-            if given.enhanced_insight.network_enhanced:
-                for reaction in draw.choice(REACTIONS):
-                    await service.network.ReportReaction(
-                        react(account, given.enhancement_id, reaction)
-                    )
+            for reaction in reactions[before:]:
+                await service.network.ReportReaction(react(account, given.enhancement_id, reaction))
         else:
             await service.admin.ForgetAccount(ForgetAccountRequest(account_id=account))
             # It cannot come back by a call: another one takes its place.

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from keeper_grpc.domain.evidence.steps import EXACT
 from keeper_grpc.domain.metrics.inputs import Gathered
+from keeper_grpc.storage.metrics.experiment import count_in_experiment
 from tests.integration.metrics.counting import TABLES, Row, count
 
 VECTOR = "[" + ",".join(["0"] * 1536) + "]"
@@ -141,6 +143,7 @@ class Ledger:
             outcome["at"],
             instead_of,
         )
+        await count_in_experiment(self.connection, account["key"], EXACT)
 
     async def forget(self, key: str) -> None:
         """Delete an account as ForgetAccount does: its observations pattern by pattern, the rest."""

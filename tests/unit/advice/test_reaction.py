@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.advice.reaction import Reaction, replaces
+from keeper_grpc.domain.advice.reaction import GivenAdvice, Reaction, replaces
 from keeper_grpc.domain.errors import AlreadyDone
 
 SHOWN, ACCEPTED, DISMISSED, DONE = Reaction
@@ -17,7 +17,7 @@ def standing(reported: Sequence[Reaction]) -> Reaction | None:
     stands: Reaction | None = None
     for reaction in reported:
         try:
-            if replaces(stands, reaction):
+            if replaces(GivenAdvice(advised=True, reaction=stands), reaction):
                 stands = reaction
         except AlreadyDone:
             continue
@@ -49,7 +49,17 @@ def test_a_later_reaction_replaces_where_it_says_more(
 def test_what_is_done_cannot_be_dismissed() -> None:
     """The caller learns that its two reports contradict each other."""
     with pytest.raises(AlreadyDone):
-        replaces(DONE, DISMISSED)
+        replaces(GivenAdvice(advised=True, reaction=DONE), DISMISSED)
+
+
+@pytest.mark.parametrize("stands", [None, SHOWN, ACCEPTED, DISMISSED, DONE])
+def test_what_has_an_outcome_cannot_be_dismissed(stands: Reaction | None) -> None:
+    """Its outcome counts for the advice; to have shown, accepted or done it contradicts nothing."""
+    advice = GivenAdvice(advised=True, reaction=stands, followed=True)
+    with pytest.raises(AlreadyDone):
+        replaces(advice, DISMISSED)
+    for reaction in (SHOWN, ACCEPTED, DONE):
+        replaces(advice, reaction)
 
 
 @given(st.lists(st.sampled_from(Reaction), min_size=1))

@@ -25,15 +25,16 @@ CREATE TABLE pattern_accounts (
 CREATE INDEX pattern_accounts_account ON pattern_accounts (account_key);
 
 -- What one account reported of what the action does to customers and to the till: for this a pattern is no longer
--- advised (keeper_grpc/domain/evidence/guardrails.py). Only accounts that reported some of it have a row.
+-- advised (keeper_grpc/domain/evidence/guardrails.py). Only accounts that reported some of it have a row. Sums of
+-- weights by age.
 CREATE TABLE pattern_harms (
     pattern_id        uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
     account_key       text NOT NULL REFERENCES accounts,
-    complaint_known   bigint NOT NULL,
-    complaints        bigint NOT NULL,
-    unsubscribe_known bigint NOT NULL,
-    unsubscribes      bigint NOT NULL,
-    costed            bigint NOT NULL,           -- outcomes with revenue and cost
+    complaint_known   double precision NOT NULL,
+    complaints        double precision NOT NULL,
+    unsubscribe_known double precision NOT NULL,
+    unsubscribes      double precision NOT NULL,
+    costed            double precision NOT NULL, -- outcomes with revenue and cost
     net_revenue       double precision NOT NULL, -- of these
     PRIMARY KEY (pattern_id, account_key)
 );
@@ -114,10 +115,9 @@ SELECT s.pattern_id, a.owner_key, count(*)::integer AS account_count,
  WHERE a.qualified GROUP BY s.pattern_id, a.owner_key;
 
 CREATE VIEW harm_owners AS
-SELECT s.pattern_id, a.owner_key, sum(s.complaint_known)::bigint AS complaint_known,
-       sum(s.complaints)::bigint AS complaints,
-       sum(s.unsubscribe_known)::bigint AS unsubscribe_known,
-       sum(s.unsubscribes)::bigint AS unsubscribes, sum(s.costed)::bigint AS costed,
+SELECT s.pattern_id, a.owner_key, sum(s.complaint_known) AS complaint_known,
+       sum(s.complaints) AS complaints, sum(s.unsubscribe_known) AS unsubscribe_known,
+       sum(s.unsubscribes) AS unsubscribes, sum(s.costed) AS costed,
        sum(s.net_revenue) AS net_revenue
   FROM pattern_harms s JOIN accounts a USING (account_key)
  WHERE a.qualified GROUP BY s.pattern_id, a.owner_key;

@@ -40,15 +40,20 @@ CREATE TABLE observations (
     -- An account's outcomes begin to count in steps (keeper_grpc/domain/evidence/steps.py).
     counted           boolean NOT NULL DEFAULT true,  -- in its pattern's evidence
     measured_day      date,                      -- the day on which it counts in the metrics; null: it waits
+    -- In the holdout experiment (keeper_grpc/storage/metrics/experiment.py); false: it waits; null: not of it.
+    compared          boolean DEFAULT false,
     occurred_time     timestamptz NOT NULL,
     recorded_time     timestamptz NOT NULL,
     UNIQUE (account_key, request_id),
     CHECK (pattern_id IS NOT NULL OR disposition IN ('withheld', 'reported')),
-    CHECK ((enhancement_id IS NOT NULL) = (disposition = 'reported'))
+    -- What is reported of advice that was dismissed is of something else that was done.
+    CHECK (CASE disposition WHEN 'reported' THEN num_nonnulls(enhancement_id, instead_of) = 1
+                            ELSE enhancement_id IS NULL END)
 );
 CREATE INDEX observations_pattern ON observations (pattern_id);
 CREATE INDEX observations_account ON observations (account_key, pattern_id);
 CREATE INDEX observations_waiting ON observations (account_key, pattern_id) WHERE NOT counted;
+CREATE INDEX observations_uncompared ON observations (account_key) WHERE NOT compared;
 CREATE INDEX observations_unmeasured ON observations (account_key) WHERE measured_day IS NULL;
 CREATE INDEX observations_reported ON observations (pattern_type, business_category)
     WHERE enhancement_id IS NOT NULL;
@@ -120,6 +125,10 @@ CREATE TABLE enhancements (
     -- The reaction that stands (keeper_grpc/domain/advice/reaction.py); null: none was reported.
     reaction          text,
     dismissal_reason  text,
+    -- The one that counts in the adoption (keeper_grpc/storage/advice/reactions.py), and since when.
+    adopted           text,
+    adopted_reason    text,
+    adopted_time      timestamptz,
     measured          boolean NOT NULL DEFAULT false,  -- counts in the metrics
     created_at        timestamptz NOT NULL,
     -- A pattern stands behind a question that was enhanced, that was held out, or that an author had advice for.
@@ -128,10 +137,10 @@ CREATE TABLE enhancements (
 CREATE INDEX enhancements_account ON enhancements (account_key);
 CREATE INDEX enhancements_pattern ON enhancements (pattern_id);
 -- Adoption is counted from these, by pattern and by time.
-CREATE INDEX enhancements_pattern_reactions ON enhancements (pattern_id)
-    INCLUDE (account_key, reaction, dismissal_reason) WHERE reaction IS NOT NULL;
-CREATE INDEX enhancements_time_reactions ON enhancements (created_at)
-    INCLUDE (account_key, business_category, reaction) WHERE reaction IS NOT NULL;
+CREATE INDEX enhancements_pattern_adoption ON enhancements (pattern_id)
+    INCLUDE (account_key, adopted, adopted_reason) WHERE adopted IS NOT NULL;
+CREATE INDEX enhancements_time_adoption ON enhancements (adopted_time)
+    INCLUDE (account_key, business_category, adopted) WHERE adopted IS NOT NULL;
 
 -- Whether the network had advice for a question, proven or authored, and whether it was held back.
 CREATE FUNCTION had_advice(e enhancements) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
@@ -160,25 +169,40 @@ CREATE TABLE reactions (
     reaction       text NOT NULL CHECK (reaction IN ('shown', 'accepted', 'dismissed', 'done')),
     reason         text CHECK (reason IS NULL OR reaction = 'dismissed'),
     recorded_time  timestamptz NOT NULL,
+    -- Reactions count in the adoption so many of an account and a pattern at a time.
+    pattern_id     uuid,                         -- whose advice it was, when it was reported
+    counted_time   timestamptz,                  -- when it began to count; null: it waits
     UNIQUE (account_key, request_id)
 );
+CREATE INDEX reactions_steps ON reactions (account_key, pattern_id, counted_time);
 CREATE INDEX reactions_enhancement ON reactions (enhancement_id);
 
--- `replaces` of the domain, over the ledger: what is done is done; otherwise the last of accepted and dismissed.
+-- `replaces` of the domain, over the ledger: of all reactions, and of those that count.
 CREATE VIEW ledger_reactions AS
-SELECT DISTINCT ON (enhancement_id) enhancement_id, reaction, reason
-  FROM reactions
- ORDER BY enhancement_id, reaction = 'done' DESC, reaction <> 'shown' DESC, id DESC;
+SELECT enhancement_id, (array_agg(reaction ORDER BY rank DESC, id DESC))[1] AS reaction,
+       (array_agg(reason ORDER BY rank DESC, id DESC))[1] AS reason,
+       (array_agg(reaction ORDER BY rank DESC, id DESC) FILTER (WHERE counted_time IS NOT NULL))[1]
+           AS adopted,
+       (array_agg(reason ORDER BY rank DESC, id DESC) FILTER (WHERE counted_time IS NOT NULL))[1]
+           AS adopted_reason,
+       max(counted_time) AS adopted_time
+  FROM (SELECT *, CASE reaction WHEN 'done' THEN 2 WHEN 'shown' THEN 0 ELSE 1 END AS rank
+          FROM reactions) ranked
+ GROUP BY enhancement_id;
 
--- Takes the reactions that stand from the ledger, and returns how many were wrong. The caller keeps writers away.
+-- Takes the reactions that stand and those that count from the ledger, and returns how many were wrong. The caller
+-- keeps writers away.
 CREATE FUNCTION rebuild_reactions() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     wrong bigint;
 BEGIN
-    UPDATE enhancements e SET reaction = l.reaction, dismissal_reason = l.reason
+    UPDATE enhancements e
+       SET reaction = l.reaction, dismissal_reason = l.reason, adopted = l.adopted,
+           adopted_reason = l.adopted_reason, adopted_time = l.adopted_time
       FROM enhancements had LEFT JOIN ledger_reactions l ON l.enhancement_id = had.id
      WHERE e.id = had.id
-       AND (had.reaction, had.dismissal_reason) IS DISTINCT FROM (l.reaction, l.reason);
+       AND (had.reaction, had.dismissal_reason, had.adopted, had.adopted_reason, had.adopted_time)
+           IS DISTINCT FROM (l.reaction, l.reason, l.adopted, l.adopted_reason, l.adopted_time);
     GET DIAGNOSTICS wrong = ROW_COUNT;
     RETURN wrong;
 END $$;

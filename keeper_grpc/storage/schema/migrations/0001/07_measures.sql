@@ -116,7 +116,8 @@ CREATE TABLE account_milestones (
 );
 
 -- The holdout experiment: outcomes by arm and account, so that uplift is measured between owners at every look
--- (keeper_grpc/domain/metrics/experiment.py). Read by the metrics and by `keeper uplift`, which read no ledger.
+-- (keeper_grpc/domain/metrics/experiment.py). Outcomes count so many of an account at a time. Written by captures and
+-- reports (keeper_grpc/storage/metrics/experiment.py), read by the metrics; `keeper uplift` reads the ledger.
 CREATE TABLE experiment_outcomes (
     account_key        text NOT NULL REFERENCES accounts ON DELETE CASCADE,
     business_category  text NOT NULL,
@@ -126,5 +127,6 @@ CREATE TABLE experiment_outcomes (
     advised_successes  bigint NOT NULL DEFAULT 0,
     held_out           bigint NOT NULL DEFAULT 0,
     held_out_successes bigint NOT NULL DEFAULT 0,
+    followed           bigint NOT NULL DEFAULT 0,  -- of the advised: those whose advice was followed
     PRIMARY KEY (account_key, business_category, pattern_type, holdout_share)
 );

@@ -141,16 +141,18 @@ SELECT a.account_key, asked.first_time AS first_asked_time,
  WHERE asked.first_time IS NOT NULL OR observed.last_day IS NOT NULL;
 
 -- The experiment is of all advice, in both arms, whether it was followed or not: otherwise only those who followed
--- would be compared with the holdout.
+-- would be compared with the holdout. By whether an outcome counts yet.
 CREATE VIEW ledger_experiment AS
 SELECT o.account_key, e.business_category, e.pattern_type, e.holdout_share,
+       coalesce(o.compared, false) AS compared,
        count(*) FILTER (WHERE NOT held_out(e)) AS advised,
        count(*) FILTER (WHERE NOT held_out(e) AND o.success) AS advised_successes,
        count(*) FILTER (WHERE held_out(e)) AS held_out,
-       count(*) FILTER (WHERE held_out(e) AND o.success) AS held_out_successes
+       count(*) FILTER (WHERE held_out(e) AND o.success) AS held_out_successes,
+       count(*) FILTER (WHERE NOT held_out(e) AND o.enhancement_id IS NOT NULL) AS followed
   FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
  WHERE e.holdout_share > 0 AND had_advice(e)
- GROUP BY 1, 2, 3, 4;
+ GROUP BY 1, 2, 3, 4, 5;
 
 -- Counts what one account did anew. The caller excludes its other calls.
 CREATE FUNCTION recount_milestones(key text) RETURNS void LANGUAGE plpgsql AS $$
@@ -213,18 +215,23 @@ BEGIN
     RETURN wrong;
 END $$;
 
--- Recounts the experiment: how many rows were wrong. A row of zeros is what a deleted observation leaves, and is
--- right. The caller keeps writers away.
+-- Recounts the experiment: how many rows were wrong. A row of zeros is what a revised outcome leaves, and is right. The
+-- caller keeps writers away.
 CREATE FUNCTION rebuild_experiment() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     wrong bigint;
 BEGIN
+    CREATE TEMP TABLE counted_again ON COMMIT DROP AS
+    SELECT account_key, business_category, pattern_type, holdout_share, advised,
+           advised_successes, held_out, held_out_successes, followed
+      FROM ledger_experiment WHERE compared;
     SELECT count(*) INTO wrong FROM (
         (SELECT * FROM experiment_outcomes WHERE advised <> 0 OR held_out <> 0
-         EXCEPT SELECT * FROM ledger_experiment)
+         EXCEPT SELECT * FROM counted_again)
         UNION ALL
-        (SELECT * FROM ledger_experiment EXCEPT SELECT * FROM experiment_outcomes)) differ;
+        (SELECT * FROM counted_again EXCEPT SELECT * FROM experiment_outcomes)) differ;
     DELETE FROM experiment_outcomes;
-    INSERT INTO experiment_outcomes SELECT * FROM ledger_experiment;
+    INSERT INTO experiment_outcomes SELECT * FROM counted_again;
+    DROP TABLE counted_again;
     RETURN wrong;
 END $$;

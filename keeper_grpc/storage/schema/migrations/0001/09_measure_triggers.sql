@@ -282,35 +282,6 @@ END $$;
 CREATE TRIGGER note_inserted AFTER INSERT ON observations
     FOR EACH ROW EXECUTE FUNCTION note_observation();
 
-CREATE FUNCTION count_experiment() RETURNS trigger LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
-DECLARE
-    changed observations := CASE TG_OP WHEN 'INSERT' THEN NEW ELSE OLD END;
-    sign    integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
-BEGIN
-    INSERT INTO experiment_outcomes AS x (
-        account_key, business_category, pattern_type, holdout_share, advised, advised_successes,
-        held_out, held_out_successes)
-    SELECT changed.account_key, e.business_category, e.pattern_type, e.holdout_share,
-           sign * (NOT held_out(e))::integer,
-           sign * (NOT held_out(e) AND changed.success)::integer,
-           sign * held_out(e)::integer, sign * (held_out(e) AND changed.success)::integer
-      FROM enhancements e
-     WHERE e.id = coalesce(changed.enhancement_id, changed.instead_of) AND e.holdout_share > 0
-       AND had_advice(e)
-    ON CONFLICT (account_key, business_category, pattern_type, holdout_share) DO UPDATE
-       SET advised = x.advised + excluded.advised,
-           advised_successes = x.advised_successes + excluded.advised_successes,
-           held_out = x.held_out + excluded.held_out,
-           held_out_successes = x.held_out_successes + excluded.held_out_successes;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER count_experiment_insert AFTER INSERT ON observations
-    FOR EACH ROW WHEN (coalesce(NEW.enhancement_id, NEW.instead_of) IS NOT NULL)
-    EXECUTE FUNCTION count_experiment();
-CREATE TRIGGER count_experiment_delete AFTER DELETE ON observations
-    FOR EACH ROW WHEN (coalesce(OLD.enhancement_id, OLD.instead_of) IS NOT NULL)
-    EXECUTE FUNCTION count_experiment();
-
 -- Accounts.
 
 -- ForgetAccount deletes one account's rows. Its milestones go with its own row; the advice of the patterns that it

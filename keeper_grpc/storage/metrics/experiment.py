@@ -1,0 +1,79 @@
+"""Counting outcomes into the holdout experiment, in steps.
+
+Both arms of an account make one step: were each arm to wait for a step of its own, an account with few questions
+would have its advised outcomes in the comparison and never its held-out ones, and the arms would be of different
+accounts. An interim outcome waits for the one that takes its place.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from keeper_grpc.domain.evidence.steps import EXACT
+from keeper_grpc.storage.database import Connection
+
+
+async def count_in_experiment(connection: Connection, account_key: str, step: int) -> None:
+    """Count what waits of an account, once it is a step; within the transaction that wrote the newest of it.
+
+    What another transaction counts at this moment is left to it.
+    """
+    await connection.execute(
+        """
+        WITH waiting AS MATERIALIZED (
+            SELECT id, final, success, enhancement_id, instead_of FROM observations
+             WHERE account_key = $1 AND NOT compared FOR NO KEY UPDATE SKIP LOCKED
+        ), asked AS (
+            SELECT w.*, e.business_category, e.pattern_type, e.holdout_share, held_out(e) AS held_out
+              FROM waiting w JOIN enhancements e ON e.id = coalesce(w.enhancement_id, w.instead_of)
+             WHERE e.holdout_share > 0 AND had_advice(e)
+        ), step AS (
+            SELECT * FROM asked
+             WHERE (final OR $3) AND (SELECT count(*) FROM asked WHERE final OR $3) >= $2::bigint
+        ), marked AS (
+            UPDATE observations o
+               SET compared = CASE WHEN w.id IN (SELECT id FROM step) THEN true END
+              FROM waiting w
+             WHERE o.id = w.id
+               AND (w.id IN (SELECT id FROM step) OR w.id NOT IN (SELECT id FROM asked))
+        )
+        INSERT INTO experiment_outcomes AS x (
+            account_key, business_category, pattern_type, holdout_share, advised,
+            advised_successes, held_out, held_out_successes, followed)
+        SELECT $1, business_category, pattern_type, holdout_share,
+               count(*) FILTER (WHERE NOT held_out),
+               count(*) FILTER (WHERE NOT held_out AND success), count(*) FILTER (WHERE held_out),
+               count(*) FILTER (WHERE held_out AND success),
+               count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL)
+          FROM step GROUP BY 2, 3, 4
+        ON CONFLICT (account_key, business_category, pattern_type, holdout_share) DO UPDATE
+           SET advised = x.advised + excluded.advised,
+               advised_successes = x.advised_successes + excluded.advised_successes,
+               held_out = x.held_out + excluded.held_out,
+               held_out_successes = x.held_out_successes + excluded.held_out_successes,
+               followed = x.followed + excluded.followed
+        """,
+        account_key,
+        step,
+        step == EXACT,
+    )
+
+
+async def count_out_of_experiment(connection: Connection, observation_id: UUID) -> None:
+    """Take an outcome that is about to be replaced out of what it counts in."""
+    await connection.execute(
+        """
+        UPDATE experiment_outcomes x
+           SET advised = x.advised - (NOT held_out(e))::integer,
+               advised_successes = x.advised_successes - (NOT held_out(e) AND o.success)::integer,
+               held_out = x.held_out - held_out(e)::integer,
+               held_out_successes = x.held_out_successes - (held_out(e) AND o.success)::integer,
+               followed = x.followed
+                          - (NOT held_out(e) AND o.enhancement_id IS NOT NULL)::integer
+          FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
+         WHERE o.id = $1 AND o.compared AND x.account_key = o.account_key
+           AND x.business_category = e.business_category AND x.pattern_type = e.pattern_type
+           AND x.holdout_share = e.holdout_share
+        """,
+        observation_id,
+    )
