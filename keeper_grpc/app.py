@@ -26,6 +26,7 @@ from keeper_grpc.telemetry.watched import (
     watch_cache,
     watch_detector,
     watch_feeds,
+    watch_memories,
     watch_pool,
     watch_server,
 )
@@ -134,6 +135,12 @@ async def application(
         detector = parts.detector()
         watch_pool(telemetry.instruments, pool)
         watch_cache(telemetry.instruments, models)
+        watch_memories(
+            telemetry.instruments,
+            accounts=parts.remembered_accounts,
+            insights=parts.remembering_anonymizer.insights,
+            texts=parts.remembering_anonymizer.texts,
+        )
         watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
         watch_server(telemetry.instruments, server)
@@ -147,6 +154,7 @@ async def application(
             ("qualification", qualification.run()),
             ("tombstones", parts.tombstones().run()),
             ("words", words.run()),
+            ("accounts", parts.remembered_accounts.run()),
             ("measures", parts.folding().run()),
             ("priors", priors.run()),
         ):

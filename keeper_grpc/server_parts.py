@@ -15,16 +15,17 @@ from keeper_grpc.models.in_use import ModelInUse, OnModelInUse
 from keeper_grpc.parts import counting_of, make_anonymizer, qualification
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
+from keeper_grpc.privacy.remembering import RememberingAnonymizer
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.settings import Settings
-from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import PostgresAudit
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.accounts.qualification import PostgresQualification
+from keeper_grpc.storage.accounts.remembered import RememberedAccounts
 from keeper_grpc.storage.accounts.tombstones import PostgresTombstones
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
@@ -115,21 +116,24 @@ class ServerParts:
         self._telemetry = telemetry
         self._pseudonyms = pseudonyms
         self._words = KAccountWords(self._pseudonyms.word_hash)
-        self._anonymizer = MeasuredAnonymizer(
+        self.remembering_anonymizer = RememberingAnonymizer(
             make_anonymizer(
                 settings, catalog, approved=self._words, hash_word=self._pseudonyms.word_hash
             ),
-            telemetry.instruments,
+            self._words,
         )
+        self._anonymizer = MeasuredAnonymizer(self.remembering_anonymizer, telemetry.instruments)
         self._counting = counting_of(settings)
         self._rule = self._counting.rule
         self._indexes = PostgresAnnIndexes(pool)
         self._patterns = PostgresPatterns(pool, half_life=settings.evidence_half_life, clock=clock)
         self._outcomes = PostgresOutcomes(pool, self._counting)
+        self.remembered_accounts = RememberedAccounts(pool)
+        """A second of memory; `run` it as a task."""
         self._accounts = AccountResolver(
             pseudonyms=self._pseudonyms,
             anonymizer=self._anonymizer,
-            store=PostgresAccounts(pool),
+            store=self.remembered_accounts,
             qualification=qualification(settings),
             clock=self._clock,
         )
@@ -278,7 +282,7 @@ class ServerParts:
                 register=RegisterAccount(
                     accounts=self._accounts,
                     pseudonyms=self._pseudonyms,
-                    store=PostgresAccounts(self._pool),
+                    store=self.remembered_accounts,
                     qualify=self._qualify,
                     clock=self._clock,
                     new_id=uuid4,
@@ -286,7 +290,7 @@ class ServerParts:
                 update=UpdateAccount(
                     accounts=self._accounts,
                     pseudonyms=self._pseudonyms,
-                    store=PostgresAccounts(self._pool),
+                    store=self.remembered_accounts,
                     refresh=self._refresh,
                     clock=self._clock,
                     new_id=uuid4,
@@ -399,7 +403,7 @@ class ServerParts:
         return ForgetAccount(
             pseudonyms=self._pseudonyms,
             embedder=embedder,
-            store=PostgresForgetting(self._pool),
+            store=PostgresForgetting(self._pool, self.remembered_accounts),
             rule=self._rule,
             tombstone_retention=self._settings.tombstone_retention,
             clock=self._clock,

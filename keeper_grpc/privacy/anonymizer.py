@@ -12,7 +12,7 @@ and the report says which and why. Never its content.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from keeper_grpc.domain.insight import (
@@ -35,6 +35,7 @@ from keeper_grpc.privacy.layers.recognizers import Recognizers, recognized
 from keeper_grpc.privacy.layers.slips import Slips
 from keeper_grpc.privacy.layers.structured import Structured
 from keeper_grpc.privacy.layers.unknown_words import Coverage, LanguageNotCovered, UnknownWords
+from keeper_grpc.privacy.memory import MaskedText, Memory
 from keeper_grpc.privacy.text.draft import (
     Draft,
     Layer,
@@ -65,11 +66,17 @@ SHORTEST_UNKNOWN: Final = 4
 """Letters of a word that accounts can approve: shorter ones are initials and abbreviations of names
 as often as words."""
 
+
+class IdentifierLeft(Exception):
+    """Something is still recognized in what the layers made."""
+
+
 REFUSALS: Final[Mapping[type[Exception], str]] = {
     OutOfTime: "TIME_BUDGET_EXCEEDED",
     TooManySpans: "TOO_MANY_IDENTIFIERS",
     LanguageNotCovered: "LANGUAGE_NOT_COVERED",
     HealthDetail: "HEALTH_DETAIL",
+    IdentifierLeft: "IDENTIFIER_LEFT",
 }
 """What a layer raises to refuse a text, and the reason in the report. Anything else is a failure."""
 
@@ -87,7 +94,9 @@ class Anonymizer:
     time_budget: CPU seconds for one insight.
     hash_word: makes the keyed hash of a folded word; None hands out no unknown words.
 
-    `layers` are the text layers by name, in order; tests replace one to see it fail.
+    `layers` are the text layers by name, in order; tests replace one to see it fail. `texts`, where there is one,
+    remembers what they made of a text without what was declared in it; whoever gives one empties it when words are
+    approved or are no more.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class Anonymizer:
         self.recheck: Recheck = recognized
         self.vocabulary = vocabulary
         self.plausible_labels: set[str] = set()
+        self.texts: Memory[MaskedText] | None = None
         self.layers: dict[str, Layer] = {}
         if vocabulary is not None:
             self.layers = {
@@ -275,37 +285,66 @@ class _Run:
             return text
         reason = self._refused or ("TEXT_TOO_LONG" if len(text) > self._max_text else "")
         if not reason:
-            draft = Draft(normalize(text), self._record)
-            reason = self._mask(draft)
+            kept, reason = self._kept(Draft(normalize(text), self._record))
             if not reason:
-                kept = draft.finish()
-                if has_words_left(kept):
-                    self._record.unknown |= draft.unknown
-                    return kept
-                reason = "NOTHING_LEFT"
+                return kept
         self._drop(field, reason)
         return None
 
-    def _mask(self, draft: Draft) -> str:
-        """Runs the layers over the draft. The reason why it must be dropped, or "" when it is safe."""
+    def _kept(self, draft: Draft) -> tuple[str, str]:
+        """What may be kept of the draft, or the reason why nothing may.
+
+        What the layers make of a text once what is declared has been taken out does not depend on what that was,
+        nor on the other texts, unless they find a person, who gets a number, or a word to be counted.
+        """
+        record, memory = self._record, self._parts.texts
+        declared, *others = self._parts.layers.items()
+        reason = self._mask(draft, [declared])
+        if reason:
+            return "", reason
+        outline = memory.hashed(draft.outline()) if memory is not None else b""
+        known = memory.get(outline) if memory is not None else None
+        if known is not None:
+            record.masked.update(known.masked)
+            return known.kept, ""
+        before, roles = dict(record.masked), record.roles
+        reason = self._mask(draft, [*others, ("recheck", self._recheck)])
+        if reason:
+            return "", reason
+        kept = draft.finish()
+        if not has_words_left(kept):
+            return "", "NOTHING_LEFT"
+        record.unknown |= draft.unknown
+        if memory is not None and record.roles == roles and not draft.unknown:
+            masked = {
+                kind: number - before.get(kind, 0)
+                for kind, number in record.masked.items()
+                if number != before.get(kind, 0)
+            }
+            memory.put(outline, MaskedText(kept, masked))
+        return kept, ""
+
+    def _mask(self, draft: Draft, layers: Sequence[tuple[str, Layer]]) -> str:
+        """Runs some layers over the draft. The reason why it must be dropped, or "" when it is safe."""
         if len(draft.text) > self._max_text:
             return "TEXT_TOO_LONG"  # normalizing lengthens some characters
         running = ""
         try:
-            for name, mask in self._parts.layers.items():
+            for name, mask in layers:
                 running = name
                 self._record.check_time()
                 mask(draft)
-            running = "recheck"
-            # Over the slots, so that the number of a role is no digit of a telephone number.
-            if self._parts.recheck(draft.text) is not None:
-                return "IDENTIFIER_LEFT"
             self._record.check_time()
         except tuple(REFUSALS) as refusal:
             return REFUSALS[type(refusal)]
         except Exception:  # noqa: BLE001  # fail closed, whatever it is
             return f"{running.upper()}_LAYER_FAILED"
         return ""
+
+    def _recheck(self, draft: Draft) -> None:
+        # Over the slots, so that the number of a role is no digit of a telephone number.
+        if self._parts.recheck(draft.text) is not None:
+            raise IdentifierLeft
 
     def _drop(self, field: str, reason: str) -> None:
         self._dropped.append(DroppedField(field, reason))

@@ -12,6 +12,8 @@ class KAccountWords:
     """
 
     def __init__(self, hashed: Callable[[str], str]) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when other words are approved than before."""
         self._hashed = hashed
         self._hashes: frozenset[str] = frozenset()
 
@@ -20,4 +22,7 @@ class KAccountWords:
 
     def replace(self, hashes: frozenset[str]) -> None:
         """Approve the words of these hashes and no others."""
+        changed = hashes != self._hashes
         self._hashes = hashes
+        if changed:
+            self.on_change()

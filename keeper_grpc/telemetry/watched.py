@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from keeper_grpc.telemetry.instruments import Instruments
@@ -74,6 +75,35 @@ class Server(Protocol):
 
     @property
     def calls_in_flight(self) -> int: ...
+
+
+class Memory(Protocol):
+    """Answers from memory, and those that had to be made."""
+
+    @property
+    def hits(self) -> int: ...
+
+    @property
+    def misses(self) -> int: ...
+
+
+def watch_memories(instruments: Instruments, **memories: Memory) -> None:
+    """Export how often each memory had the answer."""
+
+    def readings(
+        name: str, memory: Memory
+    ) -> tuple[tuple[dict[str, str], Callable[[], float]], ...]:
+        return (
+            ({"memory": name, "result": "hit"}, lambda: memory.hits),
+            ({"memory": name, "result": "miss"}, lambda: memory.misses),
+        )
+
+    instruments.watch(
+        "keeper.memory.lookups",
+        "Looks into what a process remembers, by memory and whether it had the answer",
+        *(reading for name, memory in memories.items() for reading in readings(name, memory)),
+        counts=True,
+    )
 
 
 def watch_pool(instruments: Instruments, pool: Pool) -> None:

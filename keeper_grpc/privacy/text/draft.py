@@ -76,6 +76,8 @@ class Record:
     scrub: Layer | None = None
     masked: Counter[str] = field(default_factory=Counter)
     unknown: set[str] = field(default_factory=set)
+    roles: int = 0
+    """How often a role was given: whose number depends on who was in the texts before."""
     _begun: float = field(default_factory=time.perf_counter)
     _replacements: list[str] = field(default_factory=list)
     _kinds: list[str] = field(default_factory=list)
@@ -89,6 +91,7 @@ class Record:
 
     def role(self, name: str, identity: str) -> str:
         """`[name]` for the first identity of this role, `[name_2]` for the second, and so on."""
+        self.roles += 1
         known = self._numbers.setdefault(name, {})
         number = known.setdefault(identity, len(known) + 1)
         plain = number == 1 and name not in ALWAYS_NUMBERED
@@ -192,6 +195,20 @@ class Draft:
             word.end = end + moved
         self.text = "".join((*parts, self.text[at:]))
         self._keys = self.hinted = None
+
+    def outline(self) -> str:
+        """All by which the layers read it, less where its slots are in the record: drafts of different records with
+        one outline are read alike.
+        """
+        record, text = self.record, self.text
+        settled = [at for at, word in enumerate(self.words()) if word.settled]
+        slots = [] if text.isascii() else _SLOTS.findall(text)
+        if not settled and not slots:
+            return text
+        stand_for = [
+            (record.kind(slot), record.replacement(slot), record.shape(slot)) for slot in slots
+        ]
+        return repr((_SLOTS.sub(chr(FIRST_SLOT), text), stand_for, settled))
 
     def finish(self) -> str:
         return self.record.finish(self.text)

@@ -9,7 +9,7 @@ from keeper_grpc.domain.accounts.account import Account, NewAccount
 from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.errors import AccountForgotten
 from keeper_grpc.storage.accounts.audit import append_event
-from keeper_grpc.storage.accounts.standing import note_standing, own_account
+from keeper_grpc.storage.accounts.standing import count_change, note_standing, own_account
 from keeper_grpc.storage.database import Connection, Database
 
 
@@ -20,6 +20,10 @@ class PostgresAccounts:
         self._database = database
 
     async def find_account(self, keys: Sequence[str]) -> Account | None:
+        """The account that is known by one of these pseudonyms, the oldest if by several."""
+        return await self.read_account(keys)
+
+    async def read_account(self, keys: Sequence[str]) -> Account | None:
         """The account that is known by one of these pseudonyms, the oldest if by several."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
@@ -122,6 +126,7 @@ class PostgresAccounts:
                 """,
                 key,
             )
+            await count_change(connection)
         return True
 
     async def correct(
@@ -158,6 +163,7 @@ class PostgresAccounts:
             )
             await note_standing(connection, key, recount=moved)
             await append_event(connection, event)
+            await count_change(connection)
         return True
 
 

@@ -21,7 +21,9 @@ from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import append_event
+from keeper_grpc.storage.accounts.remembered import RememberedAccounts
 from keeper_grpc.storage.accounts.rewording import first_action, reword, reword_advised
+from keeper_grpc.storage.accounts.standing import count_change
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.locks import lock_step
@@ -38,9 +40,11 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 class PostgresForgetting(PostgresAccounts):
     """The tables of usecases/accounts/forget.py; see there for what each method promises."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, remembered: RememberedAccounts | None = None) -> None:
+        """`remembered`: this process's memory of accounts, which shall see the beginning at once."""
         super().__init__(database)
         self._database = database
+        self._remembered = remembered
 
     async def bury(self, tombstone: Tombstone) -> None:
         async with self._database.connection() as connection:
@@ -57,6 +61,9 @@ class PostgresForgetting(PostgresAccounts):
             )
             if news:
                 await append_event(connection, begun)
+                await count_change(connection)
+        if self._remembered is not None:
+            await self._remembered.look()
 
     async def patterns_of(self, account_key: str) -> Sequence[UUID]:
         async with self._database.connection() as connection:
@@ -174,6 +181,9 @@ class PostgresForgetting(PostgresAccounts):
             await append_event(
                 connection, AuditEvent(event_id, "forget_account", done.counts(), now)
             )
+            await count_change(connection)
+        if self._remembered is not None:
+            await self._remembered.look()
         return done
 
 

@@ -17,6 +17,14 @@ async def own_account(connection: Connection, account_key: str) -> None:
     )
 
 
+async def count_change(connection: Connection) -> None:
+    """Tell every process's memory of accounts that a category, an owner or a state changes in this transaction.
+
+    At its end: the row's lock keeps the order of counts that of commits, and others wait for it.
+    """
+    await connection.execute("UPDATE account_changes SET changes = changes + 1")
+
+
 async def note_standing(connection: Connection, account_key: str, *, recount: bool = False) -> None:
     """Let everything that the account is part of follow its row, which the caller owns and has changed.
 

@@ -41,7 +41,10 @@ class AccountStore(Protocol):
     """Where accounts are remembered."""
 
     async def find_account(self, keys: Sequence[str]) -> Account | None:
-        """The account that is known by one of these pseudonyms."""
+        """The account that is known by one of these pseudonyms, perhaps from memory, as it was a second ago."""
+
+    async def read_account(self, keys: Sequence[str]) -> Account | None:
+        """The same as it is now, in no less time for one that is not known."""
 
     async def add_account(
         self,
@@ -74,8 +77,11 @@ class AccountResolver:
         self._clock = clock
 
     async def key_of(self, account_id: str) -> str:
-        """The pseudonym of an account, known or not: for a call that must not tell which it is."""
-        known = await self._store.find_account(self._pseudonyms.all_keys_of(account_id))
+        """The pseudonym of an account, known or not: for a call that must not tell which it is, also by its time.
+
+        Not from memory, which knows those that exist.
+        """
+        known = await self._store.read_account(self._pseudonyms.all_keys_of(account_id))
         return known.key if known else self._pseudonyms.key_of(account_id)
 
     async def resolve(

@@ -54,6 +54,8 @@ async def test_the_numbers_are_those_of_the_traffic(scraped: Scraped) -> None:
     # "ready", sentence and action, one new topic, and the text that was refused.
     assert value("keeper_embedding_texts_total", source="model") == 5
     assert value("keeper_embedding_texts_total", source="memory") > 0
+    assert value("keeper_memory_lookups_total", memory="accounts", result="hit") > 0
+    assert value("keeper_memory_lookups_total", memory="insights", result="hit") > 0
     assert value("keeper_database_connections_limit") == 8
     assert value("keeper_detector_leader") == 1
     assert value("keeper_ready") == 1

@@ -17,6 +17,14 @@ CREATE TABLE accounts (
 CREATE INDEX accounts_owner ON accounts (owner_key);
 CREATE INDEX accounts_unqualified ON accounts (created_at) WHERE NOT qualified;
 
+-- One row: how often an account's category, owner or state has changed. Written with such a change, read by every
+-- process's memory of accounts, twice a second.
+CREATE TABLE account_changes (
+    id      boolean PRIMARY KEY DEFAULT true CHECK (id),
+    changes bigint NOT NULL DEFAULT 0
+);
+INSERT INTO account_changes DEFAULT VALUES;
+
 -- An account that was forgotten, so that a late call does not bring it back. Written by ForgetAccount, read by the
 -- first call of an account. The hash has a label of its own: it is not the account's pseudonym, which is nowhere any
 -- more.
