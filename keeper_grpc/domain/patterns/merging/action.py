@@ -19,7 +19,9 @@ from keeper_grpc.domain.patterns.merging.action_words import (
     WITH,
     WITHOUT,
 )
+from keeper_grpc.domain.patterns.merging.lexicon import VERB, lexicon
 from keeper_grpc.domain.patterns.merging.quantities import Quantity, agree, quantities
+from keeper_grpc.domain.patterns.merging.spanish import in_english
 
 _SIDES = tuple(tuple(re.compile(rf"\b(?:{side})\b") for side in axis) for axis in AXES)
 _DAYS = tuple((re.compile(rf"\b{word}\b"), days) for word, days in DAYS)
@@ -47,7 +49,7 @@ class Stance:
 
 def stance(action: str) -> Stance:
     """Read the stance of an action, in any case."""
-    text = " ".join(action.lower().translate(_TYPOGRAPHY).split())
+    text = " ".join(in_english(action).lower().translate(_TYPOGRAPHY).split())
     plain = " ".join(HARMLESS.sub(" ", text).split())
     directions = [frozenset(side.pattern for side in axis if side.search(plain)) for axis in _SIDES]
     days = frozenset[str]().union(*(days for word, days in _DAYS if word.search(text)))
@@ -98,11 +100,16 @@ def says_enough(action: str) -> bool:
 
     "Offer the [other] soak" is said of every product that nobody knows: such texts are equal in any
     embedding model and mean different things. An unknown word counts as much as two known ones, a
-    person as one: "call [person]" is one action, whoever is called.
+    person as one: "call [person]" is one action, whoever is called. What is done must be left: of another language the
+    anonymizer leaves the words that look English, "[person] gratis", whatever was to be done.
     """
     masked = [match["kind"] for match in _MASK.finditer(action)]
     if not masked:
         return True
     unknown = masked.count("other")
-    content = sum(word not in _EMPTY for word in _CONTENT.findall(_MASK.sub(" ", action.lower())))
-    return content > 2 * unknown and content >= masked.count("person")
+    persons = masked.count("person")
+    content = [
+        word for word in _CONTENT.findall(_MASK.sub(" ", action.lower())) if word not in _EMPTY
+    ]
+    acts = not (unknown or persons) or any(VERB in lexicon().read(word).marks for word in content)
+    return acts and len(content) > 2 * unknown and len(content) >= persons

@@ -22,6 +22,7 @@ from keeper_grpc.domain.patterns.merging.lexicon import (
     Word,
     lexicon,
 )
+from keeper_grpc.domain.patterns.merging.spanish import in_english
 from keeper_grpc.domain.patterns.merging.trade_words import (
     BEFORE_A_THING,
     BEFORE_A_VERB,
@@ -133,7 +134,7 @@ def compare(one: str, other: str) -> Comparison:
 @functools.lru_cache(maxsize=REMEMBERED)
 def content(action: str) -> Content:
     """The content of an action. What the anonymizer masked is none: it may have been anything."""
-    text = _MASK.sub(" ", action.lower())
+    text = _MASK.sub(" ", in_english(action).lower())
     length = len(_LENGTH.findall(text))
     for pattern, name in SAME:
         text = pattern.sub(f" {name} ", text)
