@@ -352,7 +352,11 @@ class ServerParts:
 
     def priors(self) -> LearnPriors:
         return LearnPriors(
-            store=PostgresPriors(self._pool), rule=self._rule, interval=PRIORS_INTERVAL
+            store=PostgresPriors(
+                self._pool, half_life=self._settings.evidence_half_life, clock=self._clock
+            ),
+            rule=self._rule,
+            interval=PRIORS_INTERVAL,
         )
 
     def words(self) -> ApproveWords:

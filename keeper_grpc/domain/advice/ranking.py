@@ -95,7 +95,13 @@ class Candidate:
         Kept: hurdles, scores and cautions ask for it again, and its bounds are most of the work of ranking.
         """
         pattern = self.pattern
-        return expect(pattern.evidence, pattern.proven_prior, self.situation, pattern.cautious)
+        return expect(
+            pattern.evidence,
+            pattern.proven_prior,
+            self.situation,
+            pattern.cautious,
+            pattern.spreads,
+        )
 
     @property
     def expected_success_rate(self) -> float:

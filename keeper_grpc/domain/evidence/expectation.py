@@ -8,8 +8,9 @@ is in two of them:
    situations say only so much about this one;
 2. single facts: of those outcomes, how the ones that share a fact with the situation differ from the
    ones that do not. A difference says nothing of the average, so what was counted in the average is not
-   counted again. Each is shrunk by what is known of it, and the rate moves by the mean of their log
-   odds: outcomes may share several facts, and must not count several times for it;
+   counted again. Each is shrunk by what is known of it and of how much such facts matter
+   (domain/evidence/spreads.py), and the rate moves by the mean of their log odds, in which facts weigh by how much
+   they matter: outcomes may share several facts, and must not count several times for it;
 3. here: the situation's own outcomes, in full.
 
 All of them weigh by age: how well something works, in a situation as at all, changes with the years.
@@ -28,7 +29,7 @@ way under the most cautious one that they leave open (domain/evidence/priors.py)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -44,6 +45,7 @@ from keeper_grpc.domain.evidence.evidence import (
     weigh,
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.spreads import UNKNOWN, Spreads, log_odds, noise, spread_of
 
 STRENGTH = 4.0
 """Trials that all other situations are worth, however many there were. Where situations move the log odds
@@ -58,21 +60,20 @@ would leave the rate above 60%. Against 8, six failures of six take the best rec
 DIGITS = 6
 """Of an expected rate."""
 
-FACT_VARIANCE = 1.0
-"""How far a fact moves the log odds of success, squared, before anything is known: one unit takes 50% to
-73%. Effects that the data cannot tell from noise are shrunk accordingly."""
-
-
 FORGOTTEN = 1e-6
 """Trials by age below which a fact's outcomes say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactEvidence:
-    """Outcomes outside of the situation, those that share a fact with it and those that do not."""
+    """Outcomes outside of the situation, those that share a fact with it and those that do not.
+
+    `key` is the condition whose value the fact is.
+    """
 
     shared: Evidence
     others: Evidence
+    key: str = ""
 
     @property
     def tells(self) -> bool:
@@ -102,12 +103,12 @@ NOWHERE = SituationEvidence()
 
 
 def situate(
-    pattern: Shares, here: Shares, facts: Sequence[Shares], rule: PublicationRule
+    pattern: Shares, here: Shares, facts: Mapping[str, Shares], rule: PublicationRule
 ) -> SituationEvidence:
     """Cut a pattern's outcomes at a situation.
 
-    `here` are the owners' outcomes in it as a whole, `facts` those that share one fact with it, which
-    include those of `here`. No owner weighs more in a part than in the whole. A situation that may not
+    `here` are the owners' outcomes in it as a whole, `facts` those that share one fact with it, by its condition's
+    key, which include those of `here`. No owner weighs more in a part than in the whole. A situation that may not
     be shown is not told apart from elsewhere.
     """
     most = heaviest([share.trials for share in pattern.values()], rule.k)
@@ -117,11 +118,11 @@ def situate(
     rest = leave_out(pattern, here)
     elsewhere = weigh(rest.values(), rule.k, most)
     cut = []
-    for fact in facts:
+    for key, fact in facts.items():
         shared = leave_out(fact, here)
         others = leave_out(rest, shared)
         contrast = FactEvidence(
-            weigh(shared.values(), rule.k, most), weigh(others.values(), rule.k, most)
+            weigh(shared.values(), rule.k, most), weigh(others.values(), rule.k, most), key
         )
         if contrast.tells and not (
             rule.withheld(contrast.shared) or rule.withheld(contrast.others)
@@ -183,8 +184,9 @@ def expect(
     prior: Prior,
     situation: SituationEvidence = NOWHERE,
     cautious: Prior = CAUTIOUS,
+    spreads: Spreads = UNKNOWN,
 ) -> Expectation:
-    """The expectation for one situation.
+    """The expectation for one situation. `spreads` are how much facts matter to the pattern's type.
 
     Without evidence about the situation it is the pattern's own posterior, in full strength.
     """
@@ -199,19 +201,21 @@ def expect(
     here = situation.here
     if situation.is_all:
         certain = lower_bound(*here.recent, cautious)
-        return Expectation(_here(prior, situation), certain, Basis.SITUATION, here)
+        return Expectation(_here(prior, situation, spreads), certain, Basis.SITUATION, here)
     # Nobody knows how much this situation is like the others, so the worse of both is taken.
-    certain = min(_here(cautious, situation, most).low for most in (STRENGTH, math.inf))
+    certain = min(_here(cautious, situation, spreads, most).low for most in (STRENGTH, math.inf))
     decides = 0 < here.recent[0] >= _outside(prior, situation, OUTSIDE)
     return Expectation(
-        _here(prior, situation, OUTSIDE),
+        _here(prior, situation, spreads, OUTSIDE),
         certain,
         Basis.SITUATION if decides else Basis.ADJUSTED,
         here if decides else evidence,
     )
 
 
-def _here(prior: Prior, situation: SituationEvidence, most: float = math.inf) -> Prior:
+def _here(
+    prior: Prior, situation: SituationEvidence, spreads: Spreads, most: float = math.inf
+) -> Prior:
     """What is believed of the situation's rate, from a prior of the pattern's.
 
     The other situations and the prior are together worth `most` trials.
@@ -219,7 +223,7 @@ def _here(prior: Prior, situation: SituationEvidence, most: float = math.inf) ->
     # The rate is the pattern's posterior mean; how sure it is of this situation is another matter.
     average = prior.after(*situation.elsewhere.recent).mean
     strength = _outside(prior, situation, most)
-    parent = _moved(average, situation.facts)
+    parent = _moved(average, situation.facts, spreads)
     return Prior(strength * parent, strength * (1 - parent)).after(*situation.here.recent)
 
 
@@ -230,31 +234,20 @@ def _outside(prior: Prior, situation: SituationEvidence, most: float) -> float:
     return min(weight + trials * STRENGTH / (trials + STRENGTH), most)
 
 
-def _moved(rate: float, facts: Sequence[FactEvidence]) -> float:
+def _moved(rate: float, facts: Sequence[FactEvidence], spreads: Spreads) -> float:
     """The rate, moved by what is known of each fact's effect.
 
     The average holds a fact's share of its effect already, so it is moved by the rest.
     """
-    if not facts:
-        return rate
-    moves = 0.0
+    moves = weight = 0.0
     for fact in facts:
-        shared, others = fact.shared, fact.others
-        effect = _log_odds(shared) - _log_odds(others)
-        part = shared.recent[0] / (shared.recent[0] + others.recent[0])
-        moves += (1 - part) * effect * FACT_VARIANCE / (FACT_VARIANCE + _noise(fact))
-    odds = math.log(rate / (1 - rate)) + moves / len(facts)
+        spread = spread_of(fact.key, spreads)
+        shared, others = fact.shared.recent, fact.others.recent
+        effect = log_odds(*shared) - log_odds(*others)
+        part = shared[0] / (shared[0] + others[0])
+        moves += spread * (1 - part) * effect * spread / (spread + noise(shared, others))
+        weight += spread
+    if weight <= 0:
+        return rate
+    odds = math.log(rate / (1 - rate)) + moves / weight
     return 1 / (1 + math.exp(-odds))
-
-
-def _log_odds(evidence: Evidence) -> float:
-    """Of the successes, with half an outcome more of each kind (Haldane): finite also for 0 of 3."""
-    trials, successes = evidence.recent
-    return math.log((successes + 0.5) / (trials - successes + 0.5))
-
-
-def _noise(fact: FactEvidence) -> float:
-    """How far chance moves the difference of the log odds, squared, were the rates one and the same."""
-    (shared, shared_successes), (others, others_successes) = fact.shared.recent, fact.others.recent
-    rate = (shared_successes + others_successes + 0.5) / (shared + others + 1)
-    return (1 / shared + 1 / others) / (rate * (1 - rate))

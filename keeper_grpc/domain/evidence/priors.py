@@ -5,6 +5,8 @@ is weighed by how likely it makes the counts of the others: those of the pattern
 those of its type elsewhere as if they were `BORROWED` patterns at most (a power prior: Ibrahim and Chen, 2000).
 The pattern itself is left out: no outcome counts twice.
 
+Outcomes weigh by age, as in all that is expected: what worked once teaches as little as it counts.
+
 Two priors come of it. What is expected is computed under the Beta with the mean and variance of a rate under all
 pairs by weight; where the type says little, all types are borrowed from too. What is certain is computed under
 the most cautious of the pairs that the others leave open (`OPEN`; robust Bayes: Berger, Statistical Decision
@@ -15,9 +17,10 @@ known nobody can say how much. Other types say nothing certain, since a new type
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TypeAlias
 from uuid import UUID
 
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, betaln
 
 from keeper_grpc.domain.evidence.evidence import CAUTIOUS, LOWER_QUANTILE, Prior
+from keeper_grpc.domain.evidence.spreads import UNKNOWN, Spreads
 
 BORROWED = 5
 """Patterns that all the others of a type, or of all types, count as beside those of the kind itself."""
@@ -70,18 +74,22 @@ class Outcomes:
 
     pattern_type: str
     business_category: str
-    trials: int
-    successes: int
+    trials: float
+    successes: float
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedPrior:
-    """A prior for what is expected, where it comes from, of how many patterns, and one for what is certain."""
+    """A prior for what is expected, where it comes from, of how many patterns, and one for what is certain.
+
+    `spreads` are how much the facts of a situation matter to the type.
+    """
 
     prior: Prior
     source: Source
     patterns: int
     cautious: Prior = CAUTIOUS
+    spreads: Spreads = field(default_factory=dict, hash=False)
 
 
 DEFAULT_PRIOR = LearnedPrior(Prior(), Source.DEFAULT, 0)
@@ -161,7 +169,7 @@ def _keys(pattern_type: str, business_category: str) -> tuple[tuple[str, str], .
 
 
 @lru_cache(maxsize=4096)
-def _alone(trials: int, successes: int) -> _Group:
+def _alone(trials: float, successes: float) -> _Group:
     """One pattern of so many successes in so many trials, whose rate is a draw from each pair's Beta."""
     likelihoods = betaln(_SUCCESSES + successes, _FAILURES + trials - successes)
     return _Group(1, likelihoods - betaln(_SUCCESSES, _FAILURES))
@@ -194,12 +202,16 @@ def _most_cautious(likelihoods: _Likelihoods) -> Prior:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A pattern whose evidence is weighed, and the prior that it has."""
+    """A pattern whose evidence is weighed, and the prior that it has.
+
+    `outcomes` are those that are counted, `recent` the same as their ages weigh them: what teaches the others.
+    """
 
     pattern_id: UUID
     outcomes: Outcomes
     published: bool
     current: LearnedPrior
+    recent: Outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,30 +230,36 @@ SAME = 0.01
 """Relative difference below which a prior stays: it moves no bound by a tenth of a point, and a write of
 every pattern at every turn would be for nothing."""
 
+SAME_SPREAD = 0.05
+"""Difference of a fact's variance below which it stays, in log odds squared."""
 
-def learn(judged: Sequence[Judged]) -> tuple[list[Assigned], LearnedPriors]:
-    """The priors that change, and those of patterns that are yet to come.
+
+def learn(
+    judged: Sequence[Judged], spreads: Mapping[str, Spreads] = MappingProxyType({})
+) -> tuple[list[Assigned], LearnedPriors]:
+    """The priors that change, and those of patterns that are yet to come. `spreads` are learned by type.
 
     Patterns that are not published teach nothing: a prior is shown, and must not tell of them. What an author
     expects stays, though the outcomes of the pattern teach the others; what is certain of it is nobody's claim.
     """
-    priors = Priors(pattern.outcomes for pattern in judged if pattern.published)
+    priors = Priors(pattern.recent for pattern in judged if pattern.published)
     known: dict[tuple[Outcomes, bool], LearnedPrior] = {}
     assigned = []
     for pattern in judged:
         case = (
-            pattern.outcomes if pattern.published else _without(pattern.outcomes),
+            pattern.recent if pattern.published else _without(pattern.recent),
             pattern.published,
         )
         if case not in known:
             known[case] = priors.of(
                 pattern.outcomes.pattern_type,
                 pattern.outcomes.business_category,
-                pattern.outcomes if pattern.published else None,
+                pattern.recent if pattern.published else None,
             )
         learned = known[case]
         if pattern.current.source is Source.AUTHOR:
             learned = replace(pattern.current, cautious=learned.cautious)
+        learned = replace(learned, spreads=spreads.get(pattern.outcomes.pattern_type, UNKNOWN))
         if not _same(learned, pattern.current):
             assigned.append(Assigned(pattern.pattern_id, pattern.outcomes, learned))
     return assigned, {key: priors.of(*key) for key in priors.kinds}
@@ -249,10 +267,14 @@ def learn(judged: Sequence[Judged]) -> tuple[list[Assigned], LearnedPriors]:
 
 def _without(outcomes: Outcomes) -> Outcomes:
     """The kind alone: what the outcomes of an unpublished pattern were makes no difference."""
-    return replace(outcomes, trials=0, successes=0)
+    return replace(outcomes, trials=0.0, successes=0.0)
 
 
 def _same(one: LearnedPrior, other: LearnedPrior) -> bool:
+    if one.spreads.keys() != other.spreads.keys() or any(
+        abs(one.spreads[key] - other.spreads[key]) > SAME_SPREAD for key in one.spreads
+    ):
+        return False
     return one.source is other.source and all(
         abs(a - b) <= SAME * b
         for a, b in (

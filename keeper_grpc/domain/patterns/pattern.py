@@ -14,6 +14,7 @@ from keeper_grpc.domain.evidence.guardrails import Harm
 from keeper_grpc.domain.evidence.off_policy import ByOwner, contrast
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.spreads import Spreads
 from keeper_grpc.domain.insight import EmbeddedWords, JsonValue
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.merging.action import says_enough
@@ -73,6 +74,7 @@ class Pattern:
     prior_patterns: int = 0
     cautious: Prior = CAUTIOUS
     unclaimed: Prior = UNIFORM
+    spreads: Spreads = field(default_factory=dict)
     claim: Claim | None = None
     retired: bool = False
     fading: bool = False

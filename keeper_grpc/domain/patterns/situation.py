@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 from keeper_grpc.domain.insight import JsonValue
@@ -33,6 +34,11 @@ def facts(conditions: Mapping[str, JsonValue]) -> tuple[str, ...]:
 def facets(conditions: Mapping[str, JsonValue]) -> tuple[str, ...]:
     """All facets of a situation: the whole first."""
     return (whole(conditions), *facts(conditions))
+
+
+def fact_key(facet: str) -> str:
+    """The key of the condition that a single fact's facet is of."""
+    return re.split("[=#]", facet, maxsplit=1)[0]
 
 
 def read_fact(facet: str) -> tuple[str, JsonValue] | None:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.evidence import (
+    ALWAYS,
+    Prior,
+    Share,
+    lower_bound,
+    recency_weight,
+    weigh,
+)
 from keeper_grpc.domain.evidence.priors import (
     Assigned,
     Judged,
@@ -14,19 +24,72 @@ from keeper_grpc.domain.evidence.priors import (
     Source,
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.spreads import FactContrast
+from keeper_grpc.domain.patterns.situation import fact_key
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
 
+if TYPE_CHECKING:
+    from asyncpg import Record
+
 AT_ONCE = 200
 """Patterns that one transaction writes: their rows are wide, and captures of them wait meanwhile."""
+
+CONTRASTED = 50
+"""Patterns of each type of which most owners have outcomes: so many tell how much its facts matter."""
+
+FORGOTTEN = 0.5
+"""Trials by age below which one side of a contrast says next to nothing."""
+
+# No owner weighs more than ALWAYS ($3) trials of a pattern, in it and in each of its facts. Both sides of a contrast have
+# outcomes of k owners ($1).
+_CONTRASTS = f"""
+    WITH taught AS (
+        SELECT id, pattern_type FROM (
+            SELECT p.id, p.pattern_type, row_number() OVER (
+                       PARTITION BY p.pattern_type ORDER BY p.account_count DESC, p.id) AS place
+              FROM network_patterns p WHERE {published("p", "$1")}) ranked
+         WHERE place <= $2
+    ), owned AS (
+        SELECT a.pattern_id, a.owner_key, a.occurrence_count, a.recent_trials, a.recent_successes,
+               least(1.0, $3::double precision / a.occurrence_count) AS part
+          FROM pattern_owners a JOIN taught t ON t.id = a.pattern_id
+    ), total AS (
+        SELECT pattern_id, count(*) AS owners, sum(recent_trials * part) AS trials,
+               sum(recent_successes * part) AS successes
+          FROM owned GROUP BY pattern_id
+    ), shared AS (
+        SELECT f.pattern_id, f.facet, sum(f.recent_trials * o.part) AS trials,
+               sum(f.recent_successes * o.part) AS successes, count(*) AS owners,
+               count(*) FILTER (WHERE f.occurrence_count = o.occurrence_count) AS nowhere_else
+          FROM facet_owners f
+          JOIN owned o ON o.pattern_id = f.pattern_id AND o.owner_key = f.owner_key
+         WHERE f.pattern_id IN (SELECT id FROM taught) AND NOT starts_with(f.facet, 'whole:')
+         GROUP BY f.pattern_id, f.facet
+    )
+    SELECT t.pattern_type, s.facet, s.trials / $4 AS trials, s.successes / $4 AS successes,
+           (total.trials - s.trials) / $4 AS other_trials,
+           (total.successes - s.successes) / $4 AS other_successes
+      FROM shared s JOIN total USING (pattern_id) JOIN taught t ON t.id = s.pattern_id
+     WHERE s.owners >= $1 AND total.owners - s.nowhere_else >= $1
+       AND s.trials / $4 >= $5 AND (total.trials - s.trials) / $4 >= $5
+"""  # noqa: S608 - only constants are interpolated
 
 
 class PostgresPriors:
     """Priors in the rows of patterns, and apart from them for patterns that are yet to come."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, half_life: timedelta, clock: Callable[[], datetime]
+    ) -> None:
         self._database = database
+        self._half_life = half_life
+        self._clock = clock
+
+    @property
+    def _now_weight(self) -> float:
+        return recency_weight(self._clock(), self._half_life)
 
     async def judged(self, rule: PublicationRule) -> Sequence[Judged]:
         async with self._database.connection() as connection:
@@ -34,28 +97,32 @@ class PostgresPriors:
                 f"""
                 SELECT p.id, p.pattern_type, p.business_category, p.occurrence_count,
                        p.success_count, p.prior_successes, p.prior_failures, p.prior_source,
-                       p.prior_patterns, p.cautious_successes, p.cautious_failures,
-                       {published("p", "$1")} AS published
+                       p.prior_patterns, p.cautious_successes, p.cautious_failures, p.fact_spreads,
+                       {published("p", "$1")} AS published, share.*
                   FROM network_patterns p
+                 CROSS JOIN LATERAL (
+                       SELECT array_agg(a.occurrence_count) AS trials,
+                              array_agg(a.success_count) AS successes,
+                              array_agg(a.recent_trials) AS recent_trials,
+                              array_agg(a.recent_successes) AS recent_successes
+                         FROM pattern_owners a WHERE a.pattern_id = p.id) share
                 """,  # noqa: S608 - only constants are interpolated
                 rule.k,
             )
+        # Weighing ten thousand patterns takes a second, which calls must not wait for.
+        return await asyncio.to_thread(_judged, rows, rule, self._now_weight)
+
+    async def contrasts(self, rule: PublicationRule) -> Sequence[FactContrast]:
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                _CONTRASTS, rule.k, CONTRASTED, ALWAYS, self._now_weight, FORGOTTEN
+            )
         return [
-            Judged(
-                row["id"],
-                Outcomes(
-                    row["pattern_type"],
-                    row["business_category"],
-                    row["occurrence_count"],
-                    row["success_count"],
-                ),
-                row["published"],
-                LearnedPrior(
-                    Prior(row["prior_successes"], row["prior_failures"]),
-                    Source(row["prior_source"]),
-                    row["prior_patterns"],
-                    Prior(row["cautious_successes"], row["cautious_failures"]),
-                ),
+            FactContrast(
+                row["pattern_type"],
+                fact_key(row["facet"]),
+                (row["trials"], _within(row["successes"], row["trials"])),
+                (row["other_trials"], _within(row["other_successes"], row["other_trials"])),
             )
             for row in rows
         ]
@@ -74,16 +141,18 @@ class PostgresPriors:
                         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[],
                                              $4::double precision[], $5::double precision[],
                                              $6::text[], $7::integer[], $8::double precision[],
-                                             $9::double precision[], $10::double precision[])
+                                             $9::double precision[], $10::double precision[],
+                                             $11::jsonb[])
                             AS g (id, trials, successes, prior_successes, prior_failures, source,
-                                  patterns, lower_bound, cautious_successes, cautious_failures)
+                                  patterns, lower_bound, cautious_successes, cautious_failures,
+                                  spreads)
                     ), changed AS (
                         UPDATE network_patterns p
                            SET prior_successes = g.prior_successes,
                                prior_failures = g.prior_failures, prior_source = g.source,
                                prior_patterns = g.patterns, confidence_score = g.lower_bound,
                                cautious_successes = g.cautious_successes,
-                               cautious_failures = g.cautious_failures
+                               cautious_failures = g.cautious_failures, fact_spreads = g.spreads
                           FROM given g
                          WHERE p.id = g.id AND p.occurrence_count = g.trials
                            AND p.success_count = g.successes
@@ -100,13 +169,14 @@ class PostgresPriors:
                     [one.learned.source.value for one in part],
                     [one.learned.patterns for one in part],
                     [
-                        Evidence(one.outcomes.trials, one.outcomes.successes).lower_bound(
-                            one.learned.cautious
+                        lower_bound(
+                            one.outcomes.trials, one.outcomes.successes, one.learned.cautious
                         )
                         for one in part
                     ],
                     [one.learned.cautious.successes for one in part],
                     [one.learned.cautious.failures for one in part],
+                    [dict(one.learned.spreads) for one in part],
                 )
         return done
 
@@ -148,3 +218,49 @@ class PostgresPriors:
                 [one.cautious.successes for one in learned],
                 [one.cautious.failures for one in learned],
             )
+
+
+def _judged(rows: Sequence[Record], rule: PublicationRule, now_weight: float) -> list[Judged]:
+    return [
+        Judged(
+            row["id"],
+            Outcomes(
+                row["pattern_type"],
+                row["business_category"],
+                row["occurrence_count"],
+                row["success_count"],
+            ),
+            row["published"],
+            LearnedPrior(
+                Prior(row["prior_successes"], row["prior_failures"]),
+                Source(row["prior_source"]),
+                row["prior_patterns"],
+                Prior(row["cautious_successes"], row["cautious_failures"]),
+                row["fact_spreads"],
+            ),
+            _recent(row, rule, now_weight),
+        )
+        for row in rows
+    ]
+
+
+def _recent(row: Record, rule: PublicationRule, now_weight: float) -> Outcomes:
+    """The pattern's outcomes by age, in tenths of a trial: patterns that have the same teach the same."""
+    counts = zip(
+        row["trials"] or (),
+        row["successes"] or (),
+        row["recent_trials"] or (),
+        row["recent_successes"] or (),
+        strict=True,
+    )
+    shares = [
+        Share(trials, successes, recent_trials / now_weight, recent_successes / now_weight)
+        for trials, successes, recent_trials, recent_successes in counts
+    ]
+    trials, successes = (round(each, 1) for each in weigh(shares, rule.k).recent)
+    return Outcomes(row["pattern_type"], row["business_category"], trials, successes)
+
+
+def _within(successes: float, trials: float) -> float:
+    """Successes within the trials, however sums were rounded."""
+    return min(max(successes, 0.0), trials)

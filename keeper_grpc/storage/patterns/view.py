@@ -29,7 +29,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
-from keeper_grpc.domain.patterns.situation import facts, whole
+from keeper_grpc.domain.patterns.situation import fact_key, facts, whole
 from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.domain.patterns.withdrawal import wording_hash
 from keeper_grpc.storage.database import Connection
@@ -69,7 +69,7 @@ COLUMNS = f"""
     p.id, p.pattern_type, p.business_category, p.embedding_model,
     {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
     p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
-    p.cautious_successes, p.cautious_failures,
+    p.cautious_successes, p.cautious_failures, p.fact_spreads,
     p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired, p.fading,
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
@@ -315,7 +315,11 @@ async def see_situations(
         pattern_id: situate(
             shares,
             found[pattern_id][entire],
-            [found[pattern_id][fact] for fact in single if fact in found[pattern_id]],
+            {
+                fact_key(fact): found[pattern_id][fact]
+                for fact in single
+                if fact in found[pattern_id]
+            },
             rule,
         )
         for pattern_id, shares in patterns.items()
@@ -417,6 +421,7 @@ def to_pattern(
         prior_source=Source(row["prior_source"]),
         prior_patterns=row["prior_patterns"],
         cautious=Prior(row["cautious_successes"], row["cautious_failures"]),
+        spreads=row["fact_spreads"],
         unclaimed=Prior(*row["unclaimed"]) if row["unclaimed"] else DEFAULT_PRIOR.prior,
         claim=None if row["claim"] is None else _claim(row["claim"]),
         crossed=crossed(

@@ -9,6 +9,7 @@ from typing import NoReturn, Protocol
 
 from keeper_grpc.domain.evidence.priors import Assigned, Judged, LearnedPriors, learn
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.spreads import FactContrast, learn_spreads
 from keeper_grpc.usecases.periodically import periodically
 
 
@@ -17,6 +18,9 @@ class PriorStore(Protocol):
 
     async def judged(self, rule: PublicationRule) -> Sequence[Judged]:
         """Every pattern, with the priors that it has."""
+
+    async def contrasts(self, rule: PublicationRule) -> Sequence[FactContrast]:
+        """What single facts made of the outcomes of some published patterns of each type."""
 
     async def assign(self, assigned: Sequence[Assigned]) -> int:
         """Give patterns their priors, and bounds that follow from them; how many were given one.
@@ -41,7 +45,8 @@ class LearnPriors:
         """Learn what is new; of how many patterns the prior changed. Raises StorageUnavailable."""
         judged = await self._store.judged(self._rule)
         # Half a second for ten thousand patterns, which calls must not wait for.
-        assigned, priors = await asyncio.to_thread(learn, judged)
+        spreads = learn_spreads(await self._store.contrasts(self._rule))
+        assigned, priors = await asyncio.to_thread(learn, judged, spreads)
         await self._store.expect(priors)
         return await self._store.assign(assigned)
 

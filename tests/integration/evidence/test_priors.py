@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -9,16 +9,22 @@ import pytest
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.priors import Assigned, LearnedPrior, Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.spreads import learn_spreads
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.evidence.priors import PostgresPriors
+from keeper_grpc.storage.evidence.priors import CONTRASTED, PostgresPriors
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.locks import AdvisoryLock, lock
+from keeper_grpc.storage.patterns.captures import PostgresCaptures
 from keeper_grpc.storage.patterns.view import see_pattern
+from keeper_grpc.storage.scope_turns import ScopeTurns
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
+from keeper_grpc.usecases.evidence.rebuild import RebuildEvidence
 from tests.integration.observations import (
+    COUNTING,
     RULE,
+    START,
     capture,
     captures_of,
     observation,
@@ -33,7 +39,12 @@ OTHERS = 5
 
 def learner(database: Database) -> LearnPriors:
     """The use case under test."""
-    return LearnPriors(store=PostgresPriors(database), rule=RULE, interval=timedelta(minutes=1))
+    return LearnPriors(store=stored(database), rule=RULE, interval=timedelta(minutes=1))
+
+
+def stored(database: Database, now: datetime = START) -> PostgresPriors:
+    """The tables, read at this time."""
+    return PostgresPriors(database, half_life=COUNTING.half_life, clock=lambda: now)
 
 
 async def observe(database: Database, kind: str, place: int, outcomes: Sequence[bool]) -> UUID:
@@ -98,7 +109,7 @@ async def test_a_pattern_that_changed_meanwhile_is_left_for_the_next_time(
             await observe(database, "changing", place, [True, True, True])
             for place in range(OTHERS + 1)
         ]
-        store = PostgresPriors(database)
+        store = stored(database)
         judged = [one for one in await store.judged(RULE) if one.pattern_id in ids]
         learned = LearnedPrior(judged[0].current.prior, Source.TYPE, 7)
         await observe(database, "changing", 0, [True, True, True, False])
@@ -153,3 +164,65 @@ async def test_another_k_weighs_what_is_stored_anew(database_url: str, k: int) -
         async with database.connection() as connection:
             assert await connection.fetchval("SELECT k FROM evidence_settings") == k
         await rebuild.agree(Counting(RULE, half_life))
+
+
+async def test_what_priors_are_learned_from_ages(database_url: str) -> None:
+    """As all that is expected: outcomes of one half-life ago teach half as much, recounted or as they came."""
+    half_life = timedelta(days=45)
+    counting = Counting(RULE, half_life)
+    async with opened(database_url) as database:
+        captures = PostgresCaptures(database, counting, ScopeTurns(4))
+        for number in range(3):
+            await register(database, f"ageing-{number}")
+            pattern_id = await capture(
+                captures, observation(scope("ageing"), f"ageing-{number}"), vector(0)
+            )
+
+        async def taught(now: datetime) -> tuple[float, float]:
+            store = PostgresPriors(database, half_life=half_life, clock=lambda: now)
+            (judged,) = [one for one in await store.judged(RULE) if one.pattern_id == pattern_id]
+            return judged.recent.trials, judged.recent.successes
+
+        assert await taught(START) == (3.0, 3.0)
+        assert await taught(START + half_life) == (1.5, 1.5)
+        await RebuildEvidence(store=PostgresRebuild(database), counting=counting)()
+        assert await taught(START + half_life) == (1.5, 1.5)
+
+
+async def test_how_much_a_condition_matters_is_learned_from_what_may_be_shown(
+    database_url: str,
+) -> None:
+    """Of the situation's conditions one decides, another says nothing; both sides need k owners."""
+    async with opened(database_url) as database:
+        for place in range(CONTRASTED // 5):
+            for number in range(16):
+                account = f"contrast-{place}-{number}"
+                await register(database, account)
+                morning, monday = number % 2 == 0, number % 4 < 2
+                await capture(
+                    captures_of(database),
+                    observation(
+                        scope("contrasts"),
+                        account,
+                        outcome=Outcome(success=morning == (place % 2 == 0)),
+                        conditions={
+                            "time": "morning" if morning else "evening",
+                            "day": "monday" if monday else "friday",
+                            **({"rare": "yes"} if number < 2 else {}),
+                        },
+                    ),
+                    vector(place),
+                )
+        store = stored(database)
+        contrasts = [c for c in await store.contrasts(RULE) if c.pattern_type == "contrasts"]
+        assert {contrast.key for contrast in contrasts} == {"time", "day"}
+        spreads = learn_spreads(contrasts)["contrasts"]
+        assert spreads["time"] > 1
+        assert spreads["day"] < 0.2
+        await learner(database)()
+        ids = [
+            one.pattern_id
+            for one in await store.judged(RULE)
+            if one.outcomes.pattern_type == "contrasts"
+        ]
+        assert (await seen(database, ids[0])).spreads == spreads

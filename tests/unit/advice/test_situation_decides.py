@@ -58,7 +58,7 @@ def candidate(
             prior=prior,
         ),
         0.9,
-        situate(shares, here, [], RULE),
+        situate(shares, here, {}, RULE),
         transfer,
     )
 

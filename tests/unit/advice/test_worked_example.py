@@ -26,7 +26,7 @@ ANY = Requirements(0.5, RULE, min_success_rate=0.0)
 def related(fact: dict[str, Share]) -> Candidate:
     """The pattern, where nothing but one fact of the question is known."""
     known = candidate({}, ALL)
-    return replace(known, situation=situate(ALL, {}, [fact], RULE))
+    return replace(known, situation=situate(ALL, {}, {"fact": fact}, RULE))
 
 
 ASKED = {

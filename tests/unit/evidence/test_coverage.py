@@ -135,7 +135,7 @@ def test_bounds_in_a_situation_keep_it(name: str, known: int, spread: float, tri
         inside = made(trials, here)
         fact = _plus(inside, made(4, shared))
         pattern = _plus(fact, made(6, other))
-        situation = situate(pattern, inside, [fact, fact], RULE)
+        situation = situate(pattern, inside, {"one": fact, "other": fact}, RULE)
         evidence = weigh(pattern.values(), RULE.k)
         expected = expect(evidence, learned.prior, situation, learned.cautious)
         missed.append(bool(here < expected.lower_bound))

@@ -44,7 +44,7 @@ def test_an_expectation_is_a_probability_with_a_lower_bound_below_it(
 ) -> None:
     """Never certain of anything, and never surer than likely."""
     here = data.draw(parts(pattern))
-    facts = data.draw(st.lists(parts(pattern), max_size=3))
+    facts = data.draw(st.dictionaries(st.sampled_from("abc"), parts(pattern)))
     situation = situate(pattern, here, facts, RULE)
     expected = expect(weigh(pattern.values(), 3), prior, situation)
     assert 0 < expected.rate < 1
@@ -70,7 +70,7 @@ def test_a_pattern_that_was_seen_in_one_situation_only_is_expected_as_the_patter
     """The same outcomes as pattern, as situation and as each of its facts count once."""
     shares = even(min(successes, trials), trials, count)
     evidence = weigh(shares.values(), 3)
-    situation = situate(shares, shares, [shares, shares, shares], RULE)
+    situation = situate(shares, shares, {"day": shares, "time": shares, "service": shares}, RULE)
     expected = expect(evidence, prior, situation, prior)
     assert expected.rate == pytest.approx(expect(evidence, prior).rate)
     assert expected.lower_bound == pytest.approx(evidence.lower_bound(prior))
@@ -80,7 +80,7 @@ def test_three_of_three_in_one_situation_are_three_of_three() -> None:
     """Not a bound of 82%, but the pattern's own."""
     three = even(1, 1, 3)
     evidence = weigh(three.values(), 3)
-    situation = situate(three, three, [three, three], RULE)
+    situation = situate(three, three, {"day": three, "time": three}, RULE)
     assert expect(evidence, Prior(), situation).lower_bound == pytest.approx(evidence.lower_bound())
 
 
@@ -90,7 +90,7 @@ def test_outcomes_weigh_no_more_than_there_are(
 ) -> None:
     """The posterior's strength is the prior's, the situation's, and at most STRENGTH of elsewhere."""
     here = data.draw(parts(pattern))
-    facts = data.draw(st.lists(parts(pattern), max_size=3))
+    facts = data.draw(st.dictionaries(st.sampled_from("abc"), parts(pattern)))
     situation = situate(pattern, here, facts, RULE)
     expected = expect(weigh(pattern.values(), 3), prior, situation)
     believed = expected.believed
@@ -106,7 +106,7 @@ def test_situations_that_may_not_be_shown_are_not_told_apart(
 ) -> None:
     """What fewer than k owners saw in a situation changes nothing."""
     here = dict(list(data.draw(parts(pattern)).items())[:2])
-    facts = [dict(list(data.draw(parts(pattern)).items())[:2]) for _ in range(2)]
+    facts = {key: dict(list(data.draw(parts(pattern)).items())[:2]) for key in ("day", "time")}
     assert situate(pattern, here, facts, RULE) == NOWHERE
 
 
@@ -114,7 +114,7 @@ def test_what_is_left_of_too_few_owners_is_not_used() -> None:
     """A situation of four owners must not tell what the fifth and sixth saw elsewhere."""
     pattern = even(4)
     here = {owner: pattern[owner] for owner in list(pattern)[:4]}
-    situation = situate(pattern, here, [], RULE)
+    situation = situate(pattern, here, {}, RULE)
     assert situation.here.accounts == 4
     assert situation.elsewhere == Evidence()
 
@@ -161,7 +161,7 @@ def test_a_fact_that_is_named_many_times_moves_it_once(
 def test_much_evidence_of_the_situation_outweighs_the_pattern() -> None:
     """A pattern that works half the time works always in one situation."""
     half, always = even(100, 250), even(100, 100)
-    situation = situate(half, always, [always], RULE)
+    situation = situate(half, always, {"day": always}, RULE)
     assert expect(weigh(half.values(), 3), Prior(), situation).rate > 0.95
 
 
@@ -169,5 +169,5 @@ def test_one_owner_does_not_bend_a_situation() -> None:
     """Its weight is cut there as everywhere."""
     honest = even(5)
     bent = {**honest, "attacker": Share(1000, 0)}
-    expected = expect(weigh(bent.values(), 3), Prior(), situate(bent, bent, [bent], RULE))
+    expected = expect(weigh(bent.values(), 3), Prior(), situate(bent, bent, {"day": bent}, RULE))
     assert expected.rate > 0.8

@@ -129,7 +129,7 @@ def test_priors_tell_no_counts() -> None:
 
 def judged(number: int, known: Outcomes, **changes: object) -> Judged:
     """A published pattern with the default prior."""
-    pattern = Judged(UUID(int=number), known, published=True, current=DEFAULT_PRIOR)
+    pattern = Judged(UUID(int=number), known, published=True, current=DEFAULT_PRIOR, recent=known)
     return replace(pattern, **changes)  # type: ignore[arg-type]  # whatever a test changes
 
 

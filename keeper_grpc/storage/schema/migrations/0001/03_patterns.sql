@@ -40,6 +40,7 @@ CREATE TABLE network_patterns (
     prior_patterns    integer NOT NULL DEFAULT 0,           -- how many patterns it was learned from
     cautious_successes double precision NOT NULL DEFAULT 2.8,
     cautious_failures double precision NOT NULL DEFAULT 13.2,
+    fact_spreads      jsonb NOT NULL DEFAULT '{}',          -- by condition, how much it matters to the type
 
     catalog_key       text,                      -- set where the catalog brought it
     catalog_version   integer,
