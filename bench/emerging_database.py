@@ -41,6 +41,7 @@ from pgvector.asyncpg import register_vector
 
 from bench.emerging import BATCH, Labelled, Matrix, incremental, labelled, synthetic
 from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Proven
+from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.embedding.local import THRESHOLDS
 from keeper_grpc.storage.database import Database
@@ -48,6 +49,7 @@ from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.rows import COLUMNS as DESCRIPTION
 from keeper_grpc.storage.emerging.rows import to_json
+from keeper_grpc.storage.patterns.versions import open_scope
 from keeper_grpc.storage.schema.migrate import migrate
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging.ports import Leadership
@@ -60,7 +62,9 @@ CHANGED = 50
 ONES = 60
 SWEEPS = 9
 TAKEOVERS = 5
+SCOPE = Scope(TYPE, "spa", MODEL)
 COLUMNS = (
+    "scope_id",
     "account_key",
     "pattern_type",
     "business_category",
@@ -83,6 +87,7 @@ def rows(vectors: Matrix, first: int, clusters: list[UUID] | None) -> Iterator[t
     for number, vector in enumerate(vectors, start=first):
         padded[: len(vector)] = vector
         yield (
+            SCOPE.scope_id,
             f"{number % ACCOUNTS:064x}",
             TYPE,
             "spa",
@@ -169,14 +174,18 @@ async def store_patterns(
     ids = [uuid4() for _ in vectors]
     padded = np.zeros((len(vectors), DIMENSIONS), np.float32)
     padded[:, : vectors.shape[1]] = vectors
+    await open_scope(connection, SCOPE)
     await connection.executemany(
         """
-        INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+        INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
             pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
             account_count, confidence_score, first_discovered)
-        VALUES ($1, $2, 'spa', $3, $4, '{}', 'send a note', 'send a note', 100, 90, 10, 0.83, now())
+        VALUES ($1, $5, $2, 'spa', $3, $4, '{}', 'send a note', 'send a note', 100, 90, 10, 0.83, now())
         """,
-        [(each, TYPE, MODEL, Vector(row)) for each, row in zip(ids, padded, strict=True)],
+        [
+            (each, TYPE, MODEL, Vector(row), SCOPE.scope_id)
+            for each, row in zip(ids, padded, strict=True)
+        ],
     )
     return ids
 
@@ -187,7 +196,7 @@ async def measure(dsn: str, data: Labelled, size: int) -> None:
     connection = await asyncpg.connect(dsn)
     await register_vector(connection)
     await connection.execute(
-        "TRUNCATE sightings, emerging_patterns, emerging_events, network_patterns CASCADE"
+        "TRUNCATE sightings, emerging_patterns, emerging_events, network_patterns, scopes CASCADE"
     )
     shown = await store(connection, vectors[:size])
     patterns = await store_patterns(connection, synthetic(data, PATTERNS)[0])

@@ -49,6 +49,7 @@ from pgvector.asyncpg import register_vector
 
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -58,6 +59,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
+from keeper_grpc.storage.patterns.versions import open_scope
 from keeper_grpc.storage.schema.migrate import migrate
 
 if TYPE_CHECKING:  # a type of the stub file only
@@ -132,27 +134,42 @@ async def add_patterns(dsn: str, first: int, last: int) -> None:
             [(key, CATEGORY) for key in keys],
         )
         ids = [uuid4() for _ in range(first, last)]
+        scope = Scope(TYPE, CATEGORY, model.model)
+        await open_scope(connection, scope)
         noise = generator.standard_normal((len(ids), near.shape[1])).astype(np.float32)
         # A cosine of about 0.8 to the text: similar, and not the same.
         vectors = near[generator.integers(len(texts), size=len(ids))] + 0.02 * noise
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         await connection.executemany(
             """
-            INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+            INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
                 pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
                 account_count, confidence_score, first_discovered)
-            VALUES ($1, $2, $3, $4, $5, '{}', 'Offer the guest something', 'Offer the guest something', $6, $6, $7, 0.8, now())
+            VALUES ($1, $8, $2, $3, $4, $5, '{}', 'Offer the guest something', 'Offer the guest something', $6, $6, $7, 0.8, now())
             """,
             [
-                (key, TYPE, CATEGORY, model.model, vector, ACCOUNTS * TRIALS, ACCOUNTS)
+                (
+                    key,
+                    TYPE,
+                    CATEGORY,
+                    model.model,
+                    vector,
+                    ACCOUNTS * TRIALS,
+                    ACCOUNTS,
+                    scope.scope_id,
+                )
                 for key, vector in zip(ids, vectors, strict=True)
             ],
         )
         await connection.executemany(
-            "INSERT INTO pattern_accounts (pattern_id, account_key, occurrence_count,"
+            "INSERT INTO pattern_accounts (scope_id, pattern_id, account_key, occurrence_count,"
             " success_count, revenue_total, revenue_count, recent_trials, recent_successes)"
-            " VALUES ($1, $2, $3, $3, 0, 0, $4, $4)",
-            [(pattern, key, TRIALS, TRIALS * weight) for pattern in ids for key in keys],
+            " VALUES ($5, $1, $2, $3, $3, 0, 0, $4, $4)",
+            [
+                (pattern, key, TRIALS, TRIALS * weight, scope.scope_id)
+                for pattern in ids
+                for key in keys
+            ],
         )
         await connection.execute("VACUUM ANALYZE")
     finally:

@@ -66,10 +66,12 @@ LEDGER = f"""
     SELECT 'bench:' || n, (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1],
            now() - n % 365 * interval '1 day', true, true
       FROM generate_series(1, {ACCOUNTS}) n;
-    INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+    INSERT INTO scopes (scope_id, pattern_type, business_category)
+    SELECT n % 5, 'churn_prevention', (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1] FROM generate_series(0, 4) n;
+    INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
         pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
         account_count, first_discovered, last_validated)
-    SELECT md5('pattern' || n)::uuid, 'churn_prevention',
+    SELECT md5('pattern' || n)::uuid, n % 5, 'churn_prevention',
            (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1], 'bench',
            (SELECT array_agg(0.0::real) FROM generate_series(1, 1536))::vector, '{{}}', 'Offer', 'Offer',
            100, 70, n % 9 + 1, now() - n % 365 * interval '1 day', now() - n % 40 * interval '1 day'
@@ -77,20 +79,21 @@ LEDGER = f"""
     INSERT INTO enhancements (id, account_key, pattern_id, no_match_reason, pattern_type,
         business_category, embedding_model, similarity, base_confidence, confidence,
         expected_success_rate, transfer, script, holdout, context, action, created_at,
-        advised_category, expected_deviation)
+        advised_category, expected_deviation, scope_id, advised_scope_id)
     SELECT md5('enhancement' || n)::uuid, 'bench:' || n % {ACCOUNTS} + 1,
            CASE WHEN n % 10 > 0 THEN md5('pattern' || n % {PATTERNS})::uuid END,
            CASE WHEN n % 10 = 0 THEN 'no_patterns' WHEN n % 20 = 1 THEN 'holdout' END,
            'churn_prevention', (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1],
            'bench', 0.9, 0.6, 0.7, 0.7, 1, '', n % 20 = 1, '{{}}', 'Offer',
-           now() - n % 365 * interval '1 day', 'spa', 0.05
+           now() - n % 365 * interval '1 day', 'spa', 0.05, n % 5,
+           CASE WHEN n % 10 > 0 THEN n % 5 END
       FROM generate_series(1, $OBSERVATIONS) n;
-    INSERT INTO observations (id, account_key, request_id, fingerprint, disposition, pattern_id,
+    INSERT INTO observations (id, scope_id, account_key, disposition, pattern_id,
         enhancement_id, similarity, pattern_type, business_category, embedding_model, context,
         action, script, confidence, dollar_value, potential_value, success, revenue_impact,
         customer_retained, anonymization, occurred_time, recorded_time)
-    SELECT md5('observation' || n)::uuid, 'bench:' || n % {ACCOUNTS} + 1,
-           md5('observation' || n)::uuid, '', CASE WHEN n % 2 = 0 THEN 'merged' ELSE 'reported' END,
+    SELECT md5('observation' || n)::uuid, n % 5, 'bench:' || n % {ACCOUNTS} + 1,
+           CASE WHEN n % 2 = 0 THEN 'merged' ELSE 'reported' END,
            md5('pattern' || n % {PATTERNS})::uuid,
            CASE WHEN n % 2 = 1 THEN md5('enhancement' || n)::uuid END, 0.9, 'churn_prevention',
            (ARRAY['spa', 'salon', 'gym', 'bakery', 'dentist'])[n % 5 + 1], 'bench', '{{}}', 'Offer',
@@ -107,7 +110,7 @@ LEDGER = f"""
 
 SCAN = """
     SELECT count(*), count(*) FILTER (WHERE o.success), sum(o.revenue_impact)
-      FROM observations o JOIN enhancements e ON e.id = o.enhancement_id
+      FROM observations o JOIN enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id
      WHERE e.no_match_reason IS NULL AND o.occurred_time >= now() - interval '365 days'
 """
 """Three of the report's numbers, from the ledger."""

@@ -15,10 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.models.choice import open_model
 from keeper_grpc.models.reembed import reembed
 from keeper_grpc.parts import open_pool
 from keeper_grpc.settings import Settings
+from keeper_grpc.storage.patterns.versions import open_scope
 
 FILL = """
     WITH said AS (
@@ -27,19 +29,24 @@ FILL = """
                (SELECT array_agg(sin(n * d + 1.0) / sqrt(768)) FROM generate_series(1, 1536) d)::vector
                    AS vector
           FROM generate_series(1, $1::integer) n
+    ), place AS (
+        SELECT said.*, scope_id FROM said
+          JOIN scopes ON pattern_type = kind AND business_category = category
     ), account AS (
         INSERT INTO accounts (account_key, business_category, joined_time)
         VALUES ('bench', 'spa', now()) RETURNING account_key
     ), pattern AS (
-        INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+        INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
                pattern_embedding, context, action_template, first_discovered)
-        SELECT id, kind, category, $2, vector, '{}', action, now() FROM said RETURNING id
+        SELECT id, scope_id, kind, category, $2, vector, '{}', action, now() FROM place RETURNING id
     ), action AS (
-        INSERT INTO pattern_actions SELECT pattern.id, vector FROM said JOIN pattern USING (id)
+        INSERT INTO pattern_actions (scope_id, pattern_id, action_embedding)
+        SELECT scope_id, pattern.id, vector FROM place JOIN pattern USING (id)
     ), sighting AS (
-        INSERT INTO sightings (account_key, pattern_type, business_category, embedding_model, embedding,
+        INSERT INTO sightings (scope_id, account_key, pattern_type, business_category, embedding_model, embedding,
                rendered, rendered_hash, confidence, potential_value, seen_time)
-        SELECT 'bench', kind, category, $2, vector, action, sha256(action::bytea), 0.5, 0, now() FROM said
+        SELECT scope_id, 'bench', kind, category, $2, vector, action, sha256(action::bytea), 0.5, 0, now()
+          FROM place
     )
     SELECT count(*) FROM account, pattern
 """
@@ -76,6 +83,9 @@ async def measure(data_dir: Path, patterns: int, to: str) -> None:
         embedder = await open_model(settings, pool)
         async with pool.connection() as connection:
             await connection.execute("SET statement_timeout = 0")
+            for number in range(24):
+                place = Scope(f"type_{number % 6}", f"line_{number % 4}", embedder.model)
+                await open_scope(connection, place)
             await connection.fetchval(FILL, patterns, embedder.model, timeout=3600)
         await embedder.aclose()
     timed = Timed()

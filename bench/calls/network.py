@@ -22,13 +22,14 @@ from pgvector.asyncpg import register_vector
 from keeper_grpc.domain.accounts.account_id import canonical_account_id
 from keeper_grpc.domain.evidence.steps import due
 from keeper_grpc.domain.insight import AnonymizedInsight
-from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.parts import counting_of
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.patterns.versions import open_scope
 
 TYPES = (
     "churn_prevention",
@@ -134,7 +135,9 @@ class Network:
         try:
             counting, store = counting_of(settings), PostgresRebuild(database)
             await store.begin(counting)
-            waiting = iter(ids)
+            waiting = (
+                PatternKey(each.scope.scope_id, key) for key, each in zip(ids, made, strict=True)
+            )
 
             async def counter() -> None:
                 for pattern in waiting:
@@ -196,10 +199,13 @@ class Network:
         self, connection: asyncpg.Connection[asyncpg.Record], made: Sequence[_Made]
     ) -> list[UUID]:
         ids = [uuid4() for _ in made]
+        for scope in {each.scope for each in made}:
+            await open_scope(connection, scope)
         await connection.copy_records_to_table(
             "network_patterns",
             columns=(
                 "id",
+                "scope_id",
                 "pattern_type",
                 "business_category",
                 "embedding_model",
@@ -211,6 +217,7 @@ class Network:
             records=[
                 (
                     key,
+                    each.scope.scope_id,
                     each.scope.pattern_type,
                     each.scope.business_category,
                     each.scope.embedding_model,
@@ -224,8 +231,10 @@ class Network:
         )
         await connection.copy_records_to_table(
             "pattern_actions",
-            columns=("pattern_id", "action_embedding"),
-            records=[(key, each.action) for key, each in zip(ids, made, strict=True)],
+            columns=("scope_id", "pattern_id", "action_embedding"),
+            records=[
+                (each.scope.scope_id, key, each.action) for key, each in zip(ids, made, strict=True)
+            ],
         )
         return ids
 
@@ -251,9 +260,8 @@ class Network:
                     rows.append(
                         (
                             uuid4(),
+                            each.scope.scope_id,
                             _key(each.scope.business_category, int(number)),
-                            uuid4(),
-                            bytes(32),
                             "merged" if place or trial else "created",
                             key,
                             0.97 if place or trial else 0.0,
@@ -277,9 +285,8 @@ class Network:
             "observations",
             columns=(
                 "id",
+                "scope_id",
                 "account_key",
-                "request_id",
-                "fingerprint",
                 "disposition",
                 "pattern_id",
                 "similarity",

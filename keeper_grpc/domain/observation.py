@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome
-from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 
 
 class Disposition(Enum):
@@ -47,6 +47,13 @@ class Observation:
     enhancement_id: UUID | None = None
     instead_of: UUID | None = None
 
+    @property
+    def pattern_key(self) -> PatternKey | None:
+        """The pattern that it is evidence of, in its scope."""
+        if self.pattern_id is None:
+            return None
+        return PatternKey(self.scope.scope_id, self.pattern_id)
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureRequest:
@@ -64,12 +71,20 @@ class Standing:
     pattern_id: UUID | None
     final: bool
 
+    @property
+    def key(self) -> PatternKey | None:
+        """The pattern that it is evidence of."""
+        if self.pattern_id is None:
+            return None
+        return PatternKey(self.scope.scope_id, self.pattern_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:
     """A later outcome of an observation, in the place of an interim one."""
 
     observation_id: UUID
+    scope_id: int
     account_key: str
     request_id: UUID
     fingerprint: bytes
@@ -91,7 +106,7 @@ class Recorded:
     """The stored result of a first attempt, for its retry."""
 
     fingerprint: bytes
-    pattern_id: UUID | None
+    pattern: PatternKey | None
     disposition: Disposition
     similarity: float
     anonymization: AnonymizationReport

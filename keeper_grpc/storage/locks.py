@@ -1,6 +1,6 @@
 """Every advisory lock, and the order in which locks are taken.
 
-A scope's key is a hash in the same 64 bits as the fixed keys; colliding locks only exclude each other
+A scope's key is its scope_id, a hash in the same 64 bits as the fixed keys; colliding locks only exclude each other
 needlessly. The keys never change, because during a rolling upgrade old and new processes must exclude each
 other.
 
@@ -15,7 +15,7 @@ other.
     MODEL         transaction. Alone by the switch to another embedding model, which then takes STEP and PRIORS;
                   shared by all who take a scope, and before they do; shared and tried by a question.
     a scope       transaction. Then rows: the scope's patterns and their shares, then the account,
-                  then its sighting.
+                  then its sighting, then rows of scopes in their order (storage/patterns/versions.py).
 
 But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it
 locks any row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
@@ -24,7 +24,6 @@ two transactions wait for each other's advisory locks.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import IntEnum
@@ -85,9 +84,11 @@ async def lock_scope(connection: Connection, scope: Scope) -> bool:
 
     Returns whether the scope's model is the database's, which cannot change until then.
     """
-    name = f"{scope.pattern_type}\0{scope.business_category}\0{scope.embedding_model}"
-    key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
-    return bool(await connection.fetchval("SELECT enter_scope($1, $2)", key, scope.embedding_model))
+    return bool(
+        await connection.fetchval(
+            "SELECT enter_scope($1, $2)", scope.scope_id, scope.embedding_model
+        )
+    )
 
 
 async def lock_searched_scope(connection: Connection, scope: Scope) -> None:

@@ -56,8 +56,10 @@ class Service:
         """What became of a capture or a report. The pattern's id is empty where it has none."""
         (row,) = await self.database.fetch(
             """
-            SELECT coalesce(pattern_id::text, '') AS pattern_id, disposition FROM observations
-             WHERE request_id = $1::text::uuid
+            SELECT coalesce(o.pattern_id::text, '') AS pattern_id, o.disposition
+              FROM outcome_requests r
+              JOIN observations o ON o.scope_id = r.scope_id AND o.id = r.observation_id
+             WHERE r.request_id = $1::text::uuid
             """,
             request_id,
         )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from keeper_grpc.domain.authored.triggers import FactValue, KnownFacts, Trigger
 from keeper_grpc.domain.evidence.expectation import expect
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
-from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
 
 LONGEST_FACT = 40
 """Characters of a text fact that an explanation repeats."""
@@ -23,7 +22,7 @@ LARGEST_PLAIN_NUMBER = 1e15
 class StoredTrigger:
     """A pattern's stored trigger. Another release may have written it, with facts that this one lacks."""
 
-    pattern_id: UUID
+    key: PatternKey
     text: str
 
 

@@ -48,9 +48,11 @@ class Ledger:
         try:
             rows = await connection.fetch(
                 """
-                SELECT request_id::text, pattern_id::text FROM observations
-                 WHERE pattern_id IS NOT NULL AND counted
-                 ORDER BY disposition <> 'created', recorded_time, request_id
+                SELECT r.request_id::text, o.pattern_id::text FROM observations o
+                  JOIN outcome_requests r
+                    ON r.scope_id = o.scope_id AND r.observation_id = o.id AND NOT r.revises
+                 WHERE o.pattern_id IS NOT NULL AND o.counted
+                 ORDER BY o.disposition <> 'created', o.recorded_time, r.request_id
                 """
             )
         finally:

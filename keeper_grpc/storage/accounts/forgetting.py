@@ -18,7 +18,7 @@ from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
-from keeper_grpc.domain.patterns.pattern import Pattern, Scope
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Scope
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.accounts.remembered import RememberedAccounts
@@ -27,7 +27,10 @@ from keeper_grpc.storage.accounts.standing import count_change
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.locks import lock_step
+from keeper_grpc.storage.patterns.centres import put_action, put_pattern
+from keeper_grpc.storage.patterns.deletion import delete_pattern
 from keeper_grpc.storage.patterns.own import own_pattern
+from keeper_grpc.storage.patterns.versions import reset, touch
 from keeper_grpc.storage.patterns.view import see_pattern
 
 if TYPE_CHECKING:
@@ -65,29 +68,29 @@ class PostgresForgetting(PostgresAccounts):
         if self._remembered is not None:
             await self._remembered.look()
 
-    async def patterns_of(self, account_key: str) -> Sequence[UUID]:
+    async def patterns_of(self, account_key: str) -> Sequence[PatternKey]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT DISTINCT pattern_id FROM observations
+                SELECT DISTINCT scope_id, pattern_id FROM observations
                  WHERE account_key = $1 AND pattern_id IS NOT NULL ORDER BY pattern_id
                 """,
                 account_key,
             )
-        return [row["pattern_id"] for row in rows]
+        return [PatternKey(*row) for row in rows]
 
     async def remainder(
-        self, pattern_id: UUID, account_key: str, rule: PublicationRule
+        self, key: PatternKey, account_key: str, rule: PublicationRule
     ) -> Remainder | None:
         async with self._database.transaction(read_only=True) as connection:
-            pattern = await see_pattern(connection, pattern_id, rule)
+            pattern = await see_pattern(connection, key, rule)
             if pattern is None:
                 return None
             return await _remainder(connection, pattern, account_key)
 
     async def forget_in_pattern(
         self,
-        pattern_id: UUID,
+        key: PatternKey,
         account_key: str,
         vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
@@ -96,30 +99,30 @@ class PostgresForgetting(PostgresAccounts):
         settle: bool,
     ) -> Forgotten | None:
         async with self._database.transaction() as connection:
-            before = await _own(connection, pattern_id, rule)
+            before = await _own(connection, key, rule)
             if before is None:
                 return Forgotten()
             if vectors is not None and before.scope.embedding_model != model:
                 raise PatternsMoved
-            first_said = await first_action(connection, pattern_id)
+            first_said = await first_action(connection, key)
             wordings = (await _remainder(connection, before, account_key)).wordings
             if vectors is not None and wordings:
                 known = [(vectors[words], count) for words, count in wordings if words in vectors]
                 if not known or (len(known) < len(wordings) and not settle):
                     return None
-                await _place(connection, pattern_id, Centre.of(known))
-            removed = await _remove_from_pattern(connection, pattern_id, account_key)
+                await _place(connection, key, Centre.of(known))
+            removed = await _remove_from_pattern(connection, key, account_key)
             if not wordings:
-                await reword_advised(connection, pattern_id, first_said, None)
-                await connection.execute("DELETE FROM network_patterns WHERE id = $1", pattern_id)
+                await reword_advised(connection, key, first_said, None)
+                worded = await delete_pattern(connection, key)
+                await reset(connection, {key.scope_id, *worded})
                 return removed.plus(Forgotten(patterns_deleted=1))
-            await reword(connection, pattern_id)
-            await _reset_span(connection, pattern_id)
-            await refresh_evidence(connection, pattern_id, rule)
-            after = await see_pattern(connection, pattern_id, rule)
-            await reword_advised(
-                connection, pattern_id, first_said, await first_action(connection, pattern_id)
-            )
+            await reword(connection, key)
+            await _reset_span(connection, key)
+            await refresh_evidence(connection, key, rule)
+            after = await see_pattern(connection, key, rule)
+            await reword_advised(connection, key, first_said, await first_action(connection, key))
+            await touch(connection, [key])
         unpublished = bool(after and not before.withheld(rule) and after.withheld(rule))
         return removed.plus(Forgotten(patterns_recomputed=1, patterns_unpublished=int(unpublished)))
 
@@ -152,16 +155,24 @@ class PostgresForgetting(PostgresAccounts):
                 """
                 SELECT 1 FROM pattern_advice a
                  WHERE EXISTS (SELECT FROM enhancements e
-                                WHERE e.account_key = $1 AND e.pattern_id = a.pattern_id
-                                  AND e.business_category = a.business_category)
-                 ORDER BY a.pattern_id, a.business_category FOR UPDATE
+                                WHERE e.account_key = $1 AND e.advised_scope_id = a.scope_id
+                                  AND e.pattern_id = a.pattern_id AND e.business_category = a.business_category)
+                 ORDER BY a.scope_id, a.pattern_id, a.business_category FOR UPDATE
                 """,
                 account_key,
             )
             rest = Forgotten(
                 observations_removed=await _count(
                     connection,
-                    "DELETE FROM observations WHERE account_key = $1 AND pattern_id IS NULL",
+                    """
+                    WITH gone AS (
+                        DELETE FROM observations WHERE account_key = $1 AND pattern_id IS NULL
+                        RETURNING id
+                    ), outcomes AS (
+                        DELETE FROM enhancement_outcomes WHERE observation_id IN (SELECT id FROM gone)
+                    )
+                    SELECT FROM gone
+                    """,
                     account_key,
                 ),
                 enhancements_removed=await _count(
@@ -169,12 +180,16 @@ class PostgresForgetting(PostgresAccounts):
                 ),
                 sightings_removed=await _disown_sightings(connection, account_key),
             )
-            await connection.execute(
-                "DELETE FROM outcome_revisions WHERE account_key = $1", account_key
-            )
-            await connection.execute(
-                "DELETE FROM word_accounts WHERE account_key = $1", account_key
-            )
+            for table in (
+                "outcome_revisions",
+                "outcome_requests",
+                "reaction_requests",
+                "word_accounts",
+            ):
+                await connection.execute(
+                    f"DELETE FROM {table} WHERE account_key = $1",  # noqa: S608 - one of four names
+                    account_key,
+                )
             done = done_so_far.plus(rest)
             await connection.execute("DELETE FROM accounts WHERE account_key = $1", account_key)
             await _bury(connection, tombstone)
@@ -198,23 +213,26 @@ async def _bury(connection: Connection, tombstone: Tombstone) -> None:
     )
 
 
-async def _own(connection: Connection, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
+async def _own(connection: Connection, key: PatternKey, rule: PublicationRule) -> Pattern | None:
     """The pattern, when nobody else changes it or repeats its words until the end; None if gone."""
-    if await own_pattern(connection, pattern_id, rule) is None:
+    if await own_pattern(connection, key, rule) is None:
         return None
     # Reports of its advice in other scopes keep this row while they repeat its words.
-    await connection.execute("SELECT 1 FROM network_patterns WHERE id = $1 FOR UPDATE", pattern_id)
-    return await see_pattern(connection, pattern_id, rule)
+    await connection.execute(
+        "SELECT 1 FROM network_patterns WHERE scope_id = $1 AND id = $2 FOR UPDATE", *key
+    )
+    return await see_pattern(connection, key, rule)
 
 
 async def _remainder(connection: Connection, pattern: Pattern, account_key: str) -> Remainder:
     rows = await connection.fetch(
         """
         SELECT context, action, count(*)::integer AS count FROM observations
-         WHERE pattern_id = $1 AND account_key <> $2 AND disposition <> 'reported'
+         WHERE scope_id = $1 AND pattern_id = $2 AND account_key <> $3
+           AND disposition <> 'reported'
          GROUP BY 1, 2
         """,
-        pattern.pattern_id,
+        *pattern.key,
         account_key,
     )
     wordings = [(_words(pattern.scope, row), row["count"]) for row in rows]
@@ -224,11 +242,12 @@ async def _remainder(connection: Connection, pattern: Pattern, account_key: str)
         first_report = await connection.fetchrow(
             """
             SELECT o.context, p.action_template AS action
-              FROM observations o JOIN network_patterns p ON p.id = o.pattern_id
-             WHERE o.pattern_id = $1 AND o.account_key <> $2
+              FROM observations o
+              JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
+             WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.account_key <> $3
              ORDER BY o.recorded_time, o.id LIMIT 1
             """,
-            pattern.pattern_id,
+            *pattern.key,
             account_key,
         )
         wordings = [(_words(pattern.scope, first_report), 1)] if first_report else []
@@ -236,72 +255,58 @@ async def _remainder(connection: Connection, pattern: Pattern, account_key: str)
 
 
 async def _remove_from_pattern(
-    connection: Connection, pattern_id: UUID, account_key: str
+    connection: Connection, key: PatternKey, account_key: str
 ) -> Forgotten:
     observations = await _count(
         connection,
-        "DELETE FROM observations WHERE pattern_id = $2 AND account_key = $1",
+        """
+        WITH gone AS (
+            DELETE FROM observations WHERE scope_id = $1 AND pattern_id = $2 AND account_key = $3
+            RETURNING id
+        ), outcomes AS (
+            DELETE FROM enhancement_outcomes WHERE observation_id IN (SELECT id FROM gone)
+        )
+        SELECT FROM gone
+        """,
+        *key,
         account_key,
-        pattern_id,
     )
-    await connection.execute(
-        "DELETE FROM pattern_accounts WHERE account_key = $1 AND pattern_id = $2",
-        account_key,
-        pattern_id,
-    )
-    await connection.execute(
-        "DELETE FROM pattern_harms WHERE account_key = $1 AND pattern_id = $2",
-        account_key,
-        pattern_id,
-    )
-    await connection.execute(
-        "DELETE FROM pattern_facets WHERE account_key = $1 AND pattern_id = $2",
-        account_key,
-        pattern_id,
-    )
-    await connection.execute(
-        "DELETE FROM pattern_wordings WHERE account_key = $1 AND pattern_id = $2",
-        account_key,
-        pattern_id,
-    )
+    for table in ("pattern_accounts", "pattern_harms", "pattern_facets", "pattern_wordings"):
+        await connection.execute(
+            f"""
+            DELETE FROM {table} WHERE scope_id = $1 AND pattern_id = $2 AND account_key = $3
+            """,  # noqa: S608 - one of four names
+            *key,
+            account_key,
+        )
     await connection.execute(
         """
         DELETE FROM script_accounts a USING pattern_scripts s
-         WHERE a.script_id = s.id AND a.account_key = $1 AND s.pattern_id = $2
+         WHERE s.scope_id = a.scope_id AND s.id = a.script_id
+           AND s.scope_id = $1 AND s.pattern_id = $2 AND a.account_key = $3
         """,
+        *key,
         account_key,
-        pattern_id,
     )
     scripts = await _count(
         connection,
         """
-        DELETE FROM pattern_scripts s WHERE s.pattern_id = $1 AND NOT s.authored
-           AND NOT EXISTS (SELECT FROM script_accounts a WHERE a.script_id = s.id)
+        DELETE FROM pattern_scripts s
+         WHERE s.scope_id = $1 AND s.pattern_id = $2 AND NOT s.authored
+           AND NOT EXISTS (SELECT FROM script_accounts a
+                            WHERE a.scope_id = s.scope_id AND a.script_id = s.id)
         """,
-        pattern_id,
+        *key,
     )
     return Forgotten(observations_removed=observations, scripts_removed=scripts)
 
 
-async def _place(connection: Connection, pattern_id: UUID, centre: Centre) -> None:
-    await connection.execute(
-        "UPDATE network_patterns SET pattern_embedding = $2, embedding_weight = $3 WHERE id = $1",
-        pattern_id,
-        centre.sentence,
-        centre.sentence_weight,
-    )
-    await connection.execute(
-        """
-        UPDATE pattern_actions SET action_embedding = $2, action_weight = $3
-         WHERE pattern_id = $1
-        """,
-        pattern_id,
-        centre.action,
-        centre.action_weight,
-    )
+async def _place(connection: Connection, key: PatternKey, centre: Centre) -> None:
+    await put_pattern(connection, key, centre.sentence, centre.sentence_weight)
+    await put_action(connection, key, centre.action, centre.action_weight)
 
 
-async def _reset_span(connection: Connection, pattern_id: UUID) -> None:
+async def _reset_span(connection: Connection, key: PatternKey) -> None:
     """From the observations that are left; an authored pattern is known since it was seeded."""
     await connection.execute(
         """
@@ -311,10 +316,10 @@ async def _reset_span(connection: Connection, pattern_id: UUID) -> None:
                    ELSE least(p.created_at, span.first) END,
                last_validated = span.last
           FROM (SELECT min(occurred_time) AS first, max(occurred_time) AS last
-                  FROM observations WHERE pattern_id = $1 AND counted) span
-         WHERE p.id = $1
+                  FROM observations WHERE scope_id = $1 AND pattern_id = $2 AND counted) span
+         WHERE p.scope_id = $1 AND p.id = $2
         """,
-        pattern_id,
+        *key,
     )
 
 

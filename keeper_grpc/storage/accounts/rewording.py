@@ -5,20 +5,19 @@ They are never shown (storage/patterns/words.py): new observations are compared 
 
 from __future__ import annotations
 
-from uuid import UUID
-
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 
 
-async def first_action(connection: Connection, pattern_id: UUID) -> str:
+async def first_action(connection: Connection, key: PatternKey) -> str:
     """The action that new observations are compared with."""
     action: str = await connection.fetchval(
-        "SELECT action_template FROM network_patterns WHERE id = $1", pattern_id
+        "SELECT action_template FROM network_patterns WHERE scope_id = $1 AND id = $2", *key
     )
     return action
 
 
-async def reword(connection: Connection, pattern_id: UUID) -> None:
+async def reword(connection: Connection, key: PatternKey) -> None:
     """Replace words whose observation is gone by those of the first observation that is left.
 
     An authored pattern has its author's. The action of a report is what the network said: of a pattern
@@ -29,23 +28,23 @@ async def reword(connection: Connection, pattern_id: UUID) -> None:
         WITH ranked AS (
             SELECT id, context, action, recorded_time, disposition = 'reported' AS reported,
                    rank() OVER (ORDER BY disposition = 'reported') AS tier
-              FROM observations WHERE pattern_id = $1
+              FROM observations WHERE scope_id = $1 AND pattern_id = $2
         ), said AS (SELECT * FROM ranked WHERE tier = 1)
         UPDATE network_patterns p
            SET context = first.context,
                action_template = CASE WHEN first.reported THEN p.action_template ELSE first.action END
           FROM (SELECT * FROM said ORDER BY recorded_time, id LIMIT 1) first
-         WHERE p.id = $1 AND p.catalog_key IS NULL
+         WHERE p.scope_id = $1 AND p.id = $2 AND p.catalog_key IS NULL
            AND NOT EXISTS (SELECT FROM said s
                             WHERE s.context = p.context
                               AND (s.reported OR s.action = p.action_template))
         """,
-        pattern_id,
+        *key,
     )
 
 
 async def reword_advised(
-    connection: Connection, pattern_id: UUID, old: str, new: str | None
+    connection: Connection, key: PatternKey, old: str, new: str | None
 ) -> None:
     """Replace a pattern's first action where its advice began patterns of other categories with it.
 
@@ -59,23 +58,26 @@ async def reword_advised(
         return
     await connection.execute(
         """
-        WITH RECURSIVE advised (id) AS (
-            SELECT id FROM network_patterns WHERE worded_from = $1
+        WITH RECURSIVE advised (scope_id, id) AS (
+            SELECT scope_id, id FROM network_patterns
+             WHERE worded_from_scope_id = $1 AND worded_from = $2
              UNION
-            SELECT p.id FROM advised a JOIN network_patterns p ON p.worded_from = a.id
+            SELECT p.scope_id, p.id FROM advised a JOIN network_patterns p
+                ON p.worded_from_scope_id = a.scope_id AND p.worded_from = a.id
         )
         UPDATE network_patterns p
            SET action_template = coalesce(
                    (SELECT o.action FROM observations o
-                     WHERE o.pattern_id = p.id AND o.disposition <> 'reported'
-                     ORDER BY o.recorded_time, o.id LIMIT 1), $3, p.action_template)
+                     WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id
+                       AND o.disposition <> 'reported'
+                     ORDER BY o.recorded_time, o.id LIMIT 1), $4, p.action_template)
           FROM advised a
-         WHERE p.id = a.id AND p.action_template = $2 AND p.catalog_key IS NULL
+         WHERE p.scope_id = a.scope_id AND p.id = a.id AND p.action_template = $3 AND p.catalog_key IS NULL
            AND NOT EXISTS (SELECT FROM observations o
-                            WHERE o.pattern_id = p.id AND o.disposition <> 'reported'
-                              AND o.action = p.action_template)
+                            WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id
+                              AND o.disposition <> 'reported' AND o.action = p.action_template)
         """,
-        pattern_id,
+        *key,
         old,
         new,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.locks import lock_step
+from keeper_grpc.storage.patterns.versions import touch
 
 
 async def own_account(connection: Connection, account_key: str) -> None:
@@ -28,15 +30,15 @@ async def count_change(connection: Connection) -> None:
 async def note_standing(connection: Connection, account_key: str, *, recount: bool = False) -> None:
     """Let everything that the account is part of follow its row, which the caller owns and has changed.
 
-    Its patterns are noted as stale (storage/evidence/stale.py), with `recount` also the shares of them.
-    Its sightings wait, are looked at again or leave their clusters.
+    Its patterns are noted as stale (storage/evidence/stale.py), with `recount` also the shares of them, and as
+    changed: who counts in them does so from now on. Its sightings wait, are looked at again or leave their clusters.
     """
     await connection.execute(
         """
-        INSERT INTO stale_patterns (pattern_id, recount)
-        SELECT pattern_id, $2::boolean FROM pattern_accounts WHERE account_key = $1
+        INSERT INTO stale_patterns (scope_id, pattern_id, recount)
+        SELECT scope_id, pattern_id, $2::boolean FROM pattern_accounts WHERE account_key = $1
          UNION
-        SELECT pattern_id, $2::boolean FROM observations
+        SELECT scope_id, pattern_id, $2::boolean FROM observations
          WHERE $2::boolean AND account_key = $1 AND pattern_id IS NOT NULL
         """,
         account_key,
@@ -52,3 +54,7 @@ async def note_standing(connection: Connection, account_key: str, *, recount: bo
         """,
         account_key,
     )
+    shared = await connection.fetch(
+        "SELECT scope_id, pattern_id FROM pattern_accounts WHERE account_key = $1", account_key
+    )
+    await touch(connection, [PatternKey(*row) for row in shared])

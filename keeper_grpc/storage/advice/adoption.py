@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from keeper_grpc.domain.advice.adoption import OwnReactions
 from keeper_grpc.domain.advice.reaction import DismissalReason
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ COUNTED = """
 
 _BY_OWNER = f"""
     SELECT {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.pattern_id = $1 AND e.adopted IS NOT NULL AND a.qualified AND NOT a.forgetting
+     WHERE e.advised_scope_id = $1 AND e.pattern_id = $2 AND e.adopted IS NOT NULL
+       AND a.qualified AND NOT a.forgetting
      GROUP BY a.owner_key
 """  # noqa: S608 - a constant
 
 _BY_SCRIPT_AND_OWNER = f"""
     SELECT e.script, {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.pattern_id = $1 AND e.adopted IS NOT NULL AND e.script <> ''
+     WHERE e.advised_scope_id = $1 AND e.pattern_id = $2 AND e.adopted IS NOT NULL AND e.script <> ''
        AND a.qualified AND NOT a.forgetting
      GROUP BY e.script, a.owner_key
 """  # noqa: S608 - a constant
@@ -44,17 +45,17 @@ _SINCE = f"""
 """  # noqa: S608 - a constant
 
 
-async def see_reactions(connection: Connection, pattern_id: UUID) -> Sequence[OwnReactions]:
+async def see_reactions(connection: Connection, key: PatternKey) -> Sequence[OwnReactions]:
     """What each owner that counts did with the pattern's advice."""
-    return [own_reactions(row) for row in await connection.fetch(_BY_OWNER, pattern_id)]
+    return [own_reactions(row) for row in await connection.fetch(_BY_OWNER, *key)]
 
 
 async def see_script_reactions(
-    connection: Connection, pattern_id: UUID
+    connection: Connection, key: PatternKey
 ) -> Mapping[str, Sequence[OwnReactions]]:
     """The same by the wording that was handed out."""
     found: dict[str, list[OwnReactions]] = defaultdict(list)
-    for row in await connection.fetch(_BY_SCRIPT_AND_OWNER, pattern_id):
+    for row in await connection.fetch(_BY_SCRIPT_AND_OWNER, *key):
         found[row["script"]].append(own_reactions(row))
     return found
 

@@ -11,6 +11,7 @@ from keeper_grpc.domain.evidence.evidence import Share
 from keeper_grpc.domain.evidence.expectation import NOWHERE
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import (
     COLUMNS,
     see_harms,
@@ -22,12 +23,13 @@ from keeper_grpc.storage.patterns.view import (
 )
 
 _AUTHORED = f"""
-    SELECT {COLUMNS}, p.trigger, 1 - (p.pattern_embedding <=> $4) AS similarity,
+    SELECT {COLUMNS}, p.trigger, 1 - (p.pattern_embedding <=> $3) AS similarity,
            coalesce(own.occurrence_count, 0) AS own_trials, coalesce(own.success_count, 0) AS own_successes
-      FROM network_patterns p {shares("$5")}
-      LEFT JOIN pattern_accounts own ON own.pattern_id = p.id AND own.account_key = $5
+      FROM network_patterns p {shares("$4")}
+      LEFT JOIN pattern_accounts own
+        ON own.scope_id = p.scope_id AND own.pattern_id = p.id AND own.account_key = $4
      WHERE p.catalog_key IS NOT NULL AND p.trigger IS NOT NULL AND p.retired_time IS NULL
-       AND p.pattern_type = $1 AND p.business_category = $2 AND p.embedding_model = $3
+       AND p.scope_id = $1 AND p.embedding_model = $2
 """  # noqa: S608 - only constants are interpolated
 
 
@@ -38,13 +40,12 @@ async def authored_candidates(
     viewer = asked.account_key
     rows = await connection.fetch(
         _AUTHORED,
-        asked.scope.pattern_type,
-        asked.scope.business_category,
+        asked.scope.scope_id,
         asked.scope.embedding_model,
         asked.vector,
         viewer,
     )
-    seen = {row["id"]: to_shares(row, now_weight) for row in rows}
+    seen = {key_of(row): to_shares(row, now_weight) for row in rows}
     situations = await see_situations(
         connection, seen, asked.conditions, rule, viewer=viewer, now_weight=now_weight
     )
@@ -55,7 +56,7 @@ async def authored_candidates(
             Candidate(
                 to_pattern(
                     row,
-                    seen[row["id"]],
+                    seen[key_of(row)],
                     scripts.get(row["id"], ()),
                     rule,
                     words=None,

@@ -21,6 +21,7 @@ from keeper_grpc.storage.advice.authored import authored_candidates
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import enough_accounts
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import (
     COLUMNS,
     counts_for,
@@ -42,67 +43,67 @@ be a few times what is ranked, and hnsw.ef_search is set to the same."""
 JUDGED = 200
 """Nearest patterns that may meet the requirements whose evidence is read to find those that do."""
 
-# Exact search: the btree finds the scope's rows, and the distance is computed once. $6 asks for patterns
+# Exact search: the btree finds the scope's rows, and the distance is computed once. $5 asks for patterns
 # that may meet the requirements, or for any that is published, so that what is not does not crowd it out: what
 # is judged is the evidence of the other accounts. It may meet them by its rate in all situations, also as its
-# prior or its age raises it, or by the rate of what k owners know under one of the question's facets ($11), of which the
+# prior or its age raises it, or by the rate of what k owners know under one of the question's facets ($10), of which the
 # expectation in the situation is made. Owners are averaged as well as summed, so that one with many outcomes
 # does not hide the others'. Which of these do meet them is decided by the expectation (`hurdle`).
 _NEAREST = """
     WITH scoped AS MATERIALIZED (
-        SELECT p.id, p.distance, p.account_count, p.occurrence_count, p.success_count,
+        SELECT p.scope_id, p.id, p.distance, p.account_count, p.occurrence_count, p.success_count,
                p.prior_successes, p.prior_failures, {action} <> '' AS worded
-          FROM (SELECT *, pattern_embedding <=> $4 AS distance FROM network_patterns
-                 WHERE pattern_type = $1 AND business_category {category} $2
-                   AND embedding_model = $3 AND retired_time IS NULL
+          FROM (SELECT *, pattern_embedding <=> $3 AS distance FROM network_patterns
+                 WHERE scope_id = ANY($1::bigint[]) AND embedding_model = $2 AND retired_time IS NULL
                  {approximately}) p
     ), nearest AS (
-        SELECT p.id, p.distance FROM scoped p
-         WHERE worded AND {published_to_others} AND (NOT $6 OR 1 - distance >= $12 AND EXISTS (
+        SELECT p.scope_id, p.id, p.distance FROM scoped p
+         WHERE worded AND {published_to_others} AND (NOT $5 OR 1 - distance >= $11 AND EXISTS (
                SELECT FROM (SELECT) one {weighed_totals}
-                WHERE {enough_accounts} AND trials >= $8
-                  AND (successes >= $9 * trials
+                WHERE {enough_accounts} AND trials >= $7
+                  AND (successes >= $8 * trials
                        OR p.prior_successes + successes
-                          >= $9 * (p.prior_successes + p.prior_failures + trials)
+                          >= $8 * (p.prior_successes + p.prior_failures + trials)
                        OR EXISTS (
-                          SELECT FROM pattern_owners a WHERE a.pattern_id = p.id AND {counts_for}
-                          HAVING sum(a.recent_successes) >= $9 * sum(a.recent_trials))
+                          SELECT FROM pattern_owners a
+                           WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND {counts_for}
+                          HAVING sum(a.recent_successes) >= $8 * sum(a.recent_trials))
                        OR EXISTS (
                           SELECT FROM facet_owners a
-                           WHERE a.pattern_id = p.id AND a.facet = ANY($11) AND {counts_for}
+                           WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND a.facet = ANY($10) AND {counts_for}
                            GROUP BY a.facet
                           HAVING {enough_owners}
                              AND greatest(sum(a.success_count) / sum(a.occurrence_count),
                                           avg(a.success_count / a.occurrence_count::double precision))
-                                 >= $9))))
-         ORDER BY distance LIMIT $10
+                                 >= $8))))
+         ORDER BY distance LIMIT $9
     )
     SELECT {columns}, 1 - n.distance AS similarity
-      FROM nearest n JOIN network_patterns p USING (id)
+      FROM nearest n JOIN network_patterns p USING (scope_id, id)
       {shares}
      ORDER BY n.distance
 """
 
 
-def _nearest(category: str, approximately: str = "") -> str:
+def _nearest(approximately: str = "") -> str:
     return _NEAREST.format(
-        category=category,
         approximately=approximately,
         action=action_in_words("p"),
-        enough_accounts=enough_accounts("accounts", "$7"),
-        published_to_others=enough_accounts("p.account_count", "$7"),
-        weighed_totals=weighed_totals("$5", "$7"),
-        counts_for=counts_for("$5"),
-        enough_owners=enough_accounts("count(*)", "$7"),
+        enough_accounts=enough_accounts("accounts", "$6"),
+        published_to_others=enough_accounts("p.account_count", "$6"),
+        weighed_totals=weighed_totals("$4", "$6"),
+        counts_for=counts_for("$4"),
+        enough_owners=enough_accounts("count(*)", "$6"),
         columns=COLUMNS,
-        shares=shares("$5"),
+        shares=shares("$4"),
     )
 
 
-_EXACTLY = _nearest("=")
+_EXACTLY = _nearest()
 # Only this form can use a scope's ANN index: the nearest first, what they are worth afterwards.
-_APPROXIMATELY = _nearest("=", f"ORDER BY pattern_embedding <=> $4 LIMIT {ANN_CANDIDATES}")
-_ELSEWHERE = _nearest("<>")
+_APPROXIMATELY = _nearest(f"ORDER BY pattern_embedding <=> $3 LIMIT {ANN_CANDIDATES}")
+
+_ELSEWHERE = "SELECT scope_id FROM scopes WHERE pattern_type = $1 AND scope_id <> $2"
 
 
 class PostgresCandidates:
@@ -142,7 +143,12 @@ class PostgresCandidates:
     ) -> Sequence[Candidate]:
         """The nearest patterns of other categories that meet the requirements, with transfer."""
         async with self._search(approximately=False) as connection:
-            return await self._find(connection, _ELSEWHERE, asked, requirements, limit, fit=True)
+            scope = asked.scope
+            rows = await connection.fetch(_ELSEWHERE, scope.pattern_type, scope.scope_id)
+            scopes = [row["scope_id"] for row in rows]
+            return await self._find(
+                connection, _EXACTLY, asked, requirements, limit, fit=True, scopes=scopes
+            )
 
     async def authored(self, asked: Asked, rule: PublicationRule) -> Sequence[StoredAuthored]:
         """The catalog's patterns for the account's category; see usecases/advice/enhance.py."""
@@ -159,12 +165,12 @@ class PostgresCandidates:
         limit: int,
         *,
         fit: bool,
+        scopes: Sequence[int] = (),
     ) -> list[Candidate]:
-        """The nearest; with `fit` only those that meet the requirements."""
+        """The nearest, of these scopes or of the asked one; with `fit` only those that meet the requirements."""
         rows = await connection.fetch(
             query,
-            asked.scope.pattern_type,
-            asked.scope.business_category,
+            scopes or [asked.scope.scope_id],
             asked.scope.embedding_model,
             asked.vector,
             asked.account_key,
@@ -178,9 +184,9 @@ class PostgresCandidates:
         )
         rule, viewer = requirements.rule, asked.account_key
         now_weight = recency_weight(self._clock(), self._half_life)
-        seen = {row["id"]: to_shares(row, now_weight) for row in rows}
+        seen = {key_of(row): to_shares(row, now_weight) for row in rows}
         similar = {
-            row["id"]: seen[row["id"]]
+            key_of(row): seen[key_of(row)]
             for row in rows
             if row["similarity"] >= requirements.min_similarity
         }
@@ -188,15 +194,13 @@ class PostgresCandidates:
         situations = await see_situations(
             connection, similar, asked.conditions, rule, viewer=viewer, now_weight=now_weight
         )
-        transfers = (
-            await _transfers(connection, asked, rule) if query is _ELSEWHERE and rows else {}
-        )
+        transfers = await _transfers(connection, asked, rule) if scopes and rows else {}
         words = await see_words(connection, rows, rule, viewer)
         candidates = [
             Candidate(
                 to_pattern(
                     row,
-                    seen[row["id"]],
+                    seen[key_of(row)],
                     (),
                     rule,
                     words=words.get(row["id"]),
@@ -215,7 +219,7 @@ class PostgresCandidates:
         ids = {candidate.pattern.pattern_id for candidate in candidates}
         scripts = await see_scripts(
             connection,
-            {key: own for key, own in similar.items() if key in ids},
+            {key: own for key, own in similar.items() if key.pattern_id in ids},
             rule,
             viewer,
             now_weight=now_weight,
@@ -253,15 +257,14 @@ async def _transfers(
           JOIN accounts a
             ON a.account_key = o.account_key AND a.qualified
            AND a.business_category = o.business_category
-          JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
-          JOIN network_patterns p ON p.id = e.pattern_id
-         WHERE o.enhancement_id IS NOT NULL AND o.counted AND o.pattern_type = $1
-           AND o.business_category = $2 AND p.business_category <> $2
-           AND {counts_for("$3")}
+          JOIN enhancements e
+            ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
+          JOIN network_patterns p ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
+         WHERE o.scope_id = $1 AND o.enhancement_id IS NOT NULL AND o.counted
+           AND e.advised_scope_id <> $1 AND {counts_for("$2")}
          GROUP BY p.business_category, a.owner_key
         """,  # noqa: S608 - only the parameter's name is interpolated
-        asked.scope.pattern_type,
-        asked.scope.business_category,
+        asked.scope.scope_id,
         asked.account_key,
     )
     shares: dict[str, list[TransferShare]] = defaultdict(list)

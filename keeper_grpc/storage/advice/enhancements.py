@@ -6,7 +6,8 @@ import asyncpg
 
 from keeper_grpc.domain.advice.enhancement import Advice, EnhancementRecord
 from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
-from keeper_grpc.storage.database import Database
+from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging.sightings import insert_sighting
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
 from keeper_grpc.storage.rows import insert_row
@@ -26,21 +27,21 @@ class PostgresEnhancements:
         try:
             await self._record(record)
         except asyncpg.ForeignKeyViolationError as error:
-            if "account" in (error.constraint_name or ""):
-                raise AccountBeingForgotten from error
-            # The pattern was deleted since it was found, with the last account that supported it, or merged
-            # into another.
-            raise PatternsMoved from error
+            # Only the account's row can be gone.
+            raise AccountBeingForgotten from error
 
     async def _record(self, record: EnhancementRecord) -> None:
         enhancement, asked = record.enhancement, record.asked
         advice = enhancement.advice or record.withheld_advice
         authored = enhancement.authored or record.withheld_authored
         best = advice.best if advice else None
+        advised = best.candidate.pattern if best else authored.pattern if authored else None
         row = ENHANCEMENTS.values(enhancement.insight) | {
             "id": enhancement.enhancement_id,
+            "scope_id": asked.scope.scope_id,
             "account_key": asked.account_key,
-            "pattern_id": best.candidate.pattern.pattern_id if best else None,
+            "pattern_id": advised.pattern_id if advised else None,
+            "advised_scope_id": advised.scope.scope_id if advised else None,
             "no_match_reason": enhancement.no_match.name.lower() if enhancement.no_match else None,
             "embedding_model": asked.scope.embedding_model,
             "similarity": best.candidate.similarity if best else 0.0,
@@ -62,12 +63,13 @@ class PostgresEnhancements:
         }
         if authored:
             row |= {
-                "pattern_id": authored.pattern.pattern_id,
                 "similarity": authored.similarity,
                 "script": authored.script,
                 "script_propensity": authored.script_propensity if authored.script else None,
             }
         async with self._database.transaction() as connection:
+            if advised:
+                await _keep(connection, advised.key)
             await insert_row(connection, "enhancements", row)
             await insert_sighting(
                 connection,
@@ -77,6 +79,18 @@ class PostgresEnhancements:
                 embedding=asked.vector,
                 seen_time=record.seen_time,
             )
+
+
+async def _keep(connection: Connection, key: PatternKey) -> None:
+    """Keep the pattern from being deleted until the transaction ends: no foreign key leads to another scope.
+
+    Raises PatternsMoved where it was deleted since it was found, with the last account that supported it, or merged
+    into another.
+    """
+    if not await connection.fetchval(
+        "SELECT true FROM network_patterns WHERE scope_id = $1 AND id = $2 FOR KEY SHARE", *key
+    ):
+        raise PatternsMoved
 
 
 def _authored(record: EnhancementRecord) -> str | None:

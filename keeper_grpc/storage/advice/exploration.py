@@ -11,6 +11,7 @@ from keeper_grpc.domain.evidence.off_policy import Choice, Value, value
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.patterns.keys import pattern_keys
 from keeper_grpc.storage.patterns.view import see_patterns
 
 # Reported outcomes only: what was done instead of advice says nothing about the advice.
@@ -19,8 +20,8 @@ _OUTCOMES = """
            e.contenders, e.pattern_id AS advised_id, d.inverse IS NOT NULL AS script_drawn
       FROM observations o
       JOIN accounts a ON a.account_key = o.account_key AND a.qualified
-      JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout
-      LEFT JOIN drawn_scripts d ON d.enhancement_id = e.id
+      JOIN enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
+      LEFT JOIN drawn_scripts d ON d.scope_id = e.scope_id AND d.enhancement_id = e.id
      WHERE o.counted AND o.pattern_id IS NOT NULL AND (d.inverse IS NOT NULL OR e.contenders IS NOT NULL)
 """
 
@@ -76,7 +77,8 @@ class PostgresExploration:
         async with self._database.transaction(read_only=True) as connection:
             (cost,) = await connection.fetch(_COST)
             scripts, patterns = await _choices(connection)
-            seen = await see_patterns(connection, {*scripts, *patterns}, self._rule)
+            keys = await pattern_keys(connection, {*scripts, *patterns})
+            seen = await see_patterns(connection, keys.values(), self._rule)
         found = [
             explored
             for pattern in seen.values()

@@ -13,15 +13,26 @@ from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.observation import CaptureRequest, Revision, Standing
-from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.advice.revisions import revise_outcome
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
 from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.captures import PostgresCapture
-from keeper_grpc.storage.patterns.merged import merged_into
+from keeper_grpc.storage.patterns.keys import merged_into
 from keeper_grpc.storage.patterns.view import see_pattern
 from keeper_grpc.storage.patterns.words import action_in_words
+
+_OF_CAPTURE = """
+    outcome_requests r JOIN observations o
+      ON o.scope_id = r.scope_id AND o.id = r.observation_id AND r.account_key = $1
+     AND r.request_id = $2 AND NOT r.revises
+"""
+
+_OF_ENHANCEMENT = """
+    enhancement_outcomes x JOIN observations o ON o.id = x.observation_id AND x.enhancement_id = $2
+"""
+"""What was done instead of the advice is none of its outcomes."""
 
 
 class PostgresOutcomes:
@@ -38,7 +49,7 @@ class PostgresOutcomes:
                 f"""
                 SELECT {ENHANCEMENTS.names}, id, CASE WHEN NOT holdout AND authored IS DISTINCT FROM 'withheld'
                             THEN pattern_id END AS pattern_id,
-                       embedding_model, similarity, expected_success_rate, script, created_at,
+                       advised_scope_id, embedding_model, similarity, expected_success_rate, script, created_at,
                        coalesce(authored = 'given', false) AS authored, basis
                   FROM enhancements WHERE id = $1 AND account_key = $2
                 """,  # noqa: S608 - only constants are interpolated
@@ -48,7 +59,12 @@ class PostgresOutcomes:
             if row is None:
                 return None
             pattern = (
-                await see_pattern(connection, row["pattern_id"], self._counting.rule, account_key)
+                await see_pattern(
+                    connection,
+                    PatternKey(row["advised_scope_id"], row["pattern_id"]),
+                    self._counting.rule,
+                    account_key,
+                )
                 if row["pattern_id"]
                 else None
             )
@@ -89,21 +105,23 @@ class PostgresReport(PostgresCapture):
         await lock_scope(self._connection, scope)
 
     async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
-        where, name = (
-            ("request_id = $2 AND disposition <> 'reported'", source.request_id)
+        found, name = (
+            (_OF_CAPTURE, source.request_id)
             if isinstance(source, CaptureRequest)
-            else ("coalesce(enhancement_id, instead_of) = $2 AND disposition = 'reported'", source)
+            else (_OF_ENHANCEMENT, source)
         )
         row = await self._connection.fetchrow(
             f"""
             SELECT o.id, o.pattern_type, o.business_category, o.pattern_id, o.final,
                    -- Its pattern may have been moved to another model since.
                    coalesce(p.embedding_model, o.embedding_model) AS embedding_model
-              FROM observations o LEFT JOIN network_patterns p ON p.id = o.pattern_id
-             WHERE o.account_key = $1 AND {where}
+              FROM {found}
+              LEFT JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
+             WHERE o.account_key = $1 AND (o.disposition = 'reported') = $3
             """,  # noqa: S608 - one of two constants
             account_key,
             name,
+            not isinstance(source, CaptureRequest),
         )
         if row is None:
             return None
@@ -124,16 +142,16 @@ class PostgresReport(PostgresCapture):
     async def revise(self, revision: Revision) -> None:
         await revise_outcome(self._connection, revision, self._counting)
 
-    async def pin_pattern(self, pattern_id: UUID) -> str | None:
+    async def pin_pattern(self, key: PatternKey) -> str | None:
         row = await self._connection.fetchrow(
             f"""
             SELECT {action_in_words("p")} AS action, p.embedding_model FROM network_patterns p
-             WHERE p.id = $1 FOR KEY SHARE OF p
+             WHERE p.scope_id = $1 AND p.id = $2 FOR KEY SHARE OF p
             """,  # noqa: S608 - a constant
-            pattern_id,
+            *key,
         )
         if row is None:
-            if await merged_into(self._connection, pattern_id) is not None:
+            if await merged_into(self._connection, key) is not None:
                 raise PatternsMoved
             return None
         if row["embedding_model"] != self._model:

@@ -35,6 +35,8 @@ class PostgresReaction:
     def __init__(self, connection: Connection, step: int) -> None:
         self._connection = connection
         self._step = step
+        self._scope_id = 0
+        """Of the enhancement, once it is given."""
 
     async def given(self, account_key: str, enhancement_id: UUID) -> GivenAdvice | None:
         # In this order: a rebuild locks the table, ForgetAccount the account and then what it was given. The account
@@ -45,8 +47,9 @@ class PostgresReaction:
         )
         row = await self._connection.fetchrow(
             """
-            SELECT e.no_match_reason IS NULL OR coalesce(e.authored = 'given', false) AS advised,
-                   e.reaction, EXISTS (SELECT FROM observations o WHERE o.enhancement_id = e.id) AS followed
+            SELECT e.scope_id, e.no_match_reason IS NULL OR coalesce(e.authored = 'given', false) AS advised,
+                   e.reaction, EXISTS (SELECT FROM observations o
+                                        WHERE o.scope_id = e.scope_id AND o.enhancement_id = e.id) AS followed
               FROM enhancements e WHERE e.id = $1 AND e.account_key = $2
             """,
             enhancement_id,
@@ -54,6 +57,7 @@ class PostgresReaction:
         )
         if row is None:
             return None
+        self._scope_id = row["scope_id"]
         reaction = row["reaction"]
         return GivenAdvice(
             row["advised"], Reaction(reaction) if reaction else None, followed=row["followed"]
@@ -61,7 +65,7 @@ class PostgresReaction:
 
     async def reacted(self, account_key: str, request_id: UUID) -> bytes | None:
         fingerprint: bytes | None = await self._connection.fetchval(
-            "SELECT fingerprint FROM reactions WHERE account_key = $1 AND request_id = $2",
+            "SELECT fingerprint FROM reaction_requests WHERE account_key = $1 AND request_id = $2",
             account_key,
             request_id,
         )
@@ -69,26 +73,37 @@ class PostgresReaction:
 
     async def record(self, reported: ReportedReaction, *, stands: bool) -> None:
         reason = reported.reason.value if reported.reason else None
-        row = {
+        request = {
             "account_key": reported.account_key,
             "request_id": reported.request_id,
             "fingerprint": reported.fingerprint,
+        }
+        row = {
+            "scope_id": self._scope_id,
+            "account_key": reported.account_key,
             "enhancement_id": reported.enhancement_id,
             "reaction": reported.reaction.value,
             "reason": reason,
             "recorded_time": reported.recorded_time,
         }
         row["pattern_id"] = pattern_id = await self._connection.fetchval(
-            "SELECT pattern_id FROM enhancements WHERE id = $1", reported.enhancement_id
+            "SELECT pattern_id FROM enhancements WHERE scope_id = $1 AND id = $2",
+            self._scope_id,
+            reported.enhancement_id,
         )
         try:
-            await insert_row(self._connection, "reactions", row)
+            await insert_row(self._connection, "reaction_requests", request)
         except asyncpg.UniqueViolationError as error:
             # The same request_id was used for another enhancement while this one waited.
             raise RequestIdReused from error
+        await insert_row(self._connection, "reactions", row)
         if stands:
             await self._connection.execute(
-                "UPDATE enhancements SET reaction = $2, dismissal_reason = $3 WHERE id = $1",
+                """
+                UPDATE enhancements SET reaction = $3, dismissal_reason = $4
+                 WHERE scope_id = $1 AND id = $2
+                """,
+                self._scope_id,
                 reported.enhancement_id,
                 reported.reaction.value,
                 reason,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.observation import Revision
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.recount import recount_account
 from keeper_grpc.storage.evidence.totals import refresh_evidence
@@ -16,7 +16,9 @@ from keeper_grpc.storage.patterns.ledger import (
     CountedOutcome,
     count_in_steps,
     outcome_columns,
+    record_request,
 )
+from keeper_grpc.storage.patterns.versions import touch
 from keeper_grpc.storage.rows import insert_row
 
 if TYPE_CHECKING:
@@ -36,44 +38,49 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
     await connection.execute(
         "SELECT FROM accounts WHERE account_key = $1 FOR UPDATE", revision.account_key
     )
-    await count_out_of_experiment(connection, revision.observation_id)
+    await count_out_of_experiment(connection, revision.scope_id, revision.observation_id)
     replaced = await connection.fetchrow(
-        "DELETE FROM observations WHERE id = $1 RETURNING *", revision.observation_id
+        "DELETE FROM observations WHERE scope_id = $1 AND id = $2 RETURNING *",
+        revision.scope_id,
+        revision.observation_id,
     )
     assert replaced is not None  # noqa: S101 - the scope is owned
     await _keep(connection, replaced, revision)
-    pattern_id, asked = replaced["pattern_id"], replaced["enhancement_id"] or replaced["instead_of"]
+    asked = replaced["enhancement_id"] or replaced["instead_of"]
+    key = replaced["pattern_id"] and PatternKey(revision.scope_id, replaced["pattern_id"])
     # Computed by the database.
     row = {column: value for column, value in replaced.items() if column != "net_revenue"}
     row |= outcome_columns(revision.outcome) | {"occurred_time": revision.occurred_time}
     row |= {"compared": False if asked else None}
-    if pattern_id is not None and not replaced["counted"]:
+    if key is not None and not replaced["counted"]:
         row["counted"] = await count_in_steps(
             connection,
             CountedOutcome.read(row | {"net_revenue": revision.outcome.net_revenue}),
-            pattern_id,
+            key,
             counting,
         )
     await insert_row(connection, "observations", row)
     if asked:
         await count_in_experiment(connection, revision.account_key, counting.step)
     await connection.execute("SELECT recount_milestones($1)", revision.account_key)
-    if pattern_id is not None and replaced["counted"]:
-        await recount_account(connection, pattern_id, revision.account_key, counting)
-        await _move_span(connection, pattern_id, replaced["occurred_time"], revision.occurred_time)
-        await refresh_evidence(connection, pattern_id, counting.rule)
+    if key is not None and replaced["counted"]:
+        await recount_account(connection, key, revision.account_key, counting)
+        await _move_span(connection, key, replaced["occurred_time"], revision.occurred_time)
+        await refresh_evidence(connection, key, counting.rule)
+    if key is not None:
+        await touch(connection, [key])
 
 
 async def _keep(connection: Connection, replaced: Record, revision: Revision) -> None:
     """Append what the revision replaces to the history, with the request that did."""
+    await record_request(connection, revision, revision.scope_id)
     columns = (*outcome_columns(revision.outcome), "occurred_time")
     await insert_row(
         connection,
         "outcome_revisions",
         {
+            "scope_id": revision.scope_id,
             "account_key": revision.account_key,
-            "request_id": revision.request_id,
-            "fingerprint": revision.fingerprint,
             "observation_id": revision.observation_id,
             "recorded_time": revision.recorded_time,
             **{column: replaced[column] for column in columns if column != "final"},
@@ -82,7 +89,7 @@ async def _keep(connection: Connection, replaced: Record, revision: Revision) ->
 
 
 async def _move_span(
-    connection: Connection, pattern_id: UUID, before: datetime, after: datetime
+    connection: Connection, key: PatternKey, before: datetime, after: datetime
 ) -> None:
     """Let the pattern's span be that of its outcomes, one of which occurred at another time.
 
@@ -97,12 +104,12 @@ async def _move_span(
                last_validated = span.last
           FROM (SELECT min(o.occurred_time) AS first, max(o.occurred_time) AS last
                   FROM observations o JOIN accounts a USING (account_key, business_category)
-                 WHERE o.pattern_id = $1 AND o.counted) span
-         WHERE p.id = $1 AND $2::timestamptz <> $3::timestamptz
-           AND ($2 <= p.first_discovered OR $2 >= p.last_validated
-                OR $3 < p.first_discovered OR $3 > p.last_validated)
+                 WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.counted) span
+         WHERE p.scope_id = $1 AND p.id = $2 AND $3::timestamptz <> $4::timestamptz
+           AND ($3 <= p.first_discovered OR $3 >= p.last_validated
+                OR $4 < p.first_discovered OR $4 > p.last_validated)
         """,
-        pattern_id,
+        *key,
         before,
         after,
     )

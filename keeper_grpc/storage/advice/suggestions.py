@@ -9,8 +9,9 @@ from uuid import UUID
 from keeper_grpc.domain.authored.suggestions import StoredTrigger
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import see_patterns
 
 
@@ -29,22 +30,20 @@ class PostgresMoves:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT id, trigger FROM network_patterns
+                SELECT scope_id, id, trigger FROM network_patterns
                  WHERE business_category = $1 AND trigger IS NOT NULL AND retired_time IS NULL
                    AND embedding_model = (SELECT model FROM embedding_space)
                 """,
                 business_category,
             )
-        return [StoredTrigger(row["id"], row["trigger"]) for row in rows]
+        return [StoredTrigger(key_of(row), row["trigger"]) for row in rows]
 
     async def patterns_without(
-        self, account_key: str, pattern_ids: Sequence[UUID], rule: PublicationRule
+        self, account_key: str, keys: Sequence[PatternKey], rule: PublicationRule
     ) -> Mapping[UUID, Pattern]:
         """These patterns, as far as they exist, without this account's own evidence."""
-        if not pattern_ids:
+        if not keys:
             return {}
         now_weight = recency_weight(self._clock(), self._half_life)
         async with self._database.transaction(read_only=True) as connection:
-            return await see_patterns(
-                connection, pattern_ids, rule, account_key, now_weight=now_weight
-            )
+            return await see_patterns(connection, keys, rule, account_key, now_weight=now_weight)

@@ -20,6 +20,7 @@ from keeper_grpc.domain.emerging.model import (
 )
 from keeper_grpc.domain.emerging.novelty import Known, Progress, portions
 from keeper_grpc.domain.emerging.words import Sentence
+from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.rows import COLUMNS, EVENTS_CHANNEL, from_json, from_row, to_json
@@ -238,7 +239,10 @@ class PostgresDetectionStep:
                   LEFT JOIN accounts a ON a.account_key = s.account_key
                  WHERE s.rendered <> ''
                    AND NOT EXISTS (SELECT FROM network_patterns p
-                                    WHERE p.retired_time IS NOT NULL AND {says("p", "s")})
+                                    WHERE p.retired_time IS NOT NULL
+                                      AND p.scope_id IN (SELECT scope_id FROM scopes
+                                                          WHERE pattern_type = s.pattern_type)
+                                      AND {says("p", "s")})
                 """,  # noqa: S608 - only aliases are interpolated
                 portion,
                 [Vector(centres[cluster]) for cluster in portion],
@@ -271,6 +275,7 @@ class PostgresDetectionStep:
         return await novelty.proven_since(self._connection, self._model, progress, proven, limit)
 
     async def save(self, changes: Sequence[ClusterChange], now: datetime) -> None:
+        await self._keep(changes)
         await self._end([change.cluster_id for change in changes if change.cluster is None])
         await self._connection.executemany(
             """
@@ -319,6 +324,29 @@ class PostgresDetectionStep:
                 told,
             )
             await self._connection.execute(f"NOTIFY {EVENTS_CHANNEL}")
+
+    async def _keep(self, changes: Sequence[ClusterChange]) -> None:
+        """Keep the patterns that clusters name from being deleted until the step ends: no foreign key does.
+
+        Raises PatternsMoved where one was, since it was found.
+        """
+        named = {
+            pattern_id
+            for change in changes
+            if (cluster := change.cluster) is not None
+            for pattern_id in (cluster.promoted_pattern_id, cluster.fading_pattern_id)
+            if pattern_id is not None
+        }
+        if not named:
+            return
+        kept = await self._connection.fetch(
+            """
+            SELECT id FROM network_patterns WHERE id = ANY($1::uuid[]) ORDER BY id FOR KEY SHARE
+            """,
+            list(named),
+        )
+        if len(kept) < len(named):
+            raise PatternsMoved
 
     async def _end(self, gone: Sequence[UUID]) -> None:
         """Delete clusters; of one of another model that still has sightings, what is known of them."""

@@ -56,7 +56,9 @@ async def nearest_known(
                                AND NOT p.fading AS sure,
                                {published("p", "$5")} AND p.fading AS fading
                           FROM network_patterns p
-                         WHERE p.pattern_type = c.type AND p.embedding_model = c.model
+                         WHERE p.scope_id IN (SELECT scope_id FROM scopes
+                                               WHERE pattern_type = c.type)
+                           AND p.embedding_model = c.model
                         OFFSET 0) k) nearest
             """,  # noqa: S608 - a constant; OFFSET computes each distance once
             portion,
@@ -138,7 +140,8 @@ async def _sizes(connection: Connection, families: Collection[Family]) -> Mappin
         """
         SELECT f.model, f.type,
                (SELECT count(*) FROM network_patterns p
-                 WHERE p.pattern_type = f.type AND p.embedding_model = f.model) AS size
+                 WHERE p.scope_id IN (SELECT scope_id FROM scopes WHERE pattern_type = f.type)
+                   AND p.embedding_model = f.model) AS size
           FROM unnest($1::text[], $2::text[]) AS f (model, type)
         """,
         [model for model, _ in families],

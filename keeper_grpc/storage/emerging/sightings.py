@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.emerging.model import RENEWAL
 from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.patterns.pattern import scope_id
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.insight_columns import SIGHTINGS
 from keeper_grpc.storage.rows import insert_row
@@ -20,7 +21,7 @@ REPLACED = "KP001"
 """SQLSTATE of the trigger on sightings: the vector is of a model that is no longer the database's."""
 
 _RENEW = f"""
-    ON CONFLICT (account_key, rendered_hash, embedding_model) DO UPDATE
+    ON CONFLICT (scope_id, account_key, rendered_hash, embedding_model) DO UPDATE
        SET confidence = excluded.confidence, potential_value = excluded.potential_value,
            seen_time = greatest(sightings.seen_time, excluded.seen_time), pending = true
      WHERE sightings.seen_time < excluded.seen_time - interval '{RENEWAL.total_seconds()} seconds'
@@ -42,6 +43,7 @@ async def insert_sighting(
     """
     rendered = insight.render()
     row = SIGHTINGS.values(insight) | {
+        "scope_id": scope_id(insight.type, insight.business_category),
         "account_key": account_key,
         "embedding_model": embedding_model,
         "embedding": embedding,

@@ -6,11 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.fading import FAST, SLOW
 from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.words import MOST_WORDINGS
@@ -99,7 +99,7 @@ class LedgerSums:
 
 
 async def sum_ledger(
-    connection: Connection, pattern_id: UUID, half_life: timedelta, account_key: str | None = None
+    connection: Connection, key: PatternKey, half_life: timedelta, account_key: str | None = None
 ) -> LedgerSums:
     """Sum up the ledger of all accounts or of one, row by row: only the sums are held.
 
@@ -113,11 +113,12 @@ async def sum_ledger(
                o.cost IS NOT NULL AND o.net_revenue IS NOT NULL AS costed,
                d.inverse, d.expected
           FROM observations o JOIN accounts a USING (account_key, business_category)
-          LEFT JOIN drawn_scripts d USING (enhancement_id)
-         WHERE o.pattern_id = $1 AND o.counted AND ($2::text IS NULL OR o.account_key = $2)
+          LEFT JOIN drawn_scripts d USING (scope_id, enhancement_id)
+         WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.counted
+           AND ($3::text IS NULL OR o.account_key = $3)
          ORDER BY o.recorded_time, o.id
         """,
-        pattern_id,
+        *key,
         account_key,
         prefetch=1000,
     ):

@@ -25,10 +25,13 @@ from keeper_grpc.domain.evidence.priors import (
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.evidence.spreads import FactContrast
+from keeper_grpc.domain.patterns.pattern import scope_id
 from keeper_grpc.domain.patterns.situation import fact_key
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
+from keeper_grpc.storage.patterns.keys import key_of
+from keeper_grpc.storage.patterns.versions import touch
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -46,15 +49,15 @@ FORGOTTEN = 0.5
 # outcomes of k owners ($1).
 _CONTRASTS = f"""
     WITH taught AS (
-        SELECT id, pattern_type FROM (
-            SELECT p.id, p.pattern_type, row_number() OVER (
+        SELECT scope_id, id, pattern_type FROM (
+            SELECT p.scope_id, p.id, p.pattern_type, row_number() OVER (
                        PARTITION BY p.pattern_type ORDER BY p.account_count DESC, p.id) AS place
               FROM network_patterns p WHERE {published("p", "$1")}) ranked
          WHERE place <= $2
     ), owned AS (
         SELECT a.pattern_id, a.owner_key, a.occurrence_count, a.recent_trials, a.recent_successes,
                least(1.0, $3::double precision / a.occurrence_count) AS part
-          FROM pattern_owners a JOIN taught t ON t.id = a.pattern_id
+          FROM pattern_owners a JOIN taught t ON t.scope_id = a.scope_id AND t.id = a.pattern_id
     ), total AS (
         SELECT pattern_id, count(*) AS owners, sum(recent_trials * part) AS trials,
                sum(recent_successes * part) AS successes
@@ -65,7 +68,7 @@ _CONTRASTS = f"""
                count(*) FILTER (WHERE f.occurrence_count = o.occurrence_count) AS nowhere_else
           FROM facet_owners f
           JOIN owned o ON o.pattern_id = f.pattern_id AND o.owner_key = f.owner_key
-         WHERE f.pattern_id IN (SELECT id FROM taught) AND NOT starts_with(f.facet, 'whole:')
+         WHERE (f.scope_id, f.pattern_id) IN (SELECT scope_id, id FROM taught) AND NOT starts_with(f.facet, 'whole:')
          GROUP BY f.pattern_id, f.facet
     )
     SELECT t.pattern_type, s.facet, s.trials / $4 AS trials, s.successes / $4 AS successes,
@@ -105,7 +108,8 @@ class PostgresPriors:
                               array_agg(a.success_count) AS successes,
                               array_agg(a.recent_trials) AS recent_trials,
                               array_agg(a.recent_successes) AS recent_successes
-                         FROM pattern_owners a WHERE a.pattern_id = p.id) share
+                         FROM pattern_owners a
+                        WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) share
                 """,  # noqa: S608 - only constants are interpolated
                 rule.k,
             )
@@ -135,17 +139,17 @@ class PostgresPriors:
             async with self._database.transaction() as connection:
                 if not await try_lock(connection, AdvisoryLock.PRIORS):
                     break
-                done += await connection.fetchval(
+                changed = await connection.fetch(
                     """
                     WITH given AS (
                         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[],
                                              $4::double precision[], $5::double precision[],
                                              $6::text[], $7::integer[], $8::double precision[],
                                              $9::double precision[], $10::double precision[],
-                                             $11::jsonb[])
+                                             $11::jsonb[], $12::bigint[])
                             AS g (id, trials, successes, prior_successes, prior_failures, source,
                                   patterns, lower_bound, cautious_successes, cautious_failures,
-                                  spreads)
+                                  spreads, scope_id)
                     ), changed AS (
                         UPDATE network_patterns p
                            SET prior_successes = g.prior_successes,
@@ -154,12 +158,12 @@ class PostgresPriors:
                                cautious_successes = g.cautious_successes,
                                cautious_failures = g.cautious_failures, fact_spreads = g.spreads
                           FROM given g
-                         WHERE p.id = g.id AND p.occurrence_count = g.trials
+                         WHERE p.scope_id = g.scope_id AND p.id = g.id AND p.occurrence_count = g.trials
                            AND p.success_count = g.successes
                            AND (p.prior_source = 'author') = (g.source = 'author')
-                        RETURNING p.id
+                        RETURNING p.scope_id, p.id
                     )
-                    SELECT count(*) FROM changed
+                    SELECT scope_id, id FROM changed
                     """,
                     [one.pattern_id for one in part],
                     [one.outcomes.trials for one in part],
@@ -177,7 +181,13 @@ class PostgresPriors:
                     [one.learned.cautious.successes for one in part],
                     [one.learned.cautious.failures for one in part],
                     [dict(one.learned.spreads) for one in part],
+                    [
+                        scope_id(one.outcomes.pattern_type, one.outcomes.business_category)
+                        for one in part
+                    ],
                 )
+                await touch(connection, [key_of(row) for row in changed])
+                done += len(changed)
         return done
 
     async def expect(self, priors: LearnedPriors) -> None:
@@ -186,7 +196,7 @@ class PostgresPriors:
         async with self._database.transaction() as connection:
             if not await try_lock(connection, AdvisoryLock.PRIORS):
                 return
-            await connection.execute(
+            relearned = await connection.fetch(
                 """
                 WITH given AS (
                     SELECT * FROM unnest($1::text[], $2::text[], $3::double precision[],
@@ -199,8 +209,9 @@ class PostgresPriors:
                      WHERE NOT EXISTS (SELECT FROM given g
                                         WHERE (g.pattern_type, g.business_category)
                                             = (l.pattern_type, l.business_category))
-                )
-                INSERT INTO learned_priors (pattern_type, business_category, successes, failures, source,
+                    RETURNING pattern_type, business_category
+                ), learned AS (
+                INSERT INTO learned_priors AS had (pattern_type, business_category, successes, failures, source,
                                             patterns, cautious_successes, cautious_failures)
                 SELECT * FROM given
                 ON CONFLICT (pattern_type, business_category) DO UPDATE
@@ -208,6 +219,19 @@ class PostgresPriors:
                        source = excluded.source, patterns = excluded.patterns,
                        cautious_successes = excluded.cautious_successes,
                        cautious_failures = excluded.cautious_failures
+                 WHERE (had.successes, had.failures) IS DISTINCT FROM
+                       (excluded.successes, excluded.failures)
+                    OR (had.source, had.patterns, had.cautious_successes, had.cautious_failures)
+                       IS DISTINCT FROM (excluded.source, excluded.patterns,
+                                         excluded.cautious_successes, excluded.cautious_failures)
+                RETURNING pattern_type, business_category
+                )
+                -- An author's claim is shown beside what would be believed without it.
+                SELECT DISTINCT p.scope_id, p.id
+                  FROM (SELECT * FROM gone UNION ALL SELECT * FROM learned) l
+                  JOIN network_patterns p
+                    ON p.prior_source = 'author' AND l.pattern_type IN (p.pattern_type, '')
+                   AND l.business_category IN (p.business_category, '')
                 """,
                 [pattern_type for pattern_type, _ in kinds],
                 [category for _, category in kinds],
@@ -218,6 +242,7 @@ class PostgresPriors:
                 [one.cautious.successes for one in learned],
                 [one.cautious.failures for one in learned],
             )
+            await touch(connection, [key_of(row) for row in relearned])
 
 
 def _judged(rows: Sequence[Record], rule: PublicationRule, now_weight: float) -> list[Judged]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.recount import recount
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.patterns.own import own_pattern
+from keeper_grpc.storage.patterns.versions import reset, touch
 
 MEASURES_TIMEOUT = 3600.0
 """Seconds: a bound for a ledger of any size, where the pool's own is for single rows."""
@@ -90,16 +91,17 @@ class PostgresRebuild:
                 counting.half_life,
             )
 
-    async def patterns(self) -> Sequence[UUID]:
+    async def patterns(self) -> Sequence[PatternKey]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch("SELECT id FROM network_patterns ORDER BY id")
-        return [row["id"] for row in rows]
+            return await _all_patterns(connection)
 
-    async def recount(self, pattern_id: UUID, counting: Counting) -> int | None:
+    async def recount(self, key: PatternKey, counting: Counting) -> int | None:
         async with self._database.transaction() as connection:
-            if await own_pattern(connection, pattern_id, counting.rule) is None:
+            if await own_pattern(connection, key, counting.rule) is None:
                 return None
-            return await recount(connection, pattern_id, counting)
+            observations = await recount(connection, key, counting)
+            await touch(connection, [key])
+        return observations
 
     async def recount_measures(self) -> int:
         async with self._database.transaction() as connection:
@@ -141,16 +143,23 @@ async def _weigh_all(connection: Connection, rule: PublicationRule) -> None:
     """Weigh every pattern's shares as they are counted."""
     # Seconds for some ten thousand patterns, and nothing is served yet.
     await connection.execute("SET LOCAL statement_timeout = 0")
-    for row in await connection.fetch("SELECT id FROM network_patterns ORDER BY id"):
-        await refresh_evidence(connection, row["id"], rule)
+    for key in await _all_patterns(connection):
+        await refresh_evidence(connection, key, rule)
+    await reset(connection)
 
 
 async def _recount_all(connection: Connection, counting: Counting) -> None:
     """Recount every pattern from the ledger."""
     # Some minutes for a million observations, and nothing is served yet.
     await connection.execute("SET LOCAL statement_timeout = 0")
-    for row in await connection.fetch("SELECT id FROM network_patterns ORDER BY id"):
-        await recount(connection, row["id"], counting)
+    for key in await _all_patterns(connection):
+        await recount(connection, key, counting)
+    await reset(connection)
+
+
+async def _all_patterns(connection: Connection) -> Sequence[PatternKey]:
+    rows = await connection.fetch("SELECT scope_id, id FROM network_patterns ORDER BY id")
+    return [PatternKey(*row) for row in rows]
 
 
 def _seconds(span: timedelta) -> str:

@@ -4,61 +4,62 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import astuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.ledger_sums import LedgerSums
 
 
-async def replace_shares(connection: Connection, pattern_id: UUID, sums: LedgerSums) -> None:
+async def replace_shares(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
     """Replace all rows of a pattern's evidence; its totals are left to the caller."""
-    await _write_accounts(connection, pattern_id, sums)
-    await _write_harms(connection, pattern_id, sums)
-    await _write_facets(connection, pattern_id, sums)
-    await _write_scripts(connection, pattern_id, sums)
-    await _write_wordings(connection, pattern_id, sums)
-    await _write_span(connection, pattern_id, sums)
+    await _write_accounts(connection, key, sums)
+    await _write_harms(connection, key, sums)
+    await _write_facets(connection, key, sums)
+    await _write_scripts(connection, key, sums)
+    await _write_wordings(connection, key, sums)
+    await _write_span(connection, key, sums)
 
 
 async def replace_shares_of(
-    connection: Connection, pattern_id: UUID, account_key: str, sums: LedgerSums
+    connection: Connection, key: PatternKey, account_key: str, sums: LedgerSums
 ) -> None:
     """Replace the rows of one account, whose scripts and wordings are the same as before."""
-    await _write_accounts(connection, pattern_id, sums, account_key)
-    await _write_harms(connection, pattern_id, sums, account_key)
-    await _write_facets(connection, pattern_id, sums, account_key)
-    await _write_script_shares(connection, pattern_id, sums, account_key)
+    await _write_accounts(connection, key, sums, account_key)
+    await _write_harms(connection, key, sums, account_key)
+    await _write_facets(connection, key, sums, account_key)
+    await _write_script_shares(connection, key, sums, account_key)
 
 
 async def _clear(
-    connection: Connection, table: str, pattern_id: UUID, account_key: str | None
+    connection: Connection, table: str, key: PatternKey, account_key: str | None
 ) -> None:
     """Delete a pattern's rows of a table, or those of one account."""
     await connection.execute(
         f"""
         DELETE FROM {table}
-         WHERE pattern_id = $1 AND ($2::text IS NULL OR account_key = $2)
+         WHERE scope_id = $1 AND pattern_id = $2 AND ($3::text IS NULL OR account_key = $3)
         """,  # noqa: S608 - a name of this file
-        pattern_id,
+        *key,
         account_key,
     )
 
 
 async def _write_accounts(
-    connection: Connection, pattern_id: UUID, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
 ) -> None:
-    await _clear(connection, "pattern_accounts", pattern_id, account_key)
+    await _clear(connection, "pattern_accounts", key, account_key)
     await connection.executemany(
         """
         INSERT INTO pattern_accounts (
-            pattern_id, account_key, occurrence_count, success_count, revenue_total,
+            scope_id, pattern_id, account_key, occurrence_count, success_count, revenue_total,
             revenue_count, recent_trials, recent_successes,
             fast_trials, fast_successes, slow_trials, slow_successes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         """,
         [
             (
-                pattern_id,
+                *key,
                 account,
                 share.trials,
                 share.successes,
@@ -77,33 +78,33 @@ async def _write_accounts(
 
 
 async def _write_harms(
-    connection: Connection, pattern_id: UUID, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
 ) -> None:
-    await _clear(connection, "pattern_harms", pattern_id, account_key)
+    await _clear(connection, "pattern_harms", key, account_key)
     await connection.executemany(
         """
         INSERT INTO pattern_harms (
-            pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
+            scope_id, pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
             unsubscribes, costed, net_revenue)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
-        [(pattern_id, account, *astuple(harms)) for account, harms in sums.harms.items()],
+        [(*key, account, *astuple(harms)) for account, harms in sums.harms.items()],
     )
 
 
 async def _write_facets(
-    connection: Connection, pattern_id: UUID, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
 ) -> None:
-    await _clear(connection, "pattern_facets", pattern_id, account_key)
+    await _clear(connection, "pattern_facets", key, account_key)
     await connection.executemany(
         """
-        INSERT INTO pattern_facets (pattern_id, facet, account_key, occurrence_count,
+        INSERT INTO pattern_facets (scope_id, pattern_id, facet, account_key, occurrence_count,
                                     success_count, recent_trials, recent_successes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         [
             (
-                pattern_id,
+                *key,
                 facet,
                 account,
                 share.trials,
@@ -116,50 +117,52 @@ async def _write_facets(
     )
 
 
-async def _write_scripts(connection: Connection, pattern_id: UUID, sums: LedgerSums) -> None:
+async def _write_scripts(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
     """Scripts keep their ids; those that neither the ledger nor the catalog has are removed."""
     hashes = {template: _hash(template) for template, _ in sums.scripts}
     await connection.execute(
         """
         DELETE FROM pattern_scripts
-         WHERE pattern_id = $1 AND NOT authored AND template_hash <> ALL($2::bytea[])
+         WHERE scope_id = $1 AND pattern_id = $2 AND NOT authored
+           AND template_hash <> ALL($3::bytea[])
         """,
-        pattern_id,
+        *key,
         list(hashes.values()),
     )
     await connection.executemany(
         """
-        INSERT INTO pattern_scripts (id, pattern_id, template, template_hash)
-        VALUES ($1, $2, $3, $4) ON CONFLICT (pattern_id, template_hash) DO NOTHING
+        INSERT INTO pattern_scripts (id, scope_id, pattern_id, template, template_hash)
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (scope_id, pattern_id, template_hash) DO NOTHING
         """,
-        [(uuid4(), pattern_id, template, digest) for template, digest in hashes.items()],
+        [(uuid4(), *key, template, digest) for template, digest in hashes.items()],
     )
-    await _write_script_shares(connection, pattern_id, sums)
+    await _write_script_shares(connection, key, sums)
 
 
 async def _write_script_shares(
-    connection: Connection, pattern_id: UUID, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
 ) -> None:
     await connection.execute(
         """
         DELETE FROM script_accounts a USING pattern_scripts s
-         WHERE s.id = a.script_id AND s.pattern_id = $1
-           AND ($2::text IS NULL OR a.account_key = $2)
+         WHERE s.scope_id = a.scope_id AND s.id = a.script_id
+           AND s.scope_id = $1 AND s.pattern_id = $2
+           AND ($3::text IS NULL OR a.account_key = $3)
         """,
-        pattern_id,
+        *key,
         account_key,
     )
     await connection.executemany(
         """
-        INSERT INTO script_accounts (script_id, account_key, occurrence_count, success_count,
-                                     recent_trials, recent_successes,
+        INSERT INTO script_accounts (scope_id, script_id, account_key, occurrence_count,
+                                     success_count, recent_trials, recent_successes,
                                      drawn_trials, drawn_weight, drawn_squares, drawn_excess)
-        SELECT id, $3, $4, $5, $6, $7, $8, $9, $10, $11
-          FROM pattern_scripts WHERE pattern_id = $1 AND template_hash = $2
+        SELECT scope_id, id, $4, $5, $6, $7, $8, $9, $10, $11, $12
+          FROM pattern_scripts WHERE scope_id = $1 AND pattern_id = $2 AND template_hash = $3
         """,
         [
             (
-                pattern_id,
+                *key,
                 _hash(template),
                 account,
                 share.trials,
@@ -176,32 +179,32 @@ async def _write_script_shares(
     )
 
 
-async def _write_wordings(connection: Connection, pattern_id: UUID, sums: LedgerSums) -> None:
-    await connection.execute("DELETE FROM pattern_wordings WHERE pattern_id = $1", pattern_id)
+async def _write_wordings(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
+    await _clear(connection, "pattern_wordings", key, None)
     await connection.executemany(
         """
-        INSERT INTO pattern_wordings (pattern_id, account_key, action_hash, action)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO pattern_wordings (scope_id, pattern_id, account_key, action_hash, action)
+        VALUES ($1, $2, $3, $4, $5)
         """,
         [
-            (pattern_id, account, hashlib.sha256(action.encode()).digest(), action)
+            (*key, account, hashlib.sha256(action.encode()).digest(), action)
             for account, actions in sums.wordings.items()
             for action in actions
         ],
     )
 
 
-async def _write_span(connection: Connection, pattern_id: UUID, sums: LedgerSums) -> None:
+async def _write_span(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
     """An authored pattern was discovered when it was seeded, unless someone had seen it before."""
     await connection.execute(
         """
         UPDATE network_patterns
            SET first_discovered = CASE WHEN catalog_key IS NULL
-                   THEN coalesce($2, first_discovered) ELSE least(created_at, $2) END,
-               last_validated = $3
-         WHERE id = $1
+                   THEN coalesce($3, first_discovered) ELSE least(created_at, $3) END,
+               last_validated = $4
+         WHERE scope_id = $1 AND id = $2
         """,
-        pattern_id,
+        *key,
         sums.first,
         sums.last,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from keeper_grpc.domain.evidence.evidence import Prior, recency_weight, weigh
 from keeper_grpc.domain.evidence.fading import FAST, SLOW, Course, fades
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.centres import mean_direction, move_action
 from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
@@ -26,15 +26,17 @@ _SHARES = f"""
     SELECT share.*, p.cautious_successes, p.cautious_failures, p.embedding_weight, p.shown_context,
            p.last_validated,
            (SELECT array_agg((a.fast_trials, a.fast_successes, a.slow_trials, a.slow_successes))
-              FROM pattern_owners a WHERE a.pattern_id = p.id) AS courses,
-           CASE WHEN $2 THEN p.pattern_embedding END AS pattern_embedding
-      FROM network_patterns p {shares("$3")} WHERE p.id = $1
+              FROM pattern_owners a
+             WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) AS courses,
+           CASE WHEN $3 THEN p.pattern_embedding END AS pattern_embedding
+      FROM network_patterns p {shares("$4")}
+     WHERE p.scope_id = $1 AND p.id = $2
 """  # noqa: S608 - only constants are interpolated
 
 
 async def refresh_evidence(
     connection: Connection,
-    pattern_id: UUID,
+    key: PatternKey,
     rule: PublicationRule,
     *,
     occurred_times: Collection[datetime] = (),
@@ -47,30 +49,31 @@ async def refresh_evidence(
     account. `occurred_times` widen the span in which the pattern was observed; `joined`
     are the vectors of an observation that merged, towards which the pattern turns; `news` is what an
     observation added to the words, of which all are read where it is not given. One update for all, because the row is as wide as its vector.
+    The caller notes the change: see `touch`.
     """
-    (row,) = await connection.fetch(_SHARES, pattern_id, joined is not None, NO_VIEWER)
+    (row,) = await connection.fetch(_SHARES, *key, joined is not None, NO_VIEWER)
     sentence: NDArray[np.float32] | None = None
     weight: float = row["embedding_weight"]
     if joined is not None:
         sentence, weight = mean_direction(row["pattern_embedding"], weight, joined.sentence)
-        await move_action(connection, pattern_id, joined.action)
-    words = await shown_words(connection, pattern_id, row["shown_context"], rule.k, news)
+        await move_action(connection, key, joined.action)
+    words = await shown_words(connection, key, row["shown_context"], rule.k, news)
     evidence = weigh(to_shares(row).values(), rule.k)
     await connection.execute(
         """
         UPDATE network_patterns
-           SET occurrence_count = $2, success_count = $3, account_count = $4,
-               confidence_score = $5,
+           SET occurrence_count = $3, success_count = $4, account_count = $5,
+               confidence_score = $6,
                -- What began it may have to wait, and then did not discover it.
                first_discovered = CASE WHEN last_validated IS NULL AND catalog_key IS NULL
-                   THEN coalesce($6, first_discovered) ELSE least(first_discovered, $6) END,
-               last_validated = greatest(last_validated, $7), embedding_weight = $8,
-               pattern_embedding = coalesce($9, pattern_embedding),
-               shown_action = coalesce($10, shown_action),
-               shown_context = coalesce($11, shown_context), fading = $12
-         WHERE id = $1
+                   THEN coalesce($7, first_discovered) ELSE least(first_discovered, $7) END,
+               last_validated = greatest(last_validated, $8), embedding_weight = $9,
+               pattern_embedding = coalesce($10, pattern_embedding),
+               shown_action = coalesce($11, shown_action),
+               shown_context = coalesce($12, shown_context), fading = $13
+         WHERE scope_id = $1 AND id = $2
         """,
-        pattern_id,
+        *key,
         evidence.trials,
         evidence.successes,
         evidence.accounts,

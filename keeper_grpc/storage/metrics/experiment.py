@@ -21,10 +21,10 @@ async def count_in_experiment(connection: Connection, account_key: str, step: in
     await connection.execute(
         """
         WITH waiting AS MATERIALIZED (
-            SELECT id, final, success, enhancement_id, instead_of FROM observations
+            SELECT scope_id AS observed_in, id, final, success, enhancement_id, instead_of FROM observations
              WHERE account_key = $1 AND NOT compared FOR NO KEY UPDATE SKIP LOCKED
         ), asked AS (
-            SELECT w.*, e.business_category, e.pattern_type, e.holdout_share, held_out(e) AS held_out
+            SELECT w.*, e.scope_id, e.business_category, e.pattern_type, e.holdout_share, held_out(e) AS held_out
               FROM waiting w JOIN enhancements e ON e.id = coalesce(w.enhancement_id, w.instead_of)
              WHERE e.holdout_share > 0 AND had_advice(e)
         ), step AS (
@@ -34,19 +34,19 @@ async def count_in_experiment(connection: Connection, account_key: str, step: in
             UPDATE observations o
                SET compared = CASE WHEN w.id IN (SELECT id FROM step) THEN true END
               FROM waiting w
-             WHERE o.id = w.id
+             WHERE o.scope_id = w.observed_in AND o.id = w.id
                AND (w.id IN (SELECT id FROM step) OR w.id NOT IN (SELECT id FROM asked))
         )
         INSERT INTO experiment_outcomes AS x (
-            account_key, business_category, pattern_type, holdout_share, advised,
+            scope_id, account_key, business_category, pattern_type, holdout_share, advised,
             advised_successes, held_out, held_out_successes, followed)
-        SELECT $1, business_category, pattern_type, holdout_share,
+        SELECT scope_id, $1, business_category, pattern_type, holdout_share,
                count(*) FILTER (WHERE NOT held_out),
                count(*) FILTER (WHERE NOT held_out AND success), count(*) FILTER (WHERE held_out),
                count(*) FILTER (WHERE held_out AND success),
                count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL)
-          FROM step GROUP BY 2, 3, 4
-        ON CONFLICT (account_key, business_category, pattern_type, holdout_share) DO UPDATE
+          FROM step GROUP BY 1, 3, 4, 5
+        ON CONFLICT (scope_id, account_key, holdout_share) DO UPDATE
            SET advised = x.advised + excluded.advised,
                advised_successes = x.advised_successes + excluded.advised_successes,
                held_out = x.held_out + excluded.held_out,
@@ -59,7 +59,9 @@ async def count_in_experiment(connection: Connection, account_key: str, step: in
     )
 
 
-async def count_out_of_experiment(connection: Connection, observation_id: UUID) -> None:
+async def count_out_of_experiment(
+    connection: Connection, scope_id: int, observation_id: UUID
+) -> None:
     """Take an outcome that is about to be replaced out of what it counts in."""
     await connection.execute(
         """
@@ -71,9 +73,9 @@ async def count_out_of_experiment(connection: Connection, observation_id: UUID) 
                followed = x.followed
                           - (NOT held_out(e) AND o.enhancement_id IS NOT NULL)::integer
           FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
-         WHERE o.id = $1 AND o.compared AND x.account_key = o.account_key
-           AND x.business_category = e.business_category AND x.pattern_type = e.pattern_type
-           AND x.holdout_share = e.holdout_share
+         WHERE o.scope_id = $1 AND o.id = $2 AND o.compared
+           AND x.scope_id = e.scope_id AND x.account_key = o.account_key AND x.holdout_share = e.holdout_share
         """,
+        scope_id,
         observation_id,
     )

@@ -372,18 +372,19 @@ async def _advice(connection: Connection, counted: Counted, start: datetime) -> 
     (row,) = await connection.fetch(
         """
         WITH given AS (
-            SELECT pattern_id, min(first_advised_time) AS first_advised_time,
+            SELECT scope_id, pattern_id, min(first_advised_time) AS first_advised_time,
                    max(last_outcome_time) AS last_outcome_time,
                    sum(outcomes) AS outcomes,
                    sum(successes) AS successes, sum(expected / 1e6::double precision) AS expected,
                    sum(variance / 1e6::double precision) AS variance,
                    sum(deviation / 1e6::double precision) AS deviation
               FROM pattern_advice
-             WHERE $1::text[] IS NULL OR business_category = ANY ($1) GROUP BY pattern_id
+             WHERE $1::text[] IS NULL OR business_category = ANY ($1)
+             GROUP BY scope_id, pattern_id
         )
         SELECT (SELECT array_agg(greatest(0, extract(
                            epoch FROM g.first_advised_time - p.first_discovered))::double precision)
-                  FROM given g JOIN network_patterns p ON p.id = g.pattern_id
+                  FROM given g JOIN network_patterns p ON p.scope_id = g.scope_id AND p.id = g.pattern_id
                  WHERE g.first_advised_time >= $2 AND p.catalog_key IS NULL) AS lags,
                array_agg(outcomes) AS outcomes, array_agg(successes) AS successes,
                array_agg(expected) AS expected, array_agg(variance) AS variance,

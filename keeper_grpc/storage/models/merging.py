@@ -1,105 +1,129 @@
-"""Merging one pattern into another that says the same."""
+"""Merging one pattern into another of its scope that says the same."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection, to_array
 from keeper_grpc.storage.evidence.recount import recount
-from keeper_grpc.storage.patterns.centres import mean_direction
+from keeper_grpc.storage.patterns.centres import mean_direction, put_action, put_pattern
+from keeper_grpc.storage.patterns.deletion import delete_pattern
+from keeper_grpc.storage.patterns.versions import reset
 
 
-async def merge_pattern(connection: Connection, gone: UUID, into: UUID, counting: Counting) -> None:
-    """Move everything that is known of `gone` to `into`, and delete it.
+async def merge_pattern(
+    connection: Connection, gone: PatternKey, into: UUID, counting: Counting
+) -> None:
+    """Move everything that is known of `gone` to `into`, another pattern of its scope, and delete it.
 
     Within the caller's transaction, which owns their scope. What was withdrawn from either stays withdrawn. The
     evidence is counted again from the ledger, so it is what a rebuild would find.
     """
+    stays = PatternKey(gone.scope_id, into)
     await connection.execute(
-        "SELECT 1 FROM network_patterns WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
-        [gone, into],
-    )
-    await _join_centres(connection, gone, into)
-    for statement in (
-        "UPDATE observations SET pattern_id = $2 WHERE pattern_id = $1",
-        "UPDATE emerging_patterns SET promoted_pattern_id = $2 WHERE promoted_pattern_id = $1",
-        "UPDATE emerging_patterns SET fading_pattern_id = $2 WHERE fading_pattern_id = $1",
-        "UPDATE network_patterns SET worded_from = $2 WHERE worded_from = $1 AND id <> $2",
-        "UPDATE merged_patterns SET into_id = $2 WHERE into_id = $1",
-        "INSERT INTO merged_patterns (pattern_id, into_id) VALUES ($1, $2)",
         """
-        INSERT INTO withdrawn_scripts
-        SELECT $2, template_hash, withdrawn_time FROM withdrawn_scripts WHERE pattern_id = $1
+        SELECT 1 FROM network_patterns WHERE scope_id = $1 AND id = ANY($2::uuid[])
+         ORDER BY id FOR UPDATE
+        """,
+        gone.scope_id,
+        [gone.pattern_id, into],
+    )
+    await _join_centres(connection, gone, stays)
+    for statement in (
+        "UPDATE observations SET pattern_id = $3 WHERE scope_id = $1 AND pattern_id = $2",
+        """
+        UPDATE emerging_patterns
+           SET promoted_pattern_id = CASE promoted_pattern_id WHEN $2 THEN $3 ELSE promoted_pattern_id END,
+               fading_pattern_id = CASE fading_pattern_id WHEN $2 THEN $3 ELSE fading_pattern_id END
+         WHERE $1::bigint IS NOT NULL AND (promoted_pattern_id = $2 OR fading_pattern_id = $2)
+        """,
+        """
+        UPDATE network_patterns SET worded_from = $3
+         WHERE worded_from_scope_id = $1 AND worded_from = $2 AND id <> $3
+        """,
+        "UPDATE merged_patterns SET into_id = $3 WHERE scope_id = $1 AND into_id = $2",
+        "INSERT INTO merged_patterns (scope_id, pattern_id, into_id) VALUES ($1, $2, $3)",
+        """
+        INSERT INTO withdrawn_scripts (scope_id, pattern_id, template_hash, withdrawn_time)
+        SELECT scope_id, $3, template_hash, withdrawn_time FROM withdrawn_scripts
+         WHERE scope_id = $1 AND pattern_id = $2
         ON CONFLICT DO NOTHING
         """,
     ):
-        await connection.execute(statement, gone, into)
-    await _move_advice(connection, gone, into)
-    await connection.execute("DELETE FROM network_patterns WHERE id = $1", gone)
-    await recount(connection, into, counting)
+        await connection.execute(statement, *gone, into)
+    await _move_advice(connection, gone, stays)
+    worded = await delete_pattern(connection, gone)
+    await recount(connection, stays, counting)
+    await reset(connection, {gone.scope_id, *worded})
 
 
-async def _join_centres(connection: Connection, gone: UUID, into: UUID) -> None:
+async def _join_centres(connection: Connection, gone: PatternKey, stays: PatternKey) -> None:
     """The mean direction of all observations of both."""
     rows = {
         row["id"]: row
         for row in await connection.fetch(
             """
             SELECT p.id, p.pattern_embedding, p.embedding_weight, a.action_embedding, a.action_weight
-              FROM network_patterns p JOIN pattern_actions a ON a.pattern_id = p.id
-             WHERE p.id = ANY($1::uuid[])
+              FROM network_patterns p
+              JOIN pattern_actions a ON a.scope_id = p.scope_id AND a.pattern_id = p.id
+             WHERE p.scope_id = $1 AND p.id = ANY($2::uuid[])
             """,
-            [gone, into],
+            gone.scope_id,
+            [gone.pattern_id, stays.pattern_id],
         )
     }
-    here, there = rows[into], rows[gone]
-    sentence, sentence_weight = mean_direction(
-        here["pattern_embedding"],
-        here["embedding_weight"],
-        to_array(there["pattern_embedding"]) * there["embedding_weight"],
+    here, there = rows[stays.pattern_id], rows[gone.pattern_id]
+    await put_pattern(
+        connection,
+        stays,
+        *mean_direction(
+            here["pattern_embedding"],
+            here["embedding_weight"],
+            to_array(there["pattern_embedding"]) * there["embedding_weight"],
+        ),
     )
-    action, action_weight = mean_direction(
-        here["action_embedding"],
-        here["action_weight"],
-        to_array(there["action_embedding"]) * there["action_weight"],
-    )
-    await connection.execute(
-        "UPDATE network_patterns SET pattern_embedding = $2, embedding_weight = $3 WHERE id = $1",
-        into,
-        sentence,
-        sentence_weight,
-    )
-    await connection.execute(
-        "UPDATE pattern_actions SET action_embedding = $2, action_weight = $3 WHERE pattern_id = $1",
-        into,
-        action,
-        action_weight,
+    await put_action(
+        connection,
+        stays,
+        *mean_direction(
+            here["action_embedding"],
+            here["action_weight"],
+            to_array(there["action_embedding"]) * there["action_weight"],
+        ),
     )
 
 
-async def _move_advice(connection: Connection, gone: UUID, into: UUID) -> None:
+async def _move_advice(connection: Connection, gone: PatternKey, stays: PatternKey) -> None:
     """Questions that the one answered were answered by the other, also in the metrics."""
     categories = [
         row["business_category"]
         for row in await connection.fetch(
-            "SELECT business_category FROM pattern_advice WHERE pattern_id = $1", gone
+            "SELECT business_category FROM pattern_advice WHERE scope_id = $1 AND pattern_id = $2",
+            *gone,
         )
     ]
     await connection.execute(
-        "UPDATE enhancements SET pattern_id = $2 WHERE pattern_id = $1", gone, into
+        "UPDATE enhancements SET pattern_id = $3 WHERE advised_scope_id = $1 AND pattern_id = $2",
+        *gone,
+        stays.pattern_id,
     )
     if not categories:
         return
     await connection.execute(
         """
-        INSERT INTO pattern_advice (pattern_id, business_category, first_advised_time)
-        SELECT $2, business_category, first_advised_time FROM pattern_advice WHERE pattern_id = $1
+        INSERT INTO pattern_advice (scope_id, pattern_id, business_category, first_advised_time)
+        SELECT scope_id, $3, business_category, first_advised_time FROM pattern_advice
+         WHERE scope_id = $1 AND pattern_id = $2
         ON CONFLICT DO NOTHING
         """,
-        gone,
-        into,
+        *gone,
+        stays.pattern_id,
     )
     await connection.execute(
-        "SELECT recount_advice($1::uuid[], $2::text[])", [into] * len(categories), categories
+        "SELECT recount_advice($1::bigint[], $2::uuid[], $3::text[])",
+        [stays.scope_id] * len(categories),
+        [stays.pattern_id] * len(categories),
+        categories,
     )

@@ -15,13 +15,15 @@ from keeper_grpc.domain.accounts.forgetting import Centre
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.patterns.duplicates import Placed
-from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.domain.patterns.space import Follower, NamedModel, PatternWords, Space
 from keeper_grpc.storage.database import Connection, Database, to_array
 from keeper_grpc.storage.locks import AdvisoryLock, lock_step
 from keeper_grpc.storage.models.merging import merge_pattern
 from keeper_grpc.storage.models.space import read_space
+from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.own import own_pattern
+from keeper_grpc.storage.patterns.versions import reset
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -42,13 +44,13 @@ _MADE_OF = """
 """
 
 _TO_MOVE = f"""
-    FROM network_patterns p JOIN pattern_actions a ON a.pattern_id = p.id
-    LEFT JOIN next_patterns n ON n.pattern_id = p.id
+    FROM network_patterns p JOIN pattern_actions a ON a.scope_id = p.scope_id AND a.pattern_id = p.id
+    LEFT JOIN next_patterns n ON n.scope_id = p.scope_id AND n.pattern_id = p.id
    WHERE p.embedding_model <> $1 AND n.made_of IS DISTINCT FROM {_MADE_OF}
 """
 
 _SIGHTINGS_TO_MOVE = """
-    FROM sightings s LEFT JOIN next_sightings n ON n.sighting_id = s.id
+    FROM sightings s LEFT JOIN next_sightings n ON n.scope_id = s.scope_id AND n.sighting_id = s.id
    WHERE s.embedding_model <> $1 AND s.rendered <> '' AND n.sighting_id IS NULL
 """
 
@@ -79,7 +81,8 @@ class PostgresCopying:
                    p.catalog_key IS NOT NULL OR p.worded_from IS NOT NULL AS worded,
                    (SELECT jsonb_agg(jsonb_build_array(w.context, w.action, w.count))
                       FROM (SELECT o.context, o.action, count(*) FROM observations o
-                             WHERE o.pattern_id = p.id AND o.disposition <> 'reported'
+                             WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id
+                               AND o.disposition <> 'reported'
                              GROUP BY 1, 2) w) AS said
               {_TO_MOVE} LIMIT $2
             """,  # noqa: S608 - constants
@@ -92,9 +95,10 @@ class PostgresCopying:
     async def put_patterns(self, made: Sequence[tuple[PatternWords, Centre]]) -> None:
         await self._connection.executemany(
             """
-            INSERT INTO next_patterns
-            SELECT $1::uuid, $2, $3, $4, $5, $6 WHERE EXISTS (SELECT FROM network_patterns WHERE id = $1)
-            ON CONFLICT (pattern_id) DO UPDATE
+            INSERT INTO next_patterns (scope_id, pattern_id, made_of, pattern_embedding,
+                                       embedding_weight, action_embedding, action_weight)
+            SELECT scope_id, id, $2, $3, $4, $5, $6 FROM network_patterns WHERE id = $1
+            ON CONFLICT (scope_id, pattern_id) DO UPDATE
                SET made_of = excluded.made_of, pattern_embedding = excluded.pattern_embedding,
                    embedding_weight = excluded.embedding_weight,
                    action_embedding = excluded.action_embedding, action_weight = excluded.action_weight
@@ -124,8 +128,8 @@ class PostgresCopying:
     async def put_sightings(self, made: Sequence[tuple[int, NDArray[np.float32]]]) -> None:
         await self._connection.execute(
             """
-            INSERT INTO next_sightings
-            SELECT m.id, m.embedding FROM unnest($1::bigint[], $2::vector[]) AS m (id, embedding)
+            INSERT INTO next_sightings (scope_id, sighting_id, embedding)
+            SELECT s.scope_id, m.id, m.embedding FROM unnest($1::bigint[], $2::vector[]) AS m (id, embedding)
               JOIN sightings s USING (id)
             ON CONFLICT DO NOTHING
             """,
@@ -148,7 +152,8 @@ class PostgresSwitch(PostgresCopying):
             UPDATE network_patterns p
                SET embedding_model = $1, pattern_embedding = n.pattern_embedding,
                    embedding_weight = n.embedding_weight
-              FROM next_patterns n WHERE n.pattern_id = p.id AND p.embedding_model <> $1
+              FROM next_patterns n
+             WHERE n.scope_id = p.scope_id AND n.pattern_id = p.id AND p.embedding_model <> $1
             """,
             target,
         )
@@ -156,7 +161,8 @@ class PostgresSwitch(PostgresCopying):
             """
             UPDATE pattern_actions a
                SET action_embedding = n.action_embedding, action_weight = n.action_weight
-              FROM next_patterns n WHERE n.pattern_id = a.pattern_id
+              FROM next_patterns n
+             WHERE n.scope_id = a.scope_id AND n.pattern_id = a.pattern_id
             """
         )
         for twin, into in twins:
@@ -164,13 +170,14 @@ class PostgresSwitch(PostgresCopying):
         await self._move_sightings(target)
         await self._run(
             """
-            INSERT INTO seeded_catalogs
+            INSERT INTO seeded_catalogs (embedding_model, catalog_version, seeded_time)
             SELECT $1, max(catalog_version), max(seeded_time) FROM seeded_catalogs
             HAVING count(*) > 0 ON CONFLICT DO NOTHING
             """,
             target,
         )
         await self._run("DELETE FROM seeded_catalogs WHERE embedding_model <> $1", target)
+        await reset(self._connection)
         await self._run(
             """
             UPDATE embedding_space
@@ -179,7 +186,7 @@ class PostgresSwitch(PostgresCopying):
             """
         )
 
-    async def _twins(self, target: str) -> Sequence[tuple[UUID, UUID]]:
+    async def _twins(self, target: str) -> Sequence[tuple[PatternKey, UUID]]:
         """Patterns that the catalog brought for several models, and the one of each key that stays.
 
         Only one may have the key in a space; the others lose it here, and are to be merged.
@@ -189,17 +196,17 @@ class PostgresSwitch(PostgresCopying):
             WITH ranked AS (
                 SELECT id, first_value(id) OVER same AS stays
                   FROM network_patterns WHERE catalog_key IS NOT NULL
-                WINDOW same AS (PARTITION BY catalog_key, business_category
+                WINDOW same AS (PARTITION BY scope_id, catalog_key
                                 ORDER BY embedding_model <> $1,
                                          embedding_model <> (SELECT model FROM embedding_space), id)
             )
             UPDATE network_patterns p SET catalog_key = NULL, catalog_version = NULL, trigger = NULL
               FROM ranked r WHERE r.id = p.id AND r.stays <> r.id
-            RETURNING p.id, r.stays
+            RETURNING p.scope_id, p.id, r.stays
             """,
             target,
         )
-        return [(row["id"], row["stays"]) for row in rows]
+        return [(key_of(row), row["stays"]) for row in rows]
 
     async def _move_sightings(self, target: str) -> None:
         # An account may have shown the same under both models.
@@ -216,7 +223,8 @@ class PostgresSwitch(PostgresCopying):
         await self._run(
             """
             UPDATE sightings s SET embedding_model = $1, embedding = n.embedding
-              FROM next_sightings n WHERE n.sighting_id = s.id AND s.embedding_model <> $1
+              FROM next_sightings n
+             WHERE n.scope_id = s.scope_id AND n.sighting_id = s.id AND s.embedding_model <> $1
             """,
             target,
         )
@@ -310,12 +318,12 @@ class PostgresMove:
                 SELECT p.id, p.action_template, p.pattern_embedding, p.embedding_weight,
                        a.action_embedding, a.action_weight, p.catalog_key IS NOT NULL AS authored,
                        p.retired_time IS NOT NULL AS retired
-                  FROM network_patterns p JOIN pattern_actions a ON a.pattern_id = p.id
-                 WHERE pattern_type = $1 AND business_category = $2 AND embedding_model = $3
+                  FROM network_patterns p
+                  JOIN pattern_actions a ON a.scope_id = p.scope_id AND a.pattern_id = p.id
+                 WHERE p.scope_id = $1 AND p.embedding_model = $2
                  ORDER BY p.catalog_key IS NULL, p.first_discovered, p.id
                 """,
-                scope.pattern_type,
-                scope.business_category,
+                scope.scope_id,
                 scope.embedding_model,
                 timeout=SWITCH_TIMEOUT,
             )
@@ -335,16 +343,17 @@ class PostgresMove:
             for row in rows
         ]
 
-    async def merge(self, gone: UUID, into: UUID) -> bool:
+    async def merge(self, scope: Scope, gone: UUID, into: UUID) -> bool:
         async with self._database.transaction() as connection:
             await connection.execute("SET LOCAL statement_timeout = 0")
             rule = self._counting.rule
-            here = await own_pattern(connection, into, rule)
-            there = await own_pattern(connection, gone, rule)
+            merged = PatternKey(scope.scope_id, gone)
+            here = await own_pattern(connection, PatternKey(scope.scope_id, into), rule)
+            there = await own_pattern(connection, merged, rule)
             # They may have been forgotten or withdrawn since they were compared.
             if not here or not there or here.retired != there.retired or there.authored:
                 return False
-            await merge_pattern(connection, gone, into, self._counting)
+            await merge_pattern(connection, merged, into, self._counting)
         return True
 
     async def adopt_sightings(self) -> None:
@@ -353,7 +362,8 @@ class PostgresMove:
             await connection.execute(
                 """
                 DELETE FROM sightings s USING next_sightings n, sightings again
-                 WHERE n.sighting_id = s.id AND again.account_key = s.account_key
+                 WHERE n.scope_id = s.scope_id AND n.sighting_id = s.id
+                   AND again.scope_id = s.scope_id AND again.account_key = s.account_key
                    AND again.rendered_hash = s.rendered_hash AND again.id <> s.id
                    AND again.embedding_model = (SELECT model FROM embedding_space)
                    AND s.embedding_model <> again.embedding_model
@@ -363,7 +373,8 @@ class PostgresMove:
                 """
                 UPDATE sightings s SET embedding_model = e.model, embedding = n.embedding
                   FROM next_sightings n, embedding_space e
-                 WHERE n.sighting_id = s.id AND s.embedding_model <> e.model
+                 WHERE n.scope_id = s.scope_id AND n.sighting_id = s.id
+                   AND s.embedding_model <> e.model
                 """
             )
 

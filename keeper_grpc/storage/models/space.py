@@ -8,6 +8,9 @@ from uuid import UUID
 from keeper_grpc.domain.patterns.space import NamedModel, Recipe, Space
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.locks import AdvisoryLock, lock
+from keeper_grpc.storage.patterns.deletion import delete_pattern
+from keeper_grpc.storage.patterns.keys import key_of
+from keeper_grpc.storage.patterns.versions import reset
 
 
 class PostgresSpace:
@@ -27,7 +30,8 @@ class PostgresSpace:
             model: str | None = await connection.fetchval(
                 """
                 SELECT embedding_model FROM network_patterns p
-                 WHERE EXISTS (SELECT FROM observations o WHERE o.pattern_id = p.id)
+                 WHERE EXISTS (SELECT FROM observations o
+                                WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id)
                  GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1
                 """
             )
@@ -61,9 +65,16 @@ class PostgresSpace:
                 """
             ):
                 return False
-            await connection.execute(
-                "DELETE FROM network_patterns WHERE embedding_model <> $1", named.model
+            gone = await connection.fetch(
+                """
+                SELECT scope_id, id FROM network_patterns WHERE embedding_model <> $1
+                 ORDER BY id FOR UPDATE
+                """,
+                named.model,
             )
+            for row in gone:
+                await delete_pattern(connection, key_of(row))
+            await reset(connection)
             await connection.execute(
                 "DELETE FROM seeded_catalogs WHERE embedding_model <> $1", named.model
             )
@@ -81,7 +92,8 @@ class PostgresSpace:
                 """
                 SELECT count(*) FROM network_patterns p
                  WHERE embedding_model <> (SELECT model FROM embedding_space)
-                   AND EXISTS (SELECT FROM observations o WHERE o.pattern_id = p.id)
+                   AND EXISTS (SELECT FROM observations o
+                                WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id)
                 """
             )
         return count

@@ -80,11 +80,9 @@ async def _build(connection: Connection, scope: Scope) -> int:
     await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     predicate = await connection.fetchval(
         """
-        SELECT format('pattern_type = %L AND business_category = %L AND embedding_model = %L',
-                      $1::text, $2::text, $3::text)
+        SELECT format('scope_id = %s AND embedding_model = %L', $1::bigint, $2::text)
         """,
-        scope.pattern_type,
-        scope.business_category,
+        scope.scope_id,
         scope.embedding_model,
     )
     try:

@@ -11,11 +11,18 @@ from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.claim import Claim
-from keeper_grpc.domain.patterns.pattern import AuthoredPattern, Scope, Seeded
+from keeper_grpc.domain.patterns.pattern import AuthoredPattern, PatternKey, Scope, Seeded
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import refresh_evidence
 from keeper_grpc.storage.locks import lock_searched_scope
 from keeper_grpc.storage.patterns.centres import place_action
+from keeper_grpc.storage.patterns.versions import open_scope, touch
+
+_NO_CLAIM = "DELETE FROM authored_claims WHERE scope_id = $1 AND pattern_id = $2"
+
+_NO_AUTHORED_SCRIPT = (
+    "UPDATE pattern_scripts SET authored = false WHERE scope_id = $1 AND pattern_id = $2"
+)
 
 
 class PostgresAuthored:
@@ -66,19 +73,18 @@ class PostgresAuthored:
         prior = pattern.claim.prior()
         async with self._database.transaction() as connection:
             # Without it a capture would see no pattern here, and create another beside this one.
-            await lock_searched_scope(
-                connection,
-                Scope(pattern.pattern_type, pattern.business_category, embedding_model),
-            )
-            await self._release(connection, pattern, embedding_model)
+            scope = Scope(pattern.pattern_type, pattern.business_category, embedding_model)
+            await lock_searched_scope(connection, scope)
+            await open_scope(connection, scope)
+            released = await self._release(connection, scope, pattern)
             row = await connection.fetchrow(
                 """
                 INSERT INTO network_patterns AS p (
                     id, pattern_type, business_category, embedding_model, pattern_embedding,
                     context, action_template, prior_successes, prior_failures, prior_source,
-                    catalog_key, catalog_version, first_discovered, created_at, trigger)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $10, $11, $12, $12, $13)
-                ON CONFLICT (catalog_key, business_category, embedding_model)
+                    catalog_key, catalog_version, first_discovered, created_at, trigger, scope_id)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $10, $11, $12, $12, $13, $15)
+                ON CONFLICT (scope_id, catalog_key, embedding_model)
                       WHERE catalog_key IS NOT NULL
                 DO UPDATE SET
                     context = excluded.context, action_template = excluded.action_template,
@@ -107,20 +113,23 @@ class PostgresAuthored:
                 now,
                 pattern.trigger.text,
                 (Source.DEFAULT if pattern.claim.success_rate is None else Source.AUTHOR).value,
+                scope.scope_id,
             )
             if row is None:
                 return Seeded.UNCHANGED
+            key = PatternKey(scope.scope_id, row["id"])
             if row["occurrence_count"] == 0:
-                await place_action(connection, row["id"], vectors.action)
-            await self._author_scripts(connection, row["id"], pattern.scripts)
-            await self._author_claim(connection, row["id"], pattern.claim)
-            await refresh_evidence(connection, row["id"], self._rule)
+                await place_action(connection, key, vectors.action)
+            await self._author_scripts(connection, key, pattern.scripts)
+            await self._author_claim(connection, key, pattern.claim)
+            await refresh_evidence(connection, key, self._rule)
+            await touch(connection, [key, *released])
         return Seeded.ADDED if row["id"] == pattern_id else Seeded.UPGRADED
 
     async def _release(
-        self, connection: Connection, pattern: AuthoredPattern, embedding_model: str
-    ) -> None:
-        """Make an observed pattern of an earlier action one of its accounts', no longer the catalog's."""
+        self, connection: Connection, scope: Scope, pattern: AuthoredPattern
+    ) -> Sequence[PatternKey]:
+        """Make an observed pattern of an earlier action one of its accounts', no longer the catalog's; it, if any."""
         released = await connection.fetchval(
             """
             UPDATE network_patterns
@@ -128,35 +137,35 @@ class PostgresAuthored:
                    prior_successes = DEFAULT, prior_failures = DEFAULT,
                    prior_source = DEFAULT, prior_patterns = DEFAULT,
                    cautious_successes = DEFAULT, cautious_failures = DEFAULT
-             WHERE catalog_key = $1 AND business_category = $2 AND embedding_model = $3
+             WHERE scope_id = $1 AND catalog_key = $2 AND embedding_model = $3
                AND catalog_version < $4 AND occurrence_count > 0
             RETURNING id
             """,
+            scope.scope_id,
             pattern.key,
-            pattern.business_category,
-            embedding_model,
+            scope.embedding_model,
             pattern.action_since,
         )
         if released is None:
-            return
-        await connection.execute("DELETE FROM authored_claims WHERE pattern_id = $1", released)
-        await connection.execute(
-            "UPDATE pattern_scripts SET authored = false WHERE pattern_id = $1", released
-        )
-        await refresh_evidence(connection, released, self._rule)
+            return []
+        key = PatternKey(scope.scope_id, released)
+        await connection.execute(_NO_CLAIM, *key)
+        await connection.execute(_NO_AUTHORED_SCRIPT, *key)
+        await refresh_evidence(connection, key, self._rule)
+        return [key]
 
-    async def _author_claim(self, connection: Connection, pattern_id: UUID, claim: Claim) -> None:
+    async def _author_claim(self, connection: Connection, key: PatternKey, claim: Claim) -> None:
         """Make these the pattern's claims."""
-        await connection.execute("DELETE FROM authored_claims WHERE pattern_id = $1", pattern_id)
+        await connection.execute(_NO_CLAIM, *key)
         await connection.execute(
             """
             INSERT INTO authored_claims (
-                pattern_id, follow_up_action, success_rate, learned_from, monthly_revenue_dollars,
-                adoption_rate, rating_improvement, improvement_factor, improvement_days, reason,
-                guardrails)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                scope_id, pattern_id, follow_up_action, success_rate, learned_from,
+                monthly_revenue_dollars, adoption_rate, rating_improvement, improvement_factor,
+                improvement_days, reason, guardrails)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             """,
-            pattern_id,
+            *key,
             claim.follow_up_action,
             claim.success_rate,
             claim.learned_from,
@@ -170,21 +179,19 @@ class PostgresAuthored:
         )
 
     async def _author_scripts(
-        self, connection: Connection, pattern_id: UUID, scripts: Sequence[str]
+        self, connection: Connection, key: PatternKey, scripts: Sequence[str]
     ) -> None:
         """Make these the pattern's authored scripts. What accounts used keeps its evidence."""
-        await connection.execute(
-            "UPDATE pattern_scripts SET authored = false WHERE pattern_id = $1", pattern_id
-        )
+        await connection.execute(_NO_AUTHORED_SCRIPT, *key)
         await connection.execute(
             """
-            INSERT INTO pattern_scripts (id, pattern_id, template, template_hash, authored)
-            SELECT s.id, $2, s.template, s.template_hash, true
-              FROM unnest($1::uuid[], $3::text[], $4::bytea[]) AS s (id, template, template_hash)
-            ON CONFLICT (pattern_id, template_hash) DO UPDATE SET authored = true
+            INSERT INTO pattern_scripts (id, scope_id, pattern_id, template, template_hash, authored)
+            SELECT s.id, $1, $2, s.template, s.template_hash, true
+              FROM unnest($3::uuid[], $4::text[], $5::bytea[]) AS s (id, template, template_hash)
+            ON CONFLICT (scope_id, pattern_id, template_hash) DO UPDATE SET authored = true
             """,
+            *key,
             [uuid4() for _ in scripts],
-            pattern_id,
             list(scripts),
             [hashlib.sha256(script.encode()).digest() for script in scripts],
         )

@@ -16,13 +16,14 @@ from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR
 from keeper_grpc.domain.insight import AnonymizationReport, DroppedField, UnknownWord
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
-from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope
+from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, PatternKey, Scope
 from keeper_grpc.storage.accounts.unknown_words import record_words
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging.sightings import insert_sighting
 from keeper_grpc.storage.locks import lock_searched_scope
 from keeper_grpc.storage.patterns.centres import place_action
 from keeper_grpc.storage.patterns.ledger import append_observation
+from keeper_grpc.storage.patterns.versions import open_scope
 from keeper_grpc.storage.patterns.view import see_pattern
 from keeper_grpc.storage.scope_turns import ScopeTurns
 
@@ -56,11 +57,10 @@ class PostgresCapture:
     async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
         row = await self._connection.fetchrow(
             """
-            SELECT fingerprint, pattern_id, disposition, similarity, anonymization
-              FROM observations WHERE account_key = $1 AND request_id = $2
-            UNION ALL
-            SELECT r.fingerprint, o.pattern_id, o.disposition, o.similarity, o.anonymization
-              FROM outcome_revisions r JOIN observations o ON o.id = r.observation_id
+            SELECT r.fingerprint, o.scope_id, o.pattern_id, o.disposition, o.similarity,
+                   o.anonymization
+              FROM outcome_requests r
+              JOIN observations o ON o.scope_id = r.scope_id AND o.id = r.observation_id
              WHERE r.account_key = $1 AND r.request_id = $2
             """,
             account_key,
@@ -70,7 +70,11 @@ class PostgresCapture:
             return None
         return Recorded(
             fingerprint=row["fingerprint"],
-            pattern_id=row["pattern_id"],
+            pattern=(
+                None
+                if row["pattern_id"] is None
+                else PatternKey(row["scope_id"], row["pattern_id"])
+            ),
             disposition=Disposition(row["disposition"]),
             similarity=row["similarity"],
             anonymization=AnonymizationReport(
@@ -100,18 +104,17 @@ class PostgresCapture:
         rows = await self._connection.fetch(
             """
             WITH scoped AS MATERIALIZED (
-                SELECT id, pattern_embedding <=> $4 AS distance FROM network_patterns
-                 WHERE pattern_type = $1 AND business_category = $2 AND embedding_model = $3
+                SELECT id, pattern_embedding <=> $3 AS distance FROM network_patterns
+                 WHERE scope_id = $1 AND embedding_model = $2
             )
             SELECT p.id, p.action_template, 1 - s.distance AS similarity,
-                   1 - (a.action_embedding <=> $5) AS action_similarity
-              FROM (SELECT * FROM scoped ORDER BY distance LIMIT $6) s
-              JOIN network_patterns p USING (id)
-              JOIN pattern_actions a ON a.pattern_id = p.id
+                   1 - (a.action_embedding <=> $4) AS action_similarity
+              FROM (SELECT * FROM scoped ORDER BY distance LIMIT $5) s
+              JOIN network_patterns p ON p.scope_id = $1 AND p.id = s.id
+              JOIN pattern_actions a ON a.scope_id = $1 AND a.pattern_id = p.id
              ORDER BY s.distance
             """,
-            scope.pattern_type,
-            scope.business_category,
+            scope.scope_id,
             scope.embedding_model,
             vectors.sentence,
             vectors.action,
@@ -125,30 +128,36 @@ class PostgresCapture:
         ]
 
     async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
+        scope = observation.scope
+        await open_scope(self._connection, scope)
         await self._connection.execute(
             """
             INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
                                           pattern_embedding, context, action_template,
                                           first_discovered, prior_successes, prior_failures,
                                           prior_source, prior_patterns, cautious_successes,
-                                          cautious_failures, worded_from)
+                                          cautious_failures, scope_id, worded_from,
+                                          worded_from_scope_id)
             SELECT $1, $2, $3, $4, $5, $6, $7, $8, coalesce(l.successes, $9),
                    coalesce(l.failures, $10), coalesce(l.source, 'default'),
                    coalesce(l.patterns, 0), coalesce(l.cautious_successes, $12),
-                   coalesce(l.cautious_failures, $13),
-                   (SELECT coalesce(p.worded_from, p.id)
-                      FROM enhancements e JOIN network_patterns p ON p.id = e.pattern_id
-                     WHERE e.id = $11)
+                   coalesce(l.cautious_failures, $13), $14, advised.id, advised.scope_id
               FROM (SELECT) one
+              LEFT JOIN LATERAL (
+                   SELECT coalesce(p.worded_from, p.id) AS id,
+                          coalesce(p.worded_from_scope_id, p.scope_id) AS scope_id
+                     FROM enhancements e JOIN network_patterns p
+                       ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
+                    WHERE e.scope_id = $14 AND e.id = $11) advised ON true
               LEFT JOIN LATERAL (
                    SELECT * FROM learned_priors
                     WHERE pattern_type IN ($2, '') AND business_category IN ($3, '')
                     ORDER BY pattern_type DESC, business_category DESC LIMIT 1) l ON true
             """,
             pattern_id,
-            observation.scope.pattern_type,
-            observation.scope.business_category,
-            observation.scope.embedding_model,
+            scope.pattern_type,
+            scope.business_category,
+            scope.embedding_model,
             vectors.sentence,
             observation.insight.conditions,
             observation.insight.action,
@@ -158,8 +167,9 @@ class PostgresCapture:
             observation.enhancement_id,
             DEFAULT_PRIOR.cautious.successes,
             DEFAULT_PRIOR.cautious.failures,
+            scope.scope_id,
         )
-        await place_action(self._connection, pattern_id, vectors.action)
+        await place_action(self._connection, PatternKey(scope.scope_id, pattern_id), vectors.action)
 
     async def note_words(
         self,
@@ -185,8 +195,8 @@ class PostgresCapture:
             seen_time=seen_time,
         )
 
-    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
-        pattern = await see_pattern(self._connection, pattern_id, self._counting.rule, account_key)
+    async def pattern(self, key: PatternKey, account_key: str) -> Pattern:
+        pattern = await see_pattern(self._connection, key, self._counting.rule, account_key)
         if pattern is None:
             # A foreign key holds the ledger and its pattern together.
             message = "a recorded pattern is missing"

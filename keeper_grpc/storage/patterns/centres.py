@@ -7,40 +7,68 @@ sum kept beside each unit vector, the mean does not depend on the order of the o
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection, to_array
 
 
 async def place_action(
-    connection: Connection, pattern_id: UUID, action: NDArray[np.float32]
+    connection: Connection, key: PatternKey, action: NDArray[np.float32]
 ) -> None:
     """Give a new pattern its action's vector, in place of an authored one's older action."""
     await connection.execute(
         """
-        INSERT INTO pattern_actions (pattern_id, action_embedding) VALUES ($1, $2)
-        ON CONFLICT (pattern_id) DO UPDATE SET action_embedding = excluded.action_embedding
+        INSERT INTO pattern_actions (scope_id, pattern_id, action_embedding) VALUES ($1, $2, $3)
+        ON CONFLICT (scope_id, pattern_id) DO UPDATE SET action_embedding = excluded.action_embedding
         """,
-        pattern_id,
+        *key,
         action,
     )
 
 
-async def move_action(
-    connection: Connection, pattern_id: UUID, action: NDArray[np.float32]
-) -> None:
+async def move_action(connection: Connection, key: PatternKey, action: NDArray[np.float32]) -> None:
     """Turn a pattern's action towards a new observation's, within the caller's transaction."""
     (row,) = await connection.fetch(
-        "SELECT action_embedding, action_weight FROM pattern_actions WHERE pattern_id = $1",
-        pattern_id,
+        """
+        SELECT action_embedding, action_weight FROM pattern_actions
+         WHERE scope_id = $1 AND pattern_id = $2
+        """,
+        *key,
     )
+    await put_action(
+        connection, key, *mean_direction(row["action_embedding"], row["action_weight"], action)
+    )
+
+
+async def put_pattern(
+    connection: Connection, key: PatternKey, sentence: NDArray[np.float32], weight: float
+) -> None:
+    """Put a pattern where this vector is, within the caller's transaction."""
     await connection.execute(
-        "UPDATE pattern_actions SET action_embedding = $2, action_weight = $3 WHERE pattern_id = $1",
-        pattern_id,
-        *mean_direction(row["action_embedding"], row["action_weight"], action),
+        """
+        UPDATE network_patterns SET pattern_embedding = $3, embedding_weight = $4
+         WHERE scope_id = $1 AND id = $2
+        """,
+        *key,
+        sentence,
+        weight,
+    )
+
+
+async def put_action(
+    connection: Connection, key: PatternKey, action: NDArray[np.float32], weight: float
+) -> None:
+    """Put its action where this vector is, within the caller's transaction."""
+    await connection.execute(
+        """
+        UPDATE pattern_actions SET action_embedding = $3, action_weight = $4
+         WHERE scope_id = $1 AND pattern_id = $2
+        """,
+        *key,
+        action,
+        weight,
     )
 
 

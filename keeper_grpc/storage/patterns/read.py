@@ -11,12 +11,12 @@ from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import WeekShare
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
-from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
 from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.advice.adoption import see_reactions, see_script_reactions
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
-from keeper_grpc.storage.patterns.merged import merged_into
+from keeper_grpc.storage.patterns.keys import find_pattern_key, key_of
 from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
 
 # Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
@@ -27,24 +27,24 @@ _LIST = f"""
         SELECT * FROM network_patterns
          WHERE ($1 = '' OR pattern_type = $1) AND ($2 = '' OR business_category = $2)
     ), shown AS (
-        SELECT p.id, p.confidence_score AS listed_score FROM matching p
+        SELECT p.scope_id, p.id, p.confidence_score AS listed_score FROM matching p
          WHERE {published("p", "$4")} AND p.success_rate >= $3
            AND ($5::double precision IS NULL
                 OR p.confidence_score <= $5 AND (p.confidence_score < $5 OR p.id > $6::uuid))
          ORDER BY p.confidence_score DESC, p.id LIMIT $7
     ), hidden AS (
-        SELECT p.id, 0::double precision AS listed_score FROM matching p
+        SELECT p.scope_id, p.id, 0::double precision AS listed_score FROM matching p
          WHERE p.catalog_key IS NOT NULL AND p.retired_time IS NULL AND NOT {published("p", "$4")} AND 0 >= $3
            AND ($5::double precision IS NULL OR $5 > 0 OR $5 = 0 AND p.id > $6::uuid)
          ORDER BY p.id LIMIT $7
     )
-    SELECT id FROM (SELECT * FROM shown UNION ALL SELECT * FROM hidden) listed
+    SELECT scope_id, id FROM (SELECT * FROM shown UNION ALL SELECT * FROM hidden) listed
      ORDER BY listed_score DESC, id LIMIT $7
 """  # noqa: S608 - only constants are interpolated
 
 _READABLE = f"""
     SELECT EXISTS (SELECT FROM network_patterns p
-                    WHERE p.id = $1 AND ({published("p", "$2")}
+                    WHERE p.scope_id = $1 AND p.id = $2 AND ({published("p", "$3")}
                           OR p.catalog_key IS NOT NULL AND p.retired_time IS NULL))
 """  # noqa: S608 - only a constant is interpolated
 
@@ -62,20 +62,20 @@ class PostgresPatterns:
     async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
         """One pattern that readers may be shown, with all its evidence; of one that was merged, what it went into."""
         async with self._database.transaction(read_only=True) as connection:
-            pattern_id = await merged_into(connection, pattern_id) or pattern_id
-            if not await _readable(connection, pattern_id, rule):
+            key = await find_pattern_key(connection, pattern_id)
+            if key is None or not await _readable(connection, key, rule):
                 return None
-            return await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
+            return await see_pattern(connection, key, rule, now_weight=self._now_weight())
 
     async def find_history(
         self, pattern_id: UUID, rule: PublicationRule
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """The same, and by owner and week what its evidence consists of."""
         async with self._database.transaction(read_only=True) as connection:
-            pattern_id = await merged_into(connection, pattern_id) or pattern_id
-            if not await _readable(connection, pattern_id, rule):
+            key = await find_pattern_key(connection, pattern_id)
+            if key is None or not await _readable(connection, key, rule):
                 return None
-            pattern = await see_pattern(connection, pattern_id, rule, now_weight=self._now_weight())
+            pattern = await see_pattern(connection, key, rule, now_weight=self._now_weight())
             if pattern is None:
                 return None
             rows = await connection.fetch(
@@ -83,27 +83,28 @@ class PostgresPatterns:
                 SELECT date_trunc('week', o.occurred_time, 'UTC') AS week, a.owner_key,
                        count(*) AS trials, count(*) FILTER (WHERE o.success) AS successes
                   FROM observations o JOIN accounts a USING (account_key)
-                 WHERE o.pattern_id = $1 AND o.counted AND a.qualified
+                 WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.counted AND a.qualified
                    AND a.business_category = o.business_category GROUP BY 1, 2
                 """,
-                pattern_id,
+                *key,
             )
         return pattern, [WeekShare(*row) for row in rows]
 
-    async def find_reactions(self, pattern_id: UUID) -> Sequence[OwnReactions]:
+    async def find_reactions(self, key: PatternKey) -> Sequence[OwnReactions]:
         """What each owner that counts did with the pattern's advice."""
         async with self._database.transaction(read_only=True) as connection:
-            return await see_reactions(connection, pattern_id)
+            return await see_reactions(connection, key)
 
-    async def find_script_reactions(self, pattern_id: UUID) -> Mapping[str, Sequence[OwnReactions]]:
+    async def find_script_reactions(self, key: PatternKey) -> Mapping[str, Sequence[OwnReactions]]:
         """The same by the wording that was handed out."""
         async with self._database.transaction(read_only=True) as connection:
-            return await see_script_reactions(connection, pattern_id)
+            return await see_script_reactions(connection, key)
 
     async def find_support(self, pattern_id: UUID, rule: PublicationRule) -> Support | None:
         """Who stands behind one pattern, published or not."""
         async with self._database.transaction(read_only=True) as connection:
-            return await see_support(connection, pattern_id, rule)
+            key = await find_pattern_key(connection, pattern_id)
+            return key and await see_support(connection, key, rule)
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
@@ -120,18 +121,18 @@ class PostgresPatterns:
                 after.pattern_id if after else None,
                 limit,
             )
-            listed = [row["id"] for row in rows]
+            listed = [key_of(row) for row in rows]
             patterns = await see_patterns(connection, listed, rule, now_weight=self._now_weight())
-        return [patterns[pattern_id] for pattern_id in listed]
+        return [patterns[key.pattern_id] for key in listed]
 
     def _now_weight(self) -> float:
         return recency_weight(self._clock(), self._half_life)
 
 
-async def _readable(connection: Connection, pattern_id: UUID, rule: PublicationRule) -> bool:
+async def _readable(connection: Connection, key: PatternKey, rule: PublicationRule) -> bool:
     """Whether there is a pattern that readers may be shown.
 
     Looked up first, so that what is withheld takes as long to be refused as what does not exist.
     """
-    readable: bool = await connection.fetchval(_READABLE, pattern_id, rule.k)
+    readable: bool = await connection.fetchval(_READABLE, *key, rule.k)
     return readable

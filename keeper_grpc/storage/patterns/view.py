@@ -1,7 +1,7 @@
 """Patterns as one account sees them: with the evidence of all owners but its own.
 
-Every reader of a pattern's evidence comes here, so that all of them count alike: the views of migration
-0018 sum the shares of each owner's qualified accounts, `counts_for` leaves the viewer's owner out, and the
+Every reader of a pattern's evidence comes here, so that all of them count alike: the views of the
+schema sum the shares of each owner's qualified accounts, `counts_for` leaves the viewer's owner out, and the
 domain computes the evidence from what is left.
 """
 
@@ -28,11 +28,12 @@ from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR, Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.claim import Claim
-from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Scope, Script
 from keeper_grpc.domain.patterns.situation import fact_key, facts, whole
 from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.domain.patterns.withdrawal import wording_hash
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.keys import by_column, key_of
 from keeper_grpc.storage.patterns.words import (
     Words,
     action_in_words,
@@ -66,7 +67,7 @@ def counts_for(viewer: str, share: str = "a") -> str:
 
 
 COLUMNS = f"""
-    p.id, p.pattern_type, p.business_category, p.embedding_model,
+    p.id, p.scope_id, p.pattern_type, p.business_category, p.embedding_model,
     {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
     p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
     p.cautious_successes, p.cautious_failures, p.fact_spreads,
@@ -78,7 +79,8 @@ COLUMNS = f"""
       WHERE p.prior_source = 'author' AND l.pattern_type IN (p.pattern_type, '')
         AND l.business_category IN (p.business_category, '')
       ORDER BY l.pattern_type DESC, l.business_category DESC LIMIT 1) AS unclaimed,
-    (SELECT to_jsonb(c) - 'pattern_id' FROM authored_claims c WHERE c.pattern_id = p.id) AS claim
+    (SELECT to_jsonb(c) - 'scope_id' - 'pattern_id' FROM authored_claims c
+      WHERE c.scope_id = p.scope_id AND c.pattern_id = p.id) AS claim
 """  # noqa: S608 - only constants are interpolated
 """What `to_pattern` reads of network_patterns `p` joined with `shares`."""
 
@@ -95,9 +97,10 @@ def shares(viewer: str) -> str:
                    array_agg(a.recent_trials)    AS recent_trials,
                    array_agg(a.recent_successes) AS recent_successes,
                    EXISTS (SELECT FROM pattern_accounts own
-                            WHERE own.pattern_id = p.id
+                            WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
                               AND own.account_key = ANY({own_accounts(viewer)})) AS contributed
-              FROM pattern_owners a WHERE a.pattern_id = p.id AND {counts_for(viewer)}) share
+              FROM pattern_owners a
+             WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND {counts_for(viewer)}) share
     """  # noqa: S608 - only the parameter's name is interpolated
 
 
@@ -112,28 +115,30 @@ def weighed_totals(viewer: str, k: str) -> str:
             SELECT p.account_count AS accounts, p.occurrence_count AS trials,
                    p.success_count AS successes
              WHERE NOT EXISTS (SELECT FROM pattern_accounts own
-                                WHERE own.pattern_id = p.id
+                                WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
                                   AND own.account_key = ANY({own_accounts(viewer)}))
              UNION ALL
             SELECT w.accounts, w.trials, w.successes
               FROM (SELECT array_agg(a.occurrence_count) AS trials,
                            array_agg(a.success_count) AS successes
                       FROM pattern_owners a
-                     WHERE a.pattern_id = p.id AND {counts_for(viewer)}) share,
+                     WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id
+                       AND {counts_for(viewer)}) share,
                    weigh(share.trials, share.successes, {k}) w
              WHERE EXISTS (SELECT FROM pattern_accounts own
-                            WHERE own.pattern_id = p.id
+                            WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
                               AND own.account_key = ANY({own_accounts(viewer)}))
         ) total
     """  # noqa: S608 - only the parameters' names are interpolated
 
 
 _PATTERNS = f"""
-    SELECT {COLUMNS} FROM network_patterns p {shares("$2")} WHERE p.id = ANY($1::uuid[])
+    SELECT {COLUMNS} FROM network_patterns p {shares("$3")}
+     WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
 _SCRIPTS = f"""
-    SELECT s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes,
+    SELECT s.scope_id, s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes,
            share.recent_trials, share.recent_successes, share.drawn
       FROM pattern_scripts s
      CROSS JOIN LATERAL (
@@ -144,38 +149,42 @@ _SCRIPTS = f"""
                   jsonb_object_agg(a.owner_key, jsonb_build_array(
                       a.drawn_trials, a.drawn_weight, a.drawn_squares, a.drawn_excess))
                       FILTER (WHERE a.drawn_trials > 0) AS drawn
-             FROM script_owners a WHERE a.script_id = s.id AND {counts_for("$2")}) share
-     WHERE s.pattern_id = ANY($1::uuid[])
+             FROM script_owners a
+            WHERE a.scope_id = s.scope_id AND a.script_id = s.id AND {counts_for("$3")}) share
+     WHERE s.scope_id = ANY($1::bigint[]) AND s.pattern_id = ANY($2::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
 _WITHDRAWN = """
-    SELECT pattern_id, template_hash FROM withdrawn_scripts WHERE pattern_id = ANY($1::uuid[])
+    SELECT pattern_id, template_hash FROM withdrawn_scripts
+     WHERE scope_id = ANY($1::bigint[]) AND pattern_id = ANY($2::uuid[])
 """
 
 _FACETS = f"""
-    SELECT a.pattern_id, a.facet, a.owner_key, a.occurrence_count, a.success_count,
+    SELECT a.scope_id, a.pattern_id, a.facet, a.owner_key, a.occurrence_count, a.success_count,
            a.recent_trials, a.recent_successes
       FROM facet_owners a
-     WHERE a.pattern_id = ANY($1::uuid[]) AND a.facet = ANY($3::text[]) AND {counts_for("$2")}
+     WHERE a.scope_id = ANY($1::bigint[]) AND a.pattern_id = ANY($2::uuid[])
+       AND a.facet = ANY($4::text[]) AND {counts_for("$3")}
 """  # noqa: S608 - only constants are interpolated
 
 _HARMS = f"""
     SELECT a.* FROM harm_owners a
-     WHERE a.pattern_id = ANY($1::uuid[]) AND {counts_for("$2")}
+     WHERE a.scope_id = ANY($1::bigint[]) AND a.pattern_id = ANY($2::uuid[])
+       AND {counts_for("$3")}
 """  # noqa: S608 - only constants are interpolated
 
 _SUPPORT = """
     SELECT (SELECT coalesce(sum(a.account_count), 0)::integer
-              FROM pattern_owners a WHERE a.pattern_id = $1) AS accounts,
+              FROM pattern_owners a WHERE a.scope_id = $1 AND a.pattern_id = $2) AS accounts,
            (SELECT count(*)::integer
               FROM pattern_accounts s JOIN accounts a USING (account_key)
-             WHERE s.pattern_id = $1 AND NOT a.qualified) AS waiting_accounts
+             WHERE s.scope_id = $1 AND s.pattern_id = $2 AND NOT a.qualified) AS waiting_accounts
 """
 
 
 async def see_patterns(
     connection: Connection,
-    pattern_ids: Collection[UUID],
+    keys: Collection[PatternKey],
     rule: PublicationRule,
     viewer: str = NO_VIEWER,
     *,
@@ -186,17 +195,17 @@ async def see_patterns(
     `now_weight` is the recency weight of an outcome that occurs now; without it the evidence weighs
     all outcomes alike.
     """
-    if not pattern_ids:
+    if not keys:
         return {}
-    rows = await connection.fetch(_PATTERNS, list(pattern_ids), viewer)
-    seen = {row["id"]: to_shares(row, now_weight) for row in rows}
+    rows = await connection.fetch(_PATTERNS, *by_column(keys), viewer)
+    seen = {key_of(row): to_shares(row, now_weight) for row in rows}
     scripts = await see_scripts(connection, seen, rule, viewer, now_weight=now_weight)
     words = await see_words(connection, rows, rule, viewer)
     harms = await see_harms(connection, seen, viewer)
     return {
         row["id"]: to_pattern(
             row,
-            seen[row["id"]],
+            seen[key_of(row)],
             scripts.get(row["id"], ()),
             rule,
             words=words.get(row["id"]),
@@ -208,26 +217,26 @@ async def see_patterns(
 
 async def see_pattern(
     connection: Connection,
-    pattern_id: UUID,
+    key: PatternKey,
     rule: PublicationRule,
     viewer: str = NO_VIEWER,
     *,
     now_weight: float | None = None,
 ) -> Pattern | None:
     """One pattern as the account with this key sees it, or None when there is none; see `see_patterns`."""
-    return (await see_patterns(connection, [pattern_id], rule, viewer, now_weight=now_weight)).get(
-        pattern_id
+    return (await see_patterns(connection, [key], rule, viewer, now_weight=now_weight)).get(
+        key.pattern_id
     )
 
 
 async def see_support(
-    connection: Connection, pattern_id: UUID, rule: PublicationRule
+    connection: Connection, key: PatternKey, rule: PublicationRule
 ) -> Support | None:
     """Who stands behind one pattern, or None when there is none."""
-    pattern = await see_pattern(connection, pattern_id, rule)
+    pattern = await see_pattern(connection, key, rule)
     if pattern is None:
         return None
-    (counted,) = await connection.fetch(_SUPPORT, pattern_id)
+    (counted,) = await connection.fetch(_SUPPORT, *key)
     return Support(
         owners=pattern.evidence.accounts, published=not pattern.withheld(rule), **counted
     )
@@ -235,7 +244,7 @@ async def see_support(
 
 async def see_scripts(
     connection: Connection,
-    patterns: Mapping[UUID, Shares],
+    patterns: Mapping[PatternKey, Shares],
     rule: PublicationRule,
     viewer: str = NO_VIEWER,
     *,
@@ -249,12 +258,12 @@ async def see_scripts(
     if not patterns:
         return {}
     most = {
-        pattern_id: heaviest([share.trials for share in shares.values()], rule.k)
-        for pattern_id, shares in patterns.items()
+        key.pattern_id: heaviest([share.trials for share in shares.values()], rule.k)
+        for key, shares in patterns.items()
     }
-    withdrawn = {tuple(row) for row in await connection.fetch(_WITHDRAWN, list(patterns))}
+    withdrawn = {tuple(row) for row in await connection.fetch(_WITHDRAWN, *by_column(patterns))}
     scripts: dict[UUID, list[Script]] = defaultdict(list)
-    for row in await connection.fetch(_SCRIPTS, list(patterns), viewer):
+    for row in await connection.fetch(_SCRIPTS, *by_column(patterns), viewer):
         if withdrawn and (row["pattern_id"], wording_hash(row["template"])) in withdrawn:
             continue
         shares = (
@@ -274,20 +283,20 @@ async def see_scripts(
 
 
 async def see_harms(
-    connection: Connection, pattern_ids: Collection[UUID], viewer: str = NO_VIEWER
+    connection: Connection, keys: Collection[PatternKey], viewer: str = NO_VIEWER
 ) -> dict[UUID, dict[str, OwnHarms]]:
     """What each owner reported of a pattern's harm, the viewer's left out, in the weights that are stored."""
     found: dict[UUID, dict[str, OwnHarms]] = defaultdict(dict)
-    if pattern_ids:
-        for row in await connection.fetch(_HARMS, list(pattern_ids), viewer):
-            pattern_id, owner, *counts = row
+    if keys:
+        for row in await connection.fetch(_HARMS, *by_column(keys), viewer):
+            _, pattern_id, owner, *counts = row
             found[pattern_id][owner] = OwnHarms(*counts)
     return found
 
 
 async def see_situations(
     connection: Connection,
-    patterns: Mapping[UUID, Shares],
+    patterns: Mapping[PatternKey, Shares],
     conditions: Mapping[str, JsonValue],
     rule: PublicationRule,
     *,
@@ -302,7 +311,7 @@ async def see_situations(
         return {}
     found: dict[UUID, dict[str, dict[str, Share]]] = defaultdict(lambda: defaultdict(dict))
     entire, single = whole(conditions), facts(conditions)
-    rows = await connection.fetch(_FACETS, list(patterns), viewer, [entire, *single])
+    rows = await connection.fetch(_FACETS, *by_column(patterns), viewer, [entire, *single])
     for row in rows:
         found[row["pattern_id"]][row["facet"]][row["owner_key"]] = _share(
             now_weight,
@@ -322,7 +331,7 @@ async def see_situations(
             },
             rule,
         )
-        for pattern_id, shares in patterns.items()
+        for (_, pattern_id), shares in patterns.items()
     }
 
 
@@ -385,7 +394,7 @@ async def see_words(
     connection: Connection, rows: Iterable[Record], rule: PublicationRule, viewer: str
 ) -> Mapping[UUID, Words]:
     """The words of those of the rows whose words the viewer's owner may support: what others say."""
-    supported = [row["id"] for row in rows if row["supported"]]
+    supported = [key_of(row) for row in rows if row["supported"]]
     return await words_of_others(connection, supported, rule.k, viewer)
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.domain.patterns.shown_words import Wording, shown_action, shown_conditions
 from keeper_grpc.domain.patterns.situation import facts
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.keys import by_column
 
 MOST_WORDINGS = 16
 """Distinct actions that are kept of one account in one pattern, its first: bounds what one can add."""
@@ -25,7 +27,8 @@ def action_in_words(alias: str) -> str:
     return f"""
         coalesce(nullif({own.format(alias)}, ''),
                  (SELECT {own.format("source")} FROM network_patterns source
-                   WHERE source.id = {alias}.worded_from AND source.retired_time IS NULL), '')
+                   WHERE source.scope_id = {alias}.worded_from_scope_id
+                     AND source.id = {alias}.worded_from AND source.retired_time IS NULL), '')
     """  # noqa: S608 - only aliases are interpolated
 
 
@@ -60,7 +63,7 @@ class Words:
 
 async def shown_words(
     connection: Connection,
-    pattern_id: UUID,
+    key: PatternKey,
     shown: Mapping[str, JsonValue],
     k: int,
     news: News | None,
@@ -71,29 +74,30 @@ async def shown_words(
     """
     action = conditions = None
     if news is None or news.wording:
-        action = shown_action(await _wordings(connection, pattern_id), k)
+        action = shown_action(await _wordings(connection, key), k)
     if news is None or news.facets:
         # One more owner can only bring its own facts above those that are shown.
         among = None if news is None else [*news.facets, *facts(shown)]
-        conditions = shown_conditions(await _owners_of_facts(connection, pattern_id, k, among), k)
+        conditions = shown_conditions(await _owners_of_facts(connection, key, k, among), k)
     return ShownWords(action, conditions)
 
 
 async def words_of_others(
-    connection: Connection, pattern_ids: Sequence[UUID], k: int, viewer: str
+    connection: Connection, keys: Sequence[PatternKey], k: int, viewer: str
 ) -> Mapping[UUID, Words]:
     """What may be shown to the account with this key, whose owner supports some of these patterns' words.
 
     Of others k owners have each word, as they do of what any other reader is shown: else the account would
     learn what fewer share with it.
     """
-    if not pattern_ids:
+    if not keys:
         return {}
+    scopes, pattern_ids = by_column(keys)
     wordings: dict[UUID, list[Wording]] = {pattern_id: [] for pattern_id in pattern_ids}
     facts_of: dict[UUID, dict[str, int]] = {pattern_id: {} for pattern_id in pattern_ids}
-    for row in await connection.fetch(_SAID_BY_OTHERS, pattern_ids, viewer, MOST_READ):
+    for row in await connection.fetch(_SAID_BY_OTHERS, scopes, pattern_ids, viewer, MOST_READ):
         wordings[row["pattern_id"]].append(Wording(row["action"], frozenset(row["owners"])))
-    for row in await connection.fetch(_FACTS_OF_OTHERS, pattern_ids, viewer, k):
+    for row in await connection.fetch(_FACTS_OF_OTHERS, scopes, pattern_ids, viewer, k):
         facts_of[row["pattern_id"]][row["facet"]] = row["owners"]
     return {
         pattern_id: Words(
@@ -103,7 +107,7 @@ async def words_of_others(
     }
 
 
-_OF_OTHERS = "a.owner_key <> coalesce((SELECT owner_key FROM accounts WHERE account_key = $2), $2)"
+_OF_OTHERS = "a.owner_key <> coalesce((SELECT owner_key FROM accounts WHERE account_key = $3), $3)"
 
 _SAID_BY_OTHERS = f"""
     SELECT * FROM (
@@ -111,44 +115,47 @@ _SAID_BY_OTHERS = f"""
                row_number() OVER (PARTITION BY w.pattern_id
                                   ORDER BY count(DISTINCT a.owner_key) DESC, w.action) AS place
           FROM pattern_wordings w JOIN accounts a USING (account_key)
-         WHERE w.pattern_id = ANY($1::uuid[]) AND a.qualified AND {_OF_OTHERS}
+         WHERE w.scope_id = ANY($1::bigint[]) AND w.pattern_id = ANY($2::uuid[])
+           AND a.qualified AND {_OF_OTHERS}
          GROUP BY w.pattern_id, w.action) said
-     WHERE place <= $3
+     WHERE place <= $4
 """  # noqa: S608 - a constant
 
 _FACTS_OF_OTHERS = f"""
     SELECT f.pattern_id, f.facet, count(DISTINCT a.owner_key)::integer AS owners
       FROM pattern_facets f JOIN accounts a USING (account_key)
-     WHERE f.pattern_id = ANY($1::uuid[]) AND a.qualified AND {_OF_OTHERS}
-     GROUP BY f.pattern_id, f.facet HAVING count(DISTINCT a.owner_key) >= $3
+     WHERE f.scope_id = ANY($1::bigint[]) AND f.pattern_id = ANY($2::uuid[])
+       AND a.qualified AND {_OF_OTHERS}
+     GROUP BY f.pattern_id, f.facet HAVING count(DISTINCT a.owner_key) >= $4
 """  # noqa: S608 - a constant
 
 
-async def _wordings(connection: Connection, pattern_id: UUID) -> Sequence[Wording]:
+async def _wordings(connection: Connection, key: PatternKey) -> Sequence[Wording]:
     rows = await connection.fetch(
         """
         SELECT w.action, array_agg(DISTINCT a.owner_key) AS owners
           FROM pattern_wordings w JOIN accounts a USING (account_key)
-         WHERE w.pattern_id = $1 AND a.qualified
-         GROUP BY w.action ORDER BY count(DISTINCT a.owner_key) DESC, w.action LIMIT $2
+         WHERE w.scope_id = $1 AND w.pattern_id = $2 AND a.qualified
+         GROUP BY w.action ORDER BY count(DISTINCT a.owner_key) DESC, w.action LIMIT $3
         """,
-        pattern_id,
+        *key,
         MOST_READ,
     )
     return [Wording(row["action"], frozenset(row["owners"])) for row in rows]
 
 
 async def _owners_of_facts(
-    connection: Connection, pattern_id: UUID, k: int, among: Sequence[str] | None
+    connection: Connection, key: PatternKey, k: int, among: Sequence[str] | None
 ) -> Mapping[str, int]:
     rows = await connection.fetch(
         """
         SELECT f.facet, count(DISTINCT a.owner_key)::integer AS owners
           FROM pattern_facets f JOIN accounts a USING (account_key)
-         WHERE f.pattern_id = $1 AND a.qualified AND ($2::text[] IS NULL OR f.facet = ANY($2))
-         GROUP BY f.facet HAVING count(DISTINCT a.owner_key) >= $3
+         WHERE f.scope_id = $1 AND f.pattern_id = $2 AND a.qualified
+           AND ($3::text[] IS NULL OR f.facet = ANY($3))
+         GROUP BY f.facet HAVING count(DISTINCT a.owner_key) >= $4
         """,
-        pattern_id,
+        *key,
         among,
         k,
     )

@@ -17,6 +17,7 @@ from keeper_grpc.domain.accounts.forgetting import AuditEvent, Forgotten, Remain
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.usecases.accounts.resolver import Pseudonymizes
 from keeper_grpc.usecases.ports import Clock, Embeds, NewId
 
@@ -43,17 +44,17 @@ class ForgettingStore(Protocol):
     async def begin_forgetting(self, account_key: str, begun: AuditEvent) -> None:
         """Let nothing new of the account in, and note that this began unless it had before."""
 
-    async def patterns_of(self, account_key: str) -> Sequence[UUID]:
+    async def patterns_of(self, account_key: str) -> Sequence[PatternKey]:
         """The patterns that the account's observations are part of."""
 
     async def remainder(
-        self, pattern_id: UUID, account_key: str, rule: PublicationRule
+        self, key: PatternKey, account_key: str, rule: PublicationRule
     ) -> Remainder | None:
         """What the pattern consists of without the account; None when the pattern is gone."""
 
     async def forget_in_pattern(
         self,
-        pattern_id: UUID,
+        key: PatternKey,
         account_key: str,
         vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
@@ -122,8 +123,8 @@ class ForgetAccount:
             begun = AuditEvent(self._new_id(), BEGUN, {}, self._clock())
             await self._store.begin_forgetting(account.key, begun)
             while patterns := await self._store.patterns_of(account.key):
-                for pattern_id in patterns:
-                    done = done.plus(await self._forget_in(pattern_id, account.key))
+                for key in patterns:
+                    done = done.plus(await self._forget_in(key, account.key))
             ended_id = self._new_id()
             ended = await self._store.end_forgetting(
                 account.key, done, ended_id, self._clock(), tombstone
@@ -132,10 +133,10 @@ class ForgetAccount:
                 done, event_id = ended, ended_id
         return done, event_id
 
-    async def _forget_in(self, pattern_id: UUID, account_key: str) -> Forgotten:
+    async def _forget_in(self, key: PatternKey, account_key: str) -> Forgotten:
         embedded: dict[EmbeddedWords, Vectors] = {}
         for rounds in itertools.count(1):
-            remainder = await self._store.remainder(pattern_id, account_key, self._rule)
+            remainder = await self._store.remainder(key, account_key, self._rule)
             if remainder is None:
                 break
             # Nothing searches any more in the space of a model that is no longer configured.
@@ -143,7 +144,7 @@ class ForgetAccount:
             if placeable:
                 await self._embed(remainder, embedded)
             done = await self._store.forget_in_pattern(
-                pattern_id,
+                key,
                 account_key,
                 embedded if placeable else None,
                 self._rule,

@@ -49,7 +49,7 @@ from keeper_grpc.domain.observation import (
     Standing,
     Vectors,
 )
-from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
+from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, PatternKey, Scope, merge_target
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.find_enhancement import HandedOutStore, find_handed_out
 from keeper_grpc.usecases.patterns.capture import NEIGHBOURS
@@ -94,7 +94,7 @@ class ReportTransaction(Protocol):
     async def revise(self, revision: Revision) -> None:
         """Put an outcome into the place of the interim one, also in what is counted."""
 
-    async def pin_pattern(self, pattern_id: UUID) -> str | None:
+    async def pin_pattern(self, key: PatternKey) -> str | None:
         """Keep the pattern from being deleted or reworded until the end.
 
         Returns its action, or None when the pattern is gone.
@@ -109,7 +109,7 @@ class ReportTransaction(Protocol):
     async def record(self, observation: Observation) -> None:
         """Write the ledger, and count the observation into its pattern and its script."""
 
-    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
+    async def pattern(self, key: PatternKey, account_key: str) -> Pattern:
         """The pattern as it is now, without the evidence of the account's owner."""
 
 
@@ -209,7 +209,7 @@ class ReportOutcome:
             if credit.pattern_id and credit.new and vectors:
                 await transaction.create(credit.pattern_id, observation, vectors)
             await transaction.record(observation)
-            shown = await self._shown(transaction, credit.pattern_id, account.key)
+            shown = await self._shown(transaction, observation.pattern_key, account.key)
         return Reported(shown, replayed=False)
 
     async def _followed(
@@ -222,7 +222,7 @@ class ReportOutcome:
             return given, True
         # Whoever worded it may have been forgotten since: then it says something else, or is gone. What it said is
         # not to be kept either.
-        action = await transaction.pin_pattern(given.pattern.pattern_id)
+        action = await transaction.pin_pattern(given.pattern.key)
         pattern = None if action is None else replace(given.pattern, action=action)
         return replace(given, pattern=pattern), True
 
@@ -242,9 +242,7 @@ class ReportOutcome:
             return None
         if earlier.fingerprint not in report.fingerprints:
             raise RequestIdReused
-        return Reported(
-            await self._shown(transaction, earlier.pattern_id, account.key), replayed=True
-        )
+        return Reported(await self._shown(transaction, earlier.pattern, account.key), replayed=True)
 
     async def _revise(
         self,
@@ -269,6 +267,7 @@ class ReportOutcome:
         await transaction.revise(
             Revision(
                 observation_id=current.observation_id,
+                scope_id=current.scope.scope_id,
                 account_key=account.key,
                 request_id=report.request_id,
                 fingerprint=report.fingerprints[0],
@@ -277,21 +276,19 @@ class ReportOutcome:
                 recorded_time=self._clock(),
             )
         )
-        return Reported(
-            await self._shown(transaction, current.pattern_id, account.key), replayed=False
-        )
+        return Reported(await self._shown(transaction, current.key, account.key), replayed=False)
 
     async def _shown(
-        self, transaction: ReportTransaction, pattern_id: UUID | None, account_key: str
+        self, transaction: ReportTransaction, key: PatternKey | None, account_key: str
     ) -> UUID | None:
         """The pattern that was credited, unless the account may not be shown it.
 
         Foreign advice may be credited to a pattern that another account of the category alone has begun.
         """
-        if pattern_id is None:
+        if key is None:
             return None
-        pattern = await transaction.pattern(pattern_id, account_key)
-        return None if pattern.withheld(self._rule) else pattern_id
+        pattern = await transaction.pattern(key, account_key)
+        return None if pattern.withheld(self._rule) else key.pattern_id
 
     def _scope(self, given: HandedOut) -> Scope:
         """Where the outcome counts: vectors of foreign advice are made now, by the present model."""

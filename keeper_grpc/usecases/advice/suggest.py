@@ -21,7 +21,7 @@ from keeper_grpc.domain.authored.suggestions import (
 from keeper_grpc.domain.authored.triggers import known_facts
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
-from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.triggers import usable_trigger
 
@@ -49,7 +49,7 @@ class MoveStore(Protocol):
         """The triggers of a category's patterns."""
 
     async def patterns_without(
-        self, account_key: str, pattern_ids: Sequence[UUID], rule: PublicationRule
+        self, account_key: str, keys: Sequence[PatternKey], rule: PublicationRule
     ) -> Mapping[UUID, Pattern]:
         """These patterns, as far as they exist, without this account's own evidence."""
 
@@ -80,17 +80,17 @@ class SuggestMoves:
         holding = [
             (known, trigger)
             for known in stored
-            if (trigger := usable_trigger(known.pattern_id, known.text)) is not None
+            if (trigger := usable_trigger(known.key.pattern_id, known.text)) is not None
             and trigger.holds(facts)
         ]
         patterns = await self._store.patterns_without(
-            account_key, [known.pattern_id for known, _ in holding], self._rule
+            account_key, [known.key for known, _ in holding], self._rule
         )
         moves = rank_moves(
             (
                 Triggered(pattern, trigger)
                 for known, trigger in holding
-                if (pattern := patterns.get(known.pattern_id)) and pattern.applies
+                if (pattern := patterns.get(known.key.pattern_id)) and pattern.applies
             ),
             facts,
             self._rule,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.patterns.pattern import PatternKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class RebuildStore(Protocol):
     async def begin(self, counting: Counting) -> None:
         """Record that counts of two settings may coexist, unless all have these settings already."""
 
-    async def patterns(self) -> Sequence[UUID]:
+    async def patterns(self) -> Sequence[PatternKey]:
         """Every pattern."""
 
-    async def recount(self, pattern_id: UUID, counting: Counting) -> int | None:
+    async def recount(self, key: PatternKey, counting: Counting) -> int | None:
         """Recount one pattern in one transaction; the number of its observations, None if it is gone."""
 
     async def recount_measures(self) -> int:

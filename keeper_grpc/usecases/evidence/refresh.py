@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
-from uuid import UUID
+
+from keeper_grpc.domain.patterns.pattern import PatternKey
 
 AT_ONCE = 500
 """Patterns that are looked up at once; each is a transaction of its own."""
@@ -13,10 +14,10 @@ AT_ONCE = 500
 class StaleStore(Protocol):
     """Where patterns are noted whose totals are stale."""
 
-    async def stale(self, limit: int) -> Sequence[UUID]:
+    async def stale(self, limit: int) -> Sequence[PatternKey]:
         """Some of them, in any order."""
 
-    async def refresh(self, pattern_id: UUID) -> bool:
+    async def refresh(self, key: PatternKey) -> bool:
         """Refresh one in a transaction; whether there was anything to do."""
 
 
@@ -30,6 +31,6 @@ class RefreshEvidence:
         """Refresh until nothing is stale; how many patterns were. Raises StorageUnavailable."""
         refreshed = 0
         while stale := await self._store.stale(AT_ONCE):
-            for pattern_id in stale:
-                refreshed += await self._store.refresh(pattern_id)
+            for key in stale:
+                refreshed += await self._store.refresh(key)
         return refreshed

@@ -110,7 +110,7 @@ class MoveStore(Protocol):
     async def placed(self, scope: Scope) -> Sequence[Placed]:
         """A scope's patterns: the catalog's first, then in the order of their discovery."""
 
-    async def merge(self, gone: UUID, into: UUID) -> bool:
+    async def merge(self, scope: Scope, gone: UUID, into: UUID) -> bool:
         """Merge one pattern into another in one transaction; False where that is no longer right."""
 
     async def adopt_sightings(self) -> None:
@@ -295,7 +295,7 @@ class MoveModel:
                 lambda these: list(duplicates(these, self._embedder.thresholds)), patterns
             )
             for gone, into in pairs:
-                merged += await self._store.merge(gone, into)
+                merged += await self._store.merge(scope, gone, into)
             self._progress.done(1)
         # Questions do not wait for the switch: what they showed meanwhile is of the old model.
         while await self._copy_sightings(SIGHTINGS):

@@ -25,7 +25,7 @@ from keeper_grpc.domain.insight import (
     UnknownWord,
 )
 from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
-from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, Scope, merge_target
+from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, PatternKey, Scope, merge_target
 from keeper_grpc.domain.patterns.screen import Objection, objection
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds, NewId, Vector
@@ -116,7 +116,7 @@ class CaptureTransaction(Protocol):
     ) -> None:
         """Show the observation to the emerging-pattern detector, as seen at this time."""
 
-    async def pattern(self, pattern_id: UUID, account_key: str) -> Pattern:
+    async def pattern(self, key: PatternKey, account_key: str) -> Pattern:
         """The pattern as it is now, without the account's own evidence."""
 
 
@@ -185,7 +185,13 @@ class CapturePattern:
                 target = merge_target(insight.action, neighbours, self._embedder.thresholds)
                 pattern_id = target.pattern_id if target else self._new_id()
             # The account's own evidence is left out: this capture does not change what it may be shown.
-            known = await transaction.pattern(target.pattern_id, account.key) if target else None
+            known = (
+                await transaction.pattern(
+                    PatternKey(scope.scope_id, target.pattern_id), account.key
+                )
+                if target
+                else None
+            )
             shown = self._published(known)
             observation = Observation(
                 observation_id=self._new_id(),
@@ -240,9 +246,7 @@ class CapturePattern:
         if earlier.fingerprint not in capture.fingerprints:
             raise RequestIdReused
         pattern = (
-            await transaction.pattern(earlier.pattern_id, account_key)
-            if earlier.pattern_id is not None
-            else None
+            await transaction.pattern(earlier.pattern, account_key) if earlier.pattern else None
         )
         shown = self._published(pattern)
         return Captured(

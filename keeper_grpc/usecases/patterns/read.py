@@ -12,7 +12,7 @@ from keeper_grpc.domain.errors import PatternNotFound
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import Period, WeekShare, periods
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
-from keeper_grpc.domain.patterns.pattern import Pattern, Script
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Script
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
@@ -58,10 +58,10 @@ class PatternStore(Protocol):
     ) -> tuple[Pattern, Sequence[WeekShare]] | None:
         """A pattern, and its evidence by owner and week."""
 
-    async def find_reactions(self, pattern_id: UUID) -> Sequence[OwnReactions]:
+    async def find_reactions(self, key: PatternKey) -> Sequence[OwnReactions]:
         """What each owner that counts did with the pattern's advice."""
 
-    async def find_script_reactions(self, pattern_id: UUID) -> Mapping[str, Sequence[OwnReactions]]:
+    async def find_script_reactions(self, key: PatternKey) -> Mapping[str, Sequence[OwnReactions]]:
         """The same by the wording that was handed out."""
 
     async def list_patterns(
@@ -82,7 +82,7 @@ class PublishedPatterns:
         pattern = await self._store.find_pattern(pattern_id, self._rule)
         if pattern is None or not self._visible(pattern):
             raise PatternNotFound
-        return Shown(self._shown(pattern), await self._adoption(pattern_id))
+        return Shown(self._shown(pattern), await self._adoption(pattern.key))
 
     async def history(self, pattern_id: UUID) -> History:
         """One pattern with its scripts and its evidence over time. Raises PatternNotFound as `get`."""
@@ -95,17 +95,17 @@ class PublishedPatterns:
                 pattern.publishable_scripts(self._rule),
                 key=lambda script: (-pattern.script_bound(script), script.template),
             )
-            reactions = await self._store.find_script_reactions(pattern_id)
+            reactions = await self._store.find_script_reactions(pattern.key)
             return History(
                 pattern,
                 scripts,
                 periods(shares, self._rule),
-                await self._adoption(pattern_id),
+                await self._adoption(pattern.key),
                 {template: adoption(owners, self._rule) for template, owners in reactions.items()},
             )
         if not self._visible(pattern):
             raise PatternNotFound
-        return History(self._shown(pattern), [], [], await self._adoption(pattern_id), {})
+        return History(self._shown(pattern), [], [], await self._adoption(pattern.key), {})
 
     async def page(self, where: PatternFilter, after: Cursor | None, size: int) -> Page:
         """A page of patterns, the highest lower bound first. `size` 0 means 50; more than 500 means 500."""
@@ -118,8 +118,8 @@ class PublishedPatterns:
             next=Cursor(patterns[-1].lower_bound, patterns[-1].pattern_id) if more else None,
         )
 
-    async def _adoption(self, pattern_id: UUID) -> Adoption | None:
-        return adoption(await self._store.find_reactions(pattern_id), self._rule)
+    async def _adoption(self, key: PatternKey) -> Adoption | None:
+        return adoption(await self._store.find_reactions(key), self._rule)
 
     def _visible(self, pattern: Pattern) -> bool:
         """Whether it may be shown, with its evidence or, of the catalog, without."""

@@ -9,10 +9,12 @@ from asyncpg.connection import LoggedQuery
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.emerging.model import RENEWAL, Proven
+from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.novelty import nearest_known
+from keeper_grpc.storage.patterns.versions import open_scope
 from keeper_grpc.usecases.emerging import rounds
 from tests.integration.emerging.detecting import (
     ask,
@@ -64,18 +66,22 @@ async def prove(
 ) -> UUID:
     """A pattern of so many accounts that is surely good."""
     pattern_id = uuid4()
+    place_of = Scope(pattern_type, "spa", MODEL)
+    await open_scope(connection, place_of)
     await connection.execute(
         """
-        INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+        INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
             pattern_embedding, context, action_template, shown_action, occurrence_count, success_count,
             account_count, confidence_score, first_discovered)
-        VALUES ($1, $2, 'spa', $3, $4, '{}', 'offer a package', 'offer a package', 1000, 1000, $5, 0.995, now())
+        VALUES ($1, $6, $2, 'spa', $3, $4, '{}', 'offer a package', 'offer a package', 1000, 1000, $5, 0.995,
+                now())
         """,
         pattern_id,
         pattern_type,
         MODEL,
         place,
         accounts,
+        place_of.scope_id,
     )
     return pattern_id
 

@@ -17,6 +17,7 @@ from keeper_grpc.storage.evidence.priors import CONTRASTED, PostgresPriors
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.patterns.captures import PostgresCaptures
+from keeper_grpc.storage.patterns.keys import find_pattern_key
 from keeper_grpc.storage.patterns.view import see_pattern
 from keeper_grpc.storage.scope_turns import ScopeTurns
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
@@ -63,7 +64,8 @@ async def observe(database: Database, kind: str, place: int, outcomes: Sequence[
 async def seen(database: Database, pattern_id: UUID) -> Pattern:
     """The pattern as everyone sees it."""
     async with database.connection() as connection:
-        pattern = await see_pattern(connection, pattern_id, RULE)
+        key = await find_pattern_key(connection, pattern_id)
+        pattern = key and await see_pattern(connection, key, RULE)
     assert pattern is not None
     return pattern
 
@@ -151,7 +153,8 @@ async def test_another_k_weighs_what_is_stored_anew(database_url: str, k: int) -
         rule = PublicationRule(k)
         await rebuild.agree(Counting(rule, half_life))
         async with database.connection() as connection:
-            pattern = await see_pattern(connection, pattern_id, rule)
+            key = await find_pattern_key(connection, pattern_id)
+            pattern = key and await see_pattern(connection, key, rule)
             stored = await connection.fetchrow(
                 "SELECT occurrence_count, success_count, account_count FROM network_patterns"
                 " WHERE id = $1",

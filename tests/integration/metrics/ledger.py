@@ -10,7 +10,9 @@ import asyncpg
 
 from keeper_grpc.domain.evidence.steps import EXACT
 from keeper_grpc.domain.metrics.inputs import Gathered
+from keeper_grpc.domain.patterns.pattern import Scope, scope_id
 from keeper_grpc.storage.metrics.experiment import count_in_experiment
+from keeper_grpc.storage.patterns.versions import open_scope
 from tests.integration.metrics.counting import TABLES, Row, count
 
 VECTOR = "[" + ",".join(["0"] * 1536) + "]"
@@ -61,13 +63,15 @@ class Ledger:
     ) -> UUID:
         """A pattern with these counts, of the catalog if it is `authored`."""
         pattern_id = uuid4()
+        await open_scope(self.connection, Scope("pricing", category, "model"))
         await self.connection.execute(
             """
             INSERT INTO network_patterns (
-                id, pattern_type, business_category, embedding_model, pattern_embedding, context,
+                id, scope_id, pattern_type, business_category, embedding_model, pattern_embedding, context,
                 action_template, shown_action, first_discovered, last_validated, occurrence_count,
                 account_count, catalog_key)
-            VALUES ($1, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', 'act', $4, $5, $6, $7, $8)
+            VALUES ($1, $9, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', 'act', $4, $5, $6,
+                    $7, $8)
             """,
             pattern_id,
             category,
@@ -77,6 +81,7 @@ class Ledger:
             occurrences,
             accounts,
             str(pattern_id) if authored else None,
+            scope_id("pricing", category),
         )
         return pattern_id
 
@@ -91,9 +96,9 @@ class Ledger:
                 id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
                 embedding_model, similarity, base_confidence, confidence, expected_success_rate,
                 transfer, script, holdout, context, action, created_at, advised_category,
-                expected_deviation, holdout_share)
+                expected_deviation, holdout_share, scope_id, advised_scope_id)
             VALUES ($1, $2, $3, $4, 'pricing', $5, 'model', 1, $6, $7, $8, 1, '', $9, '{}', '',
-                    $10, $11, $12, $13)
+                    $10, $11, $12, $13, $14, $15)
             """,
             enhancement_id,
             account["key"],
@@ -108,6 +113,8 @@ class Ledger:
             pattern["category"] if pattern else None,
             given["deviation"] if pattern else None,
             given.get("share", 0.5),
+            scope_id("pricing", account["category"]),
+            scope_id("pricing", pattern["category"]) if pattern else None,
         )
         return enhancement_id
 
@@ -124,11 +131,11 @@ class Ledger:
         await self.connection.execute(
             """
             INSERT INTO observations (
-                id, account_key, request_id, fingerprint, disposition, pattern_id, enhancement_id,
+                id, scope_id, account_key, disposition, pattern_id, enhancement_id,
                 similarity, pattern_type, business_category, embedding_model, context, action,
                 script, confidence, dollar_value, potential_value, success, revenue_impact,
                 customer_retained, anonymization, occurred_time, recorded_time, instead_of)
-            VALUES ($1, $2, $1, '', $3, $4, $5, 1, 'pricing', $6, 'model', '{}', 'act', '', 0.5, 0,
+            VALUES ($1, $12, $2, $3, $4, $5, 1, 'pricing', $6, 'model', '{}', 'act', '', 0.5, 0,
                     0, $7, $8, $9, '{}', $10, $10, $11)
             """,
             uuid4(),
@@ -142,6 +149,7 @@ class Ledger:
             outcome["retained"],
             outcome["at"],
             instead_of,
+            scope_id("pricing", account["category"]),
         )
         await count_in_experiment(self.connection, account["key"], EXACT)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from tests.e2e.waiting import SOON
+from tests.integration.metrics.counting import Row
 from tests.integration.metrics.ledger import Ledger
 from tests.integration.observations import opened
 
@@ -200,7 +202,7 @@ async def play(
             await ledger.observation(
                 who,
                 step["outcome"],
-                pattern=chosen["id"] if chosen else None,
+                pattern=_own(chosen, who),
                 enhancement=None,
             )
             continue
@@ -209,10 +211,16 @@ async def play(
             await ledger.observation(
                 who,
                 step["outcome"],
-                pattern=chosen["id"] if chosen else None,
+                pattern=_own(chosen, who),
                 enhancement=None if step.get("instead") else enhancement,
                 instead_of=enhancement if step.get("instead") else None,
             )
+
+
+def _own(chosen: Row | None, who: Row) -> UUID | None:
+    """The pattern that counts an outcome: of the account's own line of business."""
+    found: UUID | None = chosen["id"] if chosen and chosen["category"] == who["category"] else None
+    return found
 
 
 def same(one: object, other: object) -> bool:

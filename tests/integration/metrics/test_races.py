@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from keeper_grpc.domain.accounts.forgetting import Forgotten, Tombstone
+from keeper_grpc.domain.patterns.pattern import scope_id
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
@@ -138,7 +139,12 @@ async def test_accounts_that_are_forgotten_at_once_do_not_deadlock(
         transaction = ledger.connection.transaction()
         await transaction.start()
         # As forget_in_pattern: the pattern's advice first, the pattern itself after.
-        await ledger.connection.execute("SELECT recount_advice($1, $2)", [pattern["id"]], ["spa"])
+        await ledger.connection.execute(
+            "SELECT recount_advice($1, $2, $3)",
+            [scope_id("pricing", "spa")],
+            [pattern["id"]],
+            ["spa"],
+        )
         ending = asyncio.ensure_future(
             store.end_forgetting(
                 accounts[0]["key"], Forgotten(), UUID(int=1), NOW, Tombstone("t", NOW)

@@ -17,6 +17,7 @@ from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.locks import AdvisoryLock, try_session_lock
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.patterns.versions import open_scope
 from tests.e2e.waiting import SOON
 
 SCOPE = Scope("churn_prevention", "spa", "test/1")
@@ -32,16 +33,19 @@ async def pool(database_url: str) -> AsyncIterator[Database]:
     )
     vectors = np.random.default_rng(7).normal(size=(303, 1536)).astype(np.float32)
     async with database.transaction() as connection:
+        for place in (SCOPE, SMALL):
+            await open_scope(connection, place)
         await connection.executemany(
             """
-            INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+            INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
                                           pattern_embedding, context, action_template, shown_action,
                                           first_discovered, account_count)
-            VALUES ($1, $2, $3, $4, $5, '{}', 'Call the guest', 'Call the guest', now(), 3)
+            VALUES ($1, $2, $3, $4, $5, $6, '{}', 'Call the guest', 'Call the guest', now(), 3)
             """,
             [
                 (
                     uuid4(),
+                    scope.scope_id,
                     scope.pattern_type,
                     scope.business_category,
                     scope.embedding_model,
@@ -92,11 +96,10 @@ async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Databas
         plan = await connection.fetch(
             """
             EXPLAIN SELECT id FROM network_patterns
-             WHERE pattern_type = $1 AND business_category = $2 AND embedding_model = $3
-             ORDER BY pattern_embedding <=> $4 LIMIT 200
+             WHERE scope_id = ANY($1::bigint[]) AND embedding_model = $2
+             ORDER BY pattern_embedding <=> $3 LIMIT 200
             """,
-            SCOPE.pattern_type,
-            SCOPE.business_category,
+            [SCOPE.scope_id],
             SCOPE.embedding_model,
             np.ones(1536, np.float32),
         )

@@ -19,15 +19,22 @@ RULE = PublicationRule(3)
 # Every mixture of accounts, success and origin; scores come many times
 # over, and zero as the score of published and of unpublished ones.
 FILL = """
+    WITH filled AS (
+        SELECT i, 'type_' || i % 2 AS type, (ARRAY['spa', 'gym', 'salon'])[1 + i % 3] AS category
+          FROM generate_series(1, 300) AS i
+    ), places AS (
+        INSERT INTO scopes (scope_id, pattern_type, business_category)
+        SELECT DISTINCT hashtext(type || category), type, category FROM filled
+    )
     INSERT INTO network_patterns (
-        id, pattern_type, business_category, embedding_model, pattern_embedding, context,
+        id, scope_id, pattern_type, business_category, embedding_model, pattern_embedding, context,
         action_template, shown_action, occurrence_count, success_count, account_count,
         confidence_score, catalog_key, catalog_version,
         first_discovered)
-    SELECT gen_random_uuid(), 'type_' || i % 2, (ARRAY['spa', 'gym', 'salon'])[1 + i % 3], 'model',
+    SELECT gen_random_uuid(), hashtext(type || category), type, category, 'model',
            array_fill(1.0, ARRAY[1536])::vector, '{}', 'do ' || i, 'do ' || i, 10, i % 11, i % 5,
            (i % 4) / 4.0, CASE WHEN i % 7 < 3 THEN i::text END, 1, now()
-      FROM generate_series(1, 300) AS i
+      FROM filled
 """
 
 

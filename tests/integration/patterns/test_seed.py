@@ -19,6 +19,7 @@ from keeper_grpc.storage.database import Database, to_array
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
+from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import see_pattern
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
@@ -61,9 +62,9 @@ async def all_patterns(database: Database, key: str) -> dict[str, Pattern]:
     """The patterns of a type by their actions."""
     async with database.connection() as connection:
         rows = await connection.fetch(
-            "SELECT id FROM network_patterns WHERE pattern_type = $1", key
+            "SELECT scope_id, id FROM network_patterns WHERE pattern_type = $1", key
         )
-        found = [await see_pattern(connection, row["id"], RULE) for row in rows]
+        found = [await see_pattern(connection, key_of(row), RULE) for row in rows]
     return {pattern.action: pattern for pattern in found if pattern}
 
 
@@ -232,7 +233,7 @@ async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
         assert before.first_discovered == longest_ago
 
         await PostgresForgetting(database).forget_in_pattern(
-            before.pattern_id,
+            before.key,
             f"{pattern.key}_a",
             None,
             RULE,
@@ -249,7 +250,7 @@ async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
                 after.pattern_id,
                 longest_ago,
             )
-        await PostgresRebuild(database).recount(after.pattern_id, COUNTING)
+        await PostgresRebuild(database).recount(after.key, COUNTING)
         assert await only_pattern(database, pattern.key) == after
 
 
@@ -265,8 +266,8 @@ async def test_an_authored_pattern_is_no_younger_than_its_seeding(database_url: 
                 observation(scope(pattern.key), account, occurred=START + timedelta(days=days)),
                 vector(1),
             )
-        pattern_id = (await only_pattern(database, pattern.key)).pattern_id
+        key = (await only_pattern(database, pattern.key)).key
         await PostgresForgetting(database).forget_in_pattern(
-            pattern_id, "seen_early", None, RULE, model="", settle=False
+            key, "seen_early", None, RULE, model="", settle=False
         )
         assert (await only_pattern(database, pattern.key)).first_discovered == START

@@ -167,14 +167,14 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
             mine = {c.pattern.pattern_id: seen(c.pattern) for c in found}
             assert mine
             assert mine == {pattern_id: weighed[pattern_id] for pattern_id in mine}
-            suggested = await moves.patterns_without(viewer, list(mine), RULE)
+            suggested = await moves.patterns_without(viewer, [c.pattern.key for c in found], RULE)
             assert {key: seen(pattern) for key, pattern in suggested.items()} == mine
 
             alike = await counted(database, viewer, None)
             async with captures_of(database).capture(scope(pattern_type)) as transaction:
-                for pattern_id in mine:
-                    reply = await transaction.pattern(pattern_id, viewer)
-                    assert seen(reply)[0] == plain(alike[pattern_id][0])
+                for key in (candidate.pattern.key for candidate in found):
+                    reply = await transaction.pattern(key, viewer)
+                    assert seen(reply)[0] == plain(alike[key.pattern_id][0])
 
         everyone = await counted(database, NO_VIEWER, now_weight)
         listed = await PostgresPatterns(
@@ -184,7 +184,7 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
         for pattern in listed:
             assert seen(pattern)[0] == plain(everyone[pattern.pattern_id][0])
             async with database.connection() as connection:
-                one = await see_pattern(connection, pattern.pattern_id, RULE, now_weight=now_weight)
+                one = await see_pattern(connection, pattern.key, RULE, now_weight=now_weight)
             assert one == pattern
 
 

@@ -15,6 +15,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import EmbeddedWords
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database
@@ -175,7 +176,7 @@ class Busy(PostgresForgetting):
 
     async def forget_in_pattern(
         self,
-        pattern_id: uuid.UUID,
+        key: PatternKey,
         account_key: str,
         vectors: Mapping[EmbeddedWords, Vectors] | None,
         rule: PublicationRule,
@@ -188,7 +189,7 @@ class Busy(PostgresForgetting):
         assert self.attempts <= 2 * ROUNDS
         await self._capture_first(self.attempts)
         return await super().forget_in_pattern(
-            pattern_id, account_key, vectors, rule, model=model, settle=settle
+            key, account_key, vectors, rule, model=model, settle=settle
         )
 
 

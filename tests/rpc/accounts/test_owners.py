@@ -426,8 +426,8 @@ async def test_what_is_stale_after_an_interruption_is_refreshed(
         topic,
     )
     await service.database.execute(
-        "INSERT INTO stale_patterns (pattern_id, recount)"
-        " SELECT id, false FROM network_patterns WHERE pattern_type = $1",
+        "INSERT INTO stale_patterns (scope_id, pattern_id, recount)"
+        " SELECT scope_id, id, false FROM network_patterns WHERE pattern_type = $1",
         topic,
     )
     async with running(database_url):
@@ -443,7 +443,9 @@ async def test_a_rebuild_changes_nothing_that_owners_and_corrections_made(
         "SELECT jsonb_agg(to_jsonb(t)) FROM (SELECT id, occurrence_count, success_count,"
         " account_count, confidence_score FROM network_patterns ORDER BY id) t"
     )
-    shares = "SELECT jsonb_agg(to_jsonb(t)) FROM (SELECT * FROM pattern_accounts ORDER BY 1, 2) t"
+    shares = (
+        "SELECT jsonb_agg(to_jsonb(t)) FROM (SELECT * FROM pattern_accounts ORDER BY 1, 2, 3) t"
+    )
     async with running(dsn) as service:
         chain = await owned(service, "chain", 2)
         others = [new_account() for _ in range(4)]

@@ -220,10 +220,15 @@ async def test_five_moves_unless_asked_and_fifty_at_most(service: Service) -> No
     """Zero means 5; more than 50 means 50."""
     await service.database.execute(
         """
+        WITH place AS (
+            INSERT INTO scopes (scope_id, pattern_type, business_category)
+            SELECT 1, pattern_type, 'bath_house' FROM network_patterns
+             WHERE catalog_key = 'morning_modifier_boost' LIMIT 1
+        )
         INSERT INTO network_patterns (
-            id, pattern_type, business_category, embedding_model, pattern_embedding, context,
+            id, scope_id, pattern_type, business_category, embedding_model, pattern_embedding, context,
             action_template, catalog_key, catalog_version, first_discovered, trigger)
-        SELECT gen_random_uuid(), pattern_type, 'bath_house', embedding_model, pattern_embedding,
+        SELECT gen_random_uuid(), 1, pattern_type, 'bath_house', embedding_model, pattern_embedding,
                context, action_template, catalog_key || n, 1, now(), trigger
           FROM network_patterns, generate_series(1, 60) n
          WHERE catalog_key = 'morning_modifier_boost' AND business_category = 'spa'

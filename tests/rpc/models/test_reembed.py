@@ -174,9 +174,9 @@ async def test_a_question_does_not_wait_for_the_switch(
         await service.network.EnhanceInsight(question(topic, CALL, account="came-again"))
         await service.database.execute(
             """
-            INSERT INTO sightings (account_key, pattern_type, business_category, embedding_model, embedding,
+            INSERT INTO sightings (scope_id, account_key, pattern_type, business_category, embedding_model, embedding,
                    rendered, rendered_hash, confidence, potential_value, seen_time)
-            SELECT account_key, pattern_type, business_category, $1, embedding, rendered, rendered_hash, 0.5,
+            SELECT scope_id, account_key, pattern_type, business_category, $1, embedding, rendered, rendered_hash, 0.5,
                    0, now() FROM sightings WHERE embedding_model <> $1 LIMIT 1
             """,
             LOCAL,
@@ -209,7 +209,13 @@ async def test_a_pattern_lies_where_the_new_model_would_have_put_it(
 
     other = new_topic()
     await service.database.execute(
-        "UPDATE network_patterns SET pattern_type = $1", other
+        """
+        WITH elsewhere AS (
+            INSERT INTO scopes (scope_id, pattern_type, business_category) VALUES (1, $1, 'spa')
+        ), action AS (DELETE FROM pattern_actions)
+        UPDATE network_patterns SET pattern_type = $1, embedding_model = 'elsewhere'
+        """,
+        other,
     )  # out of the way of those that follow
     for action in (CALL, CALL, PHONE):
         await service.network.CapturePattern(capture(topic, action))
@@ -399,10 +405,10 @@ async def test_patterns_of_several_models_come_together(
         # As an earlier release left it: half of the network in another model's space.
         await service.database.execute(
             """
-            INSERT INTO network_patterns (id, pattern_type, business_category, embedding_model,
+            INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
                    pattern_embedding, context, action_template, first_discovered, catalog_key,
                    catalog_version)
-            SELECT gen_random_uuid(), pattern_type, business_category, 'another/1/sentence-1',
+            SELECT gen_random_uuid(), scope_id, pattern_type, business_category, 'another/1/sentence-1',
                    pattern_embedding, context, action_template, first_discovered, catalog_key,
                    catalog_version
               FROM network_patterns WHERE catalog_key IS NOT NULL
@@ -410,9 +416,9 @@ async def test_patterns_of_several_models_come_together(
         )
         await service.database.execute(
             """
-            INSERT INTO pattern_actions
-            SELECT n.id, a.action_embedding FROM network_patterns n
-              JOIN network_patterns p USING (catalog_key, business_category)
+            INSERT INTO pattern_actions (scope_id, pattern_id, action_embedding)
+            SELECT n.scope_id, n.id, a.action_embedding FROM network_patterns n
+              JOIN network_patterns p USING (scope_id, catalog_key)
               JOIN pattern_actions a ON a.pattern_id = p.id
              WHERE n.embedding_model = 'another/1/sentence-1'
                AND p.embedding_model <> n.embedding_model

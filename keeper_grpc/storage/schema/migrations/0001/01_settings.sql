@@ -1,5 +1,11 @@
 -- What the whole database is made with. Nothing in this schema is raw: texts have passed the anonymizer, accounts and
 -- owners are keyed hashes. Identifiers are made by the application, times are UTC.
+--
+-- A scope is one type of one line of business: patterns meet in it and nowhere else. Its scope_id is a hash of the two
+-- (`Scope.scope_id`, keeper_grpc/domain/patterns/pattern.py), so whoever knows them knows it. It stands in the primary
+-- key of every table that a capture or a question writes, and foreign keys stay within a scope or refer to accounts: so
+-- these tables may be distributed by it. It comes first in the key where rows are reached through their pattern, and
+-- after the id in tables whose ids are given out, so that the scope of an id can be found.
 
 -- One row, from the first start on: the model of every vector that is searched, and how to make it. Written by the
 -- first start and by `keeper reembed`; servers of other models follow, or refuse to start (docs/models.md).
@@ -60,9 +66,9 @@ CREATE TABLE qualification_settings (
 
 -- Locks a scope (keeper_grpc/storage/locks.py has the keys), and says whether its model is still the database's. In
 -- one function, because each statement of a volatile one sees what was committed while the one before it waited.
-CREATE FUNCTION enter_scope(scope_key bigint, wanted text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION enter_scope(scope_id bigint, wanted text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(7738703068252824684);
-    PERFORM pg_advisory_xact_lock(scope_key);
+    PERFORM pg_advisory_xact_lock(scope_id);
     RETURN NOT EXISTS (SELECT FROM embedding_space WHERE model <> wanted);
 END $$;

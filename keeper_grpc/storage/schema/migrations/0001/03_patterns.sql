@@ -1,9 +1,23 @@
 -- The patterns themselves. What is known of one from each account is in 04_evidence.sql.
 
+-- One scope that has, or had, patterns. Written with its first pattern; its versions by everything that changes what may
+-- be shown of its patterns (keeper_grpc/storage/patterns/versions.py), in the same transaction: the row's lock lets one
+-- change of a scope commit after the other, so no version appears after a later one. Read by whoever holds patterns in
+-- memory.
+CREATE TABLE scopes (
+    scope_id          bigint PRIMARY KEY,
+    pattern_type      text NOT NULL,
+    business_category text NOT NULL,
+    version           bigint NOT NULL DEFAULT 0,  -- of its last change
+    reset_version     bigint NOT NULL DEFAULT 0   -- of the last that deleted patterns or concerned all: read all anew
+);
+CREATE INDEX scopes_type ON scopes (pattern_type, business_category);
+
 -- One pattern: many observations that say the same. Written by captures, reports, the catalog's seeding and the
 -- learning of priors; read by every question.
 CREATE TABLE network_patterns (
-    id                uuid PRIMARY KEY,
+    id                uuid NOT NULL,
+    scope_id          bigint NOT NULL REFERENCES scopes,
     pattern_type      text NOT NULL,
     business_category text NOT NULL,
     embedding_model   text NOT NULL,             -- vectors of different models never meet
@@ -17,8 +31,9 @@ CREATE TABLE network_patterns (
     shown_action      text NOT NULL DEFAULT '',
     shown_context     jsonb NOT NULL DEFAULT '{}',
     -- Of a pattern that began with a report: whose advice that was. Until k owners have words for it, it speaks in
-    -- those.
-    worded_from       uuid REFERENCES network_patterns ON DELETE SET NULL,
+    -- those. It may be of another scope, so nothing but keeper_grpc/storage/patterns/deletion.py holds the two together.
+    worded_from          uuid,
+    worded_from_scope_id bigint,
 
     -- Weighed, so that no owner counts for too much (keeper_grpc/domain/evidence/evidence.py).
     occurrence_count  bigint NOT NULL DEFAULT 0,
@@ -54,27 +69,25 @@ CREATE TABLE network_patterns (
     -- not compare every pattern with every cluster. Neither a time nor a sequence would do: a transaction that ends
     -- late would bring in a value that was passed already. 0 is before all of them.
     changed_in        xid8 NOT NULL DEFAULT '0',
-    CHECK (success_count BETWEEN 0 AND occurrence_count)
+    PRIMARY KEY (id, scope_id),
+    CHECK (success_count BETWEEN 0 AND occurrence_count),
+    CHECK ((worded_from IS NULL) = (worded_from_scope_id IS NULL))
 );
 -- The default would move a vector out of line, and de-toasting it costs five times the search.
 ALTER TABLE network_patterns ALTER COLUMN pattern_embedding SET STORAGE PLAIN;
-CREATE INDEX network_patterns_scope
-    ON network_patterns (pattern_type, business_category, embedding_model);
+CREATE INDEX network_patterns_scope ON network_patterns (scope_id, embedding_model);
 CREATE INDEX network_patterns_success_rate ON network_patterns (success_rate DESC);
 CREATE INDEX network_patterns_listing ON network_patterns (confidence_score DESC, id);
 CREATE INDEX network_patterns_changed ON network_patterns (embedding_model, changed_in, id);
 CREATE INDEX network_patterns_worded_from ON network_patterns (worded_from)
     WHERE worded_from IS NOT NULL;
 CREATE UNIQUE INDEX network_patterns_catalog
-    ON network_patterns (catalog_key, business_category, embedding_model)
-    WHERE catalog_key IS NOT NULL;
--- The questions of one type and category that nothing proven answers read the catalog's patterns.
-CREATE INDEX network_patterns_authored ON network_patterns (pattern_type, business_category)
+    ON network_patterns (scope_id, catalog_key, embedding_model)
     WHERE catalog_key IS NOT NULL;
 CREATE INDEX network_patterns_trigger
     ON network_patterns (business_category, embedding_model) WHERE trigger IS NOT NULL;
 -- Few are retired, and each reading of an emerging pattern's sentences asks for them.
-CREATE INDEX network_patterns_retired ON network_patterns (pattern_type) WHERE retired_time IS NOT NULL;
+CREATE INDEX network_patterns_retired ON network_patterns (scope_id) WHERE retired_time IS NOT NULL;
 
 CREATE FUNCTION note_pattern_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -93,37 +106,57 @@ CREATE TRIGGER note_changed BEFORE UPDATE ON network_patterns
         (NEW.pattern_embedding::text, NEW.confidence_score, NEW.account_count, NEW.fading))
     EXECUTE FUNCTION note_pattern_change();
 
+-- The version of its scope at which what may be shown of one pattern last changed. Written and read as scopes. Apart from
+-- network_patterns, whose rows are as wide as their vectors.
+CREATE TABLE pattern_versions (
+    scope_id   bigint NOT NULL,
+    pattern_id uuid NOT NULL,
+    version    bigint NOT NULL,
+    PRIMARY KEY (scope_id, pattern_id),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
+);
+CREATE INDEX pattern_versions_version ON pattern_versions (scope_id, version);
+
 -- The vector of one pattern's action alone, which tells rewordings from other actions in the same situation. Written
 -- and read by captures. A table of its own, because two vectors of 6 KB do not fit into one page.
 CREATE TABLE pattern_actions (
-    pattern_id       uuid PRIMARY KEY REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id         bigint NOT NULL,
+    pattern_id       uuid NOT NULL,
     action_embedding vector(1536) NOT NULL,
-    action_weight    double precision NOT NULL DEFAULT 1
+    action_weight    double precision NOT NULL DEFAULT 1,
+    PRIMARY KEY (scope_id, pattern_id),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 ALTER TABLE pattern_actions ALTER COLUMN action_embedding SET STORAGE PLAIN;
 
--- A pattern whose evidence went to another one that turned out to say the same. Written by `keeper reembed`; read by
+-- A pattern whose evidence went to another one of its scope that turned out to say the same. Written by `keeper reembed`; read by
 -- whoever is asked for an id that was given out.
 CREATE TABLE merged_patterns (
-    pattern_id  uuid PRIMARY KEY,
-    into_id     uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
-    merged_time timestamptz NOT NULL DEFAULT now()
+    pattern_id  uuid NOT NULL,
+    scope_id    bigint NOT NULL,
+    into_id     uuid NOT NULL,
+    merged_time timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pattern_id, scope_id),
+    FOREIGN KEY (scope_id, into_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
-CREATE INDEX merged_patterns_into ON merged_patterns (into_id);
+CREATE INDEX merged_patterns_into ON merged_patterns (scope_id, into_id);
 
 -- A script that an operator took back, which neither a rebuild nor a newer catalog brings back. Written by
 -- WithdrawScript, read with a pattern's scripts: apart from them, whose rows come and go with their evidence.
 CREATE TABLE withdrawn_scripts (
-    pattern_id     uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id       bigint NOT NULL,
+    pattern_id     uuid NOT NULL,
     template_hash  bytea NOT NULL,
     withdrawn_time timestamptz NOT NULL,
-    PRIMARY KEY (pattern_id, template_hash)
+    PRIMARY KEY (scope_id, pattern_id, template_hash),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 
 -- What the author of one pattern of the catalog says about it. Written by the seeding, read with the pattern. Apart
 -- from network_patterns: those figures are evidence, these are not.
 CREATE TABLE authored_claims (
-    pattern_id              uuid PRIMARY KEY REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id                bigint NOT NULL,
+    pattern_id              uuid NOT NULL,
     follow_up_action        text NOT NULL DEFAULT '',
     success_rate            double precision CHECK (success_rate > 0 AND success_rate < 1),
     learned_from            integer CHECK (learned_from >= 1),  -- businesses
@@ -134,6 +167,8 @@ CREATE TABLE authored_claims (
     improvement_days        integer CHECK (improvement_days >= 1),
     reason                  text NOT NULL DEFAULT '',
     guardrails              text[] NOT NULL DEFAULT '{}',  -- what whoever follows the advice must not do
+    PRIMARY KEY (scope_id, pattern_id),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE,
     CHECK ((improvement_factor IS NULL) = (improvement_days IS NULL))
 );
 
@@ -162,10 +197,13 @@ CREATE TABLE learned_priors (
 -- The vectors of one pattern under the next model. Written by `keeper reembed`, which puts them in the place of the
 -- old ones at the switch.
 CREATE TABLE next_patterns (
-    pattern_id        uuid PRIMARY KEY REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id          bigint NOT NULL,
+    pattern_id        uuid NOT NULL,
     made_of           text NOT NULL,             -- a pattern that has changed since is made again
     pattern_embedding vector(1536) NOT NULL,
     embedding_weight  double precision NOT NULL,
     action_embedding  vector(1536) NOT NULL,
-    action_weight     double precision NOT NULL
+    action_weight     double precision NOT NULL,
+    PRIMARY KEY (scope_id, pattern_id),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );

@@ -5,7 +5,8 @@
 -- One account's share of a pattern: an account never gets its own evidence back, and nothing is published below k
 -- owners.
 CREATE TABLE pattern_accounts (
-    pattern_id       uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id         bigint NOT NULL,
+    pattern_id       uuid NOT NULL,
     account_key      text NOT NULL REFERENCES accounts,
     occurrence_count bigint NOT NULL,
     success_count    bigint NOT NULL,
@@ -20,7 +21,8 @@ CREATE TABLE pattern_accounts (
     fast_successes   double precision NOT NULL DEFAULT 0,
     slow_trials      double precision NOT NULL DEFAULT 0,
     slow_successes   double precision NOT NULL DEFAULT 0,
-    PRIMARY KEY (pattern_id, account_key)
+    PRIMARY KEY (scope_id, pattern_id, account_key),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 CREATE INDEX pattern_accounts_account ON pattern_accounts (account_key);
 
@@ -28,7 +30,8 @@ CREATE INDEX pattern_accounts_account ON pattern_accounts (account_key);
 -- advised (keeper_grpc/domain/evidence/guardrails.py). Only accounts that reported some of it have a row. Sums of
 -- weights by age.
 CREATE TABLE pattern_harms (
-    pattern_id        uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id          bigint NOT NULL,
+    pattern_id        uuid NOT NULL,
     account_key       text NOT NULL REFERENCES accounts,
     complaint_known   double precision NOT NULL,
     complaints        double precision NOT NULL,
@@ -36,47 +39,56 @@ CREATE TABLE pattern_harms (
     unsubscribes      double precision NOT NULL,
     costed            double precision NOT NULL, -- outcomes with revenue and cost
     net_revenue       double precision NOT NULL, -- of these
-    PRIMARY KEY (pattern_id, account_key)
+    PRIMARY KEY (scope_id, pattern_id, account_key),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 CREATE INDEX pattern_harms_account ON pattern_harms (account_key);
 
 -- One account's share of a pattern in one facet of a situation. Only facets that enough accounts share are ever used.
 CREATE TABLE pattern_facets (
-    pattern_id       uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id         bigint NOT NULL,
+    pattern_id       uuid NOT NULL,
     facet            text NOT NULL,              -- "whole:<hash>" is the situation as a whole, "<key>=<value>" one fact
     account_key      text NOT NULL REFERENCES accounts,
     occurrence_count bigint NOT NULL,
     success_count    bigint NOT NULL,
     recent_trials    double precision NOT NULL DEFAULT 0,
     recent_successes double precision NOT NULL DEFAULT 0,
-    PRIMARY KEY (pattern_id, facet, account_key)
+    PRIMARY KEY (scope_id, pattern_id, facet, account_key),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 CREATE INDEX pattern_facets_account ON pattern_facets (account_key);
 
 -- One distinct action that one account captured in a pattern, of its first ones: what is shown was said by k owners.
 -- Reports repeat what they were shown and are none.
 CREATE TABLE pattern_wordings (
-    pattern_id  uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id    bigint NOT NULL,
+    pattern_id  uuid NOT NULL,
     account_key text NOT NULL REFERENCES accounts,
     action_hash bytea NOT NULL,
     action      text NOT NULL,
-    PRIMARY KEY (pattern_id, account_key, action_hash)
+    PRIMARY KEY (scope_id, pattern_id, account_key, action_hash),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 CREATE INDEX pattern_wordings_account ON pattern_wordings (account_key);
 
 -- One wording of a pattern's action.
 CREATE TABLE pattern_scripts (
-    id            uuid PRIMARY KEY,
-    pattern_id    uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    id            uuid NOT NULL,
+    scope_id      bigint NOT NULL,
+    pattern_id    uuid NOT NULL,
     template      text NOT NULL,
     template_hash bytea NOT NULL,                -- a script may exceed what a btree takes
     authored      boolean NOT NULL DEFAULT false,  -- from the catalog
-    UNIQUE (pattern_id, template_hash)
+    PRIMARY KEY (id, scope_id),
+    UNIQUE (scope_id, pattern_id, template_hash),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 
 -- One account's share of a script.
 CREATE TABLE script_accounts (
-    script_id        uuid NOT NULL REFERENCES pattern_scripts ON DELETE CASCADE,
+    scope_id         bigint NOT NULL,
+    script_id        uuid NOT NULL,
     account_key      text NOT NULL REFERENCES accounts,
     occurrence_count bigint NOT NULL,
     success_count    bigint NOT NULL,
@@ -87,7 +99,8 @@ CREATE TABLE script_accounts (
     drawn_weight     double precision NOT NULL DEFAULT 0,  -- sum of the inverse propensities
     drawn_squares    double precision NOT NULL DEFAULT 0,  -- of their squares
     drawn_excess     double precision NOT NULL DEFAULT 0,  -- of success less expectation, times inverse
-    PRIMARY KEY (script_id, account_key)
+    PRIMARY KEY (scope_id, script_id, account_key),
+    FOREIGN KEY (scope_id, script_id) REFERENCES pattern_scripts (scope_id, id) ON DELETE CASCADE
 );
 CREATE INDEX script_accounts_account ON script_accounts (account_key);
 
@@ -95,16 +108,18 @@ CREATE INDEX script_accounts_account ON script_accounts (account_key);
 -- changed its owner or its category. Written by these changes, worked off by the refreshing of evidence. Several rows
 -- may name one pattern: a unique one would make its writers wait for each other.
 CREATE TABLE stale_patterns (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id         bigint GENERATED ALWAYS AS IDENTITY,
+    scope_id   bigint NOT NULL,
     pattern_id uuid NOT NULL,
-    recount    boolean NOT NULL                  -- the shares are stale as well
+    recount    boolean NOT NULL,                 -- the shares are stale as well
+    PRIMARY KEY (id, scope_id)
 );
-CREATE INDEX stale_patterns_pattern ON stale_patterns (pattern_id);
+CREATE INDEX stale_patterns_pattern ON stale_patterns (scope_id, pattern_id);
 
 -- What each owner contributed to a pattern, to its harm, to a facet and to a script: only accounts that count.
 
 CREATE VIEW pattern_owners AS
-SELECT s.pattern_id, a.owner_key, count(*)::integer AS account_count,
+SELECT s.scope_id, s.pattern_id, a.owner_key, count(*)::integer AS account_count,
        sum(s.occurrence_count)::bigint AS occurrence_count,
        sum(s.success_count)::bigint AS success_count, sum(s.revenue_total) AS revenue_total,
        sum(s.revenue_count)::bigint AS revenue_count, sum(s.recent_trials) AS recent_trials,
@@ -112,31 +127,31 @@ SELECT s.pattern_id, a.owner_key, count(*)::integer AS account_count,
        sum(s.fast_trials) AS fast_trials, sum(s.fast_successes) AS fast_successes,
        sum(s.slow_trials) AS slow_trials, sum(s.slow_successes) AS slow_successes
   FROM pattern_accounts s JOIN accounts a USING (account_key)
- WHERE a.qualified GROUP BY s.pattern_id, a.owner_key;
+ WHERE a.qualified GROUP BY s.scope_id, s.pattern_id, a.owner_key;
 
 CREATE VIEW harm_owners AS
-SELECT s.pattern_id, a.owner_key, sum(s.complaint_known) AS complaint_known,
+SELECT s.scope_id, s.pattern_id, a.owner_key, sum(s.complaint_known) AS complaint_known,
        sum(s.complaints) AS complaints, sum(s.unsubscribe_known) AS unsubscribe_known,
        sum(s.unsubscribes) AS unsubscribes, sum(s.costed) AS costed,
        sum(s.net_revenue) AS net_revenue
   FROM pattern_harms s JOIN accounts a USING (account_key)
- WHERE a.qualified GROUP BY s.pattern_id, a.owner_key;
+ WHERE a.qualified GROUP BY s.scope_id, s.pattern_id, a.owner_key;
 
 CREATE VIEW facet_owners AS
-SELECT s.pattern_id, s.facet, a.owner_key, sum(s.occurrence_count)::bigint AS occurrence_count,
+SELECT s.scope_id, s.pattern_id, s.facet, a.owner_key, sum(s.occurrence_count)::bigint AS occurrence_count,
        sum(s.success_count)::bigint AS success_count, sum(s.recent_trials) AS recent_trials,
        sum(s.recent_successes) AS recent_successes
   FROM pattern_facets s JOIN accounts a USING (account_key)
- WHERE a.qualified GROUP BY s.pattern_id, s.facet, a.owner_key;
+ WHERE a.qualified GROUP BY s.scope_id, s.pattern_id, s.facet, a.owner_key;
 
 CREATE VIEW script_owners AS
-SELECT s.script_id, a.owner_key, sum(s.occurrence_count)::bigint AS occurrence_count,
+SELECT s.scope_id, s.script_id, a.owner_key, sum(s.occurrence_count)::bigint AS occurrence_count,
        sum(s.success_count)::bigint AS success_count, sum(s.recent_trials) AS recent_trials,
        sum(s.recent_successes) AS recent_successes, sum(s.drawn_trials)::bigint AS drawn_trials,
        sum(s.drawn_weight) AS drawn_weight, sum(s.drawn_squares) AS drawn_squares,
        sum(s.drawn_excess) AS drawn_excess
   FROM script_accounts s JOIN accounts a USING (account_key)
- WHERE a.qualified GROUP BY s.script_id, a.owner_key;
+ WHERE a.qualified GROUP BY s.scope_id, s.script_id, a.owner_key;
 
 -- `weigh` of keeper_grpc/domain/evidence/evidence.py, to filter before shares are read; a test holds the two together.
 -- Both arrays are by owner.

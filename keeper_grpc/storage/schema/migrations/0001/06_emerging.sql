@@ -20,8 +20,9 @@ CREATE TABLE emerging_patterns (
     novelty           double precision NOT NULL DEFAULT 1,
     first_seen_time   timestamptz NOT NULL,
     last_seen_time    timestamptz NOT NULL,
-    promoted_pattern_id uuid REFERENCES network_patterns ON DELETE SET NULL,  -- the proven pattern that it became
-    fading_pattern_id   uuid REFERENCES network_patterns ON DELETE SET NULL,  -- one that was it and stops working
+    -- Of any of its scopes, so nothing but keeper_grpc/storage/patterns/deletion.py holds them to it.
+    promoted_pattern_id uuid,                    -- the proven pattern that it became
+    fading_pattern_id   uuid,                    -- one that was it and stops working
     -- What a new leader needs, so that it need not read every vector: the sum of them, and of how many.
     vector_sum        vector(1536),
     vector_count      integer NOT NULL DEFAULT 0
@@ -32,7 +33,8 @@ CREATE INDEX emerging_patterns_shown ON emerging_patterns (pattern_type) WHERE s
 -- renews its row: an engine's hot loop neither counts nor fills the table. Written by captures and questions, read by
 -- the detector.
 CREATE TABLE sightings (
-    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id                bigint GENERATED ALWAYS AS IDENTITY,
+    scope_id          bigint NOT NULL,
     account_key       text NOT NULL,             -- '' once the account is forgotten
     pattern_type      text NOT NULL,
     business_category text NOT NULL,
@@ -44,13 +46,15 @@ CREATE TABLE sightings (
     confidence        double precision NOT NULL,
     potential_value   double precision NOT NULL,
     seen_time         timestamptz NOT NULL,
-    emerging_pattern_id uuid REFERENCES emerging_patterns ON DELETE SET NULL,
+    emerging_pattern_id uuid,                    -- which its leader deletes without sightings only
     pending           boolean NOT NULL DEFAULT true,  -- the detector has not looked at it yet
     -- The account ceased to count: the leader takes the sighting out of its cluster, whose sums it holds.
     withdrawn         boolean NOT NULL DEFAULT false,
-    UNIQUE (account_key, rendered_hash, embedding_model)
+    PRIMARY KEY (id, scope_id),
+    UNIQUE (scope_id, account_key, rendered_hash, embedding_model)
 );
 ALTER TABLE sightings ALTER COLUMN embedding SET STORAGE PLAIN;
+CREATE INDEX sightings_account ON sightings (account_key);
 CREATE INDEX sightings_pending ON sightings (id) WHERE pending;
 CREATE INDEX sightings_withdrawn ON sightings (id) WHERE withdrawn;
 CREATE INDEX sightings_seen ON sightings (seen_time);
@@ -87,8 +91,11 @@ CREATE TRIGGER refuse_replaced_model BEFORE INSERT ON sightings
 
 -- The vector of one sighting under the next model, as next_patterns.
 CREATE TABLE next_sightings (
-    sighting_id bigint PRIMARY KEY REFERENCES sightings ON DELETE CASCADE,
-    embedding   vector(1536) NOT NULL
+    sighting_id bigint NOT NULL,
+    scope_id    bigint NOT NULL,
+    embedding   vector(1536) NOT NULL,
+    PRIMARY KEY (sighting_id, scope_id),
+    FOREIGN KEY (scope_id, sighting_id) REFERENCES sightings (scope_id, id) ON DELETE CASCADE
 );
 
 -- One change of one cluster, in the order in which the one leader decided it. Written by the leader, read by every

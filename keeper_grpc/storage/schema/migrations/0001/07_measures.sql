@@ -80,7 +80,8 @@ SELECT day, business_category, sum(observations)::bigint AS observations,
 -- What one pattern's advice came to, in the line of business that got it. It counts as it comes: many patterns of
 -- several scopes in one transaction would wait for each other. Reports round it.
 CREATE TABLE pattern_advice (
-    pattern_id         uuid NOT NULL REFERENCES network_patterns ON DELETE CASCADE,
+    scope_id           bigint NOT NULL,            -- of the pattern
+    pattern_id         uuid NOT NULL,
     business_category  text NOT NULL,
     first_advised_time timestamptz NOT NULL,
     last_outcome_time  timestamptz,
@@ -92,7 +93,8 @@ CREATE TABLE pattern_advice (
     expected           bigint NOT NULL DEFAULT 0,
     variance           bigint NOT NULL DEFAULT 0,
     deviation          bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (pattern_id, business_category)
+    PRIMARY KEY (scope_id, pattern_id, business_category),
+    FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 
 -- What one account has come to. The row changes when something happens for the first time, or for the first time on a
@@ -119,6 +121,7 @@ CREATE TABLE account_milestones (
 -- (keeper_grpc/domain/metrics/experiment.py). Outcomes count so many of an account at a time. Written by captures and
 -- reports (keeper_grpc/storage/metrics/experiment.py), read by the metrics; `keeper uplift` reads the ledger.
 CREATE TABLE experiment_outcomes (
+    scope_id           bigint NOT NULL,
     account_key        text NOT NULL REFERENCES accounts ON DELETE CASCADE,
     business_category  text NOT NULL,
     pattern_type       text NOT NULL,
@@ -128,5 +131,6 @@ CREATE TABLE experiment_outcomes (
     held_out           bigint NOT NULL DEFAULT 0,
     held_out_successes bigint NOT NULL DEFAULT 0,
     followed           bigint NOT NULL DEFAULT 0,  -- of the advised: those whose advice was followed
-    PRIMARY KEY (account_key, business_category, pattern_type, holdout_share)
+    PRIMARY KEY (scope_id, account_key, holdout_share)
 );
+CREATE INDEX experiment_outcomes_account ON experiment_outcomes (account_key);

@@ -64,7 +64,7 @@ SELECT day, business_category, sum(observations)::bigint AS observations,
                m.advised_measured, m.advised_revenue, m.advised_retention_known,
                m.advised_retained, m.held_out_outcomes, m.held_out_successes,
                m.held_out_retention_known, m.held_out_retained
-          FROM observations o LEFT JOIN enhancements e ON e.id = o.enhancement_id
+          FROM observations o LEFT JOIN enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id
          CROSS JOIN LATERAL observation_measures(
                o.success, o.net_revenue, o.customer_retained,
                e.id IS NOT NULL AND e.no_match_reason IS NULL, coalesce(e.holdout, false)) m
@@ -80,7 +80,7 @@ SELECT day, business_category, sum(observations)::bigint AS observations,
  GROUP BY 1, 2 HAVING sum(observations) <> 0 OR sum(questions) <> 0;
 
 CREATE VIEW ledger_advice AS
-SELECT e.pattern_id, e.business_category, min(e.created_at) AS first_advised_time,
+SELECT e.advised_scope_id AS scope_id, e.pattern_id, e.business_category, min(e.created_at) AS first_advised_time,
        max(o.occurred_time) AS last_outcome_time,
        coalesce(sum(two_digits(o.net_revenue)), 0) AS revenue,
        (count(o.id) FILTER (WHERE judged))::integer AS outcomes,
@@ -91,10 +91,12 @@ SELECT e.pattern_id, e.business_category, min(e.created_at) AS first_advised_tim
                 FILTER (WHERE judged), 0)::bigint AS variance,
        coalesce(sum(millionths(e.expected_deviation)) FILTER (WHERE judged), 0)::bigint
            AS deviation
-  FROM enhancements e LEFT JOIN observations o ON o.enhancement_id = e.id
+  FROM enhancements e
+  JOIN network_patterns p ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
+  LEFT JOIN observations o ON o.scope_id = e.scope_id AND o.enhancement_id = e.id
  CROSS JOIN LATERAL (SELECT o.id IS NOT NULL AND e.expected_deviation IS NOT NULL AS judged) j
- WHERE e.pattern_id IS NOT NULL AND e.no_match_reason IS NULL AND e.measured
- GROUP BY 1, 2;
+ WHERE e.no_match_reason IS NULL AND e.measured
+ GROUP BY 1, 2, 3;
 
 -- From the accounts outwards, so that the milestones of one account are read from its own rows.
 CREATE VIEW ledger_milestones AS
@@ -118,7 +120,7 @@ WITH asked AS (
            max(day) FILTER (WHERE m.held_out_retention_known > 0) AS held_out_retention_day
       FROM observations o
       JOIN accounts a USING (account_key)
-      LEFT JOIN enhancements e ON e.id = o.enhancement_id
+      LEFT JOIN enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id
      CROSS JOIN LATERAL (SELECT (o.occurred_time AT TIME ZONE 'UTC')::date AS day) d
      CROSS JOIN LATERAL observation_measures(
            o.success, o.net_revenue, o.customer_retained,
@@ -143,7 +145,7 @@ SELECT a.account_key, asked.first_time AS first_asked_time,
 -- The experiment is of all advice, in both arms, whether it was followed or not: otherwise only those who followed
 -- would be compared with the holdout. By whether an outcome counts yet.
 CREATE VIEW ledger_experiment AS
-SELECT o.account_key, e.business_category, e.pattern_type, e.holdout_share,
+SELECT e.scope_id, o.account_key, e.business_category, e.pattern_type, e.holdout_share,
        coalesce(o.compared, false) AS compared,
        count(*) FILTER (WHERE NOT held_out(e)) AS advised,
        count(*) FILTER (WHERE NOT held_out(e) AND o.success) AS advised_successes,
@@ -152,7 +154,7 @@ SELECT o.account_key, e.business_category, e.pattern_type, e.holdout_share,
        count(*) FILTER (WHERE NOT held_out(e) AND o.enhancement_id IS NOT NULL) AS followed
   FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
  WHERE e.holdout_share > 0 AND had_advice(e)
- GROUP BY 1, 2, 3, 4, 5;
+ GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- Counts what one account did anew. The caller excludes its other calls.
 CREATE FUNCTION recount_milestones(key text) RETURNS void LANGUAGE plpgsql AS $$
@@ -163,27 +165,28 @@ END $$;
 
 -- Counts the advice of some patterns anew, each in one line of business. Locked first and read after, so that what
 -- commits in between is seen.
-CREATE FUNCTION recount_advice(patterns uuid[], categories text[]) RETURNS void
+CREATE FUNCTION recount_advice(scopes bigint[], patterns uuid[], categories text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM pattern_advice a
-       JOIN unnest(patterns, categories) AS p (pattern_id, business_category)
-      USING (pattern_id, business_category)
-      ORDER BY a.pattern_id, a.business_category FOR UPDATE OF a;
+       JOIN unnest(scopes, patterns, categories) AS p (scope_id, pattern_id, business_category)
+      USING (scope_id, pattern_id, business_category)
+      ORDER BY a.scope_id, a.pattern_id, a.business_category FOR UPDATE OF a;
     UPDATE pattern_advice a
        SET first_advised_time = l.first_advised_time, last_outcome_time = l.last_outcome_time,
            revenue = l.revenue, outcomes = l.outcomes, successes = l.successes,
            expected = l.expected, variance = l.variance, deviation = l.deviation
-      FROM unnest(patterns, categories) AS p (pattern_id, business_category)
+      FROM unnest(scopes, patterns, categories) AS p (scope_id, pattern_id, business_category)
      CROSS JOIN LATERAL (
-           SELECT * FROM ledger_advice v WHERE v.pattern_id = p.pattern_id
-                                           AND v.business_category = p.business_category) l
-     WHERE a.pattern_id = p.pattern_id AND a.business_category = p.business_category;
+           SELECT * FROM ledger_advice v
+            WHERE v.scope_id = p.scope_id AND v.pattern_id = p.pattern_id
+              AND v.business_category = p.business_category) l
+     WHERE a.scope_id = p.scope_id AND a.pattern_id = p.pattern_id AND a.business_category = p.business_category;
     DELETE FROM pattern_advice a
-     USING unnest(patterns, categories) AS p (pattern_id, business_category)
-     WHERE a.pattern_id = p.pattern_id AND a.business_category = p.business_category
+     USING unnest(scopes, patterns, categories) AS p (scope_id, pattern_id, business_category)
+     WHERE a.scope_id = p.scope_id AND a.pattern_id = p.pattern_id AND a.business_category = p.business_category
        AND NOT EXISTS (SELECT FROM enhancements e
-                        WHERE e.pattern_id = p.pattern_id
+                        WHERE e.advised_scope_id = p.scope_id AND e.pattern_id = p.pattern_id
                           AND e.business_category = p.business_category
                           AND e.no_match_reason IS NULL AND e.measured);
 END $$;
@@ -201,7 +204,7 @@ BEGIN
     DELETE FROM daily_measures;
     INSERT INTO daily_measures SELECT * FROM counted;
 
-    wrong := wrong + (SELECT count(DISTINCT (pattern_id, business_category)) FROM (
+    wrong := wrong + (SELECT count(DISTINCT (scope_id, pattern_id, business_category)) FROM (
         (SELECT * FROM ledger_advice EXCEPT SELECT * FROM pattern_advice)
         UNION ALL (SELECT * FROM pattern_advice EXCEPT SELECT * FROM ledger_advice)) d);
     DELETE FROM pattern_advice;
@@ -222,7 +225,7 @@ DECLARE
     wrong bigint;
 BEGIN
     CREATE TEMP TABLE counted_again ON COMMIT DROP AS
-    SELECT account_key, business_category, pattern_type, holdout_share, advised,
+    SELECT scope_id, account_key, business_category, pattern_type, holdout_share, advised,
            advised_successes, held_out, held_out_successes, followed
       FROM ledger_experiment WHERE compared;
     SELECT count(*) INTO wrong FROM (

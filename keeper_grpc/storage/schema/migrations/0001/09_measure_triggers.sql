@@ -74,12 +74,12 @@ DECLARE
 BEGIN
     IF advised AND NEW.measured AND NEW.pattern_id IS NOT NULL THEN
         PERFORM FROM pattern_advice a
-          WHERE a.pattern_id = NEW.pattern_id AND a.business_category = NEW.business_category
+          WHERE a.scope_id = NEW.advised_scope_id AND a.pattern_id = NEW.pattern_id AND a.business_category = NEW.business_category
             AND a.first_advised_time <= NEW.created_at FOR KEY SHARE;
         IF NOT FOUND THEN
-            INSERT INTO pattern_advice AS a (pattern_id, business_category, first_advised_time)
-            VALUES (NEW.pattern_id, NEW.business_category, NEW.created_at)
-            ON CONFLICT (pattern_id, business_category) DO UPDATE
+            INSERT INTO pattern_advice AS a (scope_id, pattern_id, business_category, first_advised_time)
+            VALUES (NEW.advised_scope_id, NEW.pattern_id, NEW.business_category, NEW.created_at)
+            ON CONFLICT (scope_id, pattern_id, business_category) DO UPDATE
                SET first_advised_time = least(a.first_advised_time, excluded.first_advised_time);
         END IF;
     END IF;
@@ -115,9 +115,9 @@ CREATE TRIGGER note_inserted AFTER INSERT ON enhancements
 -- Outcomes.
 
 -- Which kind an observation is of: outcomes of one kind make a step.
-CREATE FUNCTION measured_kind(enhancement uuid) RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION measured_kind(scope bigint, enhancement uuid) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT CASE WHEN e.holdout THEN 'held out' WHEN e.no_match_reason IS NULL THEN 'advised' END
-                       FROM enhancements e WHERE e.id = enhancement), 'captured')
+                       FROM enhancements e WHERE e.scope_id = scope AND e.id = enhancement), 'captured')
 $$;
 
 -- An interim outcome waits for the one that takes its place: the change from one to the other would tell both.
@@ -136,7 +136,7 @@ BEGIN
             SELECT o.id FROM observations o
              WHERE o.account_key = NEW.account_key AND o.measured_day IS NULL AND o.final
                AND o.business_category = NEW.business_category
-               AND measured_kind(o.enhancement_id) = measured_kind(NEW.enhancement_id)
+               AND measured_kind(o.scope_id, o.enhancement_id) = measured_kind(NEW.scope_id, NEW.enhancement_id)
                FOR NO KEY UPDATE OF o SKIP LOCKED) free;
         IF coalesce(cardinality(waiting), 0) + 1 < step THEN
             RETURN NEW;
@@ -167,7 +167,7 @@ BEGIN
            sign * sum(m.advised_retained), sign * sum(m.held_out_outcomes),
            sign * sum(m.held_out_successes), sign * sum(m.held_out_retention_known),
            sign * sum(m.held_out_retained)
-      FROM changed o LEFT JOIN enhancements e ON e.id = o.enhancement_id
+      FROM changed o LEFT JOIN enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id
      CROSS JOIN LATERAL observation_measures(
            o.success, o.net_revenue, o.customer_retained,
            e.id IS NOT NULL AND e.no_match_reason IS NULL, coalesce(e.holdout, false)) m
@@ -192,7 +192,7 @@ BEGIN
            c.sign * m.held_out_outcomes, c.sign * m.held_out_successes,
            c.sign * m.held_out_retention_known, c.sign * m.held_out_retained
       FROM (VALUES (OLD.measured_day, -1), (NEW.measured_day, 1)) c(day, sign)
-      LEFT JOIN enhancements e ON e.id = NEW.enhancement_id
+      LEFT JOIN enhancements e ON e.scope_id = NEW.scope_id AND e.id = NEW.enhancement_id
      CROSS JOIN LATERAL observation_measures(
            NEW.success, NEW.net_revenue, NEW.customer_retained,
            e.id IS NOT NULL AND e.no_match_reason IS NULL, coalesce(e.holdout, false)) m
@@ -212,7 +212,7 @@ DECLARE
     noted    account_milestones;
 BEGIN
     IF NEW.enhancement_id IS NOT NULL THEN
-        SELECT * INTO given FROM enhancements e WHERE e.id = NEW.enhancement_id;
+        SELECT * INTO given FROM enhancements e WHERE e.scope_id = NEW.scope_id AND e.id = NEW.enhancement_id;
         advised := given.no_match_reason IS NULL;
         held_out := given.holdout;
     END IF;
@@ -220,14 +220,14 @@ BEGIN
         UPDATE pattern_advice a
            SET last_outcome_time = greatest(a.last_outcome_time, NEW.occurred_time),
                revenue = a.revenue + coalesce(two_digits(NEW.net_revenue), 0)
-         WHERE a.pattern_id = given.pattern_id AND a.business_category = given.business_category;
+         WHERE a.scope_id = given.advised_scope_id AND a.pattern_id = given.pattern_id AND a.business_category = given.business_category;
         UPDATE pattern_advice a
            SET outcomes = a.outcomes + 1, successes = a.successes + NEW.success::integer,
                expected = a.expected + millionths(given.expected_success_rate),
                variance = a.variance + millionths(given.expected_success_rate
                                                   * (1 - given.expected_success_rate)),
                deviation = a.deviation + millionths(given.expected_deviation)
-         WHERE a.pattern_id = given.pattern_id AND a.business_category = given.business_category
+         WHERE a.scope_id = given.advised_scope_id AND a.pattern_id = given.pattern_id AND a.business_category = given.business_category
            AND given.expected_deviation IS NOT NULL;
     END IF;
     SELECT NEW.occurred_time INTO noted.first_success_time FROM accounts a
@@ -288,21 +288,24 @@ CREATE TRIGGER note_inserted AFTER INSERT ON observations
 -- asked for is counted anew.
 CREATE FUNCTION recount_deleted_advice() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    scopes     bigint[];
     patterns   uuid[];
     categories text[];
 BEGIN
     IF TG_TABLE_NAME = 'enhancements' THEN
-        SELECT array_agg(pattern_id), array_agg(business_category) INTO patterns, categories
-          FROM (SELECT DISTINCT pattern_id, business_category FROM changed
+        SELECT array_agg(advised_scope_id), array_agg(pattern_id), array_agg(business_category)
+          INTO scopes, patterns, categories
+          FROM (SELECT DISTINCT advised_scope_id, pattern_id, business_category FROM changed
                  WHERE pattern_id IS NOT NULL AND no_match_reason IS NULL) pairs;
     ELSE
-        SELECT array_agg(pattern_id), array_agg(business_category) INTO patterns, categories
-          FROM (SELECT DISTINCT e.pattern_id, e.business_category
-                  FROM changed o JOIN enhancements e ON e.id = o.enhancement_id
+        SELECT array_agg(advised_scope_id), array_agg(pattern_id), array_agg(business_category)
+          INTO scopes, patterns, categories
+          FROM (SELECT DISTINCT e.advised_scope_id, e.pattern_id, e.business_category
+                  FROM changed o JOIN enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id
                  WHERE e.pattern_id IS NOT NULL AND e.no_match_reason IS NULL) pairs;
     END IF;
     IF patterns IS NOT NULL THEN
-        PERFORM recount_advice(patterns, categories);
+        PERFORM recount_advice(scopes, patterns, categories);
     END IF;
     RETURN NULL;
 END $$;
@@ -315,6 +318,7 @@ CREATE TRIGGER recount_deleted AFTER DELETE ON observations REFERENCING OLD TABL
 CREATE FUNCTION measure_account() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     step       integer := coalesce((SELECT s.step FROM evidence_settings s), 1);
+    scopes     bigint[];
     patterns   uuid[];
     categories text[];
 BEGIN
@@ -325,30 +329,33 @@ BEGIN
      WHERE o.account_key = NEW.account_key AND o.measured_day IS NOT NULL
        AND NOT (NEW.qualified AND NEW.business_category = o.business_category);
     UPDATE observations o SET measured_day = s.day
-      FROM (SELECT id, n, number_of, max(day) OVER (PARTITION BY kind, (n - 1) / step) AS day
-              FROM (SELECT id, kind, day, count(*) OVER (PARTITION BY kind) AS number_of,
+      FROM (SELECT scope_id, id, n, number_of, max(day) OVER (PARTITION BY kind, (n - 1) / step) AS day
+              FROM (SELECT scope_id, id, kind, day, count(*) OVER (PARTITION BY kind) AS number_of,
                            row_number() OVER (PARTITION BY kind ORDER BY occurred_time, id) AS n
-                      FROM (SELECT w.id, w.occurred_time, measured_kind(w.enhancement_id) AS kind,
+                      FROM (SELECT w.scope_id, w.id, w.occurred_time, measured_kind(w.scope_id, w.enhancement_id) AS kind,
                                    (w.occurred_time AT TIME ZONE 'UTC')::date AS day
                               FROM observations w
                              WHERE w.account_key = NEW.account_key AND w.measured_day IS NULL
                                AND (w.final OR step = 1) AND NEW.qualified
                                AND w.business_category = NEW.business_category) waiting) numbered
            ) s
-     WHERE o.id = s.id AND ((s.n - 1) / step + 1) * step <= s.number_of;
+     WHERE o.scope_id = s.scope_id AND o.id = s.id AND ((s.n - 1) / step + 1) * step <= s.number_of;
 
-    SELECT array_agg(pattern_id), array_agg(business_category) INTO patterns, categories
-      FROM (SELECT DISTINCT e.pattern_id, e.business_category FROM enhancements e
+    SELECT array_agg(advised_scope_id), array_agg(pattern_id), array_agg(business_category)
+          INTO scopes, patterns, categories
+      FROM (SELECT DISTINCT e.advised_scope_id, e.pattern_id, e.business_category FROM enhancements e
              WHERE e.account_key = NEW.account_key AND e.pattern_id IS NOT NULL
-               AND e.no_match_reason IS NULL ORDER BY 1, 2) pairs;
+               AND e.no_match_reason IS NULL ORDER BY 1, 2, 3) pairs;
     IF patterns IS NOT NULL THEN
-        INSERT INTO pattern_advice (pattern_id, business_category, first_advised_time)
-        SELECT e.pattern_id, e.business_category, min(e.created_at) FROM enhancements e
+        INSERT INTO pattern_advice (scope_id, pattern_id, business_category, first_advised_time)
+        SELECT e.advised_scope_id, e.pattern_id, e.business_category, min(e.created_at)
+          FROM enhancements e
+          JOIN network_patterns p ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
          WHERE e.account_key = NEW.account_key AND e.pattern_id = ANY (patterns)
            AND e.no_match_reason IS NULL AND e.measured
-         GROUP BY 1, 2 ORDER BY 1, 2
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
         ON CONFLICT DO NOTHING;
-        PERFORM recount_advice(patterns, categories);
+        PERFORM recount_advice(scopes, patterns, categories);
     END IF;
     RETURN NULL;
 END $$;

@@ -1,0 +1,86 @@
+"""Versions of scopes, by which whoever holds patterns in memory finds out what has changed.
+
+Each change of what may be shown of patterns raises their scope's version in its own transaction, and notes the new
+one with each of them. The row of the scope is locked until the transaction ends, so versions become visible in their
+order: who has seen one has missed none before it.
+
+That lock is the last that a transaction takes: whoever holds it waits for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.storage.database import Connection
+
+PATTERNS_CHANNEL = "keeper_patterns"
+"""Notified with the scope_id when patterns of a scope changed. It only wakes: the tables are the truth."""
+
+
+async def open_scope(connection: Connection, scope: Scope) -> None:
+    """Let there be a row of the scope, which its first pattern refers to."""
+    await connection.execute(
+        """
+        INSERT INTO scopes (scope_id, pattern_type, business_category) VALUES ($1, $2, $3)
+        ON CONFLICT (scope_id) DO NOTHING
+        """,
+        scope.scope_id,
+        scope.pattern_type,
+        scope.business_category,
+    )
+
+
+async def touch(connection: Connection, changed: Collection[PatternKey]) -> None:
+    """Note that what may be shown of these patterns changed, or of those that speak in their words.
+
+    Within the caller's transaction, as its last statement. Patterns that are gone are passed over: see `reset`.
+    """
+    if not changed:
+        return
+    await connection.execute(
+        f"""
+        WITH named AS (
+            SELECT * FROM unnest($1::bigint[], $2::uuid[]) AS n (scope_id, pattern_id)
+        ), given AS (
+            SELECT p.scope_id, p.id FROM named n
+              JOIN network_patterns p ON p.scope_id = n.scope_id AND p.id = n.pattern_id
+             UNION
+            SELECT p.scope_id, p.id FROM named n JOIN network_patterns p
+                ON p.worded_from_scope_id = n.scope_id AND p.worded_from = n.pattern_id
+        ), owned AS MATERIALIZED (
+            SELECT scope_id FROM scopes WHERE scope_id IN (SELECT scope_id FROM given)
+             ORDER BY scope_id FOR NO KEY UPDATE
+        ), raised AS (
+            UPDATE scopes s SET version = s.version + 1 FROM owned
+             WHERE s.scope_id = owned.scope_id RETURNING s.scope_id, s.version
+        ), noted AS (
+            INSERT INTO pattern_versions (scope_id, pattern_id, version)
+            SELECT scope_id, id, version FROM given JOIN raised USING (scope_id)
+            ON CONFLICT (scope_id, pattern_id) DO UPDATE SET version = excluded.version
+        )
+        SELECT pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
+        """,  # noqa: S608 - a constant
+        [key.scope_id for key in changed],
+        [key.pattern_id for key in changed],
+    )
+
+
+async def reset(connection: Connection, scope_ids: Collection[int] | None = None) -> None:
+    """Note that patterns of these scopes are gone, or that all of them changed; None is every scope.
+
+    Within the caller's transaction, as `touch`.
+    """
+    await connection.execute(
+        f"""
+        WITH owned AS MATERIALIZED (
+            SELECT scope_id FROM scopes WHERE $1::bigint[] IS NULL OR scope_id = ANY($1)
+             ORDER BY scope_id FOR NO KEY UPDATE
+        ), raised AS (
+            UPDATE scopes s SET version = s.version + 1, reset_version = s.version + 1 FROM owned
+             WHERE s.scope_id = owned.scope_id RETURNING s.scope_id
+        )
+        SELECT pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
+        """,  # noqa: S608 - a constant
+        None if scope_ids is None else list(scope_ids),
+    )
