@@ -88,9 +88,6 @@ from keeper_grpc.usecases.stream_lifetime import StreamTiming
 READINESS_INTERVAL = 2.0
 """Seconds between checks of the database: a probe that comes every few seconds sees an outage at its next turn."""
 
-PRIORS_INTERVAL = timedelta(minutes=1)
-"""How often priors are learned from the published patterns, none of which changes faster by itself."""
-
 WORDS_INTERVAL = timedelta(minutes=5)
 """How often the words that k accounts use are read: a new brand takes weeks to reach k, not minutes."""
 
@@ -356,7 +353,7 @@ class ServerParts:
                 self._pool, half_life=self._settings.evidence_half_life, clock=self._clock
             ),
             rule=self._rule,
-            interval=PRIORS_INTERVAL,
+            interval=self._settings.prior_interval,
         )
 
     def words(self) -> ApproveWords:

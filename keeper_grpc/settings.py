@@ -300,6 +300,10 @@ class Settings(BaseSettings):
     qualification_interval: Seconds = Field(
         timedelta(minutes=1), description="time between looks for accounts that have begun to count"
     )
+    prior_interval: Seconds = Field(
+        timedelta(minutes=1),
+        description="time between turns of learning patterns' priors from each other",
+    )
     word_approval: Literal["automatic", "manual"] = Field(
         "automatic",
         description="manual lets a word that k owners use pass only after keeper words approve",

@@ -90,6 +90,8 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         # The best known is handed out, except where a test is about exploring.
         "script_exploration": 0.0,
         "pattern_exploration": 0.0,
+        # What is expected of a test's patterns follows from them alone, however long its module takes.
+        "prior_interval": timedelta(hours=1),
         "pool_size": 8,
         # A busy machine is no outage.
         "acquire_timeout": PATIENT,

@@ -14,7 +14,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
 )
 from tests.integration.openai_stand_in import OpenAIStandIn
-from tests.rpc.feedback import ask, report
+from tests.rpc.feedback import ask, react, report
 from tests.rpc.requests import capture, new_account
 from tests.rpc.service import Service, openai, running
 
@@ -136,3 +136,29 @@ async def test_what_accounts_did_that_do_not_count_is_in_no_sum(
     questions_of = after[0].metrics.enhanced_rate.sample_size
     assert questions_of - before[0].metrics.enhanced_rate.sample_size == STEP
     assert await stepwise.database.fetchval("SELECT rebuild_measures()") == 0
+
+
+async def test_polling_before_and_after_one_reaction_tells_nothing(
+    stepwise: Service, topic: str
+) -> None:
+    """Of two owners no funnel is shown; a fourth one joins it with half a step of reactions at once."""
+    await network(stepwise, topic)
+    shown = 0
+    for _ in range(3):
+        assert not any(told.HasField("adoption") for told in await polled(stepwise))
+        account = await registered(stepwise)
+        for given in await questions(stepwise, topic, account):
+            await stepwise.network.ReportReaction(react(account, given, "ACCEPTED"))
+            shown += 1
+    victim = await registered(stepwise)
+    advice = await questions(stepwise, topic, victim)
+    before = await polled(stepwise)
+    assert before[0].adoption.shown_count == before[0].adoption.accepted_count == shown
+    assert before[0].adoption.account_count == 3
+    for one, reaction in zip(advice, ("DISMISSED", "DONE"), strict=False):
+        await stepwise.network.ReportReaction(react(victim, one, reaction))
+        assert await polled(stepwise) == before
+    await stepwise.network.ReportReaction(react(victim, advice[2], "DONE"))
+    funnel = (await polled(stepwise))[0].adoption
+    assert funnel.shown_count - shown == 3
+    assert (funnel.dismissed_count, funnel.done_count, funnel.account_count) == (1, 2, 4)
