@@ -96,9 +96,9 @@ class Ledger:
                 id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
                 embedding_model, similarity, base_confidence, confidence, expected_success_rate,
                 transfer, script, holdout, context, action, created_at, advised_category,
-                expected_deviation, holdout_share, scope_id, advised_scope_id)
+                expected_deviation, holdout_share, scope_id, advised_scope_id, exploration_loss)
             VALUES ($1, $2, $3, $4, 'pricing', $5, 'model', 1, $6, $7, $8, 1, '', $9, '{}', '',
-                    $10, $11, $12, $13, $14, $15)
+                    $10, $11, $12, $13, $14, $15, $16)
             """,
             enhancement_id,
             account["key"],
@@ -115,6 +115,7 @@ class Ledger:
             given.get("share", 0.5),
             scope_id("pricing", account["category"]),
             scope_id("pricing", pattern["category"]) if pattern else None,
+            given.get("loss", 0.0) if pattern else 0.0,
         )
         return enhancement_id
 

@@ -81,6 +81,7 @@ ask = st.fixed_dictionaries(
         "base": shares,
         "expected": shares,
         "deviation": st.none() | shares,
+        "loss": st.just(0.0) | shares.map(lambda share: share - 0.2),
         "at": times,
         "outcome": st.one_of(outcome, outcome, st.none()),
     }
