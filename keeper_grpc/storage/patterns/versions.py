@@ -9,7 +9,7 @@ That lock is the last that a transaction takes: whoever holds it waits for nobod
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.database import Connection
@@ -31,14 +31,15 @@ async def open_scope(connection: Connection, scope: Scope) -> None:
     )
 
 
-async def touch(connection: Connection, changed: Collection[PatternKey]) -> None:
+async def touch(connection: Connection, changed: Collection[PatternKey]) -> Mapping[int, int]:
     """Note that what may be shown of these patterns changed, or of those that speak in their words.
 
     Within the caller's transaction, as its last statement. Patterns that are gone are passed over: see `reset`.
+    Returns the new version of each scope that changed.
     """
     if not changed:
-        return
-    await connection.execute(
+        return {}
+    rows = await connection.fetch(
         f"""
         WITH named AS (
             SELECT * FROM unnest($1::bigint[], $2::uuid[]) AS n (scope_id, pattern_id)
@@ -59,28 +60,32 @@ async def touch(connection: Connection, changed: Collection[PatternKey]) -> None
             SELECT scope_id, id, version FROM given JOIN raised USING (scope_id)
             ON CONFLICT (scope_id, pattern_id) DO UPDATE SET version = excluded.version
         )
-        SELECT pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
+        SELECT scope_id, version, pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
         """,  # noqa: S608 - a constant
         [key.scope_id for key in changed],
         [key.pattern_id for key in changed],
     )
+    return {row["scope_id"]: row["version"] for row in rows}
 
 
-async def reset(connection: Connection, scope_ids: Collection[int] | None = None) -> None:
+async def reset(
+    connection: Connection, scope_ids: Collection[int] | None = None
+) -> Mapping[int, int]:
     """Note that patterns of these scopes are gone, or that all of them changed; None is every scope.
 
-    Within the caller's transaction, as `touch`.
+    Within the caller's transaction, and with the versions, as `touch`.
     """
-    await connection.execute(
+    rows = await connection.fetch(
         f"""
         WITH owned AS MATERIALIZED (
             SELECT scope_id FROM scopes WHERE $1::bigint[] IS NULL OR scope_id = ANY($1)
              ORDER BY scope_id FOR NO KEY UPDATE
         ), raised AS (
             UPDATE scopes s SET version = s.version + 1, reset_version = s.version + 1 FROM owned
-             WHERE s.scope_id = owned.scope_id RETURNING s.scope_id
+             WHERE s.scope_id = owned.scope_id RETURNING s.scope_id, s.version
         )
-        SELECT pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
+        SELECT scope_id, version, pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
         """,  # noqa: S608 - a constant
         None if scope_ids is None else list(scope_ids),
     )
+    return {row["scope_id"]: row["version"] for row in rows}

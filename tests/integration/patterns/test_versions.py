@@ -205,9 +205,13 @@ async def test_listeners_are_woken_when_a_change_has_committed(
     try:
         await listener.add_listener(PATTERNS_CHANNEL, lambda *notice: heard.put_nowait(notice[-1]))
         async with database.transaction() as connection:
-            await touch(connection, [*keys, *keys])
+            raised = await touch(connection, [*keys, *keys])
+        assert raised == {
+            where.scope_id: (await versions(database, where))[0] for where in (place, elsewhere)
+        }
         async with database.transaction() as connection:
-            await reset(connection, [place.scope_id])
+            raised = await reset(connection, [place.scope_id])
+        assert raised == {place.scope_id: (await versions(database, place))[1]}
         async with asyncio.timeout(SOON):
             woken = [await heard.get() for _ in range(3)]
     finally:
