@@ -11,10 +11,10 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers test bench serve lint gen notices lock clean
+.PHONY: help setup demo dashboard consumers test bench bench-peers serve lint gen notices lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(DEVELOPMENT) ## make the whole development environment, from the hashed lock files
 
@@ -58,6 +58,16 @@ $(GHZ): bench/ghz/go.mod bench/ghz/go.sum $(DEVELOPMENT)
 
 bench: $(GHZ) ## measure what calls cost beside a bare service; FULL=1 measures larger networks too
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls $(if $(FULL),--full)
+
+# The peers' packages are many and heavy; they are of no use for anything else.
+PEERS := .venv-peers
+$(PEERS)/.made: requirements-peers.lock $(DEVELOPMENT)
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
+	$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python --require-hashes -r requirements-peers.lock
+	@touch $@
+
+bench-peers: $(GHZ) $(PEERS)/.made ## measure other stores' bare search beside EnhanceInsight
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls.peers --python $(PEERS)/bin/python
 
 lint: $(DEVELOPMENT) ## ruff, mypy, buf, hadolint, and whether what is generated is up to date
 	$(BIN)/ruff check .

@@ -34,6 +34,7 @@ from keeper_grpc.usecases.emerging.feed import EmergingFeed
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.ports import Clock
+from keeper_grpc.workers.place import Worker
 
 log = structlog.get_logger()
 
@@ -85,11 +86,16 @@ class App:
 
 @asynccontextmanager
 async def application(
-    settings: Settings, clock: Clock = utc_now, catalog: Catalog | None = None
+    settings: Settings,
+    clock: Clock = utc_now,
+    catalog: Catalog | None = None,
+    *,
+    worker: Worker | None = None,
 ) -> AsyncIterator[App]:
     """Start the service, and close everything in the opposite order at the end.
 
     `clock` returns the service's current time and `catalog` has its authored patterns; a simulation passes its own.
+    A `worker` shares its port, and the bundled database of its parent.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
     DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, PseudonymKeysUnfit,
@@ -101,7 +107,9 @@ async def application(
         telemetry = await stack.enter_async_context(
             open_telemetry(settings.metrics_host, settings.metrics_port)
         )
-        pool = await stack.enter_async_context(open_pool(settings, telemetry))
+        pool = await stack.enter_async_context(
+            open_pool(settings, telemetry, dsn=worker.dsn if worker else None)
+        )
         # Keys and counting are checked against the database before anything is written to it.
         pseudonyms = await make_pseudonyms(settings, pool)
         await PostgresRebuild(pool).agree(counting_of(settings))
@@ -117,6 +125,7 @@ async def application(
             catalog=catalog,
             clock=clock,
             telemetry=telemetry,
+            shares_port=worker is not None,
         )
         if settings.seed_catalog:
             await _seed(parts.seeding(), catalog)

@@ -91,6 +91,11 @@ class _Version(argparse.Action):
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = add_command(commands, "serve", "serve the network over gRPC", _serve)
+    command.add_argument(
+        "--workers",
+        type=within(int, 1, 128),
+        help="processes that serve the port; unset is KEEPER_WORKERS",
+    )
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.epilog = "settings, from the environment:\n" + "\n".join(
         f"  {PREFIX}{name.upper()}\n      {field.description}{_default(name)}"
@@ -221,11 +226,17 @@ def _settings() -> Settings:
     return settings
 
 
-def _serve(_: argparse.Namespace) -> int:
+def _serve(parsed: argparse.Namespace) -> int:
     from keeper_grpc.start_checks import check_start
 
     settings = _settings()
     check_start(settings)
+    workers = parsed.workers or settings.workers
+    if workers > 1:
+        from keeper_grpc.workers.supervisor import supervise
+
+        asyncio.run(supervise(settings, workers))
+        return 0
     # Importing this takes seconds of CPU, so invalid settings are refused first.
     from keeper_grpc.process import serve
 

@@ -10,8 +10,12 @@ from typing import Literal
 import structlog
 
 
-def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
+def configure(
+    level: str, style: Literal["auto", "json", "console"], *, worker: int | None = None
+) -> None:
     """Set up structlog on stderr. Libraries' own log lines (grpc, asyncio) go the same way.
+
+    `worker`: the number of this process among several that write to the same place, which its lines then carry.
 
     Their messages may quote the data that caused them, so only warnings and errors are logged, and of these only
     the library's own words.
@@ -21,6 +25,7 @@ def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([] if worker is None else [_of_worker(worker)]),
     ]
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer()
@@ -42,6 +47,14 @@ def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _of_worker(number: int) -> structlog.typing.Processor:
+    def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("worker", number)
+        return event
+
+    return add
 
 
 _VALUES = re.compile(r"""[\n\r'"`<{=:]""")

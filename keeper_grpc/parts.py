@@ -71,11 +71,22 @@ async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
 
 @asynccontextmanager
 async def open_pool(
-    settings: Settings, telemetry: Telemetry | None = None, *, beside_a_server: bool = False
+    settings: Settings,
+    telemetry: Telemetry | None = None,
+    *,
+    beside_a_server: bool = False,
+    dsn: str | None = None,
 ) -> AsyncIterator[Database]:
-    """Connections to a migrated database, closed at the end; `beside_a_server` as for `database`."""
+    """Connections to a migrated database, closed at the end; `beside_a_server` as for `database`.
+
+    `dsn`: of one that somebody else has started and migrated.
+    """
     telemetry = telemetry or Telemetry()
-    async with database(settings, beside_a_server=beside_a_server) as dsn:
+    async with AsyncExitStack() as stack:
+        if dsn is None:
+            dsn = await stack.enter_async_context(
+                database(settings, beside_a_server=beside_a_server)
+            )
         pool = await Database.open(
             dsn,
             pool_size=settings.pool_size,

@@ -105,7 +105,10 @@ class ServerParts:
         catalog: Catalog,
         clock: Clock,
         telemetry: Telemetry,
+        shares_port: bool = False,
     ) -> None:
+        """`shares_port`: with other workers of one server."""
+        self._shares_port = shares_port
         self._settings = settings
         self._pool = pool
         self._models = models
@@ -301,6 +304,7 @@ class ServerParts:
             ),
             ready=self._ready,
             address=self._settings.address,
+            shares_port=self._shares_port,
             max_call_duration=self._settings.max_call_duration.total_seconds(),
             readiness_interval=READINESS_INTERVAL,
             on_end=self._telemetry.instruments.call_ended,

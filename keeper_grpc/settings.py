@@ -155,6 +155,7 @@ StatementSeconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(tim
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Accounts = Annotated[int, Field(ge=2, le=1_000_000)]
 Port = Annotated[int, BeforeValidator(_unless_of_a_service), Field(ge=0, le=65535)]
+Workers = Annotated[int, Field(ge=1, le=128)]
 Text = Annotated[str, BeforeValidator(_text)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_text)]
 Word = Annotated[Text, BeforeValidator(_not_empty)]
@@ -172,6 +173,10 @@ class Settings(BaseSettings):
 
     host: Word = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every one")
     port: Port = Field(50051, description="port to listen on; 0 picks a free one")
+    workers: Workers = Field(
+        1,
+        description="processes that serve the port; each has KEEPER_POOL_SIZE connections and memory of its own",
+    )
     max_call_duration: Seconds = Field(
         timedelta(seconds=30), description="longest unary call, also for clients without a deadline"
     )

