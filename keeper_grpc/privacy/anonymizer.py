@@ -11,7 +11,6 @@ and the report says which and why. Never its content.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -192,7 +191,7 @@ class _Run:
     ) -> None:
         self._parts = parts
         self._max_text, budget = parts.limits
-        self._record = Record(deadline=time.thread_time() + budget, budget=budget)
+        self._record = Record(budget)
         self._dropped: list[DroppedField] = []
         self._refused = ""
         """Why no text of this insight can be vouched for; empty when they can."""

@@ -83,11 +83,12 @@ class Supervisor:
         stopped = asyncio.create_task(self._stop.wait())
         tasks: list[asyncio.Task[Any]] = [stopped]
         try:
-            for number in range(1, self._workers + 1):
-                self._served[number] = asyncio.Event()
-                tasks.append(asyncio.create_task(self._keep(Worker(number, port, dsn))))
-                # The first one alone makes the key, seeds the catalog and embeds it; the others find it done.
-                if not await self._reached(self._served[number], tasks):
+            # The first one alone makes the key, seeds the catalog and embeds it; the others find it done.
+            for together in (range(1, 2), range(2, self._workers + 1)):
+                for number in together:
+                    self._served[number] = asyncio.Event()
+                    tasks.append(asyncio.create_task(self._keep(Worker(number, port, dsn))))
+                if not await self._all_served(tasks):
                     break
             else:
                 log.info("serving", host=self._settings.host, port=port, workers=self._workers)
@@ -101,12 +102,12 @@ class Supervisor:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _reached(self, served: asyncio.Event, tasks: Sequence[asyncio.Task[Any]]) -> bool:
-        """Whether the worker served before anything ended."""
-        waiting = asyncio.create_task(served.wait())
+    async def _all_served(self, tasks: Sequence[asyncio.Task[Any]]) -> bool:
+        """Wait for the workers that were begun: whether all of them served before anything ended."""
+        waiting = asyncio.gather(*(served.wait() for served in self._served.values()))
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        return served.is_set() and not any(task.done() for task in tasks)
+        return not any(task.done() for task in tasks)
 
     async def _keep(self, worker: Worker) -> None:
         """Start the worker again whenever it ends. Raises WorkerLost."""

@@ -44,6 +44,7 @@ SEE_ALL = {
     "server_parts",
     "pseudonym_keys",
     "start_checks",
+    "event_loop",
     "one_shot",
     "cli",
     "exploration_table",

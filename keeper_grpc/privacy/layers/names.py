@@ -9,12 +9,14 @@ something.
 
 from __future__ import annotations
 
+import bisect
+import operator
 import re
 from collections.abc import Iterator
 from typing import Final
 
 from keeper_grpc.privacy.text import cues
-from keeper_grpc.privacy.text.draft import PERSON_KINDS, Draft, Record, Shape, Span, is_slot
+from keeper_grpc.privacy.text.draft import PERSON_KINDS, Draft, Record, Shape, Span, slots_in
 from keeper_grpc.privacy.text.name_scores import (
     BESIDE_A_NAME_FROM,
     NAME_FROM,
@@ -226,18 +228,20 @@ class Names:
 def _near_names(reading: Reading, marked: set[int], record: Record) -> set[int]:
     """The words that what is before them may make a name: behind names, titles, initials, people."""
     near = {at + step for at in marked for step in (-2, 1, 2)}
-    slots = not reading.text.isascii()
     for at, word in enumerate(reading.words):
         if len(word.key) == 1:
             near |= {at, at + 1}
         elif word.key in cues.TITLES:
             near.add(at + 1)
-        if slots and any(
-            is_slot(char) and record.kind(char) in PERSON_KINDS
-            for char in reading.text[max(word.start - _LONGEST_JOIN, 0) : word.start]
-        ):
-            near.add(at)
+    for place, slot in slots_in(reading.text):
+        if record.kind(slot) in PERSON_KINDS:
+            first = bisect.bisect_right(reading.words, place, key=_start)
+            end = bisect.bisect_right(reading.words, place + _LONGEST_JOIN, key=_start)
+            near.update(range(first, end))
     return near
+
+
+_start: Final = operator.attrgetter("start")
 
 
 _LONGEST_JOIN: Final = 4
@@ -324,7 +328,9 @@ def _marked_before(reading: Reading, at: int, marked: set[int]) -> Shape | None:
 
 def _slot_before(reading: Reading, at: int, gap: str, record: Record) -> Shape | None:
     """How the person was written whose slot stands right before, if a name may go on after it."""
-    slot = max((index for index, char in enumerate(gap) if is_slot(char)), default=-1)
+    if gap.isascii():
+        return None
+    slot = max((place for place, _ in slots_in(gap)), default=-1)
     rest = gap[slot + 1 :]
     if slot < 0 or record.kind(gap[slot]) not in PERSON_KINDS or not rest or not _joins(rest):
         return None

@@ -8,6 +8,7 @@ phone number) is masked as well, as `number`.
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from keeper_grpc.privacy.layers.addresses import ADDRESSES
@@ -188,17 +189,25 @@ class Recognizers:
     """
 
     def __call__(self, draft: Draft) -> None:
-        hinted = hints_of(draft)
-        for recognizer in _ALL:
-            if hinted.issuperset(recognizer.needs):
-                recognizer.mask(draft)
+        for recognizer in _masking(hints_of(draft)):
+            recognizer.mask(draft)
 
 
 def recognized(text: str) -> str | None:
     """The kind of the first identifier that is still in `text`, if any: the second look."""
-    hinted = hints(text)
-    for recognizer in _IDENTIFIERS:
-        if hinted.issuperset(recognizer.needs):
-            for span in recognizer.spans(text):
-                return span.kind
+    for recognizer in _identifying(hints(text)):
+        for span in recognizer.spans(text):
+            return span.kind
     return None
+
+
+@functools.lru_cache(maxsize=1_024)
+def _masking(hinted: frozenset[str]) -> tuple[Recognizer, ...]:
+    """The recognizers that may find something in texts with these hints; most texts have one of few sets."""
+    return tuple(each for each in _ALL if hinted.issuperset(each.needs))
+
+
+@functools.lru_cache(maxsize=1_024)
+def _identifying(hinted: frozenset[str]) -> tuple[Recognizer, ...]:
+    """The same of those that the second look is for."""
+    return tuple(each for each in _IDENTIFIERS if hinted.issuperset(each.needs))

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternResponse
-from tests.e2e.calls import SERVING, HealthWatch, Subscription, capture, network, reason_of
+from tests.e2e.calls import Subscription, capture, network, reason_of
 from tests.e2e.conftest import MakeDirectory, StartServer
 from tests.e2e.server_process import ServerProcess, bundled_dsn, postgres_of
 from tests.e2e.waiting import SOON, until
@@ -158,12 +158,3 @@ async def test_a_worker_that_cannot_start_ends_the_server_in_a_line(
     assert said[0].startswith("keeper: worker 1: ")
     assert said[1] == "keeper: worker 1 does not start: it ended with 1"
     assert "Traceback" not in other.log.read_text()
-
-
-async def test_each_worker_answers_for_its_own_health(start_server: StartServer) -> None:
-    """A probe reaches one of them, which serves."""
-    server = await start_server(KEEPER_WORKERS=str(WORKERS))
-    async with server.channel() as channel:
-        watch = HealthWatch(channel)
-        await until(lambda: watch.status == SERVING, within=SOON, what="it serves")
-        await watch.close()

@@ -270,7 +270,7 @@ def test_a_list_that_is_cut_says_so(anonymizer: Anonymizer) -> None:
 
 def test_a_scrubber_that_is_asked_leaves_its_record_alone() -> None:
     """Labels are asked about; that must not number roles or count masks."""
-    record = Record(deadline=float("inf"))
+    record = Record()
     declared = Identifiers(customer_names=("Rose Kay",), business_names=("Gold Room",))
     scrubber = DeclaredScrubber(declared, default_vocabulary(), record)
     assert scrubber.touches("rose offer")

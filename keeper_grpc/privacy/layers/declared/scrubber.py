@@ -72,7 +72,7 @@ class DeclaredScrubber:
 
     def touches(self, text: str) -> bool:
         """Whether anything declared stands in `text`: for labels, which stay whole or go."""
-        draft = Draft(text, Record(deadline=float("inf")))
+        draft = Draft(text, Record())
         self(draft)
         return draft.text != text
 
@@ -81,7 +81,7 @@ class DeclaredScrubber:
 
         `barber` says what kind of business Barber is; `glow` and `soulcycle` say which.
         """
-        draft = Draft(text, Record(deadline=float("inf")))
+        draft = Draft(text, Record())
         if self._figures.stand_in(text):
             return True
         words, found = draft.words(), self._names.find(draft) if self._names else {}
