@@ -17,6 +17,7 @@ BAD = [
     ("KEEPER_PORT", "65536"),
     ("KEEPER_PORT", "-1"),
     ("KEEPER_COUNTING_STEP", "0"),
+    ("KEEPER_WORKERS", "0"),
     ("KEEPER_MAX_CALL_DURATION", "0"),
     ("KEEPER_MAX_CALL_DURATION", SECRET),
     ("KEEPER_DRAIN_GRACE", "-5"),
