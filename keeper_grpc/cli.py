@@ -51,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_command(commands, "seed", "add or upgrade the pattern catalog", _seed)
     add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
     _add_reembed(commands)
-    add_command(commands, "uplift", "how much more often advice succeeds than its holdout", _uplift)
+    proof = add_command(
+        commands, "uplift", "how much more often advice succeeds than its holdout", _uplift
+    )
+    proof.add_argument("--json", action="store_true", help="figures for a program to read")
     add_command(
         commands,
         "explore",
@@ -314,50 +317,23 @@ def _reembed(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _uplift(_: argparse.Namespace) -> int:
+def _uplift(parsed: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.table import Table
 
     settings = _settings()
     from keeper_grpc.one_shot import uplift
+    from keeper_grpc.uplift_table import HOW_TO_READ, uplift_json, uplift_table
 
     measured = asyncio.run(uplift(settings))
-    if not any(found.experiment.held_out.trials for found in measured.values()):
+    if parsed.json:
+        print(json.dumps(uplift_json(measured), indent=2))
+    elif any(found.experiment.held_out.trials for found in measured.values()):
+        Console().print(uplift_table(measured))
+        print(HOW_TO_READ)
+    else:
         print(
             "no held-out question has an outcome yet: set KEEPER_HOLDOUT_SHARE, and report outcomes"
         )
-        return 0
-    table = Table(
-        "category",
-        "type",
-        "succeeded of advised",
-        "of held out",
-        "questions with an outcome",
-        "owners",
-        "uplift",
-        "95% interval at every look",
-    )
-    for (category, kind), found in measured.items():
-        shown = found.experiment
-        if not category:
-            table.add_section()
-        table.add_row(
-            category or "all",
-            kind,
-            f"{shown.advised.successes} of {shown.advised.trials}",
-            f"{shown.held_out.successes} of {shown.held_out.trials}",
-            f"{shown.advised.trials} of {found.advised_questions}, "
-            f"{shown.held_out.trials} of {found.held_out_questions}",
-            str(shown.owners),
-            "-" if shown.difference is None else f"{100 * shown.difference:+.1f} points",
-            f"{100 * shown.interval[0]:+.1f} to {100 * shown.interval[1]:+.1f}",
-        )
-    Console().print(table)
-    print(
-        "Every outcome counts in the arm that chance assigned (intention to treat); the questions of one owner "
-        "are one cluster.\nEach interval may be read every day. Of twenty rows one may miss: the proof is the row "
-        "of all."
-    )
     return 0
 
 

@@ -48,6 +48,7 @@ SEE_ALL = {
     "one_shot",
     "cli",
     "exploration_table",
+    "uplift_table",
     "process",
     "demo",
     "simulation",

@@ -41,6 +41,7 @@ class Brought:
                 self._between = Text("p", "", "basis")
             with html.div():
                 self._arms = Text("p", "", "arms")
+                self._treated = Text("p", "", "arms")
                 Text("p", _HOW, "basis")
                 self._explored = Text("p", "", "basis")
                 if truth is not None:
@@ -63,6 +64,7 @@ class Brought:
         self._between.text = (
             f"Between {between.lower:,.0f} and {between.upper:,.0f}" if known else ""
         )
+        self._treated.text = _treated(uplift)
         self._explored.text = _explored(report.metrics.exploration_loss)
         if report.withheld:
             self._arms.text = _WITHHELD
@@ -85,6 +87,18 @@ def _explored(loss: Metric) -> str:
     return (
         f"Exploring which advice is best was expected to cost {100 * loss.value:.2f} points of success an answer, "
         "within the window."
+    )
+
+
+def _treated(uplift: Uplift) -> str:
+    """What advice brings where it is followed, in a sentence."""
+    if not uplift.as_treated.HasField("value"):
+        return ""
+    effect = figures.points(uplift.as_treated.value)
+    interval = figures.interval(uplift.as_treated, difference=True)
+    return (
+        f"Where advice is followed, {uplift.followed_count:,} times so far, it brings {effect}, "
+        f"95% interval {interval}."
     )
 
 

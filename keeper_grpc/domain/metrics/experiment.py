@@ -20,34 +20,21 @@ And the share held out may change. So:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import lambertw, stdtrit
 
-from keeper_grpc.domain.metrics.uplift import Arm, Z
-
-LEVEL = 0.05
-"""The chance that the true uplift is ever outside."""
-
-SHARPEST = 0.05
-"""The standard error at which the interval is narrowest for what it promises: that of a comparison which just shows an
-uplift of 15 to 20 points. Fixed beforehand: it decides about the width, never about the promise."""
-
-_PRECISION = SHARPEST**-2 / (-float(lambertw(-(LEVEL**2) / math.e, -1).real) - 1)
-"""The precision of the mixture's normal distribution: the boundary is lowest at SHARPEST."""
-
-Counts = NDArray[np.float64]
+from keeper_grpc.domain.metrics.as_treated import AsTreated, as_treated
+from keeper_grpc.domain.metrics.contrast import Contrast, contrast
+from keeper_grpc.domain.metrics.uplift import EMPTY, Arm
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerOutcomes:
     """One owner's reported outcomes in both arms, of questions with one chance of being held out.
 
-    `followed` of the advised ones are of advice that was followed.
+    `followed` are those of the advised ones whose advice was followed.
     """
 
     owner_key: str
@@ -55,7 +42,7 @@ class OwnerOutcomes:
     holdout_share: float
     advised: Arm
     held_out: Arm
-    followed: int = 0
+    followed: Arm = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +59,16 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What the experiment shows so far. `owners` have outcomes in either arm."""
+    """What the experiment shows so far. `owners` have outcomes in either arm; `followed` are those of the advised
+    whose advice was followed.
+    """
 
     advised: Arm
     held_out: Arm
     owners: int
     comparison: Comparison
+    followed: Arm = EMPTY
+    as_treated: AsTreated = field(default_factory=AsTreated)
 
     @property
     def difference(self) -> float | None:
@@ -104,7 +95,7 @@ def experiment(outcomes: Sequence[OwnerOutcomes]) -> Experiment:
     row = {owner: place for place, owner in enumerate(owners)}
     strata = []
     for share in sorted({each.holdout_share for each in listed}):
-        counts = np.zeros((4, len(owners)))
+        counts = np.zeros((6, len(owners)))
         for each in listed:
             if each.holdout_share == share:
                 counts[:, row[each.owner_key]] += (
@@ -112,75 +103,33 @@ def experiment(outcomes: Sequence[OwnerOutcomes]) -> Experiment:
                     each.advised.successes,
                     each.held_out.trials,
                     each.held_out.successes,
+                    each.followed.trials,
+                    each.followed.successes,
                 )
         strata.append(counts)
+    found = contrast(strata)
     return Experiment(
         advised=_together([each.advised for each in listed]),
         held_out=_together([each.held_out for each in listed]),
         owners=len(owners),
-        comparison=compare(strata),
+        comparison=compare(found),
+        followed=_together([each.followed for each in listed]),
+        as_treated=as_treated(found),
     )
 
 
-def compare(strata: Sequence[Counts]) -> Comparison:
-    """Compare the arms of every stratum. Each has four rows (trials and successes of the advised, then of the
-    held out) and a column for each owner.
-    """
-    both = [each for each in strata if each[0].any() and each[2].any()]
-    if not both:
+def compare(found: Contrast | None) -> Comparison:
+    """The comparison of the arms as assigned."""
+    if found is None:
         return Comparison()
-    # Where one owner is a whole arm, whatever distinguishes it looks like an effect.
-    known = [each for each in both if _shared(each[0]) and _shared(each[2])] or both
-    totals = [each.sum(axis=1) for each in known]
-    weights = np.array([advised * held / (advised + held) for advised, _, held, _ in totals])
-    weights /= weights.sum()
-    difference = 0.0
-    independent = 0.0
-    influence, weight = np.zeros(known[0].shape[1]), np.zeros(known[0].shape[1])
-    for each, (advised, won, held, won_held), share in zip(known, totals, weights, strict=True):
-        rate, rate_held = won / advised, won_held / held
-        difference += share * (rate - rate_held)
-        influence += share * (
-            (each[1] - rate * each[0]) / advised - (each[3] - rate_held * each[2]) / held
-        )
-        weight += share**2 * ((each[0] / advised) ** 2 + (each[2] / held) ** 2)
-        independent += share**2 * (_variance(won, advised) + _variance(won_held, held))
-    if not all(_shared(each[0]) and _shared(each[2]) for each in known):
-        return Comparison(difference)
-    owners = np.count_nonzero(weight)
-    between = owners / (owners - 1) * float(influence @ influence)
-    variance = max(between, independent)
-    half = half_width(variance) * _few(weight)
+    if not found.shared:
+        return Comparison(found.success)
+    half = found.half_width()
     return Comparison(
-        difference,
-        (max(difference - half, -1.0), min(difference + half, 1.0)),
-        variance / independent,
+        found.success,
+        (max(found.success - half, -1.0), min(found.success + half, 1.0)),
+        found.variance() / found.independent.of(0.0),
     )
-
-
-def half_width(variance: float) -> float:
-    """The half-width that holds at every look, for a difference of this variance."""
-    information = 1 / variance + _PRECISION
-    return math.sqrt(information * math.log(information / (_PRECISION * LEVEL**2))) * variance
-
-
-def _shared(trials: Counts) -> bool:
-    """Whether more than one owner has any."""
-    return bool(np.count_nonzero(trials) > 1)
-
-
-def _variance(successes: float, trials: float) -> float:
-    """The variance of a rate of independent outcomes, with a success and a failure added (Agresti and Caffo,
-    2000): without them a rate of 0 or 1 would have none.
-    """
-    rate = (successes + 1) / (trials + 2)
-    return float(rate * (1 - rate) / (trials + 2))
-
-
-def _few(weight: Counts) -> float:
-    """Student's factor for as many owners as carry weight: at least 1."""
-    effective = float(weight.sum() ** 2 / (weight @ weight))
-    return float(-stdtrit(max(effective - 1, 1.0), LEVEL / 2)) / Z
 
 
 def _together(arms: Sequence[Arm]) -> Arm:

@@ -7,7 +7,7 @@ its numbers. A metric with too few data is None, never a guess.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum
@@ -214,6 +214,22 @@ def report(gathered: Gathered, k: int, as_of: datetime, start: datetime) -> Metr
 def _uplift(outcomes: Sequence[OwnerOutcomes], k: int) -> Experiment | None:
     """The experiment of k owners or more in each arm; None where there are fewer.
 
+    As treated it is of categories in which k owners followed advice as well, and k, or none, did not always.
+    """
+    counted = _of_categories(outcomes, k, _compared)
+    if not counted:
+        return None
+    treated = experiment(_of_categories(outcomes, k, _treated))
+    return replace(experiment(counted), followed=treated.followed, as_treated=treated.as_treated)
+
+
+def _of_categories(
+    outcomes: Sequence[OwnerOutcomes],
+    k: int,
+    enough: Callable[[Sequence[OwnerOutcomes], int], bool],
+) -> Sequence[OwnerOutcomes]:
+    """The outcomes of the categories with enough owners; none where all together are too few.
+
     A category with fewer is left out of the whole, unless those left out are k owners in each arm together: the whole
     less the others would otherwise be what fewer did.
     """
@@ -221,15 +237,15 @@ def _uplift(outcomes: Sequence[OwnerOutcomes], k: int) -> Experiment | None:
     shown = {
         category
         for category in categories
-        if _compared([each for each in outcomes if each.business_category == category], k)
+        if enough([each for each in outcomes if each.business_category == category], k)
     }
     rest = [each for each in outcomes if each.business_category not in shown]
     counted = (
         outcomes
-        if _compared(rest, k)
+        if enough(rest, k)
         else [each for each in outcomes if each.business_category in shown]
     )
-    return experiment(counted) if _compared(counted, k) else None
+    return counted if enough(counted, k) else []
 
 
 def _compared(outcomes: Sequence[OwnerOutcomes], k: int) -> bool:
@@ -237,6 +253,13 @@ def _compared(outcomes: Sequence[OwnerOutcomes], k: int) -> bool:
     advised = {each.owner_key for each in outcomes if each.advised.trials}
     held_out = {each.owner_key for each in outcomes if each.held_out.trials}
     return min(len(advised), len(held_out)) >= k
+
+
+def _treated(outcomes: Sequence[OwnerOutcomes], k: int) -> bool:
+    """Whether k owners are in each arm and followed advice, and k or none did not follow some."""
+    followed = {each.owner_key for each in outcomes if each.followed.trials}
+    otherwise = {each.owner_key for each in outcomes if each.advised.trials > each.followed.trials}
+    return _compared(outcomes, k) and len(followed) >= k and (not otherwise or len(otherwise) >= k)
 
 
 def _metrics(gathered: Gathered, k: int) -> NetworkMetrics:

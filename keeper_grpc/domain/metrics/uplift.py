@@ -36,6 +36,10 @@ class Arm:
         )
 
 
+EMPTY = Arm(0, 0)
+"""An arm without outcomes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Uplift:
     """Advised against held out, where the network had advice for both.

@@ -86,6 +86,7 @@ def _uplift(found: Experiment) -> metrics_pb2.Uplift:
     outcomes = found.advised.trials + found.held_out.trials
     known = min(found.advised.trials, found.held_out.trials) >= ENOUGH_TO_COMPARE
     brought, *between = found.successes_brought
+    treated = found.as_treated
     return metrics_pb2.Uplift(
         difference=_metric(
             Metric(found.difference, Unit.SHARE, outcomes, found.interval)
@@ -102,6 +103,12 @@ def _uplift(found: Experiment) -> metrics_pb2.Uplift:
         held_out_count=found.held_out.trials,
         held_out_success_count=found.held_out.successes,
         owner_count=found.owners,
+        as_treated=_metric(
+            Metric(treated.effect, Unit.SHARE, found.followed.trials, treated.interval)
+            if known and found.followed.trials >= ENOUGH_TO_COMPARE and treated.effect is not None
+            else Metric(None, Unit.SHARE, found.followed.trials)
+        ),
+        followed_count=found.followed.trials,
     )
 
 

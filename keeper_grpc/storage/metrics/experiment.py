@@ -39,19 +39,21 @@ async def count_in_experiment(connection: Connection, account_key: str, step: in
         )
         INSERT INTO experiment_outcomes AS x (
             scope_id, account_key, business_category, pattern_type, holdout_share, advised,
-            advised_successes, held_out, held_out_successes, followed)
+            advised_successes, held_out, held_out_successes, followed, followed_successes)
         SELECT scope_id, $1, business_category, pattern_type, holdout_share,
                count(*) FILTER (WHERE NOT held_out),
                count(*) FILTER (WHERE NOT held_out AND success), count(*) FILTER (WHERE held_out),
                count(*) FILTER (WHERE held_out AND success),
-               count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL)
+               count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL),
+               count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL AND success)
           FROM step GROUP BY 1, 3, 4, 5
         ON CONFLICT (scope_id, account_key, holdout_share) DO UPDATE
            SET advised = x.advised + excluded.advised,
                advised_successes = x.advised_successes + excluded.advised_successes,
                held_out = x.held_out + excluded.held_out,
                held_out_successes = x.held_out_successes + excluded.held_out_successes,
-               followed = x.followed + excluded.followed
+               followed = x.followed + excluded.followed,
+               followed_successes = x.followed_successes + excluded.followed_successes
         """,
         account_key,
         step,
@@ -71,7 +73,9 @@ async def count_out_of_experiment(
                held_out = x.held_out - held_out(e)::integer,
                held_out_successes = x.held_out_successes - (held_out(e) AND o.success)::integer,
                followed = x.followed
-                          - (NOT held_out(e) AND o.enhancement_id IS NOT NULL)::integer
+                          - (NOT held_out(e) AND o.enhancement_id IS NOT NULL)::integer,
+               followed_successes = x.followed_successes
+                   - (NOT held_out(e) AND o.enhancement_id IS NOT NULL AND o.success)::integer
           FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
          WHERE o.scope_id = $1 AND o.id = $2 AND o.compared
            AND x.scope_id = e.scope_id AND x.account_key = o.account_key AND x.holdout_share = e.holdout_share

@@ -98,7 +98,8 @@ async def _reported(
 _SUMMED = """
     a.owner_key, x.business_category, x.holdout_share, sum(x.advised)::bigint AS advised,
     sum(x.advised_successes)::bigint AS advised_successes, sum(x.held_out)::bigint AS held_out,
-    sum(x.held_out_successes)::bigint AS held_out_successes, sum(x.followed)::bigint AS followed
+    sum(x.held_out_successes)::bigint AS held_out_successes, sum(x.followed)::bigint AS followed,
+    sum(x.followed_successes)::bigint AS followed_successes
 """
 
 
@@ -109,5 +110,5 @@ def _owner_outcomes(row: Record) -> OwnerOutcomes:
         row["holdout_share"],
         Arm(row["advised"], row["advised_successes"]),
         Arm(row["held_out"], row["held_out_successes"]),
-        row["followed"],
+        Arm(row["followed"], row["followed_successes"]),
     )

@@ -83,7 +83,7 @@ def full(report: Report, category: str, width: int) -> RenderableType:
     blank = Text()
     kpis, numbers = kpi_table(report, width), metric_table(report, width)
     known = report.uplift.difference.HasField("value")
-    head = [title, published, *([Text(uplift_line(report))] if known else [])]
+    head = [title, published, *([Text(line) for line in uplift_lines(report)] if known else [])]
     return Group(*head, *map(Text, adoption_lines(report)), blank, kpis, blank, numbers)
 
 
@@ -103,6 +103,20 @@ def uplift_line(report: Report) -> str:
         f"uplift of advice: {shown}; {uplift.advised_success_count:,} of {uplift.advised_count:,} succeeded "
         f"with it, {uplift.held_out_success_count:,} of {uplift.held_out_count:,} held out"
     )
+
+
+def uplift_lines(report: Report) -> Sequence[str]:
+    """What advice brings, as assigned and, where enough followed it, as treated."""
+    return [uplift_line(report), *filter(None, [as_treated_line(report)])]
+
+
+def as_treated_line(report: Report) -> str:
+    """What advice brings where it is followed; empty where that is not known."""
+    uplift = report.uplift
+    if not uplift.as_treated.HasField("value"):
+        return ""
+    shown = value_of(uplift.as_treated, difference=True, label="95% interval on any day ")
+    return f"where advice is followed: {shown}; {uplift.followed_count:,} times so far"
 
 
 def metrics(report: Report) -> Iterator[tuple[str, Metric]]:

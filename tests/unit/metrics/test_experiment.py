@@ -7,13 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.metrics.experiment import (
-    Counts,
-    OwnerOutcomes,
-    compare,
-    experiment,
-    half_width,
-)
+from keeper_grpc.domain.metrics.confidence_sequence import half_width
+from keeper_grpc.domain.metrics.contrast import Counts, contrast
+from keeper_grpc.domain.metrics.experiment import OwnerOutcomes, compare, experiment
 from keeper_grpc.domain.metrics.uplift import Arm, Uplift
 
 RUNS = 1_000
@@ -62,7 +58,7 @@ def played(random: np.random.Generator, owners: int, share: float, uplift: float
 
 def looks(counts: Counts) -> Sequence[tuple[float, float]]:
     """The interval as it is read on each day."""
-    return [compare([counts[:, :, day]]).interval for day in range(DAYS)]
+    return [compare(contrast([counts[:, :, day]])).interval for day in range(DAYS)]
 
 
 @pytest.mark.parametrize(("owners", "share"), [(50, 0.2), (12, 0.3)])

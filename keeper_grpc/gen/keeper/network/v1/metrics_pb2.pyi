@@ -321,6 +321,8 @@ class Uplift(_message.Message):
     HELD_OUT_COUNT_FIELD_NUMBER: _builtins.int
     HELD_OUT_SUCCESS_COUNT_FIELD_NUMBER: _builtins.int
     OWNER_COUNT_FIELD_NUMBER: _builtins.int
+    AS_TREATED_FIELD_NUMBER: _builtins.int
+    FOLLOWED_COUNT_FIELD_NUMBER: _builtins.int
     advised_count: _builtins.int
     """Reported outcomes of advice."""
     advised_success_count: _builtins.int
@@ -331,6 +333,8 @@ class Uplift(_message.Message):
     """Successful ones among them."""
     owner_count: _builtins.int
     """Owners of the accounts that reported them."""
+    followed_count: _builtins.int
+    """Reported outcomes of advice that was followed: neither dismissed nor captured as something else instead."""
     @_builtins.property
     def difference(self) -> Global___Metric:
         """The success rate with advice less that of those held out. UNIT_SHARE of all outcomes. Its 95% interval holds at
@@ -340,6 +344,15 @@ class Uplift(_message.Message):
     @_builtins.property
     def successes_brought(self) -> Global___Metric:
         """What that makes of the outcomes with advice: successes that would not have come without it. UNIT_COUNT."""
+
+    @_builtins.property
+    def as_treated(self) -> Global___Metric:
+        """What advice brings where it is followed (as treated): the difference divided by the share of the advised outcomes
+        whose advice was followed. Those who follow are not compared with those held out, since they might have done
+        better anyway. UNIT_SHARE of the followed outcomes. Its 95% interval holds at every look, as that of the
+        difference, and excludes zero exactly when that does, if both are of the same lines of business. Assumes that
+        advice changes nothing where it is not followed, and that the held out do not follow what they are not told.
+        """
 
     def __init__(
         self,
@@ -351,10 +364,12 @@ class Uplift(_message.Message):
         held_out_count: _builtins.int = ...,
         held_out_success_count: _builtins.int = ...,
         owner_count: _builtins.int = ...,
+        as_treated: Global___Metric | None = ...,
+        followed_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "successes_brought", b"successes_brought"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_treated", b"as_treated", "difference", b"difference", "successes_brought", b"successes_brought"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advised_count", b"advised_count", "advised_success_count", b"advised_success_count", "difference", b"difference", "held_out_count", b"held_out_count", "held_out_success_count", b"held_out_success_count", "owner_count", b"owner_count", "successes_brought", b"successes_brought"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advised_count", b"advised_count", "advised_success_count", b"advised_success_count", "as_treated", b"as_treated", "difference", b"difference", "followed_count", b"followed_count", "held_out_count", b"held_out_count", "held_out_success_count", b"held_out_success_count", "owner_count", b"owner_count", "successes_brought", b"successes_brought"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

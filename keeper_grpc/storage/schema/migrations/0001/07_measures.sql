@@ -131,6 +131,7 @@ CREATE TABLE experiment_outcomes (
     held_out           bigint NOT NULL DEFAULT 0,
     held_out_successes bigint NOT NULL DEFAULT 0,
     followed           bigint NOT NULL DEFAULT 0,  -- of the advised: those whose advice was followed
+    followed_successes bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (scope_id, account_key, holdout_share)
 );
 CREATE INDEX experiment_outcomes_account ON experiment_outcomes (account_key);

@@ -151,7 +151,9 @@ SELECT e.scope_id, o.account_key, e.business_category, e.pattern_type, e.holdout
        count(*) FILTER (WHERE NOT held_out(e) AND o.success) AS advised_successes,
        count(*) FILTER (WHERE held_out(e)) AS held_out,
        count(*) FILTER (WHERE held_out(e) AND o.success) AS held_out_successes,
-       count(*) FILTER (WHERE NOT held_out(e) AND o.enhancement_id IS NOT NULL) AS followed
+       count(*) FILTER (WHERE NOT held_out(e) AND o.enhancement_id IS NOT NULL) AS followed,
+       count(*) FILTER (WHERE NOT held_out(e) AND o.enhancement_id IS NOT NULL AND o.success)
+           AS followed_successes
   FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
  WHERE e.holdout_share > 0 AND had_advice(e)
  GROUP BY 1, 2, 3, 4, 5, 6;
@@ -226,7 +228,7 @@ DECLARE
 BEGIN
     CREATE TEMP TABLE counted_again ON COMMIT DROP AS
     SELECT scope_id, account_key, business_category, pattern_type, holdout_share, advised,
-           advised_successes, held_out, held_out_successes, followed
+           advised_successes, held_out, held_out_successes, followed, followed_successes
       FROM ledger_experiment WHERE compared;
     SELECT count(*) INTO wrong FROM (
         (SELECT * FROM experiment_outcomes WHERE advised <> 0 OR held_out <> 0
