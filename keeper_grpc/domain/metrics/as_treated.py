@@ -11,7 +11,7 @@ on those who followed. This assumes that
 
 The interval inverts the experiment's own (Anderson and Rubin, 1949; Fieller, 1954): an effect is inside as long as
 success less that effect for each that followed differs between the arms by no more than the confidence sequence
-allows. So it holds at every look and by owner as that one does, excludes zero exactly when that one does, and is wide
+allows. So it holds at every look and by owner as that one does, excludes zero only when that one does, and is wide
 where few follow, where a quotient's own standard error would claim too much.
 """
 

@@ -14,7 +14,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from tests.integration.openai_stand_in import OpenAIStandIn
-from tests.rpc.feedback import TOWEL, ask, report
+from tests.rpc.feedback import TOWEL, ask, react, report
 from tests.rpc.requests import capture, new_account, new_topic
 from tests.rpc.service import Service, openai, running
 
@@ -169,3 +169,77 @@ async def test_moving_the_others_around_it_reads_no_more_of_ones_revenue(
             seen.append(found.pattern.evidence.mean_revenue_impact)
         read_of.append(seen)
     assert read_of[0] == read_of[1]
+
+
+async def test_looking_before_and_after_a_final_outcome_tells_nothing(
+    stepwise: Service, topic: str
+) -> None:
+    """What takes the place of an interim outcome counts in a step too, and the interim one never did."""
+    for _ in range(3):
+        pattern_id = await observe(stepwise, topic, "+++++", 100.0, MORNING)
+    victim = new_account()
+    first, second = [await ask(stepwise, topic, victim) for _ in range(2)]
+    await stepwise.network.ReportOutcome(report(victim, first.enhancement_id))
+    before = await everything_told(stepwise, topic, pattern_id)
+    await stepwise.network.ReportOutcome(report(victim, second.enhancement_id, final=False))
+    assert await everything_told(stepwise, topic, pattern_id) == before
+    await stepwise.network.ReportOutcome(
+        report(victim, second.enhancement_id, success=False, revenue_impact=-99.0)
+    )
+    assert await everything_told(stepwise, topic, pattern_id) == before
+    # With the third, both of them count.
+    third = await ask(stepwise, topic, victim)
+    await stepwise.network.ReportOutcome(report(victim, third.enhancement_id, success=False))
+    found = await stepwise.network.GetPattern(GetPatternRequest(pattern_id=pattern_id))
+    assert (found.pattern.evidence.occurrence_count, found.pattern.evidence.success_count) == (
+        18,
+        16,
+    )
+
+
+@pytest.mark.parametrize("made", [0, 1, 3, 5])
+@pytest.mark.parametrize("more", ["SHOWN", "ACCEPTED", "DISMISSED"])
+async def test_looking_before_and_after_one_reaction_tells_nothing(
+    stepwise: Service, topic: str, made: int, more: str
+) -> None:
+    """Neither that advice was shown nor what became of it, whatever the account reacted to before."""
+    for _ in range(3):
+        pattern_id = await observe(stepwise, topic, "+++++", 100.0, MORNING)
+    for _ in range(3):
+        account = new_account()
+        for _ in range(3):
+            given = await ask(stepwise, topic, account)
+            await stepwise.network.ReportReaction(react(account, given.enhancement_id, "ACCEPTED"))
+    victim = new_account()
+    for _ in range(made):
+        given = await ask(stepwise, topic, victim)
+        await stepwise.network.ReportReaction(react(victim, given.enhancement_id, "ACCEPTED"))
+    last = await ask(stepwise, topic, victim)
+    request = GetPatternRequest(pattern_id=pattern_id)
+    before = await stepwise.network.GetPattern(request)
+    assert before.adoption.shown_count == 9 + {0: 0, 1: 0, 3: 3, 5: 3}[made]
+    await stepwise.network.ReportReaction(react(victim, last.enhancement_id, more))
+    assert await stepwise.network.GetPattern(request) == before
+
+
+async def test_a_change_of_mind_waits_for_a_step(stepwise: Service, topic: str) -> None:
+    """A piece of advice that counts as accepted is dismissed, and counts so with the next step."""
+    for _ in range(3):
+        pattern_id = await observe(stepwise, topic, "+++++", 100.0, MORNING)
+    accounts: list[tuple[str, list[str]]] = []
+    for _ in range(3):
+        account = new_account()
+        given = [(await ask(stepwise, topic, account)).enhancement_id for _ in range(3)]
+        for one in given:
+            await stepwise.network.ReportReaction(react(account, one, "ACCEPTED"))
+        accounts.append((account, given))
+    victim, advice = accounts[0]
+    request = GetPatternRequest(pattern_id=pattern_id)
+    before = (await stepwise.network.GetPattern(request)).adoption
+    assert (before.shown_count, before.accepted_count) == (9, 9)
+    await stepwise.network.ReportReaction(react(victim, advice[0], "DISMISSED"))
+    assert (await stepwise.network.GetPattern(request)).adoption == before
+    await stepwise.network.ReportReaction(react(victim, advice[1], "DISMISSED"))
+    after = (await stepwise.network.GetPattern(request)).adoption
+    assert (after.shown_count, after.accepted_count, after.dismissed_count) == (9, 7, 2)
+    assert await stepwise.value("SELECT rebuild_reactions()") == 0

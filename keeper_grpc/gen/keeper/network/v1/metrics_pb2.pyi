@@ -350,7 +350,7 @@ class Uplift(_message.Message):
         """What advice brings where it is followed (as treated): the difference divided by the share of the advised outcomes
         whose advice was followed. Those who follow are not compared with those held out, since they might have done
         better anyway. UNIT_SHARE of the followed outcomes. Its 95% interval holds at every look, as that of the
-        difference, and excludes zero exactly when that does, if both are of the same lines of business. Assumes that
+        difference, and excludes zero only when that does, if both are of the same lines of business. Assumes that
         advice changes nothing where it is not followed, and that the held out do not follow what they are not told.
         """
 
