@@ -241,11 +241,10 @@ def _serve(parsed: argparse.Namespace) -> int:
         asyncio.run(supervise(settings, workers))
         return 0
     # Importing this takes seconds of CPU, so invalid settings are refused first.
-    from keeper_grpc.event_loop import run
     from keeper_grpc.process import serve
 
     try:
-        run(serve(settings))
+        asyncio.run(serve(settings))
     except RuntimeError as error:
         # gRPC raises a plain RuntimeError for a port that it cannot bind.
         if "Failed to bind" not in str(error):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 from keeper_grpc import logs
-from keeper_grpc.event_loop import run
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.process import serve
 from keeper_grpc.settings import Settings
@@ -18,7 +18,7 @@ def main(place: str) -> int:
     settings = worker.settings(Settings.from_environment())
     logs.configure(settings.log_level, settings.log_format, worker=worker.number)
     try:
-        run(serve(settings, worker))
+        asyncio.run(serve(settings, worker))
     except OperatorError as error:
         print(f"keeper: worker {worker.number}: {error}", file=sys.stderr)  # noqa: T201 - as the command does
         return 1

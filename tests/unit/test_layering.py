@@ -44,7 +44,6 @@ SEE_ALL = {
     "server_parts",
     "pseudonym_keys",
     "start_checks",
-    "event_loop",
     "one_shot",
     "cli",
     "exploration_table",
