@@ -264,6 +264,7 @@ class ServerParts:
                 ),
                 suggest=SuggestMoves(
                     accounts=self._accounts,
+                    anonymizer=self._anonymizer,
                     store=PostgresMoves(
                         self._pool,
                         half_life=self._settings.evidence_half_life,

@@ -251,7 +251,7 @@ def _score(candidate: Candidate, failures: Sequence[Candidate]) -> Scored:
 
 def explain(best: Scored, own_category: str, *, drawn: bool = False) -> str:
     """Why this pattern, in one sentence for people: what was counted, and what follows for the situation."""
-    candidate, counted = best.candidate, best.expectation.counted
+    candidate = best.candidate
     category = candidate.pattern.scope.business_category
     where = (
         ""
@@ -259,12 +259,22 @@ def explain(best: Scored, own_category: str, *, drawn: bool = False) -> str:
         else f"; learned in another category, counted at {candidate.transfer:.0%}"
     )
     return (
-        f"{counted.successes} of {counted.trials} similar cases at {counted.accounts} other "
-        f"{category} accounts succeeded{_SITUATION[best.expectation.basis]} "
-        f"{best.expected_success_rate:.0%} are expected, at least "
-        f"{best.lower_bound * candidate.transfer:.0%} with 95% certainty{where}; "
+        f"{track_record(candidate)}{where}; "
         f"similarity {candidate.similarity:.2f}, score {best.score:.2f}"
         f"{_DRAWN if drawn else ''}"
+    )
+
+
+def track_record(candidate: Candidate) -> str:
+    """What was counted, and what is expected of it in the situation, in a clause for people."""
+    expectation = candidate.expectation
+    counted = expectation.counted
+    return (
+        f"{counted.successes} of {counted.trials} similar cases at {counted.accounts} other "
+        f"{candidate.pattern.scope.business_category} accounts "
+        f"succeeded{_SITUATION[expectation.basis]} "
+        f"{candidate.expected_success_rate:.0%} are expected, at least "
+        f"{expectation.lower_bound * candidate.transfer:.0%} with 95% certainty"
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from keeper_grpc.domain.advice.ranking import Candidate, Requirements, hurdle, track_record
 from keeper_grpc.domain.authored.triggers import FactValue, KnownFacts, Trigger
-from keeper_grpc.domain.evidence.expectation import expect
+from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
@@ -28,9 +29,9 @@ class StoredTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Triggered:
-    """A pattern, without the asking account's own evidence, and the trigger that holds."""
+    """A pattern in the situation of the facts, without the asking account's own evidence, and the trigger that holds."""
 
-    pattern: Pattern
+    candidate: Candidate
     trigger: Trigger
 
 
@@ -38,8 +39,9 @@ class Triggered:
 class SuggestedMove:
     """Something to do now. `pattern` is as it may be shown: without evidence where that is withheld.
 
-    `expected_success_rate` is the success rate at other accounts; where that is withheld, the author's claim,
-    or None without one. `likely` ranks it: what it reaches almost surely, if its author is believed.
+    `expected_success_rate` is what may be expected of it in the situation of the facts, made of what `basis` says; where
+    its evidence is withheld, the author's claim, or None without one, and no basis. `likely` ranks it: what it reaches
+    almost surely, an untried one if its author is believed.
     """
 
     pattern: Pattern
@@ -47,37 +49,54 @@ class SuggestedMove:
     expected_success_rate: float | None
     likely: float
     explanation: str
+    basis: Basis | None = None
 
 
 def rank_moves(
     candidates: Iterable[Triggered], facts: KnownFacts, rule: PublicationRule
 ) -> Sequence[SuggestedMove]:
-    """The moves by what is likely of them, descending.
+    """The moves by what is likely of them, descending. What others have tried meets the hurdles of any proven advice, and
+    is left out where it fails one.
 
     An untried pattern ranks by its author's claim at the weight of a few trials (`CLAIM_WEIGHT`), so that a
     proven one overtakes it; without a claimed rate it comes last of the untried. Ties go to the higher
     expected rate, then to the smaller pattern id, so that equal questions get equal answers.
     """
-    moves = [_move(candidate, facts, rule) for candidate in candidates]
+    # Its trigger holds, so that it is about the facts, whatever its words.
+    requirements = Requirements(min_similarity=0.0, rule=rule)
+    moves = [
+        _move(triggered, facts, rule)
+        for triggered in candidates
+        if triggered.candidate.pattern.withheld(rule)
+        or hurdle(triggered.candidate, requirements) is None
+    ]
     return sorted(
         moves, key=lambda m: (-m.likely, -(m.expected_success_rate or 0), m.pattern.pattern_id)
     )
 
 
-def _move(candidate: Triggered, facts: KnownFacts, rule: PublicationRule) -> SuggestedMove:
-    withheld = candidate.pattern.withheld(rule)
+def _move(triggered: Triggered, facts: KnownFacts, rule: PublicationRule) -> SuggestedMove:
+    candidate, trigger = triggered.candidate, triggered.trigger
+    reasons = _reasons(trigger, facts)
+    if not candidate.pattern.withheld(rule):
+        expectation = candidate.expectation
+        return SuggestedMove(
+            pattern=candidate.pattern,
+            trigger=trigger.text,
+            expected_success_rate=candidate.expected_success_rate,
+            likely=expectation.believed.low,
+            explanation=f"{reasons}; {track_record(candidate)}",
+            basis=expectation.basis,
+        )
     # Withheld outcomes must not show through the order or the expectation either.
-    pattern = candidate.pattern.without_evidence() if withheld else candidate.pattern
+    pattern = candidate.pattern.without_evidence()
     claim = pattern.claim or Claim()
-    expected = claim.success_rate if withheld else pattern.evidence.success_rate
-    expectation = expect(pattern.evidence, pattern.prior, cautious=pattern.cautious)
-    known = claim.sentence() if withheld else _track_record(pattern, expectation.lower_bound)
     return SuggestedMove(
         pattern=pattern,
-        trigger=candidate.trigger.text,
-        expected_success_rate=expected,
-        likely=expectation.believed.low,
-        explanation=f"{_reasons(candidate.trigger, facts)}; {known}",
+        trigger=trigger.text,
+        expected_success_rate=claim.success_rate,
+        likely=claim.prior().low,
+        explanation=f"{reasons}; {claim.sentence()}",
     )
 
 
@@ -85,15 +104,6 @@ def _reasons(trigger: Trigger, facts: KnownFacts) -> str:
     """The trigger's facts that are known, as text."""
     return " and ".join(
         f"{name} is {_plain(facts[name])}" for name in trigger.names if name in facts
-    )
-
-
-def _track_record(pattern: Pattern, lower_bound: float) -> str:
-    evidence = pattern.evidence
-    return (
-        f"{evidence.successes} of {evidence.trials} cases at {evidence.accounts} other "
-        f"{pattern.scope.business_category} accounts succeeded "
-        f"(at least {lower_bound:.0%} with 95% certainty)"
     )
 
 

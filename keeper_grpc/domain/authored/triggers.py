@@ -190,6 +190,19 @@ def known_facts(facts: Mapping[str, JsonValue]) -> KnownFacts:
     return known
 
 
+def conditions_of_facts(facts: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The facts as an insight states them in its conditions: {"customer": {"ltv": 1200}} is `ltv`.
+
+    Of two subjects with a fact of one name, the first by name states it.
+    """
+    conditions: dict[str, JsonValue] = {}
+    for name in sorted(facts):
+        value = facts[name]
+        stated = conditions_of_facts(value) if isinstance(value, dict) else {name: value}
+        conditions = {**stated, **conditions}
+    return conditions
+
+
 def facts_of_conditions(conditions: Mapping[str, JsonValue]) -> KnownFacts:
     """The facts of the vocabulary that an insight's conditions state.
 

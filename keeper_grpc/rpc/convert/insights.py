@@ -98,7 +98,7 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
                 advice.typical_revenue,
             )
         )
-        insight.basis = _BASES[best.expectation.basis]
+        insight.basis = BASES[best.expectation.basis]
         insight.explanation = advice.explanation
         insight.factors.CopyFrom(_factors(best, answer.created_at))
     if answer.authored is not None:
@@ -146,11 +146,12 @@ _MATCHED = {
     MatchedBy.WORDS: pattern_pb2.AuthoredAdvice.MATCHED_BY_WORDS,
 }
 
-_BASES = {
+BASES = {
     Basis.SITUATION: pattern_pb2.EXPECTATION_BASIS_SITUATION,
     Basis.ADJUSTED: pattern_pb2.EXPECTATION_BASIS_ADJUSTED,
     Basis.PATTERN: pattern_pb2.EXPECTATION_BASIS_PATTERN,
 }
+"""What an expected rate was made of."""
 
 _Enhanced = network_service_pb2.EnhanceInsightResponse
 
@@ -250,7 +251,7 @@ def _closest(miss: Miss) -> network_service_pb2.EnhanceInsightResponse.ClosestMi
         success_rate=expectation.counted.success_rate,
         occurrence_count=expectation.counted.trials,
         expected_success_rate=miss.candidate.expected_success_rate,
-        basis=_BASES[expectation.basis],
+        basis=BASES[expectation.basis],
     )
 
 

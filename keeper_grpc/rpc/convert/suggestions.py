@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from keeper_grpc.domain.authored.suggestions import SuggestedMove
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2, pattern_pb2
 from keeper_grpc.rpc.convert import fields, patterns
+from keeper_grpc.rpc.convert.insights import BASES
 from keeper_grpc.usecases.advice.suggest import Occasion
 
 
@@ -32,6 +33,9 @@ def suggested(
                 trigger=move.trigger,
                 expected_success_rate=move.expected_success_rate,
                 explanation=move.explanation,
+                basis=BASES[move.basis]
+                if move.basis
+                else pattern_pb2.EXPECTATION_BASIS_UNSPECIFIED,
             )
             for move in moves
         ]

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from keeper_grpc.domain.advice.ranking import Candidate
 from keeper_grpc.domain.authored.suggestions import StoredTrigger
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
+from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.keys import key_of
-from keeper_grpc.storage.patterns.view import see_patterns
+from keeper_grpc.storage.patterns.view import see_patterns, see_shares, see_situations
 
 
 class PostgresMoves:
@@ -38,12 +40,26 @@ class PostgresMoves:
             )
         return [StoredTrigger(key_of(row), row["trigger"]) for row in rows]
 
-    async def patterns_without(
-        self, account_key: str, keys: Sequence[PatternKey], rule: PublicationRule
-    ) -> Mapping[UUID, Pattern]:
-        """These patterns, as far as they exist, without this account's own evidence."""
+    async def candidates_without(
+        self,
+        account_key: str,
+        keys: Sequence[PatternKey],
+        conditions: Mapping[str, JsonValue],
+        rule: PublicationRule,
+    ) -> Mapping[UUID, Candidate]:
+        """These patterns, as far as they exist, in this situation and without this account's own evidence."""
         if not keys:
             return {}
         now_weight = recency_weight(self._clock(), self._half_life)
         async with self._database.transaction(read_only=True) as connection:
-            return await see_patterns(connection, keys, rule, account_key, now_weight=now_weight)
+            patterns = await see_patterns(
+                connection, keys, rule, account_key, now_weight=now_weight
+            )
+            shares = await see_shares(connection, keys, account_key, now_weight=now_weight)
+            situations = await see_situations(
+                connection, shares, conditions, rule, viewer=account_key, now_weight=now_weight
+            )
+        return {
+            pattern_id: Candidate(pattern, 1.0, situations[pattern_id])
+            for pattern_id, pattern in patterns.items()
+        }

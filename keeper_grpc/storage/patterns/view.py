@@ -137,6 +137,11 @@ _PATTERNS = f"""
      WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
+_SHARES = f"""
+    SELECT p.scope_id, p.id, share.* FROM network_patterns p {shares("$3")}
+     WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
+"""  # noqa: S608 - only constants are interpolated
+
 _SCRIPTS = f"""
     SELECT s.scope_id, s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes,
            share.recent_trials, share.recent_successes, share.drawn
@@ -213,6 +218,18 @@ async def see_patterns(
         )
         for row in rows
     }
+
+
+async def see_shares(
+    connection: Connection,
+    keys: Collection[PatternKey],
+    viewer: str,
+    *,
+    now_weight: float | None,
+) -> dict[PatternKey, Shares]:
+    """What each owner contributed to these patterns, as far as the account with this key sees it."""
+    rows = await connection.fetch(_SHARES, *by_column(keys), viewer)
+    return {key_of(row): to_shares(row, now_weight) for row in rows}
 
 
 async def see_pattern(

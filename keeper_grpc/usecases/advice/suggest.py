@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from keeper_grpc.domain.advice.ranking import Candidate
 from keeper_grpc.domain.authored.suggestions import (
     StoredTrigger,
     SuggestedMove,
     Triggered,
     rank_moves,
 )
-from keeper_grpc.domain.authored.triggers import known_facts
+from keeper_grpc.domain.authored.triggers import conditions_of_facts, known_facts
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.insight import JsonValue
-from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
+from keeper_grpc.domain.insight import Identifiers, Insight, JsonValue
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.triggers import usable_trigger
+from keeper_grpc.usecases.ports import Anonymizes
 
 DEFAULT_MAX_MOVES = 5
 MAX_MOVES = 50
@@ -48,10 +50,14 @@ class MoveStore(Protocol):
     async def triggers(self, business_category: str) -> Sequence[StoredTrigger]:
         """The triggers of a category's patterns."""
 
-    async def patterns_without(
-        self, account_key: str, keys: Sequence[PatternKey], rule: PublicationRule
-    ) -> Mapping[UUID, Pattern]:
-        """These patterns, as far as they exist, without this account's own evidence."""
+    async def candidates_without(
+        self,
+        account_key: str,
+        keys: Sequence[PatternKey],
+        conditions: Mapping[str, JsonValue],
+        rule: PublicationRule,
+    ) -> Mapping[UUID, Candidate]:
+        """These patterns, as far as they exist, in this situation and without this account's own evidence."""
 
 
 class SuggestMoves:
@@ -61,10 +67,12 @@ class SuggestMoves:
         self,
         *,
         accounts: AccountResolver,
+        anonymizer: Anonymizes,
         store: MoveStore,
         rule: PublicationRule,
     ) -> None:
         self._accounts = accounts
+        self._anonymizer = anonymizer
         self._store = store
         self._rule = rule
 
@@ -83,16 +91,34 @@ class SuggestMoves:
             if (trigger := usable_trigger(known.key.pattern_id, known.text)) is not None
             and trigger.holds(facts)
         ]
-        patterns = await self._store.patterns_without(
-            account_key, [known.key for known, _ in holding], self._rule
+        if not holding:
+            return []
+        candidates = await self._store.candidates_without(
+            account_key,
+            [known.key for known, _ in holding],
+            self._situation(occasion.facts, category),
+            self._rule,
         )
         moves = rank_moves(
             (
-                Triggered(pattern, trigger)
+                Triggered(candidate, trigger)
                 for known, trigger in holding
-                if (pattern := patterns.get(known.key.pattern_id)) and pattern.applies
+                if (candidate := candidates.get(known.key.pattern_id)) and candidate.pattern.applies
             ),
             facts,
             self._rule,
         )
         return moves[: min(occasion.max_moves or DEFAULT_MAX_MOVES, MAX_MOVES)]
+
+    def _situation(self, facts: Mapping[str, JsonValue], category: str) -> Mapping[str, JsonValue]:
+        """The facts as outcomes are counted by them: anonymized conditions, in bands."""
+        insight = Insight(
+            insight_id="",
+            type="",
+            business_category=category,
+            conditions=conditions_of_facts(facts),
+            action="",
+            script="",
+            confidence=0.0,
+        )
+        return self._anonymizer.anonymize(insight, Identifiers()).insight.conditions

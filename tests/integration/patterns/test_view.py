@@ -167,8 +167,10 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
             mine = {c.pattern.pattern_id: seen(c.pattern) for c in found}
             assert mine
             assert mine == {pattern_id: weighed[pattern_id] for pattern_id in mine}
-            suggested = await moves.patterns_without(viewer, [c.pattern.key for c in found], RULE)
-            assert {key: seen(pattern) for key, pattern in suggested.items()} == mine
+            suggested = await moves.candidates_without(
+                viewer, [c.pattern.key for c in found], {}, RULE
+            )
+            assert {key: seen(one.pattern) for key, one in suggested.items()} == mine
 
             alike = await counted(database, viewer, None)
             async with captures_of(database).capture(scope(pattern_type)) as transaction:

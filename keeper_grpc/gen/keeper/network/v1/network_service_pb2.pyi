@@ -664,14 +664,18 @@ class Move(_message.Message):
     TRIGGER_FIELD_NUMBER: _builtins.int
     EXPECTED_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
     trigger: _builtins.str
     """The condition that holds, as a CEL expression over the facts."""
     expected_success_rate: _builtins.float
-    """The success rate at other accounts; while that is withheld, the rate that the author claims. Not set
-    if there is neither.
+    """What may be expected of it in the situation that the facts are, by the outcomes of other accounts, as EnhanceInsight
+    expects it; what is expected below the default min_success_rate is not suggested. While the evidence is withheld, the
+    rate that the author claims. Not set if there is neither.
     """
     explanation: _builtins.str
     """The reason for this move, in one sentence."""
+    basis: _pattern_pb2.ExpectationBasis.ValueType
+    """What expected_success_rate was made of. Not set for an author's claim."""
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
         """The pattern that it comes from."""
@@ -683,10 +687,11 @@ class Move(_message.Message):
         trigger: _builtins.str = ...,
         expected_success_rate: _builtins.float | None = ...,
         explanation: _builtins.str = ...,
+        basis: _pattern_pb2.ExpectationBasis.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "expected_success_rate", b"expected_success_rate", "pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "pattern", b"pattern", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "basis", b"basis", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "pattern", b"pattern", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_success_rate: _TypeAlias = _typing.Literal["expected_success_rate"]  # noqa: Y015
     _WhichOneofArgType__expected_success_rate: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate"]  # noqa: Y015
