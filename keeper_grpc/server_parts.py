@@ -37,6 +37,7 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
 from keeper_grpc.storage.emerging.retention import PostgresRetention
+from keeper_grpc.storage.evidence.lifts import PostgresLifts
 from keeper_grpc.storage.evidence.priors import PostgresPriors
 from keeper_grpc.storage.evidence.stale import PostgresStalePatterns
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
@@ -70,6 +71,7 @@ from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
 from keeper_grpc.usecases.emerging.retention import TrimEvents
+from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from keeper_grpc.usecases.evidence.refresh import RefreshEvidence
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
@@ -357,6 +359,13 @@ class ServerParts:
             store=PostgresPriors(
                 self._pool, half_life=self._settings.evidence_half_life, clock=self._clock
             ),
+            rule=self._rule,
+            interval=self._settings.prior_interval,
+        )
+
+    def lifts(self) -> LearnLifts:
+        return LearnLifts(
+            store=PostgresLifts(self._pool),
             rule=self._rule,
             interval=self._settings.prior_interval,
         )

@@ -25,8 +25,9 @@ from scipy.special import betainc, betaincinv
 
 from keeper_grpc.domain.advice.ranking import Scored
 from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE
+from keeper_grpc.domain.evidence.lifts import wording
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.domain.patterns.pattern import Pattern, Script
 
 NODES = 64
 """Points at which `chances` integrates. The integrand is monotone in [0, 1], so the midpoint rule
@@ -134,19 +135,33 @@ def choose_wording(
 ) -> ChosenScript:
     """The proven script, or at times one drawn among those that may be shown."""
     proven = pattern.proven_script(rule)
-    shown = {script.template: script.evidence for script in pattern.publishable_scripts(rule)}
+    publishable = pattern.publishable_scripts(rule)
+    shown = {script.template: script.evidence for script in publishable}
+    learned = pattern.scripts_believed(publishable)
     others = sorted(template for template in shown if template != proven)
+    if learned:
+        others = _other_wordings(pattern, proven, publishable)
     if share <= 0 or not proven or not others:
         return ChosenScript(proven, 1.0)
     templates = [proven, *others]
     options = []
     for template in templates:
         # An authored wording that too few have tried is worth what its author claims.
-        believed = pattern.prior.after(*shown.get(template, NO_EVIDENCE).recent)
+        believed = learned.get(template) or pattern.prior.after(
+            *shown.get(template, NO_EVIDENCE).recent
+        )
         options.append(Option(believed.successes, believed.failures))
     found = explore(options, share, most_loss)
     place = found.choose(rng)
     return ChosenScript(templates[place], found.propensities[place], found.expected_loss)
+
+
+def _other_wordings(pattern: Pattern, proven: str, shown: Sequence[Script]) -> list[str]:
+    """One script for each other wording: of those that differ in masks only, the one that most is certain of."""
+    best = sorted(shown, key=lambda script: (-pattern.script_bound(script), script.template))
+    found = {wording(script.template): script.template for script in reversed(best)}
+    found.pop(wording(proven), None)
+    return sorted(found.values())
 
 
 def choose_pattern(

@@ -14,6 +14,7 @@ from uuid import UUID
 from keeper_grpc.domain.authored.triggers import Trigger
 from keeper_grpc.domain.evidence.evidence import CAUTIOUS, NO_EVIDENCE, UNIFORM, Evidence, Prior
 from keeper_grpc.domain.evidence.guardrails import Harm
+from keeper_grpc.domain.evidence.lifts import Lift, wording
 from keeper_grpc.domain.evidence.off_policy import ByOwner, contrast
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -62,13 +63,15 @@ class Script:
     """One masked wording of an action, with its own evidence.
 
     `authored` scripts come with the catalog: they are nobody's words, so the publication rule does
-    not bind them. `drawn` are the outcomes for which chance chose it, by owner.
+    not bind them. `drawn` are the outcomes for which chance chose it, by owner. `lift` is what scripts that read alike
+    did in other patterns; None where nothing was learned from them.
     """
 
     template: str
     evidence: Evidence
     authored: bool = False
     drawn: ByOwner = field(default_factory=dict)
+    lift: Lift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,26 +164,62 @@ class Pattern:
         return script.evidence.recent_lower_bound(self.cautious)
 
     def proven_script(self, rule: PublicationRule) -> str:
-        """The wording with the best lower bound among those that may be shown, unless chance has shown better.
+        """The wording of which most is expected among those that may be shown, unless chance has shown better.
 
+        What is expected goes by its outcomes and by its lift. Before lifts are learned it is the one with the best lower
+        bound: then nobody knows how little wordings differ, and few outcomes must not win by luck.
         Who uses which wording is not by chance: good accounts may share a bad one. So where outcomes of wordings
         that were drawn show with 95% certainty that another succeeds more often, that one is proven.
-        The best authored one yields only where that exceeds what is expected of it, its author being believed: the
-        claim, and its own outcomes where they may be shown. Empty when there is none. Ties go to the text that sorts
-        first, so that the answer is stable.
+        Before lifts are learned, or k owners tried it, the best authored one yields only where that exceeds what is
+        expected of it, its author being believed: the claim, and its own outcomes where they may be shown.
+        Empty when there is none. Ties go to what is most certain, then to the text that sorts first, so that the answer
+        is stable.
         """
         shown = self.publishable_scripts(rule)
-        best = min(shown, key=lambda s: (-self.script_bound(s), s.template), default=None)
+        believed = self.scripts_believed(shown)
+        best = min(
+            shown,
+            key=lambda s: (
+                -believed[s.template].mean if believed else 0.0,
+                -self.script_bound(s),
+                s.template,
+            ),
+            default=None,
+        )
         if best is not None:
             best = _shown_better(best, shown, rule) or best
         authored = [script for script in self.scripts if script.authored]
+        if best and (not authored or (believed and any(script.authored for script in shown))):
+            return best.template
         if not authored:
-            return best.template if best else ""
+            return ""
         liked = min(authored, key=lambda script: (-self._believed(script, shown), script.template))
         if best is None:
             return liked.template
         surely = best.evidence.recent_lower_bound(self.prior)
         return best.template if surely > self._believed(liked, shown) else liked.template
+
+    def scripts_believed(self, shown: Sequence[Script]) -> Mapping[str, Prior]:
+        """What is believed of each of these by its lift and the outcomes of its wording; empty where no lift is known.
+
+        One that is new since lifts were learned is expected to add nothing, as surely as the least sure of the others.
+        """
+        known = [script.lift for script in shown if script.lift]
+        if not known:
+            return {}
+        new = Lift(0.0, max(lift.deviation for lift in known))
+        rate = self.prior.after(*self.evidence.recent).mean
+        outcomes: dict[str, tuple[float, float]] = {}
+        for script in shown:
+            said, (trials, successes) = wording(script.template), script.evidence.recent
+            before = outcomes.get(said, (0.0, 0.0))
+            outcomes[said] = (before[0] + trials, before[1] + successes)
+        return {
+            script.template: (script.lift or new)
+            .belief(rate)
+            .after(*outcomes[wording(script.template)])
+            for script in shown
+        }
 
     def _believed(self, authored: Script, shown: Collection[Script]) -> float:
         """What is expected of an author's wording, if the author is believed; outcomes count where they may be shown."""

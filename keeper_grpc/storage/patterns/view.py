@@ -23,6 +23,7 @@ from keeper_grpc.domain.evidence.evidence import (
 )
 from keeper_grpc.domain.evidence.expectation import SituationEvidence, situate
 from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms, crossed
+from keeper_grpc.domain.evidence.lifts import Lift
 from keeper_grpc.domain.evidence.off_policy import Drawn
 from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR, Source
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -143,7 +144,8 @@ _SHARES = f"""
 """  # noqa: S608 - only constants are interpolated
 
 _SCRIPTS = f"""
-    SELECT s.scope_id, s.pattern_id, s.template, s.authored, share.owners, share.trials, share.successes,
+    SELECT s.scope_id, s.pattern_id, s.template, s.authored, s.lift, s.lift_deviation, share.owners,
+           share.trials, share.successes,
            share.recent_trials, share.recent_successes, share.drawn
       FROM pattern_scripts s
      CROSS JOIN LATERAL (
@@ -295,7 +297,10 @@ async def see_scripts(
         )
         evidence = weigh(shares, rule.k, most[row["pattern_id"]])
         drawn = {owner: Drawn(*sums) for owner, sums in (row["drawn"] or {}).items()}
-        scripts[row["pattern_id"]].append(Script(row["template"], evidence, row["authored"], drawn))
+        lift = None if row["lift"] is None else Lift(row["lift"], row["lift_deviation"])
+        scripts[row["pattern_id"]].append(
+            Script(row["template"], evidence, row["authored"], drawn, lift)
+        )
     return scripts
 
 

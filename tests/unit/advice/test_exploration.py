@@ -25,6 +25,7 @@ from keeper_grpc.domain.advice.exploration import (
 )
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements, Scored, rank
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.lifts import Lift
 from keeper_grpc.domain.evidence.off_policy import Drawn
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope, Script
@@ -108,6 +109,19 @@ def test_wordings_are_handed_out_as_often_as_their_propensity_says(share: float)
         assert count / len(drawn) == pytest.approx(propensities[template], abs=0.06)
     assert propensities["good"] >= 1 - share
     assert propensities["new"] > 0.05 * share
+
+
+def test_scripts_of_one_wording_are_not_tried_against_each_other() -> None:
+    """Once lifts are known, of those that differ in masks the one that most is certain of is drawn."""
+    scripts = [
+        Script(text, Evidence(20, 12, 4), lift=Lift(0.0, 0.3))
+        for text in ("Hi {name}, come in", "Hi [customer], come in", "{name}, your turn")
+    ]
+    known = pattern(*scripts)
+    rng = Random(1)  # noqa: S311 - not a secret
+    drawn = {choose_wording(known, RULE, 1.0, 1.0, rng).template for _ in range(50)}
+    assert len(drawn) == 2
+    assert "{name}, your turn" in drawn
 
 
 def test_an_authored_wording_is_tried_against_those_of_accounts() -> None:

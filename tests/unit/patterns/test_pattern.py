@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keeper_grpc.domain.evidence.evidence import Evidence, Prior
+from keeper_grpc.domain.evidence.lifts import Lift
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
@@ -182,3 +183,43 @@ def test_two_unknown_products_are_not_one_pattern() -> None:
     masked = "Offer [other] [other]"
     near = replace(neighbour(1, 1.0), action=masked)
     assert merge_target(masked, [near], PLAIN) is None
+
+
+LIKELY, UNLIKELY = Lift(0.4, 0.1), Lift(-0.4, 0.1)
+
+
+def lifted(one: Script, lift: Lift) -> Script:
+    """The script with what was learned elsewhere."""
+    return replace(one, lift=lift)
+
+
+def test_what_did_well_elsewhere_is_proven_where_outcomes_say_little() -> None:
+    """Without lifts the better record is; many outcomes of its own outweigh any lift."""
+    one, other = script("one", 16), script("other", 15)
+    assert pattern(one, other).proven_script(RULE) == "one"
+    learned = pattern(lifted(one, UNLIKELY), lifted(other, LIKELY))
+    assert learned.proven_script(RULE) == "other"
+    much = replace(one, evidence=Evidence(3_000, 2_400, 30))
+    assert pattern(lifted(much, UNLIKELY), lifted(other, LIKELY)).proven_script(RULE) == "one"
+
+
+def test_a_script_that_is_new_since_lifts_were_learned_is_expected_to_add_nothing() -> None:
+    """It takes part, at what its pattern does."""
+    learned = pattern(lifted(script("one", 15), UNLIKELY), script("new", 15))
+    believed = learned.scripts_believed(learned.publishable_scripts(RULE))
+    assert believed["new"].mean > believed["one"].mean
+    assert learned.proven_script(RULE) == "new"
+
+
+def test_an_authors_wording_that_was_tried_is_judged_like_any_other_once_lifts_are_known() -> None:
+    """Its claim, which is too high as claims are, no longer keeps the others away."""
+    claimed = Claim(success_rate=0.95).prior()
+    tried = script("authored", 24, authored=True)
+    better = script("better", 25)
+    before = replace(pattern(tried, better), prior=claimed, evidence=Evidence(60, 40, 6))
+    assert before.proven_script(RULE) == "authored"
+    learned = replace(before, scripts=[replace(s, lift=Lift(0.0, 0.25)) for s in before.scripts])
+    assert learned.proven_script(RULE) == "better"
+    untried = script("authored", 2, accounts=1, authored=True)
+    kept = replace(learned, scripts=(untried, lifted(better, Lift(0.0, 0.25))))
+    assert kept.proven_script(RULE) == "authored"

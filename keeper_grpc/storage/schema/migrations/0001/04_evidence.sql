@@ -72,16 +72,20 @@ CREATE TABLE pattern_wordings (
 );
 CREATE INDEX pattern_wordings_account ON pattern_wordings (account_key);
 
--- One wording of a pattern's action.
+-- One wording of a pattern's action. Its lift, what scripts that read alike did in other patterns, is written by the
+-- learning of lifts, which needs no more than the shares.
 CREATE TABLE pattern_scripts (
-    id            uuid NOT NULL,
-    scope_id      bigint NOT NULL,
-    pattern_id    uuid NOT NULL,
-    template      text NOT NULL,
-    template_hash bytea NOT NULL,                -- a script may exceed what a btree takes
-    authored      boolean NOT NULL DEFAULT false,  -- from the catalog
+    id             uuid NOT NULL,
+    scope_id       bigint NOT NULL,
+    pattern_id     uuid NOT NULL,
+    template       text NOT NULL,
+    template_hash  bytea NOT NULL,                -- a script may exceed what a btree takes
+    authored       boolean NOT NULL DEFAULT false,  -- from the catalog
+    lift           double precision,              -- in log-odds of success; null where nothing was learned
+    lift_deviation double precision CHECK (lift_deviation > 0),
     PRIMARY KEY (id, scope_id),
     UNIQUE (scope_id, pattern_id, template_hash),
+    CHECK ((lift IS NULL) = (lift_deviation IS NULL)),
     FOREIGN KEY (scope_id, pattern_id) REFERENCES network_patterns (scope_id, id) ON DELETE CASCADE
 );
 
