@@ -149,7 +149,9 @@ class Pattern(_message.Message):
     of accounts used. Of a pattern of the catalog its author's words.
     """
     proven_script: _builtins.str
-    """The wording with the best lower bound among those that enough accounts used. Empty if none is."""
+    """The wording of which most is expected among those that enough accounts used: by its outcomes, and by what scripts
+    that read alike did in other patterns. Empty if none is.
+    """
     embedding_model: _builtins.str
     """Id of the embedding model whose vector space it lives in."""
     state: Global___Pattern.State.ValueType
