@@ -64,12 +64,12 @@ def measure(arguments: argparse.Namespace, settings: Mapping[str, str]) -> Resul
             network = Network(dsn)
             ghz = Ghz(place)
             pid = int((postgres.layout.pgdata / "postmaster.pid").read_text().split()[0])
-            for size in sorted(arguments.patterns):
+            for step, size in enumerate(sorted(arguments.patterns)):
                 print(f"filling {size:,} patterns", flush=True)
                 runner.run(network.grow(size))
                 with service(dsn, place, arguments.workers, settings) as served:
                     measured = Measured(
-                        size, served, Processes((pid,), 0), ghz, Requests(arguments.seed + size)
+                        size, served, Processes((pid,), 0), ghz, Requests(arguments.seed + step)
                     )
                     measured.warm()
                     with floor(measured.answers(), place, arguments.workers) as bare:

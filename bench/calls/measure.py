@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # a type of the stub file only
 
 MANY = 4_000
 """Requests that are made for a run of some seconds: more than are sent, where none may be sent twice."""
+FEW = 800
+"""The same of new words."""
 WARM = 400
 """Requests before the first measurement, so that their words are known."""
 GIVEN = 150
@@ -82,9 +84,9 @@ class Measured:
         made = self._requests
         return [
             Kind("EnhanceInsight", "EnhanceInsight", lambda: made.questions(MANY)),
-            Kind("EnhanceInsight", "EnhanceInsight, new", lambda: made.questions(MANY, new=True)),
+            Kind("EnhanceInsight", "EnhanceInsight, new", lambda: made.questions(FEW, new=True)),
             Kind("CapturePattern", "CapturePattern", lambda: made.captures(MANY)),
-            Kind("CapturePattern", "CapturePattern, new", lambda: made.captures(MANY, new=True)),
+            Kind("CapturePattern", "CapturePattern, new", lambda: made.captures(FEW, new=True)),
             Kind("ReportReaction", "ReportReaction", lambda: made.reactions(self.given()), True),
             Kind("ReportOutcome", "ReportOutcome", lambda: made.outcomes(self.given()), True),
             Kind("GenerateTask", "GenerateTask", lambda: made.tasks(self.given())),

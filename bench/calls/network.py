@@ -57,15 +57,19 @@ KEY = bytes(32)
 
 _DRINKS = ("tea", "coffee", "water", "juice", "cider", "cocoa", "lemonade", "punch")
 _WHEN = ("morning", "evening", "weekend", "summer", "winter", "holiday", "monday", "friday")
+_PLACES = ("pool", "window", "garden", "door", "bar", "desk", "fountain", "terrace")
+_PERCENT = 99
 _GIFTS = ("towel", "robe", "candle", "soap", "oil", "lotion", "mask", "scrub")
 
 Vectors = NDArray[np.float32]
 
 
 def action(number: int) -> str:
-    """Imperative sentences without end, of words that the anonymizer lets pass."""
+    """One of 456,000 imperative sentences, of words that the anonymizer lets pass."""
     drink, when, gift = _DRINKS[number % 8], _WHEN[number // 8 % 8], _GIFTS[number // 64 % 8]
-    return f"Offer {drink} and a {gift} for {number // 512 + 1}% less on a {when}"
+    percent, place = number // 512 % _PERCENT + 1, number // (512 * _PERCENT)
+    where = f" by the {_PLACES[place - 1]}" if place else ""
+    return f"Offer {drink} and a {gift} for {percent}% less on a {when}{where}"
 
 
 def script(number: int) -> str:

@@ -78,9 +78,7 @@ def measure(python: str, patterns: int) -> dict[str, float | str]:
             runner.run(Network(dsn).grow(patterns))
             runner.run(export(dsn, place / "vectors.npz"))
             with service(dsn, place, 1, {}) as served:
-                measured = Measured(
-                    patterns, served, Processes((), 0), Ghz(place), Requests(patterns)
-                )
+                measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1))
                 measured.warm()
                 with floor(measured.answers(), place, 1) as bare:
                     cell = measured.cell(measured.kinds()[0], CALLERS, bare, SECONDS)

@@ -14,6 +14,8 @@ from bench.calls.network import SCOPES, WORDINGS, account, action, conditions, s
 from keeper_grpc.gen.keeper.network.v1 import adoption_pb2, insight_pb2
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
 
+_NEW = 8_192
+"""New words of one seed, of fifty."""
 NAMES = ("Maria", "Anna", "Julia", "Sofia", "Laura", "Emma", "Nina", "Clara", "Paula", "Marta")
 SUCCESS = 0.7
 """Of captures."""
@@ -21,11 +23,11 @@ SURNAMES = ("Lopez", "Meyer", "Rossi", "Novak", "Jansen", "Larsen", "Kovacs", "S
 
 
 class Requests:
-    """Makes requests; no request_id twice, and no new words twice."""
+    """Makes requests; no request_id twice, and no new words twice among seeds from 0 to 49."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self._new = count(1_024 + 4_096 * seed)
+        self._new = count(1_024 + _NEW * (seed % 50))
 
     def questions(self, number: int, *, new: bool = False) -> list[network.EnhanceInsightRequest]:
         """Questions about an action, without script."""
