@@ -43,11 +43,10 @@ from keeper_grpc.storage.evidence.stale import PostgresStalePatterns
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
-from keeper_grpc.storage.patterns.captures import PostgresCaptures
+from keeper_grpc.storage.patterns.groups import PostgresGroups
 from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
 from keeper_grpc.storage.schema.migrate import is_current
-from keeper_grpc.storage.scope_turns import ScopeTurns
 from keeper_grpc.telemetry.measured import (
     MeasuredAnonymizer,
     MeasuredCapture,
@@ -64,9 +63,11 @@ from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.accounts.tombstones import TrimTombstones
 from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
+from keeper_grpc.usecases.advice.enhancement_writer import EnhancementWriter
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
 from keeper_grpc.usecases.advice.report_reaction import ReportReaction
+from keeper_grpc.usecases.advice.revise_outcome import ReviseOutcome
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
 from keeper_grpc.usecases.emerging.feed import EmergingFeed, FeedTiming
@@ -81,6 +82,8 @@ from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
+from keeper_grpc.usecases.patterns.scope_group import WriteGroup
+from keeper_grpc.usecases.patterns.scope_writer import ScopeWriter
 from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.patterns.support import GetPatternSupport
 from keeper_grpc.usecases.patterns.withdraw import Withdraw
@@ -139,6 +142,13 @@ class ServerParts:
             qualification=qualification(settings),
             clock=self._clock,
         )
+        self._writer = ScopeWriter(
+            WriteGroup(store=PostgresGroups(pool, self._counting), rule=self._rule, new_id=uuid4),
+            ReviseOutcome(self._outcomes, self._rule),
+            # Half of the pool stays for all other calls.
+            at_once=settings.pool_size // 2,
+        )
+        self._records = EnhancementWriter(PostgresEnhancements(pool))
         self._refresh = RefreshEvidence(PostgresStalePatterns(pool, counting_of(settings)))
         self._qualify = QualifyAccounts(
             store=PostgresQualification(pool),
@@ -159,7 +169,7 @@ class ServerParts:
         def on(embedder: CachedEmbedder) -> EnhanceInsight:
             return EnhanceInsight(
                 patterns=patterns,
-                enhancements=PostgresEnhancements(self._pool),
+                enhancements=self._records,
                 holdout=self._settings.holdout_share,
                 exploration=Exploration(
                     script_share=self._settings.script_exploration,
@@ -186,22 +196,13 @@ class ServerParts:
         )
 
     def capture(self) -> MeasuredCapture:
-        store = PostgresCaptures(
-            self._pool,
-            self._counting,
-            # Half of the pool stays for all other calls.
-            ScopeTurns(self._settings.pool_size // 2),
-        )
-
         def on(embedder: CachedEmbedder) -> CapturePattern:
             return CapturePattern(
-                store=store,
+                writer=self._writer,
                 accounts=self._accounts,
                 anonymizer=self._anonymizer,
                 embedder=embedder,
-                rule=self._rule,
                 clock=self._clock,
-                new_id=uuid4,
             )
 
         return MeasuredCapture(OnModelInUse(self._models, on), self._telemetry.instruments)
@@ -409,9 +410,8 @@ class ServerParts:
             accounts=self._accounts,
             embedder=embedder,
             store=self._outcomes,
-            rule=self._rule,
+            writer=self._writer,
             clock=self._clock,
-            new_id=uuid4,
         )
 
     def _forget_on(self, embedder: CachedEmbedder) -> ForgetAccount:

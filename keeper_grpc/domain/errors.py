@@ -24,6 +24,7 @@
          +- StorageUnavailable
          |   +- PatternsMoved      to another embedding model, or into each other, since the call began
          |   +- StatementTimedOut  a statement took longer than its timeout
+         +- TooBusy            more writes wait than may
          +- ShuttingDown
          +- StreamMaxAge          a stream reached its maximum age
 
@@ -191,6 +192,13 @@ class PatternsMoved(StorageUnavailable):
 
 class StatementTimedOut(StorageUnavailable):
     """A statement took longer than its timeout and was cancelled; another attempt may take as long."""
+
+
+class TooBusy(Unavailable):
+    """As many writes wait as may; nothing of this one is stored."""
+
+    def __init__(self) -> None:
+        super().__init__("too many writes wait; try again later", retry_after=1.0)
 
 
 class ShuttingDown(Unavailable):

@@ -60,6 +60,7 @@ _TABLE: tuple[tuple[type[errors.KeeperError], StatusCode, str], ...] = (
     (errors.SubscriberTooSlow, StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW"),
     (errors.EmbedderUnavailable, StatusCode.UNAVAILABLE, "EMBEDDER_UNAVAILABLE"),
     (errors.StorageUnavailable, StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
+    (errors.TooBusy, StatusCode.RESOURCE_EXHAUSTED, "TOO_BUSY"),
     (errors.ShuttingDown, StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
     (errors.StreamMaxAge, StatusCode.UNAVAILABLE, "STREAM_MAX_AGE"),
 )

@@ -24,6 +24,15 @@ _COLUMNS: Mapping[str, str] = {
 with the enhancements; its migration adds the column to both tables."""
 
 
+_TYPES: Mapping[str, str] = {
+    "conditions": "jsonb",
+    "confidence": "float8",
+    "dollar_value": "float8",
+    "potential_value": "float8",
+}
+"""The type of a field's column where it is not text."""
+
+
 class InsightColumns:
     """The columns of one table that hold an insight, or the fields of it that the table needs."""
 
@@ -34,6 +43,11 @@ class InsightColumns:
     def names(self) -> str:
         """The columns, for a SELECT that `read` takes."""
         return ", ".join(self._columns.values())
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The type of each column, for `insert_rows`."""
+        return {column: _TYPES.get(field, "text") for field, column in self._columns.items()}
 
     def values(self, insight: AnonymizedInsight) -> dict[str, object]:
         """The insight by column, for `insert_row`."""

@@ -16,12 +16,13 @@ from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
+from keeper_grpc.domain.patterns.group import GroupWrites, Seen
 from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.domain.patterns.position import Position
 from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.patterns.captures import PostgresCaptures
-from keeper_grpc.storage.scope_turns import ScopeTurns
+from keeper_grpc.storage.patterns.groups import PostgresGroups
 from tests.e2e.waiting import SOON
 
 MODEL = "model-of-a-test"
@@ -51,9 +52,9 @@ COUNTING = Counting(RULE, timedelta(days=10_000))
 """Evidence that never ages."""
 
 
-def captures_of(database: Database) -> PostgresCaptures:
+def groups_of(database: Database) -> PostgresGroups:
     """The store under test, with evidence that never ages."""
-    return PostgresCaptures(database, COUNTING, ScopeTurns(4))
+    return PostgresGroups(database, COUNTING)
 
 
 def scope(pattern_type: str) -> Scope:
@@ -115,12 +116,12 @@ async def register(database: Database, *accounts: str) -> None:
         )
 
 
-async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.float32]) -> UUID:
+async def capture(store: PostgresGroups, seen: Observation, place: NDArray[np.float32]) -> UUID:
     """The steps of a capture, in the use case's order: the pattern that took the observation."""
     vectors = Vectors(place, place)
-    async with store.capture(seen.scope) as transaction:
-        await transaction.lock_scope(seen.scope)
-        neighbours = await transaction.nearest(seen.scope, vectors, 1)
+    async with store.group(seen.scope) as transaction:
+        await transaction.is_current()
+        (neighbours,) = await transaction.nearest([vectors], 1)
         merges = bool(neighbours) and neighbours[0].similarity >= NEAR
         pattern_id = neighbours[0].pattern_id if merges else uuid4()
         told = replace(
@@ -128,8 +129,15 @@ async def capture(store: PostgresCaptures, seen: Observation, place: NDArray[np.
             pattern_id=pattern_id,
             disposition=Disposition.MERGED if merges else Disposition.CREATED,
         )
-        if not merges:
-            await transaction.create(pattern_id, told, vectors)
-        await transaction.record_sighting(told, place, told.occurred_time)
-        await transaction.record(told, vectors if merges else None)
+        position = Position.at(vectors)
+        if merges:
+            position = (await transaction.positions([pattern_id]))[pattern_id].joined(vectors)
+        writes = GroupWrites(
+            [told],
+            {} if merges else {pattern_id: told},
+            {pattern_id: position},
+            seen=[Seen(told.account_key, told.insight, MODEL, place, told.occurred_time)],
+        )
+        await transaction.count(writes)
+        await transaction.write(writes)
     return pattern_id

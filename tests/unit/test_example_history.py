@@ -72,7 +72,7 @@ def test_check_notices_a_changed_line(tmp_path: Path) -> None:
     assert check(script) == 1
 
 
-def test_history_has_480_captures_of_24_accounts(rows: list[Row]) -> None:
+def test_history_has_480_groups_of_24_accounts(rows: list[Row]) -> None:
     """Eight accounts of each category took part."""
     accounts = {row["account_id"]: row["insight"]["business_category"] for row in rows}
 

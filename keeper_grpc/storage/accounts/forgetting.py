@@ -25,7 +25,7 @@ from keeper_grpc.storage.accounts.remembered import RememberedAccounts
 from keeper_grpc.storage.accounts.rewording import first_action, reword, reword_advised
 from keeper_grpc.storage.accounts.standing import count_change
 from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.locks import lock_step
 from keeper_grpc.storage.patterns.centres import put_action, put_pattern
 from keeper_grpc.storage.patterns.deletion import delete_pattern
@@ -119,7 +119,7 @@ class PostgresForgetting(PostgresAccounts):
                 return removed.plus(Forgotten(patterns_deleted=1))
             await reword(connection, key)
             await _reset_span(connection, key)
-            await refresh_evidence(connection, key, rule)
+            await refresh_evidence(connection, {key: Change()}, rule)
             after = await see_pattern(connection, key, rule)
             await reword_advised(connection, key, first_said, await first_action(connection, key))
             await touch(connection, [key])

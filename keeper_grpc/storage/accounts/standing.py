@@ -47,7 +47,7 @@ async def note_standing(connection: Connection, account_key: str, *, recount: bo
     await connection.execute(
         """
         UPDATE sightings s
-           SET pending = true,  -- where it counts: see the trigger hold_sighting
+           SET pending = a.qualified AND a.business_category = s.business_category,
                withdrawn = s.emerging_pattern_id IS NOT NULL
                            AND NOT (a.qualified AND a.business_category = s.business_category)
           FROM accounts a WHERE a.account_key = $1 AND s.account_key = $1

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.accounts.words import Standing, WordUse
-from keeper_grpc.domain.insight import UnknownWord
+from keeper_grpc.domain.patterns.group import UsedWords
 from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.database import Connection, Database
 
@@ -16,37 +16,48 @@ MOST_WORDS_AN_ACCOUNT = 5_000
 invented ones stops here."""
 
 
-async def record_words(
-    connection: Connection,
-    account_key: str,
-    words: Sequence[UnknownWord],
-    context: str | None,
-    now: datetime,
-) -> None:
-    """Note within the caller's transaction that the account used these words.
+async def record_words(connection: Connection, used: Sequence[UsedWords]) -> None:
+    """Note within the caller's transaction that accounts used these words.
 
     In one order, so that two captures of one account do not wait for each other in a circle.
     """
-    if not words:
+    rows: dict[tuple[str, str], tuple[str, str | None, datetime]] = {}
+    for one in used:
+        for word in one.words:
+            letters, context, first = rows.get(
+                (one.account_key, word.word_hash), (word.letters, None, one.used_time)
+            )
+            rows[one.account_key, word.word_hash] = (letters, context or one.context, first)
+    if not rows:
         return
+    ordered = sorted(rows.items())
     await connection.execute(
         """
+        WITH used AS (
+            SELECT *, split_part(word, ':', 1) || ':' AS hashed_with
+              FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                   AS u (account_key, word, letters, context, used_time)
+        ), kept AS (
+            SELECT account_key, hashed_with,
+                   (SELECT count(*) FROM word_accounts w
+                     WHERE w.account_key = own.account_key
+                       AND starts_with(w.word_hash, own.hashed_with)) AS words
+              FROM (SELECT DISTINCT account_key, hashed_with FROM used) own
+        )
         INSERT INTO word_accounts AS w (account_key, word_hash, letters, context, first_used_time)
-        SELECT $1, word, letters, $5, $6 FROM unnest($2::text[], $7::text[]) AS used (word, letters)
-         WHERE (SELECT count(*) FROM word_accounts
-                 WHERE account_key = $1 AND starts_with(word_hash, $3)) < $4
-         ORDER BY word
+        SELECT account_key, word, letters, context, used_time
+          FROM used JOIN kept USING (account_key, hashed_with)
+         WHERE kept.words < $6 ORDER BY account_key, word
         ON CONFLICT (account_key, word_hash) DO UPDATE
            SET context = coalesce(w.context, excluded.context), letters = excluded.letters
          WHERE w.letters IS NULL OR w.context IS NULL AND excluded.context IS NOT NULL
         """,
-        account_key,
-        [word.word_hash for word in words],
-        words[0].word_hash.partition(":")[0] + ":",
+        [account_key for (account_key, _), _ in ordered],
+        [word for (_, word), _ in ordered],
+        [letters for _, (letters, _, _) in ordered],
+        [context for _, (_, context, _) in ordered],
+        [used_time for _, (_, _, used_time) in ordered],
         MOST_WORDS_AN_ACCOUNT,
-        context,
-        now,
-        [word.letters for word in words],
     )
 
 

@@ -2,95 +2,169 @@
 
 from __future__ import annotations
 
-import asyncpg
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keeper_grpc.domain.advice.enhancement import Advice, EnhancementRecord
-from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
+from keeper_grpc.domain.errors import AccountBeingForgotten, KeeperError, PatternsMoved
+from keeper_grpc.domain.patterns.group import Seen
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.emerging.sightings import insert_sighting
+from keeper_grpc.storage.emerging.sightings import write_sightings
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
-from keeper_grpc.storage.rows import insert_row
+from keeper_grpc.storage.patterns.keys import by_column, key_of
+from keeper_grpc.storage.rows import insert_rows
+
+_TYPES = ENHANCEMENTS.types | {
+    "id": "uuid",
+    "scope_id": "bigint",
+    "account_key": "text",
+    "pattern_id": "uuid",
+    "advised_scope_id": "bigint",
+    "no_match_reason": "text",
+    "embedding_model": "text",
+    "similarity": "float8",
+    "confidence": "float8",
+    "expected_success_rate": "float8",
+    "basis": "text",
+    "expected_deviation": "float8",
+    "transfer": "float8",
+    "advised_category": "text",
+    "script": "text",
+    "script_propensity": "float8",
+    "pattern_propensity": "float8",
+    "contenders": "jsonb",
+    "exploration_loss": "float8",
+    "holdout": "boolean",
+    "authored": "text",
+    "holdout_share": "float8",
+    "created_at": "timestamptz",
+}
 
 
 class PostgresEnhancements:
-    """Records of what the network advised."""
+    """Records of what the network advised; see usecases/advice/enhancement_writer.py for what is promised."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record_enhancement(self, record: EnhancementRecord) -> None:
-        """Write the enhancement and its sighting in one transaction.
-
-        Raises AccountBeingForgotten, PatternsMoved and StorageUnavailable.
-        """
-        try:
-            await self._record(record)
-        except asyncpg.ForeignKeyViolationError as error:
-            # Only the account's row can be gone.
-            raise AccountBeingForgotten from error
-
-    async def _record(self, record: EnhancementRecord) -> None:
-        enhancement, asked = record.enhancement, record.asked
-        advice = enhancement.advice or record.withheld_advice
-        authored = enhancement.authored or record.withheld_authored
-        best = advice.best if advice else None
-        advised = best.candidate.pattern if best else authored.pattern if authored else None
-        row = ENHANCEMENTS.values(enhancement.insight) | {
-            "id": enhancement.enhancement_id,
-            "scope_id": asked.scope.scope_id,
-            "account_key": asked.account_key,
-            "pattern_id": advised.pattern_id if advised else None,
-            "advised_scope_id": advised.scope.scope_id if advised else None,
-            "no_match_reason": enhancement.no_match.name.lower() if enhancement.no_match else None,
-            "embedding_model": asked.scope.embedding_model,
-            "similarity": best.candidate.similarity if best else 0.0,
-            "confidence": advice.confidence if advice else enhancement.insight.confidence,
-            "expected_success_rate": best.expected_success_rate if best else 0.0,
-            "basis": best.expectation.basis.value if best else None,
-            "expected_deviation": best.deviation if best else 0.0,
-            "transfer": best.candidate.transfer if best else 1.0,
-            "advised_category": best.candidate.pattern.scope.business_category if best else None,
-            "script": advice.script.template if advice else "",
-            "script_propensity": (
-                advice.script.propensity if advice and advice.script.template else None
-            ),
-            **_exploration(advice),
-            "holdout": record.withheld_advice is not None,
-            "authored": _authored(record),
-            "holdout_share": record.holdout_share,
-            "created_at": enhancement.created_at,
-        }
-        if authored:
-            row |= {
-                "similarity": authored.similarity,
-                "script": authored.script,
-                "script_propensity": authored.script_propensity if authored.script else None,
-            }
+    async def record_enhancements(
+        self, records: Sequence[EnhancementRecord]
+    ) -> Sequence[KeeperError | None]:
+        rows = [_row(record) for record in records]
         async with self._database.transaction() as connection:
-            if advised:
-                await _keep(connection, advised.key)
-            await insert_row(connection, "enhancements", row)
-            await insert_sighting(
+            errors = await _objections(connection, rows)
+            written = [n for n, error in enumerate(errors) if error is None]
+            # In the order of patterns and accounts, in which whoever counts them takes their rows.
+            written.sort(key=lambda n: (str(rows[n]["pattern_id"]), str(rows[n]["account_key"])))
+            await insert_rows(connection, "enhancements", _TYPES, [rows[n] for n in written])
+            await write_sightings(
                 connection,
-                account_key=asked.account_key,
-                insight=enhancement.insight,
-                embedding_model=asked.scope.embedding_model,
-                embedding=asked.vector,
-                seen_time=record.seen_time,
+                [
+                    Seen(
+                        records[n].asked.account_key,
+                        records[n].enhancement.insight,
+                        records[n].asked.scope.embedding_model,
+                        records[n].asked.vector,
+                        records[n].seen_time,
+                    )
+                    for n in sorted(written)
+                ],
             )
+        return errors
 
 
-async def _keep(connection: Connection, key: PatternKey) -> None:
-    """Keep the pattern from being deleted until the transaction ends: no foreign key leads to another scope.
+async def _objections(
+    connection: Connection, rows: Sequence[Mapping[str, Any]]
+) -> list[KeeperError | None]:
+    """Why a record cannot be written. What the others refer to is kept until the transaction ends."""
+    models = await connection.fetch(
+        """
+        SELECT model FROM unnest($1::text[]) AS asked (model) WHERE NOT may_search(model)
+        """,
+        list({row["embedding_model"] for row in rows}),
+    )
+    accounts = await connection.fetch(
+        """
+        SELECT account_key FROM accounts WHERE account_key = ANY($1::text[])
+         ORDER BY account_key FOR KEY SHARE
+        """,
+        list({row["account_key"] for row in rows}),
+    )
+    named = {key for row in rows if (key := _advised(row)) is not None}
+    patterns = (
+        await connection.fetch(
+            """
+            SELECT scope_id, id FROM network_patterns
+             WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[])
+             ORDER BY id FOR KEY SHARE
+            """,
+            *by_column(named),
+        )
+        if named
+        else []
+    )
+    replaced = {row["model"] for row in models}
+    known = {row["account_key"] for row in accounts}
+    gone = named - {key_of(row) for row in patterns}
 
-    Raises PatternsMoved where it was deleted since it was found, with the last account that supported it, or merged
-    into another.
-    """
-    if not await connection.fetchval(
-        "SELECT true FROM network_patterns WHERE scope_id = $1 AND id = $2 FOR KEY SHARE", *key
-    ):
-        raise PatternsMoved
+    def objection(row: Mapping[str, Any]) -> KeeperError | None:
+        if row["account_key"] not in known:
+            return AccountBeingForgotten()
+        if row["embedding_model"] in replaced or _advised(row) in gone:
+            # A pattern was deleted since it was found, with the last account that supported it, or merged
+            # into another.
+            return PatternsMoved()
+        return None
+
+    return [objection(row) for row in rows]
+
+
+def _row(record: EnhancementRecord) -> Mapping[str, object]:
+    enhancement, asked = record.enhancement, record.asked
+    advice = enhancement.advice or record.withheld_advice
+    authored = enhancement.authored or record.withheld_authored
+    best = advice.best if advice else None
+    advised = best.candidate.pattern if best else authored.pattern if authored else None
+    row: dict[str, object] = ENHANCEMENTS.values(enhancement.insight) | {
+        "id": enhancement.enhancement_id,
+        "scope_id": asked.scope.scope_id,
+        "account_key": asked.account_key,
+        "pattern_id": advised.pattern_id if advised else None,
+        "advised_scope_id": advised.scope.scope_id if advised else None,
+        "no_match_reason": enhancement.no_match.name.lower() if enhancement.no_match else None,
+        "embedding_model": asked.scope.embedding_model,
+        "similarity": best.candidate.similarity if best else 0.0,
+        "confidence": advice.confidence if advice else enhancement.insight.confidence,
+        "expected_success_rate": best.expected_success_rate if best else 0.0,
+        "basis": best.expectation.basis.value if best else None,
+        "expected_deviation": best.deviation if best else 0.0,
+        "transfer": best.candidate.transfer if best else 1.0,
+        "advised_category": best.candidate.pattern.scope.business_category if best else None,
+        "script": advice.script.template if advice else "",
+        "script_propensity": (
+            advice.script.propensity if advice and advice.script.template else None
+        ),
+        **_exploration(advice),
+        "holdout": record.withheld_advice is not None,
+        "authored": _authored(record),
+        "holdout_share": record.holdout_share,
+        "created_at": enhancement.created_at,
+    }
+    if authored:
+        row |= {
+            "similarity": authored.similarity,
+            "script": authored.script,
+            "script_propensity": authored.script_propensity if authored.script else None,
+        }
+    return row
+
+
+def _advised(row: Mapping[str, Any]) -> PatternKey | None:
+    """The pattern that the row names."""
+    if row["pattern_id"] is None:
+        return None
+    return PatternKey(row["advised_scope_id"], row["pattern_id"])
 
 
 def _authored(record: EnhancementRecord) -> str | None:
@@ -103,7 +177,7 @@ def _authored(record: EnhancementRecord) -> str | None:
 def _exploration(advice: Advice | None) -> dict[str, object]:
     """How the pattern was chosen, from what, and the success that is expected to be lost by choosing so."""
     if advice is None or advice.chosen is None:
-        return {}
+        return {"exploration_loss": 0.0}
     chosen = advice.chosen
     return {
         "pattern_propensity": chosen.propensity,

@@ -1,4 +1,4 @@
-"""Reading what an account was advised, and the transaction of one reported outcome."""
+"""Reading what an account was advised and reported, and the transaction of one revised outcome."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-import asyncpg
-
 from keeper_grpc.domain.advice.enhancement import HandedOut
-from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.expectation import Basis
-from keeper_grpc.domain.observation import CaptureRequest, Revision, Standing
-from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.domain.observation import CaptureRequest, Recorded, Revision, Standing
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Scope
 from keeper_grpc.storage.advice.revisions import revise_outcome
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
 from keeper_grpc.storage.locks import lock_scope
-from keeper_grpc.storage.patterns.captures import PostgresCapture
-from keeper_grpc.storage.patterns.keys import merged_into
+from keeper_grpc.storage.patterns.known import find_recorded
 from keeper_grpc.storage.patterns.view import see_pattern
-from keeper_grpc.storage.patterns.words import action_in_words
 
 _OF_CAPTURE = """
     outcome_requests r JOIN observations o
@@ -81,80 +76,67 @@ class PostgresOutcomes:
             basis=Basis(row["basis"]) if row["basis"] else None,
         )
 
+    async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
+        """What the ledger has of an enhancement or a capture of this account."""
+        async with self._database.connection() as connection:
+            return await _outcome_of(connection, account_key, source)
+
     @asynccontextmanager
-    async def report(self) -> AsyncIterator[PostgresReport]:
-        """A transaction that commits at the end of the block unless that raises."""
-        try:
-            async with self._database.transaction() as connection:
-                yield PostgresReport(connection, self._counting)
-        except asyncpg.ForeignKeyViolationError as error:
-            # The pattern is kept, so only the account's row can be gone.
-            raise AccountBeingForgotten from error
+    async def revision(self, scope: Scope) -> AsyncIterator[PostgresRevision]:
+        """A transaction that owns the scope and commits at the end of the block unless that raises."""
+        async with self._database.transaction() as connection:
+            await lock_scope(connection, scope)
+            yield PostgresRevision(connection, self._counting)
 
 
-class PostgresReport(PostgresCapture):
-    """One report's reads and writes; see usecases/advice/report_outcome.py for what each promises."""
+class PostgresRevision:
+    """One revision's reads and writes; see usecases/advice/revise_outcome.py for what each promises."""
 
     def __init__(self, connection: Connection, counting: Counting) -> None:
-        super().__init__(connection, counting)
-        self._model = ""
+        self._connection = connection
+        self._counting = counting
 
-    async def lock_scope(self, scope: Scope) -> None:
-        """Own the scope of the pattern that was applied, or the one that advice from elsewhere goes into."""
-        self._model = scope.embedding_model
-        await lock_scope(self._connection, scope)
+    async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
+        request = account_key, request_id
+        return (await find_recorded(self._connection, [request])).get(request)
 
     async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
-        found, name = (
-            (_OF_CAPTURE, source.request_id)
-            if isinstance(source, CaptureRequest)
-            else (_OF_ENHANCEMENT, source)
-        )
-        row = await self._connection.fetchrow(
-            f"""
-            SELECT o.id, o.pattern_type, o.business_category, o.pattern_id, o.final,
-                   -- Its pattern may have been moved to another model since.
-                   coalesce(p.embedding_model, o.embedding_model) AS embedding_model
-              FROM {found}
-              LEFT JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
-             WHERE o.account_key = $1 AND (o.disposition = 'reported') = $3
-            """,  # noqa: S608 - one of two constants
-            account_key,
-            name,
-            not isinstance(source, CaptureRequest),
-        )
-        if row is None:
-            return None
-        scope = Scope(row["pattern_type"], row["business_category"], row["embedding_model"])
-        return Standing(row["id"], scope, row["pattern_id"], row["final"])
-
-    async def dismissed(self, account_key: str, enhancement_id: UUID) -> bool:
-        # Reactions own the account before they read what was reported.
-        await self._connection.execute(
-            "SELECT FROM accounts WHERE account_key = $1 FOR NO KEY UPDATE", account_key
-        )
-        return bool(
-            await self._connection.fetchval(
-                "SELECT reaction = 'dismissed' FROM enhancements WHERE id = $1", enhancement_id
-            )
-        )
+        return await _outcome_of(self._connection, account_key, source)
 
     async def revise(self, revision: Revision) -> None:
         await revise_outcome(self._connection, revision, self._counting)
 
-    async def pin_pattern(self, key: PatternKey) -> str | None:
-        row = await self._connection.fetchrow(
-            f"""
-            SELECT {action_in_words("p")} AS action, p.embedding_model FROM network_patterns p
-             WHERE p.scope_id = $1 AND p.id = $2 FOR KEY SHARE OF p
-            """,  # noqa: S608 - a constant
-            *key,
-        )
-        if row is None:
-            if await merged_into(self._connection, key) is not None:
-                raise PatternsMoved
-            return None
-        if row["embedding_model"] != self._model:
-            raise PatternsMoved
-        action: str = row["action"]
-        return action
+    async def pattern(self, key: PatternKey, account_key: str) -> Pattern:
+        pattern = await see_pattern(self._connection, key, self._counting.rule, account_key)
+        if pattern is None:
+            # A foreign key holds the ledger and its pattern together.
+            message = "a recorded pattern is missing"
+            raise RuntimeError(message)
+        return pattern
+
+
+async def _outcome_of(
+    connection: Connection, account_key: str, source: UUID | CaptureRequest
+) -> Standing | None:
+    found, name = (
+        (_OF_CAPTURE, source.request_id)
+        if isinstance(source, CaptureRequest)
+        else (_OF_ENHANCEMENT, source)
+    )
+    row = await connection.fetchrow(
+        f"""
+        SELECT o.id, o.pattern_type, o.business_category, o.pattern_id, o.final,
+               -- Its pattern may have been moved to another model since.
+               coalesce(p.embedding_model, o.embedding_model) AS embedding_model
+          FROM {found}
+          LEFT JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
+         WHERE o.account_key = $1 AND (o.disposition = 'reported') = $3
+        """,  # noqa: S608 - one of two constants
+        account_key,
+        name,
+        not isinstance(source, CaptureRequest),
+    )
+    if row is None:
+        return None
+    scope = Scope(row["pattern_type"], row["business_category"], row["embedding_model"])
+    return Standing(row["id"], scope, row["pattern_id"], row["final"])

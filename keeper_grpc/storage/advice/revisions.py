@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.observation import Revision
-from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.recount import recount_account
-from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.metrics.experiment import count_in_experiment, count_out_of_experiment
 from keeper_grpc.storage.patterns.ledger import (
-    CountedOutcome,
-    count_in_steps,
+    count_waiting,
     outcome_columns,
-    record_request,
+    record_requests,
 )
 from keeper_grpc.storage.patterns.versions import touch
 from keeper_grpc.storage.rows import insert_row
@@ -52,28 +51,24 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
     row = {column: value for column, value in replaced.items() if column != "net_revenue"}
     row |= outcome_columns(revision.outcome) | {"occurred_time": revision.occurred_time}
     row |= {"compared": False if asked else None}
-    if key is not None and not replaced["counted"]:
-        row["counted"] = await count_in_steps(
-            connection,
-            CountedOutcome.read(row | {"net_revenue": revision.outcome.net_revenue}),
-            key,
-            counting,
-        )
     await insert_row(connection, "observations", row)
+    if key is not None and not replaced["counted"]:
+        scope = Scope(row["pattern_type"], row["business_category"], row["embedding_model"])
+        await count_waiting(connection, key, scope, revision.account_key, counting)
     if asked:
-        await count_in_experiment(connection, revision.account_key, counting.step)
+        await count_in_experiment(connection, {revision.account_key}, counting.step)
     await connection.execute("SELECT recount_milestones($1)", revision.account_key)
     if key is not None and replaced["counted"]:
         await recount_account(connection, key, revision.account_key, counting)
         await _move_span(connection, key, replaced["occurred_time"], revision.occurred_time)
-        await refresh_evidence(connection, key, counting.rule)
+        await refresh_evidence(connection, {key: Change()}, counting.rule)
     if key is not None:
         await touch(connection, [key])
 
 
 async def _keep(connection: Connection, replaced: Record, revision: Revision) -> None:
     """Append what the revision replaces to the history, with the request that did."""
-    await record_request(connection, revision, revision.scope_id)
+    await record_requests(connection, [revision], revision.scope_id)
     columns = (*outcome_columns(revision.outcome), "occurred_time")
     await insert_row(
         connection,

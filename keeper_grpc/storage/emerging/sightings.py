@@ -1,59 +1,105 @@
-"""Writes a sighting of a capture or an enhancement, for the emerging-pattern detector."""
+"""Writes sightings of captures and enhancements, for the emerging-pattern detector."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 
-import asyncpg
-import numpy as np
-from numpy.typing import NDArray
+from pgvector import Vector
 
 from keeper_grpc.domain.emerging.model import RENEWAL
-from keeper_grpc.domain.errors import PatternsMoved
-from keeper_grpc.domain.insight import AnonymizedInsight
+from keeper_grpc.domain.patterns.group import Seen
 from keeper_grpc.domain.patterns.pattern import scope_id
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.insight_columns import SIGHTINGS
-from keeper_grpc.storage.rows import insert_row
 
-REPLACED = "KP001"
-"""SQLSTATE of the trigger on sightings: the vector is of a model that is no longer the database's."""
 
-_RENEW = f"""
+def counts(sighting: str) -> str:
+    """The condition that the account of a row of sightings counts, as SQL of its alias: else the sighting waits.
+
+    One whose account is gone is the detector's to take out.
+    """
+    return f"""
+        NOT EXISTS (SELECT FROM accounts a
+                     WHERE a.account_key = {sighting}.account_key
+                       AND NOT (a.qualified AND a.business_category = {sighting}.business_category))
+    """
+
+
+_TYPES = SIGHTINGS.types | {
+    "scope_id": "bigint",
+    "account_key": "text",
+    "embedding_model": "text",
+    "embedding": "vector",
+    "rendered": "text",
+    "rendered_hash": "bytea",
+    "seen_time": "timestamptz",
+}
+_COLUMNS = ", ".join(_TYPES)
+_ARRAYS = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))
+_BEFORE = f"${len(_TYPES) + 1}::timestamptz[]"
+
+_WRITE = f"""
+    WITH given AS MATERIALIZED (
+        SELECT * FROM unnest({_ARRAYS}, {_BEFORE}) AS g ({_COLUMNS}, before)
+    ), renewed AS MATERIALIZED (
+        -- In the order of ids, as the detector takes them.
+        SELECT s.id FROM sightings s JOIN given g USING (scope_id, account_key, rendered_hash, embedding_model)
+         WHERE s.seen_time < g.before ORDER BY s.id FOR UPDATE OF s
+    )
+    INSERT INTO sightings AS s ({_COLUMNS}, pending)
+    SELECT {_COLUMNS}, {counts("g")}
+      FROM given g
+     WHERE (SELECT count(*) FROM renewed) >= 0
+       AND NOT EXISTS (SELECT FROM sightings recent
+                        WHERE recent.scope_id = g.scope_id AND recent.account_key = g.account_key
+                          AND recent.rendered_hash = g.rendered_hash
+                          AND recent.embedding_model = g.embedding_model
+                          AND recent.seen_time >= g.before)
+     ORDER BY g.account_key, g.rendered_hash
     ON CONFLICT (scope_id, account_key, rendered_hash, embedding_model) DO UPDATE
        SET confidence = excluded.confidence, potential_value = excluded.potential_value,
-           seen_time = greatest(sightings.seen_time, excluded.seen_time), pending = true
-     WHERE sightings.seen_time < excluded.seen_time - interval '{RENEWAL.total_seconds()} seconds'
-"""  # noqa: S608 - only a constant is interpolated
+           seen_time = greatest(s.seen_time, excluded.seen_time),
+           pending = excluded.pending
+"""  # noqa: S608 - only constants are interpolated
 
 
-async def insert_sighting(
-    connection: Connection,
-    *,
-    account_key: str,
-    insight: AnonymizedInsight,
-    embedding_model: str,
-    embedding: NDArray[np.float32],
-    seen_time: datetime,
-) -> None:
-    """Add or renew one sighting within the caller's transaction.
+async def write_sightings(connection: Connection, seen: Sequence[Seen]) -> None:
+    """Add or renew sightings, in their order, within the caller's transaction.
 
-    Nothing is written when the last sighting is recent, so that a hot loop costs the detector nothing.
+    Nothing is written where the last sighting is recent, so that a hot loop costs the detector nothing. Those of an
+    account that does not count wait. The caller has made sure that the model is the database's, and holds the
+    accounts.
     """
-    rendered = insight.render()
-    row = SIGHTINGS.values(insight) | {
-        "scope_id": scope_id(insight.type, insight.business_category),
-        "account_key": account_key,
-        "embedding_model": embedding_model,
-        "embedding": embedding,
-        "rendered": rendered,
-        "rendered_hash": hashlib.sha256(rendered.encode()).digest(),
-        "seen_time": seen_time,
-    }
-    try:
-        await insert_row(connection, "sightings", row, conflict=_RENEW)
-    except asyncpg.PostgresError as error:
-        if error.sqlstate == REPLACED:
-            raise PatternsMoved from error
-        raise
+    rows: dict[tuple[str, bytes, str], tuple[Seen, str]] = {}
+    for one in seen:
+        rendered = one.insight.render()
+        key = (
+            one.account_key,
+            hashlib.sha256(rendered.encode()).digest(),
+            one.embedding_model,
+        )
+        earlier = rows.get(key)
+        if earlier is None:
+            rows[key] = one, rendered
+        elif earlier[0].seen_time < one.seen_time - RENEWAL:
+            rows[key] = replace(one, embedding=earlier[0].embedding), rendered
+    if not rows:
+        return
+    columns: dict[str, list[object]] = {column: [] for column in _TYPES}
+    for (_, digest, _), (one, rendered) in rows.items():
+        row = SIGHTINGS.values(one.insight) | {
+            "scope_id": scope_id(one.insight.type, one.insight.business_category),
+            "account_key": one.account_key,
+            "embedding_model": one.embedding_model,
+            "embedding": Vector(one.embedding),
+            "rendered": rendered,
+            "rendered_hash": digest,
+            "seen_time": one.seen_time,
+        }
+        for column, values in columns.items():
+            values.append(row[column])
+    await connection.execute(
+        _WRITE, *columns.values(), [one.seen_time - RENEWAL for one, _ in rows.values()]
+    )

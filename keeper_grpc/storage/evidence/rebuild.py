@@ -12,7 +12,7 @@ from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.recount import recount
-from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.patterns.own import own_pattern
 from keeper_grpc.storage.patterns.versions import reset, touch
@@ -144,7 +144,7 @@ async def _weigh_all(connection: Connection, rule: PublicationRule) -> None:
     # Seconds for some ten thousand patterns, and nothing is served yet.
     await connection.execute("SET LOCAL statement_timeout = 0")
     for key in await _all_patterns(connection):
-        await refresh_evidence(connection, key, rule)
+        await refresh_evidence(connection, {key: Change()}, rule)
     await reset(connection)
 
 

@@ -7,14 +7,14 @@ from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.ledger_sums import sum_ledger
 from keeper_grpc.storage.evidence.shares import replace_shares, replace_shares_of
-from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 
 
 async def recount(connection: Connection, key: PatternKey, counting: Counting) -> int:
     """Recount one pattern within the caller's transaction, which owns its scope: from how much."""
     sums = await sum_ledger(connection, key, counting.half_life)
     await replace_shares(connection, key, sums)
-    await refresh_evidence(connection, key, counting.rule)
+    await refresh_evidence(connection, {key: Change()}, counting.rule)
     return sums.observations
 
 

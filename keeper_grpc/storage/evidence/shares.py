@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import astuple
 from uuid import uuid4
 
+from keeper_grpc.domain.evidence.sums import PatternSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
-from keeper_grpc.storage.evidence.ledger_sums import LedgerSums
 
 
-async def replace_shares(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
+async def replace_shares(connection: Connection, key: PatternKey, sums: PatternSums) -> None:
     """Replace all rows of a pattern's evidence; its totals are left to the caller."""
     await _write_accounts(connection, key, sums)
     await _write_harms(connection, key, sums)
@@ -22,7 +22,7 @@ async def replace_shares(connection: Connection, key: PatternKey, sums: LedgerSu
 
 
 async def replace_shares_of(
-    connection: Connection, key: PatternKey, account_key: str, sums: LedgerSums
+    connection: Connection, key: PatternKey, account_key: str, sums: PatternSums
 ) -> None:
     """Replace the rows of one account, whose scripts and wordings are the same as before."""
     await _write_accounts(connection, key, sums, account_key)
@@ -46,7 +46,7 @@ async def _clear(
 
 
 async def _write_accounts(
-    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: PatternSums, account_key: str | None = None
 ) -> None:
     await _clear(connection, "pattern_accounts", key, account_key)
     await connection.executemany(
@@ -78,7 +78,7 @@ async def _write_accounts(
 
 
 async def _write_harms(
-    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: PatternSums, account_key: str | None = None
 ) -> None:
     await _clear(connection, "pattern_harms", key, account_key)
     await connection.executemany(
@@ -93,7 +93,7 @@ async def _write_harms(
 
 
 async def _write_facets(
-    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: PatternSums, account_key: str | None = None
 ) -> None:
     await _clear(connection, "pattern_facets", key, account_key)
     await connection.executemany(
@@ -117,7 +117,7 @@ async def _write_facets(
     )
 
 
-async def _write_scripts(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
+async def _write_scripts(connection: Connection, key: PatternKey, sums: PatternSums) -> None:
     """Scripts keep their ids; those that neither the ledger nor the catalog has are removed."""
     hashes = {template: _hash(template) for template, _ in sums.scripts}
     await connection.execute(
@@ -140,7 +140,7 @@ async def _write_scripts(connection: Connection, key: PatternKey, sums: LedgerSu
 
 
 async def _write_script_shares(
-    connection: Connection, key: PatternKey, sums: LedgerSums, account_key: str | None = None
+    connection: Connection, key: PatternKey, sums: PatternSums, account_key: str | None = None
 ) -> None:
     await connection.execute(
         """
@@ -179,7 +179,7 @@ async def _write_script_shares(
     )
 
 
-async def _write_wordings(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
+async def _write_wordings(connection: Connection, key: PatternKey, sums: PatternSums) -> None:
     await _clear(connection, "pattern_wordings", key, None)
     await connection.executemany(
         """
@@ -194,7 +194,7 @@ async def _write_wordings(connection: Connection, key: PatternKey, sums: LedgerS
     )
 
 
-async def _write_span(connection: Connection, key: PatternKey, sums: LedgerSums) -> None:
+async def _write_span(connection: Connection, key: PatternKey, sums: PatternSums) -> None:
     """An authored pattern was discovered when it was seeded, unless someone had seen it before."""
     await connection.execute(
         """

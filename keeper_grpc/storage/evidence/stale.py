@@ -8,7 +8,7 @@ from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.recount import recount
-from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.patterns.own import own_pattern
 from keeper_grpc.storage.patterns.versions import touch
 
@@ -43,6 +43,6 @@ class PostgresStalePatterns:
             if any(row["recount"] for row in noted):
                 await recount(connection, key, self._counting)
             else:
-                await refresh_evidence(connection, key, self._counting.rule)
+                await refresh_evidence(connection, {key: Change()}, self._counting.rule)
             await touch(connection, [key])
         return True

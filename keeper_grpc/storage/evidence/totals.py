@@ -1,21 +1,21 @@
-"""Keeping a pattern's totals equal to what its accounts' shares come to."""
+"""Keeping patterns' totals equal to what their accounts' shares come to."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from pgvector import Vector
 
 from keeper_grpc.domain.evidence.evidence import Prior, recency_weight, weigh
 from keeper_grpc.domain.evidence.fading import FAST, SLOW, Course, fades
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.domain.patterns.position import Position
 from keeper_grpc.storage.database import Connection
-from keeper_grpc.storage.patterns.centres import mean_direction, move_action
+from keeper_grpc.storage.patterns.keys import by_column, key_of
 from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
 from keeper_grpc.storage.patterns.words import News, shown_words
 
@@ -23,74 +23,122 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 _SHARES = f"""
-    SELECT share.*, p.cautious_successes, p.cautious_failures, p.embedding_weight, p.shown_context,
+    SELECT p.scope_id, p.id, share.*, p.cautious_successes, p.cautious_failures, p.shown_context,
            p.last_validated,
            (SELECT array_agg((a.fast_trials, a.fast_successes, a.slow_trials, a.slow_successes))
               FROM pattern_owners a
-             WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) AS courses,
-           CASE WHEN $3 THEN p.pattern_embedding END AS pattern_embedding
-      FROM network_patterns p {shares("$4")}
-     WHERE p.scope_id = $1 AND p.id = $2
+             WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) AS courses
+      FROM network_patterns p {shares("$3")}
+     WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
+     ORDER BY p.id FOR NO KEY UPDATE OF p
 """  # noqa: S608 - only constants are interpolated
+# In the order of ids, as whoever learns priors takes patterns.
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed a pattern's shares: outcomes that occurred from `first` to `last`, if any.
+
+    `news` is what they added to the words, of which all are read where it is not given; the pattern lies at the
+    `position` from now on, if there is one.
+    """
+
+    first: datetime | None = None
+    last: datetime | None = None
+    news: News | None = None
+    position: Position | None = None
 
 
 async def refresh_evidence(
-    connection: Connection,
-    key: PatternKey,
-    rule: PublicationRule,
-    *,
-    occurred_times: Collection[datetime] = (),
-    joined: Vectors | None = None,
-    news: News | None = None,
+    connection: Connection, changes: Mapping[PatternKey, Change], rule: PublicationRule
 ) -> None:
-    """Weigh the accounts' shares and words into the pattern's row, within the caller's transaction.
+    """Weigh the accounts' shares and words into the patterns' rows, within the caller's transaction.
 
     The whole, rather than an increment, is what makes a wrong total impossible; it reads one row per
-    account. `occurred_times` widen the span in which the pattern was observed; `joined`
-    are the vectors of an observation that merged, towards which the pattern turns; `news` is what an
-    observation added to the words, of which all are read where it is not given. One update for all, because the row is as wide as its vector.
-    The caller notes the change: see `touch`.
+    account. One update for all, because the row is as wide as its vector. The caller notes the change: see `touch`.
     """
-    (row,) = await connection.fetch(_SHARES, *key, joined is not None, NO_VIEWER)
-    sentence: NDArray[np.float32] | None = None
-    weight: float = row["embedding_weight"]
-    if joined is not None:
-        sentence, weight = mean_direction(row["pattern_embedding"], weight, joined.sentence)
-        await move_action(connection, key, joined.action)
-    words = await shown_words(connection, key, row["shown_context"], rule.k, news)
-    evidence = weigh(to_shares(row).values(), rule.k)
+    if not changes:
+        return
+    rows = await connection.fetch(_SHARES, *by_column(changes), NO_VIEWER)
+    words = await shown_words(
+        connection,
+        {key_of(row): (row["shown_context"], changes[key_of(row)].news) for row in rows},
+        rule.k,
+    )
+    written = []
+    for row in rows:
+        change, shown = changes[key_of(row)], words[key_of(row)]
+        evidence = weigh(to_shares(row).values(), rule.k)
+        cautious = Prior(row["cautious_successes"], row["cautious_failures"])
+        position = change.position
+        written.append(
+            (
+                row["scope_id"],
+                row["id"],
+                evidence.trials,
+                evidence.successes,
+                evidence.accounts,
+                evidence.lower_bound(cautious),
+                change.first,
+                change.last,
+                position and Vector(position.sentence),
+                position and position.sentence_weight,
+                shown.action,
+                None if shown.conditions is None else dict(shown.conditions),
+                _fades(row, change.last, rule),
+            )
+        )
     await connection.execute(
         """
-        UPDATE network_patterns
-           SET occurrence_count = $3, success_count = $4, account_count = $5,
-               confidence_score = $6,
+        UPDATE network_patterns p
+           SET occurrence_count = n.trials, success_count = n.successes,
+               account_count = n.accounts, confidence_score = n.lower_bound,
                -- What began it may have to wait, and then did not discover it.
-               first_discovered = CASE WHEN last_validated IS NULL AND catalog_key IS NULL
-                   THEN coalesce($7, first_discovered) ELSE least(first_discovered, $7) END,
-               last_validated = greatest(last_validated, $8), embedding_weight = $9,
-               pattern_embedding = coalesce($10, pattern_embedding),
-               shown_action = coalesce($11, shown_action),
-               shown_context = coalesce($12, shown_context), fading = $13
-         WHERE scope_id = $1 AND id = $2
+               first_discovered = CASE WHEN p.last_validated IS NULL AND p.catalog_key IS NULL
+                   THEN coalesce(n.first, p.first_discovered)
+                   ELSE least(p.first_discovered, n.first) END,
+               last_validated = greatest(p.last_validated, n.last),
+               pattern_embedding = coalesce(n.sentence, p.pattern_embedding),
+               embedding_weight = coalesce(n.weight, p.embedding_weight),
+               shown_action = coalesce(n.action, p.shown_action),
+               shown_context = coalesce(n.conditions, p.shown_context), fading = n.fading
+          FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::integer[],
+                      $6::float8[], $7::timestamptz[], $8::timestamptz[], $9::vector[],
+                      $10::float8[], $11::text[], $12::jsonb[], $13::boolean[])
+               AS n (scope_id, id, trials, successes, accounts, lower_bound, first, last, sentence, weight,
+                     action, conditions, fading)
+         WHERE p.scope_id = n.scope_id AND p.id = n.id
         """,
-        *key,
-        evidence.trials,
-        evidence.successes,
-        evidence.accounts,
-        evidence.lower_bound(Prior(row["cautious_successes"], row["cautious_failures"])),
-        min(occurred_times, default=None),
-        max(occurred_times, default=None),
-        weight,
-        sentence,
-        words.action,
-        words.conditions,
-        _fades(row, occurred_times, rule),
+        *(list(column) for column in zip(*written, strict=True)),
     )
+    await _move_actions(connection, changes)
 
 
-def _fades(row: Record, occurred_times: Collection[datetime], rule: PublicationRule) -> bool:
+async def _move_actions(connection: Connection, changes: Mapping[PatternKey, Change]) -> None:
+    moved = {
+        key: position
+        for key, change in changes.items()
+        if (position := change.position) is not None
+    }
+    if moved:
+        await connection.execute(
+            """
+            UPDATE pattern_actions a
+               SET action_embedding = n.action, action_weight = n.weight
+              FROM unnest($1::bigint[], $2::uuid[], $3::vector[], $4::float8[])
+                   AS n (scope_id, id, action, weight)
+             WHERE a.scope_id = n.scope_id AND a.pattern_id = n.id
+            """,
+            [key.scope_id for key in moved],
+            [key.pattern_id for key in moved],
+            [Vector(position.action) for position in moved.values()],
+            [position.action_weight for position in moved.values()],
+        )
+
+
+def _fades(row: Record, newest: datetime | None, rule: PublicationRule) -> bool:
     """Whether the pattern fades, as of its last outcome: silence says nothing, and needs no upkeep."""
-    last = max(filter(None, (row["last_validated"], *occurred_times)), default=None)
+    last = max(filter(None, (row["last_validated"], newest)), default=None)
     if last is None:
         return False
     fast, slow = recency_weight(last, FAST), recency_weight(last, SLOW)

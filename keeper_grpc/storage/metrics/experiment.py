@@ -7,29 +7,37 @@ accounts. An interim outcome waits for the one that takes its place.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from keeper_grpc.domain.evidence.steps import EXACT
 from keeper_grpc.storage.database import Connection
 
 
-async def count_in_experiment(connection: Connection, account_key: str, step: int) -> None:
-    """Count what waits of an account, once it is a step; within the transaction that wrote the newest of it.
+async def count_in_experiment(
+    connection: Connection, account_keys: Collection[str], step: int
+) -> None:
+    """Count what waits of these accounts, a step at a time; within the transaction that wrote the newest of it.
 
     What another transaction counts at this moment is left to it.
     """
     await connection.execute(
         """
         WITH waiting AS MATERIALIZED (
-            SELECT scope_id AS observed_in, id, final, success, enhancement_id, instead_of FROM observations
-             WHERE account_key = $1 AND NOT compared FOR NO KEY UPDATE SKIP LOCKED
+            SELECT scope_id AS observed_in, id, account_key, final, success, enhancement_id,
+                   instead_of, recorded_time
+              FROM observations
+             WHERE account_key = ANY($1::text[]) AND NOT compared FOR NO KEY UPDATE SKIP LOCKED
         ), asked AS (
             SELECT w.*, e.scope_id, e.business_category, e.pattern_type, e.holdout_share, held_out(e) AS held_out
               FROM waiting w JOIN enhancements e ON e.id = coalesce(w.enhancement_id, w.instead_of)
              WHERE e.holdout_share > 0 AND had_advice(e)
+        ), placed AS (
+            SELECT *, count(*) OVER (PARTITION BY account_key) / $2::bigint * $2::bigint AS due,
+                   row_number() OVER (PARTITION BY account_key ORDER BY recorded_time, id) AS place
+              FROM asked WHERE final OR $3
         ), step AS (
-            SELECT * FROM asked
-             WHERE (final OR $3) AND (SELECT count(*) FROM asked WHERE final OR $3) >= $2::bigint
+            SELECT * FROM placed WHERE place <= due
         ), marked AS (
             UPDATE observations o
                SET compared = CASE WHEN w.id IN (SELECT id FROM step) THEN true END
@@ -40,13 +48,13 @@ async def count_in_experiment(connection: Connection, account_key: str, step: in
         INSERT INTO experiment_outcomes AS x (
             scope_id, account_key, business_category, pattern_type, holdout_share, advised,
             advised_successes, held_out, held_out_successes, followed, followed_successes)
-        SELECT scope_id, $1, business_category, pattern_type, holdout_share,
+        SELECT scope_id, account_key, business_category, pattern_type, holdout_share,
                count(*) FILTER (WHERE NOT held_out),
                count(*) FILTER (WHERE NOT held_out AND success), count(*) FILTER (WHERE held_out),
                count(*) FILTER (WHERE held_out AND success),
                count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL),
                count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL AND success)
-          FROM step GROUP BY 1, 3, 4, 5
+          FROM step GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 5
         ON CONFLICT (scope_id, account_key, holdout_share) DO UPDATE
            SET advised = x.advised + excluded.advised,
                advised_successes = x.advised_successes + excluded.advised_successes,
@@ -55,7 +63,7 @@ async def count_in_experiment(connection: Connection, account_key: str, step: in
                followed = x.followed + excluded.followed,
                followed_successes = x.followed_successes + excluded.followed_successes
         """,
-        account_key,
+        sorted(account_keys),
         step,
         step == EXACT,
     )

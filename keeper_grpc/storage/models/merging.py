@@ -6,9 +6,10 @@ from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.domain.patterns.position import mean_direction
 from keeper_grpc.storage.database import Connection, to_array
 from keeper_grpc.storage.evidence.recount import recount
-from keeper_grpc.storage.patterns.centres import mean_direction, put_action, put_pattern
+from keeper_grpc.storage.patterns.centres import put_action, put_pattern
 from keeper_grpc.storage.patterns.deletion import delete_pattern
 from keeper_grpc.storage.patterns.versions import reset
 

@@ -13,7 +13,7 @@ from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern, PatternKey, Scope, Seeded
 from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.locks import lock_searched_scope
 from keeper_grpc.storage.patterns.centres import place_action
 from keeper_grpc.storage.patterns.versions import open_scope, touch
@@ -122,7 +122,7 @@ class PostgresAuthored:
                 await place_action(connection, key, vectors.action)
             await self._author_scripts(connection, key, pattern.scripts)
             await self._author_claim(connection, key, pattern.claim)
-            await refresh_evidence(connection, key, self._rule)
+            await refresh_evidence(connection, {key: Change()}, self._rule)
             await touch(connection, [key, *released])
         return Seeded.ADDED if row["id"] == pattern_id else Seeded.UPGRADED
 
@@ -151,7 +151,7 @@ class PostgresAuthored:
         key = PatternKey(scope.scope_id, released)
         await connection.execute(_NO_CLAIM, *key)
         await connection.execute(_NO_AUTHORED_SCRIPT, *key)
-        await refresh_evidence(connection, key, self._rule)
+        await refresh_evidence(connection, {key: Change()}, self._rule)
         return [key]
 
     async def _author_claim(self, connection: Connection, key: PatternKey, claim: Claim) -> None:

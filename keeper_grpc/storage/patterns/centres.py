@@ -1,9 +1,4 @@
-"""Where a pattern lies in vector space: the mean direction of its observations.
-
-Of a pattern's wordings the first is as good as any other; their mean finds the others better (31
-patterns instead of 44 where 30 are true, on examples/history.jsonl). With the length of the vectors'
-sum kept beside each unit vector, the mean does not depend on the order of the observations.
-"""
+"""Putting patterns where vectors are (domain/patterns/position.py), within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.patterns.pattern import PatternKey
-from keeper_grpc.storage.database import Connection, to_array
+from keeper_grpc.storage.database import Connection
 
 
 async def place_action(
@@ -28,24 +23,10 @@ async def place_action(
     )
 
 
-async def move_action(connection: Connection, key: PatternKey, action: NDArray[np.float32]) -> None:
-    """Turn a pattern's action towards a new observation's, within the caller's transaction."""
-    (row,) = await connection.fetch(
-        """
-        SELECT action_embedding, action_weight FROM pattern_actions
-         WHERE scope_id = $1 AND pattern_id = $2
-        """,
-        *key,
-    )
-    await put_action(
-        connection, key, *mean_direction(row["action_embedding"], row["action_weight"], action)
-    )
-
-
 async def put_pattern(
     connection: Connection, key: PatternKey, sentence: NDArray[np.float32], weight: float
 ) -> None:
-    """Put a pattern where this vector is, within the caller's transaction."""
+    """Put a pattern where this vector is."""
     await connection.execute(
         """
         UPDATE network_patterns SET pattern_embedding = $3, embedding_weight = $4
@@ -60,7 +41,7 @@ async def put_pattern(
 async def put_action(
     connection: Connection, key: PatternKey, action: NDArray[np.float32], weight: float
 ) -> None:
-    """Put its action where this vector is, within the caller's transaction."""
+    """Put its action where this vector is."""
     await connection.execute(
         """
         UPDATE pattern_actions SET action_embedding = $3, action_weight = $4
@@ -70,12 +51,3 @@ async def put_action(
         action,
         weight,
     )
-
-
-def mean_direction(
-    centre: object, weight: float, vector: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], float]:
-    """The direction and length of the sum of `weight` * `centre` and `vector`."""
-    total = weight * to_array(centre).astype(np.float64) + vector
-    length = float(np.linalg.norm(total))
-    return (total / length).astype(np.float32), length

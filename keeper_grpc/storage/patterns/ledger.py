@@ -1,192 +1,318 @@
-"""Appending to the ledger, and counting what is appended."""
+"""Appending a group to the ledger, and counting what is appended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
-from uuid import UUID, uuid4
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from uuid import UUID
 
 import asyncpg
 
 from keeper_grpc.domain.errors import OutcomeAlreadyReported, RequestIdReused
 from keeper_grpc.domain.evidence.counting import Counting
-from keeper_grpc.domain.evidence.evidence import recency_weight
-from keeper_grpc.domain.evidence.fading import FAST, SLOW
-from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms
-from keeper_grpc.domain.evidence.steps import EXACT, due
-from keeper_grpc.domain.insight import AnonymizedInsight, Outcome
-from keeper_grpc.domain.observation import Disposition, Observation, Revision, Vectors
-from keeper_grpc.domain.patterns.pattern import PatternKey
-from keeper_grpc.domain.patterns.situation import facets
+from keeper_grpc.domain.evidence.sums import Counted, Draw
+from keeper_grpc.domain.evidence.tally import Part, Share, Tally
+from keeper_grpc.domain.insight import Outcome
+from keeper_grpc.domain.observation import Observation, Revision
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.domain.patterns.position import Position
 from keeper_grpc.storage.database import Connection
-from keeper_grpc.storage.evidence.totals import refresh_evidence
+from keeper_grpc.storage.evidence.adding import add_sums
+from keeper_grpc.storage.evidence.ledger_sums import COUNTED, to_counted
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.insight_columns import OBSERVATIONS
 from keeper_grpc.storage.metrics.experiment import count_in_experiment
-from keeper_grpc.storage.patterns.versions import touch
-from keeper_grpc.storage.patterns.words import MOST_WORDINGS, News
-from keeper_grpc.storage.rows import insert_row
-
-if TYPE_CHECKING:
-    from asyncpg import Record
-
-
-async def append_observation(
-    connection: Connection,
-    observation: Observation,
-    counting: Counting,
-    joined: Vectors | None = None,
-) -> None:
-    """Write one observation, and count it into its pattern, script and situation with those that wait for it.
-
-    It may have to wait itself (domain/evidence/steps.py), there and in the experiment. `joined` are its vectors where
-    they are to turn the pattern's, which they do at once.
-
-    Within the caller's transaction, which owns the pattern's scope. Raises RequestIdReused and
-    OutcomeAlreadyReported.
-    """
-    counted, key = True, observation.pattern_key
-    if key is not None:
-        counted = await count_in_steps(
-            connection, CountedOutcome.of(observation), key, counting, joined
-        )
-    await _write(connection, observation, counted=counted)
-    if observation.enhancement_id or observation.instead_of:
-        await count_in_experiment(connection, observation.account_key, counting.step)
-    if key is not None and (counted or joined):
-        await touch(connection, [key])
+from keeper_grpc.storage.patterns.words import NO_NEWS
+from keeper_grpc.storage.rows import insert_rows
 
 
 @dataclass(frozen=True, slots=True)
-class CountedOutcome:
-    """What is counted of an observation. The words of a report, which are the network's, are not `own_words`."""
+class Counts:
+    """The observations that count by now, also of those that waited, and the patterns that changed."""
 
-    account_key: str
-    business_category: str
-    insight: AnonymizedInsight
-    success: bool
-    net_revenue: float | None
-    costed: bool
-    complained: bool | None
-    unsubscribed: bool | None
-    occurred_time: datetime
-    own_words: bool
-    enhancement_id: UUID | None
-    final: bool
-
-    @classmethod
-    def of(cls, observation: Observation) -> Self:
-        """Of one that is about to be written."""
-        return cls(
-            account_key=observation.account_key,
-            business_category=observation.scope.business_category,
-            insight=observation.insight,
-            success=observation.outcome.success,
-            net_revenue=observation.outcome.net_revenue,
-            costed=observation.outcome.cost is not None,
-            complained=observation.outcome.complained,
-            unsubscribed=observation.outcome.unsubscribed,
-            occurred_time=observation.occurred_time,
-            own_words=observation.disposition is not Disposition.REPORTED,
-            enhancement_id=observation.enhancement_id,
-            final=observation.outcome.final,
-        )
-
-    @classmethod
-    def read(cls, row: Record | Mapping[str, Any]) -> Self:
-        """Of one of the ledger."""
-        return cls(
-            account_key=row["account_key"],
-            business_category=row["business_category"],
-            insight=OBSERVATIONS.read(row),
-            success=row["success"],
-            net_revenue=row["net_revenue"],
-            costed=row["cost"] is not None,
-            complained=row["complained"],
-            unsubscribed=row["unsubscribed"],
-            occurred_time=row["occurred_time"],
-            own_words=row["disposition"] != Disposition.REPORTED.value,
-            enhancement_id=row["enhancement_id"],
-            final=row["final"],
-        )
+    begun: AbstractSet[UUID] = frozenset()
+    changed: AbstractSet[PatternKey] = frozenset()
 
 
-async def count_in_steps(
+async def count_observations(
     connection: Connection,
-    outcome: CountedOutcome,
-    key: PatternKey,
+    scope: Scope,
+    observations: Sequence[Observation],
     counting: Counting,
-    joined: Vectors | None = None,
-) -> bool:
-    """Count the outcome, which is not among them yet, and those of its account that wait, if a step is full.
+    positions: Mapping[UUID, Position],
+) -> Counts:
+    """Count observations that are about to be written into patterns, scripts and situations, with those that wait.
 
-    Returns whether it was. An interim outcome waits for the one that takes its place: the change from one to the
-    other would tell both. The caller notes the change of the pattern.
+    They may have to wait themselves (domain/evidence/steps.py). `positions` are where
+    older patterns lie from now on, which are turned at once. Within the caller's transaction, which owns the patterns'
+    scope and holds the accounts.
     """
-    waiting = await _waiting(connection, outcome, key)
-    counted: int = await connection.fetchval(
-        """
-        SELECT coalesce(sum(occurrence_count), 0)::integer FROM pattern_accounts
-         WHERE scope_id = $1 AND pattern_id = $2 AND account_key = $3
-        """,
-        *key,
-        outcome.account_key,
+    if not observations:
+        return Counts()
+    tally = await _tally(connection, scope, observations, counting)
+    return await _count(connection, scope, tally, counting, positions)
+
+
+async def count_waiting(
+    connection: Connection, key: PatternKey, scope: Scope, account_key: str, counting: Counting
+) -> AbstractSet[UUID]:
+    """Count what waits of an account's part in a pattern, if it is a step by now: the observations that do count.
+
+    Within the caller's transaction, which owns the pattern's scope and the account.
+    """
+    shares = await _shares(connection, scope, [(key.pattern_id, account_key)])
+    tally = Tally(shares, counting.step, counting.half_life)
+    tally.settle(key.pattern_id, account_key)
+    counts = await _count(connection, scope, tally, counting, {})
+    await _begin(connection, scope, counts.begun)
+    return counts.begun
+
+
+async def _count(
+    connection: Connection,
+    scope: Scope,
+    tally: Tally,
+    counting: Counting,
+    positions: Mapping[UUID, Position],
+) -> Counts:
+    news = await add_sums(connection, scope.scope_id, tally.sums) if tally.sums else {}
+    await refresh_evidence(
+        connection,
+        {
+            PatternKey(scope.scope_id, pattern_id): Change(
+                first=tally.sums[pattern_id].first if pattern_id in tally.sums else None,
+                last=tally.sums[pattern_id].last if pattern_id in tally.sums else None,
+                news=news.get(pattern_id, NO_NEWS),
+                position=positions.get(pattern_id),
+            )
+            for pattern_id in {*tally.sums, *positions}
+        },
+        counting.rule,
     )
-    waits = counting.step != EXACT and not outcome.final
-    full = not waits and due(counted + len(waiting) + 1, counting.step)
-    batch = [*waiting.values(), outcome] if full else []
-    news = [await _count(connection, each, key, counting.half_life) for each in batch]
-    if waiting and full:
+    return Counts(
+        frozenset(tally.begun),
+        frozenset(PatternKey(scope.scope_id, each) for each in {*tally.sums, *positions}),
+    )
+
+
+async def _tally(
+    connection: Connection,
+    scope: Scope,
+    observations: Sequence[Observation],
+    counting: Counting,
+) -> Tally:
+    """The observations as they count after those that wait."""
+    counted = [each for each in observations if each.pattern_id is not None]
+    draws = await _draws(connection, scope, [each.enhancement_id for each in counted])
+    parts = [(each.pattern_id, each.account_key) for each in counted if each.pattern_id]
+    shares = await _shares(connection, scope, parts)
+    tally = Tally(shares, counting.step, counting.half_life)
+    for each in counted:
+        assert each.pattern_id is not None  # noqa: S101 - for mypy
+        draw = draws.get(each.enhancement_id) if each.enhancement_id else None
+        tally.take(each.observation_id, each.pattern_id, Counted.of(each, draw))
+    return tally
+
+
+async def _draws(
+    connection: Connection, scope: Scope, enhancement_ids: Sequence[UUID | None]
+) -> Mapping[UUID, Draw]:
+    asked = [each for each in enhancement_ids if each is not None]
+    if not asked:
+        return {}
+    rows = await connection.fetch(
+        """
+        SELECT enhancement_id, inverse, expected FROM drawn_scripts
+         WHERE scope_id = $1 AND enhancement_id = ANY($2::uuid[])
+        """,
+        scope.scope_id,
+        asked,
+    )
+    return {row["enhancement_id"]: Draw(row["inverse"], row["expected"]) for row in rows}
+
+
+async def _shares(
+    connection: Connection, scope: Scope, named: Sequence[Part]
+) -> Mapping[Part, Share]:
+    """What is known of these accounts' parts in patterns."""
+    parts = set(named)
+    if not parts:
+        return {}
+    arrays = (scope.scope_id, [part for part, _ in parts], [account for _, account in parts])
+    rows = await connection.fetch(
+        """
+        SELECT part.pattern_id, part.account_key,
+               coalesce(s.occurrence_count, 0)::integer AS counted,
+               a.business_category,
+               ARRAY(SELECT w.action FROM pattern_wordings w
+                      WHERE w.scope_id = $1 AND w.pattern_id = part.pattern_id
+                        AND w.account_key = part.account_key) AS actions
+          FROM unnest($2::uuid[], $3::text[]) AS part (pattern_id, account_key)
+          JOIN accounts a USING (account_key)
+          LEFT JOIN pattern_accounts s
+            ON s.scope_id = $1 AND s.pattern_id = part.pattern_id
+           AND s.account_key = part.account_key
+        """,
+        *arrays,
+    )
+    shares = {
+        (row["pattern_id"], row["account_key"]): Share(
+            row["counted"],
+            {},
+            set(row["actions"]),
+            row["business_category"] == scope.business_category,
+        )
+        for row in rows
+    }
+    waiting = await connection.fetch(
+        f"""
+        SELECT o.id, o.pattern_id, {COUNTED}
+          FROM unnest($2::uuid[], $3::text[]) AS part (pattern_id, account_key)
+          JOIN observations o ON o.scope_id = $1 AND o.pattern_id = part.pattern_id
+                             AND o.account_key = part.account_key
+          LEFT JOIN drawn_scripts d
+            ON d.scope_id = $1 AND d.enhancement_id = o.enhancement_id
+         WHERE NOT o.counted AND o.final ORDER BY o.recorded_time, o.id
+        """,  # noqa: S608 - a constant
+        *arrays,
+    )
+    for row in waiting:
+        shares[row["pattern_id"], row["account_key"]].waiting[row["id"]] = to_counted(row)
+    return shares
+
+
+_TYPES = OBSERVATIONS.types | {
+    "id": "uuid",
+    "scope_id": "bigint",
+    "account_key": "text",
+    "disposition": "text",
+    "pattern_id": "uuid",
+    "counted": "boolean",
+    "enhancement_id": "uuid",
+    "instead_of": "uuid",
+    "compared": "boolean",
+    "similarity": "float8",
+    "embedding_model": "text",
+    "anonymization": "jsonb",
+    "occurred_time": "timestamptz",
+    "recorded_time": "timestamptz",
+    "success": "boolean",
+    "revenue_impact": "float8",
+    "customer_retained": "boolean",
+    "response_rate": "float8",
+    "cost": "float8",
+    "complained": "boolean",
+    "unsubscribed": "boolean",
+    "final": "boolean",
+}
+
+
+async def write_observations(
+    connection: Connection,
+    scope: Scope,
+    observations: Sequence[Observation],
+    begun: AbstractSet[UUID],
+    step: int,
+) -> None:
+    """Write observations in arrival order; those that have `begun` to count do, also if they were written before.
+
+    Raises RequestIdReused and OutcomeAlreadyReported, where another scope took the request or the question meanwhile.
+    """
+    if not observations:
+        return
+    await _begin(connection, scope, begun - {each.observation_id for each in observations})
+    await record_requests(connection, observations, scope.scope_id)
+    await _claim_outcomes(connection, observations)
+    await insert_rows(
+        connection, "observations", _TYPES, [_row(each, begun) for each in observations]
+    )
+    asked = {each.account_key for each in observations if each.enhancement_id or each.instead_of}
+    if asked:
+        await count_in_experiment(connection, asked, step)
+
+
+async def _begin(connection: Connection, scope: Scope, ids: AbstractSet[UUID]) -> None:
+    """Note that observations count which waited."""
+    if ids:
         await connection.execute(
             """
-            UPDATE observations SET counted = true
-             WHERE scope_id = $1 AND id = ANY($2::uuid[])
+            UPDATE observations SET counted = true WHERE scope_id = $1 AND id = ANY($2::uuid[])
             """,
-            key.scope_id,
-            list(waiting),
+            scope.scope_id,
+            list(ids),
         )
-    if batch or joined:
-        await refresh_evidence(
-            connection,
-            key,
-            counting.rule,
-            occurred_times=[each.occurred_time for each in batch],
-            joined=joined,
-            news=News(
-                any(each.wording for each in news),
-                [facet for each in news for facet in each.facets],
-            ),
+
+
+_REQUESTS = {
+    "account_key": "text",
+    "request_id": "uuid",
+    "fingerprint": "bytea",
+    "scope_id": "bigint",
+    "observation_id": "uuid",
+    "revises": "boolean",
+}
+
+
+async def record_requests(
+    connection: Connection, recorded: Sequence[Observation | Revision], scope_id: int
+) -> None:
+    """Remember what requests recorded or revised. Raises RequestIdReused."""
+    # In one order, because requests of one account may come to several scopes at once.
+    ordered = sorted(recorded, key=lambda each: (each.account_key, each.request_id))
+    rows = [
+        {
+            "account_key": each.account_key,
+            "request_id": each.request_id,
+            "fingerprint": each.fingerprint,
+            "scope_id": scope_id,
+            "observation_id": each.observation_id,
+            "revises": isinstance(each, Revision),
+        }
+        for each in ordered
+    ]
+    try:
+        await insert_rows(connection, "outcome_requests", _REQUESTS, rows)
+    except asyncpg.UniqueViolationError as error:
+        # The same request_id was used in another scope while this one waited: another body.
+        raise RequestIdReused from error
+
+
+async def _claim_outcomes(connection: Connection, observations: Sequence[Observation]) -> None:
+    """Let each be the one outcome of its enhancement, which may be of another scope.
+
+    Raises OutcomeAlreadyReported.
+    """
+    claims = {
+        question: each.observation_id
+        for each in observations
+        if (question := each.enhancement_id or each.instead_of) is not None
+    }
+    if not claims:
+        return
+    try:
+        await connection.execute(
+            """
+            INSERT INTO enhancement_outcomes (scope_id, enhancement_id, observation_id)
+            SELECT e.scope_id, e.id, c.observation_id
+              FROM unnest($1::uuid[], $2::uuid[]) AS c (id, observation_id)
+              JOIN enhancements e USING (id) ORDER BY e.id
+            """,
+            list(claims),
+            list(claims.values()),
         )
-    return full
+    except asyncpg.UniqueViolationError as error:
+        raise OutcomeAlreadyReported from error
 
 
-async def _waiting(
-    connection: Connection, outcome: CountedOutcome, key: PatternKey
-) -> Mapping[UUID, CountedOutcome]:
-    """The account's outcomes of the pattern that do not count yet, by id, the oldest first."""
-    rows = await connection.fetch(
-        f"""
-        SELECT {OBSERVATIONS.names}, id, account_key, success, net_revenue, cost, complained, unsubscribed,
-               occurred_time, disposition, enhancement_id, final
-          FROM observations
-         WHERE scope_id = $1 AND pattern_id = $2 AND account_key = $3 AND NOT counted AND final
-         ORDER BY recorded_time, id
-        """,  # noqa: S608 - only constants are interpolated
-        *key,
-        outcome.account_key,
-    )
-    return {row["id"]: CountedOutcome.read(row) for row in rows}
-
-
-async def _write(connection: Connection, observation: Observation, *, counted: bool) -> None:
-    row = OBSERVATIONS.values(observation.insight) | {
+def _row(observation: Observation, begun: AbstractSet[UUID]) -> Mapping[str, object]:
+    return OBSERVATIONS.values(observation.insight) | {
         "id": observation.observation_id,
         "scope_id": observation.scope.scope_id,
         "account_key": observation.account_key,
         "disposition": observation.disposition.value,
         "pattern_id": observation.pattern_id,
-        "counted": counted,
+        "counted": observation.pattern_id is None or observation.observation_id in begun,
         "enhancement_id": observation.enhancement_id,
         "instead_of": observation.instead_of,
         "compared": False if observation.enhancement_id or observation.instead_of else None,
@@ -200,46 +326,6 @@ async def _write(connection: Connection, observation: Observation, *, counted: b
         "recorded_time": observation.recorded_time,
         **outcome_columns(observation.outcome),
     }
-    await record_request(connection, observation, observation.scope.scope_id)
-    if (enhancement_id := observation.enhancement_id or observation.instead_of) is not None:
-        await _claim_outcome(connection, enhancement_id, observation.observation_id)
-    await insert_row(connection, "observations", row)
-
-
-async def record_request(
-    connection: Connection, recorded: Observation | Revision, scope_id: int
-) -> None:
-    """Remember what a request recorded or revised. Raises RequestIdReused."""
-    row = {
-        "account_key": recorded.account_key,
-        "request_id": recorded.request_id,
-        "fingerprint": recorded.fingerprint,
-        "scope_id": scope_id,
-        "observation_id": recorded.observation_id,
-        "revises": isinstance(recorded, Revision),
-    }
-    try:
-        await insert_row(connection, "outcome_requests", row)
-    except asyncpg.UniqueViolationError as error:
-        # The same request_id was used in another scope while this one waited: another body.
-        raise RequestIdReused from error
-
-
-async def _claim_outcome(
-    connection: Connection, enhancement_id: UUID, observation_id: UUID
-) -> None:
-    """Let this be the one outcome of an enhancement, which may be of another scope. Raises OutcomeAlreadyReported."""
-    try:
-        await connection.execute(
-            """
-            INSERT INTO enhancement_outcomes (scope_id, enhancement_id, observation_id)
-            SELECT scope_id, id, $2 FROM enhancements WHERE id = $1
-            """,
-            enhancement_id,
-            observation_id,
-        )
-    except asyncpg.UniqueViolationError as error:
-        raise OutcomeAlreadyReported from error
 
 
 def outcome_columns(outcome: Outcome) -> dict[str, object]:
@@ -254,132 +340,3 @@ def outcome_columns(outcome: Outcome) -> dict[str, object]:
         "unsubscribed": outcome.unsubscribed,
         "final": outcome.final,
     }
-
-
-async def _count(
-    connection: Connection, outcome: CountedOutcome, key: PatternKey, half_life: timedelta
-) -> News:
-    """Add one outcome to the account's shares of the pattern, of its harm, of its facets and of its script.
-
-    Unless it is of a category that the account is no longer in: see usecases/accounts/update.py. One
-    statement, because a round trip costs more than any of its parts.
-    """
-    insight = outcome.insight
-    weight, fast, slow = (
-        recency_weight(outcome.occurred_time, span) for span in (half_life, FAST, SLOW)
-    )
-    harms = OwnHarms().after(
-        outcome.complained,
-        outcome.unsubscribed,
-        outcome.net_revenue if outcome.costed else None,
-        recency_weight(outcome.occurred_time, HARM_HALF_LIFE),
-    )
-    (row,) = await connection.fetch(
-        """
-        WITH account AS (
-            SELECT account_key FROM accounts
-             WHERE account_key = $2 AND business_category = $11 FOR KEY SHARE
-        ), pattern AS (
-            INSERT INTO pattern_accounts AS a (
-                scope_id, pattern_id, account_key, occurrence_count, success_count, revenue_total,
-                revenue_count, recent_trials, recent_successes,
-                fast_trials, fast_successes, slow_trials, slow_successes)
-            SELECT $26, $1, account_key, 1, $3, $4, $5, $6, $7, $15, $16, $17, $18 FROM account
-            ON CONFLICT (scope_id, pattern_id, account_key) DO UPDATE
-               SET occurrence_count = a.occurrence_count + 1,
-                   success_count = a.success_count + excluded.success_count,
-                   revenue_total = a.revenue_total + excluded.revenue_total,
-                   revenue_count = a.revenue_count + excluded.revenue_count,
-                   recent_trials = a.recent_trials + excluded.recent_trials,
-                   recent_successes = a.recent_successes + excluded.recent_successes,
-                   fast_trials = a.fast_trials + excluded.fast_trials,
-                   fast_successes = a.fast_successes + excluded.fast_successes,
-                   slow_trials = a.slow_trials + excluded.slow_trials,
-                   slow_successes = a.slow_successes + excluded.slow_successes
-        ), facets AS (
-            INSERT INTO pattern_facets AS f (
-                scope_id, pattern_id, facet, account_key, occurrence_count, success_count,
-                recent_trials, recent_successes)
-            SELECT $26, $1, facet, account_key, 1, $3, $6, $7
-              FROM account, unnest($8::text[]) AS facet
-            ON CONFLICT (scope_id, pattern_id, facet, account_key) DO UPDATE
-               SET occurrence_count = f.occurrence_count + 1,
-                   success_count = f.success_count + excluded.success_count,
-                   recent_trials = f.recent_trials + excluded.recent_trials,
-                   recent_successes = f.recent_successes + excluded.recent_successes
-            RETURNING facet, occurrence_count = 1 AS new
-        ), harms AS (
-            INSERT INTO pattern_harms AS h (
-                scope_id, pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
-                unsubscribes, costed, net_revenue)
-            SELECT $26, $1, account_key, $19::double precision, $20, $21, $22, $23, $24 FROM account
-             WHERE greatest($19::double precision, $21, $23) > 0
-            ON CONFLICT (scope_id, pattern_id, account_key) DO UPDATE
-               SET complaint_known = h.complaint_known + excluded.complaint_known,
-                   complaints = h.complaints + excluded.complaints,
-                   unsubscribe_known = h.unsubscribe_known + excluded.unsubscribe_known,
-                   unsubscribes = h.unsubscribes + excluded.unsubscribes,
-                   costed = h.costed + excluded.costed,
-                   net_revenue = h.net_revenue + excluded.net_revenue
-        ), wording AS (
-            INSERT INTO pattern_wordings (scope_id, pattern_id, account_key, action_hash, action)
-            SELECT $26, $1, account_key, sha256(convert_to($12::text, 'UTF8')), $12 FROM account
-             WHERE $13::boolean AND $14::bigint > (SELECT count(*) FROM pattern_wordings
-                                   WHERE scope_id = $26 AND pattern_id = $1
-                                     AND account_key = $2)
-            ON CONFLICT DO NOTHING RETURNING true
-        ), script AS (
-            INSERT INTO pattern_scripts AS s (id, scope_id, pattern_id, template, template_hash)
-            SELECT $9, $26::bigint, $1, $10::text, sha256(convert_to($10::text, 'UTF8')) FROM account
-             WHERE $10::text <> ''
-            ON CONFLICT (scope_id, pattern_id, template_hash) DO UPDATE SET template = s.template
-            RETURNING id
-        ), drawn AS (
-            SELECT count(*) AS trials, coalesce(sum(inverse), 0) AS weight,
-                   coalesce(sum(inverse ^ 2), 0) AS squares,
-                   coalesce(sum(inverse * ($3 - expected)), 0) AS excess
-              FROM drawn_scripts WHERE scope_id = $26 AND enhancement_id = $25
-        ), script_share AS (
-            INSERT INTO script_accounts AS a (
-                scope_id, script_id, account_key, occurrence_count, success_count,
-                recent_trials, recent_successes,
-                drawn_trials, drawn_weight, drawn_squares, drawn_excess)
-            SELECT $26, script.id, account_key, 1, $3, $6, $7,
-                   drawn.trials, drawn.weight, drawn.squares, drawn.excess
-              FROM account, script, drawn
-            ON CONFLICT (scope_id, script_id, account_key) DO UPDATE
-               SET occurrence_count = a.occurrence_count + 1,
-                   success_count = a.success_count + excluded.success_count,
-                   recent_trials = a.recent_trials + excluded.recent_trials,
-                   recent_successes = a.recent_successes + excluded.recent_successes,
-                   drawn_trials = a.drawn_trials + excluded.drawn_trials,
-                   drawn_weight = a.drawn_weight + excluded.drawn_weight,
-                   drawn_squares = a.drawn_squares + excluded.drawn_squares,
-                   drawn_excess = a.drawn_excess + excluded.drawn_excess
-        )
-        SELECT EXISTS (SELECT FROM wording) AS wording,
-               ARRAY (SELECT facet FROM facets WHERE new) AS facets
-        """,
-        key.pattern_id,
-        outcome.account_key,
-        int(outcome.success),
-        outcome.net_revenue or 0.0,
-        int(outcome.net_revenue is not None),
-        weight,
-        weight * outcome.success,
-        facets(insight.conditions),
-        uuid4(),
-        insight.script,
-        outcome.business_category,
-        insight.action,
-        outcome.own_words,
-        MOST_WORDINGS,
-        fast,
-        fast * outcome.success,
-        slow,
-        slow * outcome.success,
-        *astuple(harms),
-        outcome.enhancement_id,
-        key.scope_id,
-    )
-    return News(row["wording"], row["facets"])

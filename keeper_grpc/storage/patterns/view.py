@@ -8,7 +8,7 @@ domain computes the evidence from what is left.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -75,7 +75,7 @@ COLUMNS = f"""
     p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired, p.fading,
     p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
     share.revenue_counts, share.recent_trials, share.recent_successes,
-    share.contributed AND p.catalog_key IS NULL AND p.shown_action <> '' AS supported,
+    p.catalog_key IS NULL AND p.shown_action <> '' AS worded, share.contributed,
     (SELECT ARRAY[l.successes, l.failures] FROM learned_priors l
       WHERE p.prior_source = 'author' AND l.pattern_type IN (p.pattern_type, '')
         AND l.business_category IN (p.business_category, '')
@@ -204,7 +204,7 @@ async def see_patterns(
     """
     if not keys:
         return {}
-    rows = await connection.fetch(_PATTERNS, *by_column(keys), viewer)
+    rows = await read_patterns(connection, keys, viewer)
     seen = {key_of(row): to_shares(row, now_weight) for row in rows}
     scripts = await see_scripts(connection, seen, rule, viewer, now_weight=now_weight)
     words = await see_words(connection, rows, rule, viewer)
@@ -276,30 +276,62 @@ async def see_scripts(
     """
     if not patterns:
         return {}
-    most = {
-        key.pattern_id: heaviest([share.trials for share in shares.values()], rule.k)
+    rows: dict[UUID, list[Record]] = defaultdict(list)
+    for row in await read_scripts(connection, patterns, viewer):
+        rows[row["pattern_id"]].append(row)
+    return {
+        key.pattern_id: to_scripts(rows[key.pattern_id], shares, rule, now_weight=now_weight)
         for key, shares in patterns.items()
     }
-    withdrawn = {tuple(row) for row in await connection.fetch(_WITHDRAWN, *by_column(patterns))}
-    scripts: dict[UUID, list[Script]] = defaultdict(list)
-    for row in await connection.fetch(_SCRIPTS, *by_column(patterns), viewer):
-        if withdrawn and (row["pattern_id"], wording_hash(row["template"])) in withdrawn:
-            continue
-        shares = (
-            _share(now_weight, *counts)
-            for counts in zip(
-                row["trials"] or (),
-                row["successes"] or (),
-                row["recent_trials"] or (),
-                row["recent_successes"] or (),
-                strict=True,
-            )
+
+
+async def read_patterns(
+    connection: Connection, keys: Collection[PatternKey], viewer: str = NO_VIEWER
+) -> Sequence[Record]:
+    """The rows that `to_pattern` and `to_shares` take, without the viewer's owner."""
+    return await connection.fetch(_PATTERNS, *by_column(keys), viewer)
+
+
+async def read_scripts(
+    connection: Connection, keys: Collection[PatternKey], viewer: str = NO_VIEWER
+) -> Sequence[Record]:
+    """The rows that `to_scripts` takes, without the viewer's owner and what was withdrawn."""
+    withdrawn = {tuple(row) for row in await connection.fetch(_WITHDRAWN, *by_column(keys))}
+    rows = await connection.fetch(_SCRIPTS, *by_column(keys), viewer)
+    if not withdrawn:
+        return rows
+    return [
+        row for row in rows if (row["pattern_id"], wording_hash(row["template"])) not in withdrawn
+    ]
+
+
+def to_scripts(
+    rows: Iterable[Record],
+    shares: Shares,
+    rule: PublicationRule,
+    *,
+    now_weight: float | None = None,
+    without: str | None = None,
+) -> list[Script]:
+    """The scripts of one pattern, of which `shares` are seen, `without` the outcomes of one owner."""
+    most = heaviest([share.trials for share in shares.values()], rule.k)
+    scripts = []
+    for row in rows:
+        owned = zip(
+            row["owners"] or (),
+            row["trials"] or (),
+            row["successes"] or (),
+            row["recent_trials"] or (),
+            row["recent_successes"] or (),
+            strict=True,
         )
-        evidence = weigh(shares, rule.k, most[row["pattern_id"]])
-        drawn = {owner: Drawn(*sums) for owner, sums in (row["drawn"] or {}).items()}
+        held = (_share(now_weight, *counts) for owner, *counts in owned if owner != without)
+        drawn = {
+            owner: Drawn(*sums) for owner, sums in (row["drawn"] or {}).items() if owner != without
+        }
         lift = None if row["lift"] is None else Lift(row["lift"], row["lift_deviation"])
-        scripts[row["pattern_id"]].append(
-            Script(row["template"], evidence, row["authored"], drawn, lift)
+        scripts.append(
+            Script(row["template"], weigh(held, rule.k, most), row["authored"], drawn, lift)
         )
     return scripts
 
@@ -416,8 +448,9 @@ async def see_words(
     connection: Connection, rows: Iterable[Record], rule: PublicationRule, viewer: str
 ) -> Mapping[UUID, Words]:
     """The words of those of the rows whose words the viewer's owner may support: what others say."""
-    supported = [key_of(row) for row in rows if row["supported"]]
-    return await words_of_others(connection, supported, rule.k, viewer)
+    supported = [(key_of(row), viewer) for row in rows if row["worded"] and row["contributed"]]
+    words = await words_of_others(connection, supported, rule.k)
+    return {key.pattern_id: own for (key, _), own in words.items()}
 
 
 def to_pattern(

@@ -10,6 +10,7 @@ from keeper_grpc.domain.errors import PatternNotFound, ScriptNotFound
 from keeper_grpc.domain.patterns.withdrawal import wording_hash
 from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.emerging.sightings import counts
 from keeper_grpc.storage.locks import lock_step
 from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.versions import touch
@@ -64,7 +65,7 @@ class PostgresWithdrawal:
             # Emerging patterns that tell of it are worded anew.
             await connection.execute(
                 f"""
-                UPDATE sightings s SET pending = true FROM network_patterns p
+                UPDATE sightings s SET pending = {counts("s")} FROM network_patterns p
                  WHERE p.scope_id = $1 AND p.id = $2 AND s.emerging_pattern_id IS NOT NULL AND {says("p", "s")}
                 """,  # noqa: S608 - only aliases are interpolated
                 *key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,9 +13,6 @@ from keeper_grpc.domain.patterns.shown_words import Wording, shown_action, shown
 from keeper_grpc.domain.patterns.situation import facts
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.keys import by_column
-
-MOST_WORDINGS = 16
-"""Distinct actions that are kept of one account in one pattern, its first: bounds what one can add."""
 
 MOST_READ = 200
 """Distinct actions, those of most owners first, that decide a pattern's words: bounds what a pattern costs,
@@ -39,10 +37,13 @@ def conditions_in_words(alias: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What an observation added to what owners say: a wording, and facts that its account is new to."""
+    """What observations added to what owners say: a wording, and facts that their accounts are new to."""
 
     wording: bool
     facets: Sequence[str]
+
+
+NO_NEWS = News(wording=False, facets=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,100 +64,130 @@ class Words:
 
 async def shown_words(
     connection: Connection,
-    key: PatternKey,
-    shown: Mapping[str, JsonValue],
+    before: Mapping[PatternKey, tuple[Mapping[str, JsonValue], News | None]],
     k: int,
-    news: News | None,
-) -> ShownWords:
-    """What may be shown now, where these conditions were `shown` before.
+) -> Mapping[PatternKey, ShownWords]:
+    """What may be shown now of each pattern, of which these conditions were shown before.
 
-    `news` says what an observation added: then only what that can change is read. None reads all.
+    News says what observations added: then only what that can change is read. None reads all.
     """
-    action = conditions = None
-    if news is None or news.wording:
-        action = shown_action(await _wordings(connection, key), k)
-    if news is None or news.facets:
+    worded = [key for key, (_, news) in before.items() if news is None or news.wording]
+    wordings: dict[UUID, list[Wording]] = {key.pattern_id: [] for key in worded}
+    if worded:
+        for row in await connection.fetch(_SAID, *by_column(worded), MOST_READ):
+            wordings[row["pattern_id"]].append(Wording(row["action"], frozenset(row["owners"])))
+    situated: dict[UUID, dict[str, int]] = {
+        key.pattern_id: {} for key, (_, news) in before.items() if news is None or news.facets
+    }
+    every = [key for key, (_, news) in before.items() if news is None]
+    some = [
+        (key, fact)
+        for key, (shown, news) in before.items()
+        if news is not None and news.facets
         # One more owner can only bring its own facts above those that are shown.
-        among = None if news is None else [*news.facets, *facts(shown)]
-        conditions = shown_conditions(await _owners_of_facts(connection, key, k, among), k)
-    return ShownWords(action, conditions)
+        for fact in {*news.facets, *facts(shown)}
+    ]
+    rows = await connection.fetch(_ALL_FACTS, *by_column(every), k) if every else []
+    if some:
+        rows += await connection.fetch(
+            _SOME_FACTS,
+            [key.scope_id for key, _ in some],
+            [key.pattern_id for key, _ in some],
+            [fact for _, fact in some],
+            k,
+        )
+    for row in rows:
+        situated[row["pattern_id"]][row["facet"]] = row["owners"]
+    return {
+        key: ShownWords(
+            shown_action(wordings[key.pattern_id], k) if key.pattern_id in wordings else None,
+            shown_conditions(situated[key.pattern_id], k) if key.pattern_id in situated else None,
+        )
+        for key in before
+    }
 
 
 async def words_of_others(
-    connection: Connection, keys: Sequence[PatternKey], k: int, viewer: str
-) -> Mapping[UUID, Words]:
-    """What may be shown to the account with this key, whose owner supports some of these patterns' words.
+    connection: Connection, seen: Sequence[tuple[PatternKey, str]], k: int
+) -> Mapping[tuple[PatternKey, str], Words]:
+    """What may be shown of patterns to the accounts with these keys, whose owners support some of their words.
 
     Of others k owners have each word, as they do of what any other reader is shown: else the account would
     learn what fewer share with it.
     """
-    if not keys:
+    if not seen:
         return {}
-    scopes, pattern_ids = by_column(keys)
-    wordings: dict[UUID, list[Wording]] = {pattern_id: [] for pattern_id in pattern_ids}
-    facts_of: dict[UUID, dict[str, int]] = {pattern_id: {} for pattern_id in pattern_ids}
-    for row in await connection.fetch(_SAID_BY_OTHERS, scopes, pattern_ids, viewer, MOST_READ):
-        wordings[row["pattern_id"]].append(Wording(row["action"], frozenset(row["owners"])))
-    for row in await connection.fetch(_FACTS_OF_OTHERS, scopes, pattern_ids, viewer, k):
-        facts_of[row["pattern_id"]][row["facet"]] = row["owners"]
-    return {
-        pattern_id: Words(
-            shown_action(wordings[pattern_id], k), shown_conditions(facts_of[pattern_id], k)
+    named = [
+        [key.scope_id for key, _ in seen],
+        [key.pattern_id for key, _ in seen],
+        [viewer for _, viewer in seen],
+    ]
+    wordings: dict[tuple[UUID, str], list[Wording]] = defaultdict(list)
+    facts_of: dict[tuple[UUID, str], dict[str, int]] = defaultdict(dict)
+    for row in await connection.fetch(_SAID_BY_OTHERS, *named, MOST_READ):
+        wordings[row["pattern_id"], row["viewer"]].append(
+            Wording(row["action"], frozenset(row["owners"]))
         )
-        for pattern_id in pattern_ids
+    for row in await connection.fetch(_FACTS_OF_OTHERS, *named, k):
+        facts_of[row["pattern_id"], row["viewer"]][row["facet"]] = row["owners"]
+    return {
+        (key, viewer): Words(
+            shown_action(wordings[key.pattern_id, viewer], k),
+            shown_conditions(facts_of[key.pattern_id, viewer], k),
+        )
+        for key, viewer in seen
     }
 
 
-_OF_OTHERS = "a.owner_key <> coalesce((SELECT owner_key FROM accounts WHERE account_key = $3), $3)"
+_SAID = """
+    SELECT said.pattern_id, said.action, said.owners
+      FROM (SELECT w.pattern_id, w.action, array_agg(DISTINCT a.owner_key) AS owners,
+                   row_number() OVER (PARTITION BY w.pattern_id
+                                      ORDER BY count(DISTINCT a.owner_key) DESC, w.action) AS place
+              FROM pattern_wordings w JOIN accounts a USING (account_key)
+             WHERE w.scope_id = ANY($1::bigint[]) AND w.pattern_id = ANY($2::uuid[])
+               AND a.qualified
+             GROUP BY w.pattern_id, w.action) said
+     WHERE place <= $3 ORDER BY place
+"""
+
+_ALL_FACTS = """
+    SELECT f.pattern_id, f.facet, count(DISTINCT a.owner_key)::integer AS owners
+      FROM pattern_facets f JOIN accounts a USING (account_key)
+     WHERE f.scope_id = ANY($1::bigint[]) AND f.pattern_id = ANY($2::uuid[]) AND a.qualified
+     GROUP BY f.pattern_id, f.facet HAVING count(DISTINCT a.owner_key) >= $3
+"""
+
+_SOME_FACTS = """
+    SELECT f.pattern_id, f.facet, count(DISTINCT a.owner_key)::integer AS owners
+      FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS asked (scope_id, pattern_id, facet)
+      JOIN pattern_facets f USING (scope_id, pattern_id, facet) JOIN accounts a USING (account_key)
+     WHERE a.qualified
+     GROUP BY f.pattern_id, f.facet HAVING count(DISTINCT a.owner_key) >= $4
+"""
+
+_SEEN = """
+    (SELECT s.scope_id, s.pattern_id, s.viewer, coalesce(own.owner_key, s.viewer) AS owner_key
+       FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS s (scope_id, pattern_id, viewer)
+       LEFT JOIN accounts own ON own.account_key = s.viewer) seen
+"""
 
 _SAID_BY_OTHERS = f"""
     SELECT * FROM (
-        SELECT w.pattern_id, w.action, array_agg(DISTINCT a.owner_key) AS owners,
-               row_number() OVER (PARTITION BY w.pattern_id
+        SELECT seen.pattern_id, seen.viewer, w.action, array_agg(DISTINCT a.owner_key) AS owners,
+               row_number() OVER (PARTITION BY seen.pattern_id, seen.viewer
                                   ORDER BY count(DISTINCT a.owner_key) DESC, w.action) AS place
-          FROM pattern_wordings w JOIN accounts a USING (account_key)
-         WHERE w.scope_id = ANY($1::bigint[]) AND w.pattern_id = ANY($2::uuid[])
-           AND a.qualified AND {_OF_OTHERS}
-         GROUP BY w.pattern_id, w.action) said
+          FROM {_SEEN} JOIN pattern_wordings w USING (scope_id, pattern_id)
+          JOIN accounts a USING (account_key)
+         WHERE a.qualified AND a.owner_key <> seen.owner_key
+         GROUP BY seen.pattern_id, seen.viewer, w.action) said
      WHERE place <= $4
 """  # noqa: S608 - a constant
 
 _FACTS_OF_OTHERS = f"""
-    SELECT f.pattern_id, f.facet, count(DISTINCT a.owner_key)::integer AS owners
-      FROM pattern_facets f JOIN accounts a USING (account_key)
-     WHERE f.scope_id = ANY($1::bigint[]) AND f.pattern_id = ANY($2::uuid[])
-       AND a.qualified AND {_OF_OTHERS}
-     GROUP BY f.pattern_id, f.facet HAVING count(DISTINCT a.owner_key) >= $4
+    SELECT seen.pattern_id, seen.viewer, f.facet, count(DISTINCT a.owner_key)::integer AS owners
+      FROM {_SEEN} JOIN pattern_facets f USING (scope_id, pattern_id)
+      JOIN accounts a USING (account_key)
+     WHERE a.qualified AND a.owner_key <> seen.owner_key
+     GROUP BY seen.pattern_id, seen.viewer, f.facet HAVING count(DISTINCT a.owner_key) >= $4
 """  # noqa: S608 - a constant
-
-
-async def _wordings(connection: Connection, key: PatternKey) -> Sequence[Wording]:
-    rows = await connection.fetch(
-        """
-        SELECT w.action, array_agg(DISTINCT a.owner_key) AS owners
-          FROM pattern_wordings w JOIN accounts a USING (account_key)
-         WHERE w.scope_id = $1 AND w.pattern_id = $2 AND a.qualified
-         GROUP BY w.action ORDER BY count(DISTINCT a.owner_key) DESC, w.action LIMIT $3
-        """,
-        *key,
-        MOST_READ,
-    )
-    return [Wording(row["action"], frozenset(row["owners"])) for row in rows]
-
-
-async def _owners_of_facts(
-    connection: Connection, key: PatternKey, k: int, among: Sequence[str] | None
-) -> Mapping[str, int]:
-    rows = await connection.fetch(
-        """
-        SELECT f.facet, count(DISTINCT a.owner_key)::integer AS owners
-          FROM pattern_facets f JOIN accounts a USING (account_key)
-         WHERE f.scope_id = $1 AND f.pattern_id = $2 AND a.qualified
-           AND ($3::text[] IS NULL OR f.facet = ANY($3))
-         GROUP BY f.facet HAVING count(DISTINCT a.owner_key) >= $4
-        """,
-        *key,
-        among,
-        k,
-    )
-    return {row["facet"]: row["owners"] for row in rows}

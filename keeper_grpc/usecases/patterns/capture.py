@@ -1,41 +1,31 @@
 """CapturePattern: one (insight, outcome) of one account becomes evidence of one pattern.
 
-Anonymize, embed, and then, in one transaction that owns the scope: answer a retry, or find the
-nearest pattern that says the same, merge or create, and write the ledger.
+Anonymize, embed, and hand it to the writer of its scope, who answers a retry, or finds the nearest pattern that says
+the same, merges or creates, and writes the ledger (usecases/patterns/scope_group.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.accounts.words import context_of
-from keeper_grpc.domain.errors import EnhancementNotFound, InvalidInput, RequestIdReused
-from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.errors import InvalidInput
 from keeper_grpc.domain.insight import (
     AnonymizationReport,
     AnonymizedInsight,
     Identifiers,
     Insight,
     Outcome,
-    UnknownWord,
 )
-from keeper_grpc.domain.observation import Disposition, Observation, Recorded, Vectors
-from keeper_grpc.domain.patterns.pattern import Neighbour, Pattern, PatternKey, Scope, merge_target
+from keeper_grpc.domain.observation import Disposition, Vectors
+from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 from keeper_grpc.domain.patterns.screen import Objection, objection
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
-from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds, NewId, Vector
-
-NEIGHBOURS = 20
-"""Nearest patterns to consider. More than one, because the nearest may be an opposite, or another
-action in the same situation."""
-
-DECIMALS = 2
-"""Of a similarity that is told. More would let guesses be led to a text, step by step."""
+from keeper_grpc.usecases.patterns.scope_group import CaptureEntry, Written
+from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,56 +65,11 @@ class Captured:
     script_objection: Objection | None = None
 
 
-class CaptureTransaction(Protocol):
-    """One transaction. Everything in it happens, or nothing does."""
+class CaptureWriter(Protocol):
+    """Where captures go; see usecases/patterns/scope_writer.py."""
 
-    async def recorded(self, account_key: str, request_id: UUID) -> Recorded | None:
-        """The ledger entry of an earlier attempt."""
-
-    async def asked(self, account_key: str, enhancement_id: UUID, pattern_type: str) -> bool:
-        """Whether the account was given this enhancement, for an insight of this type."""
-
-    async def lock_scope(self, scope: Scope) -> None:
-        """Exclude every other transaction that changes the scope's patterns, until this one ends."""
-
-    async def nearest(self, scope: Scope, vectors: Vectors, limit: int) -> Sequence[Neighbour]:
-        """The exact nearest patterns of the scope, nearest first."""
-
-    async def create(self, pattern_id: UUID, observation: Observation, vectors: Vectors) -> None:
-        """Add a pattern without evidence, worded as the observation."""
-
-    async def note_words(
-        self,
-        account_key: str,
-        words: Sequence[UnknownWord],
-        context: str | None,
-        now: datetime,
-    ) -> None:
-        """Note that the account used these words, which nobody else may know.
-
-        `context` is what stood around the one word, masked; see domain/accounts/words.py.
-        """
-
-    async def record(self, observation: Observation, joined: Vectors | None = None) -> None:
-        """Write the ledger, and count the observation into its pattern, script and situation.
-
-        `joined` are its vectors when it merged: the pattern turns towards them.
-        """
-
-    async def record_sighting(
-        self, observation: Observation, vector: Vector, seen_time: datetime
-    ) -> None:
-        """Show the observation to the emerging-pattern detector, as seen at this time."""
-
-    async def pattern(self, key: PatternKey, account_key: str) -> Pattern:
-        """The pattern as it is now, without the account's own evidence."""
-
-
-class CaptureStore(Protocol):
-    """Where captures go."""
-
-    def capture(self, scope: Scope) -> AbstractAsyncContextManager[CaptureTransaction]:
-        """Begin a transaction in a scope; it commits at the end of the block unless that raises."""
+    async def capture(self, scope: Scope, entry: CaptureEntry) -> Written:
+        """The answer once the capture is committed, or was found to be a retry."""
 
 
 class CapturePattern:
@@ -136,25 +81,22 @@ class CapturePattern:
         accounts: AccountResolver,
         anonymizer: Anonymizes,
         embedder: Embeds,
-        store: CaptureStore,
-        rule: PublicationRule,
+        writer: CaptureWriter,
         clock: Clock,
-        new_id: NewId,
     ) -> None:
         self._accounts = accounts
         self._anonymizer = anonymizer
         self._embedder = embedder
-        self._store = store
-        self._rule = rule
+        self._writer = writer
         self._clock = clock
-        self._new_id = new_id
 
     async def __call__(self, capture: Capture) -> Captured:
         """Capture, or return what an earlier attempt of the same request did.
 
         Raises RequestIdReused, AccountCategoryUnknown, AccountCategoryConflict, InvalidInput,
-        EnhancementNotFound, OutcomeAlreadyReported, EmbedderUnavailable, StorageUnavailable. After an error nothing of
-        the request is stored, but that an account it named for the first time stays registered.
+        EnhancementNotFound, OutcomeAlreadyReported, AccountBeingForgotten, EmbedderUnavailable, StorageUnavailable and
+        TooBusy. After an error nothing of the request is stored, but that an account it named for the first time stays
+        registered.
         """
         now = self._clock()
         occurred = capture.occurred_time or now
@@ -165,67 +107,32 @@ class CapturePattern:
             capture.account_id, anonymized.insight.business_category, now
         )
         insight = anonymized.insight.in_category(account.business_category)
-        scope = Scope(insight.type, insight.business_category, self._embedder.model)
-        vectors = await self._vectors(insight)
-
-        async with self._store.capture(scope) as transaction:
-            await transaction.lock_scope(scope)
-            earlier = await transaction.recorded(account.key, capture.request_id)
-            if earlier is not None:
-                return await self._replay(transaction, earlier, capture, account.key)
-            if capture.instead_of and not await transaction.asked(
-                account.key, capture.instead_of, insight.type
-            ):
-                raise EnhancementNotFound
-
-            target: Neighbour | None = None
-            pattern_id: UUID | None = None
-            if vectors is not None:
-                neighbours = await transaction.nearest(scope, vectors, NEIGHBOURS)
-                target = merge_target(insight.action, neighbours, self._embedder.thresholds)
-                pattern_id = target.pattern_id if target else self._new_id()
-            # The account's own evidence is left out: this capture does not change what it may be shown.
-            known = (
-                await transaction.pattern(
-                    PatternKey(scope.scope_id, target.pattern_id), account.key
-                )
-                if target
-                else None
-            )
-            shown = self._published(known)
-            observation = Observation(
-                observation_id=self._new_id(),
+        written = await self._writer.capture(
+            Scope(insight.type, insight.business_category, self._embedder.model),
+            CaptureEntry(
                 account_key=account.key,
                 request_id=capture.request_id,
-                fingerprint=capture.fingerprints[0],
-                scope=scope,
+                fingerprints=capture.fingerprints,
                 insight=insight,
                 report=anonymized.report,
+                unknown_words=anonymized.unknown_words,
+                context=context_of(anonymized),
                 outcome=capture.outcome,
-                disposition=_disposition(withheld=vectors is None, target=target),
-                pattern_id=pattern_id,
-                similarity=round(target.similarity, DECIMALS) if target and shown else 0.0,
+                vectors=await self._vectors(insight),
+                thresholds=self._embedder.thresholds,
                 occurred_time=occurred,
+                seen_time=min(capture.insight.observed_time or occurred, now),
                 recorded_time=now,
                 instead_of=capture.instead_of,
-            )
-            if vectors is not None and pattern_id is not None and target is None:
-                await transaction.create(pattern_id, observation, vectors)
-            await transaction.note_words(
-                account.key, anonymized.unknown_words, context_of(anonymized), now
-            )
-            await transaction.record(observation, vectors if target else None)
-            if vectors is not None:
-                # Last, because ForgetAccount takes the account before its sightings as well.
-                seen = min(capture.insight.observed_time or occurred, now)
-                await transaction.record_sighting(observation, vectors.sentence, seen)
+            ),
+        )
         return Captured(
-            disposition=observation.disposition,
-            replayed=False,
-            similarity=observation.similarity,
-            pattern=shown,
-            anonymization=anonymized.report,
-            script_objection=objection(insight.script),
+            disposition=written.disposition,
+            replayed=written.replayed,
+            similarity=written.similarity,
+            pattern=written.pattern,
+            anonymization=written.anonymization,
+            script_objection=None if written.replayed else objection(insight.script),
         )
 
     async def _vectors(self, insight: AnonymizedInsight) -> Vectors | None:
@@ -235,33 +142,3 @@ class CapturePattern:
         words = insight.words
         sentence, action = await self._embedder.embed([words.sentence, words.action])
         return Vectors(sentence, action)
-
-    async def _replay(
-        self,
-        transaction: CaptureTransaction,
-        earlier: Recorded,
-        capture: Capture,
-        account_key: str,
-    ) -> Captured:
-        if earlier.fingerprint not in capture.fingerprints:
-            raise RequestIdReused
-        pattern = (
-            await transaction.pattern(earlier.pattern, account_key) if earlier.pattern else None
-        )
-        shown = self._published(pattern)
-        return Captured(
-            disposition=earlier.disposition,
-            replayed=True,
-            similarity=round(earlier.similarity, DECIMALS) if shown else 0.0,
-            pattern=shown,
-            anonymization=earlier.anonymization,
-        )
-
-    def _published(self, pattern: Pattern | None) -> Pattern | None:
-        return pattern if pattern and not pattern.withheld(self._rule) else None
-
-
-def _disposition(*, withheld: bool, target: Neighbour | None) -> Disposition:
-    if withheld:
-        return Disposition.WITHHELD
-    return Disposition.MERGED if target else Disposition.CREATED

@@ -10,6 +10,7 @@ import pytest
 
 from keeper_grpc.domain.accounts.words import Standing
 from keeper_grpc.domain.insight import UnknownWord
+from keeper_grpc.domain.patterns.group import GroupWrites, UsedWords
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
@@ -19,7 +20,7 @@ from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.database import Database
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.accounts.review_words import ReviewWords
-from tests.integration.observations import START, captures_of, opened, register
+from tests.integration.observations import START, groups_of, opened, register
 
 K = 3
 OLD, NEW = bytes(32), bytes(range(32))
@@ -47,9 +48,11 @@ async def use(
     context: str | None = None,
 ) -> None:
     """One capture of the account with these unknown words."""
-    async with captures_of(database).capture(SCOPE) as transaction:
-        hashes = tuple(UnknownWord.of(word, keys.word_hash(word)) for word in words)
-        await transaction.note_words(f"account-{account}", hashes, context, START)
+    hashes = tuple(UnknownWord.of(word, keys.word_hash(word)) for word in words)
+    async with groups_of(database).group(SCOPE) as transaction:
+        await transaction.write(
+            GroupWrites(words=[UsedWords(f"account-{account}", hashes, context, START)])
+        )
 
 
 async def approved(
@@ -107,12 +110,10 @@ async def test_no_word_is_written_without_its_capture(database: Database) -> Non
     """A capture that fails leaves no hash behind."""
 
     async def fails() -> None:
-        async with captures_of(database).capture(SCOPE) as transaction:
-            await transaction.note_words(
-                "account-0",
-                (UnknownWord.of("glowzilla", KEYS.word_hash("glowzilla")),),
-                None,
-                START,
+        word = UnknownWord.of("glowzilla", KEYS.word_hash("glowzilla"))
+        async with groups_of(database).group(SCOPE) as transaction:
+            await transaction.write(
+                GroupWrites(words=[UsedWords("account-0", (word,), None, START)])
             )
             raise ZeroDivisionError
 

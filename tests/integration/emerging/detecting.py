@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.accounts.forgetting import Forgotten, Tombstone
 from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Family, Proven
 from keeper_grpc.domain.emerging.novelty import Known
+from keeper_grpc.domain.patterns.group import Seen
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.detection_step import PostgresDetectionStep
 from keeper_grpc.storage.emerging.rows import COLUMNS, from_json, from_row
-from keeper_grpc.storage.emerging.sightings import insert_sighting
+from keeper_grpc.storage.emerging.sightings import write_sightings
 from keeper_grpc.usecases.emerging.detector import (
     DetectEmerging,
     DetectorTiming,
@@ -28,7 +29,7 @@ from keeper_grpc.usecases.emerging.ports import Leadership
 from tests.integration.observations import (
     MODEL,
     capture,
-    captures_of,
+    groups_of,
     observation,
     register,
     scope,
@@ -43,7 +44,7 @@ async def sight(database: Database, pattern_type: str, accounts: int) -> None:
     names = [f"{pattern_type}-{n}" for n in range(accounts)]
     await register(database, *names)
     for name in names:
-        await capture(captures_of(database), observation(scope(pattern_type), name), vector(1))
+        await capture(groups_of(database), observation(scope(pattern_type), name), vector(1))
 
 
 def detector(
@@ -78,13 +79,17 @@ async def ask(
     """An account sees something, so much later than now. The action makes the sentence."""
     seen = observation(scope(pattern_type), account, action=action)
     async with database.transaction() as connection:
-        await insert_sighting(
+        await write_sightings(
             connection,
-            account_key=account,
-            insight=replace(seen.insight, potential_value=value),
-            embedding_model=MODEL,
-            embedding=place,
-            seen_time=datetime.now(UTC) + later,
+            [
+                Seen(
+                    account,
+                    replace(seen.insight, potential_value=value),
+                    MODEL,
+                    place,
+                    datetime.now(UTC) + later,
+                )
+            ],
         )
 
 

@@ -16,10 +16,9 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.priors import CONTRASTED, PostgresPriors
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.locks import AdvisoryLock, lock
-from keeper_grpc.storage.patterns.captures import PostgresCaptures
+from keeper_grpc.storage.patterns.groups import PostgresGroups
 from keeper_grpc.storage.patterns.keys import find_pattern_key
 from keeper_grpc.storage.patterns.view import see_pattern
-from keeper_grpc.storage.scope_turns import ScopeTurns
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from keeper_grpc.usecases.evidence.rebuild import RebuildEvidence
 from tests.integration.observations import (
@@ -27,7 +26,7 @@ from tests.integration.observations import (
     RULE,
     START,
     capture,
-    captures_of,
+    groups_of,
     observation,
     opened,
     register,
@@ -54,7 +53,7 @@ async def observe(database: Database, kind: str, place: int, outcomes: Sequence[
         account = f"{kind}-{place}-{number}"
         await register(database, account)
         pattern_id = await capture(
-            captures_of(database),
+            groups_of(database),
             observation(scope(kind), account, outcome=Outcome(success=success)),
             vector(place),
         )
@@ -139,7 +138,7 @@ async def test_another_k_weighs_what_is_stored_anew(database_url: str, k: int) -
         pattern_id = await observe(database, f"weighed_{k}", 1, [True] * 5)
         for _ in range(20):
             await capture(
-                captures_of(database),
+                groups_of(database),
                 observation(
                     scope(f"weighed_{k}"), f"weighed_{k}-1-0", outcome=Outcome(success=False)
                 ),
@@ -174,7 +173,7 @@ async def test_what_priors_are_learned_from_ages(database_url: str) -> None:
     half_life = timedelta(days=45)
     counting = Counting(RULE, half_life)
     async with opened(database_url) as database:
-        captures = PostgresCaptures(database, counting, ScopeTurns(4))
+        captures = PostgresGroups(database, counting)
         for number in range(3):
             await register(database, f"ageing-{number}")
             pattern_id = await capture(
@@ -203,7 +202,7 @@ async def test_how_much_a_condition_matters_is_learned_from_what_may_be_shown(
                 await register(database, account)
                 morning, monday = number % 2 == 0, number % 4 < 2
                 await capture(
-                    captures_of(database),
+                    groups_of(database),
                     observation(
                         scope("contrasts"),
                         account,

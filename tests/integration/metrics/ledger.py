@@ -152,7 +152,7 @@ class Ledger:
             instead_of,
             scope_id("pricing", account["category"]),
         )
-        await count_in_experiment(self.connection, account["key"], EXACT)
+        await count_in_experiment(self.connection, {account["key"]}, EXACT)
 
     async def forget(self, key: str) -> None:
         """Delete an account as ForgetAccount does: its observations pattern by pattern, the rest."""

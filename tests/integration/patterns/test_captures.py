@@ -24,7 +24,7 @@ from tests.integration.observations import (
     RULE,
     START,
     capture,
-    captures_of,
+    groups_of,
     observation,
     opened,
     register,
@@ -84,7 +84,7 @@ async def test_every_total_is_what_the_ledger_adds_up_to(database_url: str, seed
     chance = np.random.default_rng(seed)
     async with opened(database_url) as database:
         await register(database, *ACCOUNTS)
-        store, place = captures_of(database), scope(f"recount_{seed}")
+        store, place = groups_of(database), scope(f"recount_{seed}")
         for _ in range(80):
             # Quarters add up exactly in binary, in whatever order.
             revenue = float(chance.integers(-200, 400)) / 4 if chance.random() < 0.6 else None
@@ -119,13 +119,13 @@ async def test_every_total_is_what_the_ledger_adds_up_to(database_url: str, seed
         assert not rates
 
 
-async def test_captures_of_two_scopes_and_the_detector_never_lock_each_other_up(
+async def test_groups_of_two_scopes_and_the_detector_never_lock_each_other_up(
     database_url: str,
 ) -> None:
     """Many captures at once, beside the detector on the same rows, all end and all count."""
     async with opened(database_url, pool_size=12) as database:
         await register(database, *ACCOUNTS)
-        store = captures_of(database)
+        store = groups_of(database)
         detector = asyncio.create_task(detection(database).run())
         await asyncio.gather(
             *(
@@ -168,7 +168,7 @@ async def test_a_failed_capture_leaves_nothing(database_url: str) -> None:
     """An error anywhere in the transaction undoes pattern, counts, ledger and sighting."""
     async with opened(database_url) as database:
         await register(database, *ACCOUNTS)
-        store, place = captures_of(database), scope("undone")
+        store, place = groups_of(database), scope("undone")
         first = observation(place, ACCOUNTS[0], script="hello")
         await capture(store, first, vector(7))
         tables = ("network_patterns", "pattern_accounts", "script_accounts", "sightings")
@@ -188,7 +188,7 @@ async def centres(
     database: Database, order: Sequence[NDArray[np.float32]], name: str
 ) -> list[NDArray[np.float32]]:
     """Capture vectors in this order into one pattern: where its sentence and its action end up."""
-    store = captures_of(database)
+    store = groups_of(database)
     (pattern_id,) = {
         await capture(store, observation(scope(name), ACCOUNTS[0]), place) for place in order
     }
@@ -223,7 +223,7 @@ async def test_a_ledger_entry_cannot_lose_its_pattern(database_url: str) -> None
     async with opened(database_url) as database:
         await register(database, *ACCOUNTS)
         kept = await capture(
-            captures_of(database), observation(scope("kept"), ACCOUNTS[0]), vector(9)
+            groups_of(database), observation(scope("kept"), ACCOUNTS[0]), vector(9)
         )
         with pytest.raises(asyncpg.ForeignKeyViolationError):
             async with database.connection() as connection:

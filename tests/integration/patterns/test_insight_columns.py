@@ -32,7 +32,6 @@ QUESTION = {
     "created_at": START,
 }
 OBSERVATION = {
-    "fingerprint": b"",
     "disposition": "withheld",
     "similarity": 0.0,
     "embedding_model": MODEL,
@@ -52,9 +51,7 @@ async def test_an_insight_comes_back_whole(
 ) -> None:
     """What the ledger and the questions keep of an insight is all of it."""
     row_id, account = uuid4(), f"account_of_{table}"
-    row: dict[str, object] = {"id": row_id, "account_key": account, **others}
-    if table == "observations":
-        row["request_id"] = uuid4()
+    row: dict[str, object] = {"id": row_id, "scope_id": 1, "account_key": account, **others}
     async with opened(database_url) as database:
         await register(database, account)
         async with database.connection() as connection:

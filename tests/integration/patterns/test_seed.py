@@ -28,7 +28,7 @@ from tests.integration.observations import (
     RULE,
     START,
     capture,
-    captures_of,
+    groups_of,
     observation,
     opened,
     register,
@@ -97,7 +97,7 @@ async def test_an_upgrade_brings_new_words_and_keeps_the_evidence(database_url: 
         await sow(database, pattern, 1)
         for account in ("a", "b", "c"):
             await capture(
-                captures_of(database),
+                groups_of(database),
                 observation(
                     scope(pattern.key),
                     account,
@@ -150,7 +150,7 @@ async def test_another_action_begins_without_the_evidence_of_the_one_before(
         await sow(database, pattern, 1)
         for account in accounts:
             await capture(
-                captures_of(database),
+                groups_of(database),
                 observation(scope(pattern.key), account, script="Hello {name}"),
                 vector(1),
             )
@@ -183,7 +183,7 @@ async def test_an_upgrade_moves_a_pattern_that_nobody_observed(database_url: str
         await sow(database, replace(pattern, version=2, action="offer a gift"), 2)
 
         moved = await capture(
-            captures_of(database), observation(scope(pattern.key), await known(database)), vector(2)
+            groups_of(database), observation(scope(pattern.key), await known(database)), vector(2)
         )
         assert moved == (await only_pattern(database, pattern.key)).pattern_id
 
@@ -205,7 +205,7 @@ async def test_seeding_waits_for_whoever_changes_the_scope(database_url: str) ->
             await waiting_for_a_lock(owner)
         assert await seeding is Seeded.ADDED
         merged = await capture(
-            captures_of(database), observation(scope(pattern.key), account), vector(1)
+            groups_of(database), observation(scope(pattern.key), account), vector(1)
         )
         assert merged == (await only_pattern(database, pattern.key)).pattern_id
 
@@ -225,7 +225,7 @@ async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
         seen += [("b", long_ago), ("c", later)] if others else []
         for name, occurred in seen:
             await capture(
-                captures_of(database),
+                groups_of(database),
                 observation(scope(pattern.key), f"{pattern.key}_{name}", occurred=occurred),
                 vector(1),
             )
@@ -262,7 +262,7 @@ async def test_an_authored_pattern_is_no_younger_than_its_seeding(database_url: 
         await sow(database, pattern, 1)
         for account, days in (("seen_early", -5), ("seen_late", 5)):
             await capture(
-                captures_of(database),
+                groups_of(database),
                 observation(scope(pattern.key), account, occurred=START + timedelta(days=days)),
                 vector(1),
             )

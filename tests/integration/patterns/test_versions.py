@@ -23,7 +23,7 @@ from tests.integration.observations import (
     RULE,
     START,
     capture,
-    captures_of,
+    groups_of,
     observation,
     opened,
     register,
@@ -43,7 +43,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def made(database: Database, place: Scope, *accounts: str, seed: int = 1) -> PatternKey:
     """A pattern that these accounts captured."""
     for account in accounts:
-        pattern_id = await capture(captures_of(database), observation(place, account), vector(seed))
+        pattern_id = await capture(groups_of(database), observation(place, account), vector(seed))
     return PatternKey(place.scope_id, pattern_id)
 
 
@@ -95,7 +95,7 @@ async def test_what_an_operator_takes_back_is_a_change(database: Database) -> No
     """Retirement of a pattern and withdrawal of a script, and the undoing of both; nothing where nothing changes."""
     place = scope("taken_back")
     told = observation(place, "a", script="Come in, {name}")
-    key = PatternKey(place.scope_id, await capture(captures_of(database), told, vector(1)))
+    key = PatternKey(place.scope_id, await capture(groups_of(database), told, vector(1)))
     store = PostgresWithdrawal(database)
     version, _ = await versions(database, place)
 

@@ -25,7 +25,7 @@ from tests.integration.observations import (
     RULE,
     START,
     capture,
-    captures_of,
+    groups_of,
     observation,
     opened,
     register,
@@ -50,7 +50,7 @@ async def fill(database: Database, pattern_type: str, chance: np.random.Generato
         # Quarters add up exactly in binary.
         revenue = float(chance.integers(-200, 400)) / 4 if chance.random() < 0.6 else None
         await capture(
-            captures_of(database),
+            groups_of(database),
             observation(
                 scope(pattern_type),
                 str(chance.choice(ACCOUNTS)),
@@ -173,10 +173,11 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
             assert {key: seen(one.pattern) for key, one in suggested.items()} == mine
 
             alike = await counted(database, viewer, None)
-            async with captures_of(database).capture(scope(pattern_type)) as transaction:
-                for key in (candidate.pattern.key for candidate in found):
-                    reply = await transaction.pattern(key, viewer)
-                    assert seen(reply)[0] == plain(alike[key.pattern_id][0])
+            keys = [candidate.pattern.key for candidate in found]
+            async with groups_of(database).group(scope(pattern_type)) as transaction:
+                replies = await transaction.patterns([(key, viewer) for key in keys])
+            for key in keys:
+                assert seen(replies[key, viewer])[0] == plain(alike[key.pattern_id][0])
 
         everyone = await counted(database, NO_VIEWER, now_weight)
         listed = await PostgresPatterns(

@@ -13,7 +13,7 @@ from keeper_grpc.storage.schema.migrate import is_current, migrate
 from tests.conftest import PostgresServer
 from tests.integration.observations import (
     capture,
-    captures_of,
+    groups_of,
     observation,
     opened,
     register,
@@ -75,7 +75,7 @@ async def test_a_dump_is_restored_whole(
             await register(database, "one", "two")
             for account in ("one", "two"):
                 await capture(
-                    captures_of(database), observation(scope("pricing"), account), vector(1)
+                    groups_of(database), observation(scope("pricing"), account), vector(1)
                 )
         if options:
             await migrate(postgres_server.url(target))
@@ -99,4 +99,4 @@ async def test_a_dump_is_restored_whole(
         async with opened(postgres_server.url(target)) as database:
             async with database.connection() as connection:
                 assert await is_current(connection)
-            await capture(captures_of(database), observation(scope("pricing"), "one"), vector(1))
+            await capture(groups_of(database), observation(scope("pricing"), "one"), vector(1))

@@ -209,7 +209,7 @@ class Hashed:
 @pytest.mark.parametrize(
     ("new_wordings", "attempts"), [(False, 1), (True, ROUNDS)], ids=["known", "new"]
 )
-async def test_captures_of_others_do_not_keep_forgetting_from_its_end(
+async def test_groups_of_others_do_not_keep_forgetting_from_its_end(
     service: Service,
     database_url: str,
     topic: str,

@@ -158,7 +158,7 @@ async def test_fifty_parallel_identical_captures_are_one_pattern(
     assert await ledger(service, topic) == 50
 
 
-async def test_parallel_first_captures_of_one_account_register_it_once(
+async def test_parallel_first_groups_of_one_account_register_it_once(
     service: Service, topic: str
 ) -> None:
     """Twenty calls race to register an account; none fails, and it counts as one."""

@@ -17,7 +17,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightsRequest,
     StreamEmergingPatternsRequest,
 )
-from keeper_grpc.storage.patterns.captures import PostgresCapture
+from keeper_grpc.storage.patterns.groups import PostgresGroup
 from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.integration.openai_stand_in import Status as HttpStatus
@@ -221,7 +221,7 @@ async def test_a_statement_that_fails_does_not_quote_its_row(
 ) -> None:
     """PostgreSQL's detail holds values: neither the statement's span nor the call's repeats them."""
 
-    async def failing(self: PostgresCapture, *_: Any) -> None:
+    async def failing(self: PostgresGroup, *_: Any) -> None:
         with pytest.raises(asyncpg.UniqueViolationError, match="canaryrow"):
             await duplicate(self._connection)
         await duplicate(self._connection)
@@ -231,7 +231,7 @@ async def test_a_statement_that_fails_does_not_quote_its_row(
         async with connection.transaction():
             await connection.execute("INSERT INTO rows VALUES ('canaryrow'), ('canaryrow')")
 
-    monkeypatch.setattr(PostgresCapture, "note_words", failing)
+    monkeypatch.setattr(PostgresGroup, "count", failing)
     caller = Caller()
     with pytest.raises(grpc.aio.AioRpcError):
         await world.service.network.CapturePattern(capture(new_topic()), metadata=caller.metadata)

@@ -130,7 +130,7 @@ def test_one_account_neither_buries_nor_lifts_a_pattern() -> None:
     assert weigh([*bad, Share(29, 29)], 3).success_rate < 0.6
 
 
-def test_a_thousand_captures_of_one_account_leave_the_pattern_to_the_others() -> None:
+def test_a_thousand_groups_of_one_account_leave_the_pattern_to_the_others() -> None:
     """It is still evidence of all of them, and the one is one of them."""
     evidence = weigh([Share(2, 2), Share(3, 3), Share(4, 3), Share(1000, 0)], 3)
     assert evidence.accounts == 4

@@ -7,6 +7,7 @@ actions are kept apart: a second pattern costs little, a wrong merge poisons the
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from keeper_grpc.domain.patterns.merging.action_words import (
 from keeper_grpc.domain.patterns.merging.lexicon import VERB, lexicon
 from keeper_grpc.domain.patterns.merging.quantities import Quantity, agree, quantities
 from keeper_grpc.domain.patterns.merging.spanish import in_english
+from keeper_grpc.domain.patterns.merging.wording import REMEMBERED
 
 _SIDES = tuple(tuple(re.compile(rf"\b(?:{side})\b") for side in axis) for axis in AXES)
 _DAYS = tuple((re.compile(rf"\b{word}\b"), days) for word, days in DAYS)
@@ -47,6 +49,7 @@ class Stance:
     leaves_out: frozenset[str]
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def stance(action: str) -> Stance:
     """Read the stance of an action, in any case."""
     text = " ".join(in_english(action).lower().translate(_TYPOGRAPHY).split())

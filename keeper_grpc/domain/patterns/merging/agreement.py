@@ -6,7 +6,7 @@ import functools
 from enum import Enum
 from typing import Final
 
-from keeper_grpc.domain.patterns.merging.action import Stance, stance, stances_agree
+from keeper_grpc.domain.patterns.merging.action import stance, stances_agree
 from keeper_grpc.domain.patterns.merging.wording import REMEMBERED, compare
 
 
@@ -24,9 +24,10 @@ SHARED_WORDS: Final = 2
 """Words of meaning by which two actions count as sharing them. One is the topic of their type."""
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def agreement(one: str, other: str) -> Agreement:
     """How far the words of two actions agree. Symmetric; equal actions are never APART."""
-    left, right = _stance(one), _stance(other)
+    left, right = stance(one), stance(other)
     if not stances_agree(left, right):
         return Agreement.APART
     words = compare(one, other)
@@ -42,8 +43,3 @@ def agreement(one: str, other: str) -> Agreement:
     if words.shared >= SHARED_WORDS and not measure_apart and not words.other_people:
         return Agreement.SHARED
     return Agreement.PLAIN
-
-
-@functools.lru_cache(maxsize=REMEMBERED)
-def _stance(action: str) -> Stance:
-    return stance(action)

@@ -47,7 +47,8 @@ CREATE TABLE sightings (
     potential_value   double precision NOT NULL,
     seen_time         timestamptz NOT NULL,
     emerging_pattern_id uuid,                    -- which its leader deletes without sightings only
-    pending           boolean NOT NULL DEFAULT true,  -- the detector has not looked at it yet
+    -- The detector has not looked at it yet. False of an account that does not count: it waits until it does.
+    pending           boolean NOT NULL DEFAULT true,
     -- The account ceased to count: the leader takes the sighting out of its cluster, whose sums it holds.
     withdrawn         boolean NOT NULL DEFAULT false,
     PRIMARY KEY (id, scope_id),
@@ -64,30 +65,14 @@ CREATE INDEX sightings_members ON sightings (emerging_pattern_id)
     INCLUDE (id, embedding_model, account_key, business_category, confidence, potential_value, seen_time)
     WHERE emerging_pattern_id IS NOT NULL;
 
--- Sightings of an account that does not count wait until it does.
-CREATE FUNCTION hold_sighting() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Whether vectors of this model may be compared and added by a question, which owns no scope. It does not wait for the
+-- switch to another model: what it shows meanwhile is of the old one, and `keeper reembed` moves it afterwards. In one
+-- function, because each statement of a volatile one sees what was committed before it.
+CREATE FUNCTION may_search(wanted text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.pending := NOT EXISTS (
-        SELECT FROM accounts a
-         WHERE a.account_key = NEW.account_key
-           AND NOT (a.qualified AND a.business_category = NEW.business_category));
-    RETURN NEW;
+    RETURN NOT pg_try_advisory_xact_lock_shared(7738703068252824684)
+        OR NOT EXISTS (SELECT FROM embedding_space WHERE model <> wanted);
 END $$;
-CREATE TRIGGER hold_sighting BEFORE INSERT OR UPDATE OF pending ON sightings
-    FOR EACH ROW WHEN (NEW.pending) EXECUTE FUNCTION hold_sighting();
-
--- Questions write sightings without owning a scope. One does not wait for the switch to another model: what it shows
--- meanwhile is of the old one, and `keeper reembed` moves it afterwards.
-CREATE FUNCTION refuse_replaced_model() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF pg_try_advisory_xact_lock_shared(7738703068252824684)
-       AND EXISTS (SELECT FROM embedding_space WHERE model <> NEW.embedding_model) THEN
-        RAISE EXCEPTION 'the embedding model was replaced' USING ERRCODE = 'KP001';
-    END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER refuse_replaced_model BEFORE INSERT ON sightings
-    FOR EACH ROW EXECUTE FUNCTION refuse_replaced_model();
 
 -- The vector of one sighting under the next model, as next_patterns.
 CREATE TABLE next_sightings (

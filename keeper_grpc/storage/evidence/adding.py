@@ -1,0 +1,223 @@
+"""Adding what a group observed to the rows of its patterns' evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple
+from typing import Any
+from uuid import UUID, uuid4
+
+from keeper_grpc.domain.evidence.sums import PatternSums
+from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.words import News
+
+_ADD = """
+    WITH shares AS (
+        INSERT INTO pattern_accounts AS a (
+            scope_id, pattern_id, account_key, occurrence_count, success_count, revenue_total,
+            revenue_count, recent_trials, recent_successes,
+            fast_trials, fast_successes, slow_trials, slow_successes)
+        SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::integer[], $5::integer[], $6::float8[],
+                             $7::integer[], $8::float8[], $9::float8[], $10::float8[],
+                             $11::float8[], $12::float8[], $13::float8[])
+        ON CONFLICT (scope_id, pattern_id, account_key) DO UPDATE
+           SET occurrence_count = a.occurrence_count + excluded.occurrence_count,
+               success_count = a.success_count + excluded.success_count,
+               revenue_total = a.revenue_total + excluded.revenue_total,
+               revenue_count = a.revenue_count + excluded.revenue_count,
+               recent_trials = a.recent_trials + excluded.recent_trials,
+               recent_successes = a.recent_successes + excluded.recent_successes,
+               fast_trials = a.fast_trials + excluded.fast_trials,
+               fast_successes = a.fast_successes + excluded.fast_successes,
+               slow_trials = a.slow_trials + excluded.slow_trials,
+               slow_successes = a.slow_successes + excluded.slow_successes
+    ), facets AS (
+        INSERT INTO pattern_facets AS f (
+            scope_id, pattern_id, facet, account_key, occurrence_count, success_count,
+            recent_trials, recent_successes)
+        SELECT $1, * FROM unnest($14::uuid[], $15::text[], $16::text[], $17::integer[],
+                             $18::integer[], $19::float8[], $20::float8[])
+        ON CONFLICT (scope_id, pattern_id, facet, account_key) DO UPDATE
+           SET occurrence_count = f.occurrence_count + excluded.occurrence_count,
+               success_count = f.success_count + excluded.success_count,
+               recent_trials = f.recent_trials + excluded.recent_trials,
+               recent_successes = f.recent_successes + excluded.recent_successes
+        RETURNING pattern_id, facet, account_key, occurrence_count
+    ), harms AS (
+        INSERT INTO pattern_harms AS h (
+            scope_id, pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
+            unsubscribes, costed, net_revenue)
+        SELECT $1, * FROM unnest($21::uuid[], $22::text[], $23::float8[], $24::float8[],
+                             $25::float8[], $26::float8[], $27::float8[], $28::float8[])
+        ON CONFLICT (scope_id, pattern_id, account_key) DO UPDATE
+           SET complaint_known = h.complaint_known + excluded.complaint_known,
+               complaints = h.complaints + excluded.complaints,
+               unsubscribe_known = h.unsubscribe_known + excluded.unsubscribe_known,
+               unsubscribes = h.unsubscribes + excluded.unsubscribes,
+               costed = h.costed + excluded.costed,
+               net_revenue = h.net_revenue + excluded.net_revenue
+    ), wordings AS (
+        INSERT INTO pattern_wordings (scope_id, pattern_id, account_key, action_hash, action)
+        SELECT $1, * FROM unnest($29::uuid[], $30::text[], $31::bytea[], $32::text[])
+        ON CONFLICT DO NOTHING RETURNING pattern_id
+    ), used AS (
+        SELECT * FROM unnest($33::uuid[], $34::uuid[], $35::text[], $36::bytea[])
+            AS u (new_id, pattern_id, template, template_hash)
+    ), added AS (
+        INSERT INTO pattern_scripts (id, scope_id, pattern_id, template, template_hash)
+        SELECT new_id, $1, pattern_id, template, template_hash FROM used
+        ON CONFLICT (scope_id, pattern_id, template_hash) DO NOTHING RETURNING id, pattern_id, template_hash
+    ), scripts AS (
+        SELECT id, pattern_id, template_hash FROM added
+         UNION ALL
+        SELECT s.id, s.pattern_id, s.template_hash
+          FROM pattern_scripts s JOIN used USING (pattern_id, template_hash)
+         WHERE s.scope_id = $1
+    ), script_shares AS (
+        INSERT INTO script_accounts AS a (
+            scope_id, script_id, account_key, occurrence_count, success_count,
+            recent_trials, recent_successes,
+            drawn_trials, drawn_weight, drawn_squares, drawn_excess)
+        SELECT $1, s.id, g.account_key, g.trials, g.successes, g.recent_trials, g.recent_successes,
+               g.drawn_trials, g.drawn_weight, g.drawn_squares, g.drawn_excess
+          FROM unnest($37::uuid[], $38::bytea[], $39::text[], $40::integer[], $41::integer[],
+                      $42::float8[], $43::float8[], $44::integer[], $45::float8[],
+                      $46::float8[], $47::float8[])
+               AS g (pattern_id, template_hash, account_key, trials, successes, recent_trials,
+                     recent_successes, drawn_trials, drawn_weight, drawn_squares, drawn_excess)
+          JOIN scripts s USING (pattern_id, template_hash)
+        ON CONFLICT (scope_id, script_id, account_key) DO UPDATE
+           SET occurrence_count = a.occurrence_count + excluded.occurrence_count,
+               success_count = a.success_count + excluded.success_count,
+               recent_trials = a.recent_trials + excluded.recent_trials,
+               recent_successes = a.recent_successes + excluded.recent_successes,
+               drawn_trials = a.drawn_trials + excluded.drawn_trials,
+               drawn_weight = a.drawn_weight + excluded.drawn_weight,
+               drawn_squares = a.drawn_squares + excluded.drawn_squares,
+               drawn_excess = a.drawn_excess + excluded.drawn_excess
+    )
+    SELECT pattern_id, NULL::text AS facet FROM wordings
+     UNION ALL
+    SELECT f.pattern_id, f.facet
+      FROM facets f
+      JOIN unnest($14::uuid[], $15::text[], $16::text[], $17::integer[])
+           AS g (pattern_id, facet, account_key, trials) USING (pattern_id, facet, account_key)
+     WHERE f.occurrence_count = g.trials
+"""
+
+
+async def add_sums(
+    connection: Connection, scope_id: int, sums: Mapping[UUID, PatternSums]
+) -> Mapping[UUID, News]:
+    """Add sums to the rows of their patterns, whose totals are left to the caller: what is new of their words.
+
+    One statement, because a round trip costs more than any of its parts. Within the caller's transaction, which owns
+    the patterns' scope.
+    """
+    used = {
+        (pattern_id, template): hashlib.sha256(template.encode()).digest()
+        for pattern_id, own in sums.items()
+        for template, _ in own.scripts
+    }
+    rows = await connection.fetch(
+        _ADD,
+        scope_id,
+        *_columns(
+            12,
+            (
+                (
+                    pattern_id,
+                    account,
+                    share.trials,
+                    share.successes,
+                    share.revenue_total,
+                    share.revenue_count,
+                    share.recent_trials,
+                    share.recent_successes,
+                    share.fast_trials,
+                    share.fast_successes,
+                    share.slow_trials,
+                    share.slow_successes,
+                )
+                for pattern_id, own in sums.items()
+                for account, share in own.accounts.items()
+            ),
+        ),
+        *_columns(
+            7,
+            (
+                (
+                    pattern_id,
+                    facet,
+                    account,
+                    share.trials,
+                    share.successes,
+                    share.recent_trials,
+                    share.recent_successes,
+                )
+                for pattern_id, own in sums.items()
+                for (facet, account), share in own.facets.items()
+            ),
+        ),
+        *_columns(
+            8,
+            (
+                (pattern_id, account, *astuple(harms))
+                for pattern_id, own in sums.items()
+                for account, harms in own.harms.items()
+            ),
+        ),
+        *_columns(
+            4,
+            (
+                (pattern_id, account, hashlib.sha256(action.encode()).digest(), action)
+                for pattern_id, own in sums.items()
+                for account, actions in own.wordings.items()
+                for action in actions
+            ),
+        ),
+        *_columns(
+            4,
+            (
+                (uuid4(), pattern_id, template, digest)
+                for (pattern_id, template), digest in used.items()
+            ),
+        ),
+        *_columns(
+            11,
+            (
+                (
+                    pattern_id,
+                    used[pattern_id, template],
+                    account,
+                    share.trials,
+                    share.successes,
+                    share.recent_trials,
+                    share.recent_successes,
+                    share.drawn_trials,
+                    share.drawn_weight,
+                    share.drawn_squares,
+                    share.drawn_excess,
+                )
+                for pattern_id, own in sums.items()
+                for (template, account), share in own.scripts.items()
+            ),
+        ),
+    )
+    return {
+        pattern_id: News(
+            any(row["facet"] is None for row in rows if row["pattern_id"] == pattern_id),
+            [row["facet"] for row in rows if row["pattern_id"] == pattern_id and row["facet"]],
+        )
+        for pattern_id in sums
+    }
+
+
+def _columns(width: int, rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows as one list for each of `width` columns, which unnest makes rows of again."""
+    columns: list[list[Any]] = [[] for _ in range(width)]
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return columns

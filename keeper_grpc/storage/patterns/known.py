@@ -1,0 +1,178 @@
+"""What the ledger has of the accounts, requests and questions of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
+from keeper_grpc.domain.observation import Disposition, Recorded, Standing
+from keeper_grpc.domain.patterns.group import Asking, Known, Pinned, Request
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.keys import by_column, key_of
+from keeper_grpc.storage.patterns.words import action_in_words
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+async def find_known(connection: Connection, scope: Scope, asking: Asking) -> Known:
+    """Look all of it up within the caller's transaction, which owns the scope.
+
+    Accounts and the advised patterns are kept from whoever would delete them until the transaction ends.
+    """
+    accounts = await _hold_accounts(connection, asking.accounts)
+    await _own_reactions(connection, asking.reporting)
+    recorded = await find_recorded(connection, asking.requests)
+    answered = await _answered(
+        connection, {*asking.reported, *(each for _, each in asking.not_followed)}
+    )
+    asked = await _asked(connection, asking.not_followed, scope.pattern_type)
+    pinned, merged = await _pin(connection, asking.advised)
+    dismissed = await _dismissed(connection, asking.reported)
+    return Known(accounts, recorded, asked, answered, dismissed, pinned, merged)
+
+
+async def _hold_accounts(connection: Connection, keys: AbstractSet[str]) -> set[str]:
+    # In one order, before any row that others take after the account.
+    rows = await connection.fetch(
+        """
+        SELECT account_key FROM accounts WHERE account_key = ANY($1::text[])
+         ORDER BY account_key FOR KEY SHARE
+        """,
+        sorted(keys),
+    )
+    return {row["account_key"] for row in rows}
+
+
+async def _own_reactions(connection: Connection, keys: AbstractSet[str]) -> None:
+    """Let no reaction of these accounts be recorded until the end: it owns its account before it reads outcomes."""
+    if keys:
+        await connection.execute(
+            """
+            SELECT FROM accounts WHERE account_key = ANY($1::text[])
+             ORDER BY account_key FOR NO KEY UPDATE
+            """,
+            sorted(keys),
+        )
+
+
+async def _dismissed(connection: Connection, enhancement_ids: AbstractSet[UUID]) -> set[UUID]:
+    if not enhancement_ids:
+        return set()
+    rows = await connection.fetch(
+        "SELECT id FROM enhancements WHERE id = ANY($1::uuid[]) AND reaction = 'dismissed'",
+        list(enhancement_ids),
+    )
+    return {row["id"] for row in rows}
+
+
+async def find_recorded(
+    connection: Connection, requests: Collection[Request]
+) -> Mapping[Request, Recorded]:
+    """The ledger entries of earlier attempts, also of reports whose outcome was replaced since."""
+    rows = await connection.fetch(
+        """
+        SELECT r.account_key, r.request_id, r.fingerprint, o.scope_id, o.pattern_id, o.disposition,
+               o.similarity, o.anonymization
+          FROM unnest($1::text[], $2::uuid[]) AS asked (account_key, request_id)
+          JOIN outcome_requests r USING (account_key, request_id)
+          JOIN observations o ON o.scope_id = r.scope_id AND o.id = r.observation_id
+        """,
+        [account_key for account_key, _ in requests],
+        [request_id for _, request_id in requests],
+    )
+    return {(row["account_key"], row["request_id"]): _to_recorded(row) for row in rows}
+
+
+def _to_recorded(row: Record) -> Recorded:
+    return Recorded(
+        fingerprint=row["fingerprint"],
+        pattern=(
+            None if row["pattern_id"] is None else PatternKey(row["scope_id"], row["pattern_id"])
+        ),
+        disposition=Disposition(row["disposition"]),
+        similarity=row["similarity"],
+        anonymization=AnonymizationReport(
+            masked=row["anonymization"]["masked"],
+            dropped=tuple(DroppedField(*pair) for pair in row["anonymization"]["dropped"]),
+        ),
+    )
+
+
+async def _answered(
+    connection: Connection, questions: AbstractSet[UUID]
+) -> Mapping[UUID, Standing | None]:
+    if not questions:
+        return {}
+    rows = await connection.fetch(
+        """
+        SELECT x.enhancement_id AS question, o.id, o.pattern_type, o.business_category,
+               o.pattern_id, o.final, o.disposition,
+               -- Its pattern may have been moved to another model since.
+               coalesce(p.embedding_model, o.embedding_model) AS embedding_model
+          FROM enhancement_outcomes x JOIN observations o ON o.id = x.observation_id
+          LEFT JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
+         WHERE x.enhancement_id = ANY($1::uuid[])
+        """,
+        list(questions),
+    )
+    return {
+        row["question"]: None
+        if row["disposition"] != "reported"
+        else Standing(
+            row["id"],
+            Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
+            row["pattern_id"],
+            row["final"],
+        )
+        for row in rows
+    }
+
+
+async def _asked(
+    connection: Connection, claimed: AbstractSet[tuple[str, UUID]], pattern_type: str
+) -> set[tuple[str, UUID]]:
+    if not claimed:
+        return set()
+    rows = await connection.fetch(
+        """
+        SELECT e.account_key, e.id
+          FROM unnest($1::text[], $2::uuid[]) AS claimed (account_key, id)
+          JOIN enhancements e USING (account_key, id) WHERE e.pattern_type = $3
+        """,
+        [account_key for account_key, _ in claimed],
+        [enhancement_id for _, enhancement_id in claimed],
+        pattern_type,
+    )
+    return {(row["account_key"], row["id"]) for row in rows}
+
+
+async def _pin(
+    connection: Connection, keys: AbstractSet[PatternKey]
+) -> tuple[Mapping[PatternKey, Pinned], AbstractSet[PatternKey]]:
+    if not keys:
+        return {}, frozenset()
+    rows = await connection.fetch(
+        f"""
+        SELECT p.scope_id, p.id, {action_in_words("p")} AS action, p.embedding_model
+          FROM network_patterns p
+         WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
+         ORDER BY p.id FOR KEY SHARE OF p
+        """,  # noqa: S608 - a constant
+        *by_column(keys),
+    )
+    pinned = {key_of(row): Pinned(row["action"], row["embedding_model"]) for row in rows}
+    if not (gone := keys - pinned.keys()):
+        return pinned, frozenset()
+    merged = await connection.fetch(
+        """
+        SELECT scope_id, pattern_id FROM merged_patterns
+         WHERE scope_id = ANY($1::bigint[]) AND pattern_id = ANY($2::uuid[])
+        """,
+        *by_column(gone),
+    )
+    return pinned, {PatternKey(*row) for row in merged}

@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from keeper_grpc.domain.errors import (
+    AccountBeingForgotten,
+    EnhancementNotFound,
+    KeeperError,
+    RequestIdReused,
+)
+from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome, UnknownWord
+from keeper_grpc.domain.observation import Disposition, Vectors
+from keeper_grpc.domain.patterns.merging.similarity import Thresholds
+from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.patterns.groups import PostgresGroups
+from keeper_grpc.usecases.patterns.scope_group import CaptureEntry, WriteGroup, Written
+from tests.integration.observations import START, opened, register, scope, vector
+
+RULE = PublicationRule(3)
+THRESHOLDS = Thresholds(merge=0.8, cluster=0.7, retrieval=0.4)
+ACTIONS = ("Send the guest a reminder", "Offer a package of massages", "Raise the prices by 10%")
+OWNERS = 5
+
+
+def group_of(database: Database, step: int) -> WriteGroup:
+    """The use case under test."""
+    counting = Counting(RULE, timedelta(days=45), step)
+    return WriteGroup(store=PostgresGroups(database, counting), rule=RULE, new_id=uuid4)
+
+
+def entry(
+    place: Scope,
+    account: str,
+    *,
+    number: int = 0,
+    action: str = ACTIONS[0],
+    vectors: Vectors | None = None,
+    outcome: Outcome | None = None,
+    **changes: Any,
+) -> CaptureEntry:
+    """A capture, the how-manieth it is."""
+    when = START + timedelta(minutes=number)
+    made = CaptureEntry(
+        account_key=account,
+        request_id=uuid4(),
+        fingerprints=(b"fingerprint",),
+        insight=AnonymizedInsight(
+            place.pattern_type,
+            place.business_category,
+            {"day_of_week": ("Monday", "Friday")[number % 2]},
+            action,
+            f"hello {number % 3}" * (number % 2),
+            0.5,
+            0.0,
+            10.0,
+        ),
+        report=AnonymizationReport(),
+        unknown_words=(),
+        context=None,
+        outcome=outcome or Outcome(success=True),
+        vectors=vectors or Vectors(vector(1), vector(1)),
+        thresholds=THRESHOLDS,
+        occurred_time=when,
+        seen_time=when,
+        recorded_time=when,
+        instead_of=None,
+    )
+    return replace(made, **changes)
+
+
+def drawn(seed: int, place: Scope, accounts: Sequence[str]) -> list[CaptureEntry]:
+    """Captures of a few things by a few accounts, some of them retries, with all that an outcome may say."""
+    chance = np.random.default_rng(seed)
+    entries: list[CaptureEntry] = []
+    for number in range(60):
+        if entries and chance.random() < 0.15:
+            entries.append(entries[int(chance.integers(len(entries)))])
+            continue
+        direction, of = int(chance.integers(4)), int(chance.integers(9))
+        turned = vector(direction, noise=0.25, of=of)
+        revenue = float(chance.integers(-8, 40)) / 4 if chance.random() < 0.6 else None
+        entries.append(
+            entry(
+                place,
+                accounts[int(chance.integers(len(accounts)))],
+                number=number,
+                action=ACTIONS[direction % 3],
+                vectors=Vectors(turned, vector(direction, noise=0.1, of=of)),
+                outcome=Outcome(
+                    success=bool(chance.random() < 0.7),
+                    revenue_impact=revenue,
+                    cost=1.0 if chance.random() < 0.5 else None,
+                    complained=bool(chance.random() < 0.2) if chance.random() < 0.5 else None,
+                ),
+                unknown_words=(UnknownWord(f"key:{seed}:{number % 4}", "4-6"),),
+            )
+        )
+    return entries
+
+
+KEPT = {
+    "observations": """
+        SELECT account_key, disposition, pattern_id, counted, measured_day, action, success,
+               net_revenue, occurred_time
+          FROM observations WHERE scope_id = $1
+    """,
+    "patterns": """
+        SELECT id, action_template, shown_action, shown_context::text, occurrence_count,
+               success_count, account_count, confidence_score, fading, first_discovered,
+               last_validated, embedding_weight
+          FROM network_patterns WHERE scope_id = $1
+    """,
+    "shares": """
+        SELECT pattern_id, account_key, occurrence_count, success_count, revenue_total,
+               revenue_count, recent_trials, recent_successes, fast_trials, slow_successes
+          FROM pattern_accounts WHERE scope_id = $1
+    """,
+    "facets": """
+        SELECT pattern_id, facet, account_key, occurrence_count, success_count, recent_trials
+          FROM pattern_facets WHERE scope_id = $1
+    """,
+    "harms": """
+        SELECT pattern_id, account_key, complaint_known, complaints, costed, net_revenue
+          FROM pattern_harms WHERE scope_id = $1
+    """,
+    "wordings": "SELECT pattern_id, account_key, action FROM pattern_wordings WHERE scope_id = $1",
+    "scripts": """
+        SELECT s.pattern_id, s.template, a.account_key, a.occurrence_count, a.success_count
+          FROM pattern_scripts s JOIN script_accounts a ON a.script_id = s.id WHERE s.scope_id = $1
+    """,
+    "sightings": """
+        SELECT account_key, action, confidence, seen_time, pending FROM sightings WHERE scope_id = $1
+    """,
+}
+
+
+async def kept(database: Database, place: Scope, prefix: str) -> dict[str, list[tuple[Any, ...]]]:
+    """All that is kept of a scope, with patterns by their order and accounts without their prefix."""
+    async with database.connection() as connection:
+        order = [
+            row["pattern_id"]
+            for row in await connection.fetch(
+                """
+                SELECT pattern_id, min(recorded_time) FROM observations
+                 WHERE scope_id = $1 GROUP BY 1 ORDER BY 2
+                """,
+                place.scope_id,
+            )
+        ]
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, UUID):
+                return order.index(value)
+            if isinstance(value, str):
+                return value.replace(prefix, "")
+            return float(f"{value:.5e}") if isinstance(value, float) else value
+
+        found = {}
+        for name, sql in KEPT.items():
+            rows = await connection.fetch(sql, place.scope_id)
+            found[name] = sorted((tuple(map(plain, row)) for row in rows), key=repr)
+        rows = await connection.fetch(
+            "SELECT * FROM account_milestones WHERE starts_with(account_key, $1)", prefix
+        )
+        found["milestones"] = sorted((tuple(map(plain, row)) for row in rows), key=repr)
+    return found
+
+
+async def registered(database: Database, prefix: str) -> list[str]:
+    """Accounts that count, with names of a prefix."""
+    accounts = [f"{prefix}{number}" for number in range(OWNERS)]
+    await register(database, *accounts)
+    return accounts
+
+
+@pytest.mark.parametrize(("seed", "step"), [(1, 1), (2, 5), (3, 3), (4, 5), (5, 1)])
+async def test_a_group_leaves_what_its_captures_leave_one_by_one(
+    database_url: str, seed: int, step: int
+) -> None:
+    """The same ledger, aggregates, sightings and milestones, and what a retry would then be told; a rebuild agrees."""
+    async with opened(database_url) as database:
+        async with database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO evidence_settings (step) VALUES ($1) ON CONFLICT (id) DO UPDATE SET step = $1",
+                step,
+            )
+        write = group_of(database, step)
+        names = (f"alone_{seed}", f"grouped_{seed}")
+        alone, grouped = (scope(name) for name in names)
+        one_by_one = drawn(seed, alone, await registered(database, names[0]))
+        together = drawn(seed, grouped, await registered(database, names[1]))
+        answers = [(await write(alone, [each]))[0] for each in one_by_one]
+        told: list[Any] = []
+        chance, rest = np.random.default_rng(seed), together
+        while rest:
+            size = int(chance.integers(1, 25))
+            told += await write(grouped, rest[:size])
+            rest = rest[size:]
+        assert [facts(each) for each in told] == [facts(each) for each in answers]
+
+        left = [
+            await kept(database, place, name)
+            for place, name in zip((alone, grouped), names, strict=True)
+        ]
+        assert left[1] == left[0]
+        retried = [
+            [(await write(place, [each]))[0] for each in came]
+            for place, came in ((alone, one_by_one), (grouped, together))
+        ]
+        assert [shown(each) for each in retried[1]] == [shown(each) for each in retried[0]]
+
+        rebuild = PostgresRebuild(database)
+        counting = Counting(RULE, timedelta(days=45), step)
+        for key in await rebuild.patterns():
+            await rebuild.recount(key, counting)
+        assert await rebuild.recount_measures() == 0
+        assert await kept(database, grouped, names[1]) == left[1]
+
+
+def facts(answer: Any) -> tuple[Disposition, bool]:
+    """What an answer says of its own capture."""
+    assert isinstance(answer, Written)
+    return answer.disposition, answer.replayed
+
+
+def shown(answer: Any) -> tuple[Any, ...]:
+    """What a retry is told of its pattern."""
+    assert isinstance(answer, Written)
+    pattern = answer.pattern
+    return (
+        answer.replayed,
+        pattern
+        and (
+            pattern.action,
+            dict(pattern.conditions),
+            pattern.evidence.trials,
+            pattern.evidence.successes,
+            pattern.evidence.accounts,
+            {(each.template, each.evidence.trials) for each in pattern.scripts},
+        ),
+    )
+
+
+async def test_groups_of_many_callers_are_one_pattern(database_url: str) -> None:
+    """Identical captures that come at once through several processes' stores are one row with all their counts."""
+    async with opened(database_url) as one, opened(database_url) as other:
+        accounts = await registered(one, "many")
+        place = scope("many_at_once")
+        writers = [group_of(one, 1), group_of(other, 1)]
+        await asyncio.gather(
+            *(
+                writers[number % 2](
+                    place, [entry(place, accounts[(number + each) % OWNERS]) for each in range(5)]
+                )
+                for number in range(8)
+            )
+        )
+        async with one.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT account_count, embedding_weight FROM network_patterns WHERE scope_id = $1",
+                place.scope_id,
+            )
+            counted = await connection.fetchval(
+                "SELECT sum(occurrence_count)::integer FROM pattern_accounts WHERE scope_id = $1",
+                place.scope_id,
+            )
+    assert [(row["account_count"], round(row["embedding_weight"])) for row in rows] == [
+        (OWNERS, 40)
+    ]
+    assert counted == 40
+
+
+async def test_an_entry_that_cannot_be_written_fails_alone(database_url: str) -> None:
+    """Errors are in the place of answers, and the others of the group are written."""
+    async with opened(database_url) as database:
+        accounts = await registered(database, "alone")
+        place = scope("fails_alone")
+        good = entry(place, accounts[0])
+        answers = await group_of(database, 1)(
+            place,
+            [
+                good,
+                entry(place, "nobody"),
+                entry(place, accounts[1], instead_of=uuid4()),
+                replace(good, fingerprints=(b"another body",)),
+                good,
+                entry(place, accounts[2]),
+            ],
+        )
+    assert [type(each) if isinstance(each, KeeperError) else facts(each) for each in answers] == [
+        (Disposition.CREATED, False),
+        AccountBeingForgotten,
+        EnhancementNotFound,
+        RequestIdReused,
+        (Disposition.CREATED, True),
+        (Disposition.MERGED, False),
+    ]
