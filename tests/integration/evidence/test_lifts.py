@@ -17,7 +17,7 @@ from tests.integration.observations import (
     COUNTING,
     RULE,
     capture,
-    captures_of,
+    groups_of,
     observation,
     opened,
     register,
@@ -44,7 +44,7 @@ async def observe(database: Database, kind: str, place: int, *, warm: bool = Tru
         script = (WARM, BRIEF)[number % 2] if number < 6 else RARE
         for _ in range(4 if number < 6 else 1):
             pattern_id = await capture(
-                captures_of(database),
+                groups_of(database),
                 observation(
                     scope(kind),
                     account,
