@@ -69,13 +69,19 @@ def _seconds(value: object) -> object:
     return value
 
 
-def _duration(longest: timedelta, *, zero: bool = False) -> AfterValidator:
-    """Up to `longest`; nothing at all only with `zero`."""
+def _duration(
+    longest: timedelta, *, zero: bool = False, shortest: timedelta = timedelta(0)
+) -> AfterValidator:
+    """From `shortest` up to `longest`; nothing at all only with `zero`."""
 
     def check(value: timedelta) -> timedelta:
         if value < timedelta(0) or (not value and not zero):
             least = "at least" if zero else "more than"
             raise PydanticCustomError("too_short", "must be {least} 0 seconds", {"least": least})
+        if value < shortest:
+            raise PydanticCustomError(
+                "too_short", "must be at least {days} days", {"days": shortest.days}
+            )
         if value > longest:
             raise PydanticCustomError(
                 "too_long", "must be at most {days} days", {"days": longest.days}
@@ -149,6 +155,11 @@ _AZURE = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.com$")
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(LONGEST)]
 AnySeconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(LONGEST, zero=True)]
+# With less, a month without outcomes would leave next to nothing of all that was learned; and the weights by age that
+# are stored, which double with each half-life, hold 1,000 doublings: 19 years of a week each.
+HalfLife = Annotated[
+    timedelta, BeforeValidator(_seconds), _duration(LONGEST, shortest=timedelta(days=7))
+]
 # PostgreSQL counts it in milliseconds, in 32 bits.
 StatementSeconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(timedelta(days=24))]
 # The database has them as 32-bit integers, and multiplies k.
@@ -321,9 +332,9 @@ class Settings(BaseSettings):
         "", description="condition keys to share beyond the built-in ones, comma-separated"
     )
 
-    evidence_half_life: Seconds = Field(
+    evidence_half_life: HalfLife = Field(
         timedelta(days=45),
-        description="age at which an outcome counts half in what is expected of a pattern, in a situation and of "
+        description="age, a week at least, at which an outcome counts half in what is expected of a pattern, in a situation and of "
         "a script; on real contacts in time order 30 and 45 days were alike in squared error, 30 nearer where outcomes are "
         "many, and 60 or more followed a change too late (docs/adr/0015)",
     )

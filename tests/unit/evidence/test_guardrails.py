@@ -71,6 +71,23 @@ def test_a_rate_within_its_limit_is_no_harm() -> None:
     assert judged([OwnHarms(unsubscribe_known=100, unsubscribes=9)] * 20) == (Harm.UNSUBSCRIBES,)
 
 
+def test_newer_outcomes_outweigh_an_old_harm() -> None:
+    """What crossed the limit long ago does so no more beside as many outcomes without a complaint."""
+    then = OwnHarms(complaint_known=100, complaints=6)
+    assert judged([then] * 20) == (Harm.COMPLAINTS,)
+    old, new = then.aged(16.0), OwnHarms(complaint_known=100)
+    since = OwnHarms(old.complaint_known + new.complaint_known, old.complaints)
+    assert judged([since] * 20) == ()
+
+
+def test_a_loss_of_long_ago_has_no_vote() -> None:
+    """One loss decides for two half-lives, ten for longer."""
+    assert judged([LOSS.aged(4.0)] * 3) == (Harm.LOSSES,)
+    assert judged([LOSS.aged(4.1)] * 3) == ()
+    ten = OwnHarms(costed=10, net_revenue=-100.0)
+    assert judged([ten.aged(32.0)] * 3) == (Harm.LOSSES,)
+
+
 counts = st.integers(0, 40)
 
 

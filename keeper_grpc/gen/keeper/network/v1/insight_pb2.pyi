@@ -125,7 +125,7 @@ class Outcome(_message.Message):
     unsubscribed: _builtins.bool
     """Whether the customer wants to hear no more from the account because of it. Not set means not known."""
     final: _builtins.bool
-    """False for an interim outcome: it counts until ReportOutcome replaces it. Not set means true: a final outcome
+    """False for an interim outcome: ReportOutcome replaces it, and where outcomes count in steps it waits for that. Not set means true: a final outcome
     is replaced by none.
     """
     def __init__(

@@ -547,7 +547,8 @@ class ReportReactionRequest(_message.Message):
     reaction: _adoption_pb2.Reaction.ValueType
     """The reaction. SHOWN adds nothing to any other. ACCEPTED and DISMISSED replace each other: people change
     their minds, and the last report holds. DONE is final: what comes late adds nothing, but to dismiss what
-    was done is refused with FAILED_PRECONDITION.
+    was done, or what has an outcome that counts for the advice, is refused with FAILED_PRECONDITION. An outcome that is
+    reported after a dismissal is of something else: it counts for no pattern.
     """
     reason: _adoption_pb2.DismissalReason.ValueType
     """Why it was dismissed. Only with DISMISSED."""
