@@ -229,8 +229,8 @@ def observations_of(tables: Mapping[str, Sequence[Row]], category: str) -> list[
 
 
 def _experiment(observations: Sequence[Row], given: Mapping[UUID, Row]) -> list[OwnerOutcomes]:
-    found: dict[tuple[str, str, float], tuple[list[bool], list[bool]]] = defaultdict(
-        lambda: ([], [])
+    found: dict[tuple[str, str, float], tuple[list[bool], list[bool], list[bool]]] = defaultdict(
+        lambda: ([], [], [])
     )
     for row in observations:
         question = given.get(row["enhancement_id"] or row["instead_of"])
@@ -241,10 +241,9 @@ def _experiment(observations: Sequence[Row], given: Mapping[UUID, Row]) -> list[
         ):
             key = (row["account_key"], question["business_category"], question["holdout_share"])
             found[key][question["holdout"]].append(row["success"])
-    return [
-        OwnerOutcomes(*key, _arm(advised), _arm(held_out))
-        for key, (advised, held_out) in found.items()
-    ]
+            if row["enhancement_id"] and not question["holdout"]:
+                found[key][2].append(row["success"])
+    return [OwnerOutcomes(*key, *map(_arm, arms)) for key, arms in found.items()]
 
 
 def _day(row: Row) -> date:
