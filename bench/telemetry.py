@@ -19,10 +19,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
-import subprocess
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +31,10 @@ import structlog
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
-from bench.enhance import KNOWN, add_patterns, launch, open_directory, question, serving
+from bench.calls.__main__ import directory
+from bench.calls.network import Network
+from bench.calls.processes import Processes, service
+from bench.calls.requests import Requests
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightRequest,
     EnhanceInsightResponse,
@@ -46,7 +47,6 @@ PATTERNS = 1_000
 QUESTIONS = 100
 """Of a round: about half a second for each server, where nobody else uses the machine."""
 SCRAPES = 50
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -54,32 +54,27 @@ class Asked:
     """A server, and the processor time that its questions took, in seconds."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Processes
     call: grpc.aio.UnaryUnaryMultiCallable[EnhanceInsightRequest, EnhanceInsightResponse]
     metrics_port: int | None
     flags: str
     spent: list[float] = field(default_factory=list)
 
-    def processor_time(self) -> float:
-        """What the process has used so far, in seconds (proc(5): utime and stime)."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
     async def scrapes(self) -> float:
         """Seconds of processor time for one scrape."""
         url = f"http://127.0.0.1:{self.metrics_port}/metrics"
-        before = self.processor_time()
+        before = self.process.seconds()
         for _ in range(SCRAPES):
             await asyncio.to_thread(lambda: urllib.request.urlopen(url).read())
-        return (self.processor_time() - before) / SCRAPES
+        return (self.process.seconds() - before) / SCRAPES
 
-    async def round(self, account: str) -> None:
+    async def round(self, questions: Sequence[EnhanceInsightRequest]) -> None:
         """Ask, and add up."""
-        before = self.processor_time()
-        for number in range(QUESTIONS):
+        before = self.process.seconds()
+        for question in questions:
             parent = f"00-{uuid4().hex}-{uuid4().hex[:16]}-{self.flags}"
-            await self.call(question(account, number % KNOWN), metadata=(("traceparent", parent),))
-        self.spent.append(self.processor_time() - before)
+            await self.call(question, metadata=(("traceparent", parent),))
+        self.spent.append(self.process.seconds() - before)
 
 
 @asynccontextmanager
@@ -118,13 +113,12 @@ def _serialize(message: object) -> bytes:
 
 
 @contextmanager
-def running(dsn: str, directory: Path, name: str, **settings: str) -> Iterator[Asked]:
+def running(dsn: str, place: Path, name: str, **settings: str) -> Iterator[Asked]:
     """A server with these settings."""
-    log = directory / f"{name}.log"
-    process = launch(dsn, directory, log, **settings)
-    try:
-        port = serving(process, log)
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+    own = place / name
+    own.mkdir()
+    with service(dsn, own, 1, settings) as process:
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{process.port}")
         metrics_port = settings.get("KEEPER_METRICS_PORT")
         yield Asked(
             name=name,
@@ -133,22 +127,19 @@ def running(dsn: str, directory: Path, name: str, **settings: str) -> Iterator[A
             metrics_port=int(metrics_port) if metrics_port else None,
             flags="01" if name == "traces" else "00",
         )
-    finally:
-        process.terminate()
-        process.wait()
 
 
 async def main(rounds: int, metrics_port: int) -> None:
     """Measure, and print a table."""
     async with AsyncExitStack() as stack:
-        directory = stack.enter_context(open_directory())
-        postgres = await stack.enter_async_context(EmbeddedPostgres(directory / "data"))
+        place = stack.enter_context(directory())
+        postgres = await stack.enter_async_context(EmbeddedPostgres(place / "data"))
         endpoint = await stack.enter_async_context(collector())
         await migrate(postgres.dsn)
-        await add_patterns(postgres.dsn, 0, PATTERNS)
+        await Network(postgres.dsn).grow(PATTERNS)
         export = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
         _, *servers = [
-            stack.enter_context(running(postgres.dsn, directory, name, **settings))
+            stack.enter_context(running(postgres.dsn, place, name, **settings))
             for name, settings in (
                 ("leader", {}),
                 ("off", {}),
@@ -157,10 +148,10 @@ async def main(rounds: int, metrics_port: int) -> None:
                 ("traces", {**export, "OTEL_METRICS_EXPORTER": "none"}),
             )
         ]
-        account = f"account-{uuid4()}"
+        questions = Requests(1).questions(QUESTIONS)
         for number in range(rounds + 1):
             for server in servers:
-                await server.round(account)
+                await server.round(questions)
                 if not number:
                     server.spent.clear()  # the caches were empty
         off = sum(servers[0].spent)
