@@ -135,8 +135,6 @@ async def application(
         await words()
         priors = parts.priors()
         await priors()
-        lifts = parts.lifts()
-        await lifts()
         feed = parts.feed()
         enhance = parts.enhance()
         enhance_stream = parts.enhance_stream(enhance)
@@ -168,7 +166,7 @@ async def application(
             ("accounts", parts.remembered_accounts.run()),
             ("measures", parts.folding().run()),
             ("priors", priors.run()),
-            ("lifts", lifts.run()),
+            ("lifts", parts.lifts().run()),
         ):
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))

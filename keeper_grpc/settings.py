@@ -318,7 +318,7 @@ class Settings(BaseSettings):
     )
     prior_interval: Seconds = Field(
         timedelta(minutes=1),
-        description="time between turns of learning patterns' priors from each other",
+        description="time between turns of learning patterns' priors and scripts' lifts from each other",
     )
     word_approval: Literal["automatic", "manual"] = Field(
         "automatic",

@@ -57,7 +57,7 @@ class LearnLifts:
         return changed
 
     async def run(self) -> NoReturn:
-        """Do so for ever. The first turn comes an interval after the start, which has learned once."""
+        """Do so for ever. The first turn comes an interval after the start, which need not wait: lifts are kept."""
         await asyncio.sleep(self._interval.total_seconds())
         await periodically(self._turn, self._interval, "lifts_postponed")
 
