@@ -28,6 +28,7 @@ from keeper_grpc.telemetry.watched import (
     watch_feeds,
     watch_memories,
     watch_pool,
+    watch_published,
     watch_server,
 )
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
@@ -153,9 +154,12 @@ async def application(
         watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
         watch_server(telemetry.instruments, server)
+        watch_published(telemetry.instruments, parts.published, parts.candidates)
+        stack.push_async_callback(parts.published.aclose)
         failed = asyncio.Event()
         for name, loop in (
             ("feed", feed.run()),
+            ("published patterns", parts.following().run()),
             ("detector", detector.run()),
             ("embedding model", models.run()),
             ("maintenance", parts.maintenance().run()),

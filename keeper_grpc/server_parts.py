@@ -31,6 +31,9 @@ from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
 from keeper_grpc.storage.advice.outcomes import PostgresOutcomes
+from keeper_grpc.storage.advice.published.following import FollowPublished
+from keeper_grpc.storage.advice.published.memory import PublishedMemory
+from keeper_grpc.storage.advice.published.reads import PublishedCandidates
 from keeper_grpc.storage.advice.reactions import PostgresReactions
 from keeper_grpc.storage.advice.suggestions import PostgresMoves
 from keeper_grpc.storage.database import Database
@@ -131,6 +134,20 @@ class ServerParts:
         self._counting = counting_of(settings)
         self._rule = self._counting.rule
         self._indexes = PostgresAnnIndexes(pool)
+        self.published = PublishedMemory(
+            pool, k=self._rule.k, limit=settings.published_memory * 2**20
+        )
+        pool.on_change(self.published.committed)
+        self.candidates = PublishedCandidates(
+            self.published,
+            PostgresCandidates(
+                pool, self._indexes, half_life=settings.evidence_half_life, clock=clock
+            ),
+            pool,
+            self._indexes,
+            half_life=settings.evidence_half_life,
+            clock=clock,
+        )
         self._patterns = PostgresPatterns(pool, half_life=settings.evidence_half_life, clock=clock)
         self._outcomes = PostgresOutcomes(pool, self._counting)
         self.remembered_accounts = RememberedAccounts(pool)
@@ -159,16 +176,9 @@ class ServerParts:
         )
 
     def enhance(self) -> MeasuredEnhance:
-        patterns = PostgresCandidates(
-            self._pool,
-            self._indexes,
-            half_life=self._settings.evidence_half_life,
-            clock=self._clock,
-        )
-
         def on(embedder: CachedEmbedder) -> EnhanceInsight:
             return EnhanceInsight(
-                patterns=patterns,
+                patterns=self.candidates,
                 enhancements=self._records,
                 holdout=self._settings.holdout_share,
                 exploration=Exploration(
@@ -185,6 +195,9 @@ class ServerParts:
             )
 
         return MeasuredEnhance(OnModelInUse(self._models, on), self._telemetry.instruments)
+
+    def following(self) -> FollowPublished:
+        return FollowPublished(self._pool, self.published)
 
     def enhance_stream(self, enhance: MeasuredEnhance) -> EnhanceStream:
         return EnhanceStream(
@@ -419,6 +432,7 @@ class ServerParts:
             pseudonyms=self._pseudonyms,
             embedder=embedder,
             store=PostgresForgetting(self._pool, self.remembered_accounts),
+            memory=self.candidates,
             rule=self._rule,
             tombstone_retention=self._settings.tombstone_retention,
             clock=self._clock,

@@ -220,6 +220,13 @@ class Settings(BaseSettings):
     ann_scope_size: Count = Field(
         100_000, description="patterns of one scope from which enhancing searches approximately"
     )
+    published_memory: int = Field(
+        1024,
+        ge=0,
+        le=1_000_000,
+        description="megabytes of published patterns that the process keeps in memory to answer questions from, 3 to 8 "
+        "KB a pattern; 0 lets the database answer",
+    )
     maintenance_interval: Seconds = Field(
         timedelta(hours=1), description="time between checks for scopes that need an index"
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import numpy as np
@@ -60,6 +63,28 @@ async def translated() -> AsyncIterator[None]:
         raise StorageUnavailable("the database cannot answer now") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A scope whose patterns a transaction changed, the version that the scope has from then on, and the patterns.
+
+    None: some are gone, or all have changed.
+    """
+
+    scope_id: int
+    version: int
+    pattern_ids: frozenset[UUID] | None
+
+
+_changes: ContextVar[list[Change] | None] = ContextVar("changes", default=None)
+
+
+def note_change(change: Change) -> None:
+    """Let the process know of a change as soon as the transaction that makes it has committed."""
+    noted = _changes.get()
+    if noted is not None:
+        noted.append(change)
+
+
 class Database:
     """A bounded pool. Open it after the migrations: its connections need the vector type."""
 
@@ -69,6 +94,7 @@ class Database:
         self._pool = pool
         self._acquire_timeout = acquire_timeout
         self._on_wait = on_wait
+        self._on_change: list[Callable[[Sequence[Change]], None]] = []
 
     @classmethod
     async def open(
@@ -147,13 +173,26 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Connection]:
         """A connection inside one transaction. A read-only one sees a single snapshot."""
-        async with (
-            self.connection() as connection,
-            connection.transaction(
-                isolation="repeatable_read" if read_only else "read_committed", readonly=read_only
-            ),
-        ):
-            yield connection
+        noted: list[Change] = []
+        before = _changes.set(noted)
+        try:
+            async with (
+                self.connection() as connection,
+                connection.transaction(
+                    isolation="repeatable_read" if read_only else "read_committed",
+                    readonly=read_only,
+                ),
+            ):
+                yield connection
+        finally:
+            _changes.reset(before)
+        if noted:
+            for listener in self._on_change:
+                listener(noted)
+
+    def on_change(self, listener: Callable[[Sequence[Change]], None]) -> None:
+        """Call it with what each transaction changed that commits on this pool, before anything else runs."""
+        self._on_change.append(listener)
 
     async def answers(self, question: Callable[[Connection], Awaitable[bool]]) -> bool:
         """The answer to a question, or False when the server cannot be asked."""

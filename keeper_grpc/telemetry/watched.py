@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from keeper_grpc.telemetry.instruments import Instruments
@@ -65,6 +66,35 @@ class Detector(Protocol):
 
     @property
     def errors(self) -> int: ...
+
+
+class Published(Protocol):
+    """The published patterns in memory: how many, their bytes, how far behind, and what became of scopes."""
+
+    @property
+    def patterns(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    @property
+    def lag(self) -> float: ...
+
+    @property
+    def loads(self) -> int: ...
+
+    @property
+    def failed_loads(self) -> int: ...
+
+    @property
+    def evictions(self) -> int: ...
+
+
+class Answering(Protocol):
+    """Searches by what answered them."""
+
+    @property
+    def answers(self) -> Mapping[str, int]: ...
 
 
 class Server(Protocol):
@@ -179,6 +209,42 @@ def watch_detector(instruments: Instruments, detector: Detector) -> None:
         "keeper.detector.errors",
         "Errors at which the detector started over",
         ({}, lambda: detector.errors),
+        counts=True,
+    )
+
+
+def watch_published(instruments: Instruments, memory: Published, searches: Answering) -> None:
+    """Export the published patterns in memory, and what questions are answered from."""
+    instruments.watch(
+        "keeper.published.patterns",
+        "Published patterns that are held in memory",
+        ({}, lambda: memory.patterns),
+    )
+    instruments.watch(
+        "keeper.published.memory",
+        "Bytes that the published patterns in memory take",
+        ({}, lambda: memory.nbytes),
+    )
+    instruments.watch(
+        "keeper.published.lag",
+        "Seconds since the patterns in memory were last seen to be those of the database",
+        ({}, lambda: memory.lag),
+    )
+    instruments.watch(
+        "keeper.published.scopes",
+        "Scopes by what became of them in memory",
+        ({"result": "loaded"}, lambda: memory.loads),
+        ({"result": "failed"}, lambda: memory.failed_loads),
+        ({"result": "evicted"}, lambda: memory.evictions),
+        counts=True,
+    )
+    instruments.watch(
+        "keeper.searches",
+        "Searches for patterns, by what answered them",
+        *(
+            ({"source": source}, partial(searches.answers.__getitem__, source))
+            for source in searches.answers
+        ),
         counts=True,
     )
 

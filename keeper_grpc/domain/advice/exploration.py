@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from random import Random
 
 import numpy as np
@@ -42,6 +43,9 @@ weigh as fifty."""
 
 OPTIMISTIC = 0.95
 """The quantile up to which an option may be as good."""
+
+MOST_KEPT = 20_000
+"""Results that are kept, some megabytes: the same options come up again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,13 @@ class Option:
     @property
     def best_case(self) -> float:
         """What it may be worth."""
-        return self.worth * float(betaincinv(self.successes, self.failures, OPTIMISTIC))
+        return self.worth * _at_most(self.successes, self.failures)
+
+
+@lru_cache(MOST_KEPT)
+def _at_most(successes: float, failures: float) -> float:
+    """The success rate up to which something may be as good. Kept: it is the same for every question about it."""
+    return float(betaincinv(successes, failures, OPTIMISTIC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +225,18 @@ def explore(options: Sequence[Option], share: float, most_loss: float) -> Draw:
     return Draw(propensities, part * lost)
 
 
-def chances(options: Sequence[Option]) -> list[float]:
+def chances(options: Sequence[Option]) -> Sequence[float]:
     """The chance of each option to be worth the most; they sum to 1.
 
     Integrated, not sampled: P(i wins) is the integral over u in (0, 1) of the product of the others'
     distribution functions at i's u-quantile. A sampled propensity would add noise to every estimate
     that divides by it.
     """
+    return _chances(tuple(options))
+
+
+@lru_cache(MOST_KEPT)
+def _chances(options: tuple[Option, ...]) -> Sequence[float]:
     quantiles = (np.arange(NODES) + 0.5) / NODES
     weights = []
     for index, own in enumerate(options):
@@ -233,7 +248,7 @@ def chances(options: Sequence[Option]) -> list[float]:
         ]
         weights.append(float(np.mean(np.prod(others, axis=0))) if others else 1.0)
     total = sum(weights)
-    return [weight / total for weight in weights]
+    return tuple(weight / total for weight in weights)
 
 
 def top_two(best: Sequence[float]) -> list[float]:

@@ -34,6 +34,9 @@ from keeper_grpc.domain.patterns.pattern import Pattern
 DEFAULT_MIN_SUCCESS_RATE = 0.60
 DEFAULT_MIN_OCCURRENCES = 3
 
+JUDGED = 200
+"""Nearest patterns that may meet the requirements whose evidence is read to find those that do."""
+
 
 class NoMatch(Enum):
     """Why an insight was not enhanced."""
@@ -107,6 +110,12 @@ class Candidate:
     def expected_success_rate(self) -> float:
         """How often it may be expected to work for the asking account: what is judged and shown."""
         return self.expectation.rate * self.transfer
+
+    def at(self, similarity: float, transfer: float = 1.0) -> Candidate:
+        """The same for another question about the same situation, with what was computed of it."""
+        candidate = Candidate(self.pattern, similarity, self.situation, transfer, self.about)
+        candidate.__dict__["expectation"] = self.expectation
+        return candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from keeper_grpc.domain.evidence.evidence import (
     CAUTIOUS,
@@ -147,11 +148,12 @@ class Basis(Enum):
     """All outcomes of the pattern: too few owners know anything of the situation."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expectation:
     """What is believed of the success rate in one situation, and what is `certain` of it.
 
-    `counted` are the outcomes that the rate was made of, by its `basis`: what is shown as a count beside it.
+    `counted` are the outcomes that the rate was made of, by its `basis`: what is shown as a count beside it. Rate and
+    bound are kept: each question that meets the pattern in the situation asks for them several times.
     """
 
     believed: Prior
@@ -159,7 +161,7 @@ class Expectation:
     basis: Basis
     counted: Evidence
 
-    @property
+    @cached_property
     def rate(self) -> float:
         """The posterior mean.
 
@@ -173,7 +175,7 @@ class Expectation:
         weight = self.believed.successes + self.believed.failures
         return math.sqrt(self.rate * (1 - self.rate) / (weight + 1))
 
-    @property
+    @cached_property
     def lower_bound(self) -> float:
         """The rate that is exceeded with 95% certainty; never more than what is expected."""
         return min(self.certain, self.rate)

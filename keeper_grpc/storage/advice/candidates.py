@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from keeper_grpc.domain.advice.authored import StoredAuthored
 from keeper_grpc.domain.advice.enhancement import Asked
-from keeper_grpc.domain.advice.ranking import Candidate, Requirements, hurdle
+from keeper_grpc.domain.advice.ranking import JUDGED, Candidate, Requirements, hurdle
 from keeper_grpc.domain.advice.transfer import TransferRecord, TransferShare, transfer_record
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.expectation import NOWHERE
@@ -39,9 +39,6 @@ from keeper_grpc.storage.patterns.words import action_in_words
 ANN_CANDIDATES = 200
 """Nearest patterns that an approximate search fetches before the requirements are applied: it must
 be a few times what is ranked, and hnsw.ef_search is set to the same."""
-
-JUDGED = 200
-"""Nearest patterns that may meet the requirements whose evidence is read to find those that do."""
 
 # Exact search: the btree finds the scope's rows, and the distance is computed once. $5 asks for patterns
 # that may meet the requirements, or for any that is published, so that what is not does not crowd it out: what
@@ -190,7 +187,7 @@ class PostgresCandidates:
             for row in rows
             if row["similarity"] >= requirements.min_similarity
         }
-        harms = await see_harms(connection, similar, viewer)
+        harms = await see_harms(connection, seen, viewer)
         situations = await see_situations(
             connection, similar, asked.conditions, rule, viewer=viewer, now_weight=now_weight
         )

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from keeper_grpc.domain.emerging.model import (
@@ -17,9 +13,9 @@ from keeper_grpc.domain.emerging.model import (
     FeedHistory,
     Place,
 )
-from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.rows import EVENTS_CHANNEL, from_json
+from keeper_grpc.storage.listening import PostgresWakeups, listening
 
 SHOWN = [Change.NEW.value, Change.UPDATED.value]
 """Changes after which a cluster is emerging."""
@@ -116,42 +112,8 @@ class PostgresEmergingFeed:
     @asynccontextmanager
     async def wakeups(self) -> AsyncIterator[PostgresWakeups]:
         """Listen for the leader's notifications on a separate connection."""
-        wakeups = PostgresWakeups()
-        async with self._database.connection() as connection:
-            connection.add_termination_listener(wakeups.lose)
-            await connection.add_listener(EVENTS_CHANNEL, wakeups.wake)
-            try:
-                yield wakeups
-            finally:
-                connection.remove_termination_listener(wakeups.lose)
-                if not connection.is_closed():
-                    await connection.remove_listener(EVENTS_CHANNEL, wakeups.wake)
-
-
-class PostgresWakeups:
-    """The leader's notifications. They only wake the reader; the events are in the table."""
-
-    def __init__(self) -> None:
-        self._woken = asyncio.Event()
-        self._lost = False
-
-    def wake(self, *_: Any) -> None:
-        """Record a notification."""
-        self._woken.set()
-
-    def lose(self, *_: Any) -> None:
-        """Record the loss of the connection."""
-        self._lost = True
-        self._woken.set()
-
-    async def wait(self, at_most: timedelta) -> None:
-        """Wait for a notification or the timeout. Raises StorageUnavailable after a lost connection."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(at_most.total_seconds()):
-                await self._woken.wait()
-        self._woken.clear()
-        if self._lost:
-            raise StorageUnavailable("the connection that listens was lost")
+        async with listening(self._database, EVENTS_CHANNEL) as (_, wakeups):
+            yield wakeups
 
 
 _HISTORY = """

@@ -9,10 +9,10 @@ That lock is the last that a transaction takes: whoever holds it waits for nobod
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
-from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.database import Change, Connection, note_change
 
 PATTERNS_CHANNEL = "keeper_patterns"
 """Notified with the scope_id when patterns of a scope changed. It only wakes: the tables are the truth."""
@@ -31,14 +31,14 @@ async def open_scope(connection: Connection, scope: Scope) -> None:
     )
 
 
-async def touch(connection: Connection, changed: Collection[PatternKey]) -> Mapping[int, int]:
+async def touch(connection: Connection, changed: Collection[PatternKey]) -> None:
     """Note that what may be shown of these patterns changed, or of those that speak in their words.
 
-    Within the caller's transaction, as its last statement. Patterns that are gone are passed over: see `reset`.
-    Returns the new version of each scope that changed.
+    Within the caller's transaction, as its last statement. This process knows of it as soon as that has committed.
+    Patterns that are gone are passed over: see `reset`.
     """
     if not changed:
-        return {}
+        return
     rows = await connection.fetch(
         f"""
         WITH named AS (
@@ -60,20 +60,21 @@ async def touch(connection: Connection, changed: Collection[PatternKey]) -> Mapp
             SELECT scope_id, id, version FROM given JOIN raised USING (scope_id)
             ON CONFLICT (scope_id, pattern_id) DO UPDATE SET version = excluded.version
         )
-        SELECT scope_id, version, pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
+        SELECT scope_id, version, pg_notify('{PATTERNS_CHANNEL}', scope_id::text),
+               ARRAY(SELECT id FROM given WHERE given.scope_id = raised.scope_id) AS pattern_ids
+          FROM raised
         """,  # noqa: S608 - a constant
         [key.scope_id for key in changed],
         [key.pattern_id for key in changed],
     )
-    return {row["scope_id"]: row["version"] for row in rows}
+    for row in rows:
+        note_change(Change(row["scope_id"], row["version"], frozenset(row["pattern_ids"])))
 
 
-async def reset(
-    connection: Connection, scope_ids: Collection[int] | None = None
-) -> Mapping[int, int]:
+async def reset(connection: Connection, scope_ids: Collection[int] | None = None) -> None:
     """Note that patterns of these scopes are gone, or that all of them changed; None is every scope.
 
-    Within the caller's transaction, and with the versions, as `touch`.
+    Within the caller's transaction, as `touch`.
     """
     rows = await connection.fetch(
         f"""
@@ -88,4 +89,5 @@ async def reset(
         """,  # noqa: S608 - a constant
         None if scope_ids is None else list(scope_ids),
     )
-    return {row["scope_id"]: row["version"] for row in rows}
+    for row in rows:
+        note_change(Change(row["scope_id"], row["version"], None))

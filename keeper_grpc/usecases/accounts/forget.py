@@ -84,6 +84,13 @@ class ForgettingStore(Protocol):
         """
 
 
+class Memory(Protocol):
+    """What this process keeps of the network in memory."""
+
+    async def caught_up(self) -> None:
+        """Return when nothing is in it any more that was changed in the database."""
+
+
 class ForgetAccount:
     """The use case. One instance serves all calls."""
 
@@ -93,6 +100,7 @@ class ForgetAccount:
         pseudonyms: Pseudonymizes,
         embedder: Embeds,
         store: ForgettingStore,
+        memory: Memory,
         rule: PublicationRule,
         tombstone_retention: timedelta,
         clock: Clock,
@@ -102,6 +110,7 @@ class ForgetAccount:
         self._pseudonyms = pseudonyms
         self._embedder = embedder
         self._store = store
+        self._memory = memory
         self._rule = rule
         self._clock = clock
         self._new_id = new_id
@@ -131,6 +140,7 @@ class ForgetAccount:
             )
             if ended is not None:
                 done, event_id = ended, ended_id
+        await self._memory.caught_up()
         return done, event_id
 
     async def _forget_in(self, key: PatternKey, account_key: str) -> Forgotten:

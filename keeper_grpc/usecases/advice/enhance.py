@@ -43,6 +43,7 @@ from keeper_grpc.domain.advice.ranking import (
 )
 from keeper_grpc.domain.authored.matching import match
 from keeper_grpc.domain.authored.triggers import KnownFacts, facts_of_conditions
+from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.domain.evidence.evidence import boost
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
@@ -85,6 +86,9 @@ class CandidateStore(Protocol):
 
     async def authored(self, asked: Asked, rule: PublicationRule) -> Sequence[StoredAuthored]:
         """The catalog's patterns for the asking account's category, those that were retired left out."""
+
+    def outdated(self) -> None:
+        """A pattern that was found is gone: let what is kept of patterns be read again before the next search."""
 
 
 class EnhancementStore(Protocol):
@@ -167,16 +171,19 @@ class EnhanceInsight:
             created_at=now,
             authored=None if held_out else authored,
         )
-        await self._enhancements.record_enhancement(
-            EnhancementRecord(
-                enhancement=enhancement,
-                withheld_advice=advice if held_out else None,
-                withheld_authored=authored if held_out else None,
-                holdout_share=self._holdout,
-                asked=asked,
-                seen_time=min(question.insight.observed_time or now, now),
-            )
+        record = EnhancementRecord(
+            enhancement=enhancement,
+            withheld_advice=advice if held_out else None,
+            withheld_authored=authored if held_out else None,
+            holdout_share=self._holdout,
+            asked=asked,
+            seen_time=min(question.insight.observed_time or now, now),
         )
+        try:
+            await self._enhancements.record_enhancement(record)
+        except PatternsMoved:
+            self._patterns.outdated()
+            raise
         return enhancement
 
     async def _rank(

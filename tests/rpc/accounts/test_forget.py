@@ -166,6 +166,13 @@ async def test_captures_under_way_do_not_outlive_the_account(service: Service, t
     assert await rows_that_mention(service, KEYS.key_of(gone)) == []
 
 
+class NothingInMemory:
+    """A process that keeps nothing of the network in memory."""
+
+    async def caught_up(self) -> None:
+        """Nothing to do."""
+
+
 class Busy(PostgresForgetting):
     """Tables into which somebody else's capture comes before every attempt to forget."""
 
@@ -240,6 +247,7 @@ async def test_groups_of_others_do_not_keep_forgetting_from_its_end(
             pseudonyms=KEYS,
             embedder=Hashed(model),
             store=store,
+            memory=NothingInMemory(),
             rule=PublicationRule(3),
             tombstone_retention=timedelta(days=1),
             clock=lambda: datetime.now(UTC),

@@ -1,0 +1,1 @@
+"""The published patterns in memory: loaded, kept fresh, and asked before the database is."""

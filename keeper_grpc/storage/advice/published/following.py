@@ -1,0 +1,51 @@
+"""Following the versions of scopes, so that what is held in memory is no older than a second."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+
+from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.storage.advice.published.memory import PublishedMemory
+from keeper_grpc.storage.advice.published.versions import scope_versions
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.listening import PostgresWakeups, listening
+from keeper_grpc.storage.patterns.versions import PATTERNS_CHANNEL
+
+log = structlog.get_logger()
+
+POLL = timedelta(milliseconds=400)
+"""The longest time between two looks at the versions: they are the truth, and a notification may be lost."""
+
+PAUSE = 0.05
+"""Seconds between two looks for which no question waits: each capture notifies, and one look serves for many."""
+
+
+class FollowPublished:
+    """Looks, for ever."""
+
+    def __init__(self, database: Database, memory: PublishedMemory) -> None:
+        self._database = database
+        self._memory = memory
+
+    async def run(self) -> NoReturn:
+        """Look at each notification and every `POLL`; questions go to the database while it cannot be asked."""
+        while True:
+            try:
+                async with listening(self._database, PATTERNS_CHANNEL) as (connection, wakeups):
+                    self._memory.wake = wakeups.wake
+                    while True:
+                        at = self._memory.now()
+                        seen = await scope_versions(connection)
+                        await self._memory.catch_up(connection, seen, at)
+                        await self._wait(wakeups, at)
+            except StorageUnavailable:
+                log.warning("published_patterns_not_followed")
+            await asyncio.sleep(POLL.total_seconds())
+
+    async def _wait(self, wakeups: PostgresWakeups, since: float) -> None:
+        await wakeups.wait(POLL)
+        await self._memory.asked_within(since + PAUSE - self._memory.now())

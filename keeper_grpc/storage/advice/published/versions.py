@@ -1,0 +1,135 @@
+"""Which scopes there are, what changed in them, and the rows of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from keeper_grpc.domain.advice.published import Published
+from keeper_grpc.domain.advice.transfer import TransferShare
+from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.storage.advice.published.rows import COLUMNS, JOINS, to_published
+from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.evidence.publication import published
+
+AT_ONCE = 100
+"""Patterns that one statement reads: some tens of milliseconds of the database's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeVersion:
+    """A scope, the version of its last change, and that of the last after which all of it must be read again."""
+
+    scope_id: int
+    pattern_type: str
+    business_category: str
+    version: int
+    reset_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in a scope up to a version; `reset` says that this is not all."""
+
+    version: int
+    reset: bool
+    pattern_ids: Sequence[UUID]
+
+
+async def scope_versions(connection: Connection) -> Sequence[ScopeVersion]:
+    """All scopes."""
+    rows = await connection.fetch(
+        "SELECT scope_id, pattern_type, business_category, version, reset_version FROM scopes"
+    )
+    return [ScopeVersion(*row) for row in rows]
+
+
+async def changes(connection: Connection, scope_id: int, after: int) -> Changes:
+    """What changed in a scope after a version."""
+    row = await connection.fetchrow(
+        """
+        SELECT s.version, s.reset_version,
+               ARRAY(SELECT v.pattern_id FROM pattern_versions v
+                      WHERE v.scope_id = s.scope_id AND v.version > $2) AS changed
+          FROM scopes s WHERE s.scope_id = $1
+        """,
+        scope_id,
+        after,
+    )
+    if row is None:
+        return Changes(after, False, ())
+    return Changes(row["version"], row["reset_version"] > after, row["changed"])
+
+
+async def held_ids(connection: Connection, scope: Scope, k: int) -> tuple[int, Sequence[UUID]]:
+    """The scope's version, and the patterns that questions to it are answered from."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT coalesce((SELECT version FROM scopes WHERE scope_id = $2), 0) AS version,
+               ARRAY(SELECT p.id FROM network_patterns p
+                      WHERE p.scope_id = $2 AND p.embedding_model = $3
+                        AND ({published("p", "$1")} OR p.catalog_key IS NOT NULL)) AS ids
+        """,  # noqa: S608 - only constants are interpolated
+        k,
+        scope.scope_id,
+        scope.embedding_model,
+    )
+    assert row is not None  # noqa: S101 - a SELECT without FROM has a row
+    return row["version"], row["ids"]
+
+
+async def read_patterns(
+    connection: Connection, scope: Scope, pattern_ids: Collection[UUID], k: int
+) -> Sequence[Published]:
+    """These patterns, as far as questions are answered from them."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {COLUMNS} FROM network_patterns p {JOINS}
+         WHERE p.scope_id = $2 AND p.embedding_model = $3 AND p.id = ANY($4::uuid[])
+        """,  # noqa: S608 - only constants are interpolated
+        k,
+        scope.scope_id,
+        scope.embedding_model,
+        list(pattern_ids),
+    )
+    # In a thread: the JSON of a hundred patterns takes some tens of milliseconds.
+    made = await asyncio.to_thread(lambda: [to_published(row) for row in rows])
+    return [one for one in made if one.published or one.authored]
+
+
+def parts(pattern_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    """As many as one statement reads."""
+    for start in range(0, len(pattern_ids), AT_ONCE):
+        yield pattern_ids[start : start + AT_ONCE]
+
+
+Transfers = Mapping[str, Mapping[str, TransferShare]]
+"""What became of other categories' patterns in one: by category, and by the owner that reported it."""
+
+
+async def read_transfers(connection: Connection, scope: Scope) -> Transfers:
+    """What became in this scope of other categories' patterns."""
+    rows = await connection.fetch(
+        """
+        SELECT p.business_category, a.owner_key, count(*) AS trials,
+               sum(e.expected_success_rate / e.transfer) AS expected,
+               count(*) FILTER (WHERE o.success) AS successes
+          FROM observations o
+          JOIN accounts a
+            ON a.account_key = o.account_key AND a.qualified
+           AND a.business_category = o.business_category
+          JOIN enhancements e
+            ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
+          JOIN network_patterns p ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
+         WHERE o.scope_id = $1 AND o.enhancement_id IS NOT NULL AND o.counted
+           AND e.advised_scope_id <> $1
+         GROUP BY p.business_category, a.owner_key
+        """,
+        scope.scope_id,
+    )
+    found: dict[str, dict[str, TransferShare]] = {}
+    for category, owner, *share in rows:
+        found.setdefault(category, {})[owner] = TransferShare(*share)
+    return found
