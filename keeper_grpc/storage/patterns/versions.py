@@ -9,7 +9,7 @@ That lock is the last that a transaction takes: whoever holds it waits for nobod
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.database import Change, Connection, note_change
@@ -31,14 +31,14 @@ async def open_scope(connection: Connection, scope: Scope) -> None:
     )
 
 
-async def touch(connection: Connection, changed: Collection[PatternKey]) -> None:
+async def touch(connection: Connection, changed: Collection[PatternKey]) -> Mapping[int, int]:
     """Note that what may be shown of these patterns changed, or of those that speak in their words.
 
     Within the caller's transaction, as its last statement. This process knows of it as soon as that has committed.
-    Patterns that are gone are passed over: see `reset`.
+    Patterns that are gone are passed over: see `reset`. Returns the new version of each scope that changed.
     """
     if not changed:
-        return
+        return {}
     rows = await connection.fetch(
         f"""
         WITH named AS (
@@ -69,12 +69,15 @@ async def touch(connection: Connection, changed: Collection[PatternKey]) -> None
     )
     for row in rows:
         note_change(Change(row["scope_id"], row["version"], frozenset(row["pattern_ids"])))
+    return {row["scope_id"]: row["version"] for row in rows}
 
 
-async def reset(connection: Connection, scope_ids: Collection[int] | None = None) -> None:
+async def reset(
+    connection: Connection, scope_ids: Collection[int] | None = None
+) -> Mapping[int, int]:
     """Note that patterns of these scopes are gone, or that all of them changed; None is every scope.
 
-    Within the caller's transaction, as `touch`.
+    Within the caller's transaction, and with the versions, as `touch`.
     """
     rows = await connection.fetch(
         f"""
@@ -91,3 +94,4 @@ async def reset(connection: Connection, scope_ids: Collection[int] | None = None
     )
     for row in rows:
         note_change(Change(row["scope_id"], row["version"], None))
+    return {row["scope_id"]: row["version"] for row in rows}

@@ -45,11 +45,15 @@ VALUES = {
     "code": {code.name for code in grpc.StatusCode},
     "method": _methods(),
     "disposition": {value.value for value in Disposition} | {"replayed"},
-    "result": {value.name.lower() for value in NoMatch} | {"enhanced"} | {"hit", "miss"} | _RESULTS,
+    "result": {value.name.lower() for value in NoMatch}
+    | {"enhanced"}
+    | {"hit", "miss"}
+    | {"loaded", "evicted", "failed"}
+    | _RESULTS,
     "reaction": {value.value for value in Reaction} | {"replayed"},
     "reason": _drops() | _failures() | {objection.value for objection in Objection},
     "memory": {"accounts", "insights", "texts"},
-    "source": {"memory", "database", "model"},
+    "source": {"memory", "database", "model", "index"},
     "state": {"used", "idle"},
     "stream": {"emerging_patterns", "network_metrics"},
     "model": {"text-embedding-3-small/1/sentence-1"},

@@ -6,6 +6,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamNetworkMetricsRequest,
 )
+from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.accounts import test_canaries as canaries
 from tests.rpc.service import openai, running
@@ -56,6 +57,13 @@ async def test_the_numbers_are_those_of_the_traffic(scraped: Scraped) -> None:
     assert value("keeper_embedding_texts_total", source="memory") > 0
     assert value("keeper_memory_lookups_total", memory="accounts", result="hit") > 0
     assert value("keeper_memory_lookups_total", memory="insights", result="hit") > 0
+    searches = {
+        source: value("keeper_searches_total", source=source)
+        for source in ("memory", "database", "index")
+    }
+    assert searches["memory"] + searches["database"] > 0
+    assert searches["index"] == 0
+    assert value("keeper_published_lag") < SOON
     assert value("keeper_database_connections_limit") == 8
     assert value("keeper_detector_leader") == 1
     assert value("keeper_ready") == 1
