@@ -57,7 +57,7 @@ $(GHZ): bench/ghz/go.mod bench/ghz/go.sum $(DEVELOPMENT)
 	cd bench/ghz && PATH="$$PATH:/usr/local/go/bin" go build -o $(CURDIR)/$(GHZ) github.com/bojand/ghz/cmd/ghz
 
 bench: $(GHZ) ## measure what calls cost beside a bare service; FULL=1 measures larger networks too
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls $(if $(FULL),--full)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls $(if $(FULL),--full) $(if $(SAVE),--save $(SAVE))
 
 # The peers' packages are many and heavy; they are of no use for anything else.
 PEERS := .venv-peers

@@ -1,4 +1,7 @@
-"""The plot of the kept results: `python -m bench.calls.plot` writes docs/images/performance.svg."""
+"""Puts the kept results into the docs: `python -m bench.calls.publish`.
+
+It writes docs/images/performance.svg, and the table of docs/performance.md.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from bench.calls.measure import Row
-from bench.calls.results import read_last
+from bench.calls.results import Result, read_last
 
-IMAGE = Path(__file__).parents[2] / "docs" / "images" / "performance.svg"
+DOCS = Path(__file__).parents[2] / "docs"
+IMAGE, PAGE = DOCS / "images" / "performance.svg", DOCS / "performance.md"
+BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
 USUAL = 16
 GROWING = ("EnhanceInsight", "CapturePattern", "SuggestMoves", "ListPatterns")
 
@@ -48,8 +53,26 @@ def draw(rows: list[Row]) -> Figure:
     return figure
 
 
+def table(kept: Result) -> str:
+    """The results in Markdown."""
+    lines = [
+        "| patterns | call | callers | per s | of floor | apart | p50, p99 ms | CPU ms | floor's | database's | load's |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {row.patterns:,} | {row.name} | {row.callers} | {row.per_second:,.0f} | {row.ratio:.3f} | {row.spread:.0%} "
+        f"| {row.p50:.1f}, {row.p99:.1f} | {row.cpu_ms:.2f} | {row.floor_cpu_ms:.2f} | {row.database_cpu_ms:.2f} "
+        f"| {row.generator_cpu_ms:.2f} |"
+        for row in kept.rows
+    ]
+    memory = ", ".join(f"{each:,.0f} MB with {size:,}" for size, each in kept.memory.items())
+    return "\n".join(
+        [*lines, "", f"Resident memory of the service by number of patterns: {memory}.", ""]
+    )
+
+
 def main() -> None:
-    """Draw the kept results of one worker."""
+    """Publish the kept results of one worker."""
     kept = read_last(1)
     if kept is None:
         raise SystemExit(
@@ -58,6 +81,8 @@ def main() -> None:
     # The same input gives the same file.
     mpl.rcParams["svg.hashsalt"] = "keeper"
     draw(list(kept.rows)).savefig(IMAGE, metadata={"Date": None})
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + BEGIN + table(kept) + END + rest.partition(END)[2])
 
 
 if __name__ == "__main__":
