@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -59,8 +59,10 @@ class App:
         *,
         metrics_port: int | None,
         models: ModelInUse,
+        learning: Sequence[Callable[[], Awaitable[object]]],
     ) -> None:
         self.failed = failed
+        self._learning = learning
         self._models = models
         self.metrics_port = metrics_port
         self._server = server
@@ -77,6 +79,11 @@ class App:
         """The id of the model in use."""
         return self._models.current.model
 
+    async def learn(self) -> None:
+        """Learn now what patterns tell of each other: their words, priors and lifts. Raises StorageUnavailable."""
+        for learn in self._learning:
+            await learn()
+
     async def drain(self) -> None:
         """Become not ready, end the streams, let calls in flight finish."""
         await self._server.announce_drain()
@@ -92,11 +99,13 @@ async def application(
     catalog: Catalog | None = None,
     *,
     worker: Worker | None = None,
+    learns_by_time: bool = True,
 ) -> AsyncIterator[App]:
     """Start the service, and close everything in the opposite order at the end.
 
     `clock` returns the service's current time and `catalog` has its authored patterns; a simulation passes its own.
-    A `worker` shares its port, and the bundled database of its parent.
+    A `worker` shares its port, and the bundled database of its parent. Unless it `learns_by_time`, whoever started it
+    calls `App.learn` instead: in simulated time, the time of this machine must not decide what is known when.
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
     DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, PseudonymKeysUnfit,
@@ -136,6 +145,12 @@ async def application(
         await words()
         priors = parts.priors()
         await priors()
+        lifts = parts.lifts()
+        by_time = (
+            (("words", words.run()), ("priors", priors.run()), ("lifts", lifts.run()))
+            if learns_by_time
+            else ()
+        )
         feed = parts.feed()
         enhance = parts.enhance()
         enhance_stream = parts.enhance_stream(enhance)
@@ -166,11 +181,9 @@ async def application(
             ("retention", parts.retention().run()),
             ("qualification", qualification.run()),
             ("tombstones", parts.tombstones().run()),
-            ("words", words.run()),
             ("accounts", parts.remembered_accounts.run()),
             ("measures", parts.folding().run()),
-            ("priors", priors.run()),
-            ("lifts", parts.lifts().run()),
+            *by_time,
         ):
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))
@@ -183,6 +196,7 @@ async def application(
             failed,
             metrics_port=telemetry.metrics_port,
             models=models,
+            learning=(words, priors, lifts),
         )
         stack.push_async_callback(app.drain)
         yield app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,10 +60,11 @@ class _Chosen(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A running network: its API, and the ledger behind it."""
+    """A running network: its API, the ledger behind it, and a turn of what it learns by time otherwise."""
 
     client: KeeperClient
     ledger: Ledger
+    learn: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -87,9 +88,9 @@ async def serving(parameters: Parameters, clock: Clock, catalog: Catalog) -> Asy
                 statement_timeout=_PATIENCE,
             )
             async with (
-                application(settings, clock, catalog) as app,
+                application(settings, clock, catalog, learns_by_time=False) as app,
                 KeeperClient(f"127.0.0.1:{app.port}", timeout=_PATIENCE.total_seconds()) as client,
             ):
-                yield Network(client, Ledger(postgres.dsn))
+                yield Network(client, Ledger(postgres.dsn), app.learn)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -1,9 +1,9 @@
 """The story with the network: day by day, every account through the API.
 
-Outcomes are reported in the morning of a day; accounts ask during the rest of it. The answers of one
-day do not affect each other, so they are requested concurrently. Outcomes of one scope (category and
-type) are reported in a fixed order, different scopes concurrently: scopes are independent. Timing
-therefore decides nothing, and a seed determines the story.
+Outcomes are reported in the morning of a day, and the network learns from them; accounts ask during
+the rest of it. The answers of one day do not affect each other, so they are requested concurrently.
+Outcomes of one scope (category and type) are reported in a fixed order, different scopes concurrently:
+scopes are independent. Timing therefore decides nothing, and a seed determines the story.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ class Story:
         self._world = world
         self._client = network.client
         self._ledger = network.ledger
+        self._learn = network.learn
         self._clock = clock
         self._progress = progress
         self._without = without
@@ -113,6 +114,7 @@ class Story:
         for day in range(self._parameters.days):
             self._clock.move_to(day)
             await self._report(self._due.pop(day, []))
+            await self._learn()
             # Questions come after every report, so that no outcome arrives while it is asked about.
             self._clock.move_to(day + _HOUR)
             while joining and joining[0].joined < day + 1:
