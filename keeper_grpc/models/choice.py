@@ -20,13 +20,6 @@ from keeper_grpc.telemetry.telemetry import Telemetry
 
 log = structlog.get_logger()
 
-_KINDS = (
-    ("use-multilingual-3/", "local"),
-    ("all-MiniLM-L6-v2-int8/", "minilm"),
-    ("text-embedding-", "openai"),
-)
-"""What the ids of models begin with, by kind; others come from a directory."""
-
 
 async def open_model(
     settings: Settings, pool: Database, telemetry: Telemetry | None = None
@@ -35,9 +28,6 @@ async def open_model(
     telemetry = telemetry or Telemetry()
     spaces = PostgresSpace(pool)
     space = await spaces.read()
-    if space is None:
-        carried = await spaces.carried()
-        space = None if carried is None else Space(NamedModel(carried, _recipe_by_id(carried)))
     recipe = _wanted(settings, space)
     try:
         embedder = await make_model(settings, recipe, pool, telemetry)
@@ -100,11 +90,3 @@ async def _agree(spaces: PostgresSpace, space: Space | None, made: NamedModel) -
         log.warning(
             "patterns_of_another_model", patterns=strays, model=made.model, remedy="keeper reembed"
         )
-
-
-def _recipe_by_id(model: str) -> Recipe:
-    """The recipe of a model of which only the id is known."""
-    kind = next((kind for prefix, kind in _KINDS if model.startswith(prefix)), "onnx")
-    if kind != "openai":
-        return Recipe(kind)
-    return Recipe(kind, model.partition("/")[0])

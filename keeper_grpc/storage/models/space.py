@@ -24,19 +24,6 @@ class PostgresSpace:
         async with self._database.connection() as connection:
             return await read_space(connection)
 
-    async def carried(self) -> str | None:
-        """The model of most patterns with evidence: of a database from before there was the row."""
-        async with self._database.connection() as connection:
-            model: str | None = await connection.fetchval(
-                """
-                SELECT embedding_model FROM network_patterns p
-                 WHERE EXISTS (SELECT FROM observations o
-                                WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id)
-                 GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1
-                """
-            )
-        return model
-
     async def claim(self, named: NamedModel) -> Space:
         """Make this the database's model unless it has one; the space as it then is."""
         async with self._database.transaction() as connection:

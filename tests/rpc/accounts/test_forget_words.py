@@ -133,7 +133,7 @@ async def test_words_that_advice_once_carried_on_and_on_are_forgotten(
     salon = new_account()
     # Only the spa's pattern can be what is advised.
     await service.database.execute(
-        "UPDATE network_patterns SET pattern_type = 'other' "
+        "UPDATE network_patterns SET fading = true "
         "WHERE pattern_type = $1 AND business_category = 'gym'",
         topic,
     )
