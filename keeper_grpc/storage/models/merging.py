@@ -80,7 +80,7 @@ async def _join_centres(connection: Connection, gone: PatternKey, stays: Pattern
         connection,
         stays,
         *mean_direction(
-            here["pattern_embedding"],
+            to_array(here["pattern_embedding"]),
             here["embedding_weight"],
             to_array(there["pattern_embedding"]) * there["embedding_weight"],
         ),
@@ -89,7 +89,7 @@ async def _join_centres(connection: Connection, gone: PatternKey, stays: Pattern
         connection,
         stays,
         *mean_direction(
-            here["action_embedding"],
+            to_array(here["action_embedding"]),
             here["action_weight"],
             to_array(there["action_embedding"]) * there["action_weight"],
         ),
