@@ -11,10 +11,10 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers test bench bench-peers serve lint gen notices lock clean
+.PHONY: help setup demo dashboard consumers test bench bench-captures bench-peers serve lint gen notices lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(DEVELOPMENT) ## make the whole development environment, from the hashed lock files
 
@@ -58,6 +58,9 @@ $(GHZ): bench/ghz/go.mod bench/ghz/go.sum $(DEVELOPMENT)
 
 bench: $(GHZ) ## measure what calls cost beside a bare service; FULL=1 measures larger networks too
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls $(if $(FULL),--full) $(if $(SAVE),--save $(SAVE))
+
+bench-captures: $(DEVELOPMENT) ## measure the writers of captures beside pgbench calling one function
+	$(BIN)/python -m bench.captures
 
 # The peers' packages are many and heavy; they are of no use for anything else.
 PEERS := .venv-peers

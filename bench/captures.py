@@ -74,14 +74,14 @@ class Cell:
     database_seconds: float
 
 
-class Counted(asyncpg.Connection):  # type: ignore[misc] - a generic class in its stubs only
+class Counted(asyncpg.Connection):
     """A connection that counts its statements."""
 
     statements = 0
 
     async def _execute(self, *args: object, **options: object) -> object:
         Counted.statements += 1
-        return await super()._execute(*args, **options)
+        return await super()._execute(*args, **options)  # type: ignore[misc]  # not in its stubs
 
 
 class Captures:
@@ -228,7 +228,7 @@ async def table(dsn: str, arguments: argparse.Namespace, root: int) -> None:
     await captures.read(dsn)
     floor = Floor(dsn)
     await floor.prepare()
-    asyncpg.Connection = Counted
+    asyncpg.Connection = Counted  # type: ignore[misc,assignment]  # what its pools are made of
     database = await Database.open(dsn, pool_size=POOL, acquire_timeout=60, statement_timeout=60)
     group = WriteGroup(store=PostgresGroups(database, COUNTING), rule=COUNTING.rule, new_id=uuid4)
     revise = ReviseOutcome(PostgresOutcomes(database, COUNTING), COUNTING.rule)

@@ -37,7 +37,7 @@ from bench.calls.network import (
     pseudonyms,
     shares,
 )
-from bench.enhance import open_directory
+from bench.calls.processes import directory
 from keeper_grpc.domain.accounts.account_id import canonical_account_id
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements, rank
@@ -164,9 +164,9 @@ def questions(
     return asked
 
 
-def server_cpu(directory: Path) -> float:
+def server_cpu(place: Path) -> float:
     """Seconds of CPU that this PostgreSQL's processes have taken."""
-    (lock,) = directory.rglob("postmaster.pid")
+    (lock,) = place.rglob("postmaster.pid")
     pid = int(lock.read_text().split()[0])
     ticks = 0
     for status in Path("/proc").glob("[0-9]*/stat"):
@@ -200,7 +200,7 @@ async def best(search: Search, asked: Sequence[Asked]) -> tuple[list[UUID | None
 
 
 async def measure(
-    size: int, directory: Path, model: LocalEmbedder, vectors: Vectors, *, dsn: str, wanted: int
+    size: int, place: Path, model: LocalEmbedder, vectors: Vectors, *, dsn: str, wanted: int
 ) -> None:
     """Load the network, ask both, and print what that takes."""
     half_life = Settings.model_fields["evidence_half_life"].default
@@ -230,9 +230,9 @@ async def measure(
         asked = questions(model, vectors, wanted, newcomer=newcomer)
         first, cold = await best(published, asked)
         _, warm = await best(published, asked)
-        served = server_cpu(directory)
+        served = server_cpu(place)
         other, theirs = await best(stored, asked)
-        served = (server_cpu(directory) - served) / len(asked) * 1e3
+        served = (server_cpu(place) - served) / len(asked) * 1e3
         same = np.mean([one == two for one, two in zip(first, other, strict=True)])
         print(
             f"{size:>9,}  {'newcomer' if newcomer else 'contributor':<12} memory {warm:6.3f} ms "
@@ -251,8 +251,8 @@ async def main(sizes: Sequence[int], wanted: int) -> None:
         await model.embed([insight(kind, category, n).render() for n in range(WORDINGS)])
         for kind, category in SCOPES
     ]
-    with open_directory() as directory:
-        async with EmbeddedPostgres(directory / "data") as postgres:
+    with directory() as place:
+        async with EmbeddedPostgres(place / "data") as postgres:
             await migrate(postgres.dsn)
             network, there = Network(postgres.dsn), 0
             for size in sizes:
@@ -261,7 +261,7 @@ async def main(sizes: Sequence[int], wanted: int) -> None:
                 else:
                     await multiply(postgres.dsn, size // there - 1)
                 there = size
-                await measure(size, directory, model, vectors, dsn=postgres.dsn, wanted=wanted)
+                await measure(size, place, model, vectors, dsn=postgres.dsn, wanted=wanted)
     await model.aclose()
 
 

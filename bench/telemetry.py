@@ -31,9 +31,8 @@ import structlog
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
-from bench.calls.__main__ import directory
 from bench.calls.network import Network
-from bench.calls.processes import Processes, service
+from bench.calls.processes import Processes, directory, service
 from bench.calls.requests import Requests
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightRequest,

@@ -16,9 +16,7 @@ import argparse
 import asyncio
 import logging
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 # Before numpy is imported, as the server does.
@@ -30,7 +28,7 @@ import structlog
 from bench.calls.ghz import Ghz
 from bench.calls.measure import Cell, Measured, rows
 from bench.calls.network import Network
-from bench.calls.processes import Processes, floor, service
+from bench.calls.processes import Processes, directory, floor, service
 from bench.calls.requests import Requests
 from bench.calls.results import Result, compare, read_last, show, write
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
@@ -42,14 +40,6 @@ CALLERS = (1, 16, 64)
 HOT = ("EnhanceInsight", "CapturePattern")
 """Measured with every number of callers; the others with 16, unless all are asked for."""
 USUAL = 16
-
-
-@contextmanager
-def directory() -> Iterator[Path]:
-    """A directory that the bundled PostgreSQL's own user can enter, when we are root."""
-    with tempfile.TemporaryDirectory(prefix="keeper-bench-", dir="/tmp") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def measure(arguments: argparse.Namespace, settings: Mapping[str, str]) -> Result:

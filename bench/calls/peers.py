@@ -24,11 +24,10 @@ from pgvector.asyncpg import register_vector
 from rich.console import Console
 from rich.table import Table
 
-from bench.calls.__main__ import directory
 from bench.calls.ghz import Ghz
 from bench.calls.measure import Measured
 from bench.calls.network import Network
-from bench.calls.processes import Processes, floor, service
+from bench.calls.processes import Processes, directory, floor, service
 from bench.calls.requests import Requests
 from keeper_grpc.storage.database import to_array
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres

@@ -9,6 +9,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +53,14 @@ def family(roots: tuple[int, ...]) -> set[int]:
         found.add(pid)
         waiting += children.get(pid, [])
     return found
+
+
+@contextmanager
+def directory() -> Iterator[Path]:
+    """A directory that the bundled PostgreSQL's own user can enter, when we are root."""
+    with tempfile.TemporaryDirectory(prefix="keeper-bench-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @contextmanager
