@@ -68,6 +68,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="how much categories differ, in log-odds (%(default)s)",
     )
     command.add_argument(
+        "--reversals",
+        type=within(float, 0.0, 1.0),
+        default=_DEFAULTS.reversals,
+        metavar="SHARE",
+        help="share of the truths that turn around on a day: 70%% becomes 30%% (%(default)s)",
+    )
+    command.add_argument(
+        "--reversal-day",
+        type=within(int, 1, 3_650),
+        metavar="DAY",
+        help="the day on which they do (two thirds of the story)",
+    )
+    command.add_argument(
         "--hunch",
         type=within(float, 0.0, 1.0),
         default=_DEFAULTS.hunch,

@@ -17,6 +17,9 @@ class Parameters:
     Effects are standard deviations in log-odds of success; shares are in [0, 1]; times are in days. With a
     `trap_effect`, one idea of each kind gains that much in log-odds, and costs more than it brings.
 
+    `reversals` is the share of the truths, by category and action, that turn around on the day `turn`: what worked in
+    70% of the cases works in 30% from then on, in every situation. Day 0 is the first.
+
     `customers` are the network sizes that are measured; each size gets an equal part of the `days`:
     accounts join for three quarters of it until the size is reached, and the last quarter, without
     joins, is measured.
@@ -35,6 +38,8 @@ class Parameters:
     tone_effect: float = 0.25
     account_effect: float = 0.3
     trap_effect: float = 0.0
+    reversals: float = 0.0
+    reversal_day: int | None = None
 
     # Its people.
     insights_a_day: float = 0.7
@@ -55,6 +60,11 @@ class Parameters:
     category_shares: dict[str, float] = field(
         default_factory=lambda: {"spa": 0.35, "salon": 0.3, "gym": 0.2, "yoga_studio": 0.15}
     )
+
+    @property
+    def turn(self) -> int:
+        """The day of the reversals. By default two thirds of the story: time to learn before, and to notice after."""
+        return self.days * 2 // 3 if self.reversal_day is None else self.reversal_day
 
     @property
     def action_spread(self) -> float:

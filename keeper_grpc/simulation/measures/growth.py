@@ -61,8 +61,8 @@ def growth(
     asked = [e for e in here if e.answer and not e.answer.held_out]
     advised = [(e.met, e.proven) for e in asked if e.proven]
     authored = [(e.met, e.advice) for e in asked if e.advice and e.advice.authored]
-    claimed = [(advice.expected, _true_rate(world, met, advice)) for met, advice in authored]
-    truths = [_true_rate(world, met, advice) for met, advice in advised]
+    claimed = [(advice.expected, true_rate(world, met, advice)) for met, advice in authored]
+    truths = [true_rate(world, met, advice) for met, advice in advised]
     off = [advice.expected - true for (_, advice), true in zip(advised, truths, strict=True)]
     return Growth(
         questions=len(here),
@@ -123,7 +123,7 @@ def calibration(
     for episode in episodes:
         advice = episode.advice
         if advice and advice.authored is authored:
-            true = _true_rate(world, episode.met, advice)
+            true = true_rate(world, episode.met, advice)
             buckets[math.floor(advice.expected / width)].append((advice.expected, true))
     return [
         Bucket(
@@ -135,16 +135,20 @@ def calibration(
     ]
 
 
-def _true_rate(world: World, met: Met, advice: Advice) -> float:
+def true_rate(world: World, met: Met, advice: Advice) -> float:
     """How often an average account succeeds with this advice here."""
-    return world.success_rate(met.account.category, met.situation, advice.action, advice.tone)
+    return world.success_rate(
+        met.account.category, met.situation, advice.action, advice.tone, day=met.day
+    )
 
 
 def _best(world: World, met: Met) -> Action:
-    return world.best_action(met.account.category, met.situation)
+    return world.best_action(met.account.category, met.situation, met.day)
 
 
 def _best_rate(world: World, met: Met) -> float:
     """How often an average account would succeed with the best action in the best tone."""
     best = _best(world, met)
-    return world.success_rate(met.account.category, met.situation, best, world.best_tone(best))
+    return world.success_rate(
+        met.account.category, met.situation, best, world.best_tone(best), day=met.day
+    )

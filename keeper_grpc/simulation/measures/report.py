@@ -11,6 +11,7 @@ from keeper_grpc.simulation.measures.ceilings import Ceilings, ceilings
 from keeper_grpc.simulation.measures.growth import Bucket, Growth, calibration, growth
 from keeper_grpc.simulation.measures.knowledge import Knowledge, knowledge
 from keeper_grpc.simulation.measures.marginal import Marginal
+from keeper_grpc.simulation.measures.reversals import Reversals, reversals
 from keeper_grpc.simulation.measures.value import (
     DEFINITIONS,
     PRIMARY,
@@ -58,7 +59,9 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run. `calibration` is of the last stage's measured part, `claims` of all authored advice of the story; `marginal` is None unless it was asked for."""
+    """One run. `calibration` is of the last stage's measured part, `claims` of all authored advice of the story; `marginal` is None unless it was asked for,
+    and `reversals` unless truths turn.
+    """
 
     parameters: Parameters
     stages: Sequence[StageReport]
@@ -67,6 +70,7 @@ class Report:
     calls: int
     claims: Sequence[Bucket] = ()
     marginal: Marginal | None = None
+    reversals: Reversals | None = None
 
 
 def measure(parameters: Parameters, world: World, story: PlayedStory) -> Report:
@@ -126,6 +130,9 @@ def measure(parameters: Parameters, world: World, story: PlayedStory) -> Report:
         calibration(world, last),
         story.calls,
         claims=calibration(world, story.episodes, authored=True),
+        reversals=reversals(parameters, world, story, twins, oracle)
+        if parameters.reversals
+        else None,
     )
 
 

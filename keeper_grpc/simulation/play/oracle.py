@@ -23,7 +23,7 @@ def best_advice(world: World, met: Met) -> Advice | None:
     """What the oracle says to an insight; None where nothing works often enough."""
     category = met.account.category
     rate, action, tone = max(
-        (world.success_rate(category, met.situation, action, tone), action, tone)
+        (world.success_rate(category, met.situation, action, tone, day=met.day), action, tone)
         for action in actions_for(met.situation.kind)
         for tone in TONES
     )

@@ -79,7 +79,7 @@ class Person:
     def _chance(self, insight: Met, action: Action, tone: str) -> float:
         account = self.account
         return self._world.success_rate(
-            account.category, insight.situation, action, tone, account.effect
+            account.category, insight.situation, action, tone, account.effect, day=insight.day
         )
 
     def _cost(self, insight: Met, action: Action) -> float:

@@ -26,7 +26,7 @@ from keeper_grpc.simulation.play.person import Person
 from keeper_grpc.simulation.play.server import Clock, Network
 from keeper_grpc.simulation.play.speech import done_by, named_by, question, statement, tone_of
 from keeper_grpc.simulation.world.population import Met, Stage, population, stages
-from keeper_grpc.simulation.world.truth import Action, World
+from keeper_grpc.simulation.world.truth import Action, Situation, World
 
 _AT_ONCE = 16
 """Concurrent questions: enough to keep server and database busy."""
@@ -52,6 +52,8 @@ class Support:
     action: Action
     category: str
     chance: float
+    situation: Situation
+    known_day: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,25 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class PatternDay:
+    """The published patterns after the outcomes of one day, by id, and those of them that were FADING."""
+
+    day: int
+    published: frozenset[str]
+    fading: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class PlayedStory:
-    """The whole story, with one snapshot a stage; `calls` is the number of API calls made."""
+    """The whole story, with one snapshot a stage; `calls` is the number of API calls made.
+
+    `pattern_days` has every day of a story whose truths turn, and none of another: listing patterns takes time.
+    """
 
     episodes: Sequence[Episode]
     snapshots: Sequence[Snapshot]
     calls: int
+    pattern_days: Sequence[PatternDay] = ()
 
 
 class Story:
@@ -110,11 +125,13 @@ class Story:
         """Play it from the first day to the last. Raises KeeperClientError."""
         joining = [a for a in population(self._parameters) if a.number != self._without]
         ends = {int(stage.ends) - 1: stage for stage in stages(self._parameters)}
-        snapshots = []
+        snapshots, pattern_days = [], []
         for day in range(self._parameters.days):
             self._clock.move_to(day)
             await self._report(self._due.pop(day, []))
             await self._learn()
+            if self._parameters.reversals:
+                pattern_days.append(await self._pattern_day(day))
             # Questions come after every report, so that no outcome arrives while it is asked about.
             self._clock.move_to(day + _HOUR)
             while joining and joining[0].joined < day + 1:
@@ -127,7 +144,7 @@ class Story:
             if day in ends:
                 snapshots.append(await self._snapshot(ends[day], day))
             self._progress(day)
-        return PlayedStory(self._episodes, snapshots, self._calls)
+        return PlayedStory(self._episodes, snapshots, self._calls, pattern_days)
 
     async def _ask(self, day: int) -> None:
         """Every account asks the network about today's insights, then acts on them."""
@@ -189,15 +206,28 @@ class Story:
             enhancement_id=answer.enhancement_id if answer and answer.advice else "",
         )
 
-    async def _snapshot(self, stage: Stage, day: int) -> Snapshot:
+    async def _published(self) -> list[Pattern]:
         published = [
             pattern
             async for pattern in self._client.list_patterns(page_size=_PAGE)
             if pattern.evidence.occurrence_count  # an untested one of the catalog has none
         ]
+        self._calls += 1 + len(published) // _PAGE
+        return published
+
+    async def _pattern_day(self, day: int) -> PatternDay:
+        published = await self._published()
+        return PatternDay(
+            day,
+            frozenset(each.pattern_id for each in published),
+            frozenset(each.pattern_id for each in published if each.state == Pattern.STATE_FADING),
+        )
+
+    async def _snapshot(self, stage: Stage, day: int) -> Snapshot:
+        published = await self._published()
         measured = await self._client.network_metrics(window=_back(day, stage.reached))
         whole = await self._client.network_metrics(window=_back(day, stage.begins))
-        self._calls += 3 + len(published) // _PAGE
+        self._calls += 2
         meaning: dict[str, Action] = {}
         support: dict[str, list[Support]] = defaultdict(list)
         for credit in await self._ledger.credits():
@@ -220,9 +250,9 @@ class Story:
     def _supported(self, episode: Episode) -> Support:
         met = episode.met
         rate = self._world.success_rate(
-            met.account.category, met.situation, episode.action, episode.tone
+            met.account.category, met.situation, episode.action, episode.tone, day=met.day
         )
-        return Support(episode.action, met.account.category, rate)
+        return Support(episode.action, met.account.category, rate, met.situation, episode.known_day)
 
 
 def _understood(insight: Met, answer: EnhanceInsightResponse) -> Answer:

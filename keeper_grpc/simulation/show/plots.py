@@ -6,10 +6,14 @@ dashes and markers too.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keeper_grpc.simulation.measures.report import Report
+from keeper_grpc.simulation.measures.reversals import WEEK, Reversals
 from keeper_grpc.simulation.measures.value import PRIMARY
 
 if TYPE_CHECKING:
@@ -37,11 +41,14 @@ def write_plots(report: Report, directory: Path) -> list[Path]:
         raise PlotsUnavailable("plots need the extra: pip install 'keeper-grpc[plots]'") from error
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, draw in (
+    pictures: list[tuple[str, Callable[[Axes, Report], None]]] = [
         ("simulation-success.png", _success),
         ("simulation-value.png", _value),
         ("simulation-truth.png", _truth),
-    ):
+    ]
+    if report.reversals:
+        pictures.append(("simulation-reversals.png", partial(_reversals, report.reversals)))
+    for name, draw in pictures:
         figure = Figure(figsize=_SIZE, dpi=_DOTS, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         draw(figure.add_subplot(), report)
@@ -147,6 +154,33 @@ def _truth(axes: Axes, report: Report) -> None:
         xlabel="expected success rate, percent",
         ylabel="true success rate, percent",
         xlim=(0, 100),
+        ylim=(0, 100),
+    )
+    axes.legend(loc="upper left", fontsize="small")
+
+
+def _reversals(measured: Reversals, axes: Axes, report: Report) -> None:
+    """Success in the three arms around the turn, and the advice that fails since."""
+    del report
+    middle = [span.begins + WEEK / 2 for span in measured.weeks]
+
+    def percents(shares: Sequence[float | None]) -> list[float]:
+        return [math.nan if share is None else 100 * share for share in shares]
+
+    for shares, color, dashes, marker, label in (
+        ([span.oracle for span in measured.weeks], _GREY, "-.", "", "success with the oracle"),
+        ([span.networked for span in measured.weeks], _BLUE, "-", "o", "success with the network"),
+        ([span.alone for span in measured.weeks], _ORANGE, "--", "s", "success without it"),
+        ([span.stale for span in measured.weeks], _GREEN, ":", "^", "advice that worked and fails"),
+    ):
+        axes.plot(
+            middle, percents(shares), color=color, linestyle=dashes, marker=marker, label=label
+        )
+    axes.axvline(0, color=_GREY, linewidth=0.8)
+    axes.set(
+        title="When truths turn",
+        xlabel="days from the turn",
+        ylabel="percent, by week",
         ylim=(0, 100),
     )
     axes.legend(loc="upper left", fontsize="small")

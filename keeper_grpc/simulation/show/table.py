@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-from rich.table import Table
 
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
 from keeper_grpc.simulation.measures.ceilings import Reach
@@ -14,34 +11,12 @@ from keeper_grpc.simulation.measures.knowledge import MUCH
 from keeper_grpc.simulation.measures.marginal import Marginal
 from keeper_grpc.simulation.measures.report import Report, StageReport
 from keeper_grpc.simulation.measures.value import DEFINITIONS, PRIMARY, Value
+from keeper_grpc.simulation.show.reversals import reversals_sheets
+from keeper_grpc.simulation.show.sheet import NOTHING, Sheet, percent, points
 
-_NOTHING = "-"
 _UNKNOWN = "not enough data"
 _DAY = 86_400
 """Seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table of texts."""
-
-    title: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def rich(self) -> Table:
-        """The table for a terminal."""
-        table = Table(title=self.title, title_justify="left")
-        for heading in self.headings:
-            table.add_column(heading)
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-    def markdown(self) -> str:
-        """The table as Markdown."""
-        lines = [f"### {self.title}", "", _line(self.headings), _line(["---"] * len(self.headings))]
-        return "\n".join([*lines, *map(_line, self.rows), ""])
 
 
 def sheets(report: Report) -> list[Sheet]:
@@ -49,6 +24,8 @@ def sheets(report: Report) -> list[Sheet]:
     pages = [_timeline(report), _reach(report), _truth(report), _value(report), _own_words(report)]
     if report.claims:
         pages.append(_claims(report))
+    if report.reversals:
+        pages += reversals_sheets(report.reversals)
     return pages if report.marginal is None else [*pages, _marginal(report.marginal)]
 
 
@@ -83,9 +60,9 @@ def _together(stages: Sequence[StageReport]) -> Mapping[str, str]:
     return {
         "newcomers": f"{sum(stage.newcomers for stage in stages):,}",
         "insights measured": f"{sum(stage.growth.questions for stage in stages):,}",
-        "insights enhanced": _percent(pooled(lambda s: s.growth.enhanced)),
-        "success with the network": _percent(better),
-        "success of the same insights without it": _percent(alone),
+        "insights enhanced": percent(pooled(lambda s: s.growth.enhanced)),
+        "success with the network": percent(better),
+        "success of the same insights without it": percent(alone),
         "so much better, relatively": _relative(better, alone),
         "days to value without the network": _days(value.alone, value.watched),
         "days to value with it": _days(value.networked, None),
@@ -94,7 +71,7 @@ def _together(stages: Sequence[StageReport]) -> Mapping[str, str]:
 
 
 def _relative(better: float | None, base: float | None) -> str:
-    return f"{better / base - 1:+.1%}" if better is not None and base else _NOTHING
+    return f"{better / base - 1:+.1%}" if better is not None and base else NOTHING
 
 
 _Row = tuple[str, str, Callable[[StageReport], str]]
@@ -113,16 +90,16 @@ _TIMELINE: Sequence[_Row] = (
     ("of these found, in a pattern of their own", "", lambda s: f"{s.knowledge.found:,}"),
     ("patterns published", "", lambda s: f"{s.knowledge.published:,}"),
     ("insights measured", "", lambda s: f"{s.growth.questions:,}"),
-    ("insights enhanced", "200: 90%", lambda s: _percent(s.growth.enhanced)),
-    ("mean confidence of those", "50: 80%", lambda s: _percent(s.growth.confidence)),
-    ("insights answered by an author, untested", "", lambda s: _percent(s.growth.authored)),
+    ("insights enhanced", "200: 90%", lambda s: percent(s.growth.enhanced)),
+    ("mean confidence of those", "50: 80%", lambda s: percent(s.growth.confidence)),
+    ("insights answered by an author, untested", "", lambda s: percent(s.growth.authored)),
     (
         "of those enhanced, from another category",
         "50: some",
-        lambda s: _percent(s.growth.elsewhere),
+        lambda s: percent(s.growth.elsewhere),
     ),
-    ("success with the network", "", lambda s: _percent(s.growth.success)),
-    ("success of the same insights without it", "", lambda s: _percent(s.growth.success_alone)),
+    ("success with the network", "", lambda s: percent(s.growth.success)),
+    ("success of the same insights without it", "", lambda s: percent(s.growth.success_alone)),
     (
         "so much better, relatively",
         "+20%",
@@ -132,13 +109,13 @@ _TIMELINE: Sequence[_Row] = (
         "uplift of advice, followed or not, by the holdout",
         "",
         lambda s: (
-            f"{_points(s.growth.uplift.difference)} "
-            f"({_points(s.growth.uplift.interval[0])} to {_points(s.growth.uplift.interval[1])})"
+            f"{points(s.growth.uplift.difference)} "
+            f"({points(s.growth.uplift.interval[0])} to {points(s.growth.uplift.interval[1])})"
             if s.growth.uplift.difference is not None
-            else _NOTHING
+            else NOTHING
         ),
     ),
-    ("the same, in truth", "", lambda s: _points(s.growth.true_uplift)),
+    ("the same, in truth", "", lambda s: points(s.growth.true_uplift)),
     (
         "days to value without the network",
         "",
@@ -152,28 +129,28 @@ _REACH: Sequence[_Row] = (
     (
         "of the insights, those that an oracle would enhance, and were",
         "200: 90%",
-        lambda s: _reached(s.ceilings.enhanced, _percent),
+        lambda s: _reached(s.ceilings.enhanced, percent),
     ),
     (
         "the same, answered by proven or by an author's advice",
         "10: 80%",
-        lambda s: _reached(s.ceilings.answered, _percent),
+        lambda s: _reached(s.ceilings.answered, percent),
     ),
     (
         "the same, in the first call of an account",
         "10: 80%",
-        lambda s: _reached(s.ceilings.first, _percent),
+        lambda s: _reached(s.ceilings.first, percent),
     ),
     (
         "advice where nothing truly works in 60% of the cases",
         "none",
-        lambda s: _percent(s.ceilings.in_vain),
+        lambda s: percent(s.ceilings.in_vain),
     ),
-    ("success of all insights", "", lambda s: _reached(s.ceilings.success, _percent)),
+    ("success of all insights", "", lambda s: _reached(s.ceilings.success, percent)),
     ("success so much better", "+20%", lambda s: _reached(s.ceilings.better, _more)),
     ("sooner than alone", "200: 3x", lambda s: _reached(s.ceilings.sooner, _factor)),
-    ("mean confidence of advice", "50: 80%", lambda s: _reached(s.ceilings.confidence, _percent)),
-    ("true success rate of advice", "", lambda s: _reached(s.ceilings.advice, _percent)),
+    ("mean confidence of advice", "50: 80%", lambda s: _reached(s.ceilings.confidence, percent)),
+    ("true success rate of advice", "", lambda s: _reached(s.ceilings.advice, percent)),
     (
         "distinct truths that have a pattern of their own",
         "10: ~100, 50: ~1,000, 200: ~10,000 patterns",
@@ -182,27 +159,27 @@ _REACH: Sequence[_Row] = (
     (
         "the least share of a ceiling: enhanced, better, sooner",
         "85%",
-        lambda s: _NOTHING if s.ceilings.least is None else f"{s.ceilings.least:.0%}",
+        lambda s: NOTHING if s.ceilings.least is None else f"{s.ceilings.least:.0%}",
     ),
 )
 
 _TRUTH: Sequence[_Row] = (
-    ("true success rate of advice", "", lambda s: _percent(s.growth.advised_chance)),
-    ("true success rate of authored advice", "", lambda s: _percent(s.growth.authored_chance)),
-    ("what authors claim is off by, on average", "0", lambda s: _points(s.growth.claims_off)),
-    ("of the best advice there could be", "", lambda s: _percent(s.growth.best_chance)),
-    ("advice is the best action of all", "", lambda s: _percent(s.growth.best_found)),
+    ("true success rate of advice", "", lambda s: percent(s.growth.advised_chance)),
+    ("true success rate of authored advice", "", lambda s: percent(s.growth.authored_chance)),
+    ("what authors claim is off by, on average", "0", lambda s: points(s.growth.claims_off)),
+    ("of the best advice there could be", "", lambda s: percent(s.growth.best_chance)),
+    ("advice is the best action of all", "", lambda s: percent(s.growth.best_found)),
     (
         "what accounts did was the best action of all",
         "",
-        lambda s: _percent(s.growth.own_best),
+        lambda s: percent(s.growth.own_best),
     ),
     (
         "its script says another action than its pattern",
         "0%",
-        lambda s: _percent(s.growth.script_differs),
+        lambda s: percent(s.growth.script_differs),
     ),
-    ("expected success rate is off by, on average", "0", lambda s: _points(s.growth.bias)),
+    ("expected success rate is off by, on average", "0", lambda s: points(s.growth.bias)),
     ("and in absolute terms", "", lambda s: _plain_points(s.growth.error)),
     (
         "published success rates are off by, in absolute terms",
@@ -212,30 +189,30 @@ _TRUTH: Sequence[_Row] = (
     (
         "published lower bounds lie below the truth",
         "95%",
-        lambda s: _percent(s.knowledge.bound_holds),
+        lambda s: percent(s.knowledge.bound_holds),
     ),
     (
         "outcomes counted for a pattern of another action",
         "0%",
-        lambda s: _percent(s.knowledge.misplaced),
+        lambda s: percent(s.knowledge.misplaced),
     ),
     (
         "proven scripts that are truly the best (33% by chance)",
         "",
         lambda s: (
-            f"{_percent(s.knowledge.best_script)} of {s.knowledge.scripts}"
+            f"{percent(s.knowledge.best_script)} of {s.knowledge.scripts}"
             if s.knowledge.scripts
-            else _NOTHING
+            else NOTHING
         ),
     ),
     (
         f"of patterns with {MUCH} outcomes, and what an oracle of allocation could expect",
         "75%",
         lambda s: (
-            f"{_percent(s.knowledge.best_tried)} of {s.knowledge.tried_scripts}, "
-            f"{_percent(s.knowledge.best_script_ceiling)}"
+            f"{percent(s.knowledge.best_tried)} of {s.knowledge.tried_scripts}, "
+            f"{percent(s.knowledge.best_script_ceiling)}"
             if s.knowledge.tried_scripts
-            else _NOTHING
+            else NOTHING
         ),
     ),
     (
@@ -271,10 +248,7 @@ def _claims(report: Report) -> Sheet:
     return Sheet(
         "What authors claim, beside the truth",
         ["claimed success rate", "true success rate", "advice given"],
-        [
-            [_percent(each.expected), _percent(each.true), f"{each.count:,}"]
-            for each in report.claims
-        ],
+        [[percent(each.expected), percent(each.true), f"{each.count:,}"] for each in report.claims],
     )
 
 
@@ -371,7 +345,7 @@ _FORMATS: Mapping[Metric.Unit.ValueType, Callable[[float], str]] = {
 def _reached(reach: Reach, tell: Callable[[float], str]) -> str:
     """What was reached of the ceiling, and its share."""
     if reach.reached is None or reach.ceiling is None:
-        return _NOTHING
+        return NOTHING
     share = "" if reach.share is None else f": {reach.share:.0%}"
     return f"{tell(reach.reached)} of {tell(reach.ceiling)}{share}"
 
@@ -388,16 +362,8 @@ def _count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def _percent(share: float | None) -> str:
-    return _NOTHING if share is None else f"{share:.1%}"
-
-
-def _points(difference: float | None) -> str:
-    return _NOTHING if difference is None else f"{100 * difference:+.1f} points"
-
-
 def _plain_points(difference: float | None) -> str:
-    return _NOTHING if difference is None else f"{100 * difference:.1f} points"
+    return NOTHING if difference is None else f"{100 * difference:.1f} points"
 
 
 def _days(days: float | None, watched: float | None) -> str:
@@ -409,9 +375,5 @@ def _days(days: float | None, watched: float | None) -> str:
 def _times(value: Value) -> str:
     times = value.acceleration
     if times is None:
-        return _NOTHING
+        return NOTHING
     return f"{'more than ' if value.alone is None else ''}{times:.1f}x"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -127,7 +127,7 @@ def belief(parameters: Parameters, world: World, account: Account) -> Belief:
     def hunch(situation: Situation, action: Action) -> float:
         """The account's hunch: correlated with the truth by `parameters.hunch`."""
         usual, quality = parameters.usual_log_odds, parameters.hunch
-        truth = world.log_odds(account.category, situation, action) - usual
+        truth = world.log_odds(account.category, situation, action, account.joined) - usual
         name = f"hunch {account.number} {situation} {action}"
         guess = parameters.action_spread * stream(parameters, name).gauss()
         return probability(usual + quality * truth + math.sqrt(1 - quality**2) * guess)

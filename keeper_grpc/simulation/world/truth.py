@@ -2,6 +2,8 @@
 
     log-odds of success = usual + idea + level + situation + category + tone (+ the account's own)
 
+Where a truth turns on a known day, the sum of the first five changes its sign: 70% becomes 30%.
+
 Every effect is drawn once, from the seed and its own name, so that it does not depend on which other
 effects were drawn before.
 """
@@ -63,11 +65,13 @@ class World:
         self._parameters = parameters
         self._effects: dict[str, float] = {}
 
-    def log_odds(self, category: str, situation: Situation, action: Action) -> float:
-        """The log-odds of an average account's success in average words."""
+    def log_odds(
+        self, category: str, situation: Situation, action: Action, day: float = 0.0
+    ) -> float:
+        """The log-odds of an average account's success in average words, on a day of the story."""
         p, idea = self._parameters, f"{action.kind}/{action.idea}"
         named = f"{idea}/{action.level}"
-        return (
+        before = (
             p.usual_log_odds
             + self._effect(f"idea {idea}", p.idea_effect)
             + self._effect(f"level {named}", p.level_effect)
@@ -75,6 +79,15 @@ class World:
             + self._effect(f"category {category} {named}", p.category_effect)
             + (p.trap_effect if self.is_trap(action) else 0.0)
         )
+        return -before if day >= p.turn and self.turns(category, action) else before
+
+    def turns(self, category: str, action: Action) -> bool:
+        """Whether this truth turns around on the day of the reversals."""
+        share = self._parameters.reversals
+        if not share:
+            return False
+        name = f"turns {category} {action.kind}/{action.idea}/{action.level}"
+        return stream(self._parameters, name).random() < share
 
     def is_trap(self, action: Action) -> bool:
         """Whether it wins guests and loses money."""
@@ -95,16 +108,18 @@ class World:
         action: Action,
         tone: str | None = None,
         account: float = 0.0,
+        *,
+        day: float = 0.0,
     ) -> float:
-        """The chance of success; `account` is the account's own effect. No tone means average words."""
+        """The chance of success on a day; `account` is the account's own effect. No tone means average words."""
         words = self.tone(action, tone) if tone else 0.0
-        return probability(self.log_odds(category, situation, action) + words + account)
+        return probability(self.log_odds(category, situation, action, day) + words + account)
 
-    def best_action(self, category: str, situation: Situation) -> Action:
-        """The action that works most often there."""
+    def best_action(self, category: str, situation: Situation, day: float = 0.0) -> Action:
+        """The action that works most often there on a day."""
         return max(
             actions_for(situation.kind),
-            key=lambda action: (self.log_odds(category, situation, action), action),
+            key=lambda action: (self.log_odds(category, situation, action, day), action),
         )
 
     def best_tone(self, action: Action) -> str:

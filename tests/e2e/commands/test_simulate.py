@@ -24,11 +24,14 @@ SMALL = Parameters(
     category_shares={"spa": 0.6, "gym": 0.4},
     # An author's advice would be followed instead of proving anything in so few days.
     authored=False,
+    # The patterns are read every day then, which must not move the story either.
+    reversals=0.3,
 )
 """Two stages of ten days, with accounts that act much and alike, so that there soon is advice. In the end three
 or more are of each line of business: the network's metrics leave out one of fewer."""
 
 PLOTS = ("simulation-success.png", "simulation-truth.png", "simulation-value.png")
+TURNED = "simulation-reversals.png"
 
 COMMAND = [sys.executable, "-m", "keeper_grpc.cli", "simulate"]
 
@@ -55,6 +58,8 @@ async def test_a_seed_gives_one_story(tmp_path: Path) -> None:
     assert tables(first) == tables(second)
     assert days == list(range(SMALL.days))
     last = first.stages[-1]
+    assert first.reversals is not None
+    assert first.reversals.pattern_years > 0
     assert last.growth.enhanced is not None
     assert last.growth.enhanced > 0
     assert last.knowledge.published > 0
@@ -67,7 +72,7 @@ async def test_a_seed_gives_one_story(tmp_path: Path) -> None:
     assert last.metrics.cross_pollination_rate.sample_size > 0
 
     written = await asyncio.to_thread(write_plots, first, tmp_path)
-    assert sorted(path.name for path in written) == list(PLOTS)
+    assert sorted(path.name for path in written) == sorted([*PLOTS, TURNED])
     assert {picture_size(path) for path in written} == {(640, 360)}
 
 

@@ -17,6 +17,7 @@ def test_sizes_are_a_list() -> None:
     assert parse("--customers", "5,20").customers == (5, 20)
     assert parse().customers == (10, 50, 200)
     assert parse().out is None
+    assert (parse().reversals, parse().reversal_day) == (0.0, None)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,8 @@ def test_sizes_are_a_list() -> None:
         ("--hunch", "nan"),
         ("--category-effect", "-1"),
         ("--repertoire", "11"),
+        ("--reversals", "1.1"),
+        ("--reversal-day", "0"),
     ],
 )
 def test_nonsense_is_refused(bad: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,11 @@ def advised(
     return Answer("e", advice, "unspecified", held_out=False)
 
 
+def support(action: Action, category: str, chance: float) -> Support:
+    """One outcome counted for a pattern."""
+    return Support(action, category, chance, SITUATION, LATER)
+
+
 HELD_OUT = Answer("e", None, "holdout", held_out=True)
 NOTHING = Answer("e", None, "no_patterns", held_out=False)
 
@@ -245,9 +250,9 @@ def test_knowledge_is_held_against_what_was_really_done() -> None:
         published=[pattern("p", 3, 4, 0.4, best), pattern("q", 1, 2, 0.6, worst)],
         meaning={"p": GOOD, "q": GOOD, "r": BAD},
         support={
-            "p": [Support(GOOD, "spa", 0.6), Support(GOOD, "spa", 0.6), Support(BAD, "spa", 0.3)],
-            "q": [Support(GOOD, "spa", 0.5)],
-            "r": [Support(BAD, "gym", 0.5)],
+            "p": [support(GOOD, "spa", 0.6), support(GOOD, "spa", 0.6), support(BAD, "spa", 0.3)],
+            "q": [support(GOOD, "spa", 0.5)],
+            "r": [support(BAD, "gym", 0.5)],
         },
         metrics=NetworkMetrics(),
         kpis=(),
