@@ -117,7 +117,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     from keeper_grpc import logs
     from keeper_grpc.simulation.show.plots import PlotsUnavailable, write_plots
-    from keeper_grpc.simulation.show.table import sheets, worlds_sheet
+    from keeper_grpc.simulation.show.table import sheets, worlds_sheets
 
     names = {field.name for field in fields(Parameters)}
     chosen = Parameters(**{name: value for name, value in vars(parsed).items() if name in names})
@@ -129,11 +129,12 @@ def _run(parsed: argparse.Namespace) -> int:
         reports.append(_world(replace(chosen, seed=seed), parsed.leave_out, console))
         for page in sheets(reports[-1]):
             console.print(page.rich())
-    if len(reports) > 1:
-        console.print(worlds_sheet(reports).rich())
+    together = worlds_sheets(reports) if len(reports) > 1 else []
+    for page in together:
+        console.print(page.rich())
     if parsed.out:
         parsed.out.mkdir(parents=True, exist_ok=True)
-        pages = sheets(reports[0]) + ([worlds_sheet(reports)] if len(reports) > 1 else [])
+        pages = sheets(reports[0]) + together
         (parsed.out / "simulation.md").write_text(
             "\n".join(page.markdown() for page in pages), encoding="utf-8"
         )

@@ -86,6 +86,8 @@ async def serving(parameters: Parameters, clock: Clock, catalog: Catalog) -> Asy
                 max_call_duration=_PATIENCE,
                 acquire_timeout=_PATIENCE,
                 statement_timeout=_PATIENCE,
+                # Memory may be as old as a second, in which a simulated day passes.
+                published_memory=0,
             )
             async with (
                 application(settings, clock, catalog, learns_by_time=False) as app,

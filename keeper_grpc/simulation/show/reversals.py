@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from keeper_grpc.simulation.measures.averages import mean
 from keeper_grpc.simulation.measures.reversals import SOON, Fall, Reversals
@@ -22,6 +23,22 @@ _GROUPS: Sequence[tuple[str, Callable[[Fall], bool]]] = (
 def reversals_sheets(measured: Reversals) -> list[Sheet]:
     """All tables: the patterns that stop working, the days around the turn, and the promises."""
     return [_falls(measured), _around(measured), _promises(measured)]
+
+
+def reversals_of_worlds(worlds: Sequence[Reversals]) -> list[Sheet]:
+    """The same of several worlds together, which count each pattern and each situation once."""
+    together = replace(
+        worlds[0],
+        falls=[fall for world in worlds for fall in world.falls],
+        found=[each for world in worlds for each in world.found],
+        false_alarms=sum(world.false_alarms for world in worlds),
+        worst=max(world.worst for world in worlds),
+        pattern_years=sum(world.pattern_years for world in worlds),
+    )
+    return [
+        replace(sheet, title=f"{sheet.title}, {len(worlds)} worlds")
+        for sheet in (_falls(together), _promises(together))
+    ]
 
 
 def _falls(measured: Reversals) -> Sheet:

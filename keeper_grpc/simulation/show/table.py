@@ -11,7 +11,7 @@ from keeper_grpc.simulation.measures.knowledge import MUCH
 from keeper_grpc.simulation.measures.marginal import Marginal
 from keeper_grpc.simulation.measures.report import Report, StageReport
 from keeper_grpc.simulation.measures.value import DEFINITIONS, PRIMARY, Value
-from keeper_grpc.simulation.show.reversals import reversals_sheets
+from keeper_grpc.simulation.show.reversals import reversals_of_worlds, reversals_sheets
 from keeper_grpc.simulation.show.sheet import NOTHING, Sheet, percent, points
 
 _UNKNOWN = "not enough data"
@@ -29,7 +29,13 @@ def sheets(report: Report) -> list[Sheet]:
     return pages if report.marginal is None else [*pages, _marginal(report.marginal)]
 
 
-def worlds_sheet(reports: Sequence[Report]) -> Sheet:
+def worlds_sheets(reports: Sequence[Report]) -> list[Sheet]:
+    """All tables of several worlds together."""
+    turned = [report.reversals for report in reports if report.reversals]
+    return [_worlds_sheet(reports), *(reversals_of_worlds(turned) if turned else ())]
+
+
+def _worlds_sheet(reports: Sequence[Report]) -> Sheet:
     """Several worlds at their last size, and their totals."""
     stages = [report.stages[-1] for report in reports]
     together = _together(stages)

@@ -13,7 +13,7 @@ from keeper_grpc.simulation.play.episodes import Advice, Answer, Episode
 from keeper_grpc.simulation.play.oracle import best_advice
 from keeper_grpc.simulation.play.person import Person, alone
 from keeper_grpc.simulation.play.story import PatternDay, PlayedStory, Snapshot, Support
-from keeper_grpc.simulation.show.reversals import reversals_sheets
+from keeper_grpc.simulation.show.reversals import reversals_of_worlds, reversals_sheets
 from keeper_grpc.simulation.world.population import met, population
 from keeper_grpc.simulation.world.truth import (
     SITUATIONS,
@@ -209,6 +209,20 @@ def test_arms_are_compared_by_the_days_around_the_turn() -> None:
         "Before and after the turn",
         "How advice follows the truth",
     ]
+
+
+def test_worlds_are_counted_together() -> None:
+    """Every pattern that stops working counts once, and alarms by all the years in which they might have been."""
+    noticed = played({30: FALLS}, {PATTERN: {TURN + 3}, STEADY: {50}})
+    missed = played({30: FALLS}, {})
+    falls, promises = reversals_of_worlds([noticed, missed])
+    cells = {row[0]: row[1:] for row in [*falls.rows, *promises.rows]}
+
+    assert cells["patterns"][0] == "2"
+    assert cells[f"FADING within {SOON} days"][0] == "1 of 2"
+    assert cells["median days until FADING"][0] == "3"
+    years = noticed.pattern_years + missed.pattern_years
+    assert cells["false alarms a pattern and year"][-1].startswith(f"{1 / years:.2f} (1 in ")
 
 
 def test_the_new_best_action_is_found_when_it_is_first_advised_there() -> None:
