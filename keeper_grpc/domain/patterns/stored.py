@@ -20,6 +20,7 @@ from keeper_grpc.domain.evidence.evidence import (
 )
 from keeper_grpc.domain.evidence.expectation import NOWHERE, SituationEvidence, situate
 from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms, crossed
+from keeper_grpc.domain.evidence.lifts import Lift
 from keeper_grpc.domain.evidence.off_policy import Drawn
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
@@ -30,12 +31,15 @@ from keeper_grpc.domain.patterns.situation import fact_key
 
 @dataclass(frozen=True, slots=True)
 class StoredScript:
-    """One wording, and what each owner that used it contributed; `drawn` are the outcomes that chance chose."""
+    """One wording, and what each owner that used it contributed; `drawn` are the outcomes that chance chose,
+    `lift` is what scripts that read alike are known to add.
+    """
 
     template: str
     authored: bool
     shares: Shares
     drawn: Mapping[str, Drawn]
+    lift: Lift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,11 @@ class StoredPattern:
             others = seen(script.shares, owner, now_weight)
             drawn = {other: draws for other, draws in script.drawn.items() if other != owner}
             yield Script(
-                script.template, weigh(others.values(), rule.k, most), script.authored, drawn
+                script.template,
+                weigh(others.values(), rule.k, most),
+                script.authored,
+                drawn,
+                script.lift,
             )
 
 

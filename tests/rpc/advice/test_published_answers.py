@@ -30,8 +30,10 @@ from keeper_grpc.storage.advice.published.following import FollowPublished
 from keeper_grpc.storage.advice.published.memory import PublishedMemory
 from keeper_grpc.storage.advice.published.reads import MEMORY, PublishedCandidates
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.evidence.lifts import PostgresLifts
 from keeper_grpc.storage.evidence.priors import PostgresPriors
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from tests.integration.observations import opened
 from tests.rpc.feedback import ask, report
@@ -203,13 +205,16 @@ class Story:
         )
 
     async def learned(self) -> None:
-        """Priors are learned from what has become known."""
+        """Priors and the lifts of scripts are learned from what has become known."""
         await LearnPriors(
             store=PostgresPriors(
                 self.database, half_life=HALF_LIFE, clock=lambda: datetime.now(UTC)
             ),
             rule=RULE,
             interval=timedelta(days=1),
+        )()
+        await LearnLifts(
+            store=PostgresLifts(self.database), rule=RULE, interval=timedelta(days=1)
         )()
 
     async def _some(self, query: str) -> str:

@@ -353,6 +353,7 @@ class PublishedMemory:
                 return
         for pattern_id in overtaken.pattern_ids:
             patterns.drop(pattern_id)
+        self._make_room(patterns.nbytes, held)
         held.patterns, held.applied, held.as_of = patterns, version, began
         held.grown = 2 * max(len(patterns), SCANNED_WHOLE)
 

@@ -17,6 +17,7 @@ import numpy as np
 from keeper_grpc.domain.advice.published import Published, likely_rate
 from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, Prior, Share, Shares
 from keeper_grpc.domain.evidence.guardrails import OwnHarms
+from keeper_grpc.domain.evidence.lifts import Lift
 from keeper_grpc.domain.evidence.off_policy import Drawn
 from keeper_grpc.domain.evidence.priors import DEFAULT_PRIOR, Source
 from keeper_grpc.domain.patterns.claim import Claim
@@ -64,7 +65,8 @@ COLUMNS = f"""
          WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id) END AS accounts,
     owned.owners, owned.shares, owned.recent_trials, owned.recent_successes,
     known.facets, known.rates, known.of_facets,
-    (SELECT json_agg(json_build_array(w.template, w.authored, s.owner_key, s.share, s.drawn))::text
+    (SELECT json_agg(json_build_array(w.template, w.authored, w.lift, w.lift_deviation, s.owner_key,
+                                      s.share, s.drawn))::text
        FROM pattern_scripts w LEFT JOIN LATERAL (
             SELECT a.owner_key, json_build_array({_SHARE}) AS share,
                    CASE WHEN sum(s.drawn_trials) > 0 THEN json_build_array(
@@ -237,18 +239,26 @@ def _scripts(
     rows: Sequence[Sequence[Any]], withdrawn: frozenset[str], by_place: Mapping[str, str]
 ) -> Sequence[StoredScript]:
     """Rows of a script and an owner; without one where the script has none that counts."""
-    found: dict[str, tuple[bool, dict[str, Share], dict[str, Drawn]]] = {}
-    for template, authored, place, share, drawn in rows:
+    found: dict[str, StoredScript] = {}
+    shares: dict[str, dict[str, Share]] = {}
+    draws: dict[str, dict[str, Drawn]] = {}
+    for template, authored, lift, lift_deviation, place, share, drawn in rows:
         if template not in found:
             if wording_hash(template).hex() in withdrawn:
                 continue
-            found[template] = (authored, {}, {})
+            found[template] = StoredScript(
+                template,
+                authored,
+                shares.setdefault(template, {}),
+                draws.setdefault(template, {}),
+                None if lift is None else Lift(lift, lift_deviation),
+            )
         if place is not None:
             owner = by_place.get(place, place)
-            found[template][1][owner] = Share(*share)
+            shares[template][owner] = Share(*share)
             if drawn:
-                found[template][2][owner] = Drawn(*drawn)
-    return [StoredScript(template, *parts) for template, parts in found.items()]
+                draws[template][owner] = Drawn(*drawn)
+    return list(found.values())
 
 
 def _time(text: str | None) -> datetime | None:
