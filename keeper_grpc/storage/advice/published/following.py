@@ -20,7 +20,7 @@ log = structlog.get_logger()
 POLL = timedelta(milliseconds=400)
 """The longest time between two looks at the versions: they are the truth, and a notification may be lost."""
 
-PAUSE = 0.05
+PAUSE = 0.1
 """Seconds between two looks for which no question waits: each capture notifies, and one look serves for many."""
 
 

@@ -246,7 +246,14 @@ class PublishedMemory:
         while behind and (first or not self._asked.is_set() or any(one.waiting for one in behind)):
             held = max(behind, key=lambda one: one.waiting > 0)
             behind.remove(held)
-            await self._refresh(connection, held)
+            try:
+                await self._refresh(connection, held)
+            except StorageUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - the database answers instead, and the log tells of the defect
+                held.let_go()
+                held.not_before = self.now() + AGAIN
+                log.warning("scope_not_followed", error=type(error).__name__)
             held.turn = _ended(held.turn)
             first = False
         self._make_room(0, None)

@@ -18,6 +18,10 @@ AT_ONCE = 100
 """Patterns that one statement reads: some tens of milliseconds of the database's time."""
 
 
+FEW = 10
+"""Patterns that are made of their rows at once, in a millisecond; more are in a thread, so that calls go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScopeVersion:
     """A scope, the version of its last change, and that of the last after which all of it must be read again."""
@@ -94,8 +98,10 @@ async def read_patterns(
         scope.embedding_model,
         list(pattern_ids),
     )
-    # In a thread: the JSON of a hundred patterns takes some tens of milliseconds.
-    made = await asyncio.to_thread(lambda: [to_published(row) for row in rows])
+    if len(rows) > FEW:
+        made = await asyncio.to_thread(lambda: [to_published(row) for row in rows])
+    else:
+        made = [to_published(row) for row in rows]
     return [one for one in made if one.published or one.authored]
 
 
