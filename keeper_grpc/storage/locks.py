@@ -14,8 +14,8 @@ other.
                   observations and enhancements.
     MODEL         transaction. Alone by the switch to another embedding model, which then takes STEP and PRIORS;
                   shared by all who take a scope, and before they do; shared and tried by a question.
-    a scope       transaction. Then rows: the scope's patterns and their shares, then the account,
-                  then its sighting, then rows of scopes in their order (storage/patterns/versions.py).
+    a scope       transaction. Then rows: accounts, the scope's patterns and their shares, request ids, measures,
+                  sightings, each of them in the order of its keys, then rows of scopes in their order (storage/patterns/versions.py).
 
 But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it
 locks any row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no

@@ -27,6 +27,7 @@ from keeper_grpc.storage.accounts.standing import count_change
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.locks import lock_step
+from keeper_grpc.storage.metrics.measuring import delete_outcomes, delete_questions
 from keeper_grpc.storage.patterns.centres import put_action, put_pattern
 from keeper_grpc.storage.patterns.deletion import delete_pattern
 from keeper_grpc.storage.patterns.own import own_pattern
@@ -162,22 +163,10 @@ class PostgresForgetting(PostgresAccounts):
                 account_key,
             )
             rest = Forgotten(
-                observations_removed=await _count(
-                    connection,
-                    """
-                    WITH gone AS (
-                        DELETE FROM observations WHERE account_key = $1 AND pattern_id IS NULL
-                        RETURNING id
-                    ), outcomes AS (
-                        DELETE FROM enhancement_outcomes WHERE observation_id IN (SELECT id FROM gone)
-                    )
-                    SELECT FROM gone
-                    """,
-                    account_key,
+                observations_removed=await _delete_observations(
+                    connection, "pattern_id IS NULL AND account_key = $1", account_key
                 ),
-                enhancements_removed=await _count(
-                    connection, "DELETE FROM enhancements WHERE account_key = $1", account_key
-                ),
+                enhancements_removed=await delete_questions(connection, account_key),
                 sightings_removed=await _disown_sightings(connection, account_key),
             )
             for table in (
@@ -257,17 +246,9 @@ async def _remainder(connection: Connection, pattern: Pattern, account_key: str)
 async def _remove_from_pattern(
     connection: Connection, key: PatternKey, account_key: str
 ) -> Forgotten:
-    observations = await _count(
+    observations = await _delete_observations(
         connection,
-        """
-        WITH gone AS (
-            DELETE FROM observations WHERE scope_id = $1 AND pattern_id = $2 AND account_key = $3
-            RETURNING id
-        ), outcomes AS (
-            DELETE FROM enhancement_outcomes WHERE observation_id IN (SELECT id FROM gone)
-        )
-        SELECT FROM gone
-        """,
+        "scope_id = $1 AND pattern_id = $2 AND account_key = $3",
         *key,
         account_key,
     )
@@ -344,6 +325,16 @@ async def _disown_sightings(connection: Connection, account_key: str) -> int:
         [row["emerging_pattern_id"] for row in rows],
     )
     return len(rows)
+
+
+async def _delete_observations(connection: Connection, where: str, *arguments: object) -> int:
+    """Delete those that meet the condition, also as outcomes of advice: how many."""
+    rows = await connection.fetch(f"SELECT id FROM observations WHERE {where}", *arguments)  # noqa: S608 - a condition of this module
+    ids = [row["id"] for row in rows]
+    await connection.execute(
+        "DELETE FROM enhancement_outcomes WHERE observation_id = ANY($1::uuid[])", ids
+    )
+    return await delete_outcomes(connection, ids)
 
 
 async def _count(connection: Connection, statement: str, *arguments: object) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.locks import lock_step
+from keeper_grpc.storage.metrics.measuring import measure_account
 from keeper_grpc.storage.patterns.versions import touch
 
 
@@ -30,7 +31,7 @@ async def count_change(connection: Connection) -> None:
 async def note_standing(connection: Connection, account_key: str, *, recount: bool = False) -> None:
     """Let everything that the account is part of follow its row, which the caller owns and has changed.
 
-    Its patterns are noted as stale (storage/evidence/stale.py), with `recount` also the shares of them, and as
+    What it did counts in the measures, or not. Its patterns are noted as stale (storage/evidence/stale.py), with `recount` also the shares of them, and as
     changed: who counts in them does so from now on. Its sightings wait, are looked at again or leave their clusters.
     """
     await connection.execute(
@@ -54,6 +55,7 @@ async def note_standing(connection: Connection, account_key: str, *, recount: bo
         """,
         account_key,
     )
+    await measure_account(connection, account_key)
     shared = await connection.fetch(
         "SELECT scope_id, pattern_id FROM pattern_accounts WHERE account_key = $1", account_key
     )

@@ -12,6 +12,7 @@ from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging.sightings import write_sightings
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
+from keeper_grpc.storage.metrics.measuring import measure_questions
 from keeper_grpc.storage.patterns.keys import by_column, key_of
 from keeper_grpc.storage.rows import insert_rows
 
@@ -38,6 +39,7 @@ _TYPES = ENHANCEMENTS.types | {
     "holdout": "boolean",
     "authored": "text",
     "holdout_share": "float8",
+    "measured": "boolean",
     "created_at": "timestamptz",
 }
 
@@ -55,9 +57,10 @@ class PostgresEnhancements:
         async with self._database.transaction() as connection:
             errors = await _objections(connection, rows)
             written = [n for n, error in enumerate(errors) if error is None]
-            # In the order of patterns and accounts, in which whoever counts them takes their rows.
-            written.sort(key=lambda n: (str(rows[n]["pattern_id"]), str(rows[n]["account_key"])))
             await insert_rows(connection, "enhancements", _TYPES, [rows[n] for n in written])
+            await measure_questions(
+                connection, [records[n].enhancement.enhancement_id for n in written]
+            )
             await write_sightings(
                 connection,
                 [
@@ -68,16 +71,16 @@ class PostgresEnhancements:
                         records[n].asked.vector,
                         records[n].seen_time,
                     )
-                    for n in sorted(written)
+                    for n in written
                 ],
             )
         return errors
 
 
 async def _objections(
-    connection: Connection, rows: Sequence[Mapping[str, Any]]
+    connection: Connection, rows: Sequence[dict[str, Any]]
 ) -> list[KeeperError | None]:
-    """Why a record cannot be written. What the others refer to is kept until the transaction ends."""
+    """Why a record cannot be written; and whether it is `measured`, because its account counts. What the others refer to is kept until the transaction ends."""
     models = await connection.fetch(
         """
         SELECT model FROM unnest($1::text[]) AS asked (model) WHERE NOT may_search(model)
@@ -86,7 +89,8 @@ async def _objections(
     )
     accounts = await connection.fetch(
         """
-        SELECT account_key FROM accounts WHERE account_key = ANY($1::text[])
+        SELECT account_key, CASE WHEN qualified THEN business_category END AS counts_in
+          FROM accounts WHERE account_key = ANY($1::text[])
          ORDER BY account_key FOR KEY SHARE
         """,
         list({row["account_key"] for row in rows}),
@@ -105,7 +109,7 @@ async def _objections(
         else []
     )
     replaced = {row["model"] for row in models}
-    known = {row["account_key"] for row in accounts}
+    known = {row["account_key"]: row["counts_in"] for row in accounts}
     gone = named - {key_of(row) for row in patterns}
 
     def objection(row: Mapping[str, Any]) -> KeeperError | None:
@@ -117,16 +121,18 @@ async def _objections(
             return PatternsMoved()
         return None
 
+    for row in rows:
+        row["measured"] = known.get(row["account_key"]) == row["business_category"]
     return [objection(row) for row in rows]
 
 
-def _row(record: EnhancementRecord) -> Mapping[str, object]:
+def _row(record: EnhancementRecord) -> dict[str, Any]:
     enhancement, asked = record.enhancement, record.asked
     advice = enhancement.advice or record.withheld_advice
     authored = enhancement.authored or record.withheld_authored
     best = advice.best if advice else None
     advised = best.candidate.pattern if best else authored.pattern if authored else None
-    row: dict[str, object] = ENHANCEMENTS.values(enhancement.insight) | {
+    row: dict[str, Any] = ENHANCEMENTS.values(enhancement.insight) | {
         "id": enhancement.enhancement_id,
         "scope_id": asked.scope.scope_id,
         "account_key": asked.account_key,

@@ -12,6 +12,7 @@ from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.recount import recount_account
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.metrics.experiment import count_in_experiment, count_out_of_experiment
+from keeper_grpc.storage.metrics.measuring import delete_outcomes, measure_outcomes
 from keeper_grpc.storage.patterns.ledger import (
     count_waiting,
     outcome_columns,
@@ -39,19 +40,21 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
     )
     await count_out_of_experiment(connection, revision.scope_id, revision.observation_id)
     replaced = await connection.fetchrow(
-        "DELETE FROM observations WHERE scope_id = $1 AND id = $2 RETURNING *",
+        "SELECT * FROM observations WHERE scope_id = $1 AND id = $2",
         revision.scope_id,
         revision.observation_id,
     )
     assert replaced is not None  # noqa: S101 - the scope is owned
+    await delete_outcomes(connection, [revision.observation_id])
     await _keep(connection, replaced, revision)
     asked = replaced["enhancement_id"] or replaced["instead_of"]
     key = replaced["pattern_id"] and PatternKey(revision.scope_id, replaced["pattern_id"])
     # Computed by the database.
     row = {column: value for column, value in replaced.items() if column != "net_revenue"}
     row |= outcome_columns(revision.outcome) | {"occurred_time": revision.occurred_time}
-    row |= {"compared": False if asked else None}
+    row |= {"compared": False if asked else None, "measured_day": None}
     await insert_row(connection, "observations", row)
+    await measure_outcomes(connection, [revision.observation_id])
     if key is not None and not replaced["counted"]:
         scope = Scope(row["pattern_type"], row["business_category"], row["embedding_model"])
         await count_waiting(connection, key, scope, revision.account_key, counting)

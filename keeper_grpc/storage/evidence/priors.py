@@ -156,7 +156,9 @@ class PostgresPriors:
                                prior_failures = g.prior_failures, prior_source = g.source,
                                prior_patterns = g.patterns, confidence_score = g.lower_bound,
                                cautious_successes = g.cautious_successes,
-                               cautious_failures = g.cautious_failures, fact_spreads = g.spreads
+                               cautious_failures = g.cautious_failures, fact_spreads = g.spreads,
+                               changed_in = CASE WHEN p.confidence_score IS DISTINCT FROM g.lower_bound
+                                   THEN pg_current_xact_id() ELSE p.changed_in END
                           FROM given g
                          WHERE p.scope_id = g.scope_id AND p.id = g.id AND p.occurrence_count = g.trials
                            AND p.success_count = g.successes

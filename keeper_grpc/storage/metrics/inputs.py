@@ -1,4 +1,4 @@
-"""Gathers the inputs of the metrics. Every statement reads counts that triggers keep, not the ledger."""
+"""Gathers the inputs of the metrics. Every statement reads counts that writers keep, not the ledger."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class PostgresSwitch(PostgresCopying):
             """
             UPDATE network_patterns p
                SET embedding_model = $1, pattern_embedding = n.pattern_embedding,
-                   embedding_weight = n.embedding_weight
+                   embedding_weight = n.embedding_weight, changed_in = pg_current_xact_id()
               FROM next_patterns n
              WHERE n.scope_id = p.scope_id AND n.pattern_id = p.id AND p.embedding_model <> $1
             """,

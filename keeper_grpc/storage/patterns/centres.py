@@ -29,7 +29,8 @@ async def put_pattern(
     """Put a pattern where this vector is."""
     await connection.execute(
         """
-        UPDATE network_patterns SET pattern_embedding = $3, embedding_weight = $4
+        UPDATE network_patterns SET pattern_embedding = $3, embedding_weight = $4,
+               changed_in = pg_current_xact_id()
          WHERE scope_id = $1 AND id = $2
         """,
         *key,

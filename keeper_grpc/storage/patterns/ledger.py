@@ -23,6 +23,7 @@ from keeper_grpc.storage.evidence.ledger_sums import COUNTED, to_counted
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.insight_columns import OBSERVATIONS
 from keeper_grpc.storage.metrics.experiment import count_in_experiment
+from keeper_grpc.storage.metrics.measuring import measure_outcomes
 from keeper_grpc.storage.patterns.words import NO_NEWS
 from keeper_grpc.storage.rows import insert_rows
 
@@ -227,6 +228,7 @@ async def write_observations(
     await insert_rows(
         connection, "observations", _TYPES, [_row(each, begun) for each in observations]
     )
+    await measure_outcomes(connection, [each.observation_id for each in observations])
     asked = {each.account_key for each in observations if each.enhancement_id or each.instead_of}
     if asked:
         await count_in_experiment(connection, asked, step)

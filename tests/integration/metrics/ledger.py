@@ -12,6 +12,12 @@ from keeper_grpc.domain.evidence.steps import EXACT
 from keeper_grpc.domain.metrics.inputs import Gathered
 from keeper_grpc.domain.patterns.pattern import Scope, scope_id
 from keeper_grpc.storage.metrics.experiment import count_in_experiment
+from keeper_grpc.storage.metrics.measuring import (
+    delete_outcomes,
+    delete_questions,
+    measure_outcomes,
+    measure_questions,
+)
 from keeper_grpc.storage.patterns.versions import open_scope
 from tests.integration.metrics.counting import TABLES, Row, count
 
@@ -96,9 +102,11 @@ class Ledger:
                 id, account_key, pattern_id, no_match_reason, pattern_type, business_category,
                 embedding_model, similarity, base_confidence, confidence, expected_success_rate,
                 transfer, script, holdout, context, action, created_at, advised_category,
-                expected_deviation, holdout_share, scope_id, advised_scope_id, exploration_loss)
+                expected_deviation, holdout_share, scope_id, advised_scope_id, exploration_loss,
+                measured)
             VALUES ($1, $2, $3, $4, 'pricing', $5, 'model', 1, $6, $7, $8, 1, '', $9, '{}', '',
-                    $10, $11, $12, $13, $14, $15, $16)
+                    $10, $11, $12, $13, $14, $15, $16,
+                    (SELECT qualified AND business_category = $5 FROM accounts WHERE account_key = $2))
             """,
             enhancement_id,
             account["key"],
@@ -117,6 +125,7 @@ class Ledger:
             scope_id("pricing", pattern["category"]) if pattern else None,
             given.get("loss", 0.0) if pattern else 0.0,
         )
+        await measure_questions(self.connection, [enhancement_id])
         return enhancement_id
 
     async def observation(
@@ -129,6 +138,7 @@ class Ledger:
         instead_of: UUID | None = None,
     ) -> None:
         """A captured outcome, perhaps of something else than was advised, or a reported one."""
+        observation_id = uuid4()
         await self.connection.execute(
             """
             INSERT INTO observations (
@@ -139,7 +149,7 @@ class Ledger:
             VALUES ($1, $12, $2, $3, $4, $5, 1, 'pricing', $6, 'model', '{}', 'act', '', 0.5, 0,
                     0, $7, $8, $9, '{}', $10, $10, $11)
             """,
-            uuid4(),
+            observation_id,
             account["key"],
             "reported" if enhancement else "merged" if pattern else "withheld",
             pattern,
@@ -152,6 +162,7 @@ class Ledger:
             instead_of,
             scope_id("pricing", account["category"]),
         )
+        await measure_outcomes(self.connection, [observation_id])
         await count_in_experiment(self.connection, {account["key"]}, EXACT)
 
     async def forget(self, key: str) -> None:
@@ -160,13 +171,14 @@ class Ledger:
             for row in await self.connection.fetch(
                 "SELECT DISTINCT pattern_id FROM observations WHERE account_key = $1", key
             ):
-                await self.connection.execute(
-                    "DELETE FROM observations "
+                found = await self.connection.fetch(
+                    "SELECT id FROM observations "
                     "WHERE account_key = $1 AND pattern_id IS NOT DISTINCT FROM $2",
                     key,
                     row["pattern_id"],
                 )
-            await self.connection.execute("DELETE FROM enhancements WHERE account_key = $1", key)
+                await delete_outcomes(self.connection, [each["id"] for each in found])
+            await delete_questions(self.connection, key)
             await self.connection.execute("DELETE FROM accounts WHERE account_key = $1", key)
 
     async def counted(self, category: str, start: datetime, k: int) -> Gathered:

@@ -68,7 +68,7 @@ CREATE TABLE network_patterns (
     -- The transaction by which it last became what may prove a cluster, or ceased to be it, so that the detector need
     -- not compare every pattern with every cluster. Neither a time nor a sequence would do: a transaction that ends
     -- late would bring in a value that was passed already. 0 is before all of them.
-    changed_in        xid8 NOT NULL DEFAULT '0',
+    changed_in        xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (id, scope_id),
     CHECK (success_count BETWEEN 0 AND occurrence_count),
     CHECK ((worded_from IS NULL) = (worded_from_scope_id IS NULL))
@@ -88,23 +88,6 @@ CREATE INDEX network_patterns_trigger
     ON network_patterns (business_category, embedding_model) WHERE trigger IS NOT NULL;
 -- Few are retired, and each reading of an emerging pattern's sentences asks for them.
 CREATE INDEX network_patterns_retired ON network_patterns (scope_id) WHERE retired_time IS NOT NULL;
-
-CREATE FUNCTION note_pattern_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.changed_in := pg_current_xact_id();
-    RETURN NEW;
-END $$;
-CREATE TRIGGER note_inserted BEFORE INSERT ON network_patterns
-    FOR EACH ROW EXECUTE FUNCTION note_pattern_change();
--- The vector as text: pg_restore has no search path, in which the operator of vectors would be found. A move to
--- another model changes every vector; comparing each with its old one would take most of its time.
-CREATE TRIGGER note_changed BEFORE UPDATE ON network_patterns
-    FOR EACH ROW WHEN (
-        OLD.embedding_model IS DISTINCT FROM NEW.embedding_model
-        OR (OLD.pattern_embedding::text, OLD.confidence_score, OLD.account_count, OLD.fading)
-        IS DISTINCT FROM
-        (NEW.pattern_embedding::text, NEW.confidence_score, NEW.account_count, NEW.fading))
-    EXECUTE FUNCTION note_pattern_change();
 
 -- The version of its scope at which what may be shown of one pattern last changed. Written and read as scopes. Apart from
 -- network_patterns, whose rows are as wide as their vectors.

@@ -1,5 +1,5 @@
 -- What the network is worth, counted as it happens, so that reading it does not read the ledger, which stays the
--- truth: 08_measures_anew.sql counts all of this from it, 09_measure_triggers.sql keeps it. Metrics count what
+-- truth: 08_measures_anew.sql counts all of this from it, 09_measuring.sql keeps it. Metrics count what
 -- accounts that count did, in their line of business, and outcomes in steps: those of an account wait until there are
 -- as many of one kind (of advice, held out, captured) as a step has, and count together then, on the day of the last.
 -- So no report tells what one outcome changed, and no day or window divides a step.
