@@ -171,6 +171,7 @@ async def application(
         watch_server(telemetry.instruments, server)
         watch_published(telemetry.instruments, parts.published, parts.candidates)
         stack.push_async_callback(parts.published.aclose)
+        stack.push_async_callback(parts.close_writers)
         failed = asyncio.Event()
         for name, loop in (
             ("feed", feed.run()),

@@ -220,6 +220,11 @@ class ServerParts:
 
         return MeasuredCapture(OnModelInUse(self._models, on), self._telemetry.instruments)
 
+    async def close_writers(self) -> None:
+        """Wait until all that calls handed over is written, also of callers that went away."""
+        await self._writer.close()
+        await self._records.close()
+
     def seeding(self) -> SeedCatalog:
         return SeedCatalog(
             anonymizer=self._anonymizer,
