@@ -52,7 +52,8 @@ def statements() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(
-                    func=ast.Name(id="insert_row" | "insert_rows"), args=[_, ast.Constant(value=str(table)), *_]
+                    func=ast.Name(id="insert_row" | "insert_rows"),
+                    args=[_, ast.Constant(value=str(table)), *_],
                 ):
                     yield f"INSERT INTO {table} ("
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
