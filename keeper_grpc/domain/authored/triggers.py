@@ -215,8 +215,10 @@ def facts_of_conditions(conditions: Mapping[str, JsonValue]) -> KnownFacts:
     for name, kind in VOCABULARY.items():
         if name in known:
             continue
-        for key in (name.replace(".", "_"), name.rpartition(".")[2]):
-            value = _read(_as_kind(keyed.get(key), kind), kind)
+        for key in _KEYS[name]:
+            if key not in keyed:
+                continue
+            value = _read(_as_kind(keyed[key], kind), kind)
             if value is not None:
                 known[name] = value
                 break
@@ -225,6 +227,12 @@ def facts_of_conditions(conditions: Mapping[str, JsonValue]) -> KnownFacts:
             named = {word for word in re.findall(r"[a-z]+", said.lower()) if word in words}
             known[name] = named.pop() if len(named) == 1 else said
     return known
+
+
+_KEYS: Mapping[str, tuple[str, str]] = {
+    name: (name.replace(".", "_"), name.rpartition(".")[2]) for name in VOCABULARY
+}
+"""How a condition names a fact: with its subject as one word, or without."""
 
 
 _CLOSED: Mapping[str, frozenset[str]] = {

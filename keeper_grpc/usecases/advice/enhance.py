@@ -7,7 +7,7 @@ may have advice (domain/advice/authored.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
@@ -42,11 +42,11 @@ from keeper_grpc.domain.advice.ranking import (
     without_harmful,
 )
 from keeper_grpc.domain.authored.matching import match
-from keeper_grpc.domain.authored.triggers import KnownFacts, facts_of_conditions
+from keeper_grpc.domain.authored.triggers import facts_of_conditions
 from keeper_grpc.domain.errors import PatternsMoved
 from keeper_grpc.domain.evidence.evidence import boost
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight
+from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight, JsonValue
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.triggers import usable_trigger
@@ -149,12 +149,12 @@ class EnhanceInsight:
             owner_key=account.owner_key,
             conditions=insight.conditions,
         )
-        # The facts are evaluated as they came, and forgotten: bands would hide what triggers compare.
+        # Triggers are evaluated over the conditions as they came: bands would hide what they compare.
         now = self._clock()
         ranking, authored = await self._rank(
             asked,
             self._requirements(question),
-            facts_of_conditions(question.insight.conditions),
+            question.insight.conditions,
             randomness(account.key, insight.render(), now.date()),
         )
         advice = self._advice(ranking.fit, insight, account.key, now) if ranking.fit else None
@@ -187,14 +187,18 @@ class EnhanceInsight:
         return enhancement
 
     async def _rank(
-        self, asked: Asked, requirements: Requirements, facts: KnownFacts, rng: Random
+        self,
+        asked: Asked,
+        requirements: Requirements,
+        conditions: Mapping[str, JsonValue],
+        rng: Random,
     ) -> tuple[Ranking, AuthoredAdvice | None]:
         """What is proven in the own category first, then in the others; then what an author advises."""
         candidates = await self._patterns.candidates(asked, requirements, CANDIDATES)
         own = rank(candidates, requirements)
         if own.best:
             return own, None
-        matched = await self._matched(asked, requirements, facts)
+        matched = await self._matched(asked, requirements, conditions)
         about = {
             one.candidate.pattern.pattern_id: replace(one.candidate, about=True) for one in matched
         }
@@ -215,10 +219,11 @@ class EnhanceInsight:
         )
 
     async def _matched(
-        self, asked: Asked, requirements: Requirements, facts: KnownFacts
+        self, asked: Asked, requirements: Requirements, conditions: Mapping[str, JsonValue]
     ) -> Sequence[Matched]:
         """The catalog's patterns that are about the question."""
         found = []
+        facts = facts_of_conditions(conditions)
         for stored in await self._patterns.authored(asked, self._rule):
             candidate = stored.candidate
             trigger = usable_trigger(candidate.pattern.pattern_id, stored.trigger)
