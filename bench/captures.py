@@ -90,7 +90,7 @@ class Captures:
     def __init__(self, model: LocalEmbedder) -> None:
         self._model = model
         self._rng = np.random.default_rng(7)
-        self._numbers = itertools.count(1_000_000)
+        self._numbers = itertools.count(100_000)
         self._known: list[list[tuple[int, Vectors]]] = [[] for _ in SCOPES]
 
     async def read(self, dsn: str) -> None:

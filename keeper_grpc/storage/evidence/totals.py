@@ -102,7 +102,10 @@ async def refresh_evidence(
                embedding_weight = coalesce(n.weight, p.embedding_weight),
                shown_action = coalesce(n.action, p.shown_action),
                shown_context = coalesce(n.conditions, p.shown_context), fading = n.fading,
-               changed_in = pg_current_xact_id()
+               changed_in = CASE
+                   WHEN n.sentence IS NOT NULL OR (p.confidence_score, p.account_count, p.fading)
+                        IS DISTINCT FROM (n.lower_bound, n.accounts, n.fading)
+                   THEN pg_current_xact_id() ELSE p.changed_in END
           FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::integer[],
                       $6::float8[], $7::timestamptz[], $8::timestamptz[], $9::vector[],
                       $10::float8[], $11::text[], $12::jsonb[], $13::boolean[])
