@@ -22,7 +22,6 @@ from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import JUDGED, Candidate, Requirements, hurdle
 from keeper_grpc.domain.evidence.evidence import NO_SHARE, Prior, Shares
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.domain.patterns.stored import StoredPattern
 from keeper_grpc.domain.patterns.vector_block import Floats, VectorBlock
@@ -143,10 +142,6 @@ class PublishedScope:
         """Make searches fast, once many patterns were taken in."""
         self._block.prepare()
 
-    @property
-    def prepared(self) -> bool:
-        return self._block.prepared
-
     def put(self, pattern: Published) -> None:
         """Take a pattern in, or take it in again as it is now."""
         self.drop(pattern.pattern_id)
@@ -261,27 +256,6 @@ class PublishedScope:
             self._as_authored(pattern, asked, view)
             for pattern in sorted(self._authored.values(), key=lambda each: each.pattern_id)
         ]
-
-    def triggers(self) -> Iterable[tuple[UUID, str]]:
-        """The triggers of the catalog's patterns."""
-        for pattern in self._authored.values():
-            trigger = self._unpack(pattern.packed, pattern.owners).trigger
-            if trigger is not None:
-                yield pattern.pattern_id, trigger
-
-    def pattern(
-        self, pattern_id: UUID, owner: str, rule: PublicationRule, now_weight: float | None
-    ) -> Pattern | None:
-        """One pattern as an owner may see it; None where it is not held."""
-        at = self._at.get(pattern_id)
-        row = None if at is None else self._rows[at]
-        held = row or self._authored.get(pattern_id)
-        if held is None:
-            return None
-        stored = self._unpack(held.packed, held.owners)
-        if not stored.words_kept_for(owner):
-            raise WordsNotKept
-        return stored.seen_by(owner, rule, now_weight)
 
     def _as_authored(self, pattern: Published, asked: Asked, view: View) -> StoredAuthored:
         stored = self._unpack(pattern.packed, pattern.owners)

@@ -69,11 +69,6 @@ class VectorBlock:
         """Bytes of memory."""
         return self._vectors.nbytes + self._held.nbytes + self._bounds.nbytes
 
-    @property
-    def prepared(self) -> bool:
-        """Whether a search bounds rows first, or is fast enough without."""
-        return self._basis is not None or self._used <= SCANNED_WHOLE
-
     def add(self, vector: Floats) -> int:
         """Take a vector of the block's width, of any length but 0; the row that it has from now on."""
         row = self._free.pop() if self._free else self._next()
