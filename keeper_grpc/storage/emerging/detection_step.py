@@ -131,8 +131,13 @@ class PostgresDetectionStep:
         await self._add_clusters(sorted(set(members.values())), families)
         await self._connection.execute(
             """
+            WITH held AS MATERIALIZED (
+                -- In the order in which groups of writes renew sightings.
+                SELECT id FROM sightings WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+            )
             UPDATE sightings s SET emerging_pattern_id = m.cluster
-              FROM unnest($1::bigint[], $2::uuid[]) AS m (id, cluster) WHERE s.id = m.id
+              FROM unnest($1::bigint[], $2::uuid[]) AS m (id, cluster) JOIN held USING (id)
+             WHERE s.id = m.id
             """,
             list(members),
             list(members.values()),
