@@ -268,8 +268,8 @@ async def test_what_an_older_release_counted_is_recounted_at_the_first_start(
             await service.database.execute(older)
         assert differences(before, await dump(service.database)) != []
     async with running(database_url, evidence_half_life=HALF_LIFE) as service:
-        # Priors are learned at every start.
-        learned = ("changed_in", "confidence_score", "prior_", "cautious_")
+        # Priors, and how much facts matter, are learned at every start.
+        learned = ("changed_in", "confidence_score", "prior_", "cautious_", "fact_spreads")
         left = differences(before, await dump(service.database))
         assert [name for name in left if not name.split(".")[1].startswith(learned)] == []
         assert await service.value("SELECT complete FROM evidence_settings")
