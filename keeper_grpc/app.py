@@ -31,7 +31,10 @@ from keeper_grpc.telemetry.watched import (
     watch_published,
     watch_server,
 )
+from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
+from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
+from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.ports import Clock
@@ -146,11 +149,6 @@ async def application(
         priors = parts.priors()
         await priors()
         lifts = parts.lifts()
-        by_time = (
-            (("words", words.run()), ("priors", priors.run()), ("lifts", lifts.run()))
-            if learns_by_time
-            else ()
-        )
         feed = parts.feed()
         enhance = parts.enhance()
         enhance_stream = parts.enhance_stream(enhance)
@@ -173,6 +171,12 @@ async def application(
         stack.push_async_callback(parts.published.aclose)
         stack.push_async_callback(parts.close_writers)
         failed = asyncio.Event()
+        learning: dict[str, ApproveWords | LearnPriors | LearnLifts] = {
+            "words": words,
+            "priors": priors,
+            "lifts": lifts,
+        }
+        by_time = learning if learns_by_time else {}
         for name, loop in (
             ("feed", feed.run()),
             ("published patterns", parts.following().run()),
@@ -184,7 +188,7 @@ async def application(
             ("tombstones", parts.tombstones().run()),
             ("accounts", parts.remembered_accounts.run()),
             ("measures", parts.folding().run()),
-            *by_time,
+            *((name, learn.run()) for name, learn in by_time.items()),
         ):
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))
@@ -197,7 +201,7 @@ async def application(
             failed,
             metrics_port=telemetry.metrics_port,
             models=models,
-            learning=(words, priors, lifts),
+            learning=tuple(learning.values()),
         )
         stack.push_async_callback(app.drain)
         yield app
