@@ -22,7 +22,10 @@ from tests.integration.observations import (
 
 
 async def tear(database: Database, pattern_type: str, keep: int) -> UUID:
-    """Leave a cluster its first `keep` sightings, and give the others to a copy, as drift might."""
+    """Leave a cluster its first `keep` sightings, and give the others to a copy, as drift might.
+
+    Subscribers know the copy: what they never heard of does not fade for them.
+    """
     torn = uuid4()
     async with database.transaction() as connection:
         await connection.execute(
@@ -31,6 +34,15 @@ async def tear(database: Database, pattern_type: str, keep: int) -> UUID:
             SELECT state, $1, {COLUMNS.strip().removeprefix("id,")}
               FROM emerging_patterns WHERE pattern_type = $2
             """,  # noqa: S608 - constants
+            torn,
+            pattern_type,
+        )
+        await connection.execute(
+            """
+            INSERT INTO emerging_events (emerging_pattern_id, change, state, created_at)
+            SELECT $1::uuid, change, jsonb_set(state, '{id}', to_jsonb($1::uuid)), created_at
+              FROM emerging_events WHERE state->>'pattern_type' = $2
+            """,
             torn,
             pattern_type,
         )
