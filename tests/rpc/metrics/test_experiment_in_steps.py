@@ -41,11 +41,23 @@ async def outcomes(service: Service, topic: str, account: str, many: int) -> Non
         await service.network.ReportOutcome(report(account, given.enhancement_id))
 
 
+async def accounts(service: Service, topic: str, each: int) -> tuple[list[str], list[str]]:
+    """So many accounts that are advised, and as many held out: chance decides once for an account and a question."""
+    advised: list[str] = []
+    held_out: list[str] = []
+    while min(len(advised), len(held_out)) < each:
+        account = new_account()
+        given = await ask(service, topic, account, category=CATEGORY)
+        (held_out if given.no_match_reason == HOLDOUT else advised).append(account)
+    return advised[:each], held_out[:each]
+
+
 async def test_no_single_outcome_shows_in_the_uplift(stepwise: Service, topic: str) -> None:
     """Neither reported, nor captured as done instead, nor interim, nor dismissed; with the fifth, all count at once."""
     await teach(stepwise, topic, ["+++++"] * 4, category=CATEGORY)
-    for _ in range(12):
-        await outcomes(stepwise, topic, new_account(), STEP)
+    for arm in await accounts(stepwise, topic, 6):
+        for account in arm:
+            await outcomes(stepwise, topic, account, STEP)
     before = await uplift(stepwise)
     assert before.advised_count + before.held_out_count == 60
     assert before.owner_count == 12
@@ -72,24 +84,22 @@ async def test_dismissed_advice_counts_as_assigned_and_not_as_followed(
 ) -> None:
     """Its outcome is one of the arm, and no success of the pattern."""
     pattern_id = await teach(stepwise, topic, ["+++++"] * 4, category=CATEGORY)
-    for _ in range(4):
-        await outcomes(stepwise, topic, new_account(), STEP)
+    (dismissing, *following), held_out = await accounts(stepwise, topic, 4)
+    for account in (*following, *held_out):
+        await outcomes(stepwise, topic, account, STEP)
     before = await uplift(stepwise)
     request = network_service_pb2.GetPatternRequest(pattern_id=pattern_id)
     evidence = (await stepwise.network.GetPattern(request)).pattern.evidence
     followed = "SELECT sum(followed)::integer FROM experiment_outcomes"
     followed_before = await stepwise.value(followed)
-    account = new_account()
-    advised = 0
     for _ in range(STEP):
-        given = await ask(stepwise, topic, account, category=CATEGORY)
-        if given.no_match_reason != HOLDOUT:
-            advised += 1
-            await stepwise.network.ReportReaction(react(account, given.enhancement_id, "DISMISSED"))
-        told = await stepwise.network.ReportOutcome(report(account, given.enhancement_id))
+        given = await ask(stepwise, topic, dismissing, category=CATEGORY)
+        reaction = react(dismissing, given.enhancement_id, "DISMISSED")
+        await stepwise.network.ReportReaction(reaction)
+        told = await stepwise.network.ReportOutcome(report(dismissing, given.enhancement_id))
         assert not told.pattern_id
     after = await uplift(stepwise)
-    assert after.advised_count - before.advised_count == advised
+    assert after.advised_count - before.advised_count == STEP
     assert await stepwise.value(followed) == followed_before
     # One owner that did not follow would be read from those that did.
     assert not after.followed_count
