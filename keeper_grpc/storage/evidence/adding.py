@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from typing import Any
@@ -10,6 +9,7 @@ from uuid import UUID, uuid4
 
 from keeper_grpc.domain.evidence.sums import PatternSums
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.evidence.shares import of_facet, of_pattern, of_script, text_hash
 from keeper_grpc.storage.patterns.words import News
 
 _ADD = """
@@ -116,7 +116,7 @@ async def add_sums(
     the patterns' scope.
     """
     used = {
-        (pattern_id, template): hashlib.sha256(template.encode()).digest()
+        (pattern_id, template): text_hash(template)
         for pattern_id, own in sums.items()
         for template, _ in own.scripts
     }
@@ -126,20 +126,7 @@ async def add_sums(
         *_columns(
             12,
             (
-                (
-                    pattern_id,
-                    account,
-                    share.trials,
-                    share.successes,
-                    share.revenue_total,
-                    share.revenue_count,
-                    share.recent_trials,
-                    share.recent_successes,
-                    share.fast_trials,
-                    share.fast_successes,
-                    share.slow_trials,
-                    share.slow_successes,
-                )
+                (pattern_id, account, *of_pattern(share))
                 for pattern_id, own in sums.items()
                 for account, share in own.accounts.items()
             ),
@@ -147,15 +134,7 @@ async def add_sums(
         *_columns(
             7,
             (
-                (
-                    pattern_id,
-                    facet,
-                    account,
-                    share.trials,
-                    share.successes,
-                    share.recent_trials,
-                    share.recent_successes,
-                )
+                (pattern_id, facet, account, *of_facet(share))
                 for pattern_id, own in sums.items()
                 for (facet, account), share in own.facets.items()
             ),
@@ -171,7 +150,7 @@ async def add_sums(
         *_columns(
             4,
             (
-                (pattern_id, account, hashlib.sha256(action.encode()).digest(), action)
+                (pattern_id, account, text_hash(action), action)
                 for pattern_id, own in sums.items()
                 for account, actions in own.wordings.items()
                 for action in actions
@@ -187,19 +166,7 @@ async def add_sums(
         *_columns(
             11,
             (
-                (
-                    pattern_id,
-                    used[pattern_id, template],
-                    account,
-                    share.trials,
-                    share.successes,
-                    share.recent_trials,
-                    share.recent_successes,
-                    share.drawn_trials,
-                    share.drawn_weight,
-                    share.drawn_squares,
-                    share.drawn_excess,
-                )
+                (pattern_id, used[pattern_id, template], account, *of_script(share))
                 for pattern_id, own in sums.items()
                 for (template, account), share in own.scripts.items()
             ),

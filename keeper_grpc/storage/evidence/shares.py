@@ -6,9 +6,46 @@ import hashlib
 from dataclasses import astuple
 from uuid import uuid4
 
-from keeper_grpc.domain.evidence.sums import PatternSums
+from keeper_grpc.domain.evidence.sums import PatternSums, ShareSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
+
+
+def of_pattern(share: ShareSums) -> tuple[float, ...]:
+    """An account's share of a pattern, in the order of the columns of pattern_accounts."""
+    return (
+        share.trials,
+        share.successes,
+        share.revenue_total,
+        share.revenue_count,
+        share.recent_trials,
+        share.recent_successes,
+        share.fast_trials,
+        share.fast_successes,
+        share.slow_trials,
+        share.slow_successes,
+    )
+
+
+def of_facet(share: ShareSums) -> tuple[float, ...]:
+    """An account's share of a facet, in the order of the columns of pattern_facets."""
+    return (share.trials, share.successes, share.recent_trials, share.recent_successes)
+
+
+def of_script(share: ShareSums) -> tuple[float, ...]:
+    """An account's share of a script, in the order of the columns of script_accounts."""
+    return (
+        *of_facet(share),
+        share.drawn_trials,
+        share.drawn_weight,
+        share.drawn_squares,
+        share.drawn_excess,
+    )
+
+
+def text_hash(text: str) -> bytes:
+    """By which a pattern's scripts and wordings are found: rows are keyed by it, texts are long."""
+    return hashlib.sha256(text.encode()).digest()
 
 
 async def replace_shares(connection: Connection, key: PatternKey, sums: PatternSums) -> None:
@@ -57,23 +94,7 @@ async def _write_accounts(
             fast_trials, fast_successes, slow_trials, slow_successes)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         """,
-        [
-            (
-                *key,
-                account,
-                share.trials,
-                share.successes,
-                share.revenue_total,
-                share.revenue_count,
-                share.recent_trials,
-                share.recent_successes,
-                share.fast_trials,
-                share.fast_successes,
-                share.slow_trials,
-                share.slow_successes,
-            )
-            for account, share in sums.accounts.items()
-        ],
+        [(*key, account, *of_pattern(share)) for account, share in sums.accounts.items()],
     )
 
 
@@ -103,15 +124,7 @@ async def _write_facets(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         [
-            (
-                *key,
-                facet,
-                account,
-                share.trials,
-                share.successes,
-                share.recent_trials,
-                share.recent_successes,
-            )
+            (*key, facet, account, *of_facet(share))
             for (facet, account), share in sums.facets.items()
         ],
     )
@@ -119,7 +132,7 @@ async def _write_facets(
 
 async def _write_scripts(connection: Connection, key: PatternKey, sums: PatternSums) -> None:
     """Scripts keep their ids; those that neither the ledger nor the catalog has are removed."""
-    hashes = {template: _hash(template) for template, _ in sums.scripts}
+    hashes = {template: text_hash(template) for template, _ in sums.scripts}
     await connection.execute(
         """
         DELETE FROM pattern_scripts
@@ -161,19 +174,7 @@ async def _write_script_shares(
           FROM pattern_scripts WHERE scope_id = $1 AND pattern_id = $2 AND template_hash = $3
         """,
         [
-            (
-                *key,
-                _hash(template),
-                account,
-                share.trials,
-                share.successes,
-                share.recent_trials,
-                share.recent_successes,
-                share.drawn_trials,
-                share.drawn_weight,
-                share.drawn_squares,
-                share.drawn_excess,
-            )
+            (*key, text_hash(template), account, *of_script(share))
             for (template, account), share in sums.scripts.items()
         ],
     )
@@ -187,7 +188,7 @@ async def _write_wordings(connection: Connection, key: PatternKey, sums: Pattern
         VALUES ($1, $2, $3, $4, $5)
         """,
         [
-            (*key, account, hashlib.sha256(action.encode()).digest(), action)
+            (*key, account, text_hash(action), action)
             for account, actions in sums.wordings.items()
             for action in actions
         ],
@@ -208,7 +209,3 @@ async def _write_span(connection: Connection, key: PatternKey, sums: PatternSums
         sums.first,
         sums.last,
     )
-
-
-def _hash(template: str) -> bytes:
-    return hashlib.sha256(template.encode()).digest()
