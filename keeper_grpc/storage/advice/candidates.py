@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,13 +10,13 @@ from datetime import datetime, timedelta
 from keeper_grpc.domain.advice.authored import StoredAuthored
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import JUDGED, Candidate, Requirements, hurdle
-from keeper_grpc.domain.advice.transfer import TransferRecord, TransferShare, transfer_record
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.expectation import NOWHERE
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Script
 from keeper_grpc.domain.patterns.situation import facets
 from keeper_grpc.storage.advice.authored import authored_candidates
+from keeper_grpc.storage.advice.transfers import read_transfers, transfer_without
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import enough_accounts
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
@@ -191,7 +190,7 @@ class PostgresCandidates:
         situations = await see_situations(
             connection, similar, asked.conditions, rule, viewer=viewer, now_weight=now_weight
         )
-        transfers = await _transfers(connection, asked, rule) if scopes and rows else {}
+        transfers = await read_transfers(connection, asked.scope) if scopes and rows else {}
         words = await see_words(connection, rows, rule, viewer)
         candidates = [
             Candidate(
@@ -207,7 +206,9 @@ class PostgresCandidates:
                 situations.get(row["id"], NOWHERE),
                 1.0
                 if row["business_category"] == asked.scope.business_category
-                else transfers.get(row["business_category"], TransferRecord()).discount,
+                else transfer_without(
+                    transfers.get(row["business_category"], {}), asked.owner_key, rule
+                ).discount,
             )
             for row in rows
         ]
@@ -236,35 +237,3 @@ class PostgresCandidates:
 
 def _with_scripts(candidate: Candidate, scripts: Sequence[Script]) -> Candidate:
     return replace(candidate, pattern=replace(candidate.pattern, scripts=tuple(scripts)))
-
-
-async def _transfers(
-    connection: Connection, asked: Asked, rule: PublicationRule
-) -> Mapping[str, TransferRecord]:
-    """What became here of other categories' patterns, by category.
-
-    The discount is shown, so it must not tell what became of them at a few owners.
-    """
-    rows = await connection.fetch(
-        f"""
-        SELECT p.business_category, count(*) AS trials,
-               sum(e.expected_success_rate / e.transfer) AS expected,
-               count(*) FILTER (WHERE o.success) AS successes
-          FROM observations o
-          JOIN accounts a
-            ON a.account_key = o.account_key AND a.qualified
-           AND a.business_category = o.business_category
-          JOIN enhancements e
-            ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
-          JOIN network_patterns p ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
-         WHERE o.scope_id = $1 AND o.enhancement_id IS NOT NULL AND o.counted
-           AND e.advised_scope_id <> $1 AND {counts_for("$2")}
-         GROUP BY p.business_category, a.owner_key
-        """,  # noqa: S608 - only the parameter's name is interpolated
-        asked.scope.scope_id,
-        asked.account_key,
-    )
-    shares: dict[str, list[TransferShare]] = defaultdict(list)
-    for category, *share in rows:
-        shares[category].append(TransferShare(*share))
-    return {category: transfer_record(owned, rule) for category, owned in shares.items()}

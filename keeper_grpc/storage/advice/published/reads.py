@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from keeper_grpc.domain.advice.authored import StoredAuthored
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.published import View, WordsNotKept, elsewhere
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements
-from keeper_grpc.domain.advice.transfer import TransferShare, transfer_record
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.advice.published.memory import PublishedMemory
-from keeper_grpc.storage.advice.published.versions import Transfers, read_transfers
+from keeper_grpc.storage.advice.transfers import Transfers, read_transfers, transfer_without
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 
@@ -72,7 +71,10 @@ class PublishedCandidates:
             transfers = await self._known_transfers(asked) if any(others.values()) else {}
             rule = requirements.rule
             scopes = [
-                (patterns, self._discount(transfers.get(category, {}), asked.owner_key, rule))
+                (
+                    patterns,
+                    transfer_without(transfers.get(category, {}), asked.owner_key, rule).discount,
+                )
                 for category, patterns in others.items()
             ]
             try:
@@ -120,9 +122,3 @@ class PublishedCandidates:
             read = await read_transfers(connection, asked.scope)
         self._transfers[scope_id] = (version, read)
         return read
-
-    def _discount(
-        self, reported: Mapping[str, TransferShare], owner: str, rule: PublicationRule
-    ) -> float:
-        shares = [share for other, share in reported.items() if other != owner]
-        return transfer_record(shares, rule).discount

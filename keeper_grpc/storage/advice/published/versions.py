@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from keeper_grpc.domain.advice.published import Published
-from keeper_grpc.domain.advice.transfer import TransferShare
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.advice.published.rows import COLUMNS, JOINS, to_published
 from keeper_grpc.storage.database import Connection
@@ -109,33 +108,3 @@ def parts(pattern_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
     """As many as one statement reads."""
     for start in range(0, len(pattern_ids), AT_ONCE):
         yield pattern_ids[start : start + AT_ONCE]
-
-
-Transfers = Mapping[str, Mapping[str, TransferShare]]
-"""What became of other categories' patterns in one: by category, and by the owner that reported it."""
-
-
-async def read_transfers(connection: Connection, scope: Scope) -> Transfers:
-    """What became in this scope of other categories' patterns."""
-    rows = await connection.fetch(
-        """
-        SELECT p.business_category, a.owner_key, count(*) AS trials,
-               sum(e.expected_success_rate / e.transfer) AS expected,
-               count(*) FILTER (WHERE o.success) AS successes
-          FROM observations o
-          JOIN accounts a
-            ON a.account_key = o.account_key AND a.qualified
-           AND a.business_category = o.business_category
-          JOIN enhancements e
-            ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
-          JOIN network_patterns p ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
-         WHERE o.scope_id = $1 AND o.enhancement_id IS NOT NULL AND o.counted
-           AND e.advised_scope_id <> $1
-         GROUP BY p.business_category, a.owner_key
-        """,
-        scope.scope_id,
-    )
-    found: dict[str, dict[str, TransferShare]] = {}
-    for category, owner, *share in rows:
-        found.setdefault(category, {})[owner] = TransferShare(*share)
-    return found
