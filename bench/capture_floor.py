@@ -2,7 +2,7 @@
 
 It finds the nearest patterns of the scope exactly, and writes ledger, request, pattern, shares, facets, script, wording,
 sighting, measures and version, as a capture does; outcomes count five at a time, as by default. It embeds nothing,
-compares no words, weighs no evidence, and tells nobody a pattern.
+compares no words, weighs no evidence, and answers without a pattern.
 """
 
 from __future__ import annotations

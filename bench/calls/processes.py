@@ -108,7 +108,7 @@ def floor(answers: Mapping[str, bytes], directory: Path, workers: int) -> Iterat
 
 
 def free_port() -> int:
-    """A port that nobody has now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
