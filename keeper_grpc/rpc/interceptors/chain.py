@@ -67,7 +67,7 @@ class Chain(grpc.aio.ServerInterceptor):
             begun: list[Concern] = []
             try:
                 try:
-                    self._begin(call, begun)
+                    await self._begin(call, begun)
                 finally:
                     # Before an error's status, which keeps it.
                     context.set_trailing_metadata(tuple(call.metadata))
@@ -88,7 +88,7 @@ class Chain(grpc.aio.ServerInterceptor):
             begun: list[Concern] = []
             try:
                 try:
-                    self._begin(call, begun)
+                    await self._begin(call, begun)
                 finally:
                     await context.send_initial_metadata(tuple(call.metadata))
                 answer = inner(request, context)
@@ -105,10 +105,12 @@ class Chain(grpc.aio.ServerInterceptor):
 
         return stream
 
-    def _begin(self, call: Call, begun: list[Concern]) -> None:
+    async def _begin(self, call: Call, begun: list[Concern]) -> None:
         for concern in self._concerns:
-            concern.begin(call)
+            waiting = concern.begin(call)
             begun.append(concern)
+            if waiting is not None:
+                await waiting
 
 
 async def _fail(call: Call, error: BaseException) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,8 +37,11 @@ class Concern:
     The methods are plain: a context manager each, of which a call would enter seven, costs more than they do.
     """
 
-    def begin(self, call: Call) -> None:
-        """Before the handler. What it raises ends the call as if the handler had raised it."""
+    def begin(self, call: Call) -> Awaitable[None] | None:
+        """Before the handler. What it raises ends the call as if the handler had raised it.
+
+        A concern that has to wait returns what to await; most never do, and cost no coroutine.
+        """
 
     def end(self, call: Call) -> None:
         """After the handler, however it ended, if this has begun. Must not raise."""
