@@ -28,6 +28,8 @@ from keeper_grpc.command.parser import CommandParser
 from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.domain.errors import Unavailable
+from keeper_grpc.logged_settings import read_settings
+from keeper_grpc.operations import migrate
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
@@ -40,14 +42,14 @@ _IN_PART = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 1 could not, 2 wrong arguments, 3 done in part."""
+    """Run one command. Exit codes: 0 done, 1 could not, 2 wrong arguments, 3 done in part, 4 pending."""
     parser: argparse.ArgumentParser = CommandParser(
         prog="keeper", description="Keeper Network Learning"
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands)
-    add_command(commands, "migrate", "bring the database to this program's schema", _migrate)
+    migrate.add(commands)
     add_command(commands, "seed", "add or upgrade the pattern catalog", _seed)
     add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
     _add_reembed(commands)
@@ -215,24 +217,10 @@ def _default(name: str) -> str:
     return f" (default: {field.default})"
 
 
-def _settings() -> Settings:
-    import structlog
-
-    from keeper_grpc import logs
-
-    settings = Settings.from_environment()
-    logs.configure(settings.log_level, settings.log_format)
-    for variable in Settings.unknown():
-        structlog.get_logger().warning(
-            "unknown_setting", variable=variable.name, did_you_mean=variable.similar
-        )
-    return settings
-
-
 def _serve(parsed: argparse.Namespace) -> int:
     from keeper_grpc.start_checks import check_start
 
-    settings = _settings()
+    settings = read_settings()
     check_start(settings)
     workers = parsed.workers or settings.workers
     if workers > 1:
@@ -258,21 +246,8 @@ def _serve(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _migrate(_: argparse.Namespace) -> int:
-    settings = _settings()
-    from keeper_grpc.parts import database
-
-    async def run() -> None:
-        async with database(settings, beside_a_server=True):
-            pass
-
-    asyncio.run(run())
-    print("the database is at this program's schema")
-    return 0
-
-
 def _seed(_: argparse.Namespace) -> int:
-    settings = _settings()
+    settings = read_settings()
     from keeper_grpc.one_shot import seed
 
     result = asyncio.run(seed(settings))
@@ -283,7 +258,7 @@ def _seed(_: argparse.Namespace) -> int:
 
 
 def _rebuild(_: argparse.Namespace) -> int:
-    settings = _settings()
+    settings = read_settings()
     from keeper_grpc.one_shot import rebuild
 
     result = asyncio.run(rebuild(settings))
@@ -294,7 +269,7 @@ def _rebuild(_: argparse.Namespace) -> int:
 
 
 def _reembed(parsed: argparse.Namespace) -> int:
-    settings = _settings()
+    settings = read_settings()
     from keeper_grpc.models import reembed
 
     if parsed.cancel:
@@ -319,7 +294,7 @@ def _reembed(parsed: argparse.Namespace) -> int:
 def _uplift(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
-    settings = _settings()
+    settings = read_settings()
     from keeper_grpc.one_shot import uplift
     from keeper_grpc.uplift_table import HOW_TO_READ, uplift_json, uplift_table
 
@@ -339,7 +314,7 @@ def _uplift(parsed: argparse.Namespace) -> int:
 def _explore(_: argparse.Namespace) -> int:
     from rich.console import Console
 
-    settings = _settings()
+    settings = read_settings()
     from keeper_grpc.exploration_table import exploration_cost, exploration_table
     from keeper_grpc.one_shot import explore
 
@@ -356,7 +331,7 @@ def _words(parsed: argparse.Namespace) -> int:
     if parsed.decision and not parsed.hashes:
         print(f"keeper words {parsed.decision}: name a HASH of keeper words", file=sys.stderr)
         return 2
-    settings = _settings()
+    settings = read_settings()
     return asyncio.run(_review(settings, parsed.decision, parsed.hashes))
 
 

@@ -23,7 +23,7 @@ from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded.running import shared_postgres
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-from keeper_grpc.storage.schema.migrate import migrate
+from keeper_grpc.storage.schema.migrate import MigrationBlocked, migrate
 from keeper_grpc.storage.schema.preflight import DatabaseUnreachable
 from keeper_grpc.telemetry.telemetry import Telemetry
 
@@ -40,32 +40,40 @@ async def database(settings: Settings, *, beside_a_server: bool = False) -> Asyn
     `beside_a_server`: where another process has the bundled database, share its PostgreSQL. Only for
     commands that may run beside a server of an external database too.
     """
-    patience = settings.startup_timeout.total_seconds()
-    async with AsyncExitStack() as stack:
-        if settings.database_url is not None:
-            dsn = settings.database_url.get_secret_value()
-        elif beside_a_server:
-            dsn = await stack.enter_async_context(shared_postgres(settings.data_dir, patience))
-        else:
-            postgres = EmbeddedPostgres(settings.data_dir)
-            dsn = await postgres.start()
-            stack.push_async_callback(postgres.stop)
-        applied = await _migrate_when_reachable(dsn, patience)
+    async with database_server(settings, beside_a_server=beside_a_server) as dsn:
+        applied = await _migrate_when_reachable(dsn, settings)
         if applied:
             log.info("migrations_applied", names=applied)
         yield dsn
 
 
-async def _migrate_when_reachable(dsn: str, patience: float) -> list[str]:
-    """Migrate, waiting at most `patience` seconds for a database that is still starting."""
-    give_up = time.monotonic() + patience
+@asynccontextmanager
+async def database_server(
+    settings: Settings, *, beside_a_server: bool = False
+) -> AsyncIterator[str]:
+    """The DSN of the database as it is, which may lack migrations; otherwise as `database`."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+    elif beside_a_server:
+        patience = settings.startup_timeout.total_seconds()
+        async with shared_postgres(settings.data_dir, patience) as dsn:
+            yield dsn
+    else:
+        async with EmbeddedPostgres(settings.data_dir) as postgres:
+            yield postgres.dsn
+
+
+async def _migrate_when_reachable(dsn: str, settings: Settings) -> list[str]:
+    """Migrate, waiting for a database that is still starting, or whose tables are in use."""
+    give_up = time.monotonic() + settings.startup_timeout.total_seconds()
     while True:
         try:
-            return await migrate(dsn)
-        except DatabaseUnreachable as error:
+            return await migrate(dsn, lock_timeout=settings.migration_lock_timeout.total_seconds())
+        except (DatabaseUnreachable, MigrationBlocked) as error:
             if time.monotonic() > give_up:
                 raise
             log.warning("waiting_for_database", reason=str(error))
+            # Calls that queue behind a migration's wait for a table go on meanwhile.
             await asyncio.sleep(RETRY_INTERVAL)
 
 

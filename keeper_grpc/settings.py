@@ -230,6 +230,10 @@ class Settings(BaseSettings):
     maintenance_interval: Seconds = Field(
         timedelta(hours=1), description="time between checks for scopes that need an index"
     )
+    migration_lock_timeout: StatementSeconds = Field(
+        timedelta(seconds=5),
+        description="longest wait of a migration for a table that others use; calls wait behind it",
+    )
     startup_timeout: Seconds = Field(
         timedelta(seconds=30), description="longest wait for the database at the start"
     )

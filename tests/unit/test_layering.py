@@ -46,6 +46,8 @@ SEE_ALL = {
     "start_checks",
     "one_shot",
     "cli",
+    "logged_settings",
+    "operations",
     "exploration_table",
     "uplift_table",
     "process",

@@ -13,6 +13,8 @@ transaction, so a transaction pooler may be in between.
      +- SchemaUnreleased        the database has the schema of a version before the first release
      +- DatabaseNewer           the database has migrations that this program does not know
      +- MigrationFailed         the database refused a file
+     +- MigrationBlocked        a table that it changes stayed locked by other sessions
+     +- MigrationBusy           another program was migrating for too long
 
 They stop the start of the process, as does `preflight.DatabaseUnfit`.
 """
@@ -40,6 +42,12 @@ if TYPE_CHECKING:
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _DIRECTORY_NAME = re.compile(r"(\d{4})")
+
+TURN_TIMEOUT = 600.0
+"""Seconds to wait for another program that migrates: it may rewrite a table, and then there is nothing left to do."""
+
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait for a table's lock. Every call on that table waits behind the one who waits."""
 
 _log = structlog.get_logger(__name__)
 
@@ -100,6 +108,27 @@ class MigrationFailed(MigrationError):
         super().__init__(f"migration {name} failed and was undone: {reason}")
 
 
+class MigrationBlocked(MigrationError):
+    """A lock on a table did not come in time. The migration's transaction is undone; another attempt may do."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(
+            f"migration {name} waited {seconds:g} seconds for a table that other sessions hold, and was undone: "
+            "try again, or end the oldest transactions in pg_stat_activity; "
+            "KEEPER_MIGRATION_LOCK_TIMEOUT lets it wait longer, and calls wait behind it"
+        )
+
+
+class MigrationBusy(MigrationError):
+    """The lock that lets one program migrate at a time did not come."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"another program has been migrating this database for {TURN_TIMEOUT / 60:g} minutes: wait for it, "
+            "or end its session, which holds an advisory lock in pg_locks"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file, or one directory of them.
@@ -157,11 +186,14 @@ def _text(file: Traversable) -> str:
     return file.read_text(encoding="utf-8")
 
 
-async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
+async def migrate(
+    dsn: str, directory: Traversable | None = None, *, lock_timeout: float = LOCK_TIMEOUT
+) -> list[str]:
     """Apply the missing migrations of `directory` (the packaged one by default); return their names.
 
     Runs the preflight first and creates the extension `vector` and the table `schema_migrations`.
-    On a database without missing migrations, the role needs no right to create anything.
+    On a database without missing migrations, the role needs no right to create anything. A migration waits
+    `lock_timeout` seconds at most for each table that it changes.
 
     Raises:
         MigrationError: names a migration; those before it were applied.
@@ -173,7 +205,8 @@ async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
     try:
         while True:
             async with conn.transaction():
-                await lock(conn, AdvisoryLock.MIGRATION)
+                await _take_turn(conn)
+                await _limit_waits(conn, lock_timeout)
                 done = await _applied(conn)
                 _require_prefix(done, migrations)
                 if not applied:
@@ -183,11 +216,32 @@ async def migrate(dsn: str, directory: Traversable | None = None) -> list[str]:
                 if not done:
                     await _prepare(conn)
                 await check_may_create(conn)
-                await _apply(conn, migrations[len(done)])
+                try:
+                    await _apply(conn, migrations[len(done)])
+                except asyncpg.LockNotAvailableError as error:
+                    raise MigrationBlocked(migrations[len(done)].name, lock_timeout) from error
                 applied.append(migrations[len(done)].name)
             _log.info("migration_applied", migration=applied[-1])
     finally:
         await conn.close()
+
+
+async def pending(dsn: str, directory: Traversable | None = None) -> tuple[Migration, ...]:
+    """The migrations that `migrate` would apply, in order. Changes nothing and waits for no lock.
+
+    Raises:
+        MigrationError: none can be applied, as the database's history is not this program's.
+        DatabaseUnfit: it cannot be reached, or lacks what the service needs.
+    """
+    migrations = packaged_migrations() if directory is None else read_migrations(directory)
+    conn = await connect(dsn)
+    try:
+        async with conn.transaction(readonly=True):
+            done = await _applied(conn)
+    finally:
+        await conn.close()
+    _require_prefix(done, migrations)
+    return migrations[len(done) :]
 
 
 async def is_current(conn: Connection) -> bool:
@@ -204,6 +258,22 @@ async def is_current(conn: Connection) -> bool:
     except asyncpg.UndefinedTableError:
         return False
     return bool(found == len(migrations))
+
+
+async def _take_turn(conn: Connection) -> None:
+    await _limit_waits(conn, TURN_TIMEOUT)
+    try:
+        await lock(conn, AdvisoryLock.MIGRATION)
+    except asyncpg.LockNotAvailableError as error:
+        raise MigrationBusy from error
+
+
+async def _limit_waits(conn: Connection, seconds: float) -> None:
+    """End a statement of this transaction that waits longer for a lock."""
+    # 0 would be none.
+    await conn.execute(
+        "SELECT set_config('lock_timeout', $1, true)", str(max(1, int(seconds * 1000)))
+    )
 
 
 async def _prepare(conn: Connection) -> None:
@@ -251,6 +321,8 @@ async def _apply(conn: Connection, migration: Migration) -> None:
         for name, sql in migration.files:
             try:
                 await conn.execute(sql)
+            except asyncpg.LockNotAvailableError:
+                raise
             except asyncpg.PostgresError as error:
                 raise MigrationFailed(name.removesuffix(".sql"), _reason(error, sql)) from error
     await conn.execute(

@@ -9,9 +9,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from keeper_grpc.storage.locks import AdvisoryLock, lock
+from keeper_grpc.storage.schema import migrate as migrating
 from keeper_grpc.storage.schema import preflight
 from keeper_grpc.storage.schema.migrate import (
     DatabaseNewer,
+    MigrationBlocked,
+    MigrationBusy,
     MigrationChanged,
     MigrationFailed,
     MigrationFilesInvalid,
@@ -20,6 +24,7 @@ from keeper_grpc.storage.schema.migrate import (
     is_current,
     migrate,
     packaged_migrations,
+    pending,
 )
 from keeper_grpc.storage.schema.preflight import (
     DatabaseUnfit,
@@ -377,3 +382,52 @@ async def test_missing_database_is_named(postgres_server: PostgresServer) -> Non
     """The server's own words say which database does not exist."""
     with pytest.raises(DatabaseUnreachable, match='"no_such_database" does not exist'):
         await migrate(postgres_server.url("no_such_database"))
+
+
+async def test_pending_migrations_are_named_and_nothing_is_changed(
+    empty_database: str, directory: Path
+) -> None:
+    """All of an empty database, what is new of a migrated one, none of a current one."""
+    assert [each.name for each in await pending(empty_database, directory)] == [
+        "0001_create",
+        "0002_fill",
+        "0003_constrain",
+    ]
+    async with connected(empty_database) as conn:
+        assert await conn.fetchval("SELECT to_regclass('schema_migrations')") is None
+    await migrate(empty_database, directory)
+    assert await pending(empty_database, directory) == ()
+    write(directory, "0004_more.sql", "INSERT INTO steps VALUES (4);")
+    assert [each.name for each in await pending(empty_database, directory)] == ["0004_more"]
+
+
+async def test_pending_of_another_history_is_an_error(empty_database: str, directory: Path) -> None:
+    """A newer database lacks nothing that this program has, and yet it cannot be migrated by it."""
+    await migrate(empty_database, directory)
+    (directory / "0003_constrain.sql").unlink()
+    with pytest.raises(DatabaseNewer):
+        await pending(empty_database, directory)
+
+
+async def test_a_migration_gives_up_on_a_table_in_use(empty_database: str, directory: Path) -> None:
+    """It waits no longer than it may, is undone whole, and works once the table is free."""
+    await migrate(empty_database, directory)
+    write(directory, "0004_more.sql", "ALTER TABLE steps ADD more int;")
+    async with connected(empty_database) as conn:
+        async with conn.transaction():
+            await conn.execute("LOCK TABLE steps IN ACCESS SHARE MODE")
+            with pytest.raises(MigrationBlocked, match=r"0004_more waited 0\.05 seconds"):
+                await migrate(empty_database, directory, lock_timeout=0.05)
+        assert len(await applied(empty_database)) == 3
+        assert await migrate(empty_database, directory, lock_timeout=0.05) == ["0004_more"]
+
+
+async def test_a_program_does_not_wait_for_another_ones_migrations_for_ever(
+    empty_database: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds the lock of migrations may have hung."""
+    monkeypatch.setattr(migrating, "TURN_TIMEOUT", 0.05)
+    async with connected(empty_database) as conn, conn.transaction():
+        await lock(conn, AdvisoryLock.MIGRATION)
+        with pytest.raises(MigrationBusy):
+            await migrate(empty_database, directory)

@@ -1,0 +1,1 @@
+"""The commands of whoever runs the service: `keeper migrate`, `keeper backup`, `keeper restore`, `keeper doctor`."""

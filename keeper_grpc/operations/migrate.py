@@ -1,0 +1,95 @@
+"""`keeper migrate`: bring a database to this program's schema, or say what that would do."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from keeper_grpc.command.subcommand import add_command
+from keeper_grpc.logged_settings import read_settings
+from keeper_grpc.settings import Settings
+
+if TYPE_CHECKING:
+    from keeper_grpc.storage.schema.migrate import Migration
+
+PENDING = 4
+"""The exit code of `--check` where migrations are pending: neither success nor a failure to look."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    command = add_command(
+        commands, "migrate", "bring the database to this program's schema", _migrate
+    )
+    command.description = (
+        "Bring the database to this program's schema. With --check or --plan nothing is changed: "
+        f"exit code 0 when it is there already, {PENDING} when migrations are pending (--check only)."
+    )
+    looks = command.add_mutually_exclusive_group()
+    looks.add_argument(
+        "--check",
+        action="store_true",
+        help="say whether migrations are pending, by the exit code too",
+    )
+    looks.add_argument("--plan", action="store_true", help="list the files that would be applied")
+    command.add_argument(
+        "--sql", action="store_true", help="with --plan, print their statements too"
+    )
+
+
+def _migrate(parsed: argparse.Namespace) -> int:
+    if parsed.sql and not parsed.plan:
+        print("keeper migrate: --sql belongs to --plan", file=sys.stderr)
+        return 2
+    settings = read_settings()
+    if not (parsed.check or parsed.plan):
+        asyncio.run(_apply(settings))
+        print("the database is at this program's schema")
+        return 0
+    pending = asyncio.run(find_pending(settings))
+    if not pending:
+        print("the database is at this program's schema: nothing is pending")
+    elif parsed.plan:
+        _print_plan(pending, statements=parsed.sql)
+    else:
+        print(f"pending: {', '.join(migration.name for migration in pending)}")
+        return PENDING
+    return 0
+
+
+async def _apply(settings: Settings) -> None:
+    from keeper_grpc.parts import database
+
+    async with database(settings, beside_a_server=True):
+        pass
+
+
+async def find_pending(settings: Settings) -> tuple[Migration, ...]:
+    """The migrations that the database of the settings lacks. Makes no database.
+
+    Raises MigrationError, DatabaseUnfit, EmbeddedPostgresError.
+    """
+    from keeper_grpc.parts import database_server
+    from keeper_grpc.storage.embedded.cluster import Layout
+    from keeper_grpc.storage.schema.migrate import (
+        packaged_migrations,
+        pending,
+    )
+
+    if settings.database_url is None and not Layout(settings.data_dir).pgdata.exists():
+        return packaged_migrations()
+    async with AsyncExitStack() as stack:
+        return await pending(
+            await stack.enter_async_context(database_server(settings, beside_a_server=True))
+        )
+
+
+def _print_plan(pending: tuple[Migration, ...], *, statements: bool) -> None:
+    for migration in pending:
+        for name, sql in migration.files:
+            print(f"-- {name}" if statements else name)
+            if statements:
+                print(sql)
