@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
+from keeper_grpc.http_parts import make_http
 from keeper_grpc.models.choice import open_model
 from keeper_grpc.models.in_use import ModelInUse
 from keeper_grpc.parts import authored_patterns, counting_of, open_pool, utc_now
@@ -40,6 +42,9 @@ from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.ports import Clock
 from keeper_grpc.workers.place import Worker
 
+if TYPE_CHECKING:  # the extra may be missing
+    from keeper_grpc.rpc.http.server import HttpServer
+
 log = structlog.get_logger()
 
 CANCEL_AGAIN = 0.5
@@ -51,6 +56,7 @@ class App:
 
     `failed` is set when one of its background loops died of a defect: it is then no longer whole, and
     should be drained and restarted. `metrics_port` is the port that Prometheus reads, None without one.
+    `http` serves the same calls over HTTP, where that is wanted.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class App:
         failed: asyncio.Event,
         *,
         metrics_port: int | None,
+        http: HttpServer | None,
         models: ModelInUse,
         learning: Sequence[Callable[[], Awaitable[object]]],
     ) -> None:
@@ -69,6 +76,7 @@ class App:
         self._models = models
         self.metrics_port = metrics_port
         self._server = server
+        self._http = http
         self._streams = streams
         self._drain_grace = drain_grace
 
@@ -76,6 +84,11 @@ class App:
     def port(self) -> int:
         """The port that clients connect to."""
         return self._server.port
+
+    @property
+    def http_port(self) -> int | None:
+        """The port that HTTP clients connect to, None without one."""
+        return self._http.port if self._http else None
 
     @property
     def embedding_model(self) -> str:
@@ -92,7 +105,10 @@ class App:
         await self._server.announce_drain()
         for stream in self._streams:
             stream.drain()
-        await self._server.stop(self._drain_grace)
+        ends = [self._server.stop(self._drain_grace)]
+        if self._http:
+            ends.append(self._http.stop(self._drain_grace))
+        await asyncio.gather(*ends)
 
 
 @asynccontextmanager
@@ -193,13 +209,17 @@ async def application(
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))
             stack.push_async_callback(_cancel, task)
+        http = make_http(settings, server, shares_port=worker is not None)
         await server.start()
+        if http:
+            await http.start()
         app = App(
             server,
             (feed, enhance_stream, metrics_feed),
             settings.drain_grace.total_seconds(),
             failed,
             metrics_port=telemetry.metrics_port,
+            http=http,
             models=models,
             learning=tuple(learning.values()),
         )

@@ -75,6 +75,7 @@ def _announce(app: App, settings: Settings, worker: Worker | None) -> None:
         port=app.port,
         pid=os.getpid(),
         metrics_port=app.metrics_port,
+        http_port=app.http_port,
         embedding_model=app.embedding_model,
     )
     if worker is not None:

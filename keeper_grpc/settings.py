@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError, PydanticUseDefault
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from keeper_grpc.environment import Unknown, is_service_address, unknown_variables
 from keeper_grpc.operator_error import OperatorError
@@ -128,6 +128,31 @@ def _stripped(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _address(value: object) -> object:
+    """Host and port of `127.0.0.1:8081` or `[::1]:8081`."""
+    if not isinstance(value, str):
+        return value
+    host, colon, port = value.strip().rpartition(":")
+    bare = host.startswith("[") == host.endswith("]") and (host.startswith("[") or ":" not in host)
+    if not (colon and host.strip("[]") and bare and port.isascii() and port.isdigit()):
+        raise PydanticCustomError("not_an_address", "must be host:port, as 127.0.0.1:8081")
+    return host.strip("[]"), int(port)
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part for part in map(str.strip, value.split(",")) if part)
+    return value
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        raise PydanticCustomError(
+            "not_an_origin", "must be scheme://host or scheme://host:port, as a browser sends it"
+        )
+    return value
+
+
 def _storable_width(value: int | None) -> int | None:
     if value is not None and not 0 < value <= DIMENSIONS:
         raise PydanticCustomError(
@@ -151,6 +176,7 @@ def _api_key(value: object) -> object:
 
 
 _HTTP_URL = TypeAdapter(HttpUrl)
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 _AZURE = re.compile(r"\.(openai|cognitiveservices|services\.ai)\.azure\.com$")
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(LONGEST)]
@@ -166,10 +192,16 @@ StatementSeconds = Annotated[timedelta, BeforeValidator(_seconds), _duration(tim
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Accounts = Annotated[int, Field(ge=2, le=1_000_000)]
 Port = Annotated[int, BeforeValidator(_unless_of_a_service), Field(ge=0, le=65535)]
+Address = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], Annotated[int, Field(ge=0, le=65535)]],
+    NoDecode,
+    BeforeValidator(_address),
+]
 Workers = Annotated[int, Field(ge=1, le=128)]
 Text = Annotated[str, BeforeValidator(_text)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_text)]
 Word = Annotated[Text, BeforeValidator(_not_empty)]
+Origin = Annotated[Text, AfterValidator(_origin)]
 Directory = Annotated[Path, BeforeValidator(_not_empty)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Limit = Annotated[float, Field(gt=0, le=1)]
@@ -200,6 +232,15 @@ class Settings(BaseSettings):
     metrics_port: Port | None = Field(
         None,
         description="port that Prometheus reads metrics from; unset is none, 0 picks a free one",
+    )
+
+    http_address: Annotated[Address | None, NoDecode] = Field(
+        None,
+        description="host:port of Connect, gRPC-Web and JSON over HTTP/1.1; unset is none, port 0 picks a free one",
+    )
+    http_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (),
+        description="origins of web pages that may call over HTTP, comma-separated, as https://app.example.com",
     )
 
     database_url: Annotated[Secret, BeforeValidator(_not_empty)] = Field(

@@ -9,13 +9,13 @@ compile() {
 }
 # What a server needs, what its web page needs, what a developer needs: each with the versions of the
 # one before it.
-compile pyproject.toml --extra otlp --output-file requirements.lock
-compile pyproject.toml --extra otlp --extra dashboard \
+compile pyproject.toml --extra otlp --extra http --output-file requirements.lock
+compile pyproject.toml --extra otlp --extra http --extra dashboard \
     --constraint requirements.lock --output-file requirements-dashboard.lock
 compile pyproject.toml --group dev --all-extras \
     --constraint requirements-dashboard.lock --output-file requirements-dev.lock
 # What a server with the extra model needs.
-compile pyproject.toml --extra otlp --extra minilm \
+compile pyproject.toml --extra otlp --extra http --extra minilm \
     --constraint requirements-dev.lock --output-file requirements-minilm.lock
 # The peers of a measurement, which share no environment with anything of ours.
 compile --group peers --output-file requirements-peers.lock

@@ -17,7 +17,7 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
-from keeper_grpc.rpc.interceptors.chain import Chain
+from keeper_grpc.rpc.interceptors.chain import Chain, Handler
 from keeper_grpc.rpc.interceptors.deadline import Deadline
 from keeper_grpc.rpc.interceptors.encoded import encoded
 from keeper_grpc.rpc.interceptors.end import EndListener, TellEnd
@@ -33,10 +33,11 @@ from keeper_grpc.spans import Spans
 
 log = structlog.get_logger()
 
-SERVICES = (
-    network_service_pb2.DESCRIPTOR.services_by_name["NetworkLearningService"].full_name,
-    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+OUR_SERVICES = (
+    network_service_pb2.DESCRIPTOR.services_by_name["NetworkLearningService"],
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
 )
+SERVICES = tuple(service.full_name for service in OUR_SERVICES)
 
 MAX_REQUEST_BYTES = 256 * 1024
 """Bytes. The largest valid request, with every bounded field full, is below 150 KB."""
@@ -54,6 +55,20 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
 )
+
+
+class _Registered:
+    """Takes what the generated code adds to a server: the handlers by path."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] = {}
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """The same handlers in another wrapping."""
+
+    def add_registered_method_handlers(self, service: str, methods: dict[str, Handler]) -> None:
+        """Keep the handlers of a service."""
+        self.handlers |= {f"/{service}/{name}": handler for name, handler in methods.items()}
 
 
 class Server:
@@ -76,28 +91,39 @@ class Server:
         spans: Spans,
     ) -> None:
         self._in_flight = InFlight()
-        self._server = grpc.aio.server(
-            interceptors=[
-                Chain(
-                    [
-                        self._in_flight,
-                        *([Trace(spans)] if spans.on else []),
-                        RequestId(),
-                        TellEnd(log_end, on_end, *([note_end] if spans.on else [])),
-                        Validation(warm_up=_one_of_each()),
-                    ],
-                    [read_requests, encoded(f"/{SERVICES[0]}/StreamEmergingPatterns")],
-                    Deadline(max_call_duration),
-                )
+        chain = Chain(
+            [
+                self._in_flight,
+                *([Trace(spans)] if spans.on else []),
+                RequestId(),
+                TellEnd(log_end, on_end, *([note_end] if spans.on else [])),
+                Validation(warm_up=_one_of_each()),
             ],
+            [read_requests, encoded(f"/{SERVICES[0]}/StreamEmergingPatterns")],
+            Deadline(max_call_duration),
+        )
+        self._server = grpc.aio.server(
+            interceptors=[chain],
             # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
             # get half of the connections.
             options=(*_OPTIONS, ("grpc.so_reuseport", int(shares_port))),
         )
-        add_NetworkLearningServiceServicer_to_server(network, self._server)
-        add_AdminServiceServicer_to_server(admin, self._server)
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        registered = _Registered()
+        targets: tuple[Any, ...] = (self._server, registered)
+        for target in targets:
+            add_NetworkLearningServiceServicer_to_server(network, target)
+            add_AdminServiceServicer_to_server(admin, target)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, target)
+        self.services: tuple[Any, ...] = (
+            *OUR_SERVICES,
+            health_pb2.DESCRIPTOR.services_by_name["Health"],
+        )
+        self.handlers = {
+            method: chain.enclosed(method, handler)
+            for method, handler in registered.handlers.items()
+        }
+        """By path, the handlers of `services` within the interceptor, for a server of another protocol."""
         enable_reflection((*SERVICES, health.SERVICE_NAME), self._server)
         self._ready = ready
         self._readiness_interval = readiness_interval

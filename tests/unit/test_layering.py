@@ -42,6 +42,7 @@ SEE_ALL = {
     "models",
     "parts",
     "server_parts",
+    "http_parts",
     "pseudonym_keys",
     "start_checks",
     "one_shot",

@@ -49,10 +49,11 @@ class Chain(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         known = self._made.get(method)
         if known is None or known[0] is not found:
-            known = self._made[method] = (found, self._enclosed(method, found))
+            known = self._made[method] = (found, self.enclosed(method, found))
         return known[1]
 
-    def _enclosed(self, method: str, handler: Handler) -> Handler:
+    def enclosed(self, method: str, handler: Handler) -> Handler:
+        """A handler within the concerns, for whatever calls it: gRPC's server, or the HTTP server."""
         for reshape in self._reshapes:
             handler = reshape(method, handler)
         enclose = self._streaming if handler.response_streaming else self._responding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -10,18 +11,20 @@ from keeper_grpc.rpc.interceptors.chain import Handler, remade
 from keeper_grpc.rpc.interceptors.concern import OURS
 from keeper_grpc.rpc.status import FieldViolation
 
+NOT_A_MESSAGE = FieldViolation(
+    "", "the bytes are no message of this request's type, or a string in it is not UTF-8"
+)
+"""A violation of the whole request: the parser does not say which field it is."""
 
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """In the place of a request whose bytes are damaged, or hold a string that is not UTF-8.
 
     Such a string is a surrogate, for example, of a client that does not check what it sends.
     """
 
-
-NOT_A_MESSAGE = FieldViolation(
-    "", "the bytes are no message of this request's type, or a string in it is not UTF-8"
-)
-"""A violation of the whole request: the parser does not say which field it is."""
+    violation: FieldViolation = NOT_A_MESSAGE
 
 
 def read_requests(method: str, handler: Handler) -> Handler:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from google.protobuf.message import Message
 
 from keeper_grpc.rpc.interceptors.concern import OURS, Call, Concern
-from keeper_grpc.rpc.interceptors.unreadable import NOT_A_MESSAGE, Unreadable
+from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 from keeper_grpc.rpc.rules import Rules
 from keeper_grpc.rpc.status import RequestInvalid
 
@@ -26,6 +26,6 @@ class Validation(Concern):
         """Raise RequestInvalid before the handler sees the request."""
         # Infrastructure's own messages declare no rules.
         if isinstance(call.request, Unreadable):
-            raise RequestInvalid([NOT_A_MESSAGE])
+            raise RequestInvalid([call.request.violation])
         if call.request is not None and call.method.startswith(OURS):
             self._rules.check(call.request)

@@ -19,7 +19,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.rpc import status
 from keeper_grpc.rpc.convert import insights
 from keeper_grpc.rpc.defects import report_defect
-from keeper_grpc.rpc.interceptors.unreadable import NOT_A_MESSAGE, Unreadable
+from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 from keeper_grpc.rpc.rules import Rules
 from keeper_grpc.rpc.status import RequestInvalid
 from keeper_grpc.spans import Spans, mark_end
@@ -106,7 +106,7 @@ class EnhanceStream:
     async def _answer(self, question: Read) -> EnhanceInsightsResponse:
         if isinstance(question, Unreadable):
             # Its correlation id is as unreadable as the rest.
-            refused = RequestInvalid([NOT_A_MESSAGE])
+            refused = RequestInvalid([question.violation])
             return EnhanceInsightsResponse(error=status.to_status(refused))
         response = EnhanceInsightsResponse(correlation_id=question.correlation_id)
         limit = asyncio.timeout(self._max_duration)
