@@ -13,20 +13,24 @@ from keeper_grpc.settings import Settings
 class Worker:
     """One of several serving processes.
 
-    number: from 1 on. port: which all of them share. dsn: of the bundled database, which the parent has started and
+    number: from 1 on. port, http_port: which all of them share; the latter is None without HTTP. dsn: of the bundled database, which the parent has started and
     migrated; None where the settings name another.
     """
 
     number: int
     port: int
     dsn: str | None
+    http_port: int | None = None
 
     def settings(self, common: Settings) -> Settings:
         """The settings of this worker: the port that the parent holds, and a metrics port of its own."""
         metrics_port = common.metrics_port
         if metrics_port:  # 0 picks a free one for each
             metrics_port += self.number - 1
-        return common.model_copy(update={"port": self.port, "metrics_port": metrics_port})
+        changed: dict[str, object] = {"port": self.port, "metrics_port": metrics_port}
+        if common.http_address and self.http_port is not None:
+            changed["http_address"] = (common.http_address[0], self.http_port)
+        return common.model_copy(update=changed)
 
     def to_json(self) -> str:
         """For the worker's command line: nothing in it is secret."""

@@ -11,16 +11,16 @@ from keeper_grpc.operator_error import OperatorError
 
 
 class PortUnusable(OperatorError):
-    """The address is taken, or is not this machine's."""
+    """The address is taken, or is not this machine's. `settings` say where it comes from."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str) -> None:
         super().__init__(
-            "cannot listen: the address is taken, or is not this machine's: set KEEPER_HOST or KEEPER_PORT"
+            f"cannot listen: the address is taken, or is not this machine's: set {settings}"
         )
 
 
 @contextmanager
-def held_port(host: str, port: int) -> Iterator[int]:
+def held_port(host: str, port: int, settings: str = "KEEPER_HOST or KEEPER_PORT") -> Iterator[int]:
     """Bind the port without listening, so that workers may share it and nobody else gets it; 0 picks a free one.
 
     Sockets with SO_REUSEPORT share a port only with each other, so a first socket without it finds out whether any
@@ -38,7 +38,7 @@ def held_port(host: str, port: int) -> Iterator[int]:
                     port = alone.getsockname()[1]
                 stack.enter_context(_bound(family, (address[0], port), shared=True))
         except OSError as error:
-            raise PortUnusable from error
+            raise PortUnusable(settings) from error
         yield port
 
 

@@ -69,16 +69,21 @@ class Supervisor:
         try:
             async with AsyncExitStack() as stack:
                 port = stack.enter_context(held_port(self._settings.host, self._settings.port))
+                http = self._settings.http_address
+                http_port = (
+                    stack.enter_context(held_port(*http, "KEEPER_HTTP_ADDRESS")) if http else None
+                )
                 dsn = await stack.enter_async_context(database(self._settings))
                 starting = None
                 if not self._stop.is_set():
-                    await self._keep_all(port, dsn if self._settings.database_url is None else None)
+                    ours = dsn if self._settings.database_url is None else None
+                    await self._keep_all(port, http_port, ours)
         except asyncio.CancelledError:
             if not self._stop.is_set():
                 raise
         log.info("stopped")
 
-    async def _keep_all(self, port: int, dsn: str | None) -> None:
+    async def _keep_all(self, port: int, http_port: int | None, dsn: str | None) -> None:
         """Keep every worker until the stop, or until one is lost; then end them all."""
         stopped = asyncio.create_task(self._stop.wait())
         tasks: list[asyncio.Task[Any]] = [stopped]
@@ -87,11 +92,19 @@ class Supervisor:
             for together in (range(1, 2), range(2, self._workers + 1)):
                 for number in together:
                     self._served[number] = asyncio.Event()
-                    tasks.append(asyncio.create_task(self._keep(Worker(number, port, dsn))))
+                    tasks.append(
+                        asyncio.create_task(self._keep(Worker(number, port, dsn, http_port)))
+                    )
                 if not await self._all_served(tasks):
                     break
             else:
-                log.info("serving", host=self._settings.host, port=port, workers=self._workers)
+                log.info(
+                    "serving",
+                    host=self._settings.host,
+                    port=port,
+                    http_port=http_port,
+                    workers=self._workers,
+                )
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             log.info("draining", grace_seconds=self._settings.drain_grace.total_seconds())
         finally:

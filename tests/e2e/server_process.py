@@ -62,6 +62,7 @@ class ServerProcess:
     log: Path
     data_dir: str
     port: int = 0
+    http_port: int = 0
 
     @classmethod
     def launch(cls, log: Path, **settings: str) -> ServerProcess:
@@ -85,6 +86,7 @@ class ServerProcess:
 
         event = await until(announced, within=START, what="the server serves")
         self.port = event["port"]
+        self.http_port = event["http_port"] or 0
 
     @property
     def address(self) -> str:

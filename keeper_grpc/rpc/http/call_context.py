@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
 from connectrpc.request import RequestContext
+
+from keeper_grpc.rpc.interceptors.request_id import HEADER
+
+DETAILS = "grpc-status-details-bin"
+"""Where gRPC carries a status with details, which `errors.py` puts into the error itself."""
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -15,8 +21,8 @@ Metadata = Sequence[tuple[str, str | bytes]]
 class CallContext:
     """Stands in for grpc.aio.ServicerContext.
 
-    What is set as metadata goes into the response's headers, where every HTTP client finds it. A status that a
-    handler ends the call with is kept for `errors.py`.
+    Metadata become the response's headers and trailers; the call's id is always a header, where every HTTP client
+    finds it. A status that a handler ends the call with is kept for `errors.py`.
     """
 
     def __init__(
@@ -50,9 +56,13 @@ class CallContext:
     # What the handlers answer with.
 
     def set_trailing_metadata(self, metadata: Metadata) -> None:
-        """Keep metadata for the end of the call; text goes into the response's headers."""
+        """Keep metadata for the end of the call."""
         self._trailing = tuple(metadata)
-        self._to_headers(self._trailing)
+        for key, value in self._trailing:
+            if key == HEADER:
+                self._request.response_headers[key] = _text(value)
+            elif key != DETAILS:
+                self._request.response_trailers.add(key, _text(value))
 
     def trailing_metadata(self) -> Metadata:
         """What was set."""
@@ -60,7 +70,8 @@ class CallContext:
 
     async def send_initial_metadata(self, metadata: Metadata) -> None:
         """Put metadata into the response's headers, which leave with the first message."""
-        self._to_headers(metadata)
+        for key, value in metadata:
+            self._request.response_headers.add(key, _text(value))
 
     async def write(self, message: Any) -> None:
         """Send a message of a stream, and wait until the connection took it."""
@@ -72,7 +83,10 @@ class CallContext:
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
     ) -> NoReturn:
         """End the call with a status."""
-        self._code, self._details, self._trailing = code, details, tuple(trailing_metadata)
+        self._code, self._details = code, details
+        added = [each for each in trailing_metadata if each not in self._trailing]
+        self.set_trailing_metadata(added)
+        self._trailing = tuple(trailing_metadata)
         raise grpc.aio.AbortError
 
     def code(self) -> grpc.StatusCode | None:
@@ -83,10 +97,10 @@ class CallContext:
         """The message of the status."""
         return self._details
 
-    def _to_headers(self, metadata: Metadata) -> None:
-        for key, value in metadata:
-            if isinstance(value, str):
-                self._request.response_headers[key] = value
+
+def _text(value: str | bytes) -> str:
+    """A value as a header carries it: bytes in base64, as gRPC's specification has it."""
+    return value if isinstance(value, str) else b64encode(value).decode().rstrip("=")
 
 
 class Outbox:

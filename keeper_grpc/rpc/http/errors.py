@@ -12,12 +12,10 @@ from google.protobuf import any_pb2, json_format
 from google.rpc import error_details_pb2, status_pb2
 from protobuf.wkt import Any, Struct
 
-from keeper_grpc.rpc.http.call_context import CallContext
+from keeper_grpc.rpc.http.call_context import DETAILS, CallContext
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-_DETAILS = "grpc-status-details-bin"
 
 _READABLE: dict[str, type[Message]] = {
     message.DESCRIPTOR.full_name: message
@@ -49,7 +47,7 @@ class ReadableDetail(ErrorDetail):
 def connect_error(context: CallContext) -> ConnectError:
     """The error of a call that ended with a status other than OK."""
     code = context.code() or grpc.StatusCode.UNKNOWN
-    packed = dict(context.trailing_metadata()).get(_DETAILS, b"")
+    packed = dict(context.trailing_metadata()).get(DETAILS, b"")
     details = status_pb2.Status.FromString(packed).details if isinstance(packed, bytes) else ()
     return ConnectError(
         # Connect spells one of gRPC's codes otherwise.

@@ -14,7 +14,7 @@ BEGIN, END = "<!-- settings: ", "<!-- /settings -->"
 def shown(default: Any) -> str:
     """A default as the table writes it; nothing where a setting has none of its own."""
     match default:
-        case None | "":
+        case None | "" | ():
             return ""
         case timedelta():
             return f"`{default.total_seconds():.15g}`"

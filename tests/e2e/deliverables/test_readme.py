@@ -18,7 +18,8 @@ from tests.e2e.server_process import REPOSITORY, START, environment
 README = (REPOSITORY / "README.md").read_text()
 
 DOCUMENTED = "127.0.0.1:50051"
-"""Where the README's commands look for the server."""
+DOCUMENTED_HTTP = "127.0.0.1:8081"
+"""Where the README's commands look for the server, by gRPC and by HTTP."""
 
 PROGRAMS = Path(sys.executable).parent
 """The project's environment, which the README puts on the path."""
@@ -65,6 +66,7 @@ class Newcomer:
     def __init__(self, start_server: StartServer) -> None:
         self._start_server = start_server
         self._address = ""
+        self._http = ""
 
     async def run(self, command: str) -> str:
         """Run a command to its end, or until it has shown what it goes on showing: its output."""
@@ -75,16 +77,19 @@ class Newcomer:
         return await self._shell(self._here(command))
 
     def _here(self, command: str) -> str:
-        assert DOCUMENTED in command
-        return command.replace(DOCUMENTED, self._address)
+        assert (DOCUMENTED in command) != (DOCUMENTED_HTTP in command)
+        return command.replace(DOCUMENTED, self._address).replace(DOCUMENTED_HTTP, self._http)
 
     async def _make(self, command: str, target: str) -> str:
         ran = made_by(command)
         if target == "serve":
             assert ran[-1].endswith("bin/keeper serve")
             # The defaults of a newcomer, but for the port and for where the data are.
-            server = await self._start_server(KEEPER_SEED_CATALOG="true")
+            server = await self._start_server(
+                KEEPER_SEED_CATALOG="true", KEEPER_HTTP_ADDRESS="127.0.0.1:0"
+            )
             self._address = server.address
+            self._http = f"127.0.0.1:{server.http_port}"
         elif target == "demo":
             # test_demo plays it.
             assert "bin/keeper demo" in ran[-1]
@@ -135,7 +140,8 @@ async def test_the_readme_leads_to_an_enhanced_insight(start_server: StartServer
     said = [(command, await newcomer.run(command)) for command in commands()]
 
     asked = [number for number, (command, _) in enumerate(said) if "EnhanceInsight" in command]
-    first, last = asked[0], asked[-1]
+    first, last, by_curl = asked
+    assert '"networkEnhanced":true' in said[by_curl][1].replace(" ", "")
     assert '"NO_MATCH_REASON_NO_PATTERNS"' in said[first][1]
     assert '"networkEnhanced": true' in said[last][1]
     assert last - first <= MORE_COMMANDS

@@ -108,7 +108,8 @@ async def sent(
 async def post(port: int, path: str, body: object, **headers: str) -> Answer:
     """POST JSON as curl does; bytes go as they are."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with sent(port, path, data, **{"content_type": "application/json"} | headers) as exchange:
+    named: dict[str, Any] = {"content_type": "application/json"} | headers
+    async with sent(port, path, data, **named) as exchange:
         return await exchange.answer()
 
 
