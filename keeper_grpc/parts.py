@@ -20,11 +20,11 @@ from keeper_grpc.domain.patterns.pattern import AuthoredPattern
 from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
 from keeper_grpc.privacy.text.vocabulary import ApprovedWords
 from keeper_grpc.settings import Settings
+from keeper_grpc.storage.connections.unfit import DatabaseUnreachable, ServerReadOnly
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded.running import shared_postgres
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.schema.migrate import MigrationBlocked, migrate
-from keeper_grpc.storage.schema.preflight import DatabaseUnreachable
 from keeper_grpc.telemetry.telemetry import Telemetry
 
 log = structlog.get_logger()
@@ -64,12 +64,12 @@ async def database_server(
 
 
 async def _migrate_when_reachable(dsn: str, settings: Settings) -> list[str]:
-    """Migrate, waiting for a database that is still starting, or whose tables are in use."""
+    """Migrate, waiting for a database that is still starting, fails over, or whose tables are in use."""
     give_up = time.monotonic() + settings.startup_timeout.total_seconds()
     while True:
         try:
             return await migrate(dsn, lock_timeout=settings.migration_lock_timeout.total_seconds())
-        except (DatabaseUnreachable, MigrationBlocked) as error:
+        except (DatabaseUnreachable, ServerReadOnly, MigrationBlocked) as error:
             if time.monotonic() > give_up:
                 raise
             log.warning("waiting_for_database", reason=str(error))

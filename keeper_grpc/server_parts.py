@@ -49,7 +49,7 @@ from keeper_grpc.storage.patterns.authored import PostgresAuthored
 from keeper_grpc.storage.patterns.groups import PostgresGroups
 from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
-from keeper_grpc.storage.schema.migrate import is_current
+from keeper_grpc.storage.readiness import Readiness
 from keeper_grpc.telemetry.measured import (
     MeasuredAnonymizer,
     MeasuredCapture,
@@ -324,7 +324,8 @@ class ServerParts:
                 support=GetPatternSupport(store=self._patterns, rule=self._rule),
                 audit=AuditLog(PostgresAudit(self._pool)),
             ),
-            ready=self._ready,
+            # The embedder has answered at the start.
+            ready=Readiness(self._pool),
             address=self._settings.address,
             shares_port=self._shares_port,
             max_call_duration=self._settings.max_call_duration.total_seconds(),
@@ -443,7 +444,3 @@ class ServerParts:
             clock=self._clock,
             new_id=uuid4,
         )
-
-    async def _ready(self) -> bool:
-        """Whether the database answers with this program's schema. The embedder has answered at the start."""
-        return await self._pool.answers(is_current)

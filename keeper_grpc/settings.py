@@ -474,6 +474,17 @@ class Settings(BaseSettings):
             lines += map(str, cls.unknown())
             raise SettingsInvalid("\n".join(lines)) from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _strip(cls, given: object) -> object:
+        """A value out of a file, a secret or a form often ends with a space or a line break."""
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: value.strip() if isinstance(value, str) else value
+            for name, value in given.items()
+        }
+
     @model_validator(mode="after")
     def _names_azures_version(self) -> Self:
         address = HttpUrl(self.openai_base_url)

@@ -94,7 +94,7 @@ async def demo_database() -> AsyncIterator[DemoDatabase]:
 
     Raises DemoFailed, DatabaseUnreachable.
     """
-    dsn = os.environ.get(_URL)
+    dsn = os.environ.get(_URL, "").strip()
     if dsn:
         async with _created(dsn) as database:
             yield database
@@ -133,6 +133,8 @@ async def _created(dsn: str) -> AsyncIterator[ExternalDatabase]:
 
 def _with_database(dsn: str, name: str) -> str:
     """The DSN of another database on the same server."""
+    if "://" not in dsn:
+        return f"{dsn} dbname={name}"  # of a keyword that occurs twice the last value counts
     parts = urlsplit(dsn)
     # A `dbname` parameter would override the path.
     kept = [pair for pair in parse_qsl(parts.query) if pair[0] not in ("dbname", "database")]

@@ -37,8 +37,8 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightResponse,
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
+from keeper_grpc.storage.connections.unfit import DatabaseUnfit
 from keeper_grpc.storage.embedded.errors import EmbeddedPostgresError
-from keeper_grpc.storage.schema.preflight import DatabaseUnfit
 
 if TYPE_CHECKING:  # exist in the stub files only
     from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceAsyncStub

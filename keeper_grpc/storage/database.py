@@ -1,15 +1,15 @@
-"""The connection pool, and the only place that translates a driver's errors."""
+"""The connection pool."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
@@ -18,8 +18,12 @@ from numpy.typing import NDArray
 from pgvector import Vector
 from pgvector.asyncpg import register_vector
 
-from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.spans import Spans
+from keeper_grpc.storage.connections.address import Address
+from keeper_grpc.storage.connections.connector import Connector, unreachable
+from keeper_grpc.storage.connections.limit import ConnectionLimit
+from keeper_grpc.storage.connections.session import settle
+from keeper_grpc.storage.failures import FailureLog, unavailable
 from keeper_grpc.storage.statement_spans import with_spans
 
 if TYPE_CHECKING:
@@ -29,38 +33,8 @@ if TYPE_CHECKING:
 # A string, because asyncpg's classes are generic in their stubs only.
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
-# Errors that another attempt, or another server, may not meet. They include no programming errors.
-_UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
-
-
 CLOSE_TIMEOUT = 5
 """Seconds to wait for connections at shutdown. By then every call has ended or been cancelled."""
-
-
-@asynccontextmanager
-async def translated() -> AsyncIterator[None]:
-    """Turn failures of the driver or a socket into `StorageUnavailable`; other errors pass."""
-    try:
-        yield
-    except _UNAVAILABLE as error:
-        raise StorageUnavailable("the database cannot answer now") from error
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        # asyncpg's catch-alls: the first is raised for a closed connection or pool, the second for a
-        # connection that breaks while it is set up.
-        raise StorageUnavailable("the database cannot answer now") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +69,10 @@ class Database:
         self._acquire_timeout = acquire_timeout
         self._on_wait = on_wait
         self._on_change: list[Callable[[Sequence[Change]], None]] = []
+        self._limit = ConnectionLimit(pool.get_max_size())
+        self._log_failure = FailureLog()
+        self.disk_is_full = False
+        """The server had no room for a write, and none has been proven to go through since."""
 
     @classmethod
     async def open(
@@ -110,36 +88,39 @@ class Database:
         """Connect. `acquire_timeout` and `statement_timeout` are in seconds.
 
         `on_wait` is called with the seconds of each wait for a connection, also of one that timed out.
+
+        Raises DatabaseUnfit.
         """
+        connector = Connector(Address.parse(dsn), command_timeout=statement_timeout)
+
+        async def connect(_dsn: None, *, connection_class: Any, **_: Any) -> Any:
+            # What else the pool passes are defaults.
+            return await connector.connect(connection_class)
+
+        async def prepare(connection: Any) -> None:
+            schema = await settle(connection, statement_timeout)
+            await register_vector(connection, schema=schema)
+            await connection.set_type_codec(
+                "jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads
+            )
+
         pool = await asyncpg.create_pool(
-            dsn,
-            min_size=1,
+            # The driver would restore a least number by itself, and log a traceback where it cannot.
+            min_size=0,
             max_size=pool_size,
             connection_class=with_spans(spans) if spans and spans.on else asyncpg.Connection,
-            command_timeout=statement_timeout,
+            connect=cast("Any", connect),  # the stubs know no such function
             # No statement of ours leaves session state to reset, and the reset query costs more than a small
             # statement: without it a connection runs 18,600 of them a second, with it 4,800.
             reset=_reset_nothing,
-            init=_prepare,
-            server_settings={
-                "application_name": "keeper",
-                "timezone": "UTC",
-                # 0 would be none.
-                "statement_timeout": str(max(1, int(statement_timeout * 1000))),
-                "idle_in_transaction_session_timeout": "30000",
-                # A process whose host is gone must not keep the leader's lock: the server drops its
-                # connection after six seconds. The default is the operating system's: two hours, and a quarter
-                # of an hour while the server sends an answer, when no keepalive is sent.
-                "tcp_keepalives_idle": "3",
-                "tcp_keepalives_interval": "1",
-                "tcp_keepalives_count": "3",
-                "tcp_user_timeout": "6000",
-                # A generic plan may choose an ANN index over the exact scan (3.4 times as slow, measured).
-                "plan_cache_mode": "force_custom_plan",
-                "jit": "off",
-            },
+            init=prepare,
         )
-        return cls(pool, acquire_timeout, on_wait)
+        database = cls(pool, acquire_timeout, on_wait)
+        try:
+            await database._release(await database._acquire())
+        except (OSError, asyncpg.InterfaceError) as error:
+            raise unreachable(error) from error
+        return database
 
     @property
     def size(self) -> int:
@@ -158,17 +139,64 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for a few statements. Waits at most the acquire timeout."""
-        async with translated():
-            start = time.perf_counter()
-            try:
-                connection = await self._pool.acquire(timeout=self._acquire_timeout)
-            finally:
-                self._on_wait(time.perf_counter() - start)
+        """A connection for a few statements. Waits at most the acquire timeout.
+
+        Raises StorageUnavailable for failures of the server, the driver or a socket; other errors pass.
+        """
+        try:
+            connection = await self._acquire()
             try:
                 yield connection
+            except asyncpg.ReadOnlySQLTransactionError:
+                await self._leave_read_only(connection)
+                raise
             finally:
-                await self._pool.release(connection)
+                await self._release(connection)
+        except Exception as error:
+            failure = unavailable(error)
+            if failure is None:
+                raise
+            self._log_failure(error)
+            if isinstance(error, asyncpg.DiskFullError):
+                self.disk_is_full = True
+            raise failure from error
+
+    async def _acquire(self) -> PoolConnectionProxy[Record]:
+        start = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._acquire_timeout):
+                while True:
+                    await self._limit.enter()
+                    try:
+                        return await self._pool.acquire()
+                    except asyncpg.TooManyConnectionsError:
+                        await self._limit.refused()
+                    except BaseException:
+                        self._limit.leave()
+                        raise
+        except asyncpg.PostgresError as error:
+            # Whatever the server says of a login, it is no defect of the caller's statement.
+            raise unreachable(error) from error
+        finally:
+            self._on_wait(time.perf_counter() - start)
+
+    async def _release(self, connection: PoolConnectionProxy[Record]) -> None:
+        try:
+            await self._pool.release(connection)
+        finally:
+            self._limit.leave()
+
+    async def _leave_read_only(self, connection: Connection) -> None:
+        """Give up a connection whose server takes no writes, and the others, which are of the same server.
+
+        A new one is made only to a server that takes writes, so none stays with a primary that became a standby.
+        """
+        connection.terminate()
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Replace every connection when it is taken next or given back."""
+        await self._pool.expire_connections()
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Connection]:
@@ -194,14 +222,6 @@ class Database:
         """Call it with what each transaction changed that commits on this pool, before anything else runs."""
         self._on_change.append(listener)
 
-    async def answers(self, question: Callable[[Connection], Awaitable[bool]]) -> bool:
-        """The answer to a question, or False when the server cannot be asked."""
-        try:
-            async with self.connection() as connection:
-                return await question(connection)
-        except StorageUnavailable:
-            return False
-
     async def close(self) -> None:
         """Wait at most CLOSE_TIMEOUT for the connections in use, then close."""
         try:
@@ -209,13 +229,6 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
-
-
-async def _prepare(connection: Any) -> None:
-    await register_vector(connection)
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads
-    )
 
 
 async def _reset_nothing(connection: Any) -> None:

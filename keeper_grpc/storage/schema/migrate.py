@@ -3,8 +3,7 @@
 Migrations are numbered from 0001 without a gap, and only go forward. Each is a file `NNNN_name.sql`, or a directory
 `NNNN` of files that are one migration in the order of their names: 0001 is the whole schema, by room. Each is applied
 once, in order, in a transaction of its own that also records it in `schema_migrations`; an applied one is never edited.
-The transaction holds an advisory lock, so that programs which start together take turns. No state outlives a
-transaction, so a transaction pooler may be in between.
+The transaction holds an advisory lock, so that programs which start together take turns.
 
     MigrationError
      +- MigrationFilesInvalid   a gap, a repeated number or an invalid name among the files
@@ -16,7 +15,7 @@ transaction, so a transaction pooler may be in between.
      +- MigrationBlocked        a table that it changes stayed locked by other sessions
      +- MigrationBusy           another program was migrating for too long
 
-They stop the start of the process, as does `preflight.DatabaseUnfit`.
+They stop the start of the process, as does `connections.unfit.DatabaseUnfit`.
 """
 
 from __future__ import annotations
@@ -34,14 +33,22 @@ import asyncpg
 import structlog
 
 from keeper_grpc.operator_error import OperatorError
+from keeper_grpc.storage.connections.session import settle
 from keeper_grpc.storage.locks import AdvisoryLock, lock
-from keeper_grpc.storage.schema.preflight import check_may_create, check_server, connect
+from keeper_grpc.storage.schema.preflight import (
+    check_may_create,
+    check_may_use,
+    check_server,
+    check_sessions,
+    connect,
+)
 
 if TYPE_CHECKING:
     from keeper_grpc.storage.database import Connection
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _DIRECTORY_NAME = re.compile(r"(\d{4})")
+_TABLE = re.compile(r"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 
 TURN_TIMEOUT = 600.0
 """Seconds to wait for another program that migrates: it may rewrite a table, and then there is nothing left to do."""
@@ -192,8 +199,8 @@ async def migrate(
     """Apply the missing migrations of `directory` (the packaged one by default); return their names.
 
     Runs the preflight first and creates the extension `vector` and the table `schema_migrations`.
-    On a database without missing migrations, the role needs no right to create anything. A migration waits
-    `lock_timeout` seconds at most for each table that it changes.
+    On a database without missing migrations, the role needs no right to create anything, but those to read and write
+    every table. A migration waits `lock_timeout` seconds at most for each table that it changes.
 
     Raises:
         MigrationError: names a migration; those before it were applied.
@@ -203,6 +210,8 @@ async def migrate(
     applied: list[str] = []
     conn = await connect(dsn)
     try:
+        await check_sessions(conn, dsn)
+        await settle(conn)
         while True:
             async with conn.transaction():
                 await _take_turn(conn)
@@ -212,6 +221,7 @@ async def migrate(
                 if not applied:
                     await check_server(conn)
                 if len(done) == len(migrations):
+                    await check_may_use(conn, tables_of(migrations))
                     return applied
                 if not done:
                     await _prepare(conn)
@@ -242,6 +252,16 @@ async def pending(dsn: str, directory: Traversable | None = None) -> tuple[Migra
         await conn.close()
     _require_prefix(done, migrations)
     return migrations[len(done) :]
+
+
+def tables_of(migrations: Sequence[Migration]) -> Sequence[str]:
+    """The tables that the migrations create. Later ones may have dropped some."""
+    return [
+        name
+        for migration in migrations
+        for _, sql in migration.files
+        for name in _TABLE.findall(sql)
+    ]
 
 
 async def is_current(conn: Connection) -> bool:
@@ -296,6 +316,7 @@ async def _applied(conn: Connection) -> Mapping[int, tuple[str, str]]:
     """Name and checksum of the applied migrations by version, in order."""
     if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
         return {}
+    await check_may_use(conn, ["schema_migrations"], rights=["SELECT"])
     rows = await conn.fetch(
         "SELECT version, name, checksum FROM schema_migrations ORDER BY version"
     )

@@ -1,27 +1,27 @@
 """Checks that a PostgreSQL server has what the service needs, before anything else uses it.
 
-    DatabaseUnfit
-     +- DatabaseUrlInvalid    the DSN cannot be read
-     +- DatabaseUnreachable   no connection: address, name, password
-     +- ServerTooOld
-     +- ServerReadOnly        a standby
-     +- EncodingUnfit         not UTF8
-     +- VectorMissing         pgvector is not on the server, or this role may not create it
-     +- VectorTooOld
-     +- PrivilegeMissing      this role may not create tables
-
-Each message is one line: what is missing and the command that fixes it. They stop the start of the
-process; callers of the API never see them.
+What is missing is raised as one of storage/connections/unfit.py's errors.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from keeper_grpc.operator_error import OperatorError
+from keeper_grpc.storage.connections.address import Address
+from keeper_grpc.storage.connections.connector import Connector, unreachable
+from keeper_grpc.storage.connections.unfit import (
+    EncodingUnfit,
+    PrivilegeMissing,
+    ServerTooOld,
+    SessionsShared,
+    TooFewConnections,
+    VectorMissing,
+    VectorTooOld,
+)
 
 if TYPE_CHECKING:
     from keeper_grpc.storage.database import Connection
@@ -33,91 +33,27 @@ OLDEST_VECTOR = (0, 8, 4)
 """0.8.2 and 0.8.3 fixed an overflow and an index corruption of pgvector; 0.8.4 is the release after them that was tested."""
 
 
-CONNECT_TIMEOUT = 5.0
-"""Seconds for one attempt to connect. Behind a firewall that drops packets it would take minutes."""
+LEAST_CONNECTIONS = 4
+"""Two listen, one holds the leader's lock, and one is for everything else."""
 
+_LOOKS = 3
+"""Looks at whose session is whose: at a busy pooler a single one may miss it."""
 
-class DatabaseUnfit(OperatorError):
-    """Base of the faults of the configured database."""
-
-
-class DatabaseUrlInvalid(DatabaseUnfit):
-    """The DSN cannot be parsed. The parser's message may quote the password, so it is left out."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "KEEPER_DATABASE_URL cannot be read: write postgresql://user:password@host:port/database "
-            "and percent-encode what is special in the password (# is %23, / is %2F, @ is %40)"
-        )
-
-
-class DatabaseUnreachable(DatabaseUnfit):
-    """The server cannot be reached, or refuses the login."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"cannot connect to the database: {reason}; check KEEPER_DATABASE_URL")
-
-
-class ServerTooOld(DatabaseUnfit):
-    """The server's major version is below `OLDEST_SERVER`."""
-
-    def __init__(self, version: str) -> None:
-        super().__init__(
-            f"PostgreSQL {version} is too old: upgrade the server to {OLDEST_SERVER} or newer"
-        )
-
-
-class ServerReadOnly(DatabaseUnfit):
-    """The server is a standby, which takes no writes."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the server is a read-only standby: point KEEPER_DATABASE_URL at the primary, "
-            "or promote it with SELECT pg_promote()"
-        )
-
-
-class EncodingUnfit(DatabaseUnfit):
-    """The database cannot hold every text."""
-
-    def __init__(self, database: str, encoding: str) -> None:
-        super().__init__(
-            f"database {database} has encoding {encoding}: make one with "
-            "CREATE DATABASE keeper ENCODING 'UTF8' TEMPLATE template0"
-        )
-
-
-class VectorMissing(DatabaseUnfit):
-    """The extension is neither installed nor installable by this role."""
-
-
-class VectorTooOld(DatabaseUnfit):
-    """The extension's version is below `OLDEST_VECTOR`."""
-
-
-class PrivilegeMissing(DatabaseUnfit):
-    """The role may not create tables where it would have to."""
+_SESSION = "SELECT pg_backend_pid()"
 
 
 async def connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
-    """A connection for set-up work, which may go through a pooler of transactions.
+    """A connection for set-up work, to a server that takes writes.
 
     Raises:
-        DatabaseUrlInvalid: another attempt would fail as well.
-        DatabaseUnreachable: with the server's reason, which names no password.
+        DatabaseUrlInvalid, ParameterUnfit, WritesRefused: another attempt would fail as well.
+        DatabaseUnreachable, ServerReadOnly: it may help to wait.
     """
+    connector = Connector(Address.parse(dsn), statement_cache_size=0)
     try:
-        return await asyncpg.connect(dsn, statement_cache_size=0, timeout=CONNECT_TIMEOUT)
-    except ValueError:
-        raise DatabaseUrlInvalid from None
-    except (
-        OSError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise DatabaseUnreachable(reason) from error
+        return await connector.connect()
+    except asyncpg.TooManyConnectionsError as error:
+        raise unreachable(error) from error
 
 
 async def check_server(conn: Connection) -> None:
@@ -131,18 +67,16 @@ async def check_server(conn: Connection) -> None:
         SELECT current_setting('server_version') AS version,
                current_setting('server_version_num')::int AS version_number,
                current_setting('server_encoding') AS encoding,
-               current_database() AS database,
-               pg_is_in_recovery() AS standby
+               current_database() AS database
         """
     )
     assert facts is not None  # noqa: S101  (a SELECT without FROM has one row)
     if facts["version_number"] < OLDEST_SERVER * 10_000:
-        raise ServerTooOld(facts["version"])
-    if facts["standby"]:
-        raise ServerReadOnly
+        raise ServerTooOld(facts["version"], OLDEST_SERVER)
     if facts["encoding"] != "UTF8":
         raise EncodingUnfit(facts["database"], facts["encoding"])
     await _check_vector(conn)
+    await _check_limits(conn)
 
 
 async def check_may_create(conn: Connection) -> None:
@@ -172,12 +106,88 @@ async def check_may_create(conn: Connection) -> None:
         )
 
 
+async def check_may_use(
+    conn: Connection,
+    tables: Sequence[str],
+    rights: Sequence[str] = ("SELECT", "INSERT", "UPDATE", "DELETE"),
+) -> None:
+    """Check that this role has these rights to those of the tables that exist.
+
+    Raises:
+        PrivilegeMissing: with the command that grants them.
+    """
+    facts = await conn.fetchrow(
+        """
+        SELECT quote_ident(current_user) AS role, quote_ident(current_database()) AS database,
+               quote_ident(min(n.nspname)) AS schema, array_agg(c.relname ORDER BY c.relname) AS closed
+          FROM unnest($1::text[]) AS wanted (name)
+          JOIN pg_class AS c ON c.oid = to_regclass(quote_ident(wanted.name))
+          JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         WHERE NOT (SELECT bool_and(has_table_privilege(c.oid, granted)) FROM unnest($2::text[]) AS granted)
+        """,
+        tables,
+        rights,
+    )
+    assert facts is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
+    if facts["closed"] is None:
+        return
+    first, *others = facts["closed"]
+    named = f"table {first}" + (f" and {len(others)} others" if others else "")
+    raise PrivilegeMissing(
+        f"role {facts['role']} may not read and write {named}: run "
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {facts['schema']} "
+        f"TO {facts['role']} in database {facts['database']}"
+    )
+
+
+async def check_sessions(conn: Connection, dsn: str) -> None:
+    """Check that a session stays this connection's between transactions, as no pooler of transactions lets it.
+
+    Such a pooler gives an idle connection's session to whoever begins a transaction next, so a second connection
+    gets the first one's, or the first one gets another afterwards.
+
+    Raises:
+        SessionsShared
+        DatabaseUnreachable: there is no second session.
+    """
+    other = await connect(dsn)
+    try:
+        for _ in range(_LOOKS):
+            mine = await conn.fetchval(_SESSION)
+            async with other.transaction():
+                theirs = await other.fetchval(_SESSION)
+                if theirs == mine or await conn.fetchval(_SESSION) != mine:
+                    raise SessionsShared
+    except asyncpg.ProtocolViolationError as error:
+        # A pooler of statements refuses transactions.
+        raise SessionsShared from error
+    finally:
+        await other.close()
+
+
 def require_vector_version(found: str, *, fix: str) -> None:
     """Raise `VectorTooOld`, ending in `fix`, unless `found` ("0.8.4") is new enough."""
     numbers = tuple(int(part) for part in found.split(".") if part.isdecimal())
     if numbers < OLDEST_VECTOR:
         wanted = ".".join(map(str, OLDEST_VECTOR))
         raise VectorTooOld(f"pgvector {found} is too old, {wanted} or newer is needed: {fix}")
+
+
+async def _check_limits(conn: Connection) -> None:
+    """Check that the role and the database may have as many connections as a process holds."""
+    facts = await conn.fetchrow(
+        """
+        SELECT 'ROLE ' || quote_ident(r.rolname) AS role, r.rolconnlimit AS of_role,
+               'DATABASE ' || quote_ident(d.datname) AS database, d.datconnlimit AS of_database
+          FROM pg_roles AS r, pg_database AS d
+         WHERE r.rolname = session_user AND d.datname = current_database() AND NOT r.rolsuper
+        """
+    )
+    if facts is None:  # a superuser has no limit
+        return
+    for whose, limit in (("role", "of_role"), ("database", "of_database")):
+        if 0 <= facts[limit] < LEAST_CONNECTIONS:
+            raise TooFewConnections(facts[whose], facts[limit], LEAST_CONNECTIONS)
 
 
 async def _check_vector(conn: Connection) -> None:

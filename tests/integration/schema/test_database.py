@@ -10,10 +10,11 @@ import pytest
 
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage import database as module
-from keeper_grpc.storage.database import Database, translated
+from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded import supervisor
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-from keeper_grpc.storage.schema.migrate import is_current, migrate
+from keeper_grpc.storage.readiness import Readiness
+from keeper_grpc.storage.schema.migrate import migrate
 from tests.conftest import EmbeddedPostgresFactory
 from tests.e2e.waiting import SOON
 from tests.integration.observations import opened
@@ -80,11 +81,14 @@ async def terminate(dsn: str, backend: int) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_what_another_attempt_may_not_meet_is_unavailable(error: Exception) -> None:
+async def test_what_another_attempt_may_not_meet_is_unavailable(
+    database_url: str, error: Exception
+) -> None:
     """The driver's errors that say nothing against the statement become ours."""
-    with pytest.raises(StorageUnavailable):
-        async with translated():
-            raise error
+    async with opened(database_url) as database:
+        with pytest.raises(StorageUnavailable):
+            async with database.connection():
+                raise error
 
 
 async def test_a_wrong_statement_is_a_defect(database_url: str) -> None:
@@ -119,15 +123,16 @@ async def test_readiness_follows_the_server_and_the_schema(
     server = await embedded_postgres_factory()
     await migrate(server.dsn)
     async with opened(server.dsn) as database:
-        assert await database.answers(is_current)
+        ready = Readiness(database)
+        assert await ready()
         async with database.connection() as connection:
             await connection.execute("ALTER TABLE schema_migrations RENAME TO elsewhere")
-            assert not await database.answers(is_current)
+            assert not await ready()
             await connection.execute("ALTER TABLE elsewhere RENAME TO schema_migrations")
         await server.stop()
-        assert not await database.answers(is_current)
+        assert not await ready()
         await server.start()
-        assert await database.answers(is_current)
+        assert await ready()
 
 
 class OverTcp(EmbeddedPostgres):

@@ -9,6 +9,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from keeper_grpc.storage.connections.unfit import (
+    DatabaseUnfit,
+    DatabaseUnreachable,
+    EncodingUnfit,
+    PrivilegeMissing,
+    ServerReadOnly,
+    ServerTooOld,
+    VectorMissing,
+    VectorTooOld,
+)
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.schema import migrate as migrating
 from keeper_grpc.storage.schema import preflight
@@ -27,14 +37,6 @@ from keeper_grpc.storage.schema.migrate import (
     pending,
 )
 from keeper_grpc.storage.schema.preflight import (
-    DatabaseUnfit,
-    DatabaseUnreachable,
-    EncodingUnfit,
-    PrivilegeMissing,
-    ServerReadOnly,
-    ServerTooOld,
-    VectorMissing,
-    VectorTooOld,
     check_may_create,
     check_server,
     require_vector_version,
@@ -279,10 +281,15 @@ async def test_the_error_for_a_role_that_cannot_create_the_extension_names_a_sup
 async def test_migrated_database_asks_no_right_to_create(
     empty_database: str, directory: Path
 ) -> None:
-    """A role that may only read and write starts where an administrator has migrated."""
+    """A role that may read and write starts where an administrator has migrated; one that may not is told the grant."""
     await migrate(empty_database, directory)
     async with connected(empty_database) as admin, plain_role(empty_database) as (role, as_role):
         await admin.execute(f"GRANT SELECT ON schema_migrations TO {role}")
+        with pytest.raises(PrivilegeMissing) as refused:
+            await migrate(as_role, directory)
+        grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+        assert f"may not read and write table steps: run {grant} in database" in str(refused.value)
+        await admin.execute(grant)
         assert await migrate(as_role, directory) == []
 
 
