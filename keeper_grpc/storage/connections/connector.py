@@ -14,6 +14,7 @@ from keeper_grpc.storage.connections.unfit import (
     DatabaseUnfit,
     DatabaseUnreachable,
     DatabaseUrlInvalid,
+    ParameterUnfit,
     ServerReadOnly,
     WritesRefused,
 )
@@ -70,10 +71,13 @@ class Connector:
             )
         except asyncpg.TooManyConnectionsError:
             raise
-        except asyncpg.ClientConfigurationError:
+        except ValueError:  # also the driver's ClientConfigurationError
             raise DatabaseUrlInvalid from None
-        except ValueError:
-            raise DatabaseUrlInvalid from None
+        except (asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError) as error:
+            # A setting of the session that only the server can judge.
+            raise ParameterUnfit(
+                "has a parameter that", f"the server refuses: {_first_line(error)}"
+            ) from error
         except (
             OSError,
             asyncpg.PostgresError,
@@ -104,8 +108,6 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, TimeoutError):
         return "it does not answer in time (connect_timeout says how long)"
-    if isinstance(error, asyncpg.UndefinedObjectError):
-        return f"a parameter of the DSN is none that it knows: {_first_line(error)}"
     return _first_line(error)
 
 

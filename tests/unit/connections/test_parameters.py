@@ -21,14 +21,14 @@ PASSWORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["
         ),
         ("postgres://h/d", {"host": "h", "dbname": "d"}),
         ("postgresql://", {}),
-        ("postgresql:///d?host=/tmp/s&port=1", {"dbname": "d", "host": "/tmp/s", "port": "1"}),
+        ("postgresql:///d?host=/run/s&port=1", {"dbname": "d", "host": "/run/s", "port": "1"}),
         ("postgresql://u@/d?sslmode=require", {"user": "u", "dbname": "d", "sslmode": "require"}),
         ("postgresql://a:1,b:2/d", {"host": "a,b", "port": "1,2", "dbname": "d"}),
         (
             "postgresql://[::1]:54,[fe80::2]/d",
             {"host": "::1,fe80::2", "port": "54,", "dbname": "d"},
         ),
-        ("postgresql://%2Ftmp%2Fs/d", {"host": "/tmp/s", "dbname": "d"}),
+        ("postgresql://%2Frun%2Fs/d", {"host": "/run/s", "dbname": "d"}),
         (
             "postgresql://h/d?application_name=a+b",
             {"host": "h", "dbname": "d", "application_name": "a+b"},
