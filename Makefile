@@ -37,6 +37,7 @@ demo: $(if $(STAY),$(DASHBOARD),$(SERVER)) ## play a history and watch the netwo
 # A line that fails leaves tests that are skipped with a reason.
 consumers: ## fetch what the tests of consumers in Go and TypeScript build with
 	-cd tests/consumers/go && PATH="$$PATH:/usr/local/go/bin" go mod download
+	-cd tests/consumers/conformance && PATH="$$PATH:/usr/local/go/bin" ./build.sh
 	-npm ci --prefix tests/consumers/typescript --no-audit --no-fund
 
 serve: $(SERVER) ## serve on 127.0.0.1:50051 with the bundled database
