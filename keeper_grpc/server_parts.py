@@ -43,6 +43,7 @@ from keeper_grpc.storage.emerging.retention import PostgresRetention
 from keeper_grpc.storage.evidence.lifts import PostgresLifts
 from keeper_grpc.storage.evidence.priors import PostgresPriors
 from keeper_grpc.storage.evidence.stale import PostgresStalePatterns
+from keeper_grpc.storage.metrics.account_value import PostgresAccountValue
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
@@ -78,6 +79,7 @@ from keeper_grpc.usecases.emerging.retention import TrimEvents
 from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from keeper_grpc.usecases.evidence.refresh import RefreshEvidence
+from keeper_grpc.usecases.metrics.account_value import GetAccountValue
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.metrics.fold import FoldMeasures
 from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
@@ -296,6 +298,12 @@ class ServerParts:
                 emerging_stream=EmergingStream(feed),
                 metrics=metrics,
                 metrics_stream=MetricsStream(metrics_feed),
+                account_value=GetAccountValue(
+                    accounts=self._accounts,
+                    store=PostgresAccountValue(self._pool),
+                    rule=self._rule,
+                    clock=self._clock,
+                ),
                 patterns=PublishedPatterns(store=self._patterns, rule=self._rule),
                 rule=self._rule,
                 fingerprint=self._pseudonyms.fingerprints,

@@ -356,6 +356,13 @@ class KeeperClient:
         )
         return await self._call(self._network.GetNetworkMetrics, request)
 
+    async def account_value(
+        self, account_id: str, *, window: timedelta | None = None
+    ) -> network.GetAccountValueResponse:
+        """What the network is worth to one account, and what it gave. `window` ends now; None is 30 days."""
+        request = network.GetAccountValueRequest(account_id=account_id, window=_duration(window))
+        return await self._call(self._network.GetAccountValue, request)
+
     async def watch_network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
     ) -> AsyncGenerator[MetricsEvent]:

@@ -18,6 +18,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
 from keeper_grpc.rpc.convert import (
+    account_value,
     admin,
     feedback,
     insights,
@@ -36,6 +37,7 @@ from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
 from keeper_grpc.usecases.advice.report_reaction import ReactionReport
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
+from keeper_grpc.usecases.metrics.account_value import GetAccountValue
 from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
@@ -64,6 +66,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         emerging_stream: EmergingStream,
         metrics: GetNetworkMetrics,
         metrics_stream: MetricsStream,
+        account_value: GetAccountValue,
         patterns: PublishedPatterns,
         rule: PublicationRule,
         fingerprint: Callable[[bytes], tuple[bytes, ...]],
@@ -78,6 +81,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._emerging_stream = emerging_stream
         self._metrics = metrics
         self._metrics_stream = metrics_stream
+        self._account_value = account_value
         self._patterns = patterns
         self._rule = rule
         self._fingerprint = fingerprint
@@ -152,6 +156,13 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> None:
         """Stream the network's metrics and KPIs after every change."""
         await self._metrics_stream.serve(request, context)
+
+    async def GetAccountValue(
+        self, request: network.GetAccountValueRequest, context: Context
+    ) -> network.GetAccountValueResponse:
+        """Return what the network is worth to one account."""
+        found = await self._account_value(request.account_id, metrics.window(request))
+        return account_value.value(found)
 
     async def GetPattern(
         self, request: network.GetPatternRequest, context: Context

@@ -112,6 +112,10 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
     },
     (NETWORK, "GetNetworkMetrics"): WINDOWED,
     (NETWORK, "StreamNetworkMetrics"): WINDOWED,
+    (NETWORK, "GetAccountValue"): {
+        "account_id": ACCOUNTS,
+        "window": WINDOWED["window"],
+    },
     (NETWORK, "GetPattern"): {"pattern_id": UUIDS},
     (NETWORK, "ListPatterns"): {
         "pattern_type": NAMES,
@@ -176,6 +180,7 @@ def valid(method: str) -> Message:
         "StreamEmergingPatterns": network.StreamEmergingPatternsRequest,
         "GetNetworkMetrics": network.GetNetworkMetricsRequest,
         "StreamNetworkMetrics": network.StreamNetworkMetricsRequest,
+        "GetAccountValue": lambda: network.GetAccountValueRequest(account_id="acct"),
         "GetPattern": lambda: network.GetPatternRequest(pattern_id=some_id),
         "ListPatterns": network.ListPatternsRequest,
         "ReportOutcome": lambda: network.ReportOutcomeRequest(

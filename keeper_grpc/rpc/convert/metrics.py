@@ -25,7 +25,9 @@ from keeper_grpc.rpc.convert import adoption
 from keeper_grpc.usecases.stream_lifetime import Heartbeat
 
 Request: TypeAlias = (
-    network_service_pb2.GetNetworkMetricsRequest | network_service_pb2.StreamNetworkMetricsRequest
+    network_service_pb2.GetNetworkMetricsRequest
+    | network_service_pb2.StreamNetworkMetricsRequest
+    | network_service_pb2.GetAccountValueRequest
 )
 
 _UNITS = {unit: metrics_pb2.Metric.Unit.Value(f"UNIT_{unit.name}") for unit in Unit}
@@ -43,9 +45,9 @@ def report(found: MetricsReport) -> network_service_pb2.GetNetworkMetricsRespons
     return network_service_pb2.GetNetworkMetricsResponse(
         metrics=_metrics(found.metrics) if found.metrics else None,
         kpis=[_kpi(kpi) for kpi in found.kpis],
-        as_of_time=_timestamp(found.as_of),
+        as_of_time=timestamp(found.as_of),
         days=[_day(day) for day in found.days],
-        window_start_time=_timestamp(found.window_start),
+        window_start_time=timestamp(found.window_start),
         withheld=found.metrics is None,
         published_pattern_count=found.published_patterns,
         business_categories=found.categories,
@@ -60,18 +62,19 @@ def feed_message(
     """Write a StreamNetworkMetricsResponse."""
     response = network_service_pb2.StreamNetworkMetricsResponse
     if isinstance(message, Heartbeat):
-        return response(heartbeat=response.Heartbeat(server_time=_timestamp(message.server_time)))
+        return response(heartbeat=response.Heartbeat(server_time=timestamp(message.server_time)))
     return response(report=report(message))
 
 
 def _metrics(found: NetworkMetrics) -> metrics_pb2.NetworkMetrics:
     # One name for one thing: the proto's fields are the domain's.
     return metrics_pb2.NetworkMetrics(
-        **{field.name: _metric(getattr(found, field.name)) for field in fields(found)}
+        **{field.name: metric(getattr(found, field.name)) for field in fields(found)}
     )
 
 
-def _metric(metric: Metric) -> metrics_pb2.Metric:
+def metric(metric: Metric) -> metrics_pb2.Metric:
+    """Write a Metric."""
     return metrics_pb2.Metric(
         value=metric.value,
         unit=_UNITS[metric.unit],
@@ -88,12 +91,12 @@ def _uplift(found: Experiment) -> metrics_pb2.Uplift:
     brought, *between = found.successes_brought
     treated = found.as_treated
     return metrics_pb2.Uplift(
-        difference=_metric(
+        difference=metric(
             Metric(found.difference, Unit.SHARE, outcomes, found.interval)
             if known
             else Metric(None, Unit.SHARE, outcomes)
         ),
-        successes_brought=_metric(
+        successes_brought=metric(
             Metric(brought, Unit.COUNT, found.advised.trials, (between[0], between[1]))
             if known
             else Metric(None, Unit.COUNT, found.advised.trials)
@@ -103,7 +106,7 @@ def _uplift(found: Experiment) -> metrics_pb2.Uplift:
         held_out_count=found.held_out.trials,
         held_out_success_count=found.held_out.successes,
         owner_count=found.owners,
-        as_treated=_metric(
+        as_treated=metric(
             Metric(treated.effect, Unit.SHARE, found.followed.trials, treated.interval)
             if known and found.followed.trials >= ENOUGH_TO_COMPARE and treated.effect is not None
             else Metric(None, Unit.SHARE, found.followed.trials)
@@ -115,7 +118,7 @@ def _uplift(found: Experiment) -> metrics_pb2.Uplift:
 def _kpi(kpi: Kpi) -> metrics_pb2.Kpi:
     return metrics_pb2.Kpi(
         name=_NAMES[kpi.name],
-        metric=_metric(kpi.metric),
+        metric=metric(kpi.metric),
         target=kpi.target,
         status=_STATUSES[kpi.status],
     )
@@ -123,7 +126,7 @@ def _kpi(kpi: Kpi) -> metrics_pb2.Kpi:
 
 def _day(day: Day) -> metrics_pb2.NetworkDay:
     return metrics_pb2.NetworkDay(
-        start_time=_timestamp(datetime.combine(day.day, time(), UTC)),
+        start_time=timestamp(datetime.combine(day.day, time(), UTC)),
         patterns_discovered=day.patterns_discovered,
         observation_count=day.observations,
         question_count=day.questions,
@@ -135,7 +138,8 @@ def _day(day: Day) -> metrics_pb2.NetworkDay:
     )
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def timestamp(moment: datetime) -> Timestamp:
+    """Write a Timestamp."""
     message = Timestamp()
     message.FromDatetime(moment)
     return message

@@ -12,6 +12,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
+from keeper_grpc.gen.keeper.network.v1 import account_value_pb2 as _account_value_pb2
 from keeper_grpc.gen.keeper.network.v1 import adoption_pb2 as _adoption_pb2
 from keeper_grpc.gen.keeper.network.v1 import emerging_pb2 as _emerging_pb2
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2 as _insight_pb2
@@ -1070,6 +1071,88 @@ class GetNetworkMetricsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetNetworkMetricsResponse: _TypeAlias = GetNetworkMetricsResponse  # noqa: Y015
+
+@_typing.final
+class GetAccountValueRequest(_message.Message):
+    """Request of GetAccountValue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """As in GetNetworkMetricsRequest."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        window: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountValueRequest: _TypeAlias = GetAccountValueRequest  # noqa: Y015
+
+@_typing.final
+class GetAccountValueResponse(_message.Message):
+    """Response of GetAccountValue. An account that the network does not know gets that of one that has done nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_START_TIME_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    UPLIFT_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
+    PEERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def window_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When the window began."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which this was true."""
+
+    @_builtins.property
+    def advice(self) -> _account_value_pb2.AccountAdvice:
+        """What the network told the account within the window, and what became of it."""
+
+    @_builtins.property
+    def uplift(self) -> _account_value_pb2.AccountUplift:
+        """What advice brought, of all time. Not set before an outcome in each arm counts, and while nothing is held out."""
+
+    @_builtins.property
+    def given(self) -> _account_value_pb2.AccountGiven:
+        """What the account gave to the others."""
+
+    @_builtins.property
+    def peers(self) -> _account_value_pb2.Peers:
+        """Others of its kind. Not set for an account that has done nothing yet, or where there are too few of them."""
+
+    def __init__(
+        self,
+        *,
+        window_start_time: _timestamp_pb2.Timestamp | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        advice: _account_value_pb2.AccountAdvice | None = ...,
+        uplift: _account_value_pb2.AccountUplift | None = ...,
+        given: _account_value_pb2.AccountGiven | None = ...,
+        peers: _account_value_pb2.Peers | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "as_of_time", b"as_of_time", "given", b"given", "peers", b"peers", "uplift", b"uplift", "window_start_time", b"window_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "as_of_time", b"as_of_time", "given", b"given", "peers", b"peers", "uplift", b"uplift", "window_start_time", b"window_start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountValueResponse: _TypeAlias = GetAccountValueResponse  # noqa: Y015
 
 @_typing.final
 class StreamNetworkMetricsRequest(_message.Message):

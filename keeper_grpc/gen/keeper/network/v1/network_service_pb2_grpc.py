@@ -86,6 +86,11 @@ class NetworkLearningServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetAccountValue = channel.unary_unary(
+                '/keeper.network.v1.NetworkLearningService/GetAccountValue',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetAccountValueRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetAccountValueResponse.FromString,
+                _registered_method=True)
         self.GetPattern = channel.unary_unary(
                 '/keeper.network.v1.NetworkLearningService/GetPattern',
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetPatternRequest.SerializeToString,
@@ -177,6 +182,13 @@ class NetworkLearningServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAccountValue(self, request, context):
+        """Returns what the network told one account, what it brought it, and what the account gave to the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPattern(self, request, context):
         """Returns one published pattern.
         """
@@ -243,6 +255,11 @@ def add_NetworkLearningServiceServicer_to_server(servicer, server):
                     servicer.StreamNetworkMetrics,
                     request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsResponse.SerializeToString,
+            ),
+            'GetAccountValue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountValue,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetAccountValueRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GetAccountValueResponse.SerializeToString,
             ),
             'GetPattern': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPattern,
@@ -527,6 +544,33 @@ class NetworkLearningService:
             '/keeper.network.v1.NetworkLearningService/StreamNetworkMetrics',
             keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_network__service__pb2.StreamNetworkMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountValue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/GetAccountValue',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.GetAccountValueRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.GetAccountValueResponse.FromString,
             options,
             channel_credentials,
             insecure,

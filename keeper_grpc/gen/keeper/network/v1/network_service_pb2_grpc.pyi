@@ -63,6 +63,8 @@ class NetworkLearningServiceStub:
     """Returns the network's metrics and KPIs over a window."""
     StreamNetworkMetrics: _grpc.UnaryStreamMultiCallable[_network_service_pb2.StreamNetworkMetricsRequest, _network_service_pb2.StreamNetworkMetricsResponse]
     """Streams the same: at once, and again whenever it changed, at most once a second."""
+    GetAccountValue: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GetAccountValueRequest, _network_service_pb2.GetAccountValueResponse]
+    """Returns what the network told one account, what it brought it, and what the account gave to the others."""
     GetPattern: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]
     """Returns one published pattern."""
     ListPatterns: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ListPatternsRequest, _network_service_pb2.ListPatternsResponse]
@@ -103,6 +105,8 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     """Returns the network's metrics and KPIs over a window."""
     StreamNetworkMetrics: _aio.UnaryStreamMultiCallable[_network_service_pb2.StreamNetworkMetricsRequest, _network_service_pb2.StreamNetworkMetricsResponse]  # type: ignore[assignment]
     """Streams the same: at once, and again whenever it changed, at most once a second."""
+    GetAccountValue: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GetAccountValueRequest, _network_service_pb2.GetAccountValueResponse]  # type: ignore[assignment]
+    """Returns what the network told one account, what it brought it, and what the account gave to the others."""
     GetPattern: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GetPatternRequest, _network_service_pb2.GetPatternResponse]  # type: ignore[assignment]
     """Returns one published pattern."""
     ListPatterns: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ListPatternsRequest, _network_service_pb2.ListPatternsResponse]  # type: ignore[assignment]
@@ -200,6 +204,14 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_network_service_pb2.StreamNetworkMetricsResponse], _abc.AsyncIterator[_network_service_pb2.StreamNetworkMetricsResponse]]:
         """Streams the same: at once, and again whenever it changed, at most once a second."""
+
+    @_abc_1.abstractmethod
+    def GetAccountValue(
+        self,
+        request: _network_service_pb2.GetAccountValueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_network_service_pb2.GetAccountValueResponse, _abc.Awaitable[_network_service_pb2.GetAccountValueResponse]]:
+        """Returns what the network told one account, what it brought it, and what the account gave to the others."""
 
     @_abc_1.abstractmethod
     def GetPattern(
