@@ -23,6 +23,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # A command imports what only it needs when it runs: all of it together would take each of them
 # seconds of CPU at its start.
 from keeper_grpc import health
+from keeper_grpc.backtest import command as backtest
 from keeper_grpc.command.arguments import InsteadOf, add_target, within
 from keeper_grpc.command.parser import CommandParser
 from keeper_grpc.command.subcommand import add_command
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     _add_import(commands)
     _add_privacy_report(commands)
-    for asking in (health, command, patterns, pattern, metrics, dashboard, simulation):
+    for asking in (health, command, patterns, pattern, metrics, dashboard, simulation, backtest):
         asking.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from keeper_grpc.command.signals import ended_by_signals
 from keeper_grpc.importing import show
 from keeper_grpc.importing.build import build
 from keeper_grpc.importing.calls import Captures, connected
@@ -51,7 +48,7 @@ async def run(options: Options) -> Tally:
     mapping = Mapping.load(options.mapping)
     source = Source(options.file, options.file_format, mapping)
     source.check()
-    with _ended_by_signals():
+    with ended_by_signals():
         found = await survey(mapping, source)
         if options.check:
             tally = await _go(options, found.mapping, source)
@@ -137,18 +134,3 @@ async def _start(
                     return nothing
                 return saved if answer.replayed else nothing
     return nothing
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let a hangup or a SIGTERM end the import as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine runs in a task
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.remove_signal_handler(number)

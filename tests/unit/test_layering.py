@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rpc": {"usecases", "domain", "gen", "spans"},
     "telemetry": {"usecases", "domain", "embedding", "operator_error", "spans"},
     "client": {"gen"},
-    "importing": {"client", "gen", "operator_error"},
+    "importing": {"client", "command", "gen", "operator_error"},
     "dashboard": {"client", "command", "gen"},
     "settings": {"environment", "operator_error"},
     "environment": set(),
@@ -55,6 +55,8 @@ SEE_ALL = {
     "demo",
     "simulation",
     "workers",
+    "backtest",
+    "chosen_settings",
 }
 """The composition root, and the programs that start from it."""
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-
 from keeper_grpc.app import application
 from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.chosen_settings import ChosenSettings
 from keeper_grpc.client import KeeperClient
-from keeper_grpc.settings import Settings
 from keeper_grpc.simulation.parameters import DAY_ZERO, Parameters
 from keeper_grpc.simulation.play.ledger import Ledger
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
@@ -42,22 +40,6 @@ class Clock:
         self._now = DAY_ZERO + timedelta(days=day)
 
 
-class _Chosen(Settings):
-    """Settings that ignore the environment, so that a run does not depend on it."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
-
-
 @dataclass(frozen=True, slots=True)
 class Network:
     """A running network: its API, the ledger behind it, and a turn of what it learns by time otherwise."""
@@ -73,7 +55,7 @@ async def serving(parameters: Parameters, clock: Clock, catalog: Catalog) -> Asy
     directory = Path(tempfile.mkdtemp(prefix="keeper-simulation-"))
     try:
         async with EmbeddedPostgres(directory, durable=False) as postgres:
-            settings = _Chosen(
+            settings = ChosenSettings(
                 port=0,
                 database_url=postgres.dsn,
                 data_dir=directory,
