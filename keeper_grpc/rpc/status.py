@@ -21,6 +21,8 @@ from keeper_grpc.domain import errors
 
 DOMAIN = "network.keeper"
 
+PUSHBACK = "grpc-retry-pushback-ms"
+
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
@@ -91,9 +93,16 @@ def deadline_exceeded() -> status_pb2.Status:
     )
 
 
-def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, bytes]]:
-    """The status as the metadata in which gRPC's rich error model carries it."""
-    return (("grpc-status-details-bin", status.SerializeToString()),)
+def trailing_metadata(status: status_pb2.Status) -> tuple[tuple[str, str | bytes], ...]:
+    """The status as the metadata in which gRPC's rich error model carries it, and RetryInfo's delay as those in which
+    gRPC's own retries (gRFC A6) look for it.
+    """
+    packed: tuple[str, str | bytes] = ("grpc-status-details-bin", status.SerializeToString())
+    retry = RetryInfo()
+    for detail in status.details:
+        if detail.Unpack(retry):
+            return packed, (PUSHBACK, str(retry.retry_delay.ToMilliseconds()))
+    return (packed,)
 
 
 async def abort(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from typing import Any, NoReturn
 
 import grpc
 from connectrpc.request import RequestContext
 
 from keeper_grpc.rpc.interceptors.request_id import HEADER
+from keeper_grpc.rpc.status import PUSHBACK
 
 DETAILS = "grpc-status-details-bin"
 """Where gRPC carries a status with details, which `errors.py` puts into the error itself."""
@@ -61,6 +63,9 @@ class CallContext:
         for key, value in self._trailing:
             if key == HEADER:
                 self._request.response_headers[key] = _text(value)
+            elif key == PUSHBACK:
+                # HTTP's own name for it, in whole seconds.
+                self._request.response_headers["retry-after"] = str(ceil(int(value) / 1000))
             elif key != DETAILS:
                 self._request.response_trailers.add(key, _text(value))
 
