@@ -37,6 +37,7 @@ demo: $(if $(STAY),$(DASHBOARD),$(SERVER)) ## play a history and watch the netwo
 # A line that fails leaves tests that are skipped with a reason.
 consumers: ## fetch what the tests of consumers in Go and TypeScript build with
 	-cd tests/consumers/go && PATH="$$PATH:/usr/local/go/bin" go mod download
+	-cd clients/go && PATH="$$PATH:/usr/local/go/bin" go mod download
 	-cd tests/consumers/conformance && PATH="$$PATH:/usr/local/go/bin" ./build.sh
 	-npm ci --prefix tests/consumers/typescript --no-audit --no-fund
 
@@ -83,8 +84,9 @@ lint: $(DEVELOPMENT) ## ruff, mypy, buf, hadolint, and whether what is generated
 	$(BIN)/python tools/generate_stubs.py --check
 	$(BIN)/python tools/third_party_notices.py --check
 
-gen: $(DEVELOPMENT) ## generate the Python stubs from the protos
+gen: $(DEVELOPMENT) ## generate the stubs from the protos: Python's, and Go's where Go is installed
 	$(BIN)/python tools/generate_stubs.py
+	-cd clients/go && PATH="$$PATH:/usr/local/go/bin" ../../$(BIN)/buf generate ../../protos
 
 notices: $(DEVELOPMENT) ## write the licences of what the images hold
 	$(BIN)/python tools/third_party_notices.py

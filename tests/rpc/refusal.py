@@ -36,6 +36,8 @@ def read(error: grpc.aio.AioRpcError) -> Refusal:
         detail.Unpack(bad)
         if detail.Unpack(retry):
             seconds = retry.retry_delay.ToTimedelta().total_seconds()
+    # gRPC's own retries look there.
+    assert ("grpc-retry-pushback-ms" in trailers) == (seconds is not None)
     fields = {violation.field: violation.description for violation in bad.field_violations}
     return Refusal(error.code(), status.message, info.domain, info.reason, fields, seconds)
 

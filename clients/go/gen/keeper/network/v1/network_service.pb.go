@@ -1866,6 +1866,152 @@ func (x *GetNetworkMetricsResponse) GetAdoption() *Adoption {
 	return nil
 }
 
+// Request of GetAccountValue.
+type GetAccountValueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// As in GetNetworkMetricsRequest.
+	Window        *durationpb.Duration `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountValueRequest) Reset() {
+	*x = GetAccountValueRequest{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountValueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountValueRequest) ProtoMessage() {}
+
+func (x *GetAccountValueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountValueRequest.ProtoReflect.Descriptor instead.
+func (*GetAccountValueRequest) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetAccountValueRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *GetAccountValueRequest) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+// Response of GetAccountValue. An account that the network does not know gets that of one that has done nothing.
+type GetAccountValueResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the window began.
+	WindowStartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=window_start_time,json=windowStartTime,proto3" json:"window_start_time,omitempty"`
+	// The time at which this was true.
+	AsOfTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
+	// What the network told the account within the window, and what became of it.
+	Advice *AccountAdvice `protobuf:"bytes,3,opt,name=advice,proto3" json:"advice,omitempty"`
+	// What advice brought, of all time. Not set before an outcome in each arm counts, and while nothing is held out.
+	Uplift *AccountUplift `protobuf:"bytes,4,opt,name=uplift,proto3" json:"uplift,omitempty"`
+	// What the account gave to the others.
+	Given *AccountGiven `protobuf:"bytes,5,opt,name=given,proto3" json:"given,omitempty"`
+	// Others of its kind. Not set for an account that has done nothing yet, or where there are too few of them.
+	Peers         *Peers `protobuf:"bytes,6,opt,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAccountValueResponse) Reset() {
+	*x = GetAccountValueResponse{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAccountValueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAccountValueResponse) ProtoMessage() {}
+
+func (x *GetAccountValueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAccountValueResponse.ProtoReflect.Descriptor instead.
+func (*GetAccountValueResponse) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetAccountValueResponse) GetWindowStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WindowStartTime
+	}
+	return nil
+}
+
+func (x *GetAccountValueResponse) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
+}
+
+func (x *GetAccountValueResponse) GetAdvice() *AccountAdvice {
+	if x != nil {
+		return x.Advice
+	}
+	return nil
+}
+
+func (x *GetAccountValueResponse) GetUplift() *AccountUplift {
+	if x != nil {
+		return x.Uplift
+	}
+	return nil
+}
+
+func (x *GetAccountValueResponse) GetGiven() *AccountGiven {
+	if x != nil {
+		return x.Given
+	}
+	return nil
+}
+
+func (x *GetAccountValueResponse) GetPeers() *Peers {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
 // Request of StreamNetworkMetrics.
 type StreamNetworkMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1879,7 +2025,7 @@ type StreamNetworkMetricsRequest struct {
 
 func (x *StreamNetworkMetricsRequest) Reset() {
 	*x = StreamNetworkMetricsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2037,7 @@ func (x *StreamNetworkMetricsRequest) String() string {
 func (*StreamNetworkMetricsRequest) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2050,7 @@ func (x *StreamNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamNetworkMetricsRequest.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{20}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StreamNetworkMetricsRequest) GetWindow() *durationpb.Duration {
@@ -1937,7 +2083,7 @@ type StreamNetworkMetricsResponse struct {
 
 func (x *StreamNetworkMetricsResponse) Reset() {
 	*x = StreamNetworkMetricsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2095,7 @@ func (x *StreamNetworkMetricsResponse) String() string {
 func (*StreamNetworkMetricsResponse) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2108,7 @@ func (x *StreamNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamNetworkMetricsResponse.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StreamNetworkMetricsResponse) GetEvent() isStreamNetworkMetricsResponse_Event {
@@ -2021,7 +2167,7 @@ type GetPatternRequest struct {
 
 func (x *GetPatternRequest) Reset() {
 	*x = GetPatternRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2179,7 @@ func (x *GetPatternRequest) String() string {
 func (*GetPatternRequest) ProtoMessage() {}
 
 func (x *GetPatternRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2192,7 @@ func (x *GetPatternRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternRequest.ProtoReflect.Descriptor instead.
 func (*GetPatternRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetPatternRequest) GetPatternId() string {
@@ -2081,7 +2227,7 @@ type GetPatternResponse struct {
 
 func (x *GetPatternResponse) Reset() {
 	*x = GetPatternResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2239,7 @@ func (x *GetPatternResponse) String() string {
 func (*GetPatternResponse) ProtoMessage() {}
 
 func (x *GetPatternResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2252,7 @@ func (x *GetPatternResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetPatternResponse) GetPattern() *Pattern {
@@ -2156,7 +2302,7 @@ type ListPatternsRequest struct {
 
 func (x *ListPatternsRequest) Reset() {
 	*x = ListPatternsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2314,7 @@ func (x *ListPatternsRequest) String() string {
 func (*ListPatternsRequest) ProtoMessage() {}
 
 func (x *ListPatternsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2327,7 @@ func (x *ListPatternsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPatternsRequest.ProtoReflect.Descriptor instead.
 func (*ListPatternsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{24}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListPatternsRequest) GetPatternType() string {
@@ -2232,7 +2378,7 @@ type ListPatternsResponse struct {
 
 func (x *ListPatternsResponse) Reset() {
 	*x = ListPatternsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2390,7 @@ func (x *ListPatternsResponse) String() string {
 func (*ListPatternsResponse) ProtoMessage() {}
 
 func (x *ListPatternsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2403,7 @@ func (x *ListPatternsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPatternsResponse.ProtoReflect.Descriptor instead.
 func (*ListPatternsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPatternsResponse) GetPatterns() []*Pattern {
@@ -2293,7 +2439,7 @@ type EnhanceInsightResponse_ClosestMiss struct {
 
 func (x *EnhanceInsightResponse_ClosestMiss) Reset() {
 	*x = EnhanceInsightResponse_ClosestMiss{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2451,7 @@ func (x *EnhanceInsightResponse_ClosestMiss) String() string {
 func (*EnhanceInsightResponse_ClosestMiss) ProtoMessage() {}
 
 func (x *EnhanceInsightResponse_ClosestMiss) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2515,7 @@ type StreamEmergingPatternsResponse_SnapshotComplete struct {
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) Reset() {
 	*x = StreamEmergingPatternsResponse_SnapshotComplete{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2527,7 @@ func (x *StreamEmergingPatternsResponse_SnapshotComplete) String() string {
 func (*StreamEmergingPatternsResponse_SnapshotComplete) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2568,7 @@ type StreamEmergingPatternsResponse_Heartbeat struct {
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) Reset() {
 	*x = StreamEmergingPatternsResponse_Heartbeat{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2434,7 +2580,7 @@ func (x *StreamEmergingPatternsResponse_Heartbeat) String() string {
 func (*StreamEmergingPatternsResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2468,7 +2614,7 @@ type StreamNetworkMetricsResponse_Heartbeat struct {
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) Reset() {
 	*x = StreamNetworkMetricsResponse_Heartbeat{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2626,7 @@ func (x *StreamNetworkMetricsResponse_Heartbeat) String() string {
 func (*StreamNetworkMetricsResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2639,7 @@ func (x *StreamNetworkMetricsResponse_Heartbeat) ProtoReflect() protoreflect.Mes
 
 // Deprecated: Use StreamNetworkMetricsResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23, 0}
 }
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
@@ -2518,7 +2664,7 @@ type GetPatternResponse_Script struct {
 
 func (x *GetPatternResponse_Script) Reset() {
 	*x = GetPatternResponse_Script{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2530,7 +2676,7 @@ func (x *GetPatternResponse_Script) String() string {
 func (*GetPatternResponse_Script) ProtoMessage() {}
 
 func (x *GetPatternResponse_Script) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2543,7 +2689,7 @@ func (x *GetPatternResponse_Script) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse_Script.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse_Script) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25, 0}
 }
 
 func (x *GetPatternResponse_Script) GetTemplate() string {
@@ -2584,7 +2730,7 @@ type GetPatternResponse_Period struct {
 
 func (x *GetPatternResponse_Period) Reset() {
 	*x = GetPatternResponse_Period{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2742,7 @@ func (x *GetPatternResponse_Period) String() string {
 func (*GetPatternResponse_Period) ProtoMessage() {}
 
 func (x *GetPatternResponse_Period) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2755,7 @@ func (x *GetPatternResponse_Period) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse_Period.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse_Period) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23, 1}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25, 1}
 }
 
 func (x *GetPatternResponse_Period) GetStartTime() *timestamppb.Timestamp {
@@ -2644,7 +2790,7 @@ var File_keeper_network_v1_network_service_proto protoreflect.FileDescriptor
 
 const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\n" +
-	"'keeper/network/v1/network_service.proto\x12\x11keeper.network.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a keeper/network/v1/adoption.proto\x1a keeper/network/v1/emerging.proto\x1a\x1fkeeper/network/v1/insight.proto\x1a\x1fkeeper/network/v1/metrics.proto\x1a\x1fkeeper/network/v1/pattern.proto\"\xfe\x03\n" +
+	"'keeper/network/v1/network_service.proto\x12\x11keeper.network.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a%keeper/network/v1/account_value.proto\x1a keeper/network/v1/adoption.proto\x1a keeper/network/v1/emerging.proto\x1a\x1fkeeper/network/v1/insight.proto\x1a\x1fkeeper/network/v1/metrics.proto\x1a\x1fkeeper/network/v1/pattern.proto\"\xfe\x03\n" +
 	"\x15CapturePatternRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12)\n" +
@@ -2815,7 +2961,21 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\x13business_categories\x18\b \x03(\tR\x12businessCategories\x121\n" +
 	"\x06uplift\x18\t \x01(\v2\x19.keeper.network.v1.UpliftR\x06uplift\x127\n" +
 	"\badoption\x18\n" +
-	" \x01(\v2\x1b.keeper.network.v1.AdoptionR\badoption\"\xb1\x01\n" +
+	" \x01(\v2\x1b.keeper.network.v1.AdoptionR\badoption\"\x88\x01\n" +
+	"\x16GetAccountValueRequest\x12)\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\taccountId\x12C\n" +
+	"\x06window\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x06\b\x80\x86\xb0\x96\x01*\x00R\x06window\"\xf6\x02\n" +
+	"\x17GetAccountValueResponse\x12F\n" +
+	"\x11window_start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x0fwindowStartTime\x128\n" +
+	"\n" +
+	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\x128\n" +
+	"\x06advice\x18\x03 \x01(\v2 .keeper.network.v1.AccountAdviceR\x06advice\x128\n" +
+	"\x06uplift\x18\x04 \x01(\v2 .keeper.network.v1.AccountUpliftR\x06uplift\x125\n" +
+	"\x05given\x18\x05 \x01(\v2\x1f.keeper.network.v1.AccountGivenR\x05given\x12.\n" +
+	"\x05peers\x18\x06 \x01(\v2\x18.keeper.network.v1.PeersR\x05peers\"\xb1\x01\n" +
 	"\x1bStreamNetworkMetricsRequest\x12C\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x06\b\x80\x86\xb0\x96\x01*\x00R\x06window\x12M\n" +
@@ -2855,7 +3015,7 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"v\n" +
 	"\x14ListPatternsResponse\x126\n" +
 	"\bpatterns\x18\x01 \x03(\v2\x1a.keeper.network.v1.PatternR\bpatterns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x89\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xf3\n" +
 	"\n" +
 	"\x16NetworkLearningService\x12e\n" +
 	"\x0eCapturePattern\x12(.keeper.network.v1.CapturePatternRequest\x1a).keeper.network.v1.CapturePatternResponse\x12e\n" +
@@ -2867,7 +3027,8 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\fGenerateTask\x12&.keeper.network.v1.GenerateTaskRequest\x1a'.keeper.network.v1.GenerateTaskResponse\x12\x7f\n" +
 	"\x16StreamEmergingPatterns\x120.keeper.network.v1.StreamEmergingPatternsRequest\x1a1.keeper.network.v1.StreamEmergingPatternsResponse0\x01\x12n\n" +
 	"\x11GetNetworkMetrics\x12+.keeper.network.v1.GetNetworkMetricsRequest\x1a,.keeper.network.v1.GetNetworkMetricsResponse\x12y\n" +
-	"\x14StreamNetworkMetrics\x12..keeper.network.v1.StreamNetworkMetricsRequest\x1a/.keeper.network.v1.StreamNetworkMetricsResponse0\x01\x12Y\n" +
+	"\x14StreamNetworkMetrics\x12..keeper.network.v1.StreamNetworkMetricsRequest\x1a/.keeper.network.v1.StreamNetworkMetricsResponse0\x01\x12h\n" +
+	"\x0fGetAccountValue\x12).keeper.network.v1.GetAccountValueRequest\x1a*.keeper.network.v1.GetAccountValueResponse\x12Y\n" +
 	"\n" +
 	"GetPattern\x12$.keeper.network.v1.GetPatternRequest\x1a%.keeper.network.v1.GetPatternResponse\x12_\n" +
 	"\fListPatterns\x12&.keeper.network.v1.ListPatternsRequest\x1a'.keeper.network.v1.ListPatternsResponseB~\n" +
@@ -2886,7 +3047,7 @@ func file_keeper_network_v1_network_service_proto_rawDescGZIP() []byte {
 }
 
 var file_keeper_network_v1_network_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_keeper_network_v1_network_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_keeper_network_v1_network_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_keeper_network_v1_network_service_proto_goTypes = []any{
 	(CapturePatternResponse_Disposition)(0),                 // 0: keeper.network.v1.CapturePatternResponse.Disposition
 	(EnhanceInsightResponse_NoMatchReason)(0),               // 1: keeper.network.v1.EnhanceInsightResponse.NoMatchReason
@@ -2910,124 +3071,139 @@ var file_keeper_network_v1_network_service_proto_goTypes = []any{
 	(*StreamEmergingPatternsResponse)(nil),                  // 19: keeper.network.v1.StreamEmergingPatternsResponse
 	(*GetNetworkMetricsRequest)(nil),                        // 20: keeper.network.v1.GetNetworkMetricsRequest
 	(*GetNetworkMetricsResponse)(nil),                       // 21: keeper.network.v1.GetNetworkMetricsResponse
-	(*StreamNetworkMetricsRequest)(nil),                     // 22: keeper.network.v1.StreamNetworkMetricsRequest
-	(*StreamNetworkMetricsResponse)(nil),                    // 23: keeper.network.v1.StreamNetworkMetricsResponse
-	(*GetPatternRequest)(nil),                               // 24: keeper.network.v1.GetPatternRequest
-	(*GetPatternResponse)(nil),                              // 25: keeper.network.v1.GetPatternResponse
-	(*ListPatternsRequest)(nil),                             // 26: keeper.network.v1.ListPatternsRequest
-	(*ListPatternsResponse)(nil),                            // 27: keeper.network.v1.ListPatternsResponse
-	(*EnhanceInsightResponse_ClosestMiss)(nil),              // 28: keeper.network.v1.EnhanceInsightResponse.ClosestMiss
-	(*StreamEmergingPatternsResponse_SnapshotComplete)(nil), // 29: keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
-	(*StreamEmergingPatternsResponse_Heartbeat)(nil),        // 30: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
-	(*StreamNetworkMetricsResponse_Heartbeat)(nil),          // 31: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
-	(*GetPatternResponse_Script)(nil),                       // 32: keeper.network.v1.GetPatternResponse.Script
-	(*GetPatternResponse_Period)(nil),                       // 33: keeper.network.v1.GetPatternResponse.Period
-	(*Insight)(nil),                                         // 34: keeper.network.v1.Insight
-	(*Outcome)(nil),                                         // 35: keeper.network.v1.Outcome
-	(*Identifiers)(nil),                                     // 36: keeper.network.v1.Identifiers
-	(*timestamppb.Timestamp)(nil),                           // 37: google.protobuf.Timestamp
-	(*Pattern)(nil),                                         // 38: keeper.network.v1.Pattern
-	(*AnonymizationReport)(nil),                             // 39: keeper.network.v1.AnonymizationReport
-	(*EnhancedInsight)(nil),                                 // 40: keeper.network.v1.EnhancedInsight
-	(*status.Status)(nil),                                   // 41: google.rpc.Status
-	(Reaction)(0),                                           // 42: keeper.network.v1.Reaction
-	(DismissalReason)(0),                                    // 43: keeper.network.v1.DismissalReason
-	(*structpb.Struct)(nil),                                 // 44: google.protobuf.Struct
-	(ExpectationBasis)(0),                                   // 45: keeper.network.v1.ExpectationBasis
-	(*durationpb.Duration)(nil),                             // 46: google.protobuf.Duration
-	(*EmergingPattern)(nil),                                 // 47: keeper.network.v1.EmergingPattern
-	(*NetworkMetrics)(nil),                                  // 48: keeper.network.v1.NetworkMetrics
-	(*Kpi)(nil),                                             // 49: keeper.network.v1.Kpi
-	(*NetworkDay)(nil),                                      // 50: keeper.network.v1.NetworkDay
-	(*Uplift)(nil),                                          // 51: keeper.network.v1.Uplift
-	(*Adoption)(nil),                                        // 52: keeper.network.v1.Adoption
-	(*Evidence)(nil),                                        // 53: keeper.network.v1.Evidence
+	(*GetAccountValueRequest)(nil),                          // 22: keeper.network.v1.GetAccountValueRequest
+	(*GetAccountValueResponse)(nil),                         // 23: keeper.network.v1.GetAccountValueResponse
+	(*StreamNetworkMetricsRequest)(nil),                     // 24: keeper.network.v1.StreamNetworkMetricsRequest
+	(*StreamNetworkMetricsResponse)(nil),                    // 25: keeper.network.v1.StreamNetworkMetricsResponse
+	(*GetPatternRequest)(nil),                               // 26: keeper.network.v1.GetPatternRequest
+	(*GetPatternResponse)(nil),                              // 27: keeper.network.v1.GetPatternResponse
+	(*ListPatternsRequest)(nil),                             // 28: keeper.network.v1.ListPatternsRequest
+	(*ListPatternsResponse)(nil),                            // 29: keeper.network.v1.ListPatternsResponse
+	(*EnhanceInsightResponse_ClosestMiss)(nil),              // 30: keeper.network.v1.EnhanceInsightResponse.ClosestMiss
+	(*StreamEmergingPatternsResponse_SnapshotComplete)(nil), // 31: keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
+	(*StreamEmergingPatternsResponse_Heartbeat)(nil),        // 32: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
+	(*StreamNetworkMetricsResponse_Heartbeat)(nil),          // 33: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
+	(*GetPatternResponse_Script)(nil),                       // 34: keeper.network.v1.GetPatternResponse.Script
+	(*GetPatternResponse_Period)(nil),                       // 35: keeper.network.v1.GetPatternResponse.Period
+	(*Insight)(nil),                                         // 36: keeper.network.v1.Insight
+	(*Outcome)(nil),                                         // 37: keeper.network.v1.Outcome
+	(*Identifiers)(nil),                                     // 38: keeper.network.v1.Identifiers
+	(*timestamppb.Timestamp)(nil),                           // 39: google.protobuf.Timestamp
+	(*Pattern)(nil),                                         // 40: keeper.network.v1.Pattern
+	(*AnonymizationReport)(nil),                             // 41: keeper.network.v1.AnonymizationReport
+	(*EnhancedInsight)(nil),                                 // 42: keeper.network.v1.EnhancedInsight
+	(*status.Status)(nil),                                   // 43: google.rpc.Status
+	(Reaction)(0),                                           // 44: keeper.network.v1.Reaction
+	(DismissalReason)(0),                                    // 45: keeper.network.v1.DismissalReason
+	(*structpb.Struct)(nil),                                 // 46: google.protobuf.Struct
+	(ExpectationBasis)(0),                                   // 47: keeper.network.v1.ExpectationBasis
+	(*durationpb.Duration)(nil),                             // 48: google.protobuf.Duration
+	(*EmergingPattern)(nil),                                 // 49: keeper.network.v1.EmergingPattern
+	(*NetworkMetrics)(nil),                                  // 50: keeper.network.v1.NetworkMetrics
+	(*Kpi)(nil),                                             // 51: keeper.network.v1.Kpi
+	(*NetworkDay)(nil),                                      // 52: keeper.network.v1.NetworkDay
+	(*Uplift)(nil),                                          // 53: keeper.network.v1.Uplift
+	(*Adoption)(nil),                                        // 54: keeper.network.v1.Adoption
+	(*AccountAdvice)(nil),                                   // 55: keeper.network.v1.AccountAdvice
+	(*AccountUplift)(nil),                                   // 56: keeper.network.v1.AccountUplift
+	(*AccountGiven)(nil),                                    // 57: keeper.network.v1.AccountGiven
+	(*Peers)(nil),                                           // 58: keeper.network.v1.Peers
+	(*Evidence)(nil),                                        // 59: keeper.network.v1.Evidence
 }
 var file_keeper_network_v1_network_service_proto_depIdxs = []int32{
-	34, // 0: keeper.network.v1.CapturePatternRequest.insight:type_name -> keeper.network.v1.Insight
-	35, // 1: keeper.network.v1.CapturePatternRequest.outcome:type_name -> keeper.network.v1.Outcome
-	36, // 2: keeper.network.v1.CapturePatternRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	37, // 3: keeper.network.v1.CapturePatternRequest.occurred_time:type_name -> google.protobuf.Timestamp
+	36, // 0: keeper.network.v1.CapturePatternRequest.insight:type_name -> keeper.network.v1.Insight
+	37, // 1: keeper.network.v1.CapturePatternRequest.outcome:type_name -> keeper.network.v1.Outcome
+	38, // 2: keeper.network.v1.CapturePatternRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	39, // 3: keeper.network.v1.CapturePatternRequest.occurred_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: keeper.network.v1.CapturePatternResponse.disposition:type_name -> keeper.network.v1.CapturePatternResponse.Disposition
-	38, // 5: keeper.network.v1.CapturePatternResponse.pattern:type_name -> keeper.network.v1.Pattern
-	39, // 6: keeper.network.v1.CapturePatternResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
-	34, // 7: keeper.network.v1.EnhanceInsightRequest.insight:type_name -> keeper.network.v1.Insight
-	36, // 8: keeper.network.v1.EnhanceInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	40, // 9: keeper.network.v1.EnhanceInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
+	40, // 5: keeper.network.v1.CapturePatternResponse.pattern:type_name -> keeper.network.v1.Pattern
+	41, // 6: keeper.network.v1.CapturePatternResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	36, // 7: keeper.network.v1.EnhanceInsightRequest.insight:type_name -> keeper.network.v1.Insight
+	38, // 8: keeper.network.v1.EnhanceInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	42, // 9: keeper.network.v1.EnhanceInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
 	1,  // 10: keeper.network.v1.EnhanceInsightResponse.no_match_reason:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
-	39, // 11: keeper.network.v1.EnhanceInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
-	28, // 12: keeper.network.v1.EnhanceInsightResponse.closest_miss:type_name -> keeper.network.v1.EnhanceInsightResponse.ClosestMiss
+	41, // 11: keeper.network.v1.EnhanceInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	30, // 12: keeper.network.v1.EnhanceInsightResponse.closest_miss:type_name -> keeper.network.v1.EnhanceInsightResponse.ClosestMiss
 	4,  // 13: keeper.network.v1.EnhanceInsightsRequest.request:type_name -> keeper.network.v1.EnhanceInsightRequest
 	5,  // 14: keeper.network.v1.EnhanceInsightsResponse.response:type_name -> keeper.network.v1.EnhanceInsightResponse
-	41, // 15: keeper.network.v1.EnhanceInsightsResponse.error:type_name -> google.rpc.Status
-	35, // 16: keeper.network.v1.ReportOutcomeRequest.outcome:type_name -> keeper.network.v1.Outcome
-	37, // 17: keeper.network.v1.ReportOutcomeRequest.occurred_time:type_name -> google.protobuf.Timestamp
-	42, // 18: keeper.network.v1.ReportReactionRequest.reaction:type_name -> keeper.network.v1.Reaction
-	43, // 19: keeper.network.v1.ReportReactionRequest.reason:type_name -> keeper.network.v1.DismissalReason
-	44, // 20: keeper.network.v1.SuggestMovesRequest.facts:type_name -> google.protobuf.Struct
+	43, // 15: keeper.network.v1.EnhanceInsightsResponse.error:type_name -> google.rpc.Status
+	37, // 16: keeper.network.v1.ReportOutcomeRequest.outcome:type_name -> keeper.network.v1.Outcome
+	39, // 17: keeper.network.v1.ReportOutcomeRequest.occurred_time:type_name -> google.protobuf.Timestamp
+	44, // 18: keeper.network.v1.ReportReactionRequest.reaction:type_name -> keeper.network.v1.Reaction
+	45, // 19: keeper.network.v1.ReportReactionRequest.reason:type_name -> keeper.network.v1.DismissalReason
+	46, // 20: keeper.network.v1.SuggestMovesRequest.facts:type_name -> google.protobuf.Struct
 	14, // 21: keeper.network.v1.SuggestMovesResponse.moves:type_name -> keeper.network.v1.Move
-	38, // 22: keeper.network.v1.Move.pattern:type_name -> keeper.network.v1.Pattern
-	45, // 23: keeper.network.v1.Move.basis:type_name -> keeper.network.v1.ExpectationBasis
-	34, // 24: keeper.network.v1.GenerateTaskRequest.insight:type_name -> keeper.network.v1.Insight
-	36, // 25: keeper.network.v1.GenerateTaskRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	40, // 22: keeper.network.v1.Move.pattern:type_name -> keeper.network.v1.Pattern
+	47, // 23: keeper.network.v1.Move.basis:type_name -> keeper.network.v1.ExpectationBasis
+	36, // 24: keeper.network.v1.GenerateTaskRequest.insight:type_name -> keeper.network.v1.Insight
+	38, // 25: keeper.network.v1.GenerateTaskRequest.identifiers:type_name -> keeper.network.v1.Identifiers
 	17, // 26: keeper.network.v1.GenerateTaskResponse.task:type_name -> keeper.network.v1.Task
-	37, // 27: keeper.network.v1.Task.due_time:type_name -> google.protobuf.Timestamp
-	46, // 28: keeper.network.v1.StreamEmergingPatternsRequest.window:type_name -> google.protobuf.Duration
-	47, // 29: keeper.network.v1.StreamEmergingPatternsResponse.emerging_pattern:type_name -> keeper.network.v1.EmergingPattern
-	29, // 30: keeper.network.v1.StreamEmergingPatternsResponse.snapshot_complete:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
-	30, // 31: keeper.network.v1.StreamEmergingPatternsResponse.heartbeat:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
-	46, // 32: keeper.network.v1.GetNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
-	48, // 33: keeper.network.v1.GetNetworkMetricsResponse.metrics:type_name -> keeper.network.v1.NetworkMetrics
-	49, // 34: keeper.network.v1.GetNetworkMetricsResponse.kpis:type_name -> keeper.network.v1.Kpi
-	37, // 35: keeper.network.v1.GetNetworkMetricsResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	50, // 36: keeper.network.v1.GetNetworkMetricsResponse.days:type_name -> keeper.network.v1.NetworkDay
-	37, // 37: keeper.network.v1.GetNetworkMetricsResponse.window_start_time:type_name -> google.protobuf.Timestamp
-	51, // 38: keeper.network.v1.GetNetworkMetricsResponse.uplift:type_name -> keeper.network.v1.Uplift
-	52, // 39: keeper.network.v1.GetNetworkMetricsResponse.adoption:type_name -> keeper.network.v1.Adoption
-	46, // 40: keeper.network.v1.StreamNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
-	21, // 41: keeper.network.v1.StreamNetworkMetricsResponse.report:type_name -> keeper.network.v1.GetNetworkMetricsResponse
-	31, // 42: keeper.network.v1.StreamNetworkMetricsResponse.heartbeat:type_name -> keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
-	38, // 43: keeper.network.v1.GetPatternResponse.pattern:type_name -> keeper.network.v1.Pattern
-	32, // 44: keeper.network.v1.GetPatternResponse.scripts:type_name -> keeper.network.v1.GetPatternResponse.Script
-	33, // 45: keeper.network.v1.GetPatternResponse.history:type_name -> keeper.network.v1.GetPatternResponse.Period
-	52, // 46: keeper.network.v1.GetPatternResponse.adoption:type_name -> keeper.network.v1.Adoption
-	38, // 47: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
-	45, // 48: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
-	37, // 49: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	37, // 50: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	53, // 51: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
-	52, // 52: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
-	37, // 53: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
-	37, // 54: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 55: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
-	4,  // 56: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
-	6,  // 57: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
-	8,  // 58: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
-	10, // 59: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
-	12, // 60: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
-	15, // 61: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
-	18, // 62: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
-	20, // 63: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
-	22, // 64: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
-	24, // 65: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
-	26, // 66: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
-	3,  // 67: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
-	5,  // 68: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
-	7,  // 69: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
-	9,  // 70: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
-	11, // 71: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
-	13, // 72: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
-	16, // 73: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
-	19, // 74: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
-	21, // 75: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
-	23, // 76: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
-	25, // 77: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
-	27, // 78: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
-	67, // [67:79] is the sub-list for method output_type
-	55, // [55:67] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	39, // 27: keeper.network.v1.Task.due_time:type_name -> google.protobuf.Timestamp
+	48, // 28: keeper.network.v1.StreamEmergingPatternsRequest.window:type_name -> google.protobuf.Duration
+	49, // 29: keeper.network.v1.StreamEmergingPatternsResponse.emerging_pattern:type_name -> keeper.network.v1.EmergingPattern
+	31, // 30: keeper.network.v1.StreamEmergingPatternsResponse.snapshot_complete:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
+	32, // 31: keeper.network.v1.StreamEmergingPatternsResponse.heartbeat:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
+	48, // 32: keeper.network.v1.GetNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
+	50, // 33: keeper.network.v1.GetNetworkMetricsResponse.metrics:type_name -> keeper.network.v1.NetworkMetrics
+	51, // 34: keeper.network.v1.GetNetworkMetricsResponse.kpis:type_name -> keeper.network.v1.Kpi
+	39, // 35: keeper.network.v1.GetNetworkMetricsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	52, // 36: keeper.network.v1.GetNetworkMetricsResponse.days:type_name -> keeper.network.v1.NetworkDay
+	39, // 37: keeper.network.v1.GetNetworkMetricsResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	53, // 38: keeper.network.v1.GetNetworkMetricsResponse.uplift:type_name -> keeper.network.v1.Uplift
+	54, // 39: keeper.network.v1.GetNetworkMetricsResponse.adoption:type_name -> keeper.network.v1.Adoption
+	48, // 40: keeper.network.v1.GetAccountValueRequest.window:type_name -> google.protobuf.Duration
+	39, // 41: keeper.network.v1.GetAccountValueResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	39, // 42: keeper.network.v1.GetAccountValueResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	55, // 43: keeper.network.v1.GetAccountValueResponse.advice:type_name -> keeper.network.v1.AccountAdvice
+	56, // 44: keeper.network.v1.GetAccountValueResponse.uplift:type_name -> keeper.network.v1.AccountUplift
+	57, // 45: keeper.network.v1.GetAccountValueResponse.given:type_name -> keeper.network.v1.AccountGiven
+	58, // 46: keeper.network.v1.GetAccountValueResponse.peers:type_name -> keeper.network.v1.Peers
+	48, // 47: keeper.network.v1.StreamNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
+	21, // 48: keeper.network.v1.StreamNetworkMetricsResponse.report:type_name -> keeper.network.v1.GetNetworkMetricsResponse
+	33, // 49: keeper.network.v1.StreamNetworkMetricsResponse.heartbeat:type_name -> keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
+	40, // 50: keeper.network.v1.GetPatternResponse.pattern:type_name -> keeper.network.v1.Pattern
+	34, // 51: keeper.network.v1.GetPatternResponse.scripts:type_name -> keeper.network.v1.GetPatternResponse.Script
+	35, // 52: keeper.network.v1.GetPatternResponse.history:type_name -> keeper.network.v1.GetPatternResponse.Period
+	54, // 53: keeper.network.v1.GetPatternResponse.adoption:type_name -> keeper.network.v1.Adoption
+	40, // 54: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
+	47, // 55: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
+	39, // 56: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	39, // 57: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	59, // 58: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
+	54, // 59: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
+	39, // 60: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
+	39, // 61: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 62: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
+	4,  // 63: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
+	6,  // 64: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
+	8,  // 65: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
+	10, // 66: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
+	12, // 67: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
+	15, // 68: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
+	18, // 69: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
+	20, // 70: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
+	24, // 71: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
+	22, // 72: keeper.network.v1.NetworkLearningService.GetAccountValue:input_type -> keeper.network.v1.GetAccountValueRequest
+	26, // 73: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
+	28, // 74: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
+	3,  // 75: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
+	5,  // 76: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
+	7,  // 77: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
+	9,  // 78: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
+	11, // 79: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
+	13, // 80: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
+	16, // 81: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
+	19, // 82: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
+	21, // 83: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
+	25, // 84: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
+	23, // 85: keeper.network.v1.NetworkLearningService.GetAccountValue:output_type -> keeper.network.v1.GetAccountValueResponse
+	27, // 86: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
+	29, // 87: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
+	75, // [75:88] is the sub-list for method output_type
+	62, // [62:75] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_keeper_network_v1_network_service_proto_init() }
@@ -3035,6 +3211,7 @@ func file_keeper_network_v1_network_service_proto_init() {
 	if File_keeper_network_v1_network_service_proto != nil {
 		return
 	}
+	file_keeper_network_v1_account_value_proto_init()
 	file_keeper_network_v1_adoption_proto_init()
 	file_keeper_network_v1_emerging_proto_init()
 	file_keeper_network_v1_insight_proto_init()
@@ -3059,7 +3236,7 @@ func file_keeper_network_v1_network_service_proto_init() {
 		(*StreamEmergingPatternsResponse_SnapshotComplete_)(nil),
 		(*StreamEmergingPatternsResponse_Heartbeat_)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[21].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[23].OneofWrappers = []any{
 		(*StreamNetworkMetricsResponse_Report)(nil),
 		(*StreamNetworkMetricsResponse_Heartbeat_)(nil),
 	}
@@ -3069,7 +3246,7 @@ func file_keeper_network_v1_network_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keeper_network_v1_network_service_proto_rawDesc), len(file_keeper_network_v1_network_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

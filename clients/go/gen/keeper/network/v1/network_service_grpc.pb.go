@@ -29,6 +29,7 @@ const (
 	NetworkLearningService_StreamEmergingPatterns_FullMethodName = "/keeper.network.v1.NetworkLearningService/StreamEmergingPatterns"
 	NetworkLearningService_GetNetworkMetrics_FullMethodName      = "/keeper.network.v1.NetworkLearningService/GetNetworkMetrics"
 	NetworkLearningService_StreamNetworkMetrics_FullMethodName   = "/keeper.network.v1.NetworkLearningService/StreamNetworkMetrics"
+	NetworkLearningService_GetAccountValue_FullMethodName        = "/keeper.network.v1.NetworkLearningService/GetAccountValue"
 	NetworkLearningService_GetPattern_FullMethodName             = "/keeper.network.v1.NetworkLearningService/GetPattern"
 	NetworkLearningService_ListPatterns_FullMethodName           = "/keeper.network.v1.NetworkLearningService/ListPatterns"
 )
@@ -64,6 +65,8 @@ type NetworkLearningServiceClient interface {
 	GetNetworkMetrics(ctx context.Context, in *GetNetworkMetricsRequest, opts ...grpc.CallOption) (*GetNetworkMetricsResponse, error)
 	// Streams the same: at once, and again whenever it changed, at most once a second.
 	StreamNetworkMetrics(ctx context.Context, in *StreamNetworkMetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamNetworkMetricsResponse], error)
+	// Returns what the network told one account, what it brought it, and what the account gave to the others.
+	GetAccountValue(ctx context.Context, in *GetAccountValueRequest, opts ...grpc.CallOption) (*GetAccountValueResponse, error)
 	// Returns one published pattern.
 	GetPattern(ctx context.Context, in *GetPatternRequest, opts ...grpc.CallOption) (*GetPatternResponse, error)
 	// Lists published patterns, those with the best lower bound first.
@@ -199,6 +202,16 @@ func (c *networkLearningServiceClient) StreamNetworkMetrics(ctx context.Context,
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NetworkLearningService_StreamNetworkMetricsClient = grpc.ServerStreamingClient[StreamNetworkMetricsResponse]
 
+func (c *networkLearningServiceClient) GetAccountValue(ctx context.Context, in *GetAccountValueRequest, opts ...grpc.CallOption) (*GetAccountValueResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAccountValueResponse)
+	err := c.cc.Invoke(ctx, NetworkLearningService_GetAccountValue_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *networkLearningServiceClient) GetPattern(ctx context.Context, in *GetPatternRequest, opts ...grpc.CallOption) (*GetPatternResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPatternResponse)
@@ -250,6 +263,8 @@ type NetworkLearningServiceServer interface {
 	GetNetworkMetrics(context.Context, *GetNetworkMetricsRequest) (*GetNetworkMetricsResponse, error)
 	// Streams the same: at once, and again whenever it changed, at most once a second.
 	StreamNetworkMetrics(*StreamNetworkMetricsRequest, grpc.ServerStreamingServer[StreamNetworkMetricsResponse]) error
+	// Returns what the network told one account, what it brought it, and what the account gave to the others.
+	GetAccountValue(context.Context, *GetAccountValueRequest) (*GetAccountValueResponse, error)
 	// Returns one published pattern.
 	GetPattern(context.Context, *GetPatternRequest) (*GetPatternResponse, error)
 	// Lists published patterns, those with the best lower bound first.
@@ -293,6 +308,9 @@ func (UnimplementedNetworkLearningServiceServer) GetNetworkMetrics(context.Conte
 }
 func (UnimplementedNetworkLearningServiceServer) StreamNetworkMetrics(*StreamNetworkMetricsRequest, grpc.ServerStreamingServer[StreamNetworkMetricsResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamNetworkMetrics not implemented")
+}
+func (UnimplementedNetworkLearningServiceServer) GetAccountValue(context.Context, *GetAccountValueRequest) (*GetAccountValueResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAccountValue not implemented")
 }
 func (UnimplementedNetworkLearningServiceServer) GetPattern(context.Context, *GetPatternRequest) (*GetPatternResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPattern not implemented")
@@ -477,6 +495,24 @@ func _NetworkLearningService_StreamNetworkMetrics_Handler(srv interface{}, strea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NetworkLearningService_StreamNetworkMetricsServer = grpc.ServerStreamingServer[StreamNetworkMetricsResponse]
 
+func _NetworkLearningService_GetAccountValue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAccountValueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NetworkLearningServiceServer).GetAccountValue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NetworkLearningService_GetAccountValue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NetworkLearningServiceServer).GetAccountValue(ctx, req.(*GetAccountValueRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _NetworkLearningService_GetPattern_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetPatternRequest)
 	if err := dec(in); err != nil {
@@ -547,6 +583,10 @@ var NetworkLearningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetNetworkMetrics",
 			Handler:    _NetworkLearningService_GetNetworkMetrics_Handler,
+		},
+		{
+			MethodName: "GetAccountValue",
+			Handler:    _NetworkLearningService_GetAccountValue_Handler,
 		},
 		{
 			MethodName: "GetPattern",
