@@ -32,6 +32,7 @@ from keeper_grpc.telemetry.watched import (
     watch_pool,
     watch_published,
     watch_server,
+    watch_sizes,
 )
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
@@ -182,6 +183,7 @@ async def application(
         )
         watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
+        watch_sizes(telemetry.instruments, parts.sizes, parts.bounds)
         watch_server(telemetry.instruments, server)
         watch_published(telemetry.instruments, parts.published, parts.candidates)
         stack.push_async_callback(parts.published.aclose)
@@ -200,6 +202,8 @@ async def application(
             ("embedding model", models.run()),
             ("maintenance", parts.maintenance().run()),
             ("retention", parts.retention().run()),
+            ("bounds", parts.bounds.run()),
+            ("sizes", parts.sizes.run()),
             ("qualification", qualification.run()),
             ("tombstones", parts.tombstones().run()),
             ("accounts", parts.remembered_accounts.run()),

@@ -31,6 +31,8 @@ from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.domain.errors import Unavailable
 from keeper_grpc.logged_settings import read_settings
 from keeper_grpc.operations import migrate
+from keeper_grpc.operations.backup import command as backup
+from keeper_grpc.operations.doctor import command as doctor
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands)
     migrate.add(commands)
+    backup.add(commands)
+    doctor.add(commands)
     add_command(commands, "seed", "add or upgrade the pattern catalog", _seed)
     add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
     _add_reembed(commands)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from random import Random
 from uuid import uuid4
 
@@ -51,6 +52,10 @@ from keeper_grpc.storage.patterns.groups import PostgresGroups
 from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
 from keeper_grpc.storage.readiness import Readiness
+from keeper_grpc.storage.retention.aged import aged_rows
+from keeper_grpc.storage.retention.questions import OldQuestions
+from keeper_grpc.storage.retention.sizes import PostgresSizes
+from keeper_grpc.storage.retention.vectors import SpareVectors
 from keeper_grpc.telemetry.measured import (
     MeasuredAnonymizer,
     MeasuredCapture,
@@ -93,10 +98,15 @@ from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.patterns.support import GetPatternSupport
 from keeper_grpc.usecases.patterns.withdraw import Withdraw
 from keeper_grpc.usecases.ports import Clock
+from keeper_grpc.usecases.retention.keep_bounds import KeepBounds
+from keeper_grpc.usecases.retention.measure_sizes import MeasureSizes
 from keeper_grpc.usecases.stream_lifetime import StreamTiming
 
 READINESS_INTERVAL = 2.0
 """Seconds between checks of the database: a probe that comes every few seconds sees an outage at its next turn."""
+
+SIZES_INTERVAL = timedelta(minutes=5)
+"""How often the tables' sizes are looked up: they change slowly, and the look costs a statement."""
 
 WORDS_INTERVAL = timedelta(minutes=5)
 """How often the words that k accounts use are read: a new brand takes weeks to reach k, not minutes."""
@@ -423,6 +433,27 @@ class ServerParts:
             scope_size=self._settings.ann_scope_size,
             interval=self._settings.maintenance_interval,
         )
+
+    @cached_property
+    def bounds(self) -> KeepBounds:
+        settings = self._settings
+        return KeepBounds(
+            (
+                OldQuestions(self._pool, settings.enhancement_retention),
+                *aged_rows(
+                    self._pool,
+                    requests=settings.request_retention,
+                    audit=settings.audit_retention,
+                ),
+                SpareVectors(self._pool, settings.embedding_store_size),
+            ),
+            interval=settings.maintenance_interval,
+            clock=self._clock,
+        )
+
+    @cached_property
+    def sizes(self) -> MeasureSizes:
+        return MeasureSizes(PostgresSizes(self._pool), interval=SIZES_INTERVAL)
 
     def retention(self) -> TrimEvents:
         return TrimEvents(

@@ -321,7 +321,13 @@ class Settings(BaseSettings):
     openai_max_retries: int = Field(2, ge=0, le=10, description="retries of an embedding")
     openai_concurrency: Count = Field(8, description="embedding requests in flight at most")
     embedding_cache_size: Count = Field(
-        10_000, description="vectors kept in memory, 6 KB each; the database keeps them all"
+        10_000,
+        description="vectors kept in memory, 6 KB each; the database keeps KEEPER_EMBEDDING_STORE_SIZE",
+    )
+
+    embedding_store_size: Count = Field(
+        1_000_000,
+        description="vectors that the database keeps, 6 KB each; the least recently used go first",
     )
 
     seed_catalog: bool = Field(
@@ -452,6 +458,19 @@ class Settings(BaseSettings):
     event_retention: Seconds = Field(
         timedelta(days=30),
         description="time for which a stream can be resumed; older events are deleted",
+    )
+
+    enhancement_retention: Seconds = Field(
+        timedelta(days=90),
+        description="time for which an outcome of advice can be reported; older questions without one are rolled up "
+        "by account and day",
+    )
+    request_retention: Seconds = Field(
+        timedelta(days=365),
+        description="time for which a retry is recognized by its request_id; a later one counts again",
+    )
+    audit_retention: Seconds = Field(
+        timedelta(days=730), description="time for which what operators did can be listed"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

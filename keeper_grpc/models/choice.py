@@ -28,7 +28,7 @@ async def open_model(
     telemetry = telemetry or Telemetry()
     spaces = PostgresSpace(pool)
     space = await spaces.read()
-    recipe = _wanted(settings, space)
+    recipe = wanted_recipe(settings, space)
     try:
         embedder = await make_model(settings, recipe, pool, telemetry)
     except ModelUnusable as error:
@@ -46,7 +46,7 @@ async def open_model(
     return embedder
 
 
-def _wanted(settings: Settings, space: Space | None) -> Recipe:
+def wanted_recipe(settings: Settings, space: Space | None) -> Recipe:
     """The database's model, unless the settings name one."""
     named = recipe_of(settings)
     if space is None or _names(settings, space.present.recipe):

@@ -37,7 +37,7 @@ async def make_model(
 ) -> CachedEmbedder:
     """A model that has answered, behind its cache. Raises ModelUnusable."""
     embedder = CachedEmbedder(
-        await _model(settings, recipe, telemetry),
+        await make_bare_model(settings, recipe, telemetry),
         PostgresVectors(pool),
         max_entries=settings.embedding_cache_size,
         spans=telemetry.spans,
@@ -55,7 +55,8 @@ async def make_model(
     return embedder
 
 
-async def _model(settings: Settings, recipe: Recipe, telemetry: Telemetry) -> Embedder:
+async def make_bare_model(settings: Settings, recipe: Recipe, telemetry: Telemetry) -> Embedder:
+    """A model without a cache in front of it, which may not have answered yet. Raises ModelUnusable."""
     match recipe.embedder:
         case "openai":
             return _openai(settings, recipe, telemetry)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from keeper_grpc.command.subcommand import add_command
@@ -72,19 +71,14 @@ async def find_pending(settings: Settings) -> tuple[Migration, ...]:
 
     Raises MigrationError, DatabaseUnfit, EmbeddedPostgresError.
     """
-    from keeper_grpc.parts import database_server
-    from keeper_grpc.storage.embedded.cluster import Layout
-    from keeper_grpc.storage.schema.migrate import (
-        packaged_migrations,
-        pending,
-    )
+    from keeper_grpc.operations.existing_database import NoDatabase, existing_database
+    from keeper_grpc.storage.schema.migrate import packaged_migrations, pending
 
-    if settings.database_url is None and not Layout(settings.data_dir).pgdata.exists():
+    try:
+        async with existing_database(settings) as dsn:
+            return await pending(dsn)
+    except NoDatabase:
         return packaged_migrations()
-    async with AsyncExitStack() as stack:
-        return await pending(
-            await stack.enter_async_context(database_server(settings, beside_a_server=True))
-        )
 
 
 def _print_plan(pending: tuple[Migration, ...], *, statements: bool) -> None:

@@ -10,6 +10,13 @@ from pgvector import Vector
 
 from keeper_grpc.storage.database import Database, to_array
 
+# Once a day and vector: a write for each look would cost more than the vector. Nobody waits for another who does the same.
+_USED = """
+    UPDATE embedding_cache SET used_day = current_date WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM embedding_cache WHERE embedding_model = $1 AND content_hash = ANY($2::bytea[])
+           FOR NO KEY UPDATE SKIP LOCKED))
+"""
+
 
 class PostgresVectors:
     """The VectorStore of embedding/cache.py."""
@@ -18,16 +25,18 @@ class PostgresVectors:
         self._database = database
 
     async def get(self, model: str, hashes: Sequence[bytes]) -> Mapping[bytes, NDArray[np.float32]]:
-        """The stored vectors of these contents."""
+        """The stored vectors of these contents. They count as used today, so that others go before them."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT content_hash, embedding FROM embedding_cache
+                SELECT content_hash, embedding, used_day < current_date AS stale FROM embedding_cache
                  WHERE embedding_model = $1 AND content_hash = ANY($2::bytea[])
                 """,
                 model,
                 list(hashes),
             )
+            if stale := [row["content_hash"] for row in rows if row["stale"]]:
+                await connection.execute(_USED, model, stale)
         return {row["content_hash"]: to_array(row["embedding"]) for row in rows}
 
     async def put(self, model: str, items: Mapping[bytes, NDArray[np.float32]]) -> None:

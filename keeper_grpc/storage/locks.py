@@ -12,12 +12,13 @@ other.
     PRIORS        transaction, tried. Then rows: patterns, in the order of their ids.
     FOLD          transaction, tried by a fold. A rebuild waits for it, after it has locked the tables
                   observations and enhancements.
+    RETENTION     transaction, tried. Then rows: accounts and what is old, none of which is waited for; what was rolled up.
     MODEL         transaction. Alone by the switch to another embedding model, which then takes STEP and PRIORS;
                   shared by all who take a scope, and before they do; shared and tried by a question.
     a scope       transaction. Then rows: accounts, the scope's patterns and their shares, request ids, measures,
                   sightings, each of them in the order of its keys, then rows of scopes in their order (storage/patterns/versions.py).
 
-But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, STEP, FOLD and a scope, and takes it before it
+But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, RETENTION, STEP, FOLD and a scope, and takes it before it
 locks any row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
 two transactions wait for each other's advisory locks.
 """
@@ -51,6 +52,8 @@ class AdvisoryLock(IntEnum):
     """Switches the database to another embedding model; also in the schema's functions."""
     PRIORS = 0x6B656570_7072696F
     """Learns the priors of patterns from each other."""
+    RETENTION = 0x6B656570_72657461
+    """Deletes or rolls up what is old."""
     STEP = 0x6B656570_73746570
     """Changes sightings and their clusters together."""
 

@@ -7,7 +7,7 @@ a category, a key of conditions is a caller's and would be a series each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
@@ -180,3 +180,22 @@ class Instruments:
             self._meter.create_observable_counter(name, [read], description=description)
         else:
             self._meter.create_observable_gauge(name, [read], description=description)
+
+    def watch_each(
+        self,
+        name: str,
+        description: str,
+        label: str,
+        read: Callable[[], Mapping[str, float]],
+        *,
+        counts: bool = False,
+    ) -> None:
+        """As `watch`, one number for each of the things that another part keeps, by their names under `label`."""
+
+        def observe(_: CallbackOptions) -> list[Observation]:
+            return [Observation(value, {label: each}) for each, value in read().items()]
+
+        if counts:
+            self._meter.create_observable_counter(name, [observe], description=description)
+        else:
+            self._meter.create_observable_gauge(name, [observe], description=description)

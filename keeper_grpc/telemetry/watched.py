@@ -107,6 +107,20 @@ class Server(Protocol):
     def calls_in_flight(self) -> int: ...
 
 
+class Sizes(Protocol):
+    """Bytes of the tables."""
+
+    @property
+    def bytes_by_table(self) -> Mapping[str, int]: ...
+
+
+class Bounds(Protocol):
+    """Rows that were taken, by what they are."""
+
+    @property
+    def rows(self) -> Mapping[str, int]: ...
+
+
 class Memory(Protocol):
     """Answers from memory, and those that had to be made."""
 
@@ -133,6 +147,23 @@ def watch_memories(instruments: Instruments, **memories: Memory) -> None:
         "Looks into what a process remembers, by memory and whether it had the answer",
         *(reading for name, memory in memories.items() for reading in readings(name, memory)),
         counts=True,
+    )
+
+
+def watch_sizes(instruments: Instruments, sizes: Sizes, bounds: Bounds) -> None:
+    """Export how large the tables are, and what keeps them from growing."""
+    instruments.watch_each(
+        "keeper.retention.rows",
+        "Rows that were deleted, rolled up or passed over because of their age or number",
+        "kind",
+        lambda: bounds.rows,
+        counts=True,
+    )
+    instruments.watch_each(
+        "keeper.database.table.size",
+        "Bytes of a table with its indexes, looked up every five minutes",
+        "table",
+        lambda: sizes.bytes_by_table,
     )
 
 

@@ -155,10 +155,8 @@ class PostgresForgetting(PostgresAccounts):
             await connection.execute(
                 """
                 SELECT 1 FROM pattern_advice a
-                 WHERE EXISTS (SELECT FROM enhancements e
-                                WHERE e.account_key = $1 AND e.advised_scope_id = a.scope_id
-                                  AND e.pattern_id = a.pattern_id AND e.business_category = a.business_category)
-                 ORDER BY a.scope_id, a.pattern_id, a.business_category FOR UPDATE
+                  JOIN advised_patterns($1) p USING (scope_id, pattern_id, business_category)
+                 ORDER BY a.scope_id, a.pattern_id, a.business_category FOR UPDATE OF a
                 """,
                 account_key,
             )

@@ -26,11 +26,15 @@ _OUTCOMES = """
 """
 
 _COST = """
-    SELECT count(*) AS advised, count(contenders) AS patterns,
-           count(*) FILTER (WHERE script_propensity < 1) AS scripts,
-           coalesce(avg(exploration_loss), 0) AS mean_loss,
-           coalesce(max(exploration_loss), 0) AS most_loss
-      FROM enhancements WHERE no_match_reason IS NULL AND pattern_propensity IS NOT NULL
+    SELECT coalesce(sum(advised), 0)::bigint AS advised, coalesce(sum(patterns), 0)::bigint AS patterns,
+           coalesce(sum(scripts), 0)::bigint AS scripts,
+           coalesce(sum(lost) / nullif(sum(advised), 0), 0)::float8 AS mean_loss, coalesce(max(most_lost), 0) AS most_loss
+      FROM (SELECT count(*) AS advised, count(contenders) AS patterns,
+                   count(*) FILTER (WHERE script_propensity < 1) AS scripts, sum(exploration_loss) AS lost,
+                   max(exploration_loss) AS most_lost
+              FROM enhancements WHERE no_match_reason IS NULL AND pattern_propensity IS NOT NULL
+            UNION ALL
+            SELECT explored, pattern_choices, script_choices, lost, most_lost FROM rolled_accounts) asked
 """
 
 

@@ -37,11 +37,16 @@ class PostgresUplift:
         async with self._database.transaction(read_only=True) as connection:
             asked = await connection.fetch(
                 """
-                SELECT business_category, pattern_type,
-                       count(*) FILTER (WHERE NOT held_out(e)) AS advised,
-                       count(*) FILTER (WHERE held_out(e)) AS held_out
-                  FROM enhancements e
-                 WHERE holdout_share > 0 AND had_advice(e)
+                SELECT business_category, pattern_type, sum(advised)::bigint AS advised,
+                       sum(held_out)::bigint AS held_out
+                  FROM (SELECT business_category, pattern_type,
+                               count(*) FILTER (WHERE NOT held_out(e)) AS advised,
+                               count(*) FILTER (WHERE held_out(e)) AS held_out
+                          FROM enhancements e
+                         WHERE holdout_share > 0 AND had_advice(e)
+                         GROUP BY 1, 2
+                        UNION ALL
+                        SELECT business_category, pattern_type, advised, held_out FROM rolled_arms) asked
                  GROUP BY 1, 2 ORDER BY 1, 2
                 """
             )

@@ -110,6 +110,19 @@ async def _move_advice(connection: Connection, gone: PatternKey, stays: PatternK
         *gone,
         stays.pattern_id,
     )
+    await connection.execute(
+        """
+        WITH moved AS (
+            DELETE FROM rolled_advice WHERE scope_id = $1 AND pattern_id = $2 RETURNING *
+        )
+        INSERT INTO rolled_advice AS r
+        SELECT account_key, scope_id, $3, business_category, measured, first_time FROM moved
+        ON CONFLICT (account_key, scope_id, pattern_id, business_category, measured) DO UPDATE
+           SET first_time = least(r.first_time, excluded.first_time)
+        """,
+        *gone,
+        stays.pattern_id,
+    )
     if not categories:
         return
     await connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -36,9 +36,12 @@ class Ledger:
     """Writes rows as use cases do, but with values of the test's choice."""
 
     connection: asyncpg.Connection[asyncpg.Record]
+    rolled: list[Row] = field(default_factory=list)
+    """Questions that were rolled up, as they were."""
 
     async def clear(self) -> None:
         """Empty the tables."""
+        self.rolled.clear()
         await self.connection.execute(f"TRUNCATE {', '.join((*TABLES, *MEASURES))} CASCADE")
 
     async def account(
@@ -162,8 +165,25 @@ class Ledger:
             instead_of,
             scope_id("pricing", account["category"]),
         )
+        if enhancement or instead_of:
+            await self.connection.execute(
+                """
+                INSERT INTO enhancement_outcomes (scope_id, enhancement_id, observation_id)
+                SELECT scope_id, id, $2 FROM enhancements WHERE id = $1
+                """,
+                enhancement or instead_of,
+                observation_id,
+            )
         await measure_outcomes(self.connection, [observation_id])
         await count_in_experiment(self.connection, {account["key"]}, EXACT)
+
+    async def roll_up(self, before: datetime) -> None:
+        """Roll up the questions from before a time, one by one, and remember them."""
+        had = await self.connection.fetch("SELECT * FROM enhancements")
+        while await self.connection.fetchval("SELECT roll_up_questions($1, 1)", before):
+            pass
+        there = {row["id"] for row in await self.connection.fetch("SELECT id FROM enhancements")}
+        self.rolled.extend(dict(row) for row in had if row["id"] not in there)
 
     async def forget(self, key: str) -> None:
         """Delete an account as ForgetAccount does: its observations pattern by pattern, the rest."""
@@ -180,6 +200,7 @@ class Ledger:
                 await delete_outcomes(self.connection, [each["id"] for each in found])
             await delete_questions(self.connection, key)
             await self.connection.execute("DELETE FROM accounts WHERE account_key = $1", key)
+        self.rolled[:] = [row for row in self.rolled if row["account_key"] != key]
 
     async def counted(self, category: str, start: datetime, k: int) -> Gathered:
         """The metrics of the rows that are stored, by brute force."""
@@ -187,4 +208,5 @@ class Ledger:
             name: [dict(row) for row in await self.connection.fetch(f"SELECT * FROM {name}")]  # noqa: S608 - a constant
             for name in TABLES
         }
+        tables["enhancements"].extend(map(dict, self.rolled))
         return count(tables, category, start, k)

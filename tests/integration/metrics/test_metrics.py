@@ -94,12 +94,13 @@ register = st.fixed_dictionaries(
     {"do": st.just("register"), "who": st.integers(0, 3), "joined": st.none() | times}
 )
 fold = st.fixed_dictionaries({"do": st.just("fold")})
+roll = st.fixed_dictionaries({"do": st.just("roll"), "before": times})
 qualify = st.fixed_dictionaries(
     {"do": st.just("qualify"), "who": st.integers(0, 3), "qualified": st.booleans()}
 )
 # Mostly questions: most of what is counted hangs on their outcomes.
 steps = st.lists(
-    st.one_of(ask, ask, ask, ask, capture, register, forget, fold, qualify),
+    st.one_of(ask, ask, ask, ask, capture, register, forget, fold, roll, qualify),
     min_size=10,
     max_size=40,
 )
@@ -137,7 +138,7 @@ async def test_the_numbers_are_what_the_ledger_says(
     steps: list[dict[str, Any]],
 ) -> None:
     """After any history of questions, outcomes, accounts that are registered late, forgotten, or begin and cease
-    to count, and folds, counted one by one.
+    to count, questions that are rolled up, and folds, counted one by one.
     """
     await ledger.clear()
     store = PostgresMetrics(database)
@@ -183,8 +184,7 @@ async def play(
         for pattern in patterns
     ]
     for step in steps:
-        if step["do"] == "fold":
-            await PostgresMetrics(database).fold(3)
+        if await _of_nobody(ledger, database, step):
             continue
         who = known.get(step["who"] % len(accounts))
         if who is None:
@@ -216,6 +216,18 @@ async def play(
                 enhancement=None if step.get("instead") else enhancement,
                 instead_of=enhancement if step.get("instead") else None,
             )
+
+
+async def _of_nobody(ledger: Ledger, database: Database, step: Row) -> bool:
+    """Take a step that is no account's; whether it was one."""
+    match step["do"]:
+        case "fold":
+            await PostgresMetrics(database).fold(3)
+        case "roll":
+            await ledger.roll_up(step["before"])
+        case _:
+            return False
+    return True
 
 
 def _own(chosen: Row | None, who: Row) -> UUID | None:

@@ -39,6 +39,13 @@ def _failures() -> set[str]:
     return set(re.findall(r'_Failure\(\s*"(\w+)"', source))
 
 
+def _tables() -> set[str]:
+    sources = "".join(
+        path.read_text() for path in (PACKAGE / "storage/schema/migrations").rglob("*.sql")
+    )
+    return {*re.findall(r"CREATE TABLE (\w+)", sources), "schema_migrations"}
+
+
 _RESULTS = {"ok", "unavailable", "error"}
 
 VALUES = {
@@ -55,6 +62,11 @@ VALUES = {
     "memory": {"accounts", "insights", "texts"},
     "source": {"memory", "database", "model", "index"},
     "state": {"used", "idle"},
+    "kind": {
+        *("questions", "outcome_requests", "reaction_requests", "outcome_revisions"),
+        *("audit_events", "vectors"),
+    },
+    "table": _tables(),
     "stream": {"emerging_patterns", "network_metrics"},
     "model": {"text-embedding-3-small/1/sentence-1"},
 }

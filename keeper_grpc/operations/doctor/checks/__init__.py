@@ -1,0 +1,1 @@
+"""What is looked at, a file for each place where something may be wrong."""

@@ -1,0 +1,1 @@
+"""What keeps the tables from growing without end, and how large they are."""
