@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import base64
+import socket
 from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 
 from keeper_grpc.app import application
+from keeper_grpc.health import own_address
 from keeper_grpc.settings import Settings, SettingsInvalid
 
 SECRET = "hunter2-never-to-be-shown"
@@ -39,6 +42,11 @@ BAD = [
     ("KEEPER_STARTUP_TIMEOUT", "0"),
     ("KEEPER_ANN_SCOPE_SIZE", "0"),
     ("KEEPER_MAINTENANCE_INTERVAL", "0"),
+    ("KEEPER_MIGRATION_LOCK_TIMEOUT", "0"),
+    ("KEEPER_AUDIT_RETENTION", "0"),
+    ("KEEPER_ENHANCEMENT_RETENTION", "0"),
+    ("KEEPER_REQUEST_RETENTION", "0"),
+    ("KEEPER_EMBEDDING_STORE_SIZE", "0"),
     ("KEEPER_EMBEDDER", SECRET),
     ("KEEPER_OPENAI_ATTEMPT_TIMEOUT", "0"),
     ("KEEPER_OPENAI_TOTAL_TIMEOUT", "0"),
@@ -228,6 +236,38 @@ def test_a_misspelt_setting_is_named_beside_a_bad_one(monkeypatch: pytest.Monkey
         "KEEPER_OPENAI_API_KEY: required when KEEPER_EMBEDDER is openai",
         "KEEPER_OPENAI_KEY: there is no such setting; did you mean KEEPER_OPENAI_API_KEY?",
     ]
+
+
+def test_every_value_loses_the_white_space_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of a file, a secret or a form it often ends with some; in a password of a URL a space is %20."""
+    monkeypatch.setenv("KEEPER_DATABASE_URL", " postgresql://u:p%20@h/d\n")
+    monkeypatch.setenv("KEEPER_EMBEDDER", "local ")
+    monkeypatch.setenv("KEEPER_PORT", " 50052\r\n")
+    monkeypatch.setenv("KEEPER_DATA_DIR", "/var/lib/other \t")
+    monkeypatch.setenv("KEEPER_HOST", " :: ")
+    settings = Settings.from_environment()
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == "postgresql://u:p%20@h/d"
+    assert (settings.embedder, settings.data_dir) == ("local", Path("/var/lib/other"))
+    assert settings.address == "[::]:50052"
+
+
+@pytest.mark.parametrize("host", ["::", "[::]"])
+async def test_every_address_of_ipv6_is_every_address(host: str) -> None:
+    """A server on :: is reached by IPv4 as well; `keeper health` asks it on the loopback."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    settings = Settings(host=host, port=0)
+    server = grpc.aio.server()
+    port = server.add_insecure_port(settings.address)
+    await server.start()
+    try:
+        for own in ("127.0.0.1", "[::1]"):
+            async with grpc.aio.insecure_channel(f"{own}:{port}") as channel:
+                await channel.channel_ready()
+    finally:
+        await server.stop(None)
+    assert own_address(settings) == "[::1]:0"
 
 
 def test_plain_numbers_are_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,15 +71,16 @@ class Connector:
             )
         except asyncpg.TooManyConnectionsError:
             raise
-        except ValueError:  # also the driver's ClientConfigurationError
-            raise DatabaseUrlInvalid from None
         except (asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError) as error:
             # A setting of the session that only the server can judge.
             raise ParameterUnfit(
                 "has a parameter that", f"the server refuses: {_first_line(error)}"
             ) from error
+        except OSError as error:  # of TLS, some are ValueErrors too
+            raise unreachable(error) from error
+        except ValueError:  # also the driver's ClientConfigurationError
+            raise DatabaseUrlInvalid from None
         except (
-            OSError,
             asyncpg.PostgresError,
             asyncpg.InterfaceError,
             asyncpg.InternalClientError,

@@ -123,3 +123,12 @@ class TooFewConnections(DatabaseUnfit):
             f"{whose} is limited to {found} connections, and a process needs {least}: "
             f"run ALTER {whose} CONNECTION LIMIT {least} or more"
         )
+
+
+class DatabaseRefuses(DatabaseUnfit):
+    """The server refused a statement of the start, for a reason that has no line of its own."""
+
+    def __init__(self, reason: str, error: str, sqlstate: str) -> None:
+        super().__init__(
+            f"the database refused a statement of the start: {reason} ({error}, {sqlstate})"
+        )

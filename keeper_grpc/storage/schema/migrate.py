@@ -24,7 +24,8 @@ import functools
 import hashlib
 import importlib.resources
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ import asyncpg
 import structlog
 
 from keeper_grpc.operator_error import OperatorError
+from keeper_grpc.storage.connections.refusals import for_the_operator
 from keeper_grpc.storage.connections.session import settle
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.schema.preflight import (
@@ -208,8 +210,7 @@ async def migrate(
     """
     migrations = packaged_migrations() if directory is None else read_migrations(directory)
     applied: list[str] = []
-    conn = await connect(dsn)
-    try:
+    async with _connected(dsn) as conn:
         await check_sessions(conn, dsn)
         await settle(conn)
         while True:
@@ -232,8 +233,6 @@ async def migrate(
                     raise MigrationBlocked(migrations[len(done)].name, lock_timeout) from error
                 applied.append(migrations[len(done)].name)
             _log.info("migration_applied", migration=applied[-1])
-    finally:
-        await conn.close()
 
 
 async def pending(dsn: str, directory: Traversable | None = None) -> tuple[Migration, ...]:
@@ -244,14 +243,20 @@ async def pending(dsn: str, directory: Traversable | None = None) -> tuple[Migra
         DatabaseUnfit: it cannot be reached, or lacks what the service needs.
     """
     migrations = packaged_migrations() if directory is None else read_migrations(directory)
-    conn = await connect(dsn)
-    try:
-        async with conn.transaction(readonly=True):
-            done = await _applied(conn)
-    finally:
-        await conn.close()
+    async with _connected(dsn) as conn, conn.transaction(readonly=True):
+        done = await _applied(conn)
     _require_prefix(done, migrations)
     return migrations[len(done) :]
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[Connection]:
+    conn = await connect(dsn)
+    try:
+        with for_the_operator():
+            yield conn
+    finally:
+        await conn.close()
 
 
 def tables_of(migrations: Sequence[Migration]) -> Sequence[str]:

@@ -158,9 +158,10 @@ async def check_sessions(conn: Connection, dsn: str) -> None:
                 theirs = await other.fetchval(_SESSION)
                 if theirs == mine or await conn.fetchval(_SESSION) != mine:
                     raise SessionsShared
-    except asyncpg.ProtocolViolationError as error:
-        # A pooler of statements refuses transactions.
-        raise SessionsShared from error
+    except asyncpg.PostgresConnectionError as error:
+        if "statement pooling" in str(error):  # pgbouncer's words; it has no code of its own
+            raise SessionsShared from error
+        raise
     finally:
         await other.close()
 

@@ -69,10 +69,10 @@ async def test_every_bad_setting_has_its_line(start_server: StartServer) -> None
 @pytest.mark.parametrize(
     "url",
     [
-        f"postgresql://keeper:{SECRET}#x@127.0.0.1/keeper",
+        f"postgresql://keeper:{SECRET}%x@127.0.0.1/keeper",
         f"postgresql://keeper:{SECRET}/x@127.0.0.1/keeper",
     ],
-    ids=["hash", "slash"],
+    ids=["percent", "slash"],
 )
 async def test_a_database_url_that_cannot_be_read_is_not_quoted(
     start_server: StartServer, url: str
