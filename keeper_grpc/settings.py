@@ -407,9 +407,9 @@ class Settings(BaseSettings):
         0.0, description="share of questions left without advice, to measure what advice is worth"
     )
     script_exploration: Ratio = Field(
-        0.1,
-        description="share of enhancements whose script is drawn to learn which one is best; wordings of one action "
-        "differ by a few points, so that a draw costs little",
+        0.5,
+        description="share of enhancements whose script is drawn while it is as likely as not that another is better; "
+        "wordings of one action differ by a few points, so that a draw costs little",
     )
     pattern_exploration: Ratio = Field(
         0.05,
