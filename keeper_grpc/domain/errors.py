@@ -19,12 +19,24 @@
      +- AccountBeingForgotten     ForgetAccount is at work on this account
      +- AccountForgotten          the account was forgotten a while ago
      +- SubscriberTooSlow         a stream's reader does not read, or fell behind its buffer
+     +- Unauthenticated           who calls is not known
+     |   +- CredentialsMissing
+     |   +- TokenInvalid
+     |   |   +- TokenExpired
+     |   +- CertificateUnknown    a trusted certificate that names no identity
+     +- PermissionDenied          who calls may not do this
+     |   +- RoleMissing
+     |   +- AccountNotAllowed     the identity may not speak for this account, or there is none
      +- Unavailable               try again: `retry_after` seconds say when
          +- EmbedderUnavailable
          +- StorageUnavailable
          |   +- PatternsMoved      to another embedding model, or into each other, since the call began
          |   +- StatementTimedOut  a statement took longer than its timeout
          +- TooBusy            more writes wait than may
+         +- KeysUnavailable    the keys of the identity provider have not been read yet
+         +- LimitExceeded      the identity's own limit
+         |   +- RateExceeded
+         |   +- ConcurrencyExceeded
          +- ShuttingDown
          +- StreamMaxAge          a stream reached its maximum age
 
@@ -167,6 +179,56 @@ class SubscriberTooSlow(KeeperError):
         super().__init__(f"the reader fell behind the stream; {how_to_return}")
 
 
+class Unauthenticated(KeeperError):
+    """Nobody knows who calls. Base of what may be wrong with a caller's credentials."""
+
+
+class CredentialsMissing(Unauthenticated):
+    """The call has neither a token nor a client certificate."""
+
+    def __init__(self) -> None:
+        super().__init__("send a token as `authorization: Bearer <token>`, or a client certificate")
+
+
+class TokenInvalid(Unauthenticated):
+    """Not a token of this service. Which of its checks failed is in the server's log, not in the answer."""
+
+    def __init__(self, message: str = "the token is not valid here") -> None:
+        super().__init__(message)
+
+
+class TokenExpired(TokenInvalid):
+    """The token was valid once; get another one."""
+
+    def __init__(self) -> None:
+        super().__init__("the token has expired")
+
+
+class CertificateUnknown(Unauthenticated):
+    """The certificate is trusted, but names no identity, or several."""
+
+    def __init__(self) -> None:
+        super().__init__("the client certificate names no identity of this service")
+
+
+class PermissionDenied(KeeperError):
+    """The identity may not do this, whatever the objects of the call are."""
+
+
+class RoleMissing(PermissionDenied):
+    """The identity lacks the role that the call needs."""
+
+    def __init__(self, needed: str) -> None:
+        super().__init__(f"this call needs {needed}")
+
+
+class AccountNotAllowed(PermissionDenied):
+    """The identity may not speak for the account or owner, whether or not it exists."""
+
+    def __init__(self) -> None:
+        super().__init__("this identity may not speak for the account or owner of the request")
+
+
 class Unavailable(KeeperError):
     """A part of the service cannot answer now. `retry_after` is in seconds."""
 
@@ -199,6 +261,31 @@ class TooBusy(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("too many writes wait; try again later", retry_after=1.0)
+
+
+class KeysUnavailable(Unavailable):
+    """The token may be valid, but the keys that sign such tokens cannot be had now."""
+
+    def __init__(self) -> None:
+        super().__init__("the keys of the identity provider cannot be read now", retry_after=2.0)
+
+
+class LimitExceeded(Unavailable):
+    """The identity has used what it may; others are served."""
+
+
+class RateExceeded(LimitExceeded):
+    """More calls a second than the identity may make. `retry_after` is when the next one passes."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("more calls a second than this identity may make", retry_after=retry_after)
+
+
+class ConcurrencyExceeded(LimitExceeded):
+    """More calls at a time than the identity may make."""
+
+    def __init__(self) -> None:
+        super().__init__("more calls at a time than this identity may make", retry_after=0.5)
 
 
 class ShuttingDown(Unavailable):
