@@ -53,6 +53,7 @@ ENTRYPOINT ["keeper", "dashboard", "--host", "0.0.0.0"]
 
 FROM run AS server
 COPY --from=build /opt/keeper /opt/keeper
+# It does not start before it is told who may call, or KEEPER_ALLOW_UNAUTHENTICATED: docs/security.md.
 ENV KEEPER_HOST=0.0.0.0 \
     KEEPER_METRICS_HOST=0.0.0.0 \
     KEEPER_DATA_DIR=/var/lib/keeper

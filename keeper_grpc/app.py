@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from keeper_grpc.access_parts import Access, open_access
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
 from keeper_grpc.http_parts import make_http
@@ -20,8 +21,9 @@ from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.server_parts import ServerParts
+from keeper_grpc.serving_ports import ports
 from keeper_grpc.settings import Settings
-from keeper_grpc.start_checks import given_pseudonyms
+from keeper_grpc.start_checks import check_settings
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.telemetry.exporting import open_telemetry
 from keeper_grpc.telemetry.watched import (
@@ -67,12 +69,14 @@ class App:
         drain_grace: float,
         failed: asyncio.Event,
         *,
+        access: Access,
         metrics_port: int | None,
         http: HttpServer | None,
         models: ModelInUse,
         learning: Sequence[Callable[[], Awaitable[object]]],
     ) -> None:
         self.failed = failed
+        self._access = access
         self._learning = learning
         self._models = models
         self.metrics_port = metrics_port
@@ -92,6 +96,11 @@ class App:
         return self._http.port if self._http else None
 
     @property
+    def admin_port(self) -> int:
+        """The port of AdminService: the same, unless it has its own."""
+        return self._server.admin_port
+
+    @property
     def embedding_model(self) -> str:
         """The id of the model in use."""
         return self._models.current.model
@@ -100,6 +109,10 @@ class App:
         """Learn now what patterns tell of each other: their words, priors and lifts. Raises StorageUnavailable."""
         for learn in self._learning:
             await learn()
+
+    def reload(self) -> None:
+        """Read certificates and identities again; those that are no good leave the former ones in use."""
+        self._access.reload()
 
     async def drain(self) -> None:
         """Become not ready, end the streams, let calls in flight finish."""
@@ -129,11 +142,12 @@ async def application(
 
     Raises what stops a start, with a line for the operator: SettingsInvalid, EmbeddedPostgresError,
     DatabaseUnfit, MigrationError, EvidenceStale, ModelUnusable, KeyFileInvalid, PseudonymKeysUnfit,
-    TelemetryUnusable, RuntimeError (port taken).
+    FileUnusable, TelemetryUnusable, PortUnusable, RuntimeError (port taken).
     """
-    # Unreadable keys are refused before a database is started or waited for.
-    given_pseudonyms(settings)
+    # What is wrong with the settings is refused before a database is started or waited for.
+    check_settings(settings)
     async with AsyncExitStack() as stack:
+        access = await open_access(settings)
         telemetry = await stack.enter_async_context(
             open_telemetry(settings.metrics_host, settings.metrics_port)
         )
@@ -151,11 +165,11 @@ async def application(
             settings,
             pool,
             models,
+            access=access,
             pseudonyms=pseudonyms,
             catalog=catalog,
             clock=clock,
             telemetry=telemetry,
-            shares_port=worker is not None,
         )
         if settings.seed_catalog:
             await _seed(parts.seeding(), catalog)
@@ -171,7 +185,14 @@ async def application(
         enhance_stream = parts.enhance_stream(enhance)
         metrics = parts.metrics()
         metrics_feed = parts.metrics_feed(metrics)
-        server = parts.server(feed, enhance, enhance_stream, metrics, metrics_feed)
+        server = parts.server(
+            feed=feed,
+            enhance=enhance,
+            enhance_stream=enhance_stream,
+            metrics=metrics,
+            metrics_feed=metrics_feed,
+            ports=stack.enter_context(ports(settings, access, worker)),
+        )
         detector = parts.detector()
         watch_pool(telemetry.instruments, pool)
         watch_cache(telemetry.instruments, models)
@@ -205,6 +226,7 @@ async def application(
             ("bounds", parts.bounds.run()),
             ("sizes", parts.sizes.run()),
             ("qualification", qualification.run()),
+            ("access", access.run()),
             ("tombstones", parts.tombstones().run()),
             ("accounts", parts.remembered_accounts.run()),
             ("measures", parts.folding().run()),
@@ -213,7 +235,7 @@ async def application(
             task = asyncio.create_task(loop, name=name)
             task.add_done_callback(partial(_report_death, failed))
             stack.push_async_callback(_cancel, task)
-        http = make_http(settings, server, shares_port=worker is not None)
+        http = make_http(settings, server, access, shares_port=worker is not None)
         await server.start()
         if http:
             await http.start()
@@ -222,6 +244,7 @@ async def application(
             (feed, enhance_stream, metrics_feed),
             settings.drain_grace.total_seconds(),
             failed,
+            access=access,
             metrics_port=telemetry.metrics_port,
             http=http,
             models=models,

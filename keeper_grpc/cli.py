@@ -341,6 +341,7 @@ def _words(parsed: argparse.Namespace) -> int:
 
 
 async def _review(settings: Settings, decision: str | None, hashes: Sequence[str]) -> int:
+    from keeper_grpc.local_operator import local_operator
     from keeper_grpc.one_shot import word_review
 
     async with word_review(settings) as review:
@@ -348,7 +349,9 @@ async def _review(settings: Settings, decision: str | None, hashes: Sequence[str
             unknown = [
                 each
                 for each in hashes
-                if not await review.decide(each, approved=decision == "approve")
+                if not await review.decide(
+                    each, approved=decision == "approve", actor=local_operator()
+                )
             ]
             for each in unknown:
                 print(f"keeper: no account uses a word of this hash: {each}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keeper_grpc.access_parts import Access
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.rpc.server import MAX_REQUEST_BYTES, Server
 from keeper_grpc.settings import Settings
@@ -16,7 +17,9 @@ class HttpUnusable(OperatorError):
     """The HTTP port cannot be opened."""
 
 
-def make_http(settings: Settings, server: Server, *, shares_port: bool) -> HttpServer | None:
+def make_http(
+    settings: Settings, server: Server, access: Access, *, shares_port: bool
+) -> HttpServer | None:
     """The HTTP server of the gRPC server's handlers, bound and not yet started; None where none is wanted.
 
     Raises HttpUnusable.
@@ -36,6 +39,7 @@ def make_http(settings: Settings, server: Server, *, shares_port: bool) -> HttpS
             server.handlers,
             address=settings.http_address,
             shares_port=shares_port,
+            tls=access.http_context(),
             origins=settings.http_origins,
             max_request_bytes=MAX_REQUEST_BYTES,
             max_call_duration=settings.max_call_duration.total_seconds(),

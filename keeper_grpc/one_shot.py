@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.local_operator import record
 from keeper_grpc.models.choice import open_model
 from keeper_grpc.parts import (
     authored_patterns,
@@ -43,7 +44,11 @@ async def seed(settings: Settings) -> SeedResult:
             clock=utc_now,
             new_id=uuid4,
         )
-        return await use_case(catalog.version, authored_patterns(catalog))
+        result = await use_case(catalog.version, authored_patterns(catalog))
+        if result.added or result.upgraded:
+            counts = {"added": result.added, "upgraded": result.upgraded}
+            await record(pool, "seed_catalog", counts)
+        return result
 
 
 async def rebuild(settings: Settings) -> RebuildResult:
@@ -51,7 +56,10 @@ async def rebuild(settings: Settings) -> RebuildResult:
     async with open_pool(settings) as pool:
         await check_pseudonym_keys(settings, pool)
         use_case = RebuildEvidence(store=PostgresRebuild(pool), counting=counting_of(settings))
-        return await use_case()
+        result = await use_case()
+        counts = {"patterns": result.patterns, "corrected": result.corrected}
+        await record(pool, "rebuild_evidence", counts)
+        return result
 
 
 @asynccontextmanager

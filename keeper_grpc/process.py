@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from keeper_grpc.app import App, application
+from keeper_grpc.hangup import on_hangup
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import Settings
 from keeper_grpc.workers.place import Worker
@@ -27,7 +28,7 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then drain: not ready, streams ended, calls finished, closed.
 
     A `worker` also drains when its standard input ends, which its parent holds, and writes a line to its standard
-    output once it serves.
+    output once it serves. At SIGHUP certificates and identities are read again.
 
     Raises ServiceFailed, after the same drain, when a part of the service died.
     """
@@ -53,6 +54,7 @@ async def serve(settings: Settings, worker: Worker | None = None) -> None:
             # served (docs/streams.md).
             gc.collect()
             gc.freeze()
+            on_hangup(loop, app.reload)
             _announce(app, settings, worker)
             failed = asyncio.create_task(app.failed.wait())
             stopped = asyncio.create_task(stop.wait())
@@ -73,6 +75,7 @@ def _announce(app: App, settings: Settings, worker: Worker | None) -> None:
         "worker_serving" if worker else "serving",
         host=settings.host,
         port=app.port,
+        admin_port=app.admin_port,
         pid=os.getpid(),
         metrics_port=app.metrics_port,
         http_port=app.http_port,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from random import Random
 from uuid import uuid4
 
+from keeper_grpc.access_parts import Access, unauthenticated_limits
 from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.domain.access.identity import UNAUTHENTICATED
+from keeper_grpc.domain.access.meter import Meter
 from keeper_grpc.domain.advice.exploration import Exploration
 from keeper_grpc.domain.emerging.model import Emergence, Proven
 from keeper_grpc.embedding.cache import CachedEmbedder
@@ -17,8 +21,12 @@ from keeper_grpc.parts import counting_of, make_anonymizer, qualification
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.privacy.remembering import RememberingAnonymizer
-from keeper_grpc.rpc.server import Server
+from keeper_grpc.rpc.interceptors.authentication import Authentication
+from keeper_grpc.rpc.interceptors.authorization import Authorization
+from keeper_grpc.rpc.interceptors.identity_limits import IdentityLimits
+from keeper_grpc.rpc.server import Guards, Ports, Server
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
+from keeper_grpc.rpc.streams.admission import QuestionAdmission
 from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
@@ -69,6 +77,7 @@ from keeper_grpc.usecases.accounts.forget import ForgetAccount
 from keeper_grpc.usecases.accounts.qualify import QualifyAccounts
 from keeper_grpc.usecases.accounts.register import RegisterAccount
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
+from keeper_grpc.usecases.accounts.speak_for import SpeakFor
 from keeper_grpc.usecases.accounts.tombstones import TrimTombstones
 from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
@@ -121,14 +130,13 @@ class ServerParts:
         pool: Database,
         models: ModelInUse,
         *,
+        access: Access,
         pseudonyms: Pseudonyms,
         catalog: Catalog,
         clock: Clock,
         telemetry: Telemetry,
-        shares_port: bool = False,
     ) -> None:
-        """`shares_port`: with other workers of one server."""
-        self._shares_port = shares_port
+        self._access = access
         self._settings = settings
         self._pool = pool
         self._models = models
@@ -171,6 +179,8 @@ class ServerParts:
             qualification=qualification(settings),
             clock=self._clock,
         )
+        self._speak_for = SpeakFor(pseudonyms=self._pseudonyms, store=self.remembered_accounts)
+        self._meter = Meter()
         self._writer = ScopeWriter(
             WriteGroup(store=PostgresGroups(pool, self._counting), rule=self._rule, new_id=uuid4),
             ReviseOutcome(self._outcomes, self._rule),
@@ -216,6 +226,7 @@ class ServerParts:
             enhance=enhance,
             in_flight=self._settings.stream_in_flight,
             max_duration=self._settings.max_call_duration.total_seconds(),
+            admit=QuestionAdmission(self._access.authenticator, self._speak_for, self._meter),
             on_answer=self._telemetry.instruments.question_answered,
             spans=self._telemetry.spans,
         )
@@ -268,11 +279,13 @@ class ServerParts:
 
     def server(
         self,
+        *,
         feed: EmergingFeed,
         enhance: MeasuredEnhance,
         enhance_stream: EnhanceStream,
         metrics: GetNetworkMetrics,
         metrics_feed: MetricsFeed,
+        ports: Ports,
     ) -> Server:
         return Server(
             network=NetworkLearning(
@@ -344,12 +357,25 @@ class ServerParts:
             ),
             # The embedder has answered at the start.
             ready=Readiness(self._pool),
-            address=self._settings.address,
-            shares_port=self._shares_port,
+            guards=self._guards(),
+            ports=ports,
+            reflection=self._settings.reflection,
             max_call_duration=self._settings.max_call_duration.total_seconds(),
             readiness_interval=READINESS_INTERVAL,
             on_end=self._telemetry.instruments.call_ended,
             spans=self._telemetry.spans,
+        )
+
+    def _guards(self) -> Guards:
+        limits = unauthenticated_limits(self._settings)
+        return Guards(
+            Authentication(
+                self._access.authenticator,
+                reflection=self._settings.reflection,
+                unauthenticated=replace(UNAUTHENTICATED, limits=limits),
+            ),
+            IdentityLimits(self._meter),
+            Authorization(self._speak_for),
         )
 
     def feed(self) -> EmergingFeed:

@@ -32,6 +32,9 @@ from keeper_grpc.operator_error import OperatorError
 
 PREFIX = "KEEPER_"
 
+CLIENT_VARIABLES = frozenset({"KEEPER_TOKEN", "KEEPER_TOKEN_FILE"})
+"""What the commands that call a server read, and no server does."""
+
 DIMENSIONS = 1536
 """Width of a stored vector (embedding/embedder.py)."""
 
@@ -203,6 +206,8 @@ Secret = Annotated[SecretStr | None, BeforeValidator(_text)]
 Word = Annotated[Text, BeforeValidator(_not_empty)]
 Origin = Annotated[Text, AfterValidator(_origin)]
 Directory = Annotated[Path, BeforeValidator(_not_empty)]
+File = Annotated[Path, BeforeValidator(_not_empty)]
+Calls = Annotated[float, Field(gt=0, le=1_000_000)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Limit = Annotated[float, Field(gt=0, le=1)]
 
@@ -214,11 +219,73 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True
     )
 
-    host: Word = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every one")
+    host: Word = Field(
+        "127.0.0.1",
+        description="address to listen on; 0.0.0.0 is every one of IPv4, :: every one there is",
+    )
     port: Port = Field(50051, description="port to listen on; 0 picks a free one")
     workers: Workers = Field(
         1,
         description="processes that serve the port; each has KEEPER_POOL_SIZE connections and memory of its own",
+    )
+    admin_address: Annotated[Address | None, NoDecode] = Field(
+        None,
+        description="host:port of AdminService alone, which is then not on the other port; unset leaves it there",
+    )
+    allow_unauthenticated: bool = Field(
+        False,
+        description="true lets everyone who reaches the port call everything, where it is not this machine's alone and "
+        "there is no authentication",
+    )
+    reflection: Literal["operate", "open", "off"] = Field(
+        "operate",
+        description="who may list services and messages by reflection: the role operate, everyone, or nobody",
+    )
+    tls_certificate: File | None = Field(
+        None, description="certificate of the server with its chain, in PEM; unset is no TLS"
+    )
+    tls_key: File | None = Field(None, description="private key of that certificate, in PEM")
+    tls_client_ca: File | None = Field(
+        None,
+        description="authorities of client certificates, in PEM, which every caller then needs; unset asks for none",
+    )
+    identities_file: File | None = Field(
+        None,
+        description="YAML file of identities: their tokens by hash, certificates, roles and accounts (docs/security.md)",
+    )
+    jwt_keys: Word | None = Field(
+        None,
+        description="JSON Web Key Set of the identity provider, a file or an https address; unset takes no JWT",
+    )
+    jwt_issuer: Word | None = Field(None, description="issuer that a JWT must have")
+    jwt_audience: Word | None = Field(
+        None, description="audience that a JWT must have, one of these if comma-separated"
+    )
+    jwt_algorithms: Word = Field(
+        "RS256,ES256,EdDSA",
+        description="algorithms of signatures that are accepted, comma-separated",
+    )
+    jwt_leeway: AnySeconds = Field(
+        timedelta(seconds=30), description="difference of clocks that a JWT's times may have"
+    )
+    jwt_refresh: Seconds = Field(
+        timedelta(minutes=5), description="time between looks for newer keys at an address"
+    )
+    jwt_roles_claim: Word = Field("keeper_roles", description="claim that lists the roles")
+    jwt_accounts_claim: Word = Field(
+        "keeper_accounts", description='claim that lists the accounts, or is "all"'
+    )
+    jwt_owners_claim: Word = Field("keeper_owners", description="claim that lists the owners")
+    identity_rate: Calls | None = Field(
+        None,
+        description="calls and questions a second that an identity may make on average, unless its entry says "
+        "otherwise; unset is no limit",
+    )
+    identity_burst: Calls | None = Field(
+        None, description="calls that it may make at once after a pause; unset is a second's worth"
+    )
+    identity_concurrency: Count | None = Field(
+        None, description="calls and streams that it may have open; unset is no limit"
     )
     max_call_duration: Seconds = Field(
         timedelta(seconds=30), description="longest unary call, also for clients without a deadline"
@@ -530,7 +597,7 @@ class Settings(BaseSettings):
     @classmethod
     def unknown(cls) -> list[Unknown]:
         """Variables of the environment that look like settings but are not."""
-        known = {PREFIX + name.upper() for name in cls.model_fields}
+        known = {PREFIX + name.upper() for name in cls.model_fields} | CLIENT_VARIABLES
         return unknown_variables(os.environ.items(), PREFIX, known)
 
     @property

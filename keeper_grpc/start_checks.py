@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import os
 
+from keeper_grpc.listening import authenticates, check_listening
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.settings import Settings, SettingsInvalid
 from keeper_grpc.telemetry.environment import asked
 
 
 def check_start(settings: Settings) -> None:
-    """Raise SettingsInvalid or TelemetryUnusable for settings that would stop this start later."""
-    given_pseudonyms(settings)
+    """Raise SettingsInvalid, FileUnusable or TelemetryUnusable for settings that would stop this start later."""
+    check_settings(settings)
+    if (
+        authenticates(settings)
+        or settings.tls_certificate
+        or settings.tls_key
+        or settings.tls_client_ca
+    ):
+        # Only who asks for it waits for what reads keys and certificates.
+        from keeper_grpc.access_parts import check_access  # noqa: PLC0415
+
+        check_access(settings)
     asked(os.environ)
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise SettingsInvalid for settings that do not go together."""
+    check_listening(settings)
+    given_pseudonyms(settings)
 
 
 def given_pseudonyms(settings: Settings) -> Pseudonyms | None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from keeper_grpc.domain.patterns.space import Recipe
 from keeper_grpc.embedding.cache import CachedEmbedder
+from keeper_grpc.local_operator import record
 from keeper_grpc.models.make import make_model, recipe_of
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.parts import counting_of, open_pool
@@ -35,9 +36,12 @@ async def reembed(
         recipe = _recipe(settings, to)
         async with _model(settings, recipe, pool) as embedder:
             await _agree(move, embedder.model)
+            await record(pool, "reembed_begun", {})
             moved = await MoveModel(store=move, embedder=embedder, progress=progress, force=force)(
                 recipe
             )
+            counts = {"patterns": moved.patterns, "merged": moved.merged}
+            await record(pool, "reembed", counts)
         return embedder.model, moved
 
 
@@ -49,6 +53,7 @@ async def cancel(settings: Settings) -> str | None:
         if space is None or space.next is None:
             return None
         await move.cancel()
+        await record(pool, "reembed_cancelled", {})
         return space.present.model
 
 

@@ -1,10 +1,11 @@
-"""The gRPC server: port, keepalive, health, reflection, drain."""
+"""The gRPC server: ports, keepalive, health, reflection, drain."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import grpc
 import structlog
@@ -17,10 +18,13 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
+from keeper_grpc.rpc.interceptors.authentication import Authentication
+from keeper_grpc.rpc.interceptors.authorization import Authorization
 from keeper_grpc.rpc.interceptors.chain import Chain, Handler
 from keeper_grpc.rpc.interceptors.deadline import Deadline
 from keeper_grpc.rpc.interceptors.encoded import encoded
 from keeper_grpc.rpc.interceptors.end import EndListener, TellEnd
+from keeper_grpc.rpc.interceptors.identity_limits import IdentityLimits
 from keeper_grpc.rpc.interceptors.in_flight import InFlight
 from keeper_grpc.rpc.interceptors.log import log_end
 from keeper_grpc.rpc.interceptors.request_id import RequestId
@@ -71,10 +75,34 @@ class _Registered:
         self.handlers |= {f"/{service}/{name}": handler for name, handler in methods.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What decides who may call: who it is, how much it asks, and for whom it speaks."""
+
+    authentication: Authentication
+    limits: IdentityLimits
+    authorization: Authorization
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the server listens, as gRPC takes addresses.
+
+    admin: of AdminService alone, which is not at `address` then; None leaves it there. credentials: makes those of one
+    port; None without TLS. shared: with the other workers of one server.
+    """
+
+    address: str
+    admin: str | None = None
+    credentials: Callable[[], grpc.ServerCredentials | None] = lambda: None
+    shared: bool = False
+
+
 class Server:
     """The server of one process. `ready` returns whether its parts can answer now.
 
-    `on_end` is called at the end of each call; `spans` makes spans in the callers' traces.
+    `on_end` is called at the end of each call; `spans` makes spans in the callers' traces. `reflection`: "off" serves
+    none; who may use it otherwise is the guards' business.
     """
 
     def __init__(
@@ -83,54 +111,88 @@ class Server:
         network: NetworkLearning,
         admin: Admin,
         ready: Callable[[], Awaitable[bool]],
-        address: str,
-        shares_port: bool,
+        guards: Guards,
+        ports: Ports,
+        reflection: Literal["operate", "open", "off"],
         max_call_duration: float,
         readiness_interval: float,
         on_end: EndListener,
         spans: Spans,
     ) -> None:
         self._in_flight = InFlight()
-        chain = Chain(
-            [
-                self._in_flight,
-                *([Trace(spans)] if spans.on else []),
-                RequestId(),
-                TellEnd(log_end, on_end, *([note_end] if spans.on else [])),
-                Validation(warm_up=_one_of_each()),
-            ],
-            [read_requests, encoded(f"/{SERVICES[0]}/StreamEmergingPatterns")],
-            Deadline(max_call_duration),
-        )
-        self._server = grpc.aio.server(
-            interceptors=[chain],
-            # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
-            # get half of the connections.
-            options=(*_OPTIONS, ("grpc.so_reuseport", int(shares_port))),
-        )
+        self._guards = guards
+        self._on_end = on_end
+        self._spans = spans
+        self._max_call_duration = max_call_duration
+        self._validation = Validation(warm_up=_one_of_each())
+        self._ports = ports
+        self._reflection = reflection
         self._health = health.aio.HealthServicer()
+        self._ready = ready
+        self._readiness_interval = readiness_interval
+        self._watch: asyncio.Task[None] | None = None
+        self._is_ready = False
+        chain = self._chain()
+        main, self.port = self._listening(ports.address, chain)
+        self._servers = [main]
         registered = _Registered()
-        targets: tuple[Any, ...] = (self._server, registered)
+        targets: tuple[Any, ...] = (main, registered)
         for target in targets:
             add_NetworkLearningServiceServicer_to_server(network, target)
-            add_AdminServiceServicer_to_server(admin, target)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, target)
-        self.services: tuple[Any, ...] = (
-            *OUR_SERVICES,
-            health_pb2.DESCRIPTOR.services_by_name["Health"],
-        )
+            if ports.admin is None:
+                add_AdminServiceServicer_to_server(admin, target)
+        ours: tuple[Any, ...] = OUR_SERVICES
+        self.admin_port = self.port
+        if ports.admin is not None:
+            ours = OUR_SERVICES[:1]
+            beside, self.admin_port = self._listening(ports.admin, self._chain())
+            self._servers.append(beside)
+            add_AdminServiceServicer_to_server(admin, beside)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, beside)
+            self._describe(beside, SERVICES[1:])
+        self._describe(main, [service.full_name for service in ours])
+        self.services: tuple[Any, ...] = (*ours, health_pb2.DESCRIPTOR.services_by_name["Health"])
         self.handlers = {
             method: chain.enclosed(method, handler)
             for method, handler in registered.handlers.items()
         }
         """By path, the handlers of `services` within the interceptor, for a server of another protocol."""
-        enable_reflection((*SERVICES, health.SERVICE_NAME), self._server)
-        self._ready = ready
-        self._readiness_interval = readiness_interval
-        self._watch: asyncio.Task[None] | None = None
-        self._is_ready = False
-        # Raises RuntimeError when the address is taken.
-        self.port = self._server.add_insecure_port(address)
+
+    def _chain(self) -> Chain:
+        """One for each server: it remembers what it has made of a method's handler."""
+        return Chain(
+            [
+                self._in_flight,
+                *([Trace(self._spans)] if self._spans.on else []),
+                RequestId(),
+                TellEnd(log_end, self._on_end, *([note_end] if self._spans.on else [])),
+                self._guards.authentication,
+                self._guards.limits,
+                self._validation,
+                self._guards.authorization,
+            ],
+            [read_requests, encoded(f"/{SERVICES[0]}/StreamEmergingPatterns")],
+            Deadline(self._max_call_duration),
+        )
+
+    def _listening(self, address: str, chain: Chain) -> tuple[grpc.aio.Server, int]:
+        """A server without services at one address, and its port. Raises RuntimeError when the address is taken."""
+        server = grpc.aio.server(
+            interceptors=[chain],
+            # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
+            # get half of the connections.
+            options=(*_OPTIONS, ("grpc.so_reuseport", int(self._ports.shared))),
+        )
+        credentials = self._ports.credentials()
+        if credentials is None:
+            return server, server.add_insecure_port(address)
+        return server, server.add_secure_port(address, credentials)
+
+    def _describe(self, server: grpc.aio.Server, services: Sequence[str]) -> None:
+        """Add reflection of these services, which are the ones that the server has, and of health."""
+        if self._reflection != "off":
+            enable_reflection((*services, health.SERVICE_NAME), server)
 
     @property
     def is_ready(self) -> bool:
@@ -145,7 +207,8 @@ class Server:
     async def start(self) -> None:
         """Begin to answer. Health says NOT_SERVING until the parts are ready."""
         await self._report(ready=await self._ready())
-        await self._server.start()
+        for server in self._servers:
+            await server.start()
         self._watch = asyncio.create_task(self._watch_readiness())
 
     async def announce_drain(self) -> None:
@@ -161,11 +224,11 @@ class Server:
         A stream that only watches health would hold the server for the whole grace (it never
         ends), so the grace is cut short when nothing else is in flight.
         """
-        stopping = asyncio.ensure_future(self._server.stop(grace))
+        stopping = asyncio.gather(*(server.stop(grace) for server in self._servers))
         idle = asyncio.ensure_future(self._in_flight.idle())
         await asyncio.wait((stopping, idle), return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
-        await self._server.stop(LAST_GRACE)
+        await asyncio.gather(*(server.stop(LAST_GRACE) for server in self._servers))
         await stopping
 
     async def _watch_readiness(self) -> None:

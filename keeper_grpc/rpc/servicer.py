@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 import grpc
@@ -17,6 +17,7 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServic
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
 )
+from keeper_grpc.rpc.caller import caller
 from keeper_grpc.rpc.convert import (
     account_value,
     admin,
@@ -45,6 +46,14 @@ from keeper_grpc.usecases.patterns.support import GetPatternSupport
 from keeper_grpc.usecases.patterns.withdraw import Withdraw
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+class Forgets(Protocol):
+    """ForgetAccount, on the model in use."""
+
+    def __call__(
+        self, account_id: str, *, actor: str
+    ) -> Awaitable[tuple[Forgotten, UUID | None]]: ...
 
 
 class NetworkLearning(NetworkLearningServiceServicer):
@@ -190,7 +199,7 @@ class Admin(AdminServiceServicer):
         *,
         register: RegisterAccount,
         update: UpdateAccount,
-        forget: Callable[[str], Awaitable[tuple[Forgotten, UUID | None]]],
+        forget: Forgets,
         withdraw: Withdraw,
         support: GetPatternSupport,
         audit: AuditLog,
@@ -206,27 +215,27 @@ class Admin(AdminServiceServicer):
         self, request: admin_service_pb2.RegisterAccountRequest, context: Context
     ) -> admin_service_pb2.RegisterAccountResponse:
         """Register an account."""
-        created = await self._register(admin.registration(request))
+        created = await self._register(admin.registration(request), actor=_actor())
         return admin_service_pb2.RegisterAccountResponse(created=created)
 
     async def UpdateAccount(
         self, request: admin_service_pb2.UpdateAccountRequest, context: Context
     ) -> admin_service_pb2.UpdateAccountResponse:
         """Correct an account's category or owner."""
-        return admin.updated(await self._update(admin.correction(request)))
+        return admin.updated(await self._update(admin.correction(request), actor=_actor()))
 
     async def ForgetAccount(
         self, request: admin_service_pb2.ForgetAccountRequest, context: Context
     ) -> admin_service_pb2.ForgetAccountResponse:
         """Remove everything that came from an account."""
-        done, event_id = await self._forget(request.account_id)
+        done, event_id = await self._forget(request.account_id, actor=_actor())
         return admin.forgotten(done, event_id)
 
     async def RetirePattern(
         self, request: admin_service_pb2.RetirePatternRequest, context: Context
     ) -> admin_service_pb2.RetirePatternResponse:
         """Withdraw a pattern, or undo that."""
-        event_id = await self._withdraw(admin.retirement(request))
+        event_id = await self._withdraw(admin.retirement(request), actor=_actor())
         return admin_service_pb2.RetirePatternResponse(
             changed=event_id is not None, audit_event_id=str(event_id or "")
         )
@@ -235,7 +244,7 @@ class Admin(AdminServiceServicer):
         self, request: admin_service_pb2.WithdrawScriptRequest, context: Context
     ) -> admin_service_pb2.WithdrawScriptResponse:
         """Withdraw one script of a pattern, or undo that."""
-        event_id = await self._withdraw(admin.script_withdrawal(request))
+        event_id = await self._withdraw(admin.script_withdrawal(request), actor=_actor())
         return admin_service_pb2.WithdrawScriptResponse(
             changed=event_id is not None, audit_event_id=str(event_id or "")
         )
@@ -252,3 +261,8 @@ class Admin(AdminServiceServicer):
         """List audit events."""
         events, after = await self._audit.page(admin.audit_cursor(request), request.page_size)
         return admin.audit_page(events, after)
+
+
+def _actor() -> str:
+    """The name that the audit log keeps."""
+    return caller().identity.name

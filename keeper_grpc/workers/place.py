@@ -13,7 +13,8 @@ from keeper_grpc.settings import Settings
 class Worker:
     """One of several serving processes.
 
-    number: from 1 on. port, http_port: which all of them share; the latter is None without HTTP. dsn: of the bundled database, which the parent has started and
+    number: from 1 on. port, http_port, admin_port: which all of them share; the latter are None without HTTP, and where
+    AdminService has no port of its own. dsn: of the bundled database, which the parent has started and
     migrated; None where the settings name another.
     """
 
@@ -21,6 +22,7 @@ class Worker:
     port: int
     dsn: str | None
     http_port: int | None = None
+    admin_port: int | None = None
 
     def settings(self, common: Settings) -> Settings:
         """The settings of this worker: the port that the parent holds, and a metrics port of its own."""
@@ -30,6 +32,8 @@ class Worker:
         changed: dict[str, object] = {"port": self.port, "metrics_port": metrics_port}
         if common.http_address and self.http_port is not None:
             changed["http_address"] = (common.http_address[0], self.http_port)
+        if common.admin_address and self.admin_port is not None:
+            changed["admin_address"] = (common.admin_address[0], self.admin_port)
         return common.model_copy(update=changed)
 
     def to_json(self) -> str:

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import structlog
 
+from keeper_grpc.hangup import on_hangup
+from keeper_grpc.listening import warn_of_shared_ipv6
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.parts import database
 from keeper_grpc.settings import Settings
@@ -66,6 +68,7 @@ class Supervisor:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop_now)
+        on_hangup(loop, self._reload_all)
         try:
             async with AsyncExitStack() as stack:
                 port = stack.enter_context(held_port(self._settings.host, self._settings.port))
@@ -73,36 +76,46 @@ class Supervisor:
                 http_port = (
                     stack.enter_context(held_port(*http, "KEEPER_HTTP_ADDRESS")) if http else None
                 )
+                warn_of_shared_ipv6(self._settings.host)
+                admin = self._settings.admin_address
+                admin_port = (
+                    stack.enter_context(held_port(*admin, "KEEPER_ADMIN_ADDRESS"))
+                    if admin
+                    else None
+                )
                 dsn = await stack.enter_async_context(database(self._settings))
                 starting = None
                 if not self._stop.is_set():
                     ours = dsn if self._settings.database_url is None else None
-                    await self._keep_all(port, http_port, ours)
+                    places = [
+                        Worker(number, port, ours, http_port, admin_port)
+                        for number in range(1, self._workers + 1)
+                    ]
+                    await self._keep_all(places)
         except asyncio.CancelledError:
             if not self._stop.is_set():
                 raise
         log.info("stopped")
 
-    async def _keep_all(self, port: int, http_port: int | None, dsn: str | None) -> None:
+    async def _keep_all(self, places: Sequence[Worker]) -> None:
         """Keep every worker until the stop, or until one is lost; then end them all."""
         stopped = asyncio.create_task(self._stop.wait())
         tasks: list[asyncio.Task[Any]] = [stopped]
         try:
             # The first one alone makes the key, seeds the catalog and embeds it; the others find it done.
-            for together in (range(1, 2), range(2, self._workers + 1)):
-                for number in together:
-                    self._served[number] = asyncio.Event()
-                    tasks.append(
-                        asyncio.create_task(self._keep(Worker(number, port, dsn, http_port)))
-                    )
+            for together in (places[:1], places[1:]):
+                for place in together:
+                    self._served[place.number] = asyncio.Event()
+                    tasks.append(asyncio.create_task(self._keep(place)))
                 if not await self._all_served(tasks):
                     break
             else:
                 log.info(
                     "serving",
                     host=self._settings.host,
-                    port=port,
-                    http_port=http_port,
+                    port=places[0].port,
+                    http_port=places[0].http_port,
+                    admin_port=places[0].admin_port,
                     workers=self._workers,
                 )
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -164,6 +177,12 @@ class Supervisor:
         status = await process.wait()
         del self._running[worker.number]
         return bool(line), status
+
+    def _reload_all(self) -> None:
+        """Let every worker read certificates and identities again."""
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGHUP)
 
     async def _end_all(self) -> None:
         """Tell every worker to drain, and kill those that do not end."""

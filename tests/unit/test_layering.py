@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedding": {"domain", "operator_error", "spans"},
     "privacy": {"domain", "operator_error"},
     "catalog": {"domain"},
+    "access": {"domain", "operator_error"},
     "rpc": {"usecases", "domain", "gen", "spans"},
     "telemetry": {"usecases", "domain", "embedding", "operator_error", "spans"},
     "client": {"gen"},
@@ -29,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     "operator_error": set(),
     "logs": set(),
+    "hangup": set(),
     "spans": set(),
     "command": set(),
     "health": {"command", "settings"},
@@ -39,6 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 SEE_ALL = {
     "app",
+    "access_parts",
+    "listening",
+    "serving_ports",
+    "local_operator",
     "models",
     "parts",
     "server_parts",

@@ -108,6 +108,25 @@ BAD = [
     ("KEEPER_LOG_LEVEL", SECRET),
     ("KEEPER_LOG_FORMAT", SECRET),
     ("KEEPER_WORD_APPROVAL", SECRET),
+    ("KEEPER_MIGRATION_LOCK_TIMEOUT", "0"),
+    ("KEEPER_ADMIN_ADDRESS", SECRET),
+    ("KEEPER_REFLECTION", SECRET),
+    ("KEEPER_TLS_CERTIFICATE", ""),
+    ("KEEPER_TLS_KEY", ""),
+    ("KEEPER_TLS_CLIENT_CA", ""),
+    ("KEEPER_IDENTITIES_FILE", ""),
+    ("KEEPER_JWT_KEYS", " "),
+    ("KEEPER_JWT_ISSUER", ""),
+    ("KEEPER_JWT_AUDIENCE", ""),
+    ("KEEPER_JWT_ALGORITHMS", ""),
+    ("KEEPER_JWT_LEEWAY", "-1"),
+    ("KEEPER_JWT_REFRESH", "0"),
+    ("KEEPER_JWT_ROLES_CLAIM", ""),
+    ("KEEPER_JWT_ACCOUNTS_CLAIM", ""),
+    ("KEEPER_JWT_OWNERS_CLAIM", ""),
+    ("KEEPER_IDENTITY_RATE", "0"),
+    ("KEEPER_IDENTITY_BURST", "-1"),
+    ("KEEPER_IDENTITY_CONCURRENCY", "0"),
 ]
 
 
@@ -157,6 +176,16 @@ def test_every_bounded_setting_is_in_the_table_of_bad_values() -> None:
             "local_model_dir",
             "openai_api_version",
             "openai_deployment",
+            "tls_certificate",
+            "tls_key",
+            "tls_client_ca",
+            "identities_file",
+            "jwt_keys",
+            "jwt_issuer",
+            "jwt_audience",
+            "identity_rate",
+            "identity_burst",
+            "identity_concurrency",
         }
     }
     assert bounded == {name for name, _ in BAD}

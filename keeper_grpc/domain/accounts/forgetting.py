@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -82,7 +82,7 @@ class Centre:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One thing that an operator did. `details` are counts.
+    """One thing that an operator did. `details` are counts, `actor` is the name of the operator's identity.
 
     `pattern_id` is the pattern that it was about, if any, and `reason` why that was withdrawn.
     """
@@ -93,6 +93,7 @@ class AuditEvent:
     created_at: datetime
     pattern_id: UUID | None = None
     reason: WithdrawalReason | None = None
+    actor: str = field(kw_only=True)
 
 
 def _mean(

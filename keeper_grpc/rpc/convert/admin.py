@@ -119,6 +119,7 @@ def audit_page(
             counts=event.details,
             pattern_id=str(event.pattern_id) if event.pattern_id else "",
             reason=_REASON_NUMBERS[event.reason],
+            actor=event.actor,
         )
         message.event_time.FromDatetime(event.created_at)
     if after is not None:

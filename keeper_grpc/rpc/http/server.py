@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -57,6 +58,7 @@ class HttpServer:
         address: tuple[str, int],
         shares_port: bool,
         origins: Iterable[str],
+        tls: ssl.SSLContext | None = None,
         max_request_bytes: int,
         max_call_duration: float,
     ) -> None:
@@ -81,6 +83,7 @@ class HttpServer:
                 limit_concurrency=MOST_CONNECTIONS,
                 # Who a caller is must not be what a header says.
                 proxy_headers=False,
+                ssl_context_factory=(lambda *_: tls) if tls else None,
             )
         )
         self._serving: asyncio.Task[None] | None = None

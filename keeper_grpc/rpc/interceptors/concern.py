@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from keeper_grpc.domain.access.identity import UNIDENTIFIED, Identity
+
 OURS = "/keeper.network."
 """The prefix of this service's methods; health and reflection have others."""
 
@@ -17,7 +19,7 @@ OURS = "/keeper.network."
 class Call:
     """A call as the concerns see it.
 
-    `request` is None where the client streams. `metadata` is what concerns return to the caller beside the answer.
+    `request` is None where the client streams. `identity` is who calls, once that is known, and `counted` whether its limits count the call. `metadata` is what concerns return to the caller beside the answer.
     `error` is what ended the call, None while it runs and when it succeeded. `undo` is called at the very end.
     """
 
@@ -27,6 +29,8 @@ class Call:
     context: Any
     metadata: list[tuple[str, str]] = field(default_factory=list)
     error: BaseException | None = None
+    identity: Identity = UNIDENTIFIED
+    counted: bool = False
     undo: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 

@@ -41,7 +41,8 @@ class EnhanceStream:
 
     A stream holds at most `in_flight` questions, each from its reading until its answer is sent.
     Beyond that the server does not read, so HTTP/2's flow control stops a caller that asks too fast
-    or reads too slowly, and no queue grows. Each question has `max_duration` seconds.
+    or reads too slowly, and no queue grows. Each question has `max_duration` seconds. `admit` raises unless
+    the caller may ask about the account of a question.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class EnhanceStream:
         enhance: Callable[[Question], Awaitable[Enhancement]],
         in_flight: int,
         max_duration: float,
+        admit: Callable[[str], Awaitable[None]],
         on_answer: Answered = lambda code, seconds: None,  # noqa: ARG005 - the default ignores it
         spans: Spans | None = None,
     ) -> None:
         self._enhance = enhance
         self._in_flight = in_flight
+        self._admit = admit
         self._max_duration = max_duration
         self._on_answer = on_answer
         self._spans = spans or Spans()
@@ -113,6 +116,7 @@ class EnhanceStream:
         try:
             async with limit:
                 self._rules.check(question, within="request.")
+                await self._admit(question.request.account_id)
                 answer = await self._enhance(insights.question(question.request))
         except KeeperError as error:
             response.error.CopyFrom(status.to_status(error))

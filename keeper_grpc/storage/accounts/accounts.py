@@ -39,11 +39,13 @@ class PostgresAccounts:
         self,
         account: NewAccount,
         tombstone_keys: Sequence[str],
+        registration: AuditEvent | None = None,
         returned: AuditEvent | None = None,
     ) -> bool:
-        """Add it unless it is there; whether it was added.
+        """Add it unless it is there; whether it was added. Then the event of its `registration` is written, if any.
 
-        Raises AccountForgotten while it has one of these tombstones, unless it is `returned`: then they go.
+        Raises AccountForgotten while it has one of these tombstones, unless it is `returned`: then they go, and that
+        event is written instead.
         """
         async with self._database.transaction() as connection:
             added = await connection.fetchval(
@@ -63,17 +65,23 @@ class PostgresAccounts:
             )
             # After the insert, which waits for a ForgetAccount that is at its end. In its transaction, so that
             # an account that is not added keeps its tombstone.
-            if added and returned is not None:
-                await _unbury(connection, tombstone_keys, returned)
-            elif added and await connection.fetchval(
-                """
+            if added and returned is not None and await _unbury(connection, tombstone_keys):
+                registration = returned
+            elif (
+                added
+                and returned is None
+                and await connection.fetchval(
+                    """
                 SELECT EXISTS (SELECT FROM account_tombstones
                                 WHERE tombstone_key = ANY($1::text[]) AND expire_time > $2)
                 """,
-                list(tombstone_keys),
-                account.created_time,
+                    list(tombstone_keys),
+                    account.created_time,
+                )
             ):
                 raise AccountForgotten
+            if added and registration is not None:
+                await append_event(connection, registration)
         return bool(added)
 
     async def known_owner(self, keys: Sequence[str]) -> str | None:
@@ -89,7 +97,7 @@ class PostgresAccounts:
         return known
 
     async def register_known(
-        self, key: str, joined_time: datetime | None, owner_key: str | None
+        self, key: str, joined_time: datetime | None, owner_key: str | None, event: AuditEvent
     ) -> bool:
         """Register an account that is known from its first call; False where it has this owner not."""
         async with self._database.transaction() as connection:
@@ -114,6 +122,7 @@ class PostgresAccounts:
                 joined_time,
                 owner_key,
             )
+            await append_event(connection, event)
             if owner_key is not None:
                 await note_standing(connection, key)
             await connection.execute(
@@ -167,13 +176,10 @@ class PostgresAccounts:
         return True
 
 
-async def _unbury(
-    connection: Connection, tombstone_keys: Sequence[str], returned: AuditEvent
-) -> None:
-    """Let the account come back, and note that an operator did so, where there is a tombstone."""
+async def _unbury(connection: Connection, tombstone_keys: Sequence[str]) -> bool:
+    """Let the account come back; whether it had a tombstone."""
     removed = await connection.fetch(
         "DELETE FROM account_tombstones WHERE tombstone_key = ANY($1::text[]) RETURNING 1",
         list(tombstone_keys),
     )
-    if removed:
-        await append_event(connection, returned)
+    return bool(removed)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from keeper_grpc.domain.accounts.forgetting import (
     AuditEvent,
@@ -131,8 +131,7 @@ class PostgresForgetting(PostgresAccounts):
         self,
         account_key: str,
         done_so_far: Forgotten,
-        event_id: UUID,
-        now: datetime,
+        event: AuditEvent,
         tombstone: Tombstone,
     ) -> Forgotten | None:
         async with self._database.transaction() as connection:
@@ -180,9 +179,7 @@ class PostgresForgetting(PostgresAccounts):
             done = done_so_far.plus(rest)
             await connection.execute("DELETE FROM accounts WHERE account_key = $1", account_key)
             await _bury(connection, tombstone)
-            await append_event(
-                connection, AuditEvent(event_id, "forget_account", done.counts(), now)
-            )
+            await append_event(connection, replace(event, details=done.counts()))
             await count_change(connection)
         if self._remembered is not None:
             await self._remembered.look()

@@ -60,10 +60,10 @@ class RememberedAccounts(PostgresAccounts):
         return account
 
     async def register_known(
-        self, key: str, joined_time: datetime | None, owner_key: str | None
+        self, key: str, joined_time: datetime | None, owner_key: str | None, event: AuditEvent
     ) -> bool:
         """As PostgresAccounts; seen by this process at once."""
-        registered = await super().register_known(key, joined_time, owner_key)
+        registered = await super().register_known(key, joined_time, owner_key, event)
         await self.look()
         return registered
 

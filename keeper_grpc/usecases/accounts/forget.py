@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from keeper_grpc.usecases.accounts.resolver import Pseudonymizes
 from keeper_grpc.usecases.ports import Clock, Embeds, NewId
 
 BEGUN = "forget_account_begun"
+ENDED = "forget_account"
 
 EMBED_AT_ONCE = 200
 """Texts embedded in one call: a pattern may have thousands, and an embedder bounds its queue."""
@@ -73,11 +74,10 @@ class ForgettingStore(Protocol):
         self,
         account_key: str,
         done_so_far: Forgotten,
-        event_id: UUID,
-        now: datetime,
+        event: AuditEvent,
         tombstone: Tombstone,
     ) -> Forgotten | None:
-        """Remove everything else, the account itself at last, and write the audit event.
+        """Remove everything else, the account itself at last, and write the audit event with what was done.
 
         Buries it once more: what was buried at the beginning may have been taken away meanwhile.
         Returns None, having done nothing, when a capture that was under way has added to a pattern.
@@ -115,7 +115,7 @@ class ForgetAccount:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, account_id: str) -> tuple[Forgotten, UUID | None]:
+    async def __call__(self, account_id: str, *, actor: str) -> tuple[Forgotten, UUID | None]:
         """Forget an account; what that did, and the id of the audit event that says so.
 
         An account that is not known, or was forgotten before, is nothing to do: no id. It gets its
@@ -129,17 +129,15 @@ class ForgetAccount:
         tombstone = Tombstone(tombstone_key, self._clock() + self._tombstone_retention)
         await self._store.bury(tombstone)
         while account := await self._store.find_account(keys):
-            begun = AuditEvent(self._new_id(), BEGUN, {}, self._clock())
+            begun = AuditEvent(self._new_id(), BEGUN, {}, self._clock(), actor=actor)
             await self._store.begin_forgetting(account.key, begun)
             while patterns := await self._store.patterns_of(account.key):
                 for key in patterns:
                     done = done.plus(await self._forget_in(key, account.key))
-            ended_id = self._new_id()
-            ended = await self._store.end_forgetting(
-                account.key, done, ended_id, self._clock(), tombstone
-            )
+            end = AuditEvent(self._new_id(), ENDED, {}, self._clock(), actor=actor)
+            ended = await self._store.end_forgetting(account.key, done, end, tombstone)
             if ended is not None:
-                done, event_id = ended, ended_id
+                done, event_id = ended, end.event_id
         await self._memory.caught_up()
         return done, event_id
 

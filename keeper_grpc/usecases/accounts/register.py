@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from keeper_grpc.domain.errors import AccountOwnerConflict, InvalidInput
 from keeper_grpc.usecases.accounts.resolver import AccountResolver, Pseudonymizes
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Clock, NewId
 
+REGISTERED = "register_account"
 RETURNED = "return_forgotten_account"
 
 
@@ -36,9 +37,9 @@ class RegistrationStore(Protocol):
         """Under which of these pseudonyms an owner has accounts, so that a rotation does not double it."""
 
     async def register_known(
-        self, key: str, joined_time: datetime | None, owner_key: str | None
+        self, key: str, joined_time: datetime | None, owner_key: str | None, event: AuditEvent
     ) -> bool:
-        """Register an account that is known from its first call, unless it is registered.
+        """Register an account that is known from its first call, unless it is registered, and write the event then.
 
         Without a time it joined with that call. What is counted from its joining is counted again, and
         what it is part of is noted as stale where its owner changed. False: it is registered, with
@@ -66,7 +67,7 @@ class RegisterAccount:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, said: Registration) -> bool:
+    async def __call__(self, said: Registration, *, actor: str) -> bool:
         """Register an account; whether it was unknown. The category passes the anonymizer too.
 
         The first registration is the one that holds, also of an account that is known from a call.
@@ -77,19 +78,18 @@ class RegisterAccount:
         if said.joined_time is not None and said.joined_time > now + CLOCK_SKEW:
             raise InvalidInput("joined_time", "must not be in the future")
         owner_key = await find_owner(self._store, self._pseudonyms, said.owner_id)
+        event = AuditEvent(self._new_id(), REGISTERED, {}, now, actor=actor)
         account, created = await self._accounts.find_or_add(
             said.account_id,
             self._accounts.anonymous(said.business_category),
             said.joined_time or now,
-            registered=True,
+            registration=event,
             owner_key=owner_key,
-            returned=AuditEvent(self._new_id(), RETURNED, {}, now)
-            if said.return_forgotten
-            else None,
+            returned=replace(event, action=RETURNED) if said.return_forgotten else None,
         )
         if created:
             return True
-        if not await self._store.register_known(account.key, said.joined_time, owner_key):
+        if not await self._store.register_known(account.key, said.joined_time, owner_key, event):
             raise AccountOwnerConflict
         await self._qualify()
         return False

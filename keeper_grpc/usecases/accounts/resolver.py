@@ -50,11 +50,13 @@ class AccountStore(Protocol):
         self,
         account: NewAccount,
         tombstone_keys: Sequence[str],
+        registration: AuditEvent | None = None,
         returned: AuditEvent | None = None,
     ) -> bool:
-        """Add it unless it is there; whether it was added.
+        """Add it unless it is there; whether it was added. Then the event of its `registration` is written, if any.
 
-        Raises AccountForgotten while it has one of these tombstones, unless it is `returned`: then they go.
+        Raises AccountForgotten while it has one of these tombstones, unless it is `returned`: then they go, and that
+        event is written instead.
         """
 
 
@@ -115,13 +117,14 @@ class AccountResolver:
         business_category: str,
         joined: datetime,
         *,
-        registered: bool = False,
+        registration: AuditEvent | None = None,
         owner_key: str | None = None,
         returned: AuditEvent | None = None,
     ) -> tuple[Account, bool]:
         """The account behind an id, and whether it is new. Raises as `resolve`.
 
-        `returned`: also if it was forgotten a while ago; what is written then.
+        `registration`: an operator says that it joined; what is written then. `returned`: also if it was forgotten a
+        while ago; what is written in that case.
         """
         keys = self._pseudonyms.all_keys_of(account_id)
         account = await self._store.find_account(keys)
@@ -136,12 +139,12 @@ class AccountResolver:
                 business_category,
                 joined_time=joined,
                 created_time=self._clock(),
-                registered=registered,
-                qualified=self._qualification.counts_at_once(registered=registered),
+                registered=registration is not None,
+                qualified=self._qualification.counts_at_once(registered=registration is not None),
                 owner_key=owner_key,
             )
             created = await self._store.add_account(
-                new, self._pseudonyms.tombstone_keys_of(account_id), returned
+                new, self._pseudonyms.tombstone_keys_of(account_id), registration, returned
             )
             if not created:  # another call was faster; what it wrote is what counts
                 account = await self._store.find_account(keys) or account

@@ -39,12 +39,12 @@ class ReviewWords:
         """What is approved or about to be. Raises StorageUnavailable."""
         return await self._store.uses(self._k, MOST_LISTED, manual=self._manual)
 
-    async def decide(self, word_hash: str, *, approved: bool) -> bool:
+    async def decide(self, word_hash: str, *, approved: bool, actor: str) -> bool:
         """Approve or reject a word; False where no account uses it.
 
         Servers follow at their next look. A word that fewer than k owners use does not pass whatever
         was decided.
         """
         action = "approve_word" if approved else "reject_word"
-        event = AuditEvent(self._new_id(), action, {}, self._clock())
+        event = AuditEvent(self._new_id(), action, {}, self._clock(), actor=actor)
         return await self._store.decide(word_hash, event, approved=approved)

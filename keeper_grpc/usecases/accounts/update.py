@@ -65,7 +65,7 @@ class UpdateAccount:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, said: Correction) -> UUID | None:
+    async def __call__(self, said: Correction, *, actor: str) -> UUID | None:
         """Correct an account; the id of the audit event, None where nothing changed.
 
         When this returns, what the account is part of has followed; after an interruption it follows by
@@ -80,6 +80,7 @@ class UpdateAccount:
                 "owner_id": int(said.owner_id is not None),
             },
             self._clock(),
+            actor=actor,
         )
         changed = await self._store.correct(
             account.key,

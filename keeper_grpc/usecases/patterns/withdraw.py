@@ -47,7 +47,7 @@ class Withdraw:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, asked: Withdrawal) -> UUID | None:
+    async def __call__(self, asked: Withdrawal, *, actor: str) -> UUID | None:
         """Take it back, or undo that; the id of the audit event, None where it was so already.
 
         Raises PatternNotFound, ScriptNotFound and StorageUnavailable.
@@ -61,6 +61,7 @@ class Withdraw:
             self._clock(),
             pattern_id=asked.pattern_id,
             reason=asked.reason,
+            actor=actor,
         )
         if asked.script is None:
             changed = await self._store.retire(asked.pattern_id, event, undo=undo)

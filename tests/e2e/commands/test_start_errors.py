@@ -269,10 +269,26 @@ async def test_an_address_of_another_machine_stops_the_start(
 ) -> None:
     """192.0.2.0/24 is for documentation (RFC 5737): no machine has it."""
     server = await start_server(
-        database_url=database_of_its_own, serving=False, KEEPER_HOST="192.0.2.1"
+        database_url=database_of_its_own,
+        serving=False,
+        KEEPER_HOST="192.0.2.1",
+        KEEPER_ALLOW_UNAUTHENTICATED="true",
     )
 
     assert "KEEPER_HOST" in await start_error(server)
+
+
+async def test_strangers_are_not_let_in_silently(
+    start_server: StartServer, database_of_its_own: str
+) -> None:
+    """Beyond this machine a server needs authentication, or to be told in as many words that it needs none."""
+    server = await start_server(
+        database_url=database_of_its_own,
+        serving=False,
+        KEEPER_HOST="0.0.0.0",  # noqa: S104 - it does not listen
+    )
+
+    assert "KEEPER_ALLOW_UNAUTHENTICATED" in await start_error(server)
 
 
 async def test_a_misspelt_setting_is_named_in_the_log_of_a_server_that_starts(

@@ -71,7 +71,15 @@ def test_a_container_on_a_read_only_root_becomes_healthy(image: Image) -> None:
     assert image.user == "10001:10001"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    ours = replace(image, environment={**image.environment, "KEEPER_PORT": port})
+    ours = replace(
+        image,
+        environment={
+            **image.environment,
+            "KEEPER_PORT": port,
+            # Without it the image does not start before it is told who may call.
+            "KEEPER_ALLOW_UNAUTHENTICATED": "true",
+        },
+    )
     read_only = [
         *image.mounts(),
         f"mount -t tmpfs -o mode=1777 tmpfs {image.root / 'tmp'}",

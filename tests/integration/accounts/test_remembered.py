@@ -14,6 +14,7 @@ from keeper_grpc.storage.accounts import remembered
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.accounts.remembered import TRUSTED, RememberedAccounts
 from keeper_grpc.storage.database import Database
+from tests.integration.audited import audited
 from tests.integration.observations import START, opened
 
 
@@ -42,7 +43,7 @@ def clock() -> Clock:
 
 def event() -> AuditEvent:
     """Something that an operator did."""
-    return AuditEvent(uuid4(), "update_account", {}, START)
+    return audited("update_account", START)
 
 
 async def added(accounts: RememberedAccounts, *, owner: str | None = None) -> str:
@@ -95,7 +96,7 @@ async def test_what_another_process_changes_is_seen_with_the_next_look(
         await there.correct(key, "gym", None, event(), change_owner=False)
         expected = Account(key, "gym", key)
     elif change == "registered":
-        await there.register_known(key, None, "k:chain")
+        await there.register_known(key, None, "k:chain", event())
         expected = Account(key, "spa", "k:chain")
     else:
         await PostgresForgetting(database, there).begin_forgetting(key, event())

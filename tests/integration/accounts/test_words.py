@@ -20,6 +20,7 @@ from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.database import Database
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.accounts.review_words import ReviewWords
+from tests.integration.audited import OPERATOR
 from tests.integration.observations import START, groups_of, opened, register
 
 K = 3
@@ -156,7 +157,7 @@ async def test_with_manual_approval_a_word_waits_for_a_person(database: Database
         await use(database, account, "glowzilla")
     (near,) = await review(database, manual=True).listed()
     assert (near.standing, near.owners, near.letters) == (Standing.NEAR, K - 1, "7-9")
-    assert await review(database, manual=True).decide(near.word_hash, approved=True)
+    assert await review(database, manual=True).decide(near.word_hash, approved=True, actor=OPERATOR)
     assert "glowzilla" not in await approved(database, manual=True)
 
     await use(database, K - 1, "glowzilla", "shimmerox")
@@ -175,15 +176,18 @@ async def test_a_person_may_reject_a_word_and_change_their_mind(database: Databa
     for account in range(K):
         await use(database, account, "glowzilla")
     word = KEYS.word_hash("glowzilla")
-    assert await review(database).decide(word, approved=False)
+    assert await review(database).decide(word, approved=False, actor=OPERATOR)
     assert "glowzilla" not in await approved(database)
     (rejected,) = await review(database).listed()
     assert rejected.standing is Standing.REJECTED
-    assert await review(database).decide(word, approved=True)
+    assert await review(database).decide(word, approved=True, actor=OPERATOR)
     assert "glowzilla" in await approved(database)
-    assert not await review(database).decide(KEYS.word_hash("never-used"), approved=True)
+    assert not await review(database).decide(
+        KEYS.word_hash("never-used"), approved=True, actor=OPERATOR
+    )
     events = await PostgresAudit(database).list_events(None, 10)
     assert sorted(event.action for event in events) == ["approve_word", "reject_word"]
+    assert {event.actor for event in events} == {OPERATOR}
 
 
 async def test_a_context_is_shown_when_k_owners_share_it(database: Database) -> None:

@@ -26,6 +26,7 @@ from keeper_grpc.usecases.emerging.detector import (
     DetectorTiming,
 )
 from keeper_grpc.usecases.emerging.ports import Leadership
+from tests.integration.audited import audited
 from tests.integration.observations import (
     MODEL,
     capture,
@@ -135,7 +136,10 @@ async def forget(database: Database, *accounts: str) -> None:
     """What ForgetAccount does to an account that only asked."""
     for account in accounts:
         await PostgresForgetting(database).end_forgetting(
-            account, Forgotten(), uuid4(), datetime.now(UTC), Tombstone(account, datetime.now(UTC))
+            account,
+            Forgotten(),
+            audited("forget_account"),
+            Tombstone(account, datetime.now(UTC)),
         )
 
 

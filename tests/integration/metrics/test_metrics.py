@@ -19,6 +19,7 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from tests.e2e.waiting import SOON
+from tests.integration.audited import audited
 from tests.integration.metrics.counting import Row
 from tests.integration.metrics.ledger import Ledger
 from tests.integration.observations import opened
@@ -193,7 +194,9 @@ async def play(
             await ledger.forget(known.pop(step["who"] % len(accounts))["key"])
             continue
         if step["do"] == "register":
-            await PostgresAccounts(database).register_known(who["key"], step["joined"], None)
+            await PostgresAccounts(database).register_known(
+                who["key"], step["joined"], None, audited()
+            )
             continue
         if step["do"] == "qualify":
             await PostgresQualification(database).qualify(who["key"], qualified=step["qualified"])

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import pytest
@@ -17,6 +16,7 @@ from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from tests.e2e.waiting import SOON
+from tests.integration.audited import audited
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.metrics.ledger import Ledger
 from tests.integration.observations import opened
@@ -84,7 +84,9 @@ async def test_an_outcome_during_a_registration_is_judged_by_the_time_that_it_se
         async with ledger.connection.transaction():
             await ledger.observation(accounts[0], OUTCOME, pattern=None, enhancement=None)
             registering = asyncio.create_task(
-                PostgresAccounts(database).register_known("key-0", NOW + timedelta(hours=1), None)
+                PostgresAccounts(database).register_known(
+                    "key-0", NOW + timedelta(hours=1), None, audited()
+                )
             )
             await waiting_for_a_lock(ledger.connection)
         await registering
@@ -147,7 +149,7 @@ async def test_accounts_that_are_forgotten_at_once_do_not_deadlock(
         )
         ending = asyncio.ensure_future(
             store.end_forgetting(
-                accounts[0]["key"], Forgotten(), UUID(int=1), NOW, Tombstone("t", NOW)
+                accounts[0]["key"], Forgotten(), audited("forget_account"), Tombstone("t", NOW)
             )
         )
         sql = (

@@ -23,6 +23,7 @@ from keeper_grpc.storage.advice.published.following import FollowPublished
 from keeper_grpc.storage.advice.published.memory import OLDEST, PublishedMemory
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.versions import reset
+from tests.integration.audited import audited
 from tests.integration.observations import (
     MODEL,
     RULE,
@@ -204,7 +205,7 @@ async def test_the_asking_owners_evidence_is_left_out_as_its_accounts_change_han
     pattern_id = await teach(database, place)
     async with following(database) as memory:
         assert counted(await loaded(memory, place), place, "one") == {pattern_id: 3}
-        await PostgresAccounts(database).register_known("two", None, None)
+        await PostgresAccounts(database).register_known("two", None, None, audited())
         async with database.transaction() as connection:
             await connection.execute(
                 "UPDATE accounts SET declared_owner_key = 'chain' WHERE account_key IN ('one', 'two')"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -18,6 +18,7 @@ from keeper_grpc.storage.patterns.keys import find_pattern_key
 from keeper_grpc.storage.patterns.versions import PATTERNS_CHANNEL, reset, touch
 from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
 from tests.e2e.waiting import SOON
+from tests.integration.audited import audited
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
     RULE,
@@ -100,7 +101,7 @@ async def test_what_an_operator_takes_back_is_a_change(database: Database) -> No
     version, _ = await versions(database, place)
 
     def event() -> AuditEvent:
-        return AuditEvent(uuid4(), "taken_back", {}, START)
+        return audited("taken_back", START)
 
     for undo in (False, True):
         assert await store.retire(key.pattern_id, event(), undo=undo)

@@ -252,7 +252,7 @@ async def test_groups_of_others_do_not_keep_forgetting_from_its_end(
             tombstone_retention=timedelta(days=1),
             clock=lambda: datetime.now(UTC),
             new_id=uuid.uuid4,
-        )(gone)
+        )(gone, actor="operator-of-the-tests")
     assert store.attempts == attempts
     assert forgotten.observations_removed == 1
     assert (

@@ -284,7 +284,7 @@ async def test_a_caller_that_does_not_read_is_not_read_from() -> None:
         await gate.wait()
         sent.append(answer.correlation_id)
 
-    stream = EnhanceStream(enhance=enhance, in_flight=3, max_duration=SOON)
+    stream = EnhanceStream(enhance=enhance, in_flight=3, max_duration=SOON, admit=everybody)
     serving = asyncio.create_task(stream.serve(questions(), send))
     await until(lambda: read_so_far == 3, within=SOON, what="three are read")
     for _ in range(50):  # turns of the loop, in which a fourth could be read
@@ -293,6 +293,10 @@ async def test_a_caller_that_does_not_read_is_not_read_from() -> None:
     gate.set()
     await serving
     assert sorted(sent, key=int) == [str(number) for number in range(20)]
+
+
+async def everybody(account_id: str) -> None:
+    """Lets every question pass."""
 
 
 async def test_one_question_may_take_no_longer_than_a_call() -> None:
@@ -313,7 +317,9 @@ async def test_one_question_may_take_no_longer_than_a_call() -> None:
     async def send(answer: EnhanceInsightsResponse) -> None:
         sent[answer.correlation_id] = answer
 
-    await EnhanceStream(enhance=enhance, in_flight=2, max_duration=0.05).serve(questions(), send)
+    await EnhanceStream(enhance=enhance, in_flight=2, max_duration=0.05, admit=everybody).serve(
+        questions(), send
+    )
     assert sent["hangs"].error.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
     assert sent["breaks"].error.code == grpc.StatusCode.INTERNAL.value[0]
     assert "told" not in str(sent["breaks"])

@@ -530,6 +530,7 @@ class AuditEvent(_message.Message):
     EVENT_TIME_FIELD_NUMBER: _builtins.int
     PATTERN_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     audit_event_id: _builtins.str
     """UUID of the event."""
     action: _builtins.str
@@ -538,6 +539,10 @@ class AuditEvent(_message.Message):
     """The pattern that it was about, if any."""
     reason: Global___WithdrawalReason.ValueType
     """Why a pattern or a script was withdrawn."""
+    actor: _builtins.str
+    """Who did it: the name of an identity, "jwt:" with the subject of a token, "local:" with the user who ran a command
+    on a machine of the database, or "unauthenticated". Empty for what was written before identities were known.
+    """
     @_builtins.property
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Counts of the affected objects."""
@@ -555,10 +560,11 @@ class AuditEvent(_message.Message):
         event_time: _timestamp_pb2.Timestamp | None = ...,
         pattern_id: _builtins.str = ...,
         reason: Global___WithdrawalReason.ValueType = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audit_event_id", b"audit_event_id", "counts", b"counts", "event_time", b"event_time", "pattern_id", b"pattern_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "audit_event_id", b"audit_event_id", "counts", b"counts", "event_time", b"event_time", "pattern_id", b"pattern_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,7 +77,7 @@ class AdminServiceServicer:
     """
 
     def RegisterAccount(self, request, context):
-        """Registers an account and its line of business. Idempotent.
+        """Registers an account and its line of business. Idempotent, audited.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     RegisterAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]
-    """Registers an account and its line of business. Idempotent."""
+    """Registers an account and its line of business. Idempotent, audited."""
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateAccountRequest, _admin_service_pb2.UpdateAccountResponse]
     """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
     another line of business it no longer counts, and counts again when the account is put back; under
@@ -64,7 +64,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RegisterAccountRequest, _admin_service_pb2.RegisterAccountResponse]  # type: ignore[assignment]
-    """Registers an account and its line of business. Idempotent."""
+    """Registers an account and its line of business. Idempotent, audited."""
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateAccountRequest, _admin_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """Corrects an account's line of business or owner. Its evidence stays where it was captured: under
     another line of business it no longer counts, and counts again when the account is put back; under
@@ -97,7 +97,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.RegisterAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.RegisterAccountResponse, _abc.Awaitable[_admin_service_pb2.RegisterAccountResponse]]:
-        """Registers an account and its line of business. Idempotent."""
+        """Registers an account and its line of business. Idempotent, audited."""
 
     @_abc_1.abstractmethod
     def UpdateAccount(
