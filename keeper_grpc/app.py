@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -232,9 +232,7 @@ async def application(
             ("measures", parts.folding().run()),
             *((name, learn.run()) for name, learn in by_time.items()),
         ):
-            task = asyncio.create_task(loop, name=name)
-            task.add_done_callback(partial(_report_death, failed))
-            stack.push_async_callback(_cancel, task)
+            _run_beside(stack, loop, name, failed)
         http = make_http(settings, server, access, shares_port=worker is not None)
         await server.start()
         if http:
@@ -269,6 +267,15 @@ async def _seed(seed: SeedCatalog, catalog: Catalog) -> None:
             upgraded=result.upgraded,
             unchanged=result.unchanged,
         )
+
+
+def _run_beside(
+    stack: AsyncExitStack, loop: Coroutine[Any, Any, None], name: str, failed: asyncio.Event
+) -> None:
+    """Run a background loop until the service is closed."""
+    task = asyncio.create_task(loop, name=name)
+    task.add_done_callback(partial(_report_death, failed))
+    stack.push_async_callback(_cancel, task)
 
 
 def _report_death(failed: asyncio.Event, task: asyncio.Task[None]) -> None:

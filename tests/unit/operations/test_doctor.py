@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from keeper_grpc.listening import is_loopback
 from keeper_grpc.operations.doctor.checks.database import judged_clock
-from keeper_grpc.operations.doctor.checks.process import is_loopback, judged_disk, listening
+from keeper_grpc.operations.doctor.checks.process import judged_disk, listening
 from keeper_grpc.operations.doctor.finding import Verdict, ok, problem, unknown, warning
 from keeper_grpc.operations.doctor.look import worst
 from keeper_grpc.settings import Settings

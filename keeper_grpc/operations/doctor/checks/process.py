@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import platform
 import shutil
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from keeper_grpc.health import own_address
+from keeper_grpc.listening import authenticates, is_loopback
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, unknown, warning
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.schema.migrate import packaged_migrations
@@ -52,19 +52,20 @@ def listening(settings: Settings) -> Finding:
     """Whether who may not be trusted can reach the port."""
     if is_loopback(settings.host):
         return ok("address", f"listens on {settings.address}, which only this machine reaches")
-    return warning(
-        "address",
-        f"listens on {settings.address} without authentication: whoever reaches it may read, write and administer",
-        "set KEEPER_HOST to a loopback address, or let nothing but the trusted network reach the port",
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+    if not authenticates(settings):
+        return warning(
+            "address",
+            f"listens on {settings.address} without authentication: whoever reaches it may read, write and administer",
+            "set KEEPER_IDENTITIES_FILE or KEEPER_JWT_KEYS (docs/security.md), KEEPER_HOST to a loopback address, or "
+            "let nothing but the trusted network reach the port",
+        )
+    if settings.tls_certificate is None:
+        return warning(
+            "address",
+            f"listens on {settings.address} without TLS: tokens can be read on the way",
+            "set KEEPER_TLS_CERTIFICATE and KEEPER_TLS_KEY, or see to it that a proxy or a mesh encrypts",
+        )
+    return ok("address", f"listens on {settings.address} with TLS, and asks who calls")
 
 
 async def server(settings: Settings) -> Finding:
