@@ -16,7 +16,7 @@ from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
 from keeper_grpc.http_parts import make_http
 from keeper_grpc.models.choice import open_model
 from keeper_grpc.models.in_use import ModelInUse
-from keeper_grpc.parts import authored_patterns, counting_of, open_pool, utc_now
+from keeper_grpc.parts import authored_patterns, counting_of, open_pools, utc_now
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
@@ -151,8 +151,8 @@ async def application(
         telemetry = await stack.enter_async_context(
             open_telemetry(settings.metrics_host, settings.metrics_port)
         )
-        pool = await stack.enter_async_context(
-            open_pool(settings, telemetry, dsn=worker.dsn if worker else None)
+        pool, replica = await stack.enter_async_context(
+            open_pools(settings, telemetry, worker.dsn if worker else None)
         )
         # Keys and counting are checked against the database before anything is written to it.
         pseudonyms = await make_pseudonyms(settings, pool)
@@ -170,6 +170,7 @@ async def application(
             catalog=catalog,
             clock=clock,
             telemetry=telemetry,
+            replica=replica,
         )
         if settings.seed_catalog:
             await _seed(parts.seeding(), catalog)
@@ -219,6 +220,7 @@ async def application(
         for name, loop in (
             ("feed", feed.run()),
             ("published patterns", parts.following().run()),
+            ("replica", replica.run()),
             ("detector", detector.run()),
             ("embedding model", models.run()),
             ("maintenance", parts.maintenance().run()),

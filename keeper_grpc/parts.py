@@ -20,10 +20,15 @@ from keeper_grpc.domain.patterns.pattern import AuthoredPattern
 from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
 from keeper_grpc.privacy.text.vocabulary import ApprovedWords
 from keeper_grpc.settings import Settings
-from keeper_grpc.storage.connections.unfit import DatabaseUnreachable, ServerReadOnly
+from keeper_grpc.storage.connections.unfit import (
+    DatabaseUnfit,
+    DatabaseUnreachable,
+    ServerReadOnly,
+)
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.embedded.running import shared_postgres
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
+from keeper_grpc.storage.replica import Replica
 from keeper_grpc.storage.schema.migrate import MigrationBlocked, migrate
 from keeper_grpc.telemetry.telemetry import Telemetry
 
@@ -107,6 +112,48 @@ async def open_pool(
             yield pool
         finally:
             await pool.close()
+
+
+@asynccontextmanager
+async def open_replica(
+    settings: Settings, pool: Database, telemetry: Telemetry
+) -> AsyncIterator[Replica]:
+    """Where to read from beside the primary of `pool`, closed at the end; it may be away now.
+
+    Raises DatabaseUnfit for a DSN that cannot be used.
+    """
+    standby: Database | None = None
+    if settings.replica_database_url is not None:
+        try:
+            standby = await Database.open(
+                settings.replica_database_url.get_secret_value(),
+                pool_size=settings.pool_size,
+                acquire_timeout=settings.acquire_timeout.total_seconds(),
+                statement_timeout=settings.statement_timeout.total_seconds(),
+                spans=telemetry.spans,
+                for_reading=True,
+            )
+        except DatabaseUnfit as error:
+            # Its lines name the setting of the primary.
+            line = str(error).replace("KEEPER_DATABASE_URL", "KEEPER_REPLICA_DATABASE_URL")
+            raise DatabaseUnfit(line) from None
+    try:
+        yield Replica(pool, standby, max_lag=settings.replica_max_lag)
+    finally:
+        if standby is not None:
+            await standby.close()
+
+
+@asynccontextmanager
+async def open_pools(
+    settings: Settings, telemetry: Telemetry, dsn: str | None = None
+) -> AsyncIterator[tuple[Database, Replica]]:
+    """The connections of a server: to write, as `open_pool`, and to read."""
+    async with (
+        open_pool(settings, telemetry, dsn=dsn) as pool,
+        open_replica(settings, pool, telemetry) as replica,
+    ):
+        yield pool, replica
 
 
 def make_anonymizer(

@@ -60,6 +60,7 @@ from keeper_grpc.storage.patterns.groups import PostgresGroups
 from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
 from keeper_grpc.storage.readiness import Readiness
+from keeper_grpc.storage.replica import Replica
 from keeper_grpc.storage.retention.aged import aged_rows
 from keeper_grpc.storage.retention.questions import OldQuestions
 from keeper_grpc.storage.retention.sizes import PostgresSizes
@@ -135,10 +136,12 @@ class ServerParts:
         catalog: Catalog,
         clock: Clock,
         telemetry: Telemetry,
+        replica: Replica,
     ) -> None:
         self._access = access
         self._settings = settings
         self._pool = pool
+        self._replica = replica
         self._models = models
         self._clock = clock
         self._telemetry = telemetry
@@ -168,7 +171,9 @@ class ServerParts:
             half_life=settings.evidence_half_life,
             clock=clock,
         )
-        self._patterns = PostgresPatterns(pool, half_life=settings.evidence_half_life, clock=clock)
+        self._patterns = PostgresPatterns(
+            replica, half_life=settings.evidence_half_life, clock=clock
+        )
         self._outcomes = PostgresOutcomes(pool, self._counting)
         self.remembered_accounts = RememberedAccounts(pool)
         """A second of memory; `run` it as a task."""
@@ -259,7 +264,7 @@ class ServerParts:
 
     def metrics(self) -> GetNetworkMetrics:
         return GetNetworkMetrics(
-            store=PostgresMetrics(self._pool), rule=self._rule, clock=self._clock
+            store=PostgresMetrics(self._pool, self._replica), rule=self._rule, clock=self._clock
         )
 
     def folding(self) -> FoldMeasures:
@@ -267,7 +272,7 @@ class ServerParts:
 
     def metrics_feed(self, metrics: GetNetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
-            reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool)),
+            reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool, self._replica)),
             timing=StreamTiming(
                 heartbeat=self._settings.stream_heartbeat,
                 stall=self._settings.stream_stall,
@@ -287,6 +292,8 @@ class ServerParts:
         metrics_feed: MetricsFeed,
         ports: Ports,
     ) -> Server:
+        # Whoever reads after an operator's change, or after an account was forgotten, sees it.
+        present = self._replica.then_present
         return Server(
             network=NetworkLearning(
                 capture=self.capture(),
@@ -332,27 +339,36 @@ class ServerParts:
                 fingerprint=self._pseudonyms.fingerprints,
             ),
             admin=Admin(
-                register=RegisterAccount(
-                    accounts=self._accounts,
-                    pseudonyms=self._pseudonyms,
-                    store=self.remembered_accounts,
-                    qualify=self._qualify,
-                    clock=self._clock,
-                    new_id=uuid4,
+                register=present(
+                    RegisterAccount(
+                        accounts=self._accounts,
+                        pseudonyms=self._pseudonyms,
+                        store=self.remembered_accounts,
+                        qualify=self._qualify,
+                        clock=self._clock,
+                        new_id=uuid4,
+                    )
                 ),
-                update=UpdateAccount(
-                    accounts=self._accounts,
-                    pseudonyms=self._pseudonyms,
-                    store=self.remembered_accounts,
-                    refresh=self._refresh,
-                    clock=self._clock,
-                    new_id=uuid4,
+                update=present(
+                    UpdateAccount(
+                        accounts=self._accounts,
+                        pseudonyms=self._pseudonyms,
+                        store=self.remembered_accounts,
+                        refresh=self._refresh,
+                        clock=self._clock,
+                        new_id=uuid4,
+                    )
                 ),
-                forget=OnModelInUse(self._models, self._forget_on),
-                withdraw=Withdraw(
-                    store=PostgresWithdrawal(self._pool), clock=self._clock, new_id=uuid4
+                forget=present(OnModelInUse(self._models, self._forget_on)),
+                withdraw=present(
+                    Withdraw(store=PostgresWithdrawal(self._pool), clock=self._clock, new_id=uuid4)
                 ),
-                support=GetPatternSupport(store=self._patterns, rule=self._rule),
+                support=GetPatternSupport(
+                    store=PostgresPatterns(
+                        self._pool, half_life=self._settings.evidence_half_life, clock=self._clock
+                    ),
+                    rule=self._rule,
+                ),
                 audit=AuditLog(PostgresAudit(self._pool)),
             ),
             # The embedder has answered at the start.
@@ -380,7 +396,7 @@ class ServerParts:
 
     def feed(self) -> EmergingFeed:
         return EmergingFeed(
-            store=PostgresEmergingFeed(self._pool),
+            store=PostgresEmergingFeed(self._pool, self._replica),
             timing=FeedTiming(
                 heartbeat=self._settings.stream_heartbeat,
                 max_age=self._settings.stream_max_age,

@@ -313,6 +313,15 @@ class Settings(BaseSettings):
     database_url: Annotated[Secret, BeforeValidator(_not_empty)] = Field(
         None, description="PostgreSQL with pgvector; unset starts the bundled server"
     )
+    replica_database_url: Annotated[Secret, BeforeValidator(_not_empty)] = Field(
+        None,
+        description="a streaming standby of KEEPER_DATABASE_URL, for patterns, metrics and snapshots of streams; "
+        "unset reads all from the primary",
+    )
+    replica_max_lag: Seconds = Field(
+        timedelta(seconds=1),
+        description="staleness from which reads leave the replica for the primary, until it has caught up",
+    )
     data_dir: Directory = Field(
         default_factory=_default_data_dir,
         description="where the bundled database and the generated pseudonym key live; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import grpc
@@ -31,8 +31,8 @@ from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.usecases.accounts.audit import AuditLog
-from keeper_grpc.usecases.accounts.register import RegisterAccount
-from keeper_grpc.usecases.accounts.update import UpdateAccount
+from keeper_grpc.usecases.accounts.register import Registration
+from keeper_grpc.usecases.accounts.update import Correction
 from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
 from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
@@ -43,17 +43,19 @@ from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from keeper_grpc.usecases.patterns.support import GetPatternSupport
-from keeper_grpc.usecases.patterns.withdraw import Withdraw
+from keeper_grpc.usecases.patterns.withdraw import Withdrawal
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
-class Forgets(Protocol):
-    """ForgetAccount, on the model in use."""
+AskedT_contra = TypeVar("AskedT_contra", contravariant=True)
+DoneT_co = TypeVar("DoneT_co", covariant=True)
 
-    def __call__(
-        self, account_id: str, *, actor: str
-    ) -> Awaitable[tuple[Forgotten, UUID | None]]: ...
+
+class Operates(Protocol[AskedT_contra, DoneT_co]):
+    """A use case of an operator, who is named in the audit log as `actor`."""
+
+    def __call__(self, asked: AskedT_contra, /, *, actor: str) -> Awaitable[DoneT_co]: ...
 
 
 class NetworkLearning(NetworkLearningServiceServicer):
@@ -197,10 +199,10 @@ class Admin(AdminServiceServicer):
     def __init__(
         self,
         *,
-        register: RegisterAccount,
-        update: UpdateAccount,
-        forget: Forgets,
-        withdraw: Withdraw,
+        register: Operates[Registration, bool],
+        update: Operates[Correction, UUID | None],
+        forget: Operates[str, tuple[Forgotten, UUID | None]],
+        withdraw: Operates[Withdrawal, UUID | None],
         support: GetPatternSupport,
         audit: AuditLog,
     ) -> None:

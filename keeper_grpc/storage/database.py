@@ -23,7 +23,7 @@ from keeper_grpc.storage.connections.address import Address
 from keeper_grpc.storage.connections.connector import Connector, unreachable
 from keeper_grpc.storage.connections.limit import ConnectionLimit
 from keeper_grpc.storage.connections.session import settle
-from keeper_grpc.storage.failures import FailureLog, unavailable
+from keeper_grpc.storage.failures import LOG_INTERVAL, FailureLog, unavailable
 from keeper_grpc.storage.statement_spans import with_spans
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record
 
 CLOSE_TIMEOUT = 5
 """Seconds to wait for connections at shutdown. By then every call has ended or been cancelled."""
+
+REPLICA_LOG_INTERVAL = 60.0
+"""Seconds between lines about the same failure of a standby."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,18 @@ class Database:
     """A bounded pool. Open it after the migrations: its connections need the vector type."""
 
     def __init__(
-        self, pool: Pool[Record], acquire_timeout: float, on_wait: Callable[[float], None]
+        self,
+        pool: Pool[Record],
+        acquire_timeout: float,
+        on_wait: Callable[[float], None],
+        log_failure: FailureLog,
     ) -> None:
         self._pool = pool
         self._acquire_timeout = acquire_timeout
         self._on_wait = on_wait
         self._on_change: list[Callable[[Sequence[Change]], None]] = []
         self._limit = ConnectionLimit(pool.get_max_size())
-        self._log_failure = FailureLog()
+        self._log_failure = log_failure
         self.disk_is_full = False
         """The server had no room for a write, and none has been proven to go through since."""
 
@@ -84,14 +91,20 @@ class Database:
         statement_timeout: float,
         on_wait: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - the default ignores it
         spans: Spans | None = None,
+        for_reading: bool = False,
     ) -> Database:
         """Connect. `acquire_timeout` and `statement_timeout` are in seconds.
 
         `on_wait` is called with the seconds of each wait for a connection, also of one that timed out.
+        `for_reading`: a standby will do, and it may be away now.
 
         Raises DatabaseUnfit.
         """
-        connector = Connector(Address.parse(dsn), command_timeout=statement_timeout)
+        connector = Connector(
+            Address.parse(dsn, for_reading=for_reading),
+            for_reading=for_reading,
+            command_timeout=statement_timeout,
+        )
 
         async def connect(_dsn: None, *, connection_class: Any, **_: Any) -> Any:
             # What else the pool passes are defaults.
@@ -115,7 +128,11 @@ class Database:
             reset=_reset_nothing,
             init=prepare,
         )
-        database = cls(pool, acquire_timeout, on_wait)
+        # Nobody waits for a standby, so its absence is no news every second.
+        log_failure = FailureLog(interval=REPLICA_LOG_INTERVAL if for_reading else LOG_INTERVAL)
+        database = cls(pool, acquire_timeout, on_wait, log_failure)
+        if for_reading:
+            return database
         try:
             await database._release(await database._acquire())
         except (OSError, asyncpg.InterfaceError) as error:

@@ -51,8 +51,11 @@ def unavailable(error: Exception) -> StorageUnavailable | None:
 class FailureLog:
     """Logs failures of the database by class and SQLSTATE, never by message, which may quote a row."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, interval: float = LOG_INTERVAL
+    ) -> None:
         self._clock = clock
+        self._interval = interval
         self._logged: dict[tuple[str, str | None], tuple[float, int]] = {}
 
     def __call__(self, error: Exception) -> None:
@@ -63,7 +66,7 @@ class FailureLog:
         key = type(driver).__name__, sqlstate
         now = self._clock()
         last, left_out = self._logged.get(key, (float("-inf"), 0))
-        if now - last < LOG_INTERVAL:
+        if now - last < self._interval:
             self._logged[key] = last, left_out + 1
             return
         self._logged[key] = now, 0

@@ -99,9 +99,15 @@ class Address:
         return f"Address({self.hosts})"
 
     @classmethod
-    def parse(cls, dsn: str) -> Address:
-        """Read a DSN. Raises DatabaseUrlInvalid and ParameterUnfit, which quote no value that may be a secret."""
+    def parse(cls, dsn: str, *, for_reading: bool = False) -> Address:
+        """Read a DSN; one that is for reading may ask for a standby.
+
+        Raises DatabaseUrlInvalid and ParameterUnfit, which quote no value that may be a secret.
+        """
         parameters = read_parameters(dsn)
+        if for_reading:
+            # Whether a standby is recent enough decides who is read from (storage/replica.py).
+            parameters.pop("target_session_attrs", None)
         for name, (possible, reason) in _ONLY.items():
             wanted = parameters.get(name)
             if wanted is not None and wanted.lower() not in possible:

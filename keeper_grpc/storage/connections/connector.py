@@ -1,4 +1,4 @@
-"""Opens connections to whichever host of an address takes writes."""
+"""Opens connections to whichever host of an address takes writes, or to any for reading."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ that the operating system allows. Not every system has each of these options."""
 
 
 class Connector:
-    """Connects to the first host that takes writes."""
+    """Connects to the first host that takes writes, or with `for_reading` to the first that answers."""
 
-    def __init__(self, address: Address, **options: Any) -> None:
+    def __init__(self, address: Address, *, for_reading: bool = False, **options: Any) -> None:
         """`options` are asyncpg's, for every connection."""
         self._address = address
+        self._for_reading = for_reading
         self._options = options
 
     async def connect(
         self, connection_class: type[asyncpg.Connection[Record]] = asyncpg.Connection
     ) -> asyncpg.Connection[Record]:
-        """A connection whose transactions may write.
+        """A connection whose transactions may write, unless it is for reading.
 
         Raises ServerReadOnly or WritesRefused where hosts answer but none takes writes, DatabaseUnreachable where none
         answers, DatabaseUrlInvalid, and the driver's TooManyConnectionsError where a host has no room: a connection
@@ -88,7 +89,8 @@ class Connector:
             raise unreachable(error) from error
         try:
             _watch_peer(connection)
-            await _require_writable(connection)
+            if not self._for_reading:
+                await _require_writable(connection)
         except BaseException:
             connection.terminate()
             raise

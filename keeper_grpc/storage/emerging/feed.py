@@ -16,6 +16,7 @@ from keeper_grpc.domain.emerging.model import (
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.rows import EVENTS_CHANNEL, from_json
 from keeper_grpc.storage.listening import PostgresWakeups, listening
+from keeper_grpc.storage.replica import Reads
 
 SHOWN = [Change.NEW.value, Change.UPDATED.value]
 """Changes after which a cluster is emerging."""
@@ -24,8 +25,10 @@ SHOWN = [Change.NEW.value, Change.UPDATED.value]
 class PostgresEmergingFeed:
     """Reads the events that the leader wrote."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reads: Reads | None = None) -> None:
+        """Snapshots are of `reads` where there are some, which may be a standby: what came since is read as events."""
         self._database = database
+        self._reads: Reads = reads or database
 
     async def snapshot(self) -> tuple[FeedHistory, Sequence[EmergingPattern]]:
         """The current emerging patterns, and the position in history of this state.
@@ -33,7 +36,7 @@ class PostgresEmergingFeed:
         Built from the events alone, so it equals what subscribers have received: renewals without an
         event are not included.
         """
-        async with self._database.transaction(read_only=True) as connection:
+        async with self._reads.transaction(read_only=True) as connection:
             row = (await connection.fetch(_HISTORY))[0]
             history = FeedHistory(row["epoch"], Place(row["sequence"], row["tag"]))
             shown = await connection.fetch(_SHOWN_NOW, SHOWN)

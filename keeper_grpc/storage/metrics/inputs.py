@@ -23,6 +23,7 @@ from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
 from keeper_grpc.storage.metrics.uplift import experiment_outcomes
+from keeper_grpc.storage.replica import Reads
 
 SHOWN_DAYS = 366
 """The newest days, which are listed one by one: a year for a chart. Older ones only count in the sums."""
@@ -47,8 +48,10 @@ _SUMMED = """
 class PostgresMetrics:
     """The MetricsStore, VersionStore and FoldStore of usecases/metrics/."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reads: Reads | None = None) -> None:
+        """Reports are made of `reads` where there are some, which may be a standby."""
         self._database = database
+        self._reads: Reads = reads or database
 
     async def gather(self, business_category: str, start: datetime, k: int) -> Gathered:
         """All inputs since `start`, a midnight (UTC), of one category or (empty) of the whole network.
@@ -56,7 +59,7 @@ class PostgresMetrics:
         The whole is that of all categories, or of those that do not withhold the metric; see
         `_counted_in_the_whole`.
         """
-        async with self._database.transaction(read_only=True) as connection:
+        async with self._reads.transaction(read_only=True) as connection:
             counted: Mapping[Family, Counted] = {family: [business_category] for family in Family}
             if not business_category:
                 counted = await _counted_in_the_whole(connection, start, k)
@@ -84,7 +87,7 @@ class PostgresMetrics:
         of the server change it too; only a row that every writer updates could exclude them, and all writers
         would wait for each other.
         """
-        async with self._database.connection() as connection:
+        async with self._reads.connection() as connection:
             version: str = await connection.fetchval("SELECT pg_current_snapshot()::text")
         return version
 

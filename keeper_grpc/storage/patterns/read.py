@@ -14,10 +14,11 @@ from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
 from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.advice.adoption import see_reactions, see_script_reactions
-from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.patterns.keys import find_pattern_key, key_of
 from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
+from keeper_grpc.storage.replica import Reads
 
 # Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
 # are two lists, each in the order of an index, and a page is the first rows of both. The bound on the
@@ -53,7 +54,7 @@ class PostgresPatterns:
     """Patterns, for reading."""
 
     def __init__(
-        self, database: Database, *, half_life: timedelta, clock: Callable[[], datetime]
+        self, database: Reads, *, half_life: timedelta, clock: Callable[[], datetime]
     ) -> None:
         self._database = database
         self._half_life = half_life
