@@ -36,7 +36,7 @@ from keeper_grpc.operations.doctor import command as doctor
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
-from keeper_grpc.terminal import metrics, pattern, patterns
+from keeper_grpc.terminal import metrics, pattern, patterns, tokens
 from keeper_grpc.terminal.watch import command
 from keeper_grpc.version import version
 
@@ -78,7 +78,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     _add_import(commands)
     _add_privacy_report(commands)
-    for asking in (health, command, patterns, pattern, metrics, dashboard, simulation, backtest):
+    for asking in (
+        health,
+        command,
+        patterns,
+        pattern,
+        metrics,
+        dashboard,
+        tokens,
+        simulation,
+        backtest,
+    ):
         asking.add(commands)
     parsed = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = parsed.run
@@ -374,12 +384,14 @@ def _import(parsed: argparse.Namespace) -> int:
 
         print(suggest(parsed.file, parsed.file_format), end="")
         return 0
+    from keeper_grpc.connecting import credentials_of
     from keeper_grpc.importing.run import Options, run
 
     options = Options(
         file=parsed.file,
         mapping=parsed.mapping,
         target=parsed.target,
+        credentials=credentials_of(parsed),
         file_format=parsed.file_format,
         state=parsed.state,
         rejects=parsed.rejects,

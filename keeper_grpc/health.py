@@ -8,7 +8,7 @@ import re
 import sys
 from typing import Any
 
-from keeper_grpc.command.arguments import target, within
+from keeper_grpc.command.arguments import add_credentials, target, within
 from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.settings import Settings
 
@@ -21,6 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--target", type=target, help="the server; unset is where KEEPER_HOST and KEEPER_PORT say"
     )
+    add_credentials(command)
     command.add_argument(
         "--service",
         type=_service,
@@ -60,8 +61,21 @@ def _health(parsed: argparse.Namespace) -> int:
     import grpc  # noqa: PLC0415 - loaded by the commands that ask a server only
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - as above
 
-    address = parsed.target or own_address(Settings.from_environment())
-    with grpc.insecure_channel(address) as channel:
+    from keeper_grpc.connecting import credentials_of  # noqa: PLC0415 - as above
+    from keeper_grpc.own_tls import Way, way_to_own_server  # noqa: PLC0415 - as above
+
+    if parsed.target:
+        address = parsed.target
+        way = Way(credentials_of(parsed, address).channel(address))
+    else:
+        settings = Settings.from_environment()
+        address = own_address(settings)
+        way = way_to_own_server(settings, credentials_of(parsed, address), address)
+    with (
+        grpc.insecure_channel(address)
+        if way.credentials is None
+        else grpc.secure_channel(address, way.credentials, options=way.options)
+    ) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # its stub file does not type the calls
         try:
             answer = stub.Check(

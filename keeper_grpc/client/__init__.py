@@ -14,6 +14,7 @@ contract, and a second set of classes would only lag behind it. The methods fill
 """
 
 from keeper_grpc.client.basis import basis_in_words
+from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, TokenFile
 from keeper_grpc.client.errors import (
     Conflict,
     DeadlineExceeded,
@@ -22,6 +23,7 @@ from keeper_grpc.client.errors import (
     KeeperClientError,
     NotFound,
     PreconditionFailed,
+    Refused,
     ServerError,
     Unavailable,
 )
@@ -36,6 +38,8 @@ __all__ = [
     "Alive",
     "Changed",
     "Conflict",
+    "Credentials",
+    "CredentialsUnusable",
     "DeadlineExceeded",
     "EmergingEvent",
     "EmergingNews",
@@ -49,10 +53,12 @@ __all__ = [
     "NotFound",
     "PreconditionFailed",
     "Ranked",
+    "Refused",
     "Reported",
     "Retries",
     "ServerError",
     "SnapshotComplete",
+    "TokenFile",
     "Tournament",
     "Unavailable",
     "basis_in_words",

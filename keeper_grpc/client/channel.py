@@ -7,6 +7,9 @@ from typing import TypeAlias
 
 import grpc
 
+from keeper_grpc.client.bearer import bearing
+from keeper_grpc.client.credentials import Credentials
+
 Options: TypeAlias = Sequence[tuple[str, int | str]]
 
 _OPTIONS: Options = (
@@ -25,10 +28,15 @@ _OPTIONS: Options = (
 
 
 def open_channel(
-    target: str, credentials: grpc.ChannelCredentials | None, options: Options
+    target: str, credentials: Credentials | grpc.ChannelCredentials | None, options: Options
 ) -> grpc.aio.Channel:
-    """A channel with our defaults, which `options` override."""
+    """A channel with our defaults, which `options` override. Raises CredentialsUnusable."""
     chosen = [*_OPTIONS, *options]
+    bearer: Sequence[grpc.aio.ClientInterceptor] = ()
+    if isinstance(credentials, Credentials):
+        if credentials.token is not None:
+            bearer = bearing(credentials.token)
+        credentials = credentials.channel(target)
     if credentials is None:
-        return grpc.aio.insecure_channel(target, options=chosen)
-    return grpc.aio.secure_channel(target, credentials, options=chosen)
+        return grpc.aio.insecure_channel(target, options=chosen, interceptors=bearer)
+    return grpc.aio.secure_channel(target, credentials, options=chosen, interceptors=bearer)

@@ -5,6 +5,7 @@
      +- NotFound
      +- Conflict               the request_id was used before for something else
      +- PreconditionFailed     the account's state does not allow this: reason says why
+     +- Refused                the server does not know who calls, or does not let them: UNAUTHENTICATED, PERMISSION_DENIED
      +- DeadlineExceeded       no answer in time; the call may have been carried out
      +- Unavailable            worth trying again, after retry_after seconds if set
      +- ServerError            anything else: a defect, or a server of another kind
@@ -62,6 +63,10 @@ class PreconditionFailed(KeeperClientError):
     """FAILED_PRECONDITION: something else has to be done first."""
 
 
+class Refused(KeeperClientError):
+    """UNAUTHENTICATED or PERMISSION_DENIED: another token, role or account is needed; `reason` says which."""
+
+
 class DeadlineExceeded(KeeperClientError):
     """DEADLINE_EXCEEDED, the client's or the server's."""
 
@@ -90,6 +95,8 @@ _KINDS: dict[StatusCode, type[KeeperClientError]] = {
     StatusCode.ALREADY_EXISTS: Conflict,
     StatusCode.ABORTED: Conflict,
     StatusCode.FAILED_PRECONDITION: PreconditionFailed,
+    StatusCode.UNAUTHENTICATED: Refused,
+    StatusCode.PERMISSION_DENIED: Refused,
     StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     StatusCode.UNAVAILABLE: Unavailable,
     StatusCode.RESOURCE_EXHAUSTED: Unavailable,

@@ -17,6 +17,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from keeper_grpc.client.channel import Options, open_channel
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.client.tournament import Tournament, play
 from keeper_grpc.client.watch import EmergingEvent, watch
@@ -53,7 +54,7 @@ class KeeperClient:
     """A client of one network. Create it within a running event loop; tasks may share it.
 
     `timeout` is in seconds and covers a call with all its retries. Every method raises
-    KeeperClientError. `credentials` make the connection TLS; `options` are gRPC channel arguments.
+    KeeperClientError. `credentials` say how to connect (TLS, certificate, token; None is clear text); `options` are gRPC channel arguments.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class KeeperClient:
         *,
         timeout: float = 10.0,
         retries: Retries | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        credentials: Credentials | grpc.ChannelCredentials | None = None,
         options: Options = (),
     ) -> None:
         self._channel = open_channel(target, credentials, options)

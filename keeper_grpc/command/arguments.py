@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 _Number = TypeVar("_Number", int, float)
@@ -13,8 +14,35 @@ TARGET = "127.0.0.1:50051"
 
 
 def add_target(command: argparse.ArgumentParser) -> None:
-    """`--target`, the address of a server."""
+    """`--target`, the address of a server, and with what to connect to it."""
     command.add_argument("--target", type=target, default=TARGET, help="the server (%(default)s)")
+    add_credentials(command)
+
+
+def add_credentials(command: argparse.ArgumentParser) -> None:
+    """The options of TLS and of the token, which is never an argument itself: others see those."""
+    command.add_argument(
+        "--tls", action="store_true", help="connect with TLS, by the system's authorities"
+    )
+    command.add_argument(
+        "--tls-ca",
+        type=Path,
+        metavar="FILE",
+        help="the same, by the authorities in this file (PEM)",
+    )
+    command.add_argument(
+        "--tls-certificate",
+        type=Path,
+        metavar="FILE",
+        help="certificate to show to the server (PEM)",
+    )
+    command.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM)")
+    command.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the token; unset is KEEPER_TOKEN_FILE, or the token in KEEPER_TOKEN",
+    )
 
 
 def target(text: str) -> str:

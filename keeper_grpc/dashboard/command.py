@@ -40,11 +40,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     if find_spec("nicegui") is None:
         return _failed("the page needs NiceGUI: pip install 'keeper-grpc[dashboard]'")
-    from keeper_grpc.dashboard.serve import serve  # noqa: PLC0415 - needs the extra
+    from keeper_grpc.connecting import credentials_of  # noqa: PLC0415 - loads gRPC
+    from keeper_grpc.dashboard.serve import Upstream, serve  # noqa: PLC0415 - needs the extra
 
     try:
         asyncio.run(
-            serve(parsed.target, parsed.host, parsed.port, parsed.stale_after, parsed.true_uplift)
+            serve(
+                Upstream(parsed.target, credentials_of(parsed)),
+                parsed.host,
+                parsed.port,
+                parsed.stale_after,
+                parsed.true_uplift,
+            )
         )
     except OSError as error:
         return _failed(f"cannot listen on {parsed.host}:{parsed.port}: {error.strerror}")

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -15,6 +16,7 @@ from nicegui import app as nicegui_app
 from nicegui import core, ui
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.dashboard.headers import SecurityHeaders
 from keeper_grpc.dashboard.look import theme
@@ -35,13 +37,21 @@ _GRACE = 3
 """Seconds in which open pages are closed at shutdown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The server whose network is shown, and with what to connect to it."""
+
+    target: str
+    credentials: Credentials
+
+
 async def serve(
-    target: str, host: str, port: int, stale_after: float, truth: float | None = None
+    upstream: Upstream, host: str, port: int, stale_after: float, truth: float | None = None
 ) -> None:
     """Serve the pages until SIGTERM or SIGINT. Raises OSError when it cannot listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    async with KeeperClient(target) as client:
+    async with KeeperClient(upstream.target, credentials=upstream.credentials) as client:
         feeds = Feeds(client, stale_after)
         web = FastAPI(openapi_url=None)
         web.add_middleware(SecurityHeaders)
@@ -63,7 +73,7 @@ async def serve(
             uvicorn.Config(
                 web, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE
             ),
-            f"dashboard on http://{_shown(listener)} of the network at {target}",
+            f"dashboard on http://{_shown(listener)} of the network at {upstream.target}",
         )
         try:
             await server.serve(sockets=[listener])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from grpc import StatusCode
 
 from keeper_grpc.client.channel import open_channel
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.errors import KeeperClientError
 from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -89,9 +90,11 @@ class Captures:
 
 
 @asynccontextmanager
-async def connected(target: str, patience: float) -> AsyncIterator[Captures]:
+async def connected(
+    target: str, credentials: Credentials, patience: float
+) -> AsyncIterator[Captures]:
     """Captures to a server. Raises ImportFailed when there is none."""
-    async with open_channel(target, None, _CHANNEL) as channel:
+    async with open_channel(target, credentials, _CHANNEL) as channel:
         longest = min(_CONNECT, patience)
         try:
             async with asyncio.timeout(longest):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.command.signals import ended_by_signals
 from keeper_grpc.importing import show
 from keeper_grpc.importing.build import build
@@ -29,6 +30,7 @@ class Options:
     file: Path
     mapping: Path
     target: str = "127.0.0.1:50051"
+    credentials: Credentials = field(default_factory=Credentials)
     file_format: Format | None = None
     state: Path | None = None
     rejects: Path | None = None
@@ -66,7 +68,7 @@ async def run(options: Options) -> Tally:
 
 async def _capture(options: Options, mapping: Mapping, source: Source, places: Places) -> Tally:
     state = StateFile(places.state, options.mapping, source)
-    async with connected(options.target, options.patience) as captures:
+    async with connected(options.target, options.credentials, options.patience) as captures:
         start = await _start(options, mapping, source, state, captures)
         tally = await _go(
             options,

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from keeper_grpc.client import KeeperClient, KeeperClientError, Unavailable
 from keeper_grpc.command.arguments import add_target
 from keeper_grpc.command.subcommand import add_command
+from keeper_grpc.connecting import credentials_of
 from keeper_grpc.terminal.output.plain import plain
 
 
@@ -65,7 +66,7 @@ async def _ask(
     assert task is not None  # noqa: S101 - a coroutine runs in a task
     # Raises, so that context managers restore the terminal.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with KeeperClient(parsed.target) as client:
+    async with KeeperClient(parsed.target, credentials=credentials_of(parsed)) as client:
         await ask(client, parsed)
 
 

@@ -105,10 +105,10 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def client(app: App, database_url: str) -> AsyncIterator[Service]:
-    """A channel of its own to a running application."""
+async def client(app: App, database_url: str, port: int | None = None) -> AsyncIterator[Service]:
+    """A channel of its own to a running application, by another port than the first one."""
     async with (
-        grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port or app.port}") as channel,
         asyncpg.create_pool(database_url, min_size=1, max_size=2) as database,
     ):
         yield Service(

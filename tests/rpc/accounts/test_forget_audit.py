@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from keeper_grpc.domain.access.identity import UNAUTHENTICATED
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
 from tests.rpc.accounts.forgetting import forget
 from tests.rpc.requests import capture, new_account
@@ -41,3 +42,15 @@ async def test_audit_events_are_listed_in_pages(service: Service, topic: str) ->
         if not token:
             break
     assert paged == everything
+
+
+async def test_without_authentication_everybody_is_unauthenticated(service: Service) -> None:
+    """And has that name in the audit log."""
+    request = admin_service_pb2.RegisterAccountRequest(
+        account_id=new_account(), business_category="spa"
+    )
+    await service.admin.RegisterAccount(request)
+    newest = await service.admin.ListAuditEvents(
+        admin_service_pb2.ListAuditEventsRequest(page_size=1)
+    )
+    assert newest.audit_events[0].actor == UNAUTHENTICATED.name

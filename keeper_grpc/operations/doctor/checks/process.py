@@ -12,9 +12,11 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.health import own_address
 from keeper_grpc.listening import authenticates, is_loopback
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, unknown, warning
+from keeper_grpc.own_tls import way_to_own_server
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.schema.migrate import packaged_migrations
 from keeper_grpc.version import version
@@ -71,7 +73,12 @@ def listening(settings: Settings) -> Finding:
 async def server(settings: Settings) -> Finding:
     """Whether the server of these settings serves."""
     address = own_address(settings)
-    async with grpc.aio.insecure_channel(address) as channel:
+    way = way_to_own_server(settings, Credentials(), address)
+    async with (
+        grpc.aio.insecure_channel(address)
+        if way.credentials is None
+        else grpc.aio.secure_channel(address, way.credentials, options=way.options)
+    ) as channel:
         try:
             answer = await HealthStub(channel).Check(  # type: ignore[attr-defined]  # its stubs forgot it
                 health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT
