@@ -75,7 +75,7 @@ def _announce(app: App, settings: Settings, worker: Worker | None) -> None:
         "worker_serving" if worker else "serving",
         host=settings.host,
         port=app.port,
-        admin_port=app.admin_port,
+        admin_port=None if app.admin_port == app.port else app.admin_port,
         pid=os.getpid(),
         metrics_port=app.metrics_port,
         http_port=app.http_port,
