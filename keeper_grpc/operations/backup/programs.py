@@ -9,9 +9,10 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from keeper_grpc.operations.backup.errors import ProgramFailed, ProgramsMissing
+from keeper_grpc.storage.connections.parameters import read_parameters
 from keeper_grpc.storage.embedded.account import ENVIRONMENT, ServerAccount
 from keeper_grpc.storage.embedded.binaries import find_binaries
 from keeper_grpc.storage.embedded.errors import StartFailed
@@ -67,20 +68,15 @@ class Connection:
 
     @classmethod
     def of(cls, dsn: str) -> Connection:
-        """Take a DSN apart. Anyone may read the arguments of a process, its environment its owner only."""
-        parts = urlsplit(dsn)
-        credentials, at, address = parts.netloc.rpartition("@")
-        user, _, password = credentials.partition(":")
-        secret = unquote(password)
-        kept: list[tuple[str, str]] = []
-        session: list[str] = []
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            if name == "password":
-                secret = value
-            elif name in _LIBPQ:
-                kept.append((name, value))
-            else:
-                session.append(f"-c {name}={_escaped(value)}")
+        """Take a DSN apart, of either form. Anyone may read the arguments of a process, its environment its owner only."""
+        parameters = read_parameters(dsn)
+        secret = parameters.pop("password", "")
+        kept = {name: value for name, value in parameters.items() if name in _LIBPQ}
+        session = [
+            f"-c {name}={_escaped(value)}"
+            for name, value in parameters.items()
+            if name not in _LIBPQ
+        ]
         # As our driver does, they read libpq's variables too, and the files in the home directory.
         environment = ENVIRONMENT | {
             name: value
@@ -94,10 +90,7 @@ class Connection:
             environment["PGOPTIONS"] = " ".join(
                 [environment.get("PGOPTIONS", ""), *session]
             ).strip()
-        bare = parts._replace(netloc=f"{user}{at}{address}", query=urlencode(kept))
-        # urlunsplit leaves out the empty authority of a DSN that names its socket in the query.
-        plain = f"{bare.scheme}://{bare.netloc}{bare.path}"
-        return cls(f"{plain}?{bare.query}" if bare.query else plain, environment)
+        return cls(f"postgresql://?{urlencode(kept, quote_via=quote)}", environment)
 
 
 def find_program(name: str, server_major: int) -> str:
