@@ -9,7 +9,7 @@ from collections import OrderedDict
 from keeper_grpc.access.jwt_tokens import Verified
 
 MOST = 10_000
-"""Tokens remembered, about 5 MB."""
+"""Tokens remembered, about 11 MB."""
 
 
 class VerifiedTokens:
