@@ -84,6 +84,7 @@ async def _all_of_the_database(
         async with open_pool(settings, dsn=dsn) as pool:
             of_network: list[tuple[str, Callable[[], Check]]] = [
                 ("keys", lambda: keys.keys_agree(settings, pool)),
+                ("keys", lambda: keys.keys_carried(settings, pool)),
                 ("evidence", lambda: network.evidence(settings, pool)),
                 ("model", lambda: network.model(settings, pool)),
             ]

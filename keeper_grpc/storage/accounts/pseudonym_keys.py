@@ -45,6 +45,17 @@ class PostgresPseudonymKeys:
             require_agreement(held, known, source_of)
         return added, known
 
+    async def accounts_by_key(self) -> Mapping[str, int]:
+        """How many accounts carry each key id."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                """
+                SELECT split_part(account_key, ':', 1) AS key_id, count(*) AS accounts
+                  FROM accounts GROUP BY 1
+                """
+            )
+        return {row["key_id"]: row["accounts"] for row in rows}
+
 
 async def _known(connection: Connection) -> KnownKeys:
     rows = await connection.fetch("SELECT key_id, check_value FROM pseudonym_keys")

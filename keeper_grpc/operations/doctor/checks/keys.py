@@ -10,6 +10,7 @@ from keeper_grpc.privacy.keys import key_file
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.start_checks import given_pseudonyms
+from keeper_grpc.storage.accounts.pseudonym_keys import PostgresPseudonymKeys
 from keeper_grpc.storage.database import Database
 
 
@@ -38,6 +39,20 @@ async def keys_agree(settings: Settings, pool: Database) -> Finding:
     except OperatorError as error:
         return _problem(error)
     return ok("keys", "they are the database's")
+
+
+async def keys_carried(settings: Settings, pool: Database) -> Finding:
+    """How many accounts carry each key, and which of the keys at hand nothing carries any more."""
+    store = PostgresPseudonymKeys(pool)
+    known, counts = await store.known(), await store.accounts_by_key()
+    listed = ", ".join(f"{key_id} ({count})" for key_id, count in sorted(counts.items()))
+    found = f"accounts by key: {listed or 'none yet'}"
+    held = list(settings.pseudonym_key_map() or ())
+    # The first is the current one: new accounts will carry it.
+    spare = [key_id for key_id in held[1:] if key_id not in known.carried]
+    if spare:
+        found += f"; {', '.join(spare)} may be dropped from KEEPER_PSEUDONYM_KEYS once every host has another in front"
+    return ok("keys", found)
 
 
 def _problem(error: OperatorError) -> Finding:
