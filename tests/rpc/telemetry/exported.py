@@ -27,7 +27,11 @@ class Exported:
     @classmethod
     async def scrape(cls, port: int) -> Exported:
         """Read a server's endpoint."""
-        text = await asyncio.to_thread(_get, f"http://127.0.0.1:{port}/metrics")
+        return cls.read(await asyncio.to_thread(_get, f"http://127.0.0.1:{port}/metrics"))
+
+    @classmethod
+    def read(cls, text: str) -> Exported:
+        """Read what an endpoint answered."""
         exported = cls(text)
         for family in text_string_to_metric_families(text):
             name = f"{family.name}_total" if family.type == "counter" else family.name
