@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers test bench bench-captures bench-peers serve lint gen notices lock clean
+.PHONY: help setup demo dashboard consumers test bench bench-captures bench-peers serve lint gen notices sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -74,10 +74,11 @@ $(PEERS)/.made: requirements-peers.lock $(DEVELOPMENT)
 bench-peers: $(GHZ) $(PEERS)/.made ## measure other stores' bare search beside EnhanceInsight
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls.peers --python $(PEERS)/bin/python
 
-lint: $(DEVELOPMENT) ## ruff, mypy, buf, hadolint, and whether what is generated is up to date
+lint: $(DEVELOPMENT) ## ruff, mypy, bandit, buf, hadolint, and whether what is generated is up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive keeper_grpc server.py tools
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/hadolint Dockerfile
@@ -90,6 +91,15 @@ gen: $(DEVELOPMENT) ## generate the stubs from the protos: Python's, and Go's wh
 
 notices: $(DEVELOPMENT) ## write the licences of what the images hold
 	$(BIN)/python tools/third_party_notices.py
+
+SBOM := .venv-sbom
+$(SBOM)/.made: requirements-sbom.lock $(DEVELOPMENT)
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(SBOM)
+	$(BIN)/uv pip install --quiet --python $(SBOM)/bin/python --require-hashes -r requirements-sbom.lock
+	@touch $@
+
+sbom: $(SBOM)/.made ## write what a server is made of, with hashes, into sbom.json (CycloneDX)
+	$(SBOM)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-file sbom.json
 
 lock: $(DEVELOPMENT) ## resolve the dependencies again
 	tools/lock.sh

@@ -51,13 +51,16 @@ class Faults:
         self,
         name: str,
         alerts: Collection[str],
-        fault: Callable[[], AbstractAsyncContextManager[None]],
+        fault: Callable[[], AbstractAsyncContextManager[Exported | None]],
     ) -> None:
-        """Export, inject a fault and what it does to callers, and export again while it lasts."""
+        """Export, inject a fault and what it does to callers, and export again while it lasts.
+
+        A fault that has to last before it shows gives what was exported when it began.
+        """
         before = await scrape(self.service)
-        async with fault():
+        async with fault() as begun:
             during = await scrape(self.service)
-        self.cases.append(Faulted(name, before, during, alerts))
+        self.cases.append(Faulted(name, begun or before, during, alerts))
 
     async def exports(self, holds: Callable[[Exported], bool]) -> None:
         """Wait until what is exported meets a condition."""
@@ -167,7 +170,7 @@ class Faults:
 
     @asynccontextmanager
     async def stuck_readers(self) -> AsyncIterator[None]:
-        """A dozen dashboards take no message."""
+        """Twenty dashboards take no message."""
         topic, address = new_topic(), f"127.0.0.1:{self.service.app.port}"
         bulk = [
             (change, cluster(made.emerging_pattern_id.int, pattern_type=topic, common_pattern="x" * 4_000))
@@ -177,7 +180,7 @@ class Faults:
             stub: Any = NetworkLearningServiceStub(channel)
             streams = [
                 stub.StreamEmergingPatterns(StreamEmergingPatternsRequest(pattern_type=topic))
-                for _ in range(12)
+                for _ in range(20)
             ]
             await asyncio.gather(*(stream.read() for stream in streams))
             await tell(self.service.database, *bulk)
@@ -185,11 +188,17 @@ class Faults:
             yield
 
     @asynccontextmanager
-    async def stuck_step(self) -> AsyncIterator[None]:
+    async def stuck_step(self) -> AsyncIterator[Exported]:
         """Another session holds what every step of the detector needs."""
+        await self.exports(lambda now: now.value("keeper_detector_leader") == 1)
         async with self._connected() as other, other.transaction():
             await other.execute("SELECT pg_advisory_xact_lock($1)", int(AdvisoryLock.STEP))
-            yield
+            # The step that was under way has ended when the lock is ours: its counting may be a turn of the loop away.
+            begun = await scrape(self.service)
+            for _ in range(3):
+                await asyncio.sleep(POLL)
+                begun = await scrape(self.service)
+            yield begun
 
     @asynccontextmanager
     async def failing_steps(self) -> AsyncIterator[None]:
@@ -206,13 +215,17 @@ class Faults:
         async with self._connected() as other, self._connected() as killer:
             waiting = asyncio.create_task(other.execute("SELECT pg_advisory_lock($1)", key))
             async with asyncio.timeout(SOON):
-                while not await killer.fetchval(  # noqa: ASYNC110 - PostgreSQL sets no event
-                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
-                    "AND classid = $1 AND objid = $2 AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted "
-                    "AND w.locktype = 'advisory' AND w.objid = $2)",
-                    key >> 32,
-                    key & 0xFFFFFFFF,
-                ):
+                while not waiting.done():
+                    # The server's session, wherever it leads; once it does not, the lock is ours.
+                    await killer.execute(
+                        """
+                        SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                         WHERE locktype = 'advisory' AND granted AND classid = $1 AND objid = $2
+                           AND application_name = 'keeper'
+                        """,
+                        key >> 32,
+                        key & 0xFFFFFFFF,
+                    )
                     await asyncio.sleep(POLL)
             await waiting
             await self.exports(lambda now: now.value("keeper_detector_leader") == 0)

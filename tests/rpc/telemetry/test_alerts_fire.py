@@ -58,8 +58,8 @@ async def test_every_alert_fires_in_its_fault_and_none_without(
         # The key is not tried again for half a minute: what follows needs no model.
         await faults.case("a refused key", ["KeeperEmbeddingNeedsAHuman"], faults.refused_key)
         await faults.case("stuck readers", ["KeeperSubscribersCutOff"], faults.stuck_readers)
-        await faults.case("failing steps", ["KeeperDetectorFails"], faults.failing_steps)
         await faults.case("a stuck step", ["KeeperDetectorStuck"], faults.stuck_step)
+        await faults.case("failing steps", ["KeeperDetectorFails"], faults.failing_steps)
         await faults.case("a stolen lead", ["KeeperNoLeader"], faults.stolen_lead)
         await faults.case(
             "a read-only database", ["KeeperNotReady", "KeeperNobodyServes"], faults.read_only
