@@ -27,7 +27,7 @@ STATEMENT_TIMEOUT = 5_000
 Check: TypeAlias = Awaitable[Finding | Sequence[Finding]]
 
 _NEED_A_DATABASE = (
-    "schema", "rights", "connections", "clock", "replicas", "leader", "feed", "measures", "evidence", "model",
+    "schema", "rights", "connections", "clock", "replicas", "leader", "feed", "measures", "retention", "evidence", "model",
 )  # fmt: skip
 
 
@@ -75,6 +75,7 @@ async def _all_of_the_database(
         ("replicas", lambda: database.replicas(connection)),
         ("leader", lambda: network.leader(connection)),
         ("feed", lambda: network.backlogs(connection)),
+        ("retention", lambda: network.retention(connection, settings)),
     ]
     findings = [found for name, check in of_server for found in await _looked_at(name, check)]
     if any(found.check == "schema" and found.verdict is not Verdict.OK for found in findings):

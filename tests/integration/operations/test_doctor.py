@@ -71,7 +71,7 @@ async def test_nothing_is_wrong_with_a_sound_database(make_settings: Any) -> Non
     assert findings["server"].verdict is Verdict.WARNING
     assert findings.keys() == {
         "program", "settings", "address", "keys", "disk", "database", "schema", "rights", "connections",
-        "clock", "replicas", "leader", "feed", "measures", "evidence", "model", "server",
+        "clock", "replicas", "leader", "feed", "measures", "retention", "evidence", "model", "server",
     }  # fmt: skip
 
 
@@ -179,3 +179,19 @@ async def test_a_sighting_that_waits_for_long_is_found(
         assert (await found(make_settings()))["feed"].verdict is Verdict.OK
         await connection.execute(sight, "main:1")
         assert "60 minutes" in (await found(make_settings()))["feed"].found
+
+
+async def test_what_should_have_gone_long_ago_is_found(
+    make_settings: Any, database_of_its_own: str
+) -> None:
+    """Retention that does not run is seen before the disk is full."""
+    async with connected(database_of_its_own) as connection:
+        await connection.execute(
+            """
+            INSERT INTO audit_events (id, action, details, created_at)
+            VALUES (gen_random_uuid(), 'retire', '{}', now() - interval '800 days')
+            """
+        )
+    retention = (await found(make_settings()))["retention"]
+    assert retention.verdict is Verdict.WARNING
+    assert "audit of 800 days" in retention.found

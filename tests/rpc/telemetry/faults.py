@@ -120,8 +120,17 @@ class Faults:
             async with other.transaction():
                 await other.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
                 calls = [
-                    self.service.admin.ListAuditEvents(ListAuditEventsRequest()) for _ in range(40)
+                    asyncio.ensure_future(
+                        self.service.admin.ListAuditEvents(ListAuditEventsRequest())
+                    )
+                    for _ in range(40)
                 ]
+                await self.exports(
+                    lambda now: (
+                        now.value("keeper_rpc_in_flight") >= len(calls)
+                        and now.value("keeper_database_connections", state="idle") == 0
+                    )
+                )
                 await asyncio.sleep(SLOW)
             await asyncio.gather(*calls)
         yield

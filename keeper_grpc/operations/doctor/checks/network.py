@@ -22,6 +22,12 @@ from keeper_grpc.telemetry.telemetry import Telemetry
 if TYPE_CHECKING:
     from keeper_grpc.storage.database import Connection, Database
 
+OVERDUE = timedelta(days=1)
+"""What has been due for so long is not about to go."""
+
+MANY = 1.1
+"""Times the vectors that are kept: a few more come between two looks."""
+
 BACKLOG = timedelta(minutes=5)
 """The detector and the folding of measures look several times a minute."""
 
@@ -136,6 +142,40 @@ async def backlogs(connection: Connection) -> Sequence[Finding]:
     else:
         measures = ok("measures", f"{row['changes']} changes wait to be folded")
     return [feed, measures]
+
+
+async def retention(connection: Connection, settings: Settings) -> Finding:
+    """Whether what is old goes: the oldest of each kind against its retention."""
+    # Twice the interval: a look may have begun just before something came of age.
+    late = 2 * settings.maintenance_interval + OVERDUE
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT now() - min(created_at) FROM enhancements WHERE NOT kept) AS questions,
+               (SELECT now() - min(recorded_time) FROM outcome_requests) AS requests,
+               (SELECT now() - min(created_at) FROM audit_events) AS audit,
+               (SELECT count(*) FROM embedding_cache) AS vectors
+        """
+    )
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    bounds = {
+        "questions": settings.enhancement_retention,
+        "requests": settings.request_retention,
+        "audit": settings.audit_retention,
+    }
+    overdue = [
+        f"{kind} of {row[kind].days} days"
+        for kind, bound in bounds.items()
+        if row[kind] is not None and row[kind] > bound + late
+    ]
+    if row["vectors"] > settings.embedding_store_size * MANY:
+        overdue.append(f"{row['vectors']} vectors")
+    if overdue:
+        return warning(
+            "retention",
+            f"what should have gone is there: {', '.join(overdue)}",
+            "without a server this is right; else see retention_postponed in the log, and long transactions",
+        )
+    return ok("retention", f"nothing is overdue; {row['vectors']} vectors are kept")
 
 
 def _minutes(span: timedelta) -> str:
