@@ -11,6 +11,7 @@ import asyncpg
 
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.operations.doctor.checks import database, keys, network, process
+from keeper_grpc.operations.doctor.checks.replica import replica
 from keeper_grpc.operations.doctor.finding import Finding, Verdict, problem, unknown
 from keeper_grpc.operations.existing_database import NoDatabase, existing_database
 from keeper_grpc.operator_error import OperatorError
@@ -86,6 +87,7 @@ async def _all_of_the_database(
             of_network: list[tuple[str, Callable[[], Check]]] = [
                 ("keys", lambda: keys.keys_agree(settings, pool)),
                 ("keys", lambda: keys.keys_carried(settings, pool)),
+                ("replica", lambda: replica(settings, pool)),
                 ("evidence", lambda: network.evidence(settings, pool)),
                 ("model", lambda: network.model(settings, pool)),
             ]

@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,16 @@ async def test_what_should_have_gone_long_ago_is_found(
     retention = (await found(make_settings()))["retention"]
     assert retention.verdict is Verdict.WARNING
     assert "audit of 800 days" in retention.found
+
+
+async def test_a_replica_that_nobody_should_read_from_is_found(
+    make_settings: Any, database_of_its_own: str
+) -> None:
+    """The primary itself is no standby, and one that is away answers nothing."""
+    lag = timedelta(milliseconds=500)
+    itself = make_settings(replica_database_url=database_of_its_own, replica_max_lag=lag)
+    assert (await found(itself))["replica"].verdict is Verdict.WARNING
+    away = "postgresql://keeper:hunter2@127.0.0.1:1/keeper"
+    findings = await found(make_settings(replica_database_url=away, replica_max_lag=lag))
+    assert findings["replica"].verdict is Verdict.WARNING
+    assert "hunter2" not in findings["replica"].found
