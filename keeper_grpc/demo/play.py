@@ -268,12 +268,22 @@ async def _enhance(
     return await network.EnhanceInsight(request, timeout=_DEADLINE)
 
 
+_OF_ANOTHER_SERVER = (
+    "KEEPER_DATABASE_URL",
+    "KEEPER_PSEUDONYM_KEYS",
+    "KEEPER_ADMIN_ADDRESS",
+    "KEEPER_HTTP_ADDRESS",
+    "KEEPER_IDENTIT",
+    "KEEPER_JWT_",
+    "KEEPER_TLS_",
+)
+"""Beginnings of the settings that say what a server is and who may call it, which the demo's is for itself."""
+
+
 def _environment(database: DemoDatabase) -> dict[str, str]:
     """The settings of the demo's keeper processes; others come from our own environment."""
     inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("KEEPER_DATABASE_URL", "KEEPER_PSEUDONYM_KEYS")
+        name: value for name, value in os.environ.items() if not name.startswith(_OF_ANOTHER_SERVER)
     }
     return {
         # A key that lies in the environment for something else must not make the demo cost money.
