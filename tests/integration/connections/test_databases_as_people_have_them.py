@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -118,6 +120,25 @@ async def test_a_host_that_is_away_is_passed_over(postgres: TcpPostgres, databas
     dsn = f"host={HOST},{HOST} port={free_port()},{postgres.port} user=keeper dbname={database}"
     async with started(dsn, patience=0.001):
         pass
+
+
+async def test_a_host_that_is_gone_is_noticed(postgres: TcpPostgres, database: str) -> None:
+    """By the operating system, also on a connection that only listens: in seconds, not in a quarter of an hour."""
+    async with started(postgres.url(database)) as pool, pool.connection() as taken:
+        connection: Any = taken  # its stubs hide the transport
+        watched = connection._transport.get_extra_info("socket")
+        assert watched.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle, interval, count, silence = (
+            watched.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (
+                socket.TCP_KEEPIDLE,
+                socket.TCP_KEEPINTVL,
+                socket.TCP_KEEPCNT,
+                socket.TCP_USER_TIMEOUT,
+            )
+        )
+    assert idle + interval * count == 6
+    assert silence == 6_000
 
 
 async def test_tls_is_verified_by_the_authority_that_is_named(
