@@ -84,6 +84,7 @@ from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
 from keeper_grpc.usecases.advice.enhancement_writer import EnhancementWriter
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
+from keeper_grpc.usecases.advice.preview import PreviewInsight
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
 from keeper_grpc.usecases.advice.report_reaction import ReportReaction
 from keeper_grpc.usecases.advice.revise_outcome import ReviseOutcome
@@ -299,6 +300,7 @@ class ServerParts:
                 capture=self.capture(),
                 enhance=enhance,
                 enhance_stream=enhance_stream,
+                preview=OnModelInUse(self._models, self._preview_on),
                 report=OnModelInUse(self._models, self._report_on),
                 react=MeasuredReaction(
                     ReportReaction(
@@ -503,6 +505,16 @@ class ServerParts:
             retention=self._settings.event_retention,
             interval=self._settings.maintenance_interval,
             clock=self._clock,
+        )
+
+    def _preview_on(self, embedder: CachedEmbedder) -> PreviewInsight:
+        return PreviewInsight(
+            anonymizer=self._anonymizer,
+            embedder=embedder.uncached,
+            patterns=self.candidates,
+            rule=self._rule,
+            clock=self._clock,
+            new_id=uuid4,
         )
 
     def _report_on(self, embedder: CachedEmbedder) -> ReportOutcome:

@@ -47,7 +47,9 @@ fit."""
 class _Method(Protocol[Request_contra, Response_co]):
     """A unary method of a stub."""
 
-    def __call__(self, request: Request_contra, /, *, timeout: float) -> Awaitable[Response_co]: ...
+    def __call__(
+        self, request: Request_contra, /, *, timeout: float, metadata: tuple[tuple[str, str], ...]
+    ) -> Awaitable[Response_co]: ...
 
 
 class KeeperClient:
@@ -182,6 +184,23 @@ class KeeperClient:
             timeout,
         )
 
+    async def preview(
+        self,
+        insight: Insight,
+        *,
+        identifiers: Identifiers | None = None,
+        min_success_rate: float | None = None,
+        min_occurrences: int | None = None,
+    ) -> network.PreviewInsightResponse:
+        """How an insight would be answered, step by step. Nobody asks, and nothing is stored."""
+        request = network.PreviewInsightRequest(
+            insight=insight,
+            identifiers=identifiers,
+            min_success_rate=min_success_rate,
+            min_occurrences=min_occurrences,
+        )
+        return await self._call(self._network.PreviewInsight, request)
+
     async def report_outcome(
         self,
         account_id: str,
@@ -287,13 +306,18 @@ class KeeperClient:
         pattern_type: str = "",
         business_category: str = "",
         min_success_rate: float = 0.0,
+        search: str = "",
         page_size: int = 0,
     ) -> AsyncGenerator[Pattern]:
-        """Published patterns, best lower bound first, fetched page by page as they are consumed."""
+        """Published patterns, best lower bound first, fetched page by page as they are consumed.
+
+        `search`: words that action and type must have, each in part or whole.
+        """
         request = network.ListPatternsRequest(
             pattern_type=pattern_type,
             business_category=business_category,
             min_success_rate=min_success_rate,
+            search=search,
             page_size=page_size,
         )
         while True:
@@ -358,11 +382,15 @@ class KeeperClient:
         return await self._call(self._network.GetNetworkMetrics, request)
 
     async def account_value(
-        self, account_id: str, *, window: timedelta | None = None
+        self, account_id: str, *, window: timedelta | None = None, token: str = ""
     ) -> network.GetAccountValueResponse:
-        """What the network is worth to one account, and what it gave. `window` ends now; None is 30 days."""
+        """What the network is worth to one account, and what it gave. `window` ends now; None is 30 days.
+
+        `token`: the bearer token of whoever asks, for a client that asks for others and has none of its own.
+        """
         request = network.GetAccountValueRequest(account_id=account_id, window=_duration(window))
-        return await self._call(self._network.GetAccountValue, request)
+        metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        return await self._call(self._network.GetAccountValue, request, metadata)
 
     async def watch_network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
@@ -381,12 +409,17 @@ class KeeperClient:
                 yield event
 
     async def _call(
-        self, method: _Method[Request_contra, Response_co], request: Request_contra
+        self,
+        method: _Method[Request_contra, Response_co],
+        request: Request_contra,
+        metadata: Sequence[tuple[str, str]] = (),
     ) -> Response_co:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         return await retried(
-            lambda: method(request, timeout=max(0.0, deadline - loop.time())),
+            lambda: method(
+                request, timeout=max(0.0, deadline - loop.time()), metadata=tuple(metadata)
+            ),
             self._retries,
             deadline,
         )

@@ -73,6 +73,11 @@ class CachedEmbedder(EmbedderWrapper):
         self.misses = 0
         self.store_failures = 0
 
+    @property
+    def uncached(self) -> Embedder:
+        """The model behind the cache: what it embeds is remembered nowhere."""
+        return self._inner
+
     def __len__(self) -> int:
         """Vectors in memory."""
         return len(self._memory)

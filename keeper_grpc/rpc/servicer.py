@@ -11,6 +11,7 @@ import grpc
 from keeper_grpc.domain.accounts.forgetting import Forgotten
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import Identifiers, Insight
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceServicer
@@ -35,6 +36,7 @@ from keeper_grpc.usecases.accounts.register import Registration
 from keeper_grpc.usecases.accounts.update import Correction
 from keeper_grpc.usecases.advice.enhance import Question
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
+from keeper_grpc.usecases.advice.preview import Preview
 from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
 from keeper_grpc.usecases.advice.report_reaction import ReactionReport
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
@@ -70,6 +72,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         capture: Callable[[Capture], Awaitable[Captured]],
         enhance: Callable[[Question], Awaitable[Enhancement]],
         enhance_stream: EnhanceStream,
+        preview: Callable[[Insight, Identifiers, float | None, int | None], Awaitable[Preview]],
         report: Callable[[OutcomeReport], Awaitable[Reported]],
         react: Callable[[ReactionReport], Awaitable[bool]],
         suggest: SuggestMoves,
@@ -85,6 +88,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._capture = capture
         self._enhance = enhance
         self._enhance_stream = enhance_stream
+        self._preview = preview
         self._report = report
         self._react = react
         self._suggest = suggest
@@ -119,6 +123,13 @@ class NetworkLearning(NetworkLearningServiceServicer):
     ) -> None:
         """Ask about many insights over one stream."""
         await self._enhance_stream.serve(questions, context.write)
+
+    async def PreviewInsight(
+        self, request: network.PreviewInsightRequest, context: Context
+    ) -> network.PreviewInsightResponse:
+        """Show how an insight would be answered."""
+        found = await self._preview(*insights.preview(request))
+        return insights.previewed(found)
 
     async def ReportOutcome(
         self, request: network.ReportOutcomeRequest, context: Context

@@ -77,6 +77,9 @@ def shown(answer: GetPatternResponse) -> RenderableType:
         Text("scripts", style="bold"),
         _scripts(answer.scripts),
         Text(),
+        Text("where it works", style="bold"),
+        _where(answer.facts),
+        Text(),
         Text("history", style="bold"),
         _history(answer.history),
     )
@@ -157,6 +160,22 @@ def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:
     return table
 
 
+def _where(facts: Sequence[GetPatternResponse.Fact]) -> RenderableType:
+    if not facts:
+        return Text("no condition was observed by enough accounts")
+    table = _table("success", "at least", "cases", "accounts", "when")
+    for fact in facts:
+        evidence = fact.evidence
+        table.add_row(
+            success(evidence),
+            at_least(evidence),
+            cases(evidence),
+            accounts(evidence),
+            plain(f"{fact.key}: {MessageToDict(fact.value)}"),
+        )
+    return table
+
+
 def _history(periods: Sequence[GetPatternResponse.Period]) -> RenderableType:
     if not periods:
         return Text(f"{NOT_ENOUGH_DATA} for any period")
@@ -189,6 +208,6 @@ def _date(time: Timestamp) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        words = column in {"wording", "from", "until"}
+        words = column in {"wording", "when", "from", "until"}
         table.add_column(column, justify="left" if words else "right")
     return table

@@ -35,6 +35,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--type", default="", help="only this type")
     add_category(command)
     command.add_argument(
+        "--search",
+        default="",
+        metavar="WORDS",
+        help="only those whose action and type have each of these words",
+    )
+    command.add_argument(
         "--min-success-rate",
         type=share,
         default=0.0,
@@ -53,6 +59,7 @@ async def _patterns(client: KeeperClient, parsed: argparse.Namespace) -> None:
         pattern_type=parsed.type,
         business_category=parsed.category,
         min_success_rate=parsed.min_success_rate,
+        search=parsed.search,
         page_size=min(parsed.limit + 1, _LARGEST_PAGE),
     )
     async with aclosing(listing):

@@ -101,6 +101,13 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         **_within("insight", INSIGHT),
         **_within("identifiers", IDENTIFIERS),
     },
+    (NETWORK, "PreviewInsight"): {
+        "insight": [ABSENT],
+        "min_success_rate": RATIOS,
+        "min_occurrences": [0, -1, 1_000_001],
+        **_within("insight", INSIGHT),
+        **_within("identifiers", IDENTIFIERS),
+    },
     (NETWORK, "StreamEmergingPatterns"): {
         "pattern_type": NAMES,
         "business_category": NAMES,
@@ -121,6 +128,7 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         "pattern_type": NAMES,
         "business_category": NAMES,
         "min_success_rate": RATIOS,
+        "search": ["x" * 201],
         **PAGE,
     },
     (NETWORK, "ReportOutcome"): {
@@ -177,6 +185,9 @@ def valid(method: str) -> Message:
     made: dict[str, Callable[[], Message]] = {
         "CapturePattern": lambda: capture("pricing", account="acct"),
         "EnhanceInsight": lambda: question("pricing", account="acct"),
+        "PreviewInsight": lambda: network.PreviewInsightRequest(
+            insight=insight_pb2.Insight(type="pricing", business_category="spa")
+        ),
         "StreamEmergingPatterns": network.StreamEmergingPatternsRequest,
         "GetNetworkMetrics": network.GetNetworkMetricsRequest,
         "StreamNetworkMetrics": network.StreamNetworkMetricsRequest,

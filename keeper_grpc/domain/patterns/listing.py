@@ -14,6 +14,8 @@ class PatternFilter:
     pattern_type: str = ""
     business_category: str = ""
     min_success_rate: float = 0.0
+    search: str = ""
+    """Words that its action, as it is shown, and type must have, each in part or whole and in any case."""
 
 
 @dataclass(frozen=True, slots=True)

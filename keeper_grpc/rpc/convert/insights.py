@@ -7,7 +7,7 @@ from uuid import UUID
 
 from keeper_grpc.domain.advice.authored import AuthoredAdvice
 from keeper_grpc.domain.advice.enhancement import Enhancement
-from keeper_grpc.domain.advice.ranking import Miss, NoMatch, Scored
+from keeper_grpc.domain.advice.ranking import Candidate, Miss, NoMatch, Scored
 from keeper_grpc.domain.authored.matching import MatchedBy
 from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.evidence.publication import PublicationRule, shown_time
@@ -26,6 +26,7 @@ from keeper_grpc.gen.keeper.network.v1 import (
 )
 from keeper_grpc.rpc.convert import fields, patterns
 from keeper_grpc.usecases.advice.enhance import Question
+from keeper_grpc.usecases.advice.preview import Preview
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 
 
@@ -67,6 +68,18 @@ def question(request: network_service_pb2.EnhanceInsightRequest) -> Question:
         identifiers=identifiers(request.identifiers),
         min_success_rate=request.min_success_rate if request.HasField("min_success_rate") else None,
         min_occurrences=request.min_occurrences if request.HasField("min_occurrences") else None,
+    )
+
+
+def preview(
+    request: network_service_pb2.PreviewInsightRequest,
+) -> tuple[Insight, Identifiers, float | None, int | None]:
+    """Read a PreviewInsightRequest. Raises InvalidInput for what its rules cannot express."""
+    return (
+        insight(request.insight),
+        identifiers(request.identifiers),
+        request.min_success_rate if request.HasField("min_success_rate") else None,
+        request.min_occurrences if request.HasField("min_occurrences") else None,
     )
 
 
@@ -112,6 +125,37 @@ def enhanced(answer: Enhancement, insight_id: str) -> network_service_pb2.Enhanc
         no_match_reason=_NO_MATCH[answer.no_match],
         closest_miss=_closest(answer.closest) if answer.closest else None,
         anonymization=_report(answer.anonymization),
+    )
+
+
+def previewed(found: Preview) -> network_service_pb2.PreviewInsightResponse:
+    """Write a PreviewInsightResponse."""
+    answered = enhanced(found.answer, "")
+    return network_service_pb2.PreviewInsightResponse(
+        enhanced_insight=answered.enhanced_insight,
+        no_match_reason=answered.no_match_reason,
+        anonymization=answered.anonymization,
+        candidates=[
+            *(_considered(each.candidate, None, each.score) for each in found.fit),
+            *(_considered(candidate, failed) for candidate, failed in found.failed),
+        ],
+    )
+
+
+def _considered(
+    candidate: Candidate, failed: NoMatch | None, score: float = 0.0
+) -> network_service_pb2.PreviewInsightResponse.Candidate:
+    pattern = candidate.pattern
+    return network_service_pb2.PreviewInsightResponse.Candidate(
+        pattern_id=str(pattern.pattern_id),
+        action=pattern.action,
+        business_category=pattern.scope.business_category,
+        similarity=candidate.similarity,
+        expected_success_rate=candidate.expected_success_rate,
+        lower_bound=candidate.expectation.lower_bound * candidate.transfer,
+        transfer=candidate.transfer,
+        score=score,
+        failed=_NO_MATCH[failed],
     )
 
 

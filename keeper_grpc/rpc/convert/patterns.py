@@ -15,6 +15,7 @@ from keeper_grpc.domain.evidence.evidence import Evidence
 from keeper_grpc.domain.evidence.guardrails import Harm
 from keeper_grpc.domain.evidence.priors import Source
 from keeper_grpc.domain.evidence.publication import PublicationRule, shown_time
+from keeper_grpc.domain.patterns.by_fact import FactEvidence
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern
@@ -34,6 +35,7 @@ def pattern_filter(request: network_service_pb2.ListPatternsRequest) -> PatternF
         pattern_type=request.pattern_type,
         business_category=request.business_category,
         min_success_rate=request.min_success_rate,
+        search=" ".join(fields.read_text(request.search, "search").split()),
     )
 
 
@@ -135,7 +137,19 @@ def pattern_history(
             for period in history.periods
         ],
         adoption=adoption.message(history.adoption),
+        facts=[_fact(fact, history.pattern) for fact in history.facts],
     )
+
+
+def _fact(fact: FactEvidence, known: Pattern) -> network_service_pb2.GetPatternResponse.Fact:
+    message = network_service_pb2.GetPatternResponse.Fact(
+        key=fact.key,
+        evidence=evidence_message(
+            fact.evidence, fact.evidence.lower_bound(known.cautious), 0.0, None
+        ),
+    )
+    message.value.CopyFrom(fields.write_struct({"value": fact.value}).fields["value"])
+    return message
 
 
 def evidence_message(
@@ -173,7 +187,7 @@ def author_claim(claim: Claim) -> pattern_pb2.AuthorClaim:
 
 def _filters_digest(where: PatternFilter) -> bytes:
     """Eight bytes that differ for listings with different filters."""
-    name = f"{where.pattern_type}\0{where.business_category}\0{where.min_success_rate!r}"
+    name = f"{where.pattern_type}\0{where.business_category}\0{where.min_success_rate!r}\0{where.search}"
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from keeper_grpc.domain.advice.adoption import OwnReactions
-from keeper_grpc.domain.evidence.evidence import recency_weight
+from keeper_grpc.domain.evidence.evidence import Shares, recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import WeekShare
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
@@ -16,10 +16,13 @@ from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.advice.adoption import see_reactions, see_script_reactions
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.publication import published
+from keeper_grpc.storage.patterns.by_fact import see_facts
 from keeper_grpc.storage.patterns.keys import find_pattern_key, key_of
 from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
 from keeper_grpc.storage.replica import Reads
+from keeper_grpc.storage.patterns.words import action_in_words
 
+# Words are sought where they are shown: a word that is withheld finds nothing.
 # Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
 # are two lists, each in the order of an index, and a page is the first rows of both. The bound on the
 # score is said apart from the tie, because only that finds the page's place in the index.
@@ -27,14 +30,19 @@ _LIST = f"""
     WITH matching AS NOT MATERIALIZED (
         SELECT * FROM network_patterns
          WHERE ($1 = '' OR pattern_type = $1) AND ($2 = '' OR business_category = $2)
+    ), sought AS NOT MATERIALIZED (
+        SELECT * FROM matching p
+         WHERE NOT EXISTS (
+               SELECT FROM unnest($8::text[]) w (word)
+                WHERE position(w.word IN lower({action_in_words("p")} || ' ' || replace(p.pattern_type, '_', ' '))) = 0)
     ), shown AS (
-        SELECT p.scope_id, p.id, p.confidence_score AS listed_score FROM matching p
+        SELECT p.scope_id, p.id, p.confidence_score AS listed_score FROM sought p
          WHERE {published("p", "$4")} AND p.success_rate >= $3
            AND ($5::double precision IS NULL
                 OR p.confidence_score <= $5 AND (p.confidence_score < $5 OR p.id > $6::uuid))
          ORDER BY p.confidence_score DESC, p.id LIMIT $7
     ), hidden AS (
-        SELECT p.scope_id, p.id, 0::double precision AS listed_score FROM matching p
+        SELECT p.scope_id, p.id, 0::double precision AS listed_score FROM sought p
          WHERE p.catalog_key IS NOT NULL AND p.retired_time IS NULL AND NOT {published("p", "$4")} AND 0 >= $3
            AND ($5::double precision IS NULL OR $5 > 0 OR $5 = 0 AND p.id > $6::uuid)
          ORDER BY p.id LIMIT $7
@@ -101,6 +109,11 @@ class PostgresPatterns:
         async with self._database.transaction(read_only=True) as connection:
             return await see_script_reactions(connection, key)
 
+    async def find_facts(self, key: PatternKey) -> tuple[Shares, Mapping[str, Shares]]:
+        """What each owner that counts observed of the pattern, and the same by the facet of each single fact."""
+        async with self._database.transaction(read_only=True) as connection:
+            return await see_facts(connection, key)
+
     async def find_support(self, pattern_id: UUID, rule: PublicationRule) -> Support | None:
         """Who stands behind one pattern, published or not."""
         async with self._database.transaction(read_only=True) as connection:
@@ -121,6 +134,7 @@ class PostgresPatterns:
                 after.lower_bound if after else None,
                 after.pattern_id if after else None,
                 limit,
+                where.search.lower().split(),
             )
             listed = [key_of(row) for row in rows]
             patterns = await see_patterns(connection, listed, rule, now_weight=self._now_weight())

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from keeper_grpc.domain.advice.adoption import Adoption, OwnReactions, adoption
 from keeper_grpc.domain.errors import PatternNotFound
+from keeper_grpc.domain.evidence.evidence import Shares
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.by_fact import FactEvidence, by_fact
 from keeper_grpc.domain.patterns.history import Period, WeekShare, periods
 from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Script
@@ -38,7 +40,7 @@ class Shown:
 class History:
     """A pattern, its published scripts (best lower bound first), and its evidence over time.
 
-    `adoption` is of all its advice, `script_adoption` of the advice in each wording.
+    `adoption` is of all its advice, `script_adoption` of the advice in each wording; `facts` say where it works.
     """
 
     pattern: Pattern
@@ -46,6 +48,7 @@ class History:
     periods: Sequence[Period]
     adoption: Adoption | None
     script_adoption: Mapping[str, Adoption | None]
+    facts: Sequence[FactEvidence] = ()
 
 
 class PatternStore(Protocol):
@@ -63,6 +66,9 @@ class PatternStore(Protocol):
 
     async def find_script_reactions(self, key: PatternKey) -> Mapping[str, Sequence[OwnReactions]]:
         """The same by the wording that was handed out."""
+
+    async def find_facts(self, key: PatternKey) -> tuple[Shares, Mapping[str, Shares]]:
+        """What each owner that counts observed of the pattern, and the same by the facet of each single fact."""
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
@@ -102,6 +108,7 @@ class PublishedPatterns:
                 periods(shares, self._rule),
                 await self._adoption(pattern.key),
                 {template: adoption(owners, self._rule) for template, owners in reactions.items()},
+                await self._facts(pattern.key),
             )
         if not self._visible(pattern):
             raise PatternNotFound
@@ -117,6 +124,10 @@ class PublishedPatterns:
             patterns=patterns,
             next=Cursor(patterns[-1].lower_bound, patterns[-1].pattern_id) if more else None,
         )
+
+    async def _facts(self, key: PatternKey) -> Sequence[FactEvidence]:
+        whole, facts = await self._store.find_facts(key)
+        return by_fact(facts, whole, self._rule)
 
     async def _adoption(self, key: PatternKey) -> Adoption | None:
         return adoption(await self._store.find_reactions(key), self._rule)

@@ -12,6 +12,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     ListPatternsRequest,
 )
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import refusal
 from tests.rpc.requests import capture
 from tests.rpc.service import Service
@@ -86,6 +87,68 @@ async def test_paging_is_complete_and_without_duplicates(
     bounds = [pattern.evidence.lower_bound for pattern in listed]
     assert bounds == sorted(bounds, reverse=True)
     assert listed[0].pattern_id == ids[-1]
+
+
+async def test_a_search_finds_words_as_they_are_shown(service: Service, topic: str) -> None:
+    """Every word, in part and in any case, of the action and the type; signs of SQL are only signs."""
+    towel = await publish(service, topic, "Offer a warm towel")
+    card = await publish(service, topic, "Offer a gift card")
+
+    async def found(search: str) -> set[str]:
+        request = ListPatternsRequest(pattern_type=topic, search=search)
+        return {p.pattern_id for page in await all_pages(service, request) for p in page}
+
+    assert await found("offer") == {towel, card}
+    assert await found("  CARD  gif ") == {card}
+    assert await found("warm card") == set()
+    assert await found(topic.partition("_")[0]) == {towel, card}
+    assert await found("%") == set()
+    assert await found("'") == set()
+    assert await found("warm_towel") == set()
+
+
+async def test_a_search_does_not_find_what_is_withheld(service: Service, topic: str) -> None:
+    """Neither a pattern of too few accounts, nor a word that only one of them used."""
+    await publish(service, topic, "Offer a warm towel", accounts=2)
+    request = ListPatternsRequest(pattern_type=topic, search="towel")
+    assert await all_pages(service, request) == [[]]
+
+
+async def test_a_token_is_of_one_search(service: Service, topic: str) -> None:
+    """Another search with it is refused, as with the other filters."""
+    for action in ("Offer a warm towel", "Offer a gift card"):
+        await publish(service, topic, action)
+    page = await service.network.ListPatterns(
+        ListPatternsRequest(pattern_type=topic, search="offer", page_size=1)
+    )
+    refused = await refusal(
+        service.network.ListPatterns(
+            ListPatternsRequest(
+                pattern_type=topic, search="card", page_size=1, page_token=page.next_page_token
+            )
+        )
+    )
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert list(refused.fields) == ["page_token"]
+
+
+async def test_a_pattern_says_where_it_works_and_where_not(
+    service: Service, geometry: Geometry, topic: str
+) -> None:
+    """By single conditions that enough accounts observed; without history, and in the list, they are left out."""
+    action = "Offer a warm towel"
+    geometry.together(action)
+    for days, success in ((10, True), (200, False)):
+        for _ in range(4):
+            stored = await service.capture(
+                capture(topic, action, success=success, conditions={"days_since_visit": days})
+            )
+    request = GetPatternRequest(pattern_id=stored.pattern_id, include_history=True)
+    found = (await service.network.GetPattern(request)).facts
+    rates = {(fact.key, fact.evidence.success_rate, fact.evidence.account_count) for fact in found}
+    assert rates == {("days_since_visit", 1.0, 4), ("days_since_visit", 0.0, 4)}
+    plain = await service.network.GetPattern(GetPatternRequest(pattern_id=stored.pattern_id))
+    assert not plain.facts
 
 
 async def test_filters_narrow_the_list(service: Service, topic: str) -> None:

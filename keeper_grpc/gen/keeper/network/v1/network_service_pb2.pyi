@@ -384,6 +384,145 @@ class EnhanceInsightResponse(_message.Message):
 Global___EnhanceInsightResponse: _TypeAlias = EnhanceInsightResponse  # noqa: Y015
 
 @_typing.final
+class PreviewInsightRequest(_message.Message):
+    """Request of PreviewInsight."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSIGHT_FIELD_NUMBER: _builtins.int
+    IDENTIFIERS_FIELD_NUMBER: _builtins.int
+    MIN_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+    MIN_OCCURRENCES_FIELD_NUMBER: _builtins.int
+    min_success_rate: _builtins.float
+    """As in EnhanceInsightRequest."""
+    min_occurrences: _builtins.int
+    """As in EnhanceInsightRequest."""
+    @_builtins.property
+    def insight(self) -> _insight_pb2.Insight:
+        """The insight, with its business_category. Action and script may be empty."""
+
+    @_builtins.property
+    def identifiers(self) -> _insight_pb2.Identifiers:
+        """Identifying names and numbers in the insight's texts."""
+
+    def __init__(
+        self,
+        *,
+        insight: _insight_pb2.Insight | None = ...,
+        identifiers: _insight_pb2.Identifiers | None = ...,
+        min_success_rate: _builtins.float | None = ...,
+        min_occurrences: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_occurrences", b"_min_occurrences", "_min_success_rate", b"_min_success_rate", "identifiers", b"identifiers", "insight", b"insight", "min_occurrences", b"min_occurrences", "min_success_rate", b"min_success_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_occurrences", b"_min_occurrences", "_min_success_rate", b"_min_success_rate", "identifiers", b"identifiers", "insight", b"insight", "min_occurrences", b"min_occurrences", "min_success_rate", b"min_success_rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_occurrences: _TypeAlias = _typing.Literal["min_occurrences"]  # noqa: Y015
+    _WhichOneofArgType__min_occurrences: _TypeAlias = _typing.Literal["_min_occurrences", b"_min_occurrences"]  # noqa: Y015
+    _WhichOneofReturnType__min_success_rate: _TypeAlias = _typing.Literal["min_success_rate"]  # noqa: Y015
+    _WhichOneofArgType__min_success_rate: _TypeAlias = _typing.Literal["_min_success_rate", b"_min_success_rate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_occurrences) -> _WhichOneofReturnType__min_occurrences | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_success_rate) -> _WhichOneofReturnType__min_success_rate | None: ...
+
+Global___PreviewInsightRequest: _TypeAlias = PreviewInsightRequest  # noqa: Y015
+
+@_typing.final
+class PreviewInsightResponse(_message.Message):
+    """Response of PreviewInsight."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Candidate(_message.Message):
+        """One published pattern that was considered."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PATTERN_ID_FIELD_NUMBER: _builtins.int
+        ACTION_FIELD_NUMBER: _builtins.int
+        BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
+        SIMILARITY_FIELD_NUMBER: _builtins.int
+        EXPECTED_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
+        LOWER_BOUND_FIELD_NUMBER: _builtins.int
+        TRANSFER_FIELD_NUMBER: _builtins.int
+        SCORE_FIELD_NUMBER: _builtins.int
+        FAILED_FIELD_NUMBER: _builtins.int
+        pattern_id: _builtins.str
+        """Its id."""
+        action: _builtins.str
+        """Its action."""
+        business_category: _builtins.str
+        """The line of business that it was learned in."""
+        similarity: _builtins.float
+        """Cosine similarity to the insight."""
+        expected_success_rate: _builtins.float
+        """The success rate that is expected in the insight's situation."""
+        lower_bound: _builtins.float
+        """The rate that is exceeded with 95% certainty."""
+        transfer: _builtins.float
+        """What it is discounted by, learned in another line of business; 1 in its own."""
+        score: _builtins.float
+        """By what it is ranked: similarity, lower bound, transfer and caution multiplied. 0 where it would not be applied."""
+        failed: Global___EnhanceInsightResponse.NoMatchReason.ValueType
+        """The requirement that it fails. Unspecified where it would be applied."""
+        def __init__(
+            self,
+            *,
+            pattern_id: _builtins.str = ...,
+            action: _builtins.str = ...,
+            business_category: _builtins.str = ...,
+            similarity: _builtins.float = ...,
+            expected_success_rate: _builtins.float = ...,
+            lower_bound: _builtins.float = ...,
+            transfer: _builtins.float = ...,
+            score: _builtins.float = ...,
+            failed: Global___EnhanceInsightResponse.NoMatchReason.ValueType = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "business_category", b"business_category", "expected_success_rate", b"expected_success_rate", "failed", b"failed", "lower_bound", b"lower_bound", "pattern_id", b"pattern_id", "score", b"score", "similarity", b"similarity", "transfer", b"transfer"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ENHANCED_INSIGHT_FIELD_NUMBER: _builtins.int
+    NO_MATCH_REASON_FIELD_NUMBER: _builtins.int
+    ANONYMIZATION_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    no_match_reason: Global___EnhanceInsightResponse.NoMatchReason.ValueType
+    """Why no proven pattern would be applied."""
+    @_builtins.property
+    def enhanced_insight(self) -> _pattern_pb2.EnhancedInsight:
+        """The insight as it would be read, anonymized, with the pattern that would be applied."""
+
+    @_builtins.property
+    def anonymization(self) -> _insight_pb2.AnonymizationReport:
+        """What the anonymizer did."""
+
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewInsightResponse.Candidate]:
+        """The published patterns that were considered: those that would be applied first, the best first, then the others by
+        similarity.
+        """
+
+    def __init__(
+        self,
+        *,
+        enhanced_insight: _pattern_pb2.EnhancedInsight | None = ...,
+        no_match_reason: Global___EnhanceInsightResponse.NoMatchReason.ValueType = ...,
+        anonymization: _insight_pb2.AnonymizationReport | None = ...,
+        candidates: _abc.Iterable[Global___PreviewInsightResponse.Candidate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anonymization", b"anonymization", "enhanced_insight", b"enhanced_insight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anonymization", b"anonymization", "candidates", b"candidates", "enhanced_insight", b"enhanced_insight", "no_match_reason", b"no_match_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewInsightResponse: _TypeAlias = PreviewInsightResponse  # noqa: Y015
+
+@_typing.final
 class EnhanceInsightsRequest(_message.Message):
     """One question of EnhanceInsights."""
 
@@ -1269,6 +1408,38 @@ class GetPatternResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class Fact(_message.Message):
+        """The evidence of the situations in which one condition had one value."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        EVIDENCE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        """The condition's name."""
+        @_builtins.property
+        def value(self) -> _struct_pb2.Value:
+            """Its value, anonymized, in the band that outcomes are counted by."""
+
+        @_builtins.property
+        def evidence(self) -> _pattern_pb2.Evidence:
+            """The evidence of these situations."""
+
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _struct_pb2.Value | None = ...,
+            evidence: _pattern_pb2.Evidence | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class Script(_message.Message):
         """One script of the pattern."""
 
@@ -1340,6 +1511,7 @@ class GetPatternResponse(_message.Message):
     SCRIPTS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     ADOPTION_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
         """The pattern."""
@@ -1358,6 +1530,12 @@ class GetPatternResponse(_message.Message):
     def adoption(self) -> _adoption_pb2.Adoption:
         """What became of its advice. Not set while too few owners reported reactions."""
 
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPatternResponse.Fact]:
+        """With include_history: where it works and where not, by single conditions, 40 at most. Only those that k owners
+        observed, and of which k owners, or none, observed something else.
+        """
+
     def __init__(
         self,
         *,
@@ -1365,10 +1543,11 @@ class GetPatternResponse(_message.Message):
         scripts: _abc.Iterable[Global___GetPatternResponse.Script] | None = ...,
         history: _abc.Iterable[Global___GetPatternResponse.Period] | None = ...,
         adoption: _adoption_pb2.Adoption | None = ...,
+        facts: _abc.Iterable[Global___GetPatternResponse.Fact] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "history", b"history", "pattern", b"pattern", "scripts", b"scripts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "facts", b"facts", "history", b"history", "pattern", b"pattern", "scripts", b"scripts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1385,6 +1564,7 @@ class ListPatternsRequest(_message.Message):
     MIN_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     pattern_type: _builtins.str
     """Only this type."""
     business_category: _builtins.str
@@ -1395,6 +1575,8 @@ class ListPatternsRequest(_message.Message):
     """Patterns to return at most. Zero means 50; more than 500 means 500 (AIP-158)."""
     page_token: _builtins.str
     """next_page_token of the page before, with the same filters."""
+    search: _builtins.str
+    """Only patterns whose action, as it is shown, and type have each of these words, in part or whole and in any case."""
     def __init__(
         self,
         *,
@@ -1403,10 +1585,11 @@ class ListPatternsRequest(_message.Message):
         min_success_rate: _builtins.float = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_category", b"business_category", "min_success_rate", b"min_success_rate", "page_size", b"page_size", "page_token", b"page_token", "pattern_type", b"pattern_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_category", b"business_category", "min_success_rate", b"min_success_rate", "page_size", b"page_size", "page_token", b"page_token", "pattern_type", b"pattern_type", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

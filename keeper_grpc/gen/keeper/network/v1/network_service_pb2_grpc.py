@@ -51,6 +51,11 @@ class NetworkLearningServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsResponse.FromString,
                 _registered_method=True)
+        self.PreviewInsight = channel.unary_unary(
+                '/keeper.network.v1.NetworkLearningService/PreviewInsight',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.PreviewInsightRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.PreviewInsightResponse.FromString,
+                _registered_method=True)
         self.ReportOutcome = channel.unary_unary(
                 '/keeper.network.v1.NetworkLearningService/ReportOutcome',
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.ReportOutcomeRequest.SerializeToString,
@@ -126,6 +131,14 @@ class NetworkLearningServiceServicer:
     def EnhanceInsights(self, request_iterator, context):
         """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
         the caller's correlation ids and come in any order; a question that fails does not end the stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewInsight(self, request, context):
+        """Shows how an insight would be answered, step by step: what is masked, what is found, how it ranks. For people who try
+        the network out: nobody asks, nothing is stored, not even the words' vectors, and chance has no part in it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -220,6 +233,11 @@ def add_NetworkLearningServiceServicer_to_server(servicer, server):
                     servicer.EnhanceInsights,
                     request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsResponse.SerializeToString,
+            ),
+            'PreviewInsight': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewInsight,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.PreviewInsightRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.PreviewInsightResponse.SerializeToString,
             ),
             'ReportOutcome': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportOutcome,
@@ -355,6 +373,33 @@ class NetworkLearningService:
             '/keeper.network.v1.NetworkLearningService/EnhanceInsights',
             keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_network__service__pb2.EnhanceInsightsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewInsight(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/keeper.network.v1.NetworkLearningService/PreviewInsight',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.PreviewInsightRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.PreviewInsightResponse.FromString,
             options,
             channel_credentials,
             insecure,

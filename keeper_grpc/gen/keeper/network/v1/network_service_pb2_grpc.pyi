@@ -45,6 +45,10 @@ class NetworkLearningServiceStub:
     """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
     the caller's correlation ids and come in any order; a question that fails does not end the stream.
     """
+    PreviewInsight: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.PreviewInsightRequest, _network_service_pb2.PreviewInsightResponse]
+    """Shows how an insight would be answered, step by step: what is masked, what is found, how it ranks. For people who try
+    the network out: nobody asks, nothing is stored, not even the words' vectors, and chance has no part in it.
+    """
     ReportOutcome: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]
     """Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
     outcome, of an enhancement or of a capture. Idempotent by request_id.
@@ -86,6 +90,10 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     EnhanceInsights: _aio.StreamStreamMultiCallable[_network_service_pb2.EnhanceInsightsRequest, _network_service_pb2.EnhanceInsightsResponse]  # type: ignore[assignment]
     """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
     the caller's correlation ids and come in any order; a question that fails does not end the stream.
+    """
+    PreviewInsight: _aio.UnaryUnaryMultiCallable[_network_service_pb2.PreviewInsightRequest, _network_service_pb2.PreviewInsightResponse]  # type: ignore[assignment]
+    """Shows how an insight would be answered, step by step: what is masked, what is found, how it ranks. For people who try
+    the network out: nobody asks, nothing is stored, not even the words' vectors, and chance has no part in it.
     """
     ReportOutcome: _aio.UnaryUnaryMultiCallable[_network_service_pb2.ReportOutcomeRequest, _network_service_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
     """Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
@@ -143,6 +151,16 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_network_service_pb2.EnhanceInsightsResponse], _abc.AsyncIterator[_network_service_pb2.EnhanceInsightsResponse]]:
         """Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
         the caller's correlation ids and come in any order; a question that fails does not end the stream.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewInsight(
+        self,
+        request: _network_service_pb2.PreviewInsightRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_network_service_pb2.PreviewInsightResponse, _abc.Awaitable[_network_service_pb2.PreviewInsightResponse]]:
+        """Shows how an insight would be answered, step by step: what is masked, what is found, how it ranks. For people who try
+        the network out: nobody asks, nothing is stored, not even the words' vectors, and chance has no part in it.
         """
 
     @_abc_1.abstractmethod
