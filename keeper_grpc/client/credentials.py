@@ -86,6 +86,12 @@ class Credentials:
         return None
 
 
+def carries_tokens(target: str, credentials: Credentials | grpc.ChannelCredentials | None) -> bool:
+    """Whether a token may travel so: over TLS, or without leaving this machine."""
+    secure = credentials.secure if isinstance(credentials, Credentials) else credentials is not None
+    return secure or _is_this_machine(target)
+
+
 def token_of(environ: Mapping[str, str], file: Path | None = None) -> Callable[[], str] | None:
     """Where the token comes from: the file, or the variables KEEPER_TOKEN_FILE or KEEPER_TOKEN; None without any.
 

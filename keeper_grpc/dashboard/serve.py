@@ -17,11 +17,18 @@ from nicegui import core, ui
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.dashboard.exports.routes import add_exports
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.dashboard.headers import SecurityHeaders
+from keeper_grpc.dashboard.listing import Listing
 from keeper_grpc.dashboard.look import theme
+from keeper_grpc.dashboard.pages.account import AccountPage
+from keeper_grpc.dashboard.pages.console import ConsolePage
+from keeper_grpc.dashboard.pages.emerging import EmergingPage, EmergingPatternPage
+from keeper_grpc.dashboard.pages.not_found import not_found
 from keeper_grpc.dashboard.pages.overview import Overview
 from keeper_grpc.dashboard.pages.pattern import PatternPage
+from keeper_grpc.dashboard.pages.patterns import PatternsPage
 from keeper_grpc.dashboard.upstream.feeds import Feeds
 
 _TITLE = "Keeper Network"
@@ -51,11 +58,15 @@ async def serve(
     """Serve the pages until SIGTERM or SIGINT. Raises OSError when it cannot listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    async with KeeperClient(upstream.target, credentials=upstream.credentials) as client:
+    async with (
+        KeeperClient(upstream.target, credentials=upstream.credentials) as client,
+        KeeperClient(upstream.target, credentials=_without_identity(upstream)) as visitors,
+    ):
         feeds = Feeds(client, stale_after)
         web = FastAPI(openapi_url=None)
         web.add_middleware(SecurityHeaders)
-        _pages(feeds, truth)
+        add_exports(web, client)
+        _pages(feeds, visitors, truth)
         ui.run_with(
             web,
             title=_TITLE,
@@ -81,12 +92,48 @@ async def serve(
             feeds.close()
 
 
-def _pages(feeds: Feeds, truth: float | None) -> None:
+def _without_identity(upstream: Upstream) -> Credentials:
+    """How visitors' own questions reach the server: as nobody, until they show their own token."""
+    own = upstream.credentials
+    return Credentials(tls=own.secure, ca=own.ca)
+
+
+def _pages(feeds: Feeds, visitors: KeeperClient, truth: float | None) -> None:
     theme.install()
+    nicegui_app.exception_handler(404)(not_found)
 
     @ui.page("/")
     def overview(category: str = "", days: str = "") -> None:
         Overview(feeds, Filter.from_query(category, days), truth)
+
+    @ui.page("/patterns", title=f"Patterns \N{MIDDLE DOT} {_TITLE}")
+    def patterns(
+        category: str = "",
+        type: str = "",  # noqa: A002 - the address's own word
+        search: str = "",
+        sort: str = "",
+        page: str = "",
+    ) -> None:
+        PatternsPage(
+            feeds,
+            Listing.from_query(category=category, type_=type, search=search, sort=sort, page=page),
+        )
+
+    @ui.page("/emerging", title=f"Emerging \N{MIDDLE DOT} {_TITLE}")
+    def emerging(category: str = "") -> None:
+        EmergingPage(feeds, Filter.from_query(category, ""))
+
+    @ui.page("/emerging/{emerging_pattern_id}", title=f"Emerging \N{MIDDLE DOT} {_TITLE}")
+    def emerging_pattern(emerging_pattern_id: str) -> None:
+        EmergingPatternPage(feeds, emerging_pattern_id)
+
+    @ui.page("/try", title=f"Try an insight \N{MIDDLE DOT} {_TITLE}")
+    def console() -> None:
+        ConsolePage(feeds)
+
+    @ui.page("/account", title=f"One account \N{MIDDLE DOT} {_TITLE}")
+    def account() -> None:
+        AccountPage(feeds, visitors)
 
     @ui.page("/patterns/{pattern_id}", title=f"Pattern \N{MIDDLE DOT} {_TITLE}")
     def pattern(pattern_id: str) -> None:

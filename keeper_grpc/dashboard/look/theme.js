@@ -14,3 +14,21 @@ const keeperMounted = setInterval(() => {
   window.socket.on("disconnect", () => (document.documentElement.dataset.lost = ""));
   window.socket.on("connect", () => delete document.documentElement.dataset.lost);
 }, 20);
+// On a phone, sections begin folded but for the first two: the page would be ten screens long. Before anything is
+// drawn, so that nothing moves.
+const keeperPhone = window.matchMedia("(max-width: 44rem)");
+new MutationObserver((changes) => {
+  if (!keeperPhone.matches) return;
+  for (const change of changes) {
+    for (const added of change.addedNodes) {
+      if (!added.querySelectorAll) continue;
+      const folds = [...added.querySelectorAll("details.fold")];
+      for (const fold of folds) {
+        if (fold.dataset.begun) continue;
+        fold.dataset.begun = "";
+        const all = [...document.querySelectorAll("details.fold")];
+        if (all.indexOf(fold) > 1) fold.open = false;
+      }
+    }
+  }
+}).observe(document, { childList: true, subtree: true });

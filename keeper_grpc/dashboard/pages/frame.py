@@ -12,16 +12,33 @@ from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import WARNING, Status, Text
 from keeper_grpc.dashboard.upstream.feed import MetricsFeed
 
+_PAGES = {
+    "": "Overview",
+    "patterns": "Patterns",
+    "emerging": "Emerging",
+    "try": "Try an insight",
+    "account": "One account",
+}
+"""The pages of the navigation, by their address below the overview."""
+
 
 class Frame:
-    """The parts around a page's content. `home` is the way from this page to the overview."""
+    """The parts around a page's content. `home` is the way from this page to the overview, `here` the page's own
+    place in the navigation.
+    """
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, here: str = "") -> None:
         with ui.header(fixed=False, bordered=False):
             Text("a", "Skip to the content", "skip", href="#content")
             with html.a(href=home).classes("brand"):
                 Text("span", "", "mark", **{"aria-hidden": "true"})
                 Text("span", "Keeper Network")
+            with html.nav(**{"aria-label": "Pages"}).classes("pages"), html.ul():
+                for address, name in _PAGES.items():
+                    with html.li():
+                        link = Text("a", name, href=f"{home}{address}")
+                        if address == here:
+                            link.props["aria-current"] = "page"
             with html.div().classes("freshness"):
                 self._state = Status()
                 self._as_of = Text("span")
@@ -85,11 +102,25 @@ def _why_stale(feed: MetricsFeed) -> str:
 
 
 @contextmanager
-def part(title: str, name: str, about: str = "") -> Iterator[None]:
-    """A section of a page, named by its heading."""
+def part(title: str, name: str, about: str = "", *, folds: bool = False) -> Iterator[None]:
+    """A section of a page, named by its heading. One that `folds` does so at its heading; the theme's script folds all
+    but the first two on a phone.
+    """
     with html.section(**{"aria-labelledby": name}).classes("part"):
-        with html.div().classes("part-head"):
-            Text("h2", title, id=name)
-            if about:
-                Text("p", about)
-        yield
+        if folds:
+            with html.details(open=True).classes("fold"):
+                with html.summary().classes("part-head"):
+                    _heading(title, name, about)
+                with html.div().classes("part-body"):
+                    yield
+        else:
+            with html.div().classes("part-head"):
+                _heading(title, name, about)
+            with html.div().classes("part-body"):
+                yield
+
+
+def _heading(title: str, name: str, about: str) -> None:
+    Text("h2", title, id=name)
+    if about:
+        Text("p", about)

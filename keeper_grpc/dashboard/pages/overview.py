@@ -79,32 +79,42 @@ class Overview:
             "notice calm",
         )
         self._withheld.set_visibility(False)
-        with part("What the network brought", "brought", f"{self._where.scope}, of all time"):
+        with part(
+            "What the network brought", "brought", f"{self._where.scope}, of all time", folds=True
+        ):
             self._brought = Brought(self._truth)
-        with part("What became of the advice", "adoption", scope):
+        with part("What became of the advice", "adoption", scope, folds=True):
             self._adoption = AdoptionFunnel()
-        with part("Targets", "targets", scope):
+        with part("Targets", "targets", scope, folds=True):
             self._kpis = Kpis()
-        with part("The numbers behind them", "numbers", scope):
+        with part("The numbers behind them", "numbers", scope, folds=True):
             self._numbers = Numbers()
-        with part("Over time", "trends", scope):
+        with part("Over time", "trends", scope, folds=True):
             self._trends = Trends(self._where.days)
         with (
-            part("Emerging now", "emerging", "Seen by several accounts in the last days; live"),
+            part(
+                "Emerging now",
+                "emerging",
+                "Seen by several accounts in the last days; live",
+                folds=True,
+            ),
             html.div().classes("card"),
         ):
-            self._emerging_table = Emerging(self._frame.say)
+            self._emerging_table = Emerging(self._frame.say, category=self._where.category)
         with (
             part(
                 "Top patterns",
                 "patterns",
                 f"In {self._where.scope}, the surest first; rates are {IN_ALL_SITUATIONS}",
+                folds=True,
             ),
             html.div().classes("card"),
         ):
-            self._top = TopPatterns()
+            self._top = TopPatterns(self._where.category)
         with (
-            part("Privacy", "privacy", "What is promised, and what shows that it is kept"),
+            part(
+                "Privacy", "privacy", "What is promised, and what shows that it is kept", folds=True
+            ),
             html.div().classes("card privacy"),
         ):
             self._privacy = PrivacyPanel()

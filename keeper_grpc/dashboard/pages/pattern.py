@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Value
 from nicegui import html, ui
 
 from keeper_grpc.client import InvalidRequest, NotFound
@@ -30,11 +32,11 @@ class PatternPage:
         self._metrics = feeds.metrics[Filter()]
         self._history_feed = feeds.histories[pattern_id]
         self._report: GetNetworkMetricsResponse | None = None
-        self._frame = Frame(home="../")
+        self._frame = Frame(home="../", here="patterns")
         with self._frame.content:
             with html.div().classes("head"):
                 with html.nav(**{"aria-label": "Back"}):
-                    Text("a", "\N{LEFTWARDS ARROW} All patterns", href="../#patterns")
+                    Text("a", "\N{LEFTWARDS ARROW} All patterns", href="../patterns")
                 self._title = Text("h1", "Pattern")
                 self._about = Text("p", "Loading", "lead")
             self._notice = Notice("This pattern")
@@ -95,6 +97,18 @@ class PatternPage:
                 ],
                 "No wording was used by enough accounts to be shown.",
             )
+        about = "By single conditions that enough accounts observed"
+        with part("Where it works, and where not", "where", about), html.div().classes("card"):
+            self._where = Table(
+                "Success by condition",
+                [
+                    Column("When", "wide"),
+                    Column("Success rate", "number"),
+                    Column("Cases", "number"),
+                    Column("Accounts", "number"),
+                ],
+                "No condition was observed by enough accounts to be shown.",
+            )
         with part("History", "history"):
             self._history = History()
 
@@ -154,6 +168,18 @@ class PatternPage:
             )
             for script in found.scripts
         )
+        self._where.show(
+            Row(
+                f"{fact.key} {fact.value}",
+                [
+                    Cell(f"{words(fact.key)}: {_value(_plain(fact.value))}"),
+                    Cell(figures.share(fact.evidence.success_rate), at_least(fact.evidence)),
+                    Cell(f"{fact.evidence.occurrence_count:,}"),
+                    Cell(f"{fact.evidence.account_count:,}"),
+                ],
+            )
+            for fact in found.facts
+        )
         self._history.show(found.history)
         self._body.set_visibility(True)
 
@@ -211,3 +237,7 @@ def _value(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def _plain(value: Value) -> object:
+    return MessageToDict(value)

@@ -22,8 +22,12 @@ _STEADY = 0.1
 class Emerging:
     """A table of current emerging patterns, discoveries first and routine last. `say` announces news to screen readers."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, say: Callable[[str], None], *, category: str = "", most: int | None = _SHOWN
+    ) -> None:
+        """`most`: rows shown; None shows all. `category` is the one whose page has all of them."""
         self._say = say
+        self._most = most
         self._known: set[str] | None = None
         self._arrived: dict[str, datetime] = {}
         self._notice = Notice("The list of what is emerging")
@@ -40,14 +44,15 @@ class Emerging:
             ],
             "Nothing is emerging now. What three or more accounts begin to see appears here.",
         )
-        self._more = Text("p", "", "empty")
+        address = f"emerging?category={category}" if category else "emerging"
+        self._more = Text("a", "", "more", href=address)
 
     def show(self, feed: EmergingFeed) -> None:
         """Show the feed's emerging patterns."""
         self._notice.show(feed.problem, known=feed.complete or self._known is not None)
         if not feed.complete:
             return  # what comes in a snapshot is no news
-        latest = sorted(feed.patterns.values(), key=_order, reverse=True)[:_SHOWN]
+        latest = sorted(feed.patterns.values(), key=_order, reverse=True)[: self._most]
         shown = [*latest, *reversed(feed.gone)]
         ids = {pattern.emerging_pattern_id for pattern in (*feed.patterns.values(), *feed.gone)}
         news = [
@@ -64,9 +69,8 @@ class Emerging:
             _row(pattern, self._arrived.get(pattern.emerging_pattern_id)) for pattern in shown
         )
         more = len(feed.patterns) - len(latest)
-        self._more.text = (
-            f"{figures.count(more, 'other is', 'others are')} emerging." if more else ""
-        )
+        self._more.set_visibility(more > 0)
+        self._more.text = f"See all: {figures.count(more, 'other is', 'others are')} emerging"
         if news:
             self._say(_news(news))
 
@@ -79,10 +83,10 @@ def _order(pattern: EmergingPattern) -> tuple[float, int]:
 def _news(arrived: Sequence[EmergingPattern]) -> str:
     if len(arrived) > 1:
         return f"{len(arrived)} new emerging patterns"
-    return f"New emerging pattern: {_what(arrived[0])}"
+    return f"New emerging pattern: {title(arrived[0])}"
 
 
-def _what(pattern: EmergingPattern) -> str:
+def title(pattern: EmergingPattern) -> str:
     """The title of an emerging pattern. An old change has no label, and its insights may share no words."""
     return pattern.label or pattern.common_pattern or "Insights that share no words"
 
@@ -93,10 +97,10 @@ def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
         pattern.emerging_pattern_id,
         [
             Cell(
-                _what(pattern),
+                title(pattern),
                 # A label begins with the type.
                 pattern.common_pattern if pattern.label else words(pattern.pattern_type),
-                f"patterns/{known}" if known else "",
+                f"patterns/{known}" if known else f"emerging/{pattern.emerging_pattern_id}",
             ),
             Cell(", ".join(map(words, pattern.business_categories))),
             _state(pattern, arrived),

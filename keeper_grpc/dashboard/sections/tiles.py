@@ -9,6 +9,7 @@ from nicegui import html
 
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Status, Text
+from keeper_grpc.dashboard.sections.changes import changes
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
@@ -114,8 +115,9 @@ class Kpis:
     def show(self, report: GetNetworkMetricsResponse) -> None:
         """Show a report."""
         by_name = {kpi.name: kpi for kpi in report.kpis}
+        changed = changes(report)
         for name, tile in self._tiles.items():
-            tile.show(by_name.get(name), withheld=report.withheld)
+            tile.show(by_name.get(name), changed.get(name, ""), withheld=report.withheld)
 
 
 class _Tile:
@@ -128,11 +130,13 @@ class _Tile:
             with html.div().classes("against"):
                 self._status = Status()
                 self._target = Text("span", "", "target")
+            self._change = Text("p", "", "change")
             self._basis = Text("p", "", "basis")
         self._status.show(*_LOADING)
 
-    def show(self, kpi: Kpi | None, *, withheld: bool) -> None:
-        """Show one KPI, or that the server withheld it (None)."""
+    def show(self, kpi: Kpi | None, change: str, *, withheld: bool) -> None:
+        """Show one KPI with its change, or that the server withheld it (None)."""
+        self._change.text = change if kpi is not None else ""
         if kpi is None:
             self._status.show(*(_WITHHELD if withheld else _UNKNOWN))
             self._value.text = figures.NOTHING

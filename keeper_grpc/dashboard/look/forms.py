@@ -1,0 +1,75 @@
+"""Fields of forms: each with a label, and a value that the address or an event carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nicegui import html
+from nicegui.element import Element
+
+from keeper_grpc.client import InvalidRequest, KeeperClientError
+from keeper_grpc.dashboard.look.markup import Text
+
+SUBMIT = (
+    "(event) => { event.preventDefault(); emit(Object.fromEntries(new FormData(event.target))); }"
+)
+"""Sends a form's fields over the page's own connection: in an address they would stand in logs."""
+
+_REFUSED = {
+    "UNAUTHENTICATED": "The network wants a token, and this one is none or has expired.",
+    "PERMISSION_DENIED": "This token does not allow that.",
+}
+
+
+class SearchField:
+    """A field for words to look for."""
+
+    def __init__(self, name: str, key: str, value: str) -> None:
+        with html.label().classes("field"):
+            Text("span", name)
+            html.input_(type="search", name=key, value=value, maxlength="200")
+
+
+class Choice:
+    """A list to choose from."""
+
+    def __init__(self, name: str, key: str, chosen: str) -> None:
+        self._chosen = chosen
+        self._shown: Mapping[str, str] = {}
+        with html.label().classes("field"):
+            Text("span", name)
+            self._list = html.select(name=key)
+
+    def show(self, choices: Mapping[str, str]) -> None:
+        """Offer these: what is sent, and its name for people."""
+        if choices == self._shown:
+            return
+        self._shown = choices
+        self._list.clear()
+        with self._list:
+            for value, name in choices.items():
+                option = Text("option", name, value=value)
+                if value == self._chosen:
+                    option.props["selected"] = True
+
+
+def field(name: str, key: str, *, lines: int = 0, hint: str = "", **props: object) -> Element:
+    """A field for a text, of one line or of more; `hint` stands below it."""
+    with html.label().classes("field"):
+        Text("span", name)
+        if lines:
+            made: Element = html.textarea(name=key, rows=str(lines))
+        else:
+            made = html.input_(type="text", name=key)
+        made.props.update(props)
+        if hint:
+            Text("small", hint)
+    return made
+
+
+def said(error: KeeperClientError) -> str:
+    """Why there is no answer, for the person at the form."""
+    if isinstance(error, InvalidRequest) and error.field_violations:
+        return "; ".join(f"{each.field}: {each.description}" for each in error.field_violations)
+    code = error.code.name
+    return _REFUSED.get(code, f"The network cannot be asked now ({code}).")
