@@ -37,6 +37,7 @@ from keeper_grpc.telemetry.watched import (
     watch_sizes,
 )
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
+from keeper_grpc.usecases.advice.moves_feed import MovesFeed
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
 from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
@@ -65,7 +66,7 @@ class App:
     def __init__(
         self,
         server: Server,
-        streams: Sequence[EmergingFeed | EnhanceStream | MetricsFeed],
+        streams: Sequence[EmergingFeed | EnhanceStream | MetricsFeed | MovesFeed],
         drain_grace: float,
         failed: asyncio.Event,
         *,
@@ -241,7 +242,7 @@ async def application(
             await http.start()
         app = App(
             server,
-            (feed, enhance_stream, metrics_feed),
+            (feed, enhance_stream, metrics_feed, parts.moves),
             settings.drain_grace.total_seconds(),
             failed,
             access=access,

@@ -30,6 +30,7 @@ from keeper_grpc.rpc.streams.admission import QuestionAdmission
 from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
+from keeper_grpc.rpc.streams.moves import MovesStream
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.audit import PostgresAudit
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
@@ -84,6 +85,7 @@ from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
 from keeper_grpc.usecases.advice.enhancement_writer import EnhancementWriter
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
+from keeper_grpc.usecases.advice.moves_feed import MovesFeed
 from keeper_grpc.usecases.advice.preview import PreviewInsight
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
 from keeper_grpc.usecases.advice.report_reaction import ReportReaction
@@ -192,6 +194,22 @@ class ServerParts:
             ReviseOutcome(self._outcomes, self._rule),
             # Half of the pool stays for all other calls.
             at_once=settings.pool_size // 2,
+        )
+        self._suggest = SuggestMoves(
+            accounts=self._accounts,
+            anonymizer=self._anonymizer,
+            store=PostgresMoves(pool, half_life=settings.evidence_half_life, clock=clock),
+            rule=self._rule,
+        )
+        self.moves = MovesFeed(
+            suggest=self._suggest,
+            timing=StreamTiming(
+                heartbeat=settings.stream_heartbeat,
+                stall=settings.stream_stall,
+                max_age=settings.stream_max_age,
+            ),
+            clock=clock,
+            rng=Random(),  # noqa: S311 - spreads the ends of streams, no secrets
         )
         self._records = EnhancementWriter(PostgresEnhancements(pool))
         self._refresh = RefreshEvidence(PostgresStalePatterns(pool, counting_of(settings)))
@@ -317,15 +335,16 @@ class ServerParts:
                     rule=self._rule,
                     clock=self._clock,
                 ),
-                suggest=SuggestMoves(
-                    accounts=self._accounts,
-                    anonymizer=self._anonymizer,
-                    store=PostgresMoves(
-                        self._pool,
-                        half_life=self._settings.evidence_half_life,
-                        clock=self._clock,
+                suggest=self._suggest,
+                moves_stream=MovesStream(
+                    self.moves,
+                    self._rule,
+                    QuestionAdmission(
+                        self._access.authenticator,
+                        self._speak_for,
+                        self._meter,
+                        rpc="StreamMoves",
                     ),
-                    rule=self._rule,
                 ),
                 emerging_stream=EmergingStream(feed),
                 metrics=metrics,

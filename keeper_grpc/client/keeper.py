@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -18,6 +26,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from keeper_grpc.client.channel import Options, open_channel
 from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.client.errors import from_call
 from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.client.tournament import Tournament, play
 from keeper_grpc.client.watch import EmergingEvent, watch
@@ -280,6 +289,27 @@ class KeeperClient:
         )
         return (await self._call(self._network.SuggestMoves, request)).moves
 
+    async def stream_moves(
+        self,
+        account_id: str,
+        business_category: str,
+        facts: AsyncIterable[Mapping[str, Any]],
+    ) -> AsyncGenerator[network.StreamMovesResponse]:
+        """Moves as their triggers begin and cease to hold: first those that hold with the first of the `facts`.
+
+        Each of the `facts` after the first is what changed; None takes a fact away. The stream goes on when there are
+        no more. It ends with an error at its maximum age, and when the server drains: open it again with all facts,
+        because nobody keeps them. Raises KeeperClientError.
+        """
+        call = self._network.StreamMoves(_moves_requests(account_id, business_category, facts))
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from error
+        finally:
+            call.cancel()
+
     async def generate_task(
         self,
         account_id: str,
@@ -439,3 +469,14 @@ def _duration(span: timedelta | None) -> Duration | None:
     message = Duration()
     message.FromTimedelta(span)
     return message
+
+
+async def _moves_requests(
+    account_id: str, business_category: str, facts: AsyncIterable[Mapping[str, Any]]
+) -> AsyncIterator[network.StreamMovesRequest]:
+    async for changed in facts:
+        request = network.StreamMovesRequest(
+            account_id=account_id, business_category=business_category
+        )
+        request.facts.update(dict(changed))
+        yield request

@@ -31,6 +31,7 @@ from keeper_grpc.rpc.convert import (
 from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.metrics import MetricsStream
+from keeper_grpc.rpc.streams.moves import MovesStream
 from keeper_grpc.usecases.accounts.audit import AuditLog
 from keeper_grpc.usecases.accounts.register import Registration
 from keeper_grpc.usecases.accounts.update import Correction
@@ -76,6 +77,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         report: Callable[[OutcomeReport], Awaitable[Reported]],
         react: Callable[[ReactionReport], Awaitable[bool]],
         suggest: SuggestMoves,
+        moves_stream: MovesStream,
         task: GenerateTask,
         emerging_stream: EmergingStream,
         metrics: GetNetworkMetrics,
@@ -92,6 +94,7 @@ class NetworkLearning(NetworkLearningServiceServicer):
         self._report = report
         self._react = react
         self._suggest = suggest
+        self._moves_stream = moves_stream
         self._task = task
         self._emerging_stream = emerging_stream
         self._metrics = metrics
@@ -153,6 +156,12 @@ class NetworkLearning(NetworkLearningServiceServicer):
         """Suggest what to do now, from facts."""
         moves = await self._suggest(suggestions.occasion(request))
         return suggestions.suggested(moves, self._rule)
+
+    async def StreamMoves(  # type: ignore[override]  # the stub knows generators only
+        self, messages: AsyncIterable[network.StreamMovesRequest], context: Context
+    ) -> None:
+        """Stream moves as their triggers begin and cease to hold."""
+        await self._moves_stream.serve(messages, context)
 
     async def GenerateTask(
         self, request: network.GenerateTaskRequest, context: Context

@@ -6,6 +6,7 @@ from nicegui import html
 
 from keeper_grpc.client import KeeperClientError
 from keeper_grpc.dashboard.look.markup import WARNING, Text
+from keeper_grpc.dashboard.upstream.refused import REFUSED
 
 
 class Notice:
@@ -31,6 +32,8 @@ class Notice:
 
 def said(what: str, problem: Exception, *, known: bool) -> str:
     """A problem in words; a defect's own message is not shown to readers."""
+    if isinstance(problem, KeeperClientError) and problem.code in REFUSED:
+        return f"{what} is not for this dashboard to read ({problem.code.name}): its token does not allow it."
     told = "may be out of date and cannot be read now" if known else "cannot be read now"
     why = problem.code.name if isinstance(problem, KeeperClientError) else "a defect of this page"
     return f"{what} {told} ({why}). Trying again."

@@ -28,6 +28,7 @@ from keeper_grpc.client import (
     SnapshotComplete,
 )
 from keeper_grpc.dashboard.filters import Filter
+from keeper_grpc.dashboard.upstream.refused import REFUSED
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
@@ -45,6 +46,9 @@ _LINGER = 20.0
 
 _PAUSE = 5.0
 """Seconds before a call that failed after its own retries is repeated."""
+
+_REFUSED_PAUSE = 60.0
+"""Seconds before a call is repeated that the dashboard's own token does not allow: a token may be exchanged."""
 
 _FETCH_PACE = 2.0
 """Minimum seconds between two identical calls."""
@@ -127,7 +131,11 @@ class Feed(ABC):
             except Exception as defect:  # noqa: BLE001 - it must not make every page stand still for good
                 _log.exception("a feed could not be read")
                 self._failed(defect)
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_REFUSED_PAUSE if self._refused() else _PAUSE)
+
+    def _refused(self) -> bool:
+        problem = self.problem
+        return isinstance(problem, KeeperClientError) and problem.code in REFUSED
 
     def _failed(self, problem: Exception) -> None:
         """Set the problem."""

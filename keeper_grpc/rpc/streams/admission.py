@@ -11,11 +11,9 @@ from keeper_grpc.rpc.caller import Authenticates, caller
 from keeper_grpc.rpc.permissions import NETWORK, require
 from keeper_grpc.usecases.accounts.speak_for import SpeakFor
 
-_METHOD = f"/{NETWORK}/EnhanceInsights"
-
 
 class QuestionAdmission:
-    """Asks again who calls: a token may expire, and an identity change, while its stream goes on."""
+    """Asks again who calls: a token may expire, and an identity change, while its stream goes on. `rpc` is the stream's."""
 
     def __init__(
         self,
@@ -23,7 +21,10 @@ class QuestionAdmission:
         speak_for: SpeakFor,
         meter: Meter,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        rpc: str = "EnhanceInsights",
     ) -> None:
+        self._method = f"/{NETWORK}/{rpc}"
         self._authenticator = authenticator
         self._speak_for = speak_for
         self._meter = meter
@@ -43,5 +44,5 @@ class QuestionAdmission:
             return known.identity
         found = self._authenticator.authenticate(known.authorization, known.peer)
         identity = found if isinstance(found, Identity) else await found
-        require(_METHOD, identity)
+        require(self._method, identity)
         return identity

@@ -53,17 +53,22 @@ class PostgresAccountValue:
 async def _active(connection: Connection, account: Account) -> bool:
     active: bool = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM enhancements WHERE account_key = $1)"
-        " OR EXISTS (SELECT FROM observations WHERE account_key = $1)",
+        " OR EXISTS (SELECT FROM observations WHERE account_key = $1)"
+        " OR EXISTS (SELECT FROM rolled_accounts WHERE account_key = $1)",
         account.key,
     )
     return active
 
 
 async def _advice(connection: Connection, account: Account, start: datetime) -> OwnAdvice:
+    """Of questions so old that they are rolled up, those that were held out are not counted, and advice is proven."""
     (row,) = await connection.fetch(
         """
-        SELECT count(*) AS questions,
-               count(*) FILTER (WHERE e.no_match_reason IS NULL OR e.authored = 'given') AS advised,
+        SELECT count(e.id) + (SELECT coalesce(sum(questions), 0)::bigint FROM rolled_questions
+                               WHERE account_key = $1 AND day >= $3) AS questions,
+               count(*) FILTER (WHERE e.no_match_reason IS NULL OR e.authored = 'given')
+                   + (SELECT coalesce(sum(enhanced), 0)::bigint FROM rolled_questions
+                       WHERE account_key = $1 AND day >= $3) AS advised,
                count(*) FILTER (WHERE e.reaction IS NOT NULL) AS shown,
                count(*) FILTER (WHERE e.reaction IN ('accepted', 'done')) AS accepted,
                count(*) FILTER (WHERE e.reaction = 'dismissed') AS dismissed,
@@ -79,6 +84,7 @@ async def _advice(connection: Connection, account: Account, start: datetime) -> 
         """,
         account.key,
         start,
+        start.date(),
     )
     return OwnAdvice(
         questions=row["questions"],
@@ -132,15 +138,25 @@ async def _given(
     shared = await _shared(connection, account, rule)
     helped: int = await connection.fetchval(
         """
-        SELECT count(DISTINCT a.owner_key)
-          FROM unnest($1::bigint[], $2::uuid[]) p (scope_id, pattern_id)
-         CROSS JOIN LATERAL (
-               SELECT min(o.recorded_time) AS since FROM observations o
-                WHERE o.account_key = $3 AND o.scope_id = p.scope_id AND o.pattern_id = p.pattern_id
-                  AND o.counted) own
-          JOIN enhancements e ON e.advised_scope_id = p.scope_id AND e.pattern_id = p.pattern_id
-           AND e.no_match_reason IS NULL AND e.created_at > own.since
-          JOIN accounts a ON a.account_key = e.account_key
+        WITH shared AS (
+            SELECT p.scope_id, p.pattern_id, own.since
+              FROM unnest($1::bigint[], $2::uuid[]) p (scope_id, pattern_id)
+             CROSS JOIN LATERAL (
+                   SELECT min(o.recorded_time) AS since FROM observations o
+                    WHERE o.account_key = $3 AND o.scope_id = p.scope_id AND o.pattern_id = p.pattern_id
+                      AND o.counted) own
+        ), advised AS (
+            SELECT e.account_key
+              FROM shared s
+              JOIN enhancements e ON e.advised_scope_id = s.scope_id AND e.pattern_id = s.pattern_id
+               AND e.no_match_reason IS NULL AND e.created_at > s.since
+             UNION
+            SELECT r.account_key
+              FROM shared s
+              JOIN rolled_advice r ON r.scope_id = s.scope_id AND r.pattern_id = s.pattern_id
+               AND r.first_time > s.since
+        )
+        SELECT count(DISTINCT a.owner_key) FROM advised JOIN accounts a USING (account_key)
          WHERE a.owner_key <> $4 AND a.qualified AND NOT a.forgetting
         """,
         [key.scope_id for key in shared],

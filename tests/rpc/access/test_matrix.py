@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import Struct
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
@@ -88,6 +89,17 @@ EXPECTED: dict[str, Rule] = {
         lambda account: network.SuggestMovesRequest(
             account_id=account, business_category="spa", facts=_facts()
         ),
+    ),
+    "StreamMoves": Rule(
+        Role.ENHANCE,
+        lambda account: network.StreamMovesRequest(
+            account_id=account, business_category="spa", facts=_facts()
+        ),
+    ),
+    "PreviewInsight": Rule(
+        Role.OBSERVE,
+        lambda _: network.PreviewInsightRequest(insight=_question("").insight),
+        of_account=False,
     ),
     "GenerateTask": Rule(
         Role.ENHANCE,
@@ -190,7 +202,7 @@ async def call(service: Service, rpc: str, request: Any, *metadata: tuple[str, s
         (False, True): service.channel.unary_stream,
         (True, True): service.channel.stream_stream,
     }[method.client_streaming, method.server_streaming]
-    read = network.EnhanceInsightsResponse.FromString if method.client_streaming else None
+    read = GetMessageClass(method.output_type).FromString if method.client_streaming else None
     open_call: Any = kind(rpc, request_serializer=serialize, response_deserializer=read)
     sent = iter([request]) if method.client_streaming else request
     answering = open_call(sent, metadata=metadata)
@@ -199,7 +211,7 @@ async def call(service: Service, rpc: str, request: Any, *metadata: tuple[str, s
             await answering
             return _answer(None)
         message = await answering.read()
-        if method.client_streaming and message.HasField("error"):
+        if isinstance(message, network.EnhanceInsightsResponse) and message.HasField("error"):
             return _answer(message.error)
         return _answer(None)
     except grpc.aio.AioRpcError as error:

@@ -215,3 +215,18 @@ async def outcome(service: Service, topic: str, account: str, days: int) -> bool
     assert held_out or given.enhanced_insight.network_enhanced
     await service.network.ReportOutcome(report(account, given.enhancement_id, success=not held_out))
     return held_out
+
+
+async def test_old_questions_count_when_their_rows_are_gone(service: Service, topic: str) -> None:
+    """What is rolled up by day stays in what the account was told, and in whom it helped."""
+    teachers = [new_account() for _ in range(4)]
+    await helped_by(service, topic, teachers, 5, "gym")
+    asker = new_account()
+    await ask(service, topic, asker, category="gym")
+    before = [doings(await value(service, account)) for account in (asker, teachers[0])]
+    rolled = await service.value("SELECT roll_up_questions(now() + interval '1 day', 100000)")
+    assert rolled >= 6
+    assert not await service.value("SELECT count(*) FROM enhancements WHERE NOT kept")
+    assert [doings(await value(service, account)) for account in (asker, teachers[0])] == before
+    assert before[0].advice.advised_count == 1
+    assert before[1].given.helped_owner_count == 5

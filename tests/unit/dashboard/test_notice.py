@@ -24,3 +24,11 @@ def test_a_defect_is_said_without_what_it_raised() -> None:
     assert said("The list", KeyError("internals"), known=False) == (
         "The list cannot be read now (a defect of this page). Trying again."
     )
+
+
+def test_what_the_dashboards_token_does_not_allow_is_no_failure() -> None:
+    """Trying again would not help, and the page does not say that it does."""
+    refused = ServerError(StatusCode.PERMISSION_DENIED, "no", Detail())
+    assert said("The list", refused, known=False) == (
+        "The list is not for this dashboard to read (PERMISSION_DENIED): its token does not allow it."
+    )

@@ -841,6 +841,121 @@ class Move(_message.Message):
 Global___Move: _TypeAlias = Move  # noqa: Y015
 
 @_typing.final
+class StreamMovesRequest(_message.Message):
+    """One message of StreamMoves: the facts at first, then what changes of them. The stream goes on with what it knows when no
+    more are sent.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    BUSINESS_CATEGORY_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account that asks, the same in every message."""
+    business_category: _builtins.str
+    """As in SuggestMovesRequest, the same in every message."""
+    @_builtins.property
+    def facts(self) -> _struct_pb2.Struct:
+        """Facts as in SuggestMovesRequest. They are merged into those before, object by object; null takes a fact away."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        business_category: _builtins.str = ...,
+        facts: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "business_category", b"business_category", "facts", b"facts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamMovesRequest: _TypeAlias = StreamMovesRequest  # noqa: Y015
+
+@_typing.final
+class StreamMovesResponse(_message.Message):
+    """One message of StreamMoves: the moves that hold with the first facts, then snapshot_complete, then each change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SnapshotComplete(_message.Message):
+        """The end of the snapshot."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        def __init__(
+            self,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Heartbeat(_message.Message):
+        """A sign of life."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SERVER_TIME_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def server_time(self) -> _timestamp_pb2.Timestamp:
+            """The server's clock."""
+
+        def __init__(
+            self,
+            *,
+            server_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BEGAN_FIELD_NUMBER: _builtins.int
+    ENDED_PATTERN_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_COMPLETE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    ended_pattern_id: _builtins.str
+    """The pattern of a move that no longer holds, or may no longer be shown."""
+    @_builtins.property
+    def began(self) -> Global___Move:
+        """A move whose trigger began to hold, the most promising of several first; or whose rate or words changed while it
+        does.
+        """
+
+    @_builtins.property
+    def snapshot_complete(self) -> Global___StreamMovesResponse.SnapshotComplete:
+        """The moves that hold with the first facts were all sent."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___StreamMovesResponse.Heartbeat:
+        """Nothing was sent for a while."""
+
+    def __init__(
+        self,
+        *,
+        began: Global___Move | None = ...,
+        ended_pattern_id: _builtins.str = ...,
+        snapshot_complete: Global___StreamMovesResponse.SnapshotComplete | None = ...,
+        heartbeat: Global___StreamMovesResponse.Heartbeat | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["began", b"began", "ended_pattern_id", b"ended_pattern_id", "event", b"event", "heartbeat", b"heartbeat", "snapshot_complete", b"snapshot_complete"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began", b"began", "ended_pattern_id", b"ended_pattern_id", "event", b"event", "heartbeat", b"heartbeat", "snapshot_complete", b"snapshot_complete"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["began", "ended_pattern_id", "snapshot_complete", "heartbeat"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___StreamMovesResponse: _TypeAlias = StreamMovesResponse  # noqa: Y015
+
+@_typing.final
 class GenerateTaskRequest(_message.Message):
     """Request of GenerateTask."""
 

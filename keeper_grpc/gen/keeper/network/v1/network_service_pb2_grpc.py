@@ -71,6 +71,11 @@ class NetworkLearningServiceStub:
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesRequest.SerializeToString,
                 response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesResponse.FromString,
                 _registered_method=True)
+        self.StreamMoves = channel.stream_stream(
+                '/keeper.network.v1.NetworkLearningService/StreamMoves',
+                request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamMovesRequest.SerializeToString,
+                response_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamMovesResponse.FromString,
+                _registered_method=True)
         self.GenerateTask = channel.unary_unary(
                 '/keeper.network.v1.NetworkLearningService/GenerateTask',
                 request_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.GenerateTaskRequest.SerializeToString,
@@ -167,6 +172,14 @@ class NetworkLearningServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamMoves(self, request_iterator, context):
+        """Follows an account's facts: a move arrives when its trigger begins to hold, and again when it no longer does. Facts
+        are sent once, and what changes of them later; they are kept as long as the stream lives, and nowhere else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GenerateTask(self, request, context):
         """Turns an enhancement, or a plain insight, into a task for people.
         """
@@ -253,6 +266,11 @@ def add_NetworkLearningServiceServicer_to_server(servicer, server):
                     servicer.SuggestMoves,
                     request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesRequest.FromString,
                     response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesResponse.SerializeToString,
+            ),
+            'StreamMoves': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamMoves,
+                    request_deserializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamMovesRequest.FromString,
+                    response_serializer=keeper_dot_network_dot_v1_dot_network__service__pb2.StreamMovesResponse.SerializeToString,
             ),
             'GenerateTask': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateTask,
@@ -481,6 +499,33 @@ class NetworkLearningService:
             '/keeper.network.v1.NetworkLearningService/SuggestMoves',
             keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesRequest.SerializeToString,
             keeper_dot_network_dot_v1_dot_network__service__pb2.SuggestMovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamMoves(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/keeper.network.v1.NetworkLearningService/StreamMoves',
+            keeper_dot_network_dot_v1_dot_network__service__pb2.StreamMovesRequest.SerializeToString,
+            keeper_dot_network_dot_v1_dot_network__service__pb2.StreamMovesResponse.FromString,
             options,
             channel_credentials,
             insecure,

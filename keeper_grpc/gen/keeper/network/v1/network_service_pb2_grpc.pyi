@@ -59,6 +59,10 @@ class NetworkLearningServiceStub:
     """
     SuggestMoves: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]
     """Suggests moves that apply now, by an account's facts."""
+    StreamMoves: _grpc.StreamStreamMultiCallable[_network_service_pb2.StreamMovesRequest, _network_service_pb2.StreamMovesResponse]
+    """Follows an account's facts: a move arrives when its trigger begins to hold, and again when it no longer does. Facts
+    are sent once, and what changes of them later; they are kept as long as the stream lives, and nowhere else.
+    """
     GenerateTask: _grpc.UnaryUnaryMultiCallable[_network_service_pb2.GenerateTaskRequest, _network_service_pb2.GenerateTaskResponse]
     """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _grpc.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]
@@ -105,6 +109,10 @@ class NetworkLearningServiceAsyncStub(NetworkLearningServiceStub):
     """
     SuggestMoves: _aio.UnaryUnaryMultiCallable[_network_service_pb2.SuggestMovesRequest, _network_service_pb2.SuggestMovesResponse]  # type: ignore[assignment]
     """Suggests moves that apply now, by an account's facts."""
+    StreamMoves: _aio.StreamStreamMultiCallable[_network_service_pb2.StreamMovesRequest, _network_service_pb2.StreamMovesResponse]  # type: ignore[assignment]
+    """Follows an account's facts: a move arrives when its trigger begins to hold, and again when it no longer does. Facts
+    are sent once, and what changes of them later; they are kept as long as the stream lives, and nowhere else.
+    """
     GenerateTask: _aio.UnaryUnaryMultiCallable[_network_service_pb2.GenerateTaskRequest, _network_service_pb2.GenerateTaskResponse]  # type: ignore[assignment]
     """Turns an enhancement, or a plain insight, into a task for people."""
     StreamEmergingPatterns: _aio.UnaryStreamMultiCallable[_network_service_pb2.StreamEmergingPatternsRequest, _network_service_pb2.StreamEmergingPatternsResponse]  # type: ignore[assignment]
@@ -190,6 +198,16 @@ class NetworkLearningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_network_service_pb2.SuggestMovesResponse, _abc.Awaitable[_network_service_pb2.SuggestMovesResponse]]:
         """Suggests moves that apply now, by an account's facts."""
+
+    @_abc_1.abstractmethod
+    def StreamMoves(
+        self,
+        request_iterator: _MaybeAsyncIterator[_network_service_pb2.StreamMovesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_network_service_pb2.StreamMovesResponse], _abc.AsyncIterator[_network_service_pb2.StreamMovesResponse]]:
+        """Follows an account's facts: a move arrives when its trigger begins to hold, and again when it no longer does. Facts
+        are sent once, and what changes of them later; they are kept as long as the stream lives, and nowhere else.
+        """
 
     @_abc_1.abstractmethod
     def GenerateTask(
