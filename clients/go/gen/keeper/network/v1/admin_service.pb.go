@@ -997,7 +997,10 @@ type AuditEvent struct {
 	// The pattern that it was about, if any.
 	PatternId string `protobuf:"bytes,5,opt,name=pattern_id,json=patternId,proto3" json:"pattern_id,omitempty"`
 	// Why a pattern or a script was withdrawn.
-	Reason        WithdrawalReason `protobuf:"varint,6,opt,name=reason,proto3,enum=keeper.network.v1.WithdrawalReason" json:"reason,omitempty"`
+	Reason WithdrawalReason `protobuf:"varint,6,opt,name=reason,proto3,enum=keeper.network.v1.WithdrawalReason" json:"reason,omitempty"`
+	// Who did it: the name of an identity, "jwt:" with the subject of a token, "local:" with the user who ran a command
+	// on a machine of the database, or "unauthenticated". Empty for what was written before identities were known.
+	Actor         string `protobuf:"bytes,7,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1072,6 +1075,13 @@ func (x *AuditEvent) GetReason() WithdrawalReason {
 		return x.Reason
 	}
 	return WithdrawalReason_WITHDRAWAL_REASON_UNSPECIFIED
+}
+
+func (x *AuditEvent) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
 }
 
 var File_keeper_network_v1_admin_service_proto protoreflect.FileDescriptor
@@ -1149,7 +1159,7 @@ const file_keeper_network_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x83\x01\n" +
 	"\x17ListAuditEventsResponse\x12@\n" +
 	"\faudit_events\x18\x01 \x03(\v2\x1d.keeper.network.v1.AuditEventR\vauditEvents\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdf\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf5\x02\n" +
 	"\n" +
 	"AuditEvent\x12$\n" +
 	"\x0eaudit_event_id\x18\x01 \x01(\tR\fauditEventId\x12\x16\n" +
@@ -1159,7 +1169,8 @@ const file_keeper_network_v1_admin_service_proto_rawDesc = "" +
 	"event_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12\x1d\n" +
 	"\n" +
 	"pattern_id\x18\x05 \x01(\tR\tpatternId\x12;\n" +
-	"\x06reason\x18\x06 \x01(\x0e2#.keeper.network.v1.WithdrawalReasonR\x06reason\x1a9\n" +
+	"\x06reason\x18\x06 \x01(\x0e2#.keeper.network.v1.WithdrawalReasonR\x06reason\x12\x14\n" +
+	"\x05actor\x18\a \x01(\tR\x05actor\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01*\xd1\x01\n" +

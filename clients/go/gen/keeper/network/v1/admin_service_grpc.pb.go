@@ -34,7 +34,7 @@ const (
 //
 // Operations on accounts and patterns, for operators.
 type AdminServiceClient interface {
-	// Registers an account and its line of business. Idempotent.
+	// Registers an account and its line of business. Idempotent, audited.
 	RegisterAccount(ctx context.Context, in *RegisterAccountRequest, opts ...grpc.CallOption) (*RegisterAccountResponse, error)
 	// Corrects an account's line of business or owner. Its evidence stays where it was captured: under
 	// another line of business it no longer counts, and counts again when the account is put back; under
@@ -140,7 +140,7 @@ func (c *adminServiceClient) ListAuditEvents(ctx context.Context, in *ListAuditE
 //
 // Operations on accounts and patterns, for operators.
 type AdminServiceServer interface {
-	// Registers an account and its line of business. Idempotent.
+	// Registers an account and its line of business. Idempotent, audited.
 	RegisterAccount(context.Context, *RegisterAccountRequest) (*RegisterAccountResponse, error)
 	// Corrects an account's line of business or owner. Its evidence stays where it was captured: under
 	// another line of business it no longer counts, and counts again when the account is put back; under

@@ -541,6 +541,153 @@ func (x *EnhanceInsightResponse) GetClosestMiss() *EnhanceInsightResponse_Closes
 	return nil
 }
 
+// Request of PreviewInsight.
+type PreviewInsightRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The insight, with its business_category. Action and script may be empty.
+	Insight *Insight `protobuf:"bytes,1,opt,name=insight,proto3" json:"insight,omitempty"`
+	// Identifying names and numbers in the insight's texts.
+	Identifiers *Identifiers `protobuf:"bytes,2,opt,name=identifiers,proto3" json:"identifiers,omitempty"`
+	// As in EnhanceInsightRequest.
+	MinSuccessRate *float64 `protobuf:"fixed64,3,opt,name=min_success_rate,json=minSuccessRate,proto3,oneof" json:"min_success_rate,omitempty"`
+	// As in EnhanceInsightRequest.
+	MinOccurrences *int32 `protobuf:"varint,4,opt,name=min_occurrences,json=minOccurrences,proto3,oneof" json:"min_occurrences,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PreviewInsightRequest) Reset() {
+	*x = PreviewInsightRequest{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewInsightRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewInsightRequest) ProtoMessage() {}
+
+func (x *PreviewInsightRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewInsightRequest.ProtoReflect.Descriptor instead.
+func (*PreviewInsightRequest) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PreviewInsightRequest) GetInsight() *Insight {
+	if x != nil {
+		return x.Insight
+	}
+	return nil
+}
+
+func (x *PreviewInsightRequest) GetIdentifiers() *Identifiers {
+	if x != nil {
+		return x.Identifiers
+	}
+	return nil
+}
+
+func (x *PreviewInsightRequest) GetMinSuccessRate() float64 {
+	if x != nil && x.MinSuccessRate != nil {
+		return *x.MinSuccessRate
+	}
+	return 0
+}
+
+func (x *PreviewInsightRequest) GetMinOccurrences() int32 {
+	if x != nil && x.MinOccurrences != nil {
+		return *x.MinOccurrences
+	}
+	return 0
+}
+
+// Response of PreviewInsight.
+type PreviewInsightResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The insight as it would be read, anonymized, with the pattern that would be applied.
+	EnhancedInsight *EnhancedInsight `protobuf:"bytes,1,opt,name=enhanced_insight,json=enhancedInsight,proto3" json:"enhanced_insight,omitempty"`
+	// Why no proven pattern would be applied.
+	NoMatchReason EnhanceInsightResponse_NoMatchReason `protobuf:"varint,2,opt,name=no_match_reason,json=noMatchReason,proto3,enum=keeper.network.v1.EnhanceInsightResponse_NoMatchReason" json:"no_match_reason,omitempty"`
+	// What the anonymizer did.
+	Anonymization *AnonymizationReport `protobuf:"bytes,3,opt,name=anonymization,proto3" json:"anonymization,omitempty"`
+	// The published patterns that were considered: those that would be applied first, the best first, then the others by
+	// similarity.
+	Candidates    []*PreviewInsightResponse_Candidate `protobuf:"bytes,4,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewInsightResponse) Reset() {
+	*x = PreviewInsightResponse{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewInsightResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewInsightResponse) ProtoMessage() {}
+
+func (x *PreviewInsightResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewInsightResponse.ProtoReflect.Descriptor instead.
+func (*PreviewInsightResponse) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PreviewInsightResponse) GetEnhancedInsight() *EnhancedInsight {
+	if x != nil {
+		return x.EnhancedInsight
+	}
+	return nil
+}
+
+func (x *PreviewInsightResponse) GetNoMatchReason() EnhanceInsightResponse_NoMatchReason {
+	if x != nil {
+		return x.NoMatchReason
+	}
+	return EnhanceInsightResponse_NO_MATCH_REASON_UNSPECIFIED
+}
+
+func (x *PreviewInsightResponse) GetAnonymization() *AnonymizationReport {
+	if x != nil {
+		return x.Anonymization
+	}
+	return nil
+}
+
+func (x *PreviewInsightResponse) GetCandidates() []*PreviewInsightResponse_Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
 // One question of EnhanceInsights.
 type EnhanceInsightsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -554,7 +701,7 @@ type EnhanceInsightsRequest struct {
 
 func (x *EnhanceInsightsRequest) Reset() {
 	*x = EnhanceInsightsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[4]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +713,7 @@ func (x *EnhanceInsightsRequest) String() string {
 func (*EnhanceInsightsRequest) ProtoMessage() {}
 
 func (x *EnhanceInsightsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[4]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +726,7 @@ func (x *EnhanceInsightsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnhanceInsightsRequest.ProtoReflect.Descriptor instead.
 func (*EnhanceInsightsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{4}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EnhanceInsightsRequest) GetCorrelationId() string {
@@ -614,7 +761,7 @@ type EnhanceInsightsResponse struct {
 
 func (x *EnhanceInsightsResponse) Reset() {
 	*x = EnhanceInsightsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[5]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +773,7 @@ func (x *EnhanceInsightsResponse) String() string {
 func (*EnhanceInsightsResponse) ProtoMessage() {}
 
 func (x *EnhanceInsightsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[5]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +786,7 @@ func (x *EnhanceInsightsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnhanceInsightsResponse.ProtoReflect.Descriptor instead.
 func (*EnhanceInsightsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{5}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EnhanceInsightsResponse) GetCorrelationId() string {
@@ -717,7 +864,7 @@ type ReportOutcomeRequest struct {
 
 func (x *ReportOutcomeRequest) Reset() {
 	*x = ReportOutcomeRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[6]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +876,7 @@ func (x *ReportOutcomeRequest) String() string {
 func (*ReportOutcomeRequest) ProtoMessage() {}
 
 func (x *ReportOutcomeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[6]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +889,7 @@ func (x *ReportOutcomeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportOutcomeRequest.ProtoReflect.Descriptor instead.
 func (*ReportOutcomeRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{6}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReportOutcomeRequest) GetRequestId() string {
@@ -831,7 +978,7 @@ type ReportOutcomeResponse struct {
 
 func (x *ReportOutcomeResponse) Reset() {
 	*x = ReportOutcomeResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[7]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +990,7 @@ func (x *ReportOutcomeResponse) String() string {
 func (*ReportOutcomeResponse) ProtoMessage() {}
 
 func (x *ReportOutcomeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[7]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1003,7 @@ func (x *ReportOutcomeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportOutcomeResponse.ProtoReflect.Descriptor instead.
 func (*ReportOutcomeResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{7}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReportOutcomeResponse) GetPatternId() string {
@@ -896,7 +1043,7 @@ type ReportReactionRequest struct {
 
 func (x *ReportReactionRequest) Reset() {
 	*x = ReportReactionRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[8]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1055,7 @@ func (x *ReportReactionRequest) String() string {
 func (*ReportReactionRequest) ProtoMessage() {}
 
 func (x *ReportReactionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[8]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1068,7 @@ func (x *ReportReactionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReactionRequest.ProtoReflect.Descriptor instead.
 func (*ReportReactionRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{8}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReportReactionRequest) GetRequestId() string {
@@ -970,7 +1117,7 @@ type ReportReactionResponse struct {
 
 func (x *ReportReactionResponse) Reset() {
 	*x = ReportReactionResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[9]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1129,7 @@ func (x *ReportReactionResponse) String() string {
 func (*ReportReactionResponse) ProtoMessage() {}
 
 func (x *ReportReactionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[9]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1142,7 @@ func (x *ReportReactionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReactionResponse.ProtoReflect.Descriptor instead.
 func (*ReportReactionResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{9}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReportReactionResponse) GetReplayed() bool {
@@ -1024,7 +1171,7 @@ type SuggestMovesRequest struct {
 
 func (x *SuggestMovesRequest) Reset() {
 	*x = SuggestMovesRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[10]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1183,7 @@ func (x *SuggestMovesRequest) String() string {
 func (*SuggestMovesRequest) ProtoMessage() {}
 
 func (x *SuggestMovesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[10]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1196,7 @@ func (x *SuggestMovesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuggestMovesRequest.ProtoReflect.Descriptor instead.
 func (*SuggestMovesRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{10}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SuggestMovesRequest) GetAccountId() string {
@@ -1091,7 +1238,7 @@ type SuggestMovesResponse struct {
 
 func (x *SuggestMovesResponse) Reset() {
 	*x = SuggestMovesResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[11]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1103,7 +1250,7 @@ func (x *SuggestMovesResponse) String() string {
 func (*SuggestMovesResponse) ProtoMessage() {}
 
 func (x *SuggestMovesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[11]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1116,7 +1263,7 @@ func (x *SuggestMovesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuggestMovesResponse.ProtoReflect.Descriptor instead.
 func (*SuggestMovesResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{11}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SuggestMovesResponse) GetMoves() []*Move {
@@ -1147,7 +1294,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[12]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1306,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[12]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1319,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{12}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Move) GetPattern() *Pattern {
@@ -1210,6 +1357,193 @@ func (x *Move) GetBasis() ExpectationBasis {
 	return ExpectationBasis_EXPECTATION_BASIS_UNSPECIFIED
 }
 
+// One message of StreamMoves: the facts at first, then what changes of them. The stream goes on with what it knows when no
+// more are sent.
+type StreamMovesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that asks, the same in every message.
+	AccountId string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// As in SuggestMovesRequest, the same in every message.
+	BusinessCategory string `protobuf:"bytes,2,opt,name=business_category,json=businessCategory,proto3" json:"business_category,omitempty"`
+	// Facts as in SuggestMovesRequest. They are merged into those before, object by object; null takes a fact away.
+	Facts         *structpb.Struct `protobuf:"bytes,3,opt,name=facts,proto3" json:"facts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamMovesRequest) Reset() {
+	*x = StreamMovesRequest{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamMovesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamMovesRequest) ProtoMessage() {}
+
+func (x *StreamMovesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamMovesRequest.ProtoReflect.Descriptor instead.
+func (*StreamMovesRequest) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StreamMovesRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *StreamMovesRequest) GetBusinessCategory() string {
+	if x != nil {
+		return x.BusinessCategory
+	}
+	return ""
+}
+
+func (x *StreamMovesRequest) GetFacts() *structpb.Struct {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+// One message of StreamMoves: the moves that hold with the first facts, then snapshot_complete, then each change.
+type StreamMovesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is about.
+	//
+	// Types that are valid to be assigned to Event:
+	//
+	//	*StreamMovesResponse_Began
+	//	*StreamMovesResponse_EndedPatternId
+	//	*StreamMovesResponse_SnapshotComplete_
+	//	*StreamMovesResponse_Heartbeat_
+	Event         isStreamMovesResponse_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamMovesResponse) Reset() {
+	*x = StreamMovesResponse{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamMovesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamMovesResponse) ProtoMessage() {}
+
+func (x *StreamMovesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamMovesResponse.ProtoReflect.Descriptor instead.
+func (*StreamMovesResponse) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StreamMovesResponse) GetEvent() isStreamMovesResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *StreamMovesResponse) GetBegan() *Move {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMovesResponse_Began); ok {
+			return x.Began
+		}
+	}
+	return nil
+}
+
+func (x *StreamMovesResponse) GetEndedPatternId() string {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMovesResponse_EndedPatternId); ok {
+			return x.EndedPatternId
+		}
+	}
+	return ""
+}
+
+func (x *StreamMovesResponse) GetSnapshotComplete() *StreamMovesResponse_SnapshotComplete {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMovesResponse_SnapshotComplete_); ok {
+			return x.SnapshotComplete
+		}
+	}
+	return nil
+}
+
+func (x *StreamMovesResponse) GetHeartbeat() *StreamMovesResponse_Heartbeat {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMovesResponse_Heartbeat_); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
+type isStreamMovesResponse_Event interface {
+	isStreamMovesResponse_Event()
+}
+
+type StreamMovesResponse_Began struct {
+	// A move whose trigger began to hold, the most promising of several first; or whose rate or words changed while it
+	// does.
+	Began *Move `protobuf:"bytes,1,opt,name=began,proto3,oneof"`
+}
+
+type StreamMovesResponse_EndedPatternId struct {
+	// The pattern of a move that no longer holds, or may no longer be shown.
+	EndedPatternId string `protobuf:"bytes,2,opt,name=ended_pattern_id,json=endedPatternId,proto3,oneof"`
+}
+
+type StreamMovesResponse_SnapshotComplete_ struct {
+	// The moves that hold with the first facts were all sent.
+	SnapshotComplete *StreamMovesResponse_SnapshotComplete `protobuf:"bytes,3,opt,name=snapshot_complete,json=snapshotComplete,proto3,oneof"`
+}
+
+type StreamMovesResponse_Heartbeat_ struct {
+	// Nothing was sent for a while.
+	Heartbeat *StreamMovesResponse_Heartbeat `protobuf:"bytes,4,opt,name=heartbeat,proto3,oneof"`
+}
+
+func (*StreamMovesResponse_Began) isStreamMovesResponse_Event() {}
+
+func (*StreamMovesResponse_EndedPatternId) isStreamMovesResponse_Event() {}
+
+func (*StreamMovesResponse_SnapshotComplete_) isStreamMovesResponse_Event() {}
+
+func (*StreamMovesResponse_Heartbeat_) isStreamMovesResponse_Event() {}
+
 // Request of GenerateTask.
 type GenerateTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1230,7 +1564,7 @@ type GenerateTaskRequest struct {
 
 func (x *GenerateTaskRequest) Reset() {
 	*x = GenerateTaskRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[13]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1576,7 @@ func (x *GenerateTaskRequest) String() string {
 func (*GenerateTaskRequest) ProtoMessage() {}
 
 func (x *GenerateTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[13]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1589,7 @@ func (x *GenerateTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerateTaskRequest.ProtoReflect.Descriptor instead.
 func (*GenerateTaskRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{13}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GenerateTaskRequest) GetAccountId() string {
@@ -1326,7 +1660,7 @@ type GenerateTaskResponse struct {
 
 func (x *GenerateTaskResponse) Reset() {
 	*x = GenerateTaskResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[14]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1672,7 @@ func (x *GenerateTaskResponse) String() string {
 func (*GenerateTaskResponse) ProtoMessage() {}
 
 func (x *GenerateTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[14]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1685,7 @@ func (x *GenerateTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerateTaskResponse.ProtoReflect.Descriptor instead.
 func (*GenerateTaskResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{14}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GenerateTaskResponse) GetTask() *Task {
@@ -1387,7 +1721,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1733,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1746,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{15}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Task) GetTitle() string {
@@ -1489,7 +1823,7 @@ type StreamEmergingPatternsRequest struct {
 
 func (x *StreamEmergingPatternsRequest) Reset() {
 	*x = StreamEmergingPatternsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1835,7 @@ func (x *StreamEmergingPatternsRequest) String() string {
 func (*StreamEmergingPatternsRequest) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1848,7 @@ func (x *StreamEmergingPatternsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEmergingPatternsRequest.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StreamEmergingPatternsRequest) GetPatternType() string {
@@ -1585,7 +1919,7 @@ type StreamEmergingPatternsResponse struct {
 
 func (x *StreamEmergingPatternsResponse) Reset() {
 	*x = StreamEmergingPatternsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1931,7 @@ func (x *StreamEmergingPatternsResponse) String() string {
 func (*StreamEmergingPatternsResponse) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1944,7 @@ func (x *StreamEmergingPatternsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEmergingPatternsResponse.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StreamEmergingPatternsResponse) GetEvent() isStreamEmergingPatternsResponse_Event {
@@ -1694,7 +2028,7 @@ type GetNetworkMetricsRequest struct {
 
 func (x *GetNetworkMetricsRequest) Reset() {
 	*x = GetNetworkMetricsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +2040,7 @@ func (x *GetNetworkMetricsRequest) String() string {
 func (*GetNetworkMetricsRequest) ProtoMessage() {}
 
 func (x *GetNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +2053,7 @@ func (x *GetNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNetworkMetricsRequest.ProtoReflect.Descriptor instead.
 func (*GetNetworkMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{18}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetNetworkMetricsRequest) GetWindow() *durationpb.Duration {
@@ -1768,7 +2102,7 @@ type GetNetworkMetricsResponse struct {
 
 func (x *GetNetworkMetricsResponse) Reset() {
 	*x = GetNetworkMetricsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +2114,7 @@ func (x *GetNetworkMetricsResponse) String() string {
 func (*GetNetworkMetricsResponse) ProtoMessage() {}
 
 func (x *GetNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +2127,7 @@ func (x *GetNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNetworkMetricsResponse.ProtoReflect.Descriptor instead.
 func (*GetNetworkMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{19}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetNetworkMetricsResponse) GetMetrics() *NetworkMetrics {
@@ -1879,7 +2213,7 @@ type GetAccountValueRequest struct {
 
 func (x *GetAccountValueRequest) Reset() {
 	*x = GetAccountValueRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2225,7 @@ func (x *GetAccountValueRequest) String() string {
 func (*GetAccountValueRequest) ProtoMessage() {}
 
 func (x *GetAccountValueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2238,7 @@ func (x *GetAccountValueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountValueRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountValueRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{20}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetAccountValueRequest) GetAccountId() string {
@@ -1942,7 +2276,7 @@ type GetAccountValueResponse struct {
 
 func (x *GetAccountValueResponse) Reset() {
 	*x = GetAccountValueResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2288,7 @@ func (x *GetAccountValueResponse) String() string {
 func (*GetAccountValueResponse) ProtoMessage() {}
 
 func (x *GetAccountValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2301,7 @@ func (x *GetAccountValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountValueResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountValueResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetAccountValueResponse) GetWindowStartTime() *timestamppb.Timestamp {
@@ -2025,7 +2359,7 @@ type StreamNetworkMetricsRequest struct {
 
 func (x *StreamNetworkMetricsRequest) Reset() {
 	*x = StreamNetworkMetricsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2371,7 @@ func (x *StreamNetworkMetricsRequest) String() string {
 func (*StreamNetworkMetricsRequest) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2384,7 @@ func (x *StreamNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamNetworkMetricsRequest.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StreamNetworkMetricsRequest) GetWindow() *durationpb.Duration {
@@ -2083,7 +2417,7 @@ type StreamNetworkMetricsResponse struct {
 
 func (x *StreamNetworkMetricsResponse) Reset() {
 	*x = StreamNetworkMetricsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2429,7 @@ func (x *StreamNetworkMetricsResponse) String() string {
 func (*StreamNetworkMetricsResponse) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2442,7 @@ func (x *StreamNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamNetworkMetricsResponse.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StreamNetworkMetricsResponse) GetEvent() isStreamNetworkMetricsResponse_Event {
@@ -2167,7 +2501,7 @@ type GetPatternRequest struct {
 
 func (x *GetPatternRequest) Reset() {
 	*x = GetPatternRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2513,7 @@ func (x *GetPatternRequest) String() string {
 func (*GetPatternRequest) ProtoMessage() {}
 
 func (x *GetPatternRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2192,7 +2526,7 @@ func (x *GetPatternRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternRequest.ProtoReflect.Descriptor instead.
 func (*GetPatternRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{24}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetPatternRequest) GetPatternId() string {
@@ -2220,14 +2554,17 @@ type GetPatternResponse struct {
 	// took until enough accounts had observed something.
 	History []*GetPatternResponse_Period `protobuf:"bytes,3,rep,name=history,proto3" json:"history,omitempty"`
 	// What became of its advice. Not set while too few owners reported reactions.
-	Adoption      *Adoption `protobuf:"bytes,4,opt,name=adoption,proto3" json:"adoption,omitempty"`
+	Adoption *Adoption `protobuf:"bytes,4,opt,name=adoption,proto3" json:"adoption,omitempty"`
+	// With include_history: where it works and where not, by single conditions, 40 at most. Only those that k owners
+	// observed, and of which k owners, or none, observed something else.
+	Facts         []*GetPatternResponse_Fact `protobuf:"bytes,5,rep,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetPatternResponse) Reset() {
 	*x = GetPatternResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2239,7 +2576,7 @@ func (x *GetPatternResponse) String() string {
 func (*GetPatternResponse) ProtoMessage() {}
 
 func (x *GetPatternResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2252,7 +2589,7 @@ func (x *GetPatternResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetPatternResponse) GetPattern() *Pattern {
@@ -2283,6 +2620,13 @@ func (x *GetPatternResponse) GetAdoption() *Adoption {
 	return nil
 }
 
+func (x *GetPatternResponse) GetFacts() []*GetPatternResponse_Fact {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
 // Request of ListPatterns. Filters that are not set let everything pass.
 type ListPatternsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2295,14 +2639,16 @@ type ListPatternsRequest struct {
 	// Patterns to return at most. Zero means 50; more than 500 means 500 (AIP-158).
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before, with the same filters.
-	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only patterns whose action, as it is shown, and type have each of these words, in part or whole and in any case.
+	Search        string `protobuf:"bytes,6,opt,name=search,proto3" json:"search,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListPatternsRequest) Reset() {
 	*x = ListPatternsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2660,7 @@ func (x *ListPatternsRequest) String() string {
 func (*ListPatternsRequest) ProtoMessage() {}
 
 func (x *ListPatternsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2673,7 @@ func (x *ListPatternsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPatternsRequest.ProtoReflect.Descriptor instead.
 func (*ListPatternsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{26}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListPatternsRequest) GetPatternType() string {
@@ -2365,6 +2711,13 @@ func (x *ListPatternsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListPatternsRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
 // Response of ListPatterns.
 type ListPatternsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2378,7 +2731,7 @@ type ListPatternsResponse struct {
 
 func (x *ListPatternsResponse) Reset() {
 	*x = ListPatternsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2390,7 +2743,7 @@ func (x *ListPatternsResponse) String() string {
 func (*ListPatternsResponse) ProtoMessage() {}
 
 func (x *ListPatternsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2403,7 +2756,7 @@ func (x *ListPatternsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPatternsResponse.ProtoReflect.Descriptor instead.
 func (*ListPatternsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{27}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListPatternsResponse) GetPatterns() []*Pattern {
@@ -2439,7 +2792,7 @@ type EnhanceInsightResponse_ClosestMiss struct {
 
 func (x *EnhanceInsightResponse_ClosestMiss) Reset() {
 	*x = EnhanceInsightResponse_ClosestMiss{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2804,7 @@ func (x *EnhanceInsightResponse_ClosestMiss) String() string {
 func (*EnhanceInsightResponse_ClosestMiss) ProtoMessage() {}
 
 func (x *EnhanceInsightResponse_ClosestMiss) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2502,6 +2855,207 @@ func (x *EnhanceInsightResponse_ClosestMiss) GetBasis() ExpectationBasis {
 	return ExpectationBasis_EXPECTATION_BASIS_UNSPECIFIED
 }
 
+// One published pattern that was considered.
+type PreviewInsightResponse_Candidate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	PatternId string `protobuf:"bytes,1,opt,name=pattern_id,json=patternId,proto3" json:"pattern_id,omitempty"`
+	// Its action.
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// The line of business that it was learned in.
+	BusinessCategory string `protobuf:"bytes,3,opt,name=business_category,json=businessCategory,proto3" json:"business_category,omitempty"`
+	// Cosine similarity to the insight.
+	Similarity float64 `protobuf:"fixed64,4,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	// The success rate that is expected in the insight's situation.
+	ExpectedSuccessRate float64 `protobuf:"fixed64,5,opt,name=expected_success_rate,json=expectedSuccessRate,proto3" json:"expected_success_rate,omitempty"`
+	// The rate that is exceeded with 95% certainty.
+	LowerBound float64 `protobuf:"fixed64,6,opt,name=lower_bound,json=lowerBound,proto3" json:"lower_bound,omitempty"`
+	// What it is discounted by, learned in another line of business; 1 in its own.
+	Transfer float64 `protobuf:"fixed64,7,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// By what it is ranked: similarity, lower bound, transfer and caution multiplied. 0 where it would not be applied.
+	Score float64 `protobuf:"fixed64,8,opt,name=score,proto3" json:"score,omitempty"`
+	// The requirement that it fails. Unspecified where it would be applied.
+	Failed        EnhanceInsightResponse_NoMatchReason `protobuf:"varint,9,opt,name=failed,proto3,enum=keeper.network.v1.EnhanceInsightResponse_NoMatchReason" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewInsightResponse_Candidate) Reset() {
+	*x = PreviewInsightResponse_Candidate{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewInsightResponse_Candidate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewInsightResponse_Candidate) ProtoMessage() {}
+
+func (x *PreviewInsightResponse_Candidate) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewInsightResponse_Candidate.ProtoReflect.Descriptor instead.
+func (*PreviewInsightResponse_Candidate) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{5, 0}
+}
+
+func (x *PreviewInsightResponse_Candidate) GetPatternId() string {
+	if x != nil {
+		return x.PatternId
+	}
+	return ""
+}
+
+func (x *PreviewInsightResponse_Candidate) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *PreviewInsightResponse_Candidate) GetBusinessCategory() string {
+	if x != nil {
+		return x.BusinessCategory
+	}
+	return ""
+}
+
+func (x *PreviewInsightResponse_Candidate) GetSimilarity() float64 {
+	if x != nil {
+		return x.Similarity
+	}
+	return 0
+}
+
+func (x *PreviewInsightResponse_Candidate) GetExpectedSuccessRate() float64 {
+	if x != nil {
+		return x.ExpectedSuccessRate
+	}
+	return 0
+}
+
+func (x *PreviewInsightResponse_Candidate) GetLowerBound() float64 {
+	if x != nil {
+		return x.LowerBound
+	}
+	return 0
+}
+
+func (x *PreviewInsightResponse_Candidate) GetTransfer() float64 {
+	if x != nil {
+		return x.Transfer
+	}
+	return 0
+}
+
+func (x *PreviewInsightResponse_Candidate) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *PreviewInsightResponse_Candidate) GetFailed() EnhanceInsightResponse_NoMatchReason {
+	if x != nil {
+		return x.Failed
+	}
+	return EnhanceInsightResponse_NO_MATCH_REASON_UNSPECIFIED
+}
+
+// The end of the snapshot.
+type StreamMovesResponse_SnapshotComplete struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamMovesResponse_SnapshotComplete) Reset() {
+	*x = StreamMovesResponse_SnapshotComplete{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamMovesResponse_SnapshotComplete) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamMovesResponse_SnapshotComplete) ProtoMessage() {}
+
+func (x *StreamMovesResponse_SnapshotComplete) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamMovesResponse_SnapshotComplete.ProtoReflect.Descriptor instead.
+func (*StreamMovesResponse_SnapshotComplete) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16, 0}
+}
+
+// A sign of life.
+type StreamMovesResponse_Heartbeat struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The server's clock.
+	ServerTime    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=server_time,json=serverTime,proto3" json:"server_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamMovesResponse_Heartbeat) Reset() {
+	*x = StreamMovesResponse_Heartbeat{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamMovesResponse_Heartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamMovesResponse_Heartbeat) ProtoMessage() {}
+
+func (x *StreamMovesResponse_Heartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamMovesResponse_Heartbeat.ProtoReflect.Descriptor instead.
+func (*StreamMovesResponse_Heartbeat) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16, 1}
+}
+
+func (x *StreamMovesResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ServerTime
+	}
+	return nil
+}
+
 // The end of the snapshot.
 type StreamEmergingPatternsResponse_SnapshotComplete struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2515,7 +3069,7 @@ type StreamEmergingPatternsResponse_SnapshotComplete struct {
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) Reset() {
 	*x = StreamEmergingPatternsResponse_SnapshotComplete{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +3081,7 @@ func (x *StreamEmergingPatternsResponse_SnapshotComplete) String() string {
 func (*StreamEmergingPatternsResponse_SnapshotComplete) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +3094,7 @@ func (x *StreamEmergingPatternsResponse_SnapshotComplete) ProtoReflect() protore
 
 // Deprecated: Use StreamEmergingPatternsResponse_SnapshotComplete.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsResponse_SnapshotComplete) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21, 0}
 }
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) GetCount() int32 {
@@ -2568,7 +3122,7 @@ type StreamEmergingPatternsResponse_Heartbeat struct {
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) Reset() {
 	*x = StreamEmergingPatternsResponse_Heartbeat{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +3134,7 @@ func (x *StreamEmergingPatternsResponse_Heartbeat) String() string {
 func (*StreamEmergingPatternsResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +3147,7 @@ func (x *StreamEmergingPatternsResponse_Heartbeat) ProtoReflect() protoreflect.M
 
 // Deprecated: Use StreamEmergingPatternsResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17, 1}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21, 1}
 }
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
@@ -2614,7 +3168,7 @@ type StreamNetworkMetricsResponse_Heartbeat struct {
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) Reset() {
 	*x = StreamNetworkMetricsResponse_Heartbeat{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +3180,7 @@ func (x *StreamNetworkMetricsResponse_Heartbeat) String() string {
 func (*StreamNetworkMetricsResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,12 +3193,76 @@ func (x *StreamNetworkMetricsResponse_Heartbeat) ProtoReflect() protoreflect.Mes
 
 // Deprecated: Use StreamNetworkMetricsResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{27, 0}
 }
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ServerTime
+	}
+	return nil
+}
+
+// The evidence of the situations in which one condition had one value.
+type GetPatternResponse_Fact struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The condition's name.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Its value, anonymized, in the band that outcomes are counted by.
+	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// The evidence of these situations.
+	Evidence      *Evidence `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPatternResponse_Fact) Reset() {
+	*x = GetPatternResponse_Fact{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPatternResponse_Fact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPatternResponse_Fact) ProtoMessage() {}
+
+func (x *GetPatternResponse_Fact) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPatternResponse_Fact.ProtoReflect.Descriptor instead.
+func (*GetPatternResponse_Fact) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29, 0}
+}
+
+func (x *GetPatternResponse_Fact) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *GetPatternResponse_Fact) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *GetPatternResponse_Fact) GetEvidence() *Evidence {
+	if x != nil {
+		return x.Evidence
 	}
 	return nil
 }
@@ -2664,7 +3282,7 @@ type GetPatternResponse_Script struct {
 
 func (x *GetPatternResponse_Script) Reset() {
 	*x = GetPatternResponse_Script{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2676,7 +3294,7 @@ func (x *GetPatternResponse_Script) String() string {
 func (*GetPatternResponse_Script) ProtoMessage() {}
 
 func (x *GetPatternResponse_Script) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2689,7 +3307,7 @@ func (x *GetPatternResponse_Script) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse_Script.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse_Script) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29, 1}
 }
 
 func (x *GetPatternResponse_Script) GetTemplate() string {
@@ -2730,7 +3348,7 @@ type GetPatternResponse_Period struct {
 
 func (x *GetPatternResponse_Period) Reset() {
 	*x = GetPatternResponse_Period{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2742,7 +3360,7 @@ func (x *GetPatternResponse_Period) String() string {
 func (*GetPatternResponse_Period) ProtoMessage() {}
 
 func (x *GetPatternResponse_Period) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2755,7 +3373,7 @@ func (x *GetPatternResponse_Period) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse_Period.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse_Period) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25, 1}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29, 2}
 }
 
 func (x *GetPatternResponse_Period) GetStartTime() *timestamppb.Timestamp {
@@ -2853,7 +3471,36 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"%NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES\x10\x06\x1a\x02\b\x01\x12\x1b\n" +
 	"\x17NO_MATCH_REASON_HOLDOUT\x10\a\x12\"\n" +
 	"\x1eNO_MATCH_REASON_PATTERN_FADING\x10\b\x12\x1b\n" +
-	"\x17NO_MATCH_REASON_HARMFUL\x10\t\"\x97\x01\n" +
+	"\x17NO_MATCH_REASON_HARMFUL\x10\t\"\xdd\x03\n" +
+	"\x15PreviewInsightRequest\x12\xd3\x01\n" +
+	"\ainsight\x18\x01 \x01(\v2\x1a.keeper.network.v1.InsightB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
+	"\"insight.business_category.required\x12Hno account asks, so an insight to be previewed needs a business_category\x1a!this.business_category.size() > 0\xc8\x01\x01R\ainsight\x12@\n" +
+	"\videntifiers\x18\x02 \x01(\v2\x1e.keeper.network.v1.IdentifiersR\videntifiers\x12H\n" +
+	"\x10min_success_rate\x18\x03 \x01(\x01B\x19\xbaH\x16\x12\x14@\x01\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0eminSuccessRate\x88\x01\x01\x129\n" +
+	"\x0fmin_occurrences\x18\x04 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x01H\x01R\x0eminOccurrences\x88\x01\x01B\x13\n" +
+	"\x11_min_success_rateB\x12\n" +
+	"\x10_min_occurrences\"\xd5\x05\n" +
+	"\x16PreviewInsightResponse\x12M\n" +
+	"\x10enhanced_insight\x18\x01 \x01(\v2\".keeper.network.v1.EnhancedInsightR\x0fenhancedInsight\x12_\n" +
+	"\x0fno_match_reason\x18\x02 \x01(\x0e27.keeper.network.v1.EnhanceInsightResponse.NoMatchReasonR\rnoMatchReason\x12L\n" +
+	"\ranonymization\x18\x03 \x01(\v2&.keeper.network.v1.AnonymizationReportR\ranonymization\x12S\n" +
+	"\n" +
+	"candidates\x18\x04 \x03(\v23.keeper.network.v1.PreviewInsightResponse.CandidateR\n" +
+	"candidates\x1a\xe7\x02\n" +
+	"\tCandidate\x12\x1d\n" +
+	"\n" +
+	"pattern_id\x18\x01 \x01(\tR\tpatternId\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12+\n" +
+	"\x11business_category\x18\x03 \x01(\tR\x10businessCategory\x12\x1e\n" +
+	"\n" +
+	"similarity\x18\x04 \x01(\x01R\n" +
+	"similarity\x122\n" +
+	"\x15expected_success_rate\x18\x05 \x01(\x01R\x13expectedSuccessRate\x12\x1f\n" +
+	"\vlower_bound\x18\x06 \x01(\x01R\n" +
+	"lowerBound\x12\x1a\n" +
+	"\btransfer\x18\a \x01(\x01R\btransfer\x12\x14\n" +
+	"\x05score\x18\b \x01(\x01R\x05score\x12O\n" +
+	"\x06failed\x18\t \x01(\x0e27.keeper.network.v1.EnhanceInsightResponse.NoMatchReasonR\x06failed\"\x97\x01\n" +
 	"\x16EnhanceInsightsRequest\x121\n" +
 	"\x0ecorrelation_id\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\rcorrelationId\x12J\n" +
@@ -2905,7 +3552,23 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\x15expected_success_rate\x18\x03 \x01(\x01H\x00R\x13expectedSuccessRate\x88\x01\x01\x12 \n" +
 	"\vexplanation\x18\x04 \x01(\tR\vexplanation\x129\n" +
 	"\x05basis\x18\x05 \x01(\x0e2#.keeper.network.v1.ExpectationBasisR\x05basisB\x18\n" +
-	"\x16_expected_success_rate\"\xfe\x01\n" +
+	"\x16_expected_success_rate\"\xc2\x01\n" +
+	"\x12StreamMovesRequest\x12)\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\taccountId\x12J\n" +
+	"\x11business_category\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$R\x10businessCategory\x125\n" +
+	"\x05facts\x18\x03 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x05facts\"\x93\x03\n" +
+	"\x13StreamMovesResponse\x12/\n" +
+	"\x05began\x18\x01 \x01(\v2\x17.keeper.network.v1.MoveH\x00R\x05began\x12*\n" +
+	"\x10ended_pattern_id\x18\x02 \x01(\tH\x00R\x0eendedPatternId\x12f\n" +
+	"\x11snapshot_complete\x18\x03 \x01(\v27.keeper.network.v1.StreamMovesResponse.SnapshotCompleteH\x00R\x10snapshotComplete\x12P\n" +
+	"\theartbeat\x18\x04 \x01(\v20.keeper.network.v1.StreamMovesResponse.HeartbeatH\x00R\theartbeat\x1a\x12\n" +
+	"\x10SnapshotComplete\x1aH\n" +
+	"\tHeartbeat\x12;\n" +
+	"\vserver_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"serverTimeB\a\n" +
+	"\x05event\"\xfe\x01\n" +
 	"\x13GenerateTaskRequest\x12)\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\n" +
@@ -2990,12 +3653,17 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\x11GetPatternRequest\x12'\n" +
 	"\n" +
 	"pattern_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpatternId\x12'\n" +
-	"\x0finclude_history\x18\x02 \x01(\bR\x0eincludeHistory\"\xf9\x04\n" +
+	"\x0finclude_history\x18\x02 \x01(\bR\x0eincludeHistory\"\xbc\x06\n" +
 	"\x12GetPatternResponse\x124\n" +
 	"\apattern\x18\x01 \x01(\v2\x1a.keeper.network.v1.PatternR\apattern\x12F\n" +
 	"\ascripts\x18\x02 \x03(\v2,.keeper.network.v1.GetPatternResponse.ScriptR\ascripts\x12F\n" +
 	"\ahistory\x18\x03 \x03(\v2,.keeper.network.v1.GetPatternResponse.PeriodR\ahistory\x127\n" +
-	"\badoption\x18\x04 \x01(\v2\x1b.keeper.network.v1.AdoptionR\badoption\x1a\x96\x01\n" +
+	"\badoption\x18\x04 \x01(\v2\x1b.keeper.network.v1.AdoptionR\badoption\x12@\n" +
+	"\x05facts\x18\x05 \x03(\v2*.keeper.network.v1.GetPatternResponse.FactR\x05facts\x1a\x7f\n" +
+	"\x04Fact\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x127\n" +
+	"\bevidence\x18\x03 \x01(\v2\x1b.keeper.network.v1.EvidenceR\bevidence\x1a\x96\x01\n" +
 	"\x06Script\x12\x1a\n" +
 	"\btemplate\x18\x01 \x01(\tR\btemplate\x127\n" +
 	"\bevidence\x18\x02 \x01(\v2\x1b.keeper.network.v1.EvidenceR\bevidence\x127\n" +
@@ -3005,25 +3673,27 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12)\n" +
 	"\x10occurrence_count\x18\x03 \x01(\x03R\x0foccurrenceCount\x12#\n" +
-	"\rsuccess_count\x18\x04 \x01(\x03R\fsuccessCount\"\xbd\x02\n" +
+	"\rsuccess_count\x18\x04 \x01(\x03R\fsuccessCount\"\xdf\x02\n" +
 	"\x13ListPatternsRequest\x12C\n" +
 	"\fpattern_type\x18\x01 \x01(\tB \xbaH\x1d\xd8\x01\x01r\x182\x16^[a-z][a-z0-9_]{0,63}$R\vpatternType\x12M\n" +
 	"\x11business_category\x18\x02 \x01(\tB \xbaH\x1d\xd8\x01\x01r\x182\x16^[a-z][a-z0-9_]{0,63}$R\x10businessCategory\x12C\n" +
 	"\x10min_success_rate\x18\x03 \x01(\x01B\x19\xbaH\x16\x12\x14@\x01\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00R\x0eminSuccessRate\x12$\n" +
 	"\tpage_size\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"v\n" +
+	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12 \n" +
+	"\x06search\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06search\"v\n" +
 	"\x14ListPatternsResponse\x126\n" +
 	"\bpatterns\x18\x01 \x03(\v2\x1a.keeper.network.v1.PatternR\bpatterns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xf3\n" +
-	"\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xbc\f\n" +
 	"\x16NetworkLearningService\x12e\n" +
 	"\x0eCapturePattern\x12(.keeper.network.v1.CapturePatternRequest\x1a).keeper.network.v1.CapturePatternResponse\x12e\n" +
 	"\x0eEnhanceInsight\x12(.keeper.network.v1.EnhanceInsightRequest\x1a).keeper.network.v1.EnhanceInsightResponse\x12l\n" +
-	"\x0fEnhanceInsights\x12).keeper.network.v1.EnhanceInsightsRequest\x1a*.keeper.network.v1.EnhanceInsightsResponse(\x010\x01\x12b\n" +
+	"\x0fEnhanceInsights\x12).keeper.network.v1.EnhanceInsightsRequest\x1a*.keeper.network.v1.EnhanceInsightsResponse(\x010\x01\x12e\n" +
+	"\x0ePreviewInsight\x12(.keeper.network.v1.PreviewInsightRequest\x1a).keeper.network.v1.PreviewInsightResponse\x12b\n" +
 	"\rReportOutcome\x12'.keeper.network.v1.ReportOutcomeRequest\x1a(.keeper.network.v1.ReportOutcomeResponse\x12e\n" +
 	"\x0eReportReaction\x12(.keeper.network.v1.ReportReactionRequest\x1a).keeper.network.v1.ReportReactionResponse\x12_\n" +
-	"\fSuggestMoves\x12&.keeper.network.v1.SuggestMovesRequest\x1a'.keeper.network.v1.SuggestMovesResponse\x12_\n" +
+	"\fSuggestMoves\x12&.keeper.network.v1.SuggestMovesRequest\x1a'.keeper.network.v1.SuggestMovesResponse\x12`\n" +
+	"\vStreamMoves\x12%.keeper.network.v1.StreamMovesRequest\x1a&.keeper.network.v1.StreamMovesResponse(\x010\x01\x12_\n" +
 	"\fGenerateTask\x12&.keeper.network.v1.GenerateTaskRequest\x1a'.keeper.network.v1.GenerateTaskResponse\x12\x7f\n" +
 	"\x16StreamEmergingPatterns\x120.keeper.network.v1.StreamEmergingPatternsRequest\x1a1.keeper.network.v1.StreamEmergingPatternsResponse0\x01\x12n\n" +
 	"\x11GetNetworkMetrics\x12+.keeper.network.v1.GetNetworkMetricsRequest\x1a,.keeper.network.v1.GetNetworkMetricsResponse\x12y\n" +
@@ -3047,7 +3717,7 @@ func file_keeper_network_v1_network_service_proto_rawDescGZIP() []byte {
 }
 
 var file_keeper_network_v1_network_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_keeper_network_v1_network_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_keeper_network_v1_network_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_keeper_network_v1_network_service_proto_goTypes = []any{
 	(CapturePatternResponse_Disposition)(0),                 // 0: keeper.network.v1.CapturePatternResponse.Disposition
 	(EnhanceInsightResponse_NoMatchReason)(0),               // 1: keeper.network.v1.EnhanceInsightResponse.NoMatchReason
@@ -3055,155 +3725,183 @@ var file_keeper_network_v1_network_service_proto_goTypes = []any{
 	(*CapturePatternResponse)(nil),                          // 3: keeper.network.v1.CapturePatternResponse
 	(*EnhanceInsightRequest)(nil),                           // 4: keeper.network.v1.EnhanceInsightRequest
 	(*EnhanceInsightResponse)(nil),                          // 5: keeper.network.v1.EnhanceInsightResponse
-	(*EnhanceInsightsRequest)(nil),                          // 6: keeper.network.v1.EnhanceInsightsRequest
-	(*EnhanceInsightsResponse)(nil),                         // 7: keeper.network.v1.EnhanceInsightsResponse
-	(*ReportOutcomeRequest)(nil),                            // 8: keeper.network.v1.ReportOutcomeRequest
-	(*ReportOutcomeResponse)(nil),                           // 9: keeper.network.v1.ReportOutcomeResponse
-	(*ReportReactionRequest)(nil),                           // 10: keeper.network.v1.ReportReactionRequest
-	(*ReportReactionResponse)(nil),                          // 11: keeper.network.v1.ReportReactionResponse
-	(*SuggestMovesRequest)(nil),                             // 12: keeper.network.v1.SuggestMovesRequest
-	(*SuggestMovesResponse)(nil),                            // 13: keeper.network.v1.SuggestMovesResponse
-	(*Move)(nil),                                            // 14: keeper.network.v1.Move
-	(*GenerateTaskRequest)(nil),                             // 15: keeper.network.v1.GenerateTaskRequest
-	(*GenerateTaskResponse)(nil),                            // 16: keeper.network.v1.GenerateTaskResponse
-	(*Task)(nil),                                            // 17: keeper.network.v1.Task
-	(*StreamEmergingPatternsRequest)(nil),                   // 18: keeper.network.v1.StreamEmergingPatternsRequest
-	(*StreamEmergingPatternsResponse)(nil),                  // 19: keeper.network.v1.StreamEmergingPatternsResponse
-	(*GetNetworkMetricsRequest)(nil),                        // 20: keeper.network.v1.GetNetworkMetricsRequest
-	(*GetNetworkMetricsResponse)(nil),                       // 21: keeper.network.v1.GetNetworkMetricsResponse
-	(*GetAccountValueRequest)(nil),                          // 22: keeper.network.v1.GetAccountValueRequest
-	(*GetAccountValueResponse)(nil),                         // 23: keeper.network.v1.GetAccountValueResponse
-	(*StreamNetworkMetricsRequest)(nil),                     // 24: keeper.network.v1.StreamNetworkMetricsRequest
-	(*StreamNetworkMetricsResponse)(nil),                    // 25: keeper.network.v1.StreamNetworkMetricsResponse
-	(*GetPatternRequest)(nil),                               // 26: keeper.network.v1.GetPatternRequest
-	(*GetPatternResponse)(nil),                              // 27: keeper.network.v1.GetPatternResponse
-	(*ListPatternsRequest)(nil),                             // 28: keeper.network.v1.ListPatternsRequest
-	(*ListPatternsResponse)(nil),                            // 29: keeper.network.v1.ListPatternsResponse
-	(*EnhanceInsightResponse_ClosestMiss)(nil),              // 30: keeper.network.v1.EnhanceInsightResponse.ClosestMiss
-	(*StreamEmergingPatternsResponse_SnapshotComplete)(nil), // 31: keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
-	(*StreamEmergingPatternsResponse_Heartbeat)(nil),        // 32: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
-	(*StreamNetworkMetricsResponse_Heartbeat)(nil),          // 33: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
-	(*GetPatternResponse_Script)(nil),                       // 34: keeper.network.v1.GetPatternResponse.Script
-	(*GetPatternResponse_Period)(nil),                       // 35: keeper.network.v1.GetPatternResponse.Period
-	(*Insight)(nil),                                         // 36: keeper.network.v1.Insight
-	(*Outcome)(nil),                                         // 37: keeper.network.v1.Outcome
-	(*Identifiers)(nil),                                     // 38: keeper.network.v1.Identifiers
-	(*timestamppb.Timestamp)(nil),                           // 39: google.protobuf.Timestamp
-	(*Pattern)(nil),                                         // 40: keeper.network.v1.Pattern
-	(*AnonymizationReport)(nil),                             // 41: keeper.network.v1.AnonymizationReport
-	(*EnhancedInsight)(nil),                                 // 42: keeper.network.v1.EnhancedInsight
-	(*status.Status)(nil),                                   // 43: google.rpc.Status
-	(Reaction)(0),                                           // 44: keeper.network.v1.Reaction
-	(DismissalReason)(0),                                    // 45: keeper.network.v1.DismissalReason
-	(*structpb.Struct)(nil),                                 // 46: google.protobuf.Struct
-	(ExpectationBasis)(0),                                   // 47: keeper.network.v1.ExpectationBasis
-	(*durationpb.Duration)(nil),                             // 48: google.protobuf.Duration
-	(*EmergingPattern)(nil),                                 // 49: keeper.network.v1.EmergingPattern
-	(*NetworkMetrics)(nil),                                  // 50: keeper.network.v1.NetworkMetrics
-	(*Kpi)(nil),                                             // 51: keeper.network.v1.Kpi
-	(*NetworkDay)(nil),                                      // 52: keeper.network.v1.NetworkDay
-	(*Uplift)(nil),                                          // 53: keeper.network.v1.Uplift
-	(*Adoption)(nil),                                        // 54: keeper.network.v1.Adoption
-	(*AccountAdvice)(nil),                                   // 55: keeper.network.v1.AccountAdvice
-	(*AccountUplift)(nil),                                   // 56: keeper.network.v1.AccountUplift
-	(*AccountGiven)(nil),                                    // 57: keeper.network.v1.AccountGiven
-	(*Peers)(nil),                                           // 58: keeper.network.v1.Peers
-	(*Evidence)(nil),                                        // 59: keeper.network.v1.Evidence
+	(*PreviewInsightRequest)(nil),                           // 6: keeper.network.v1.PreviewInsightRequest
+	(*PreviewInsightResponse)(nil),                          // 7: keeper.network.v1.PreviewInsightResponse
+	(*EnhanceInsightsRequest)(nil),                          // 8: keeper.network.v1.EnhanceInsightsRequest
+	(*EnhanceInsightsResponse)(nil),                         // 9: keeper.network.v1.EnhanceInsightsResponse
+	(*ReportOutcomeRequest)(nil),                            // 10: keeper.network.v1.ReportOutcomeRequest
+	(*ReportOutcomeResponse)(nil),                           // 11: keeper.network.v1.ReportOutcomeResponse
+	(*ReportReactionRequest)(nil),                           // 12: keeper.network.v1.ReportReactionRequest
+	(*ReportReactionResponse)(nil),                          // 13: keeper.network.v1.ReportReactionResponse
+	(*SuggestMovesRequest)(nil),                             // 14: keeper.network.v1.SuggestMovesRequest
+	(*SuggestMovesResponse)(nil),                            // 15: keeper.network.v1.SuggestMovesResponse
+	(*Move)(nil),                                            // 16: keeper.network.v1.Move
+	(*StreamMovesRequest)(nil),                              // 17: keeper.network.v1.StreamMovesRequest
+	(*StreamMovesResponse)(nil),                             // 18: keeper.network.v1.StreamMovesResponse
+	(*GenerateTaskRequest)(nil),                             // 19: keeper.network.v1.GenerateTaskRequest
+	(*GenerateTaskResponse)(nil),                            // 20: keeper.network.v1.GenerateTaskResponse
+	(*Task)(nil),                                            // 21: keeper.network.v1.Task
+	(*StreamEmergingPatternsRequest)(nil),                   // 22: keeper.network.v1.StreamEmergingPatternsRequest
+	(*StreamEmergingPatternsResponse)(nil),                  // 23: keeper.network.v1.StreamEmergingPatternsResponse
+	(*GetNetworkMetricsRequest)(nil),                        // 24: keeper.network.v1.GetNetworkMetricsRequest
+	(*GetNetworkMetricsResponse)(nil),                       // 25: keeper.network.v1.GetNetworkMetricsResponse
+	(*GetAccountValueRequest)(nil),                          // 26: keeper.network.v1.GetAccountValueRequest
+	(*GetAccountValueResponse)(nil),                         // 27: keeper.network.v1.GetAccountValueResponse
+	(*StreamNetworkMetricsRequest)(nil),                     // 28: keeper.network.v1.StreamNetworkMetricsRequest
+	(*StreamNetworkMetricsResponse)(nil),                    // 29: keeper.network.v1.StreamNetworkMetricsResponse
+	(*GetPatternRequest)(nil),                               // 30: keeper.network.v1.GetPatternRequest
+	(*GetPatternResponse)(nil),                              // 31: keeper.network.v1.GetPatternResponse
+	(*ListPatternsRequest)(nil),                             // 32: keeper.network.v1.ListPatternsRequest
+	(*ListPatternsResponse)(nil),                            // 33: keeper.network.v1.ListPatternsResponse
+	(*EnhanceInsightResponse_ClosestMiss)(nil),              // 34: keeper.network.v1.EnhanceInsightResponse.ClosestMiss
+	(*PreviewInsightResponse_Candidate)(nil),                // 35: keeper.network.v1.PreviewInsightResponse.Candidate
+	(*StreamMovesResponse_SnapshotComplete)(nil),            // 36: keeper.network.v1.StreamMovesResponse.SnapshotComplete
+	(*StreamMovesResponse_Heartbeat)(nil),                   // 37: keeper.network.v1.StreamMovesResponse.Heartbeat
+	(*StreamEmergingPatternsResponse_SnapshotComplete)(nil), // 38: keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
+	(*StreamEmergingPatternsResponse_Heartbeat)(nil),        // 39: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
+	(*StreamNetworkMetricsResponse_Heartbeat)(nil),          // 40: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
+	(*GetPatternResponse_Fact)(nil),                         // 41: keeper.network.v1.GetPatternResponse.Fact
+	(*GetPatternResponse_Script)(nil),                       // 42: keeper.network.v1.GetPatternResponse.Script
+	(*GetPatternResponse_Period)(nil),                       // 43: keeper.network.v1.GetPatternResponse.Period
+	(*Insight)(nil),                                         // 44: keeper.network.v1.Insight
+	(*Outcome)(nil),                                         // 45: keeper.network.v1.Outcome
+	(*Identifiers)(nil),                                     // 46: keeper.network.v1.Identifiers
+	(*timestamppb.Timestamp)(nil),                           // 47: google.protobuf.Timestamp
+	(*Pattern)(nil),                                         // 48: keeper.network.v1.Pattern
+	(*AnonymizationReport)(nil),                             // 49: keeper.network.v1.AnonymizationReport
+	(*EnhancedInsight)(nil),                                 // 50: keeper.network.v1.EnhancedInsight
+	(*status.Status)(nil),                                   // 51: google.rpc.Status
+	(Reaction)(0),                                           // 52: keeper.network.v1.Reaction
+	(DismissalReason)(0),                                    // 53: keeper.network.v1.DismissalReason
+	(*structpb.Struct)(nil),                                 // 54: google.protobuf.Struct
+	(ExpectationBasis)(0),                                   // 55: keeper.network.v1.ExpectationBasis
+	(*durationpb.Duration)(nil),                             // 56: google.protobuf.Duration
+	(*EmergingPattern)(nil),                                 // 57: keeper.network.v1.EmergingPattern
+	(*NetworkMetrics)(nil),                                  // 58: keeper.network.v1.NetworkMetrics
+	(*Kpi)(nil),                                             // 59: keeper.network.v1.Kpi
+	(*NetworkDay)(nil),                                      // 60: keeper.network.v1.NetworkDay
+	(*Uplift)(nil),                                          // 61: keeper.network.v1.Uplift
+	(*Adoption)(nil),                                        // 62: keeper.network.v1.Adoption
+	(*AccountAdvice)(nil),                                   // 63: keeper.network.v1.AccountAdvice
+	(*AccountUplift)(nil),                                   // 64: keeper.network.v1.AccountUplift
+	(*AccountGiven)(nil),                                    // 65: keeper.network.v1.AccountGiven
+	(*Peers)(nil),                                           // 66: keeper.network.v1.Peers
+	(*structpb.Value)(nil),                                  // 67: google.protobuf.Value
+	(*Evidence)(nil),                                        // 68: keeper.network.v1.Evidence
 }
 var file_keeper_network_v1_network_service_proto_depIdxs = []int32{
-	36, // 0: keeper.network.v1.CapturePatternRequest.insight:type_name -> keeper.network.v1.Insight
-	37, // 1: keeper.network.v1.CapturePatternRequest.outcome:type_name -> keeper.network.v1.Outcome
-	38, // 2: keeper.network.v1.CapturePatternRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	39, // 3: keeper.network.v1.CapturePatternRequest.occurred_time:type_name -> google.protobuf.Timestamp
+	44, // 0: keeper.network.v1.CapturePatternRequest.insight:type_name -> keeper.network.v1.Insight
+	45, // 1: keeper.network.v1.CapturePatternRequest.outcome:type_name -> keeper.network.v1.Outcome
+	46, // 2: keeper.network.v1.CapturePatternRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	47, // 3: keeper.network.v1.CapturePatternRequest.occurred_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: keeper.network.v1.CapturePatternResponse.disposition:type_name -> keeper.network.v1.CapturePatternResponse.Disposition
-	40, // 5: keeper.network.v1.CapturePatternResponse.pattern:type_name -> keeper.network.v1.Pattern
-	41, // 6: keeper.network.v1.CapturePatternResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
-	36, // 7: keeper.network.v1.EnhanceInsightRequest.insight:type_name -> keeper.network.v1.Insight
-	38, // 8: keeper.network.v1.EnhanceInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	42, // 9: keeper.network.v1.EnhanceInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
+	48, // 5: keeper.network.v1.CapturePatternResponse.pattern:type_name -> keeper.network.v1.Pattern
+	49, // 6: keeper.network.v1.CapturePatternResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	44, // 7: keeper.network.v1.EnhanceInsightRequest.insight:type_name -> keeper.network.v1.Insight
+	46, // 8: keeper.network.v1.EnhanceInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	50, // 9: keeper.network.v1.EnhanceInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
 	1,  // 10: keeper.network.v1.EnhanceInsightResponse.no_match_reason:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
-	41, // 11: keeper.network.v1.EnhanceInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
-	30, // 12: keeper.network.v1.EnhanceInsightResponse.closest_miss:type_name -> keeper.network.v1.EnhanceInsightResponse.ClosestMiss
-	4,  // 13: keeper.network.v1.EnhanceInsightsRequest.request:type_name -> keeper.network.v1.EnhanceInsightRequest
-	5,  // 14: keeper.network.v1.EnhanceInsightsResponse.response:type_name -> keeper.network.v1.EnhanceInsightResponse
-	43, // 15: keeper.network.v1.EnhanceInsightsResponse.error:type_name -> google.rpc.Status
-	37, // 16: keeper.network.v1.ReportOutcomeRequest.outcome:type_name -> keeper.network.v1.Outcome
-	39, // 17: keeper.network.v1.ReportOutcomeRequest.occurred_time:type_name -> google.protobuf.Timestamp
-	44, // 18: keeper.network.v1.ReportReactionRequest.reaction:type_name -> keeper.network.v1.Reaction
-	45, // 19: keeper.network.v1.ReportReactionRequest.reason:type_name -> keeper.network.v1.DismissalReason
-	46, // 20: keeper.network.v1.SuggestMovesRequest.facts:type_name -> google.protobuf.Struct
-	14, // 21: keeper.network.v1.SuggestMovesResponse.moves:type_name -> keeper.network.v1.Move
-	40, // 22: keeper.network.v1.Move.pattern:type_name -> keeper.network.v1.Pattern
-	47, // 23: keeper.network.v1.Move.basis:type_name -> keeper.network.v1.ExpectationBasis
-	36, // 24: keeper.network.v1.GenerateTaskRequest.insight:type_name -> keeper.network.v1.Insight
-	38, // 25: keeper.network.v1.GenerateTaskRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	17, // 26: keeper.network.v1.GenerateTaskResponse.task:type_name -> keeper.network.v1.Task
-	39, // 27: keeper.network.v1.Task.due_time:type_name -> google.protobuf.Timestamp
-	48, // 28: keeper.network.v1.StreamEmergingPatternsRequest.window:type_name -> google.protobuf.Duration
-	49, // 29: keeper.network.v1.StreamEmergingPatternsResponse.emerging_pattern:type_name -> keeper.network.v1.EmergingPattern
-	31, // 30: keeper.network.v1.StreamEmergingPatternsResponse.snapshot_complete:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
-	32, // 31: keeper.network.v1.StreamEmergingPatternsResponse.heartbeat:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
-	48, // 32: keeper.network.v1.GetNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
-	50, // 33: keeper.network.v1.GetNetworkMetricsResponse.metrics:type_name -> keeper.network.v1.NetworkMetrics
-	51, // 34: keeper.network.v1.GetNetworkMetricsResponse.kpis:type_name -> keeper.network.v1.Kpi
-	39, // 35: keeper.network.v1.GetNetworkMetricsResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	52, // 36: keeper.network.v1.GetNetworkMetricsResponse.days:type_name -> keeper.network.v1.NetworkDay
-	39, // 37: keeper.network.v1.GetNetworkMetricsResponse.window_start_time:type_name -> google.protobuf.Timestamp
-	53, // 38: keeper.network.v1.GetNetworkMetricsResponse.uplift:type_name -> keeper.network.v1.Uplift
-	54, // 39: keeper.network.v1.GetNetworkMetricsResponse.adoption:type_name -> keeper.network.v1.Adoption
-	48, // 40: keeper.network.v1.GetAccountValueRequest.window:type_name -> google.protobuf.Duration
-	39, // 41: keeper.network.v1.GetAccountValueResponse.window_start_time:type_name -> google.protobuf.Timestamp
-	39, // 42: keeper.network.v1.GetAccountValueResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	55, // 43: keeper.network.v1.GetAccountValueResponse.advice:type_name -> keeper.network.v1.AccountAdvice
-	56, // 44: keeper.network.v1.GetAccountValueResponse.uplift:type_name -> keeper.network.v1.AccountUplift
-	57, // 45: keeper.network.v1.GetAccountValueResponse.given:type_name -> keeper.network.v1.AccountGiven
-	58, // 46: keeper.network.v1.GetAccountValueResponse.peers:type_name -> keeper.network.v1.Peers
-	48, // 47: keeper.network.v1.StreamNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
-	21, // 48: keeper.network.v1.StreamNetworkMetricsResponse.report:type_name -> keeper.network.v1.GetNetworkMetricsResponse
-	33, // 49: keeper.network.v1.StreamNetworkMetricsResponse.heartbeat:type_name -> keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
-	40, // 50: keeper.network.v1.GetPatternResponse.pattern:type_name -> keeper.network.v1.Pattern
-	34, // 51: keeper.network.v1.GetPatternResponse.scripts:type_name -> keeper.network.v1.GetPatternResponse.Script
-	35, // 52: keeper.network.v1.GetPatternResponse.history:type_name -> keeper.network.v1.GetPatternResponse.Period
-	54, // 53: keeper.network.v1.GetPatternResponse.adoption:type_name -> keeper.network.v1.Adoption
-	40, // 54: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
-	47, // 55: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
-	39, // 56: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	39, // 57: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	59, // 58: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
-	54, // 59: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
-	39, // 60: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
-	39, // 61: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 62: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
-	4,  // 63: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
-	6,  // 64: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
-	8,  // 65: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
-	10, // 66: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
-	12, // 67: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
-	15, // 68: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
-	18, // 69: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
-	20, // 70: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
-	24, // 71: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
-	22, // 72: keeper.network.v1.NetworkLearningService.GetAccountValue:input_type -> keeper.network.v1.GetAccountValueRequest
-	26, // 73: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
-	28, // 74: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
-	3,  // 75: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
-	5,  // 76: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
-	7,  // 77: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
-	9,  // 78: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
-	11, // 79: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
-	13, // 80: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
-	16, // 81: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
-	19, // 82: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
-	21, // 83: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
-	25, // 84: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
-	23, // 85: keeper.network.v1.NetworkLearningService.GetAccountValue:output_type -> keeper.network.v1.GetAccountValueResponse
-	27, // 86: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
-	29, // 87: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
-	75, // [75:88] is the sub-list for method output_type
-	62, // [62:75] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	49, // 11: keeper.network.v1.EnhanceInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	34, // 12: keeper.network.v1.EnhanceInsightResponse.closest_miss:type_name -> keeper.network.v1.EnhanceInsightResponse.ClosestMiss
+	44, // 13: keeper.network.v1.PreviewInsightRequest.insight:type_name -> keeper.network.v1.Insight
+	46, // 14: keeper.network.v1.PreviewInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	50, // 15: keeper.network.v1.PreviewInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
+	1,  // 16: keeper.network.v1.PreviewInsightResponse.no_match_reason:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
+	49, // 17: keeper.network.v1.PreviewInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	35, // 18: keeper.network.v1.PreviewInsightResponse.candidates:type_name -> keeper.network.v1.PreviewInsightResponse.Candidate
+	4,  // 19: keeper.network.v1.EnhanceInsightsRequest.request:type_name -> keeper.network.v1.EnhanceInsightRequest
+	5,  // 20: keeper.network.v1.EnhanceInsightsResponse.response:type_name -> keeper.network.v1.EnhanceInsightResponse
+	51, // 21: keeper.network.v1.EnhanceInsightsResponse.error:type_name -> google.rpc.Status
+	45, // 22: keeper.network.v1.ReportOutcomeRequest.outcome:type_name -> keeper.network.v1.Outcome
+	47, // 23: keeper.network.v1.ReportOutcomeRequest.occurred_time:type_name -> google.protobuf.Timestamp
+	52, // 24: keeper.network.v1.ReportReactionRequest.reaction:type_name -> keeper.network.v1.Reaction
+	53, // 25: keeper.network.v1.ReportReactionRequest.reason:type_name -> keeper.network.v1.DismissalReason
+	54, // 26: keeper.network.v1.SuggestMovesRequest.facts:type_name -> google.protobuf.Struct
+	16, // 27: keeper.network.v1.SuggestMovesResponse.moves:type_name -> keeper.network.v1.Move
+	48, // 28: keeper.network.v1.Move.pattern:type_name -> keeper.network.v1.Pattern
+	55, // 29: keeper.network.v1.Move.basis:type_name -> keeper.network.v1.ExpectationBasis
+	54, // 30: keeper.network.v1.StreamMovesRequest.facts:type_name -> google.protobuf.Struct
+	16, // 31: keeper.network.v1.StreamMovesResponse.began:type_name -> keeper.network.v1.Move
+	36, // 32: keeper.network.v1.StreamMovesResponse.snapshot_complete:type_name -> keeper.network.v1.StreamMovesResponse.SnapshotComplete
+	37, // 33: keeper.network.v1.StreamMovesResponse.heartbeat:type_name -> keeper.network.v1.StreamMovesResponse.Heartbeat
+	44, // 34: keeper.network.v1.GenerateTaskRequest.insight:type_name -> keeper.network.v1.Insight
+	46, // 35: keeper.network.v1.GenerateTaskRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	21, // 36: keeper.network.v1.GenerateTaskResponse.task:type_name -> keeper.network.v1.Task
+	47, // 37: keeper.network.v1.Task.due_time:type_name -> google.protobuf.Timestamp
+	56, // 38: keeper.network.v1.StreamEmergingPatternsRequest.window:type_name -> google.protobuf.Duration
+	57, // 39: keeper.network.v1.StreamEmergingPatternsResponse.emerging_pattern:type_name -> keeper.network.v1.EmergingPattern
+	38, // 40: keeper.network.v1.StreamEmergingPatternsResponse.snapshot_complete:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
+	39, // 41: keeper.network.v1.StreamEmergingPatternsResponse.heartbeat:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
+	56, // 42: keeper.network.v1.GetNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
+	58, // 43: keeper.network.v1.GetNetworkMetricsResponse.metrics:type_name -> keeper.network.v1.NetworkMetrics
+	59, // 44: keeper.network.v1.GetNetworkMetricsResponse.kpis:type_name -> keeper.network.v1.Kpi
+	47, // 45: keeper.network.v1.GetNetworkMetricsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	60, // 46: keeper.network.v1.GetNetworkMetricsResponse.days:type_name -> keeper.network.v1.NetworkDay
+	47, // 47: keeper.network.v1.GetNetworkMetricsResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	61, // 48: keeper.network.v1.GetNetworkMetricsResponse.uplift:type_name -> keeper.network.v1.Uplift
+	62, // 49: keeper.network.v1.GetNetworkMetricsResponse.adoption:type_name -> keeper.network.v1.Adoption
+	56, // 50: keeper.network.v1.GetAccountValueRequest.window:type_name -> google.protobuf.Duration
+	47, // 51: keeper.network.v1.GetAccountValueResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	47, // 52: keeper.network.v1.GetAccountValueResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	63, // 53: keeper.network.v1.GetAccountValueResponse.advice:type_name -> keeper.network.v1.AccountAdvice
+	64, // 54: keeper.network.v1.GetAccountValueResponse.uplift:type_name -> keeper.network.v1.AccountUplift
+	65, // 55: keeper.network.v1.GetAccountValueResponse.given:type_name -> keeper.network.v1.AccountGiven
+	66, // 56: keeper.network.v1.GetAccountValueResponse.peers:type_name -> keeper.network.v1.Peers
+	56, // 57: keeper.network.v1.StreamNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
+	25, // 58: keeper.network.v1.StreamNetworkMetricsResponse.report:type_name -> keeper.network.v1.GetNetworkMetricsResponse
+	40, // 59: keeper.network.v1.StreamNetworkMetricsResponse.heartbeat:type_name -> keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
+	48, // 60: keeper.network.v1.GetPatternResponse.pattern:type_name -> keeper.network.v1.Pattern
+	42, // 61: keeper.network.v1.GetPatternResponse.scripts:type_name -> keeper.network.v1.GetPatternResponse.Script
+	43, // 62: keeper.network.v1.GetPatternResponse.history:type_name -> keeper.network.v1.GetPatternResponse.Period
+	62, // 63: keeper.network.v1.GetPatternResponse.adoption:type_name -> keeper.network.v1.Adoption
+	41, // 64: keeper.network.v1.GetPatternResponse.facts:type_name -> keeper.network.v1.GetPatternResponse.Fact
+	48, // 65: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
+	55, // 66: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
+	1,  // 67: keeper.network.v1.PreviewInsightResponse.Candidate.failed:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
+	47, // 68: keeper.network.v1.StreamMovesResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	47, // 69: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	47, // 70: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	67, // 71: keeper.network.v1.GetPatternResponse.Fact.value:type_name -> google.protobuf.Value
+	68, // 72: keeper.network.v1.GetPatternResponse.Fact.evidence:type_name -> keeper.network.v1.Evidence
+	68, // 73: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
+	62, // 74: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
+	47, // 75: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
+	47, // 76: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 77: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
+	4,  // 78: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
+	8,  // 79: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
+	6,  // 80: keeper.network.v1.NetworkLearningService.PreviewInsight:input_type -> keeper.network.v1.PreviewInsightRequest
+	10, // 81: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
+	12, // 82: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
+	14, // 83: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
+	17, // 84: keeper.network.v1.NetworkLearningService.StreamMoves:input_type -> keeper.network.v1.StreamMovesRequest
+	19, // 85: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
+	22, // 86: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
+	24, // 87: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
+	28, // 88: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
+	26, // 89: keeper.network.v1.NetworkLearningService.GetAccountValue:input_type -> keeper.network.v1.GetAccountValueRequest
+	30, // 90: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
+	32, // 91: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
+	3,  // 92: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
+	5,  // 93: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
+	9,  // 94: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
+	7,  // 95: keeper.network.v1.NetworkLearningService.PreviewInsight:output_type -> keeper.network.v1.PreviewInsightResponse
+	11, // 96: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
+	13, // 97: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
+	15, // 98: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
+	18, // 99: keeper.network.v1.NetworkLearningService.StreamMoves:output_type -> keeper.network.v1.StreamMovesResponse
+	20, // 100: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
+	23, // 101: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
+	25, // 102: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
+	29, // 103: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
+	27, // 104: keeper.network.v1.NetworkLearningService.GetAccountValue:output_type -> keeper.network.v1.GetAccountValueResponse
+	31, // 105: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
+	33, // 106: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
+	92, // [92:107] is the sub-list for method output_type
+	77, // [77:92] is the sub-list for method input_type
+	77, // [77:77] is the sub-list for extension type_name
+	77, // [77:77] is the sub-list for extension extendee
+	0,  // [0:77] is the sub-list for field type_name
 }
 
 func init() { file_keeper_network_v1_network_service_proto_init() }
@@ -3218,25 +3916,32 @@ func file_keeper_network_v1_network_service_proto_init() {
 	file_keeper_network_v1_metrics_proto_init()
 	file_keeper_network_v1_pattern_proto_init()
 	file_keeper_network_v1_network_service_proto_msgTypes[2].OneofWrappers = []any{}
-	file_keeper_network_v1_network_service_proto_msgTypes[5].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[4].OneofWrappers = []any{}
+	file_keeper_network_v1_network_service_proto_msgTypes[7].OneofWrappers = []any{
 		(*EnhanceInsightsResponse_Response)(nil),
 		(*EnhanceInsightsResponse_Error)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[6].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[8].OneofWrappers = []any{
 		(*ReportOutcomeRequest_EnhancementId)(nil),
 		(*ReportOutcomeRequest_CaptureRequestId)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[12].OneofWrappers = []any{}
-	file_keeper_network_v1_network_service_proto_msgTypes[13].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[14].OneofWrappers = []any{}
+	file_keeper_network_v1_network_service_proto_msgTypes[16].OneofWrappers = []any{
+		(*StreamMovesResponse_Began)(nil),
+		(*StreamMovesResponse_EndedPatternId)(nil),
+		(*StreamMovesResponse_SnapshotComplete_)(nil),
+		(*StreamMovesResponse_Heartbeat_)(nil),
+	}
+	file_keeper_network_v1_network_service_proto_msgTypes[17].OneofWrappers = []any{
 		(*GenerateTaskRequest_EnhancementId)(nil),
 		(*GenerateTaskRequest_Insight)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[17].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[21].OneofWrappers = []any{
 		(*StreamEmergingPatternsResponse_EmergingPattern)(nil),
 		(*StreamEmergingPatternsResponse_SnapshotComplete_)(nil),
 		(*StreamEmergingPatternsResponse_Heartbeat_)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[23].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[27].OneofWrappers = []any{
 		(*StreamNetworkMetricsResponse_Report)(nil),
 		(*StreamNetworkMetricsResponse_Heartbeat_)(nil),
 	}
@@ -3246,7 +3951,7 @@ func file_keeper_network_v1_network_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keeper_network_v1_network_service_proto_rawDesc), len(file_keeper_network_v1_network_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,9 +22,11 @@ const (
 	NetworkLearningService_CapturePattern_FullMethodName         = "/keeper.network.v1.NetworkLearningService/CapturePattern"
 	NetworkLearningService_EnhanceInsight_FullMethodName         = "/keeper.network.v1.NetworkLearningService/EnhanceInsight"
 	NetworkLearningService_EnhanceInsights_FullMethodName        = "/keeper.network.v1.NetworkLearningService/EnhanceInsights"
+	NetworkLearningService_PreviewInsight_FullMethodName         = "/keeper.network.v1.NetworkLearningService/PreviewInsight"
 	NetworkLearningService_ReportOutcome_FullMethodName          = "/keeper.network.v1.NetworkLearningService/ReportOutcome"
 	NetworkLearningService_ReportReaction_FullMethodName         = "/keeper.network.v1.NetworkLearningService/ReportReaction"
 	NetworkLearningService_SuggestMoves_FullMethodName           = "/keeper.network.v1.NetworkLearningService/SuggestMoves"
+	NetworkLearningService_StreamMoves_FullMethodName            = "/keeper.network.v1.NetworkLearningService/StreamMoves"
 	NetworkLearningService_GenerateTask_FullMethodName           = "/keeper.network.v1.NetworkLearningService/GenerateTask"
 	NetworkLearningService_StreamEmergingPatterns_FullMethodName = "/keeper.network.v1.NetworkLearningService/StreamEmergingPatterns"
 	NetworkLearningService_GetNetworkMetrics_FullMethodName      = "/keeper.network.v1.NetworkLearningService/GetNetworkMetrics"
@@ -49,6 +51,9 @@ type NetworkLearningServiceClient interface {
 	// Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
 	// the caller's correlation ids and come in any order; a question that fails does not end the stream.
 	EnhanceInsights(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[EnhanceInsightsRequest, EnhanceInsightsResponse], error)
+	// Shows how an insight would be answered, step by step: what is masked, what is found, how it ranks. For people who try
+	// the network out: nobody asks, nothing is stored, not even the words' vectors, and chance has no part in it.
+	PreviewInsight(ctx context.Context, in *PreviewInsightRequest, opts ...grpc.CallOption) (*PreviewInsightResponse, error)
 	// Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
 	// outcome, of an enhancement or of a capture. Idempotent by request_id.
 	ReportOutcome(ctx context.Context, in *ReportOutcomeRequest, opts ...grpc.CallOption) (*ReportOutcomeResponse, error)
@@ -57,6 +62,9 @@ type NetworkLearningServiceClient interface {
 	ReportReaction(ctx context.Context, in *ReportReactionRequest, opts ...grpc.CallOption) (*ReportReactionResponse, error)
 	// Suggests moves that apply now, by an account's facts.
 	SuggestMoves(ctx context.Context, in *SuggestMovesRequest, opts ...grpc.CallOption) (*SuggestMovesResponse, error)
+	// Follows an account's facts: a move arrives when its trigger begins to hold, and again when it no longer does. Facts
+	// are sent once, and what changes of them later; they are kept as long as the stream lives, and nowhere else.
+	StreamMoves(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamMovesRequest, StreamMovesResponse], error)
 	// Turns an enhancement, or a plain insight, into a task for people.
 	GenerateTask(ctx context.Context, in *GenerateTaskRequest, opts ...grpc.CallOption) (*GenerateTaskResponse, error)
 	// Streams the emerging patterns: a snapshot, then every change.
@@ -114,6 +122,16 @@ func (c *networkLearningServiceClient) EnhanceInsights(ctx context.Context, opts
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NetworkLearningService_EnhanceInsightsClient = grpc.BidiStreamingClient[EnhanceInsightsRequest, EnhanceInsightsResponse]
 
+func (c *networkLearningServiceClient) PreviewInsight(ctx context.Context, in *PreviewInsightRequest, opts ...grpc.CallOption) (*PreviewInsightResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewInsightResponse)
+	err := c.cc.Invoke(ctx, NetworkLearningService_PreviewInsight_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *networkLearningServiceClient) ReportOutcome(ctx context.Context, in *ReportOutcomeRequest, opts ...grpc.CallOption) (*ReportOutcomeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReportOutcomeResponse)
@@ -144,6 +162,19 @@ func (c *networkLearningServiceClient) SuggestMoves(ctx context.Context, in *Sug
 	return out, nil
 }
 
+func (c *networkLearningServiceClient) StreamMoves(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamMovesRequest, StreamMovesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &NetworkLearningService_ServiceDesc.Streams[1], NetworkLearningService_StreamMoves_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamMovesRequest, StreamMovesResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NetworkLearningService_StreamMovesClient = grpc.BidiStreamingClient[StreamMovesRequest, StreamMovesResponse]
+
 func (c *networkLearningServiceClient) GenerateTask(ctx context.Context, in *GenerateTaskRequest, opts ...grpc.CallOption) (*GenerateTaskResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GenerateTaskResponse)
@@ -156,7 +187,7 @@ func (c *networkLearningServiceClient) GenerateTask(ctx context.Context, in *Gen
 
 func (c *networkLearningServiceClient) StreamEmergingPatterns(ctx context.Context, in *StreamEmergingPatternsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamEmergingPatternsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &NetworkLearningService_ServiceDesc.Streams[1], NetworkLearningService_StreamEmergingPatterns_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &NetworkLearningService_ServiceDesc.Streams[2], NetworkLearningService_StreamEmergingPatterns_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +216,7 @@ func (c *networkLearningServiceClient) GetNetworkMetrics(ctx context.Context, in
 
 func (c *networkLearningServiceClient) StreamNetworkMetrics(ctx context.Context, in *StreamNetworkMetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamNetworkMetricsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &NetworkLearningService_ServiceDesc.Streams[2], NetworkLearningService_StreamNetworkMetrics_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &NetworkLearningService_ServiceDesc.Streams[3], NetworkLearningService_StreamNetworkMetrics_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -247,6 +278,9 @@ type NetworkLearningServiceServer interface {
 	// Asks about many insights over one stream, as an insight engine's tournament does. Answers carry
 	// the caller's correlation ids and come in any order; a question that fails does not end the stream.
 	EnhanceInsights(grpc.BidiStreamingServer[EnhanceInsightsRequest, EnhanceInsightsResponse]) error
+	// Shows how an insight would be answered, step by step: what is masked, what is found, how it ranks. For people who try
+	// the network out: nobody asks, nothing is stored, not even the words' vectors, and chance has no part in it.
+	PreviewInsight(context.Context, *PreviewInsightRequest) (*PreviewInsightResponse, error)
 	// Reports the outcome of an enhancement, as evidence for its pattern and its script; or replaces an interim
 	// outcome, of an enhancement or of a capture. Idempotent by request_id.
 	ReportOutcome(context.Context, *ReportOutcomeRequest) (*ReportOutcomeResponse, error)
@@ -255,6 +289,9 @@ type NetworkLearningServiceServer interface {
 	ReportReaction(context.Context, *ReportReactionRequest) (*ReportReactionResponse, error)
 	// Suggests moves that apply now, by an account's facts.
 	SuggestMoves(context.Context, *SuggestMovesRequest) (*SuggestMovesResponse, error)
+	// Follows an account's facts: a move arrives when its trigger begins to hold, and again when it no longer does. Facts
+	// are sent once, and what changes of them later; they are kept as long as the stream lives, and nowhere else.
+	StreamMoves(grpc.BidiStreamingServer[StreamMovesRequest, StreamMovesResponse]) error
 	// Turns an enhancement, or a plain insight, into a task for people.
 	GenerateTask(context.Context, *GenerateTaskRequest) (*GenerateTaskResponse, error)
 	// Streams the emerging patterns: a snapshot, then every change.
@@ -288,6 +325,9 @@ func (UnimplementedNetworkLearningServiceServer) EnhanceInsight(context.Context,
 func (UnimplementedNetworkLearningServiceServer) EnhanceInsights(grpc.BidiStreamingServer[EnhanceInsightsRequest, EnhanceInsightsResponse]) error {
 	return status.Error(codes.Unimplemented, "method EnhanceInsights not implemented")
 }
+func (UnimplementedNetworkLearningServiceServer) PreviewInsight(context.Context, *PreviewInsightRequest) (*PreviewInsightResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewInsight not implemented")
+}
 func (UnimplementedNetworkLearningServiceServer) ReportOutcome(context.Context, *ReportOutcomeRequest) (*ReportOutcomeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportOutcome not implemented")
 }
@@ -296,6 +336,9 @@ func (UnimplementedNetworkLearningServiceServer) ReportReaction(context.Context,
 }
 func (UnimplementedNetworkLearningServiceServer) SuggestMoves(context.Context, *SuggestMovesRequest) (*SuggestMovesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SuggestMoves not implemented")
+}
+func (UnimplementedNetworkLearningServiceServer) StreamMoves(grpc.BidiStreamingServer[StreamMovesRequest, StreamMovesResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamMoves not implemented")
 }
 func (UnimplementedNetworkLearningServiceServer) GenerateTask(context.Context, *GenerateTaskRequest) (*GenerateTaskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GenerateTask not implemented")
@@ -383,6 +426,24 @@ func _NetworkLearningService_EnhanceInsights_Handler(srv interface{}, stream grp
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type NetworkLearningService_EnhanceInsightsServer = grpc.BidiStreamingServer[EnhanceInsightsRequest, EnhanceInsightsResponse]
 
+func _NetworkLearningService_PreviewInsight_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewInsightRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NetworkLearningServiceServer).PreviewInsight(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NetworkLearningService_PreviewInsight_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NetworkLearningServiceServer).PreviewInsight(ctx, req.(*PreviewInsightRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _NetworkLearningService_ReportOutcome_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReportOutcomeRequest)
 	if err := dec(in); err != nil {
@@ -436,6 +497,13 @@ func _NetworkLearningService_SuggestMoves_Handler(srv interface{}, ctx context.C
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _NetworkLearningService_StreamMoves_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(NetworkLearningServiceServer).StreamMoves(&grpc.GenericServerStream[StreamMovesRequest, StreamMovesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type NetworkLearningService_StreamMovesServer = grpc.BidiStreamingServer[StreamMovesRequest, StreamMovesResponse]
 
 func _NetworkLearningService_GenerateTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GenerateTaskRequest)
@@ -565,6 +633,10 @@ var NetworkLearningService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _NetworkLearningService_EnhanceInsight_Handler,
 		},
 		{
+			MethodName: "PreviewInsight",
+			Handler:    _NetworkLearningService_PreviewInsight_Handler,
+		},
+		{
 			MethodName: "ReportOutcome",
 			Handler:    _NetworkLearningService_ReportOutcome_Handler,
 		},
@@ -601,6 +673,12 @@ var NetworkLearningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "EnhanceInsights",
 			Handler:       _NetworkLearningService_EnhanceInsights_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "StreamMoves",
+			Handler:       _NetworkLearningService_StreamMoves_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},
