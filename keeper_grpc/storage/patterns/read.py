@@ -19,8 +19,8 @@ from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.patterns.by_fact import see_facts
 from keeper_grpc.storage.patterns.keys import find_pattern_key, key_of
 from keeper_grpc.storage.patterns.view import see_pattern, see_patterns, see_support
-from keeper_grpc.storage.replica import Reads
 from keeper_grpc.storage.patterns.words import action_in_words
+from keeper_grpc.storage.replica import Reads
 
 # Words are sought where they are shown: a word that is withheld finds nothing.
 # Evidence that may not be shown counts as none, or the order and the filter would tell it. So there
