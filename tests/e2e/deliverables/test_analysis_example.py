@@ -36,7 +36,8 @@ async def test_the_network_is_read_into_frames_and_saved(
     assert 0 < float(row["at_least"]) < 0.75
     with (out / "days.csv").open() as file:
         days = list(csv.DictReader(file))
-    assert sum(int(day["observation_count"]) for day in days) >= 4
+    # Outcomes count in steps; that a pattern was discovered counts at once.
+    assert sum(int(day["patterns_discovered"]) for day in days) >= 1
     assert (out / "patterns.png").read_bytes().startswith(b"\x89PNG")
 
 
