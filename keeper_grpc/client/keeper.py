@@ -25,7 +25,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from keeper_grpc.client.channel import Options, open_channel
-from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
 from keeper_grpc.client.errors import from_call
 from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.client.tournament import Tournament, play
@@ -78,6 +78,7 @@ class KeeperClient:
         options: Options = (),
     ) -> None:
         self._channel = open_channel(target, credentials, options)
+        self._carries_tokens = carries_tokens(target, credentials)
         self._network: NetworkLearningServiceAsyncStub = NetworkLearningServiceStub(self._channel)
         self._admin: AdminServiceAsyncStub = AdminServiceStub(self._channel)
         self._timeout = timeout
@@ -416,8 +417,11 @@ class KeeperClient:
     ) -> network.GetAccountValueResponse:
         """What the network is worth to one account, and what it gave. `window` ends now; None is 30 days.
 
-        `token`: the bearer token of whoever asks, for a client that asks for others and has none of its own.
+        `token`: the bearer token of whoever asks, for a client that asks for others and has none of its own. Raises
+        CredentialsUnusable where anybody could read it on its way.
         """
+        if token and not self._carries_tokens:
+            raise CredentialsUnusable("a token is sent over TLS only, but to this machine")
         request = network.GetAccountValueRequest(account_id=account_id, window=_duration(window))
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
         return await self._call(self._network.GetAccountValue, request, metadata)

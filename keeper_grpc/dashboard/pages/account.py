@@ -9,6 +9,7 @@ from typing import Any
 from nicegui import events, html, ui
 
 from keeper_grpc.client import KeeperClient, KeeperClientError
+from keeper_grpc.client.credentials import CredentialsUnusable
 from keeper_grpc.dashboard.filters import WINDOWS, Filter
 from keeper_grpc.dashboard.look.forms import SUBMIT, Choice, field, said
 from keeper_grpc.dashboard.look.markup import Text
@@ -75,12 +76,17 @@ class AccountPage:
                 token=str(held.get("token", ""))[:_LONGEST_TOKEN].strip(),
             )
         except KeeperClientError as error:
-            self._problem.text = said(error)
-            self._problem.set_visibility(True)
-            self._value.hide()
+            self._failed(said(error))
+        except CredentialsUnusable as error:
+            self._failed(f"Not asked: {error}.")
         else:
             self._problem.set_visibility(False)
             self._value.show(found)
             self._frame.say("The account's numbers are below")
         finally:
             self._busy = False
+
+    def _failed(self, why: str) -> None:
+        self._problem.text = why
+        self._problem.set_visibility(True)
+        self._value.hide()
