@@ -10,4 +10,4 @@ async def test_somebody_elses_token_is_not_sent_where_anybody_could_read_it() ->
     """Neither to another machine in clear text, nor, of course, silently without it."""
     async with KeeperClient("keeper.example:50051") as keeper:
         with pytest.raises(CredentialsUnusable, match="over TLS only"):
-            await keeper.account_value("acct", token="secret-token")  # noqa: S106 - sent nowhere
+            await keeper.account_value("acct", token="secret-token")
