@@ -1,12 +1,13 @@
 """Captures per second through the writers of one process, beside pgbench calling one function with the same writes.
 
-    python -m bench.captures [--patterns 10000] [--seconds 8] [--callers 1 16 64]
+    python -m bench.captures [--patterns 10000] [--seconds 5] [--callers 1 16 64]
 
 What is measured begins where a capture is anonymized and embedded, and ends when its caller has the answer: placing,
 counting, the ledger, the measures, the detector's sighting, and the pattern as its account may see it. Of each cell:
-captures/s, the ratio to pgbench at as many callers, statements and transactions a capture, and processor time a capture
-of this process and of PostgreSQL. Both commit as durably (fsync on, synchronous_commit on). `new` captures begin a
-pattern; the others join one.
+captures/s, the ratio to pgbench at as many callers, statements a capture, processor time a capture of this process and
+of PostgreSQL, PostgreSQL's a transaction of pgbench, and the median time that a caller waited. Both commit as durably (fsync on, synchronous_commit on). `new` captures begin a
+pattern; the others join one. Before each cell the same runs for WARM_UP seconds that do not count: statements are
+prepared, and the scopes are loaded into memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import asyncio
 import itertools
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -51,13 +53,18 @@ from keeper_grpc.storage.advice.outcomes import PostgresOutcomes
 from keeper_grpc.storage.database import Database, to_array
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.patterns.groups import PostgresGroups
+from keeper_grpc.storage.patterns.places_memory import PlacesMemory
 from keeper_grpc.storage.schema.migrate import migrate
 from keeper_grpc.usecases.advice.revise_outcome import ReviseOutcome
-from keeper_grpc.usecases.patterns.scope_group import CaptureEntry, WriteGroup
+from keeper_grpc.usecases.patterns.group_entries import CaptureEntry
+from keeper_grpc.usecases.patterns.scope_group import WriteGroup
 from keeper_grpc.usecases.patterns.scope_writer import ScopeWriter
 
 COUNTING = Counting(PublicationRule(3), timedelta(days=45), step=5)
 POOL = 10
+PLACES = 512 * 2**20
+WARM_UP = 1.5
+MOST_A_SECOND = 3_000
 SUCCESS = 0.7
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -69,9 +76,9 @@ class Cell:
     captures: int
     seconds: float
     statements: int
-    transactions: int
     own_seconds: float
     database_seconds: float
+    p50: float
 
 
 class Counted(asyncpg.Connection):
@@ -167,37 +174,36 @@ def postgres_seconds(root: int) -> float:
 
 async def measured(
     writer: ScopeWriter,
-    entries: list[tuple[Scope, CaptureEntry]],
+    waiting: Iterator[tuple[Scope, CaptureEntry]],
     callers: int,
     seconds: float,
     root: int,
 ) -> Cell:
     """Captures by so many callers, each of which waits for its answer."""
-    waiting: Iterator[tuple[Scope, CaptureEntry]] = iter(entries)
     end = time.perf_counter() + seconds
-    done = 0
+    waited: list[float] = []
 
     async def caller() -> None:
-        nonlocal done
         while time.perf_counter() < end:
             try:
                 scope, entry = next(waiting)
             except StopIteration:
                 return
+            began = time.perf_counter()
             await writer.capture(scope, entry)
-            done += 1
+            waited.append(time.perf_counter() - began)
 
     Counted.statements = 0
     own, database, start = time.process_time(), postgres_seconds(root), time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(callers)))
     took = time.perf_counter() - start
     return Cell(
-        done,
+        len(waited),
         took,
         Counted.statements,
-        0,
         time.process_time() - own,
         postgres_seconds(root) - database,
+        statistics.median(waited),
     )
 
 
@@ -230,7 +236,11 @@ async def table(dsn: str, arguments: argparse.Namespace, root: int) -> None:
     await floor.prepare()
     asyncpg.Connection = Counted  # type: ignore[misc,assignment]  # what its pools are made of
     database = await Database.open(dsn, pool_size=POOL, acquire_timeout=60, statement_timeout=60)
-    group = WriteGroup(store=PostgresGroups(database, COUNTING), rule=COUNTING.rule, new_id=uuid4)
+    places = PlacesMemory(database, limit=PLACES)
+    database.on_change(places.committed)
+    group = WriteGroup(
+        store=PostgresGroups(database, COUNTING, places), rule=COUNTING.rule, new_id=uuid4
+    )
     revise = ReviseOutcome(PostgresOutcomes(database, COUNTING), COUNTING.rule)
     print(
         f"{arguments.patterns} patterns; captures/s beside pgbench's transactions/s, "
@@ -238,26 +248,34 @@ async def table(dsn: str, arguments: argparse.Namespace, root: int) -> None:
     )
     print(
         f"{'scopes':>6} {'new':>4} {'callers':>7} {'captures/s':>10} {'pgbench':>8} {'ratio':>6} "
-        f"{'stmts':>6} {'own ms':>7} {'db ms':>6}"
+        f"{'stmts':>6} {'own ms':>7} {'db ms':>6} {'pgbench db ms':>13} {'p50 ms':>7}"
     )
     for one_scope, new in itertools.product((True, False), (0.0, 0.2)):
         for callers in arguments.callers:
-            writer = ScopeWriter(group, revise, at_once=POOL // 2)
+            writer = ScopeWriter(group, revise)
             entries = [
                 captures.entry(one_scope=one_scope, new=new)
-                for _ in range(int(arguments.seconds * 3_000))
+                for _ in range(int((WARM_UP + arguments.seconds) * MOST_A_SECOND))
             ]
-            cell = await measured(writer, entries, callers, arguments.seconds, root)
+            waiting = iter(entries)
+            await measured(writer, waiting, callers, WARM_UP, root)
+            await places.until_loaded()
+            cell = await measured(writer, waiting, callers, arguments.seconds, root)
             await writer.close()
+            floor.rate(callers, WARM_UP, one_scope=one_scope, new=new)
+            before = postgres_seconds(root)
             bare = floor.rate(callers, arguments.seconds, one_scope=one_scope, new=new)
+            bare_seconds = (postgres_seconds(root) - before) / (bare * arguments.seconds)
             rate = cell.captures / cell.seconds
             print(
                 f"{1 if one_scope else len(SCOPES):>6} {new:>4.0%} {callers:>7} {rate:>10.0f} "
                 f"{bare:>8.0f} {rate / bare:>6.2f} {cell.statements / cell.captures:>6.2f} "
                 f"{cell.own_seconds * 1000 / cell.captures:>7.2f} "
-                f"{cell.database_seconds * 1000 / cell.captures:>6.2f}",
+                f"{cell.database_seconds * 1000 / cell.captures:>6.2f} "
+                f"{bare_seconds * 1000:>13.2f} {cell.p50 * 1000:>7.1f}",
                 flush=True,
             )
+    await places.aclose()
     await database.close()
 
 
@@ -265,7 +283,7 @@ def main() -> None:
     """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patterns", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 16, 64])
     asyncio.run(run(parser.parse_args()))
 

@@ -31,8 +31,8 @@ from keeper_grpc.telemetry.watched import (
     watch_detector,
     watch_feeds,
     watch_memories,
+    watch_patterns,
     watch_pool,
-    watch_published,
     watch_server,
     watch_sizes,
 )
@@ -208,8 +208,8 @@ async def application(
         watch_detector(telemetry.instruments, detector)
         watch_sizes(telemetry.instruments, parts.sizes, parts.bounds)
         watch_server(telemetry.instruments, server)
-        watch_published(telemetry.instruments, parts.published, parts.candidates)
-        stack.push_async_callback(parts.published.aclose)
+        watch_patterns(telemetry.instruments, parts.published, parts.candidates, parts.places)
+        stack.push_async_callback(parts.close_memories)
         stack.push_async_callback(parts.close_writers)
         failed = asyncio.Event()
         learning: dict[str, ApproveWords | LearnPriors | LearnLifts] = {

@@ -58,6 +58,7 @@ from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
 from keeper_grpc.storage.patterns.groups import PostgresGroups
+from keeper_grpc.storage.patterns.places_memory import PlacesMemory
 from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.storage.patterns.withdrawal import PostgresWithdrawal
 from keeper_grpc.storage.readiness import Readiness
@@ -106,7 +107,7 @@ from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from keeper_grpc.usecases.patterns.scope_group import WriteGroup
-from keeper_grpc.usecases.patterns.scope_writer import ScopeWriter
+from keeper_grpc.usecases.patterns.scope_writer import GROUPS_AT_ONCE, ScopeWriter
 from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.patterns.support import GetPatternSupport
 from keeper_grpc.usecases.patterns.withdraw import Withdraw
@@ -164,6 +165,8 @@ class ServerParts:
             pool, k=self._rule.k, limit=settings.published_memory * 2**20
         )
         pool.on_change(self.published.committed)
+        self.places = PlacesMemory(pool, limit=settings.places_memory * 2**20)
+        pool.on_change(self.places.committed)
         self.candidates = PublishedCandidates(
             self.published,
             PostgresCandidates(
@@ -190,10 +193,14 @@ class ServerParts:
         self._speak_for = SpeakFor(pseudonyms=self._pseudonyms, store=self.remembered_accounts)
         self._meter = Meter()
         self._writer = ScopeWriter(
-            WriteGroup(store=PostgresGroups(pool, self._counting), rule=self._rule, new_id=uuid4),
+            WriteGroup(
+                store=PostgresGroups(pool, self._counting, self.places),
+                rule=self._rule,
+                new_id=uuid4,
+            ),
             ReviseOutcome(self._outcomes, self._rule),
             # Half of the pool stays for all other calls.
-            at_once=settings.pool_size // 2,
+            at_once=min(GROUPS_AT_ONCE, settings.pool_size // 2),
         )
         self._suggest = SuggestMoves(
             accounts=self._accounts,
@@ -243,7 +250,7 @@ class ServerParts:
         return MeasuredEnhance(OnModelInUse(self._models, on), self._telemetry.instruments)
 
     def following(self) -> FollowPublished:
-        return FollowPublished(self._pool, self.published)
+        return FollowPublished(self._pool, self.published, self.places)
 
     def enhance_stream(self, enhance: MeasuredEnhance) -> EnhanceStream:
         return EnhanceStream(
@@ -266,6 +273,11 @@ class ServerParts:
             )
 
         return MeasuredCapture(OnModelInUse(self._models, on), self._telemetry.instruments)
+
+    async def close_memories(self) -> None:
+        """End the loads that are under way."""
+        await self.published.aclose()
+        await self.places.aclose()
 
     async def close_writers(self) -> None:
         """Wait until all that calls handed over is written, also of callers that went away."""

@@ -344,6 +344,13 @@ class Settings(BaseSettings):
         description="megabytes of published patterns that the process keeps in memory to answer questions from, 3 to 8 "
         "KB a pattern; 0 lets the database answer",
     )
+    places_memory: int = Field(
+        512,
+        ge=0,
+        le=1_000_000,
+        description="megabytes of where patterns lie that the process keeps in memory to place captures among them, 4 to "
+        "12 KB a pattern; 0 lets the database search",
+    )
     maintenance_interval: Seconds = Field(
         timedelta(hours=1), description="time between checks for scopes that need an index"
     )

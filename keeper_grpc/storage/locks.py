@@ -19,14 +19,16 @@ other.
                   sightings, each of them in the order of its keys, then rows of scopes in their order (storage/patterns/versions.py).
 
 But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, RETENTION, STEP, FOLD and a scope, and takes it before it
-locks any row; "tried" locks are not waited for. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
+locks any row; "tried" locks are not waited for. A group of captures holds several scopes: it waits for the first, and
+tries the others. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
 two transactions wait for each other's advisory locks.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -92,6 +94,36 @@ async def lock_scope(connection: Connection, scope: Scope) -> bool:
             "SELECT enter_scope($1, $2)", scope.scope_id, scope.embedding_model
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A scope that a transaction owns: whether its model is the database's, and its versions; 0 before its first."""
+
+    is_current: bool
+    version: int
+    reset_version: int
+
+
+async def enter_scopes(connection: Connection, scopes: Sequence[Scope]) -> Mapping[Scope, Entered]:
+    """As `lock_scope`, of the first of these scopes, and of those of the others that nobody else owns.
+
+    From then on the transaction keeps the plans of its statements, and lets them read by keys: each reads a few rows,
+    and planning takes longer than that. Of a table that was empty, a kept plan would read every row from then on.
+
+    It waits for the first alone, while the transaction owns none: so no two wait for each other. Each scope is named
+    once, under one model.
+    """
+    rows = await connection.fetch(
+        "SELECT * FROM enter_scopes($1::bigint[], $2::text[])",
+        [scope.scope_id for scope in scopes],
+        [scope.embedding_model for scope in scopes],
+    )
+    found = {
+        row["entered"]: Entered(row["is_current"], row["version"] or 0, row["reset_version"] or 0)
+        for row in rows
+    }
+    return {scope: found[scope.scope_id] for scope in scopes if scope.scope_id in found}
 
 
 async def lock_searched_scope(connection: Connection, scope: Scope) -> None:

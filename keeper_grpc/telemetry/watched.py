@@ -68,6 +68,13 @@ class Detector(Protocol):
     def errors(self) -> int: ...
 
 
+class Places(Protocol):
+    """Where patterns lie, in the memory of their writers."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
 class Published(Protocol):
     """The published patterns in memory: how many, their bytes, how far behind, and what became of scopes."""
 
@@ -244,8 +251,15 @@ def watch_detector(instruments: Instruments, detector: Detector) -> None:
     )
 
 
-def watch_published(instruments: Instruments, memory: Published, searches: Answering) -> None:
-    """Export the published patterns in memory, and what questions are answered from."""
+def watch_patterns(
+    instruments: Instruments, memory: Published, searches: Answering, places: Places
+) -> None:
+    """Export the patterns in memory, and what questions are answered from."""
+    instruments.watch(
+        "keeper.places.memory",
+        "Bytes that the places of patterns take in the memory of their writers",
+        ({}, lambda: places.nbytes),
+    )
     instruments.watch(
         "keeper.published.patterns",
         "Published patterns that are held in memory",

@@ -1,7 +1,8 @@
-"""Writes by group: what waits for the same place is written together, and each caller gets its own answer.
+"""Writes by group: what waits is written together, and each caller gets its own answer.
 
 There is no timer. One that comes alone is written at once; a group is what came while the one before it was
-written, so groups grow with the load, and with them what one transaction does.
+written, so groups grow with the load, and with them what one transaction does. A group takes what waits for many
+places, but not of all where many wait: groups of different places are under way at once, of one place never.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from keeper_grpc.domain.errors import KeeperError, ShuttingDown, TooBusy, Unavailable
@@ -17,6 +18,10 @@ from keeper_grpc.domain.errors import KeeperError, ShuttingDown, TooBusy, Unavai
 PlaceT = TypeVar("PlaceT", bound=Hashable)
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
+
+
+ENOUGH = 16
+"""Items that share what a group costs: with fewer, a group takes those of another place as well."""
 
 
 class _Waiting(Generic[ItemT, AnswerT]):
@@ -34,15 +39,19 @@ class _Waiting(Generic[ItemT, AnswerT]):
 class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
     """Queues of items by place, and as many writers as there may be transactions.
 
-    `write` writes a group in one transaction and returns the answer to each item, in their order; an answer may
-    be a KeeperError, which its caller alone gets. It raises Unavailable where all of the group have to try again,
-    and anything else where it cannot tell whose fault it was: then each is written by itself, so that only the culprit
+    `write` writes a group in one transaction and returns the answers to each place's items, in their order; an answer
+    may be a KeeperError, which its caller alone gets. Places that it leaves out, which may not be the first, have the
+    next turns: each of them comes first then. It raises Unavailable where all of the group have to try again, and
+    anything else where it cannot tell whose fault it was: then each is written by itself, so that only the culprit
     fails. An item that goes `alone` shares no transaction.
     """
 
     def __init__(
         self,
-        write: Callable[[PlaceT, Sequence[ItemT]], Awaitable[Sequence[AnswerT | KeeperError]]],
+        write: Callable[
+            [Mapping[PlaceT, Sequence[ItemT]]],
+            Awaitable[Mapping[PlaceT, Sequence[AnswerT | KeeperError]]],
+        ],
         *,
         at_once: int,
         largest: int,
@@ -59,6 +68,7 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
         """Places with something to write whose turn has not come, each once: none is passed over."""
         self._writers: set[asyncio.Task[None]] = set()
         self._waiting = 0
+        self._under_way = 0
         self._closed = False
 
     @property
@@ -108,60 +118,101 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
             self._run(), name="group writer", context=contextvars.Context()
         )
         self._writers.add(writer)
-        writer.add_done_callback(self._writers.discard)
 
     async def _run(self) -> None:
         """Write what waits, place by place, until nothing does."""
-        while self._turns:
-            place = self._turns.popleft()
-            queue = self._queues[place]
-            group = self._take(queue)
-            if group:
-                await self._answer(place, group)
-            # Only now may another writer take the place: its groups are written in turn.
-            if queue:
-                self._turns.append(place)
-            else:
-                del self._queues[place]
+        try:
+            await self._write_all()
+        finally:
+            # Before whoever it answered last goes on: a caller that comes back at once needs another writer.
+            self._writers.discard(asyncio.current_task())  # type: ignore[arg-type]  # it runs in one
 
-    def _take(self, queue: deque[_Waiting[ItemT, AnswerT]]) -> list[_Waiting[ItemT, AnswerT]]:
-        group: list[_Waiting[ItemT, AnswerT]] = []
-        while queue and len(group) < self._largest:
-            alone = self._alone(queue[0].item)
-            if alone and group:
+    async def _write_all(self) -> None:
+        while self._turns:
+            group = self._take()
+            size = sum(map(len, group.values()))
+            self._under_way += size
+            left = await self._answer(group) if group else {}
+            self._under_way -= size
+            # Only now may another writer take the places: groups of each are written in turn.
+            for place in group:
+                if place in left:
+                    self._put_back(place, left[place])
+                elif self._queues[place]:
+                    self._turns.append(place)
+                else:
+                    del self._queues[place]
+
+    def _take(self) -> dict[PlaceT, list[_Waiting[ItemT, AnswerT]]]:
+        """What the next group is of: all that waits for the first place, and for those after it until it is enough."""
+        group: dict[PlaceT, list[_Waiting[ItemT, AnswerT]]] = {}
+        room = self._largest
+        # Half of all: while the database works on one group, this process works on another.
+        enough = max(ENOUGH, (self._waiting + self._under_way + 1) // 2)
+        while self._turns and room and self._largest - room < enough:
+            queue = self._queues[self._turns[0]]
+            if queue and self._alone(queue[0].item):
+                if not group:
+                    group[self._turns.popleft()] = [self._taken(queue)]
                 break
-            taken = queue.popleft()
-            taken.taken = True
-            self._waiting -= 1
-            group.append(taken)
-            if alone:
-                break
+            place = self._turns.popleft()
+            items = group[place] = []
+            while queue and room and not self._alone(queue[0].item):
+                items.append(self._taken(queue))
+                room -= 1
+            if not items:  # they were taken back
+                del group[place], self._queues[place]
         return group
 
-    async def _answer(self, place: PlaceT, group: Sequence[_Waiting[ItemT, AnswerT]]) -> None:
+    def _taken(self, queue: deque[_Waiting[ItemT, AnswerT]]) -> _Waiting[ItemT, AnswerT]:
+        taken = queue.popleft()
+        taken.taken = True
+        self._waiting -= 1
+        return taken
+
+    def _put_back(self, place: PlaceT, items: Sequence[_Waiting[ItemT, AnswerT]]) -> None:
+        """Let them wait as before, for the next turn; callers that went away meanwhile have taken theirs back."""
+        waiting = [each for each in items if not each.answer.done()]
+        for each in waiting:
+            each.taken = False
+        self._waiting += len(waiting)
+        self._queues[place].extendleft(reversed(waiting))
+        self._turns.appendleft(place)
+
+    async def _answer(
+        self, group: Mapping[PlaceT, Sequence[_Waiting[ItemT, AnswerT]]]
+    ) -> Mapping[PlaceT, Sequence[_Waiting[ItemT, AnswerT]]]:
+        """Write the group and answer all of it, but for what `write` left out, which is returned."""
+        members = [(place, each) for place, items in group.items() for each in items]
         # In the context of the first, whose trace has the statements.
         writing = asyncio.get_running_loop().create_task(
-            self._write_items(place, [each.item for each in group]), context=group[0].context
+            self._write_items(
+                {place: [one.item for one in items] for place, items in group.items()}
+            ),
+            context=members[0][1].context,
         )
         try:
             answers = await writing
         except Unavailable as error:
-            for each in group:
+            for _, each in members:
                 _settle(each.answer, error)
         except Exception as error:  # noqa: BLE001 - each caller gets what its own item raises
-            if len(group) == 1:
-                _settle(group[0].answer, error)
-                return
-            for each in group:
-                await self._answer(place, [each])
+            if len(members) == 1:
+                _settle(members[0][1].answer, error)
+                return {}
+            for place, each in members:
+                await self._answer({place: [each]})
         else:
-            for each, answer in zip(group, answers, strict=True):
-                _settle(each.answer, answer)
+            for place, items in group.items():
+                for each, answer in zip(items, answers.get(place, ()), strict=False):
+                    _settle(each.answer, answer)
+            return {place: items for place, items in group.items() if place not in answers}
+        return {}
 
     async def _write_items(
-        self, place: PlaceT, items: Sequence[ItemT]
-    ) -> Sequence[AnswerT | KeeperError]:
-        return await self._write(place, items)
+        self, items: Mapping[PlaceT, Sequence[ItemT]]
+    ) -> Mapping[PlaceT, Sequence[AnswerT | KeeperError]]:
+        return await self._write(items)
 
 
 def _settle(future: asyncio.Future[AnswerT], answer: AnswerT | Exception) -> None:

@@ -17,8 +17,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, JsonValue, Outcome
 from keeper_grpc.domain.observation import Disposition, Observation, Vectors
 from keeper_grpc.domain.patterns.group import GroupWrites, Seen
-from keeper_grpc.domain.patterns.pattern import Scope
-from keeper_grpc.domain.patterns.position import Position
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.database import Database
@@ -119,23 +118,27 @@ async def register(database: Database, *accounts: str) -> None:
 async def capture(store: PostgresGroups, seen: Observation, place: NDArray[np.float32]) -> UUID:
     """The steps of a capture, in the use case's order: the pattern that took the observation."""
     vectors = Vectors(place, place)
-    async with store.group(seen.scope) as transaction:
-        await transaction.is_current()
-        (neighbours,) = await transaction.nearest([vectors], 1)
+    async with store.group() as transaction:
+        await transaction.enter([seen.scope])
+        places = (await transaction.places({seen.scope: [vectors]}))[seen.scope]
+        neighbours = places.near(vectors)
         merges = bool(neighbours) and neighbours[0].similarity >= NEAR
         pattern_id = neighbours[0].pattern_id if merges else uuid4()
+        key = PatternKey(seen.scope.scope_id, pattern_id)
         told = replace(
             seen,
             pattern_id=pattern_id,
             disposition=Disposition.MERGED if merges else Disposition.CREATED,
         )
-        position = Position.at(vectors)
         if merges:
-            position = (await transaction.positions([pattern_id]))[pattern_id].joined(vectors)
+            places.know(await transaction.positions([key]))
+            places.join(neighbours[0], vectors)
+        else:
+            places.begin(pattern_id, told.insight.action, vectors)
         writes = GroupWrites(
             [told],
             {} if merges else {pattern_id: told},
-            {pattern_id: position},
+            {key: {**places.created, **places.moved}[pattern_id]},
             seen=[Seen(told.account_key, told.insight, MODEL, place, told.occurred_time)],
         )
         await transaction.count(writes)

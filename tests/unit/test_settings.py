@@ -34,6 +34,7 @@ BAD = [
     ("KEEPER_HTTP_ORIGINS", "*"),
     ("KEEPER_HTTP_ORIGINS", "https://app.example.com/path"),
     ("KEEPER_POOL_SIZE", "3"),
+    ("KEEPER_PLACES_MEMORY", "-1"),
     ("KEEPER_PUBLISHED_MEMORY", "-1"),
     ("KEEPER_POOL_SIZE", "1001"),
     ("KEEPER_ACQUIRE_TIMEOUT", "0"),

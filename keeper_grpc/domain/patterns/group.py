@@ -1,4 +1,4 @@
-"""What a group of captures and reports of one scope asks of the ledger, and what it writes."""
+"""What a group of captures and reports asks of the ledger, and what it writes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class Asking:
 
     accounts: AbstractSet[str]
     requests: AbstractSet[Request]
-    not_followed: AbstractSet[tuple[str, UUID]]
-    """Enhancements that captures say they were made instead of, each with the account that says so."""
+    not_followed: AbstractSet[tuple[str, UUID, str]]
+    """Enhancements that captures say they were made instead of: the account that says so, the enhancement, and the
+    type of the capture."""
     reported: AbstractSet[UUID]
     """Enhancements whose outcome is reported."""
     reporting: AbstractSet[str]
@@ -49,14 +50,14 @@ class Pinned:
 class Known:
     """The answers, which hold until the end of the transaction.
 
-    `accounts` exist; `recorded` requests are retries; `asked` are the enhancements that their accounts were given for
+    `accounts` exist; `recorded` requests are retries; `asked` are those `not_followed` that their accounts were given for
     an insight of the type; `answered` have an outcome, which a report may replace where a report told it; the advice of
     those that are `dismissed` was not followed; of the advised patterns those that are `pinned` exist, and those that are `merged` were joined to others.
     """
 
     accounts: AbstractSet[str]
     recorded: Mapping[Request, Recorded]
-    asked: AbstractSet[tuple[str, UUID]]
+    asked: AbstractSet[tuple[str, UUID, str]]
     answered: Mapping[UUID, Standing | None]
     dismissed: AbstractSet[UUID]
     pinned: Mapping[PatternKey, Pinned]
@@ -89,7 +90,7 @@ class Seen:
 
 @dataclass(slots=True)
 class GroupWrites:
-    """All that a group writes. Observations are in arrival order.
+    """All that a group writes. Observations of each scope are in arrival order.
 
     `created` patterns are worded as the observation that began them. They and the older ones that were `moved` lie
     where the observations that joined them have turned them.
@@ -97,6 +98,6 @@ class GroupWrites:
 
     observations: list[Observation] = field(default_factory=list)
     created: dict[UUID, Observation] = field(default_factory=dict)
-    positions: Mapping[UUID, Position] = field(default_factory=dict)
+    positions: dict[PatternKey, Position] = field(default_factory=dict)
     words: list[UsedWords] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)

@@ -311,7 +311,8 @@ def merge_target(
         reverse=True,
     )
     for neighbour in nearest_action_first:
-        if thresholds.same(
+        # Words are compared last: that takes longer.
+        if thresholds.near(neighbour.similarity) and thresholds.same(
             neighbour.similarity, neighbour.action_similarity, agreement(action, neighbour.action)
         ):
             return neighbour

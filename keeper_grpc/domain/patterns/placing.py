@@ -6,7 +6,7 @@ those that they join, so what they changed is compared here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from keeper_grpc.domain.observation import Vectors
@@ -20,9 +20,17 @@ action in the same situation."""
 
 
 class Places:
-    """Where the patterns of one scope lie while a group is placed among them."""
+    """Where the patterns of one scope lie while a group is placed among them.
 
-    def __init__(self) -> None:
+    `found` lay nearest to each of the vectors before the group: NEIGHBOURS and one more for each observation but the
+    first, as far as there are so many.
+    """
+
+    def __init__(
+        self, vectors: Sequence[Vectors] = (), found: Sequence[Sequence[Neighbour]] = ()
+    ) -> None:
+        # By identity: they are arrays, and the group holds them.
+        self._found = {id(each): near for each, near in zip(vectors, found, strict=True)}
         self._known: dict[UUID, Position] = {}
         self._changed: dict[UUID, str] = {}
         self.created: dict[UUID, Position] = {}
@@ -37,23 +45,27 @@ class Places:
             if pattern_id not in self.created
         }
 
-    def unknown(self, pattern_ids: Sequence[UUID]) -> list[UUID]:
+    def unknown(self, pattern_ids: Collection[UUID]) -> list[UUID]:
         """Those whose position is not known yet: nothing joins them before it is."""
         return [
             each for each in pattern_ids if each not in self._known and each not in self.created
         ]
+
+    def likely(self, asked: Sequence[tuple[str, Vectors]], thresholds: Thresholds) -> list[UUID]:
+        """Unknown ones that observations with these actions would join if they came alone."""
+        targets = (
+            merge_target(action, self.near(vectors), thresholds) for action, vectors in asked
+        )
+        return self.unknown({target.pattern_id for target in targets if target is not None})
 
     def know(self, positions: Mapping[UUID, Position]) -> None:
         """Where patterns lay before the group."""
         for pattern_id, position in positions.items():
             self._known.setdefault(pattern_id, position)
 
-    def near(self, vectors: Vectors, found: Sequence[Neighbour]) -> list[Neighbour]:
-        """The nearest patterns by now, nearest first; `found` lay nearest before the group.
-
-        `found` must be NEIGHBOURS and one more for each observation before this one, as far as there are so many.
-        """
-        near = [each for each in found if each.pattern_id not in self._changed]
+    def near(self, vectors: Vectors) -> list[Neighbour]:
+        """The nearest patterns by now, nearest first."""
+        near = [each for each in self._found[id(vectors)] if each.pattern_id not in self._changed]
         for pattern_id, action in self._changed.items():
             position = self.created.get(pattern_id) or self._known[pattern_id]
             near.append(Neighbour(pattern_id, action, *position.similarity(vectors)))
@@ -72,14 +84,3 @@ class Places:
         """Begin a pattern with an observation that belongs to no other."""
         self.created[pattern_id] = Position.at(vectors)
         self._changed[pattern_id] = action
-
-
-def likely_targets(
-    actions: Sequence[str], found: Sequence[Sequence[Neighbour]], thresholds: Thresholds
-) -> set[UUID]:
-    """The patterns that observations of these actions would join if they came alone."""
-    targets = (
-        merge_target(action, near[:NEIGHBOURS], thresholds)
-        for action, near in zip(actions, found, strict=True)
-    )
-    return {target.pattern_id for target in targets if target is not None}

@@ -87,6 +87,10 @@ class VectorBlock:
             self._bounds[row, -1] = -np.inf
         self._free.append(row)
 
+    def vector(self, row: int) -> Floats:
+        """What a row holds."""
+        return self._vectors[row].copy()
+
     def prepare(self) -> None:
         """Find the directions of the vectors that are held. Takes some milliseconds; frees the interpreter."""
         if self._used <= SCANNED_WHOLE:

@@ -71,7 +71,7 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
 
 async def _keep(connection: Connection, replaced: Record, revision: Revision) -> None:
     """Append what the revision replaces to the history, with the request that did."""
-    await record_requests(connection, [revision], revision.scope_id)
+    await record_requests(connection, [revision])
     columns = (*outcome_columns(revision.outcome), "occurred_time")
     await insert_row(
         connection,

@@ -43,21 +43,25 @@ _BEFORE = f"${len(_TYPES) + 1}::timestamptz[]"
 _WRITE = f"""
     WITH given AS MATERIALIZED (
         SELECT * FROM unnest({_ARRAYS}, {_BEFORE}) AS g ({_COLUMNS}, before)
+    ), last AS MATERIALIZED (
+        -- One by one, by their key: rows are as wide as their vectors, and a join might read all of them.
+        SELECT g.*, found.id AS last_id, found.seen_time AS last_time
+          FROM given g LEFT JOIN LATERAL (
+               SELECT s.id, s.seen_time FROM sightings s
+                WHERE s.scope_id = g.scope_id AND s.account_key = g.account_key
+                  AND s.rendered_hash = g.rendered_hash AND s.embedding_model = g.embedding_model
+                LIMIT 1) found ON true
     ), renewed AS MATERIALIZED (
         -- In the order of ids, as the detector takes them.
-        SELECT s.id FROM sightings s JOIN given g USING (scope_id, account_key, rendered_hash, embedding_model)
-         WHERE s.seen_time < g.before ORDER BY s.id FOR UPDATE OF s
+        SELECT FROM sightings
+         WHERE id = ANY (ARRAY(SELECT last_id FROM last WHERE last_time < before)) ORDER BY id FOR UPDATE
     )
     INSERT INTO sightings AS s ({_COLUMNS}, pending)
-    SELECT {_COLUMNS}, {counts("g")}
-      FROM given g
+    SELECT {_COLUMNS}, {counts("l")}
+      FROM last l
      WHERE (SELECT count(*) FROM renewed) >= 0
-       AND NOT EXISTS (SELECT FROM sightings recent
-                        WHERE recent.scope_id = g.scope_id AND recent.account_key = g.account_key
-                          AND recent.rendered_hash = g.rendered_hash
-                          AND recent.embedding_model = g.embedding_model
-                          AND recent.seen_time >= g.before)
-     ORDER BY g.account_key, g.rendered_hash
+       AND coalesce(last_time < before, true)
+     ORDER BY account_key, rendered_hash
     ON CONFLICT (scope_id, account_key, rendered_hash, embedding_model) DO UPDATE
        SET confidence = excluded.confidence, potential_value = excluded.potential_value,
            seen_time = greatest(s.seen_time, excluded.seen_time),

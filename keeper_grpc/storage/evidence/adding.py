@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from keeper_grpc.domain.evidence.sums import PatternSums
+from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.shares import of_facet, of_pattern, of_script, text_hash
 from keeper_grpc.storage.patterns.words import News
@@ -18,7 +20,7 @@ _ADD = """
             scope_id, pattern_id, account_key, occurrence_count, success_count, revenue_total,
             revenue_count, recent_trials, recent_successes,
             fast_trials, fast_successes, slow_trials, slow_successes)
-        SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::integer[], $5::integer[], $6::float8[],
+        SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::integer[], $5::integer[], $6::float8[],
                              $7::integer[], $8::float8[], $9::float8[], $10::float8[],
                              $11::float8[], $12::float8[], $13::float8[])
         ON CONFLICT (scope_id, pattern_id, account_key) DO UPDATE
@@ -36,20 +38,20 @@ _ADD = """
         INSERT INTO pattern_facets AS f (
             scope_id, pattern_id, facet, account_key, occurrence_count, success_count,
             recent_trials, recent_successes)
-        SELECT $1, * FROM unnest($14::uuid[], $15::text[], $16::text[], $17::integer[],
-                             $18::integer[], $19::float8[], $20::float8[])
+        SELECT * FROM unnest($14::bigint[], $15::uuid[], $16::text[], $17::text[], $18::integer[],
+                             $19::integer[], $20::float8[], $21::float8[])
         ON CONFLICT (scope_id, pattern_id, facet, account_key) DO UPDATE
            SET occurrence_count = f.occurrence_count + excluded.occurrence_count,
                success_count = f.success_count + excluded.success_count,
                recent_trials = f.recent_trials + excluded.recent_trials,
                recent_successes = f.recent_successes + excluded.recent_successes
-        RETURNING pattern_id, facet, account_key, occurrence_count
+        RETURNING scope_id, pattern_id, facet, account_key, occurrence_count
     ), harms AS (
         INSERT INTO pattern_harms AS h (
             scope_id, pattern_id, account_key, complaint_known, complaints, unsubscribe_known,
             unsubscribes, costed, net_revenue)
-        SELECT $1, * FROM unnest($21::uuid[], $22::text[], $23::float8[], $24::float8[],
-                             $25::float8[], $26::float8[], $27::float8[], $28::float8[])
+        SELECT * FROM unnest($22::bigint[], $23::uuid[], $24::text[], $25::float8[], $26::float8[],
+                             $27::float8[], $28::float8[], $29::float8[], $30::float8[])
         ON CONFLICT (scope_id, pattern_id, account_key) DO UPDATE
            SET complaint_known = h.complaint_known + excluded.complaint_known,
                complaints = h.complaints + excluded.complaints,
@@ -59,34 +61,34 @@ _ADD = """
                net_revenue = h.net_revenue + excluded.net_revenue
     ), wordings AS (
         INSERT INTO pattern_wordings (scope_id, pattern_id, account_key, action_hash, action)
-        SELECT $1, * FROM unnest($29::uuid[], $30::text[], $31::bytea[], $32::text[])
-        ON CONFLICT DO NOTHING RETURNING pattern_id
+        SELECT * FROM unnest($31::bigint[], $32::uuid[], $33::text[], $34::bytea[], $35::text[])
+        ON CONFLICT DO NOTHING RETURNING scope_id, pattern_id
     ), used AS (
-        SELECT * FROM unnest($33::uuid[], $34::uuid[], $35::text[], $36::bytea[])
-            AS u (new_id, pattern_id, template, template_hash)
+        SELECT * FROM unnest($36::bigint[], $37::uuid[], $38::uuid[], $39::text[], $40::bytea[])
+            AS u (scope_id, new_id, pattern_id, template, template_hash)
     ), added AS (
         INSERT INTO pattern_scripts (id, scope_id, pattern_id, template, template_hash)
-        SELECT new_id, $1, pattern_id, template, template_hash FROM used
-        ON CONFLICT (scope_id, pattern_id, template_hash) DO NOTHING RETURNING id, pattern_id, template_hash
+        SELECT new_id, scope_id, pattern_id, template, template_hash FROM used
+        ON CONFLICT (scope_id, pattern_id, template_hash) DO NOTHING
+        RETURNING id, scope_id, pattern_id, template_hash
     ), scripts AS (
-        SELECT id, pattern_id, template_hash FROM added
+        SELECT id, scope_id, pattern_id, template_hash FROM added
          UNION ALL
-        SELECT s.id, s.pattern_id, s.template_hash
-          FROM pattern_scripts s JOIN used USING (pattern_id, template_hash)
-         WHERE s.scope_id = $1
+        SELECT s.id, s.scope_id, s.pattern_id, s.template_hash
+          FROM pattern_scripts s JOIN used USING (scope_id, pattern_id, template_hash)
     ), script_shares AS (
         INSERT INTO script_accounts AS a (
             scope_id, script_id, account_key, occurrence_count, success_count,
             recent_trials, recent_successes,
             drawn_trials, drawn_weight, drawn_squares, drawn_excess)
-        SELECT $1, s.id, g.account_key, g.trials, g.successes, g.recent_trials, g.recent_successes,
+        SELECT s.scope_id, s.id, g.account_key, g.trials, g.successes, g.recent_trials, g.recent_successes,
                g.drawn_trials, g.drawn_weight, g.drawn_squares, g.drawn_excess
-          FROM unnest($37::uuid[], $38::bytea[], $39::text[], $40::integer[], $41::integer[],
-                      $42::float8[], $43::float8[], $44::integer[], $45::float8[],
-                      $46::float8[], $47::float8[])
-               AS g (pattern_id, template_hash, account_key, trials, successes, recent_trials,
+          FROM unnest($41::bigint[], $42::uuid[], $43::bytea[], $44::text[], $45::integer[], $46::integer[],
+                      $47::float8[], $48::float8[], $49::integer[], $50::float8[],
+                      $51::float8[], $52::float8[])
+               AS g (scope_id, pattern_id, template_hash, account_key, trials, successes, recent_trials,
                      recent_successes, drawn_trials, drawn_weight, drawn_squares, drawn_excess)
-          JOIN scripts s USING (pattern_id, template_hash)
+          JOIN scripts s USING (scope_id, pattern_id, template_hash)
         ON CONFLICT (scope_id, script_id, account_key) DO UPDATE
            SET occurrence_count = a.occurrence_count + excluded.occurrence_count,
                success_count = a.success_count + excluded.success_count,
@@ -97,88 +99,88 @@ _ADD = """
                drawn_squares = a.drawn_squares + excluded.drawn_squares,
                drawn_excess = a.drawn_excess + excluded.drawn_excess
     )
-    SELECT pattern_id, NULL::text AS facet FROM wordings
+    SELECT scope_id, pattern_id, NULL::text AS facet FROM wordings
      UNION ALL
-    SELECT f.pattern_id, f.facet
+    SELECT f.scope_id, f.pattern_id, f.facet
       FROM facets f
-      JOIN unnest($14::uuid[], $15::text[], $16::text[], $17::integer[])
+      JOIN unnest($15::uuid[], $16::text[], $17::text[], $18::integer[])
            AS g (pattern_id, facet, account_key, trials) USING (pattern_id, facet, account_key)
      WHERE f.occurrence_count = g.trials
 """
 
 
 async def add_sums(
-    connection: Connection, scope_id: int, sums: Mapping[UUID, PatternSums]
-) -> Mapping[UUID, News]:
+    connection: Connection, sums: Mapping[PatternKey, PatternSums]
+) -> Mapping[PatternKey, News]:
     """Add sums to the rows of their patterns, whose totals are left to the caller: what is new of their words.
 
     One statement, because a round trip costs more than any of its parts. Within the caller's transaction, which owns
-    the patterns' scope.
+    the patterns' scopes.
     """
     used = {
-        (pattern_id, template): text_hash(template)
-        for pattern_id, own in sums.items()
+        (key, template): text_hash(template)
+        for key, own in sums.items()
         for template, _ in own.scripts
     }
     rows = await connection.fetch(
         _ADD,
-        scope_id,
         *_columns(
-            12,
+            13,
             (
-                (pattern_id, account, *of_pattern(share))
-                for pattern_id, own in sums.items()
+                (*key, account, *of_pattern(share))
+                for key, own in sums.items()
                 for account, share in own.accounts.items()
-            ),
-        ),
-        *_columns(
-            7,
-            (
-                (pattern_id, facet, account, *of_facet(share))
-                for pattern_id, own in sums.items()
-                for (facet, account), share in own.facets.items()
             ),
         ),
         *_columns(
             8,
             (
-                (pattern_id, account, *astuple(harms))
-                for pattern_id, own in sums.items()
+                (*key, facet, account, *of_facet(share))
+                for key, own in sums.items()
+                for (facet, account), share in own.facets.items()
+            ),
+        ),
+        *_columns(
+            9,
+            (
+                (*key, account, *astuple(harms))
+                for key, own in sums.items()
                 for account, harms in own.harms.items()
             ),
         ),
         *_columns(
-            4,
+            5,
             (
-                (pattern_id, account, text_hash(action), action)
-                for pattern_id, own in sums.items()
+                (*key, account, text_hash(action), action)
+                for key, own in sums.items()
                 for account, actions in own.wordings.items()
                 for action in actions
             ),
         ),
         *_columns(
-            4,
+            5,
             (
-                (uuid4(), pattern_id, template, digest)
-                for (pattern_id, template), digest in used.items()
+                (key.scope_id, uuid4(), key.pattern_id, template, digest)
+                for (key, template), digest in used.items()
             ),
         ),
         *_columns(
-            11,
+            12,
             (
-                (pattern_id, used[pattern_id, template], account, *of_script(share))
-                for pattern_id, own in sums.items()
+                (*key, used[key, template], account, *of_script(share))
+                for key, own in sums.items()
                 for (template, account), share in own.scripts.items()
             ),
         ),
     )
-    return {
-        pattern_id: News(
-            any(row["facet"] is None for row in rows if row["pattern_id"] == pattern_id),
-            [row["facet"] for row in rows if row["pattern_id"] == pattern_id and row["facet"]],
-        )
-        for pattern_id in sums
-    }
+    wordings: set[PatternKey] = set()
+    facets: dict[PatternKey, list[str]] = defaultdict(list)
+    for scope_id, pattern_id, facet in rows:
+        if facet is None:
+            wordings.add(PatternKey(scope_id, pattern_id))
+        else:
+            facets[PatternKey(scope_id, pattern_id)].append(facet)
+    return {key: News(key in wordings, facets[key]) for key in sums}
 
 
 def _columns(width: int, rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

@@ -55,7 +55,7 @@ async def refresh_evidence(
     """Weigh the accounts' shares and words into the patterns' rows, within the caller's transaction.
 
     The whole, rather than an increment, is what makes a wrong total impossible; it reads one row per
-    account. One update for all, because the row is as wide as its vector. The caller notes the change: see `touch`.
+    account. One statement for all, because rows are as wide as their vectors. The caller notes the change: see `touch`.
     """
     if not changes:
         return
@@ -83,6 +83,8 @@ async def refresh_evidence(
                 change.last,
                 position and Vector(position.sentence),
                 position and position.sentence_weight,
+                position and Vector(position.action),
+                position and position.action_weight,
                 shown.action,
                 None if shown.conditions is None else dict(shown.conditions),
                 _fades(row, change.last, rule),
@@ -90,6 +92,19 @@ async def refresh_evidence(
         )
     await connection.execute(
         """
+        WITH n AS MATERIALIZED (
+            SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::integer[],
+                                 $6::float8[], $7::timestamptz[], $8::timestamptz[], $9::vector[],
+                                 $10::float8[], $11::vector[], $12::float8[], $13::text[], $14::jsonb[],
+                                 $15::boolean[])
+                AS n (scope_id, id, trials, successes, accounts, lower_bound, first, last, sentence, weight,
+                      action_vector, action_weight, action, conditions, fading)
+        ), moved AS (
+            UPDATE pattern_actions a
+               SET action_embedding = n.action_vector, action_weight = n.action_weight
+              FROM n
+             WHERE a.scope_id = n.scope_id AND a.pattern_id = n.id AND n.action_vector IS NOT NULL
+        )
         UPDATE network_patterns p
            SET occurrence_count = n.trials, success_count = n.successes,
                account_count = n.accounts, confidence_score = n.lower_bound,
@@ -106,38 +121,11 @@ async def refresh_evidence(
                    WHEN n.sentence IS NOT NULL OR (p.confidence_score, p.account_count, p.fading)
                         IS DISTINCT FROM (n.lower_bound, n.accounts, n.fading)
                    THEN pg_current_xact_id() ELSE p.changed_in END
-          FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::integer[],
-                      $6::float8[], $7::timestamptz[], $8::timestamptz[], $9::vector[],
-                      $10::float8[], $11::text[], $12::jsonb[], $13::boolean[])
-               AS n (scope_id, id, trials, successes, accounts, lower_bound, first, last, sentence, weight,
-                     action, conditions, fading)
+          FROM n
          WHERE p.scope_id = n.scope_id AND p.id = n.id
         """,
         *(list(column) for column in zip(*written, strict=True)),
     )
-    await _move_actions(connection, changes)
-
-
-async def _move_actions(connection: Connection, changes: Mapping[PatternKey, Change]) -> None:
-    moved = {
-        key: position
-        for key, change in changes.items()
-        if (position := change.position) is not None
-    }
-    if moved:
-        await connection.execute(
-            """
-            UPDATE pattern_actions a
-               SET action_embedding = n.action, action_weight = n.weight
-              FROM unnest($1::bigint[], $2::uuid[], $3::vector[], $4::float8[])
-                   AS n (scope_id, id, action, weight)
-             WHERE a.scope_id = n.scope_id AND a.pattern_id = n.id
-            """,
-            [key.scope_id for key in moved],
-            [key.pattern_id for key in moved],
-            [Vector(position.action) for position in moved.values()],
-            [position.action_weight for position in moved.values()],
-        )
 
 
 def _fades(row: Record, newest: datetime | None, rule: PublicationRule) -> bool:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 
-async def find_known(connection: Connection, scope: Scope, asking: Asking) -> Known:
-    """Look all of it up within the caller's transaction, which owns the scope.
+async def find_known(connection: Connection, asking: Asking) -> Known:
+    """Look all of it up within the caller's transaction, which owns the scopes.
 
     Accounts and the advised patterns are kept from whoever would delete them until the transaction ends.
     """
@@ -28,9 +28,9 @@ async def find_known(connection: Connection, scope: Scope, asking: Asking) -> Kn
     await _own_reactions(connection, asking.reporting)
     recorded = await find_recorded(connection, asking.requests)
     answered = await _answered(
-        connection, {*asking.reported, *(each for _, each in asking.not_followed)}
+        connection, {*asking.reported, *(each for _, each, _ in asking.not_followed)}
     )
-    asked = await _asked(connection, asking.not_followed, scope.pattern_type)
+    asked = await _asked(connection, asking.not_followed)
     pinned, merged = await _pin(connection, asking.advised)
     dismissed = await _dismissed(connection, asking.reported)
     return Known(accounts, recorded, asked, answered, dismissed, pinned, merged)
@@ -134,21 +134,19 @@ async def _answered(
 
 
 async def _asked(
-    connection: Connection, claimed: AbstractSet[tuple[str, UUID]], pattern_type: str
-) -> set[tuple[str, UUID]]:
+    connection: Connection, claimed: AbstractSet[tuple[str, UUID, str]]
+) -> set[tuple[str, UUID, str]]:
     if not claimed:
         return set()
     rows = await connection.fetch(
         """
-        SELECT e.account_key, e.id
-          FROM unnest($1::text[], $2::uuid[]) AS claimed (account_key, id)
-          JOIN enhancements e USING (account_key, id) WHERE e.pattern_type = $3
+        SELECT e.account_key, e.id, e.pattern_type
+          FROM unnest($1::text[], $2::uuid[], $3::text[]) AS claimed (account_key, id, pattern_type)
+          JOIN enhancements e USING (account_key, id, pattern_type)
         """,
-        [account_key for account_key, _ in claimed],
-        [enhancement_id for _, enhancement_id in claimed],
-        pattern_type,
+        *(list(column) for column in zip(*claimed, strict=True)),
     )
-    return {(row["account_key"], row["id"]) for row in rows}
+    return {(row["account_key"], row["id"], row["pattern_type"]) for row in rows}
 
 
 async def _pin(

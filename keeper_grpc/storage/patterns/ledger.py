@@ -38,21 +38,35 @@ class Counts:
 
 async def count_observations(
     connection: Connection,
-    scope: Scope,
     observations: Sequence[Observation],
     counting: Counting,
-    positions: Mapping[UUID, Position],
+    positions: Mapping[PatternKey, Position],
 ) -> Counts:
     """Count observations that are about to be written into patterns, scripts and situations, with those that wait.
 
     They may have to wait themselves (domain/evidence/steps.py). `positions` are where
     older patterns lie from now on, which are turned at once. Within the caller's transaction, which owns the patterns'
-    scope and holds the accounts.
+    scopes and holds the accounts.
     """
     if not observations:
         return Counts()
-    tally = await _tally(connection, scope, observations, counting)
-    return await _count(connection, scope, tally, counting, positions)
+    counted = [each for each in observations if each.pattern_key is not None]
+    categories = {
+        key: each.scope.business_category for each in counted if (key := each.pattern_key)
+    }
+    shares = await _shares(
+        connection,
+        {(key, each.account_key) for each in counted if (key := each.pattern_key)},
+        categories,
+    )
+    draws = await _draws(connection, counted)
+    tally = Tally(shares, counting.step, counting.half_life)
+    for each in counted:
+        assert each.pattern_id is not None  # noqa: S101 - for mypy
+        draw = draws.get(each.enhancement_id) if each.enhancement_id else None
+        tally.take(each.observation_id, each.pattern_id, Counted.of(each, draw))
+    keys = {key.pattern_id: key for key in categories} | {key.pattern_id: key for key in positions}
+    return await _count(connection, tally, keys, counting, positions)
 
 
 async def count_waiting(
@@ -62,97 +76,83 @@ async def count_waiting(
 
     Within the caller's transaction, which owns the pattern's scope and the account.
     """
-    shares = await _shares(connection, scope, [(key.pattern_id, account_key)])
+    shares = await _shares(connection, {(key, account_key)}, {key: scope.business_category})
     tally = Tally(shares, counting.step, counting.half_life)
     tally.settle(key.pattern_id, account_key)
-    counts = await _count(connection, scope, tally, counting, {})
-    await _begin(connection, scope, counts.begun)
+    counts = await _count(connection, tally, {key.pattern_id: key}, counting, {})
+    await _begin(connection, {key.scope_id}, counts.begun)
     return counts.begun
 
 
 async def _count(
     connection: Connection,
-    scope: Scope,
     tally: Tally,
+    keys: Mapping[UUID, PatternKey],
     counting: Counting,
-    positions: Mapping[UUID, Position],
+    positions: Mapping[PatternKey, Position],
 ) -> Counts:
-    news = await add_sums(connection, scope.scope_id, tally.sums) if tally.sums else {}
+    sums = {keys[pattern_id]: own for pattern_id, own in tally.sums.items()}
+    news = await add_sums(connection, sums) if sums else {}
     await refresh_evidence(
         connection,
         {
-            PatternKey(scope.scope_id, pattern_id): Change(
-                first=tally.sums[pattern_id].first if pattern_id in tally.sums else None,
-                last=tally.sums[pattern_id].last if pattern_id in tally.sums else None,
-                news=news.get(pattern_id, NO_NEWS),
-                position=positions.get(pattern_id),
+            key: Change(
+                first=sums[key].first if key in sums else None,
+                last=sums[key].last if key in sums else None,
+                news=news.get(key, NO_NEWS),
+                position=positions.get(key),
             )
-            for pattern_id in {*tally.sums, *positions}
+            for key in {*sums, *positions}
         },
         counting.rule,
     )
-    return Counts(
-        frozenset(tally.begun),
-        frozenset(PatternKey(scope.scope_id, each) for each in {*tally.sums, *positions}),
-    )
+    return Counts(frozenset(tally.begun), frozenset({*sums, *positions}))
 
 
-async def _tally(
-    connection: Connection,
-    scope: Scope,
-    observations: Sequence[Observation],
-    counting: Counting,
-) -> Tally:
-    """The observations as they count after those that wait."""
-    counted = [each for each in observations if each.pattern_id is not None]
-    draws = await _draws(connection, scope, [each.enhancement_id for each in counted])
-    parts = [(each.pattern_id, each.account_key) for each in counted if each.pattern_id]
-    shares = await _shares(connection, scope, parts)
-    tally = Tally(shares, counting.step, counting.half_life)
-    for each in counted:
-        assert each.pattern_id is not None  # noqa: S101 - for mypy
-        draw = draws.get(each.enhancement_id) if each.enhancement_id else None
-        tally.take(each.observation_id, each.pattern_id, Counted.of(each, draw))
-    return tally
-
-
-async def _draws(
-    connection: Connection, scope: Scope, enhancement_ids: Sequence[UUID | None]
-) -> Mapping[UUID, Draw]:
-    asked = [each for each in enhancement_ids if each is not None]
+async def _draws(connection: Connection, counted: Sequence[Observation]) -> Mapping[UUID, Draw]:
+    asked = {
+        each.enhancement_id: each.scope.scope_id
+        for each in counted
+        if each.enhancement_id is not None
+    }
     if not asked:
         return {}
     rows = await connection.fetch(
         """
         SELECT enhancement_id, inverse, expected FROM drawn_scripts
-         WHERE scope_id = $1 AND enhancement_id = ANY($2::uuid[])
+         WHERE scope_id = ANY($1::bigint[]) AND enhancement_id = ANY($2::uuid[])
         """,
-        scope.scope_id,
-        asked,
+        list(set(asked.values())),
+        list(asked),
     )
     return {row["enhancement_id"]: Draw(row["inverse"], row["expected"]) for row in rows}
 
 
 async def _shares(
-    connection: Connection, scope: Scope, named: Sequence[Part]
+    connection: Connection,
+    parts: AbstractSet[tuple[PatternKey, str]],
+    categories: Mapping[PatternKey, str],
 ) -> Mapping[Part, Share]:
-    """What is known of these accounts' parts in patterns."""
-    parts = set(named)
+    """What is known of these accounts' parts in patterns, which are of these categories."""
     if not parts:
         return {}
-    arrays = (scope.scope_id, [part for part, _ in parts], [account for _, account in parts])
+    arrays = (
+        [key.scope_id for key, _ in parts],
+        [key.pattern_id for key, _ in parts],
+        [account for _, account in parts],
+    )
     rows = await connection.fetch(
         """
-        SELECT part.pattern_id, part.account_key,
+        SELECT part.scope_id, part.pattern_id, part.account_key,
                coalesce(s.occurrence_count, 0)::integer AS counted,
                a.business_category,
                ARRAY(SELECT w.action FROM pattern_wordings w
-                      WHERE w.scope_id = $1 AND w.pattern_id = part.pattern_id
+                      WHERE w.scope_id = part.scope_id AND w.pattern_id = part.pattern_id
                         AND w.account_key = part.account_key) AS actions
-          FROM unnest($2::uuid[], $3::text[]) AS part (pattern_id, account_key)
+          FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS part (scope_id, pattern_id, account_key)
           JOIN accounts a USING (account_key)
           LEFT JOIN pattern_accounts s
-            ON s.scope_id = $1 AND s.pattern_id = part.pattern_id
+            ON s.scope_id = part.scope_id AND s.pattern_id = part.pattern_id
            AND s.account_key = part.account_key
         """,
         *arrays,
@@ -162,18 +162,18 @@ async def _shares(
             row["counted"],
             {},
             set(row["actions"]),
-            row["business_category"] == scope.business_category,
+            row["business_category"] == categories[PatternKey(row["scope_id"], row["pattern_id"])],
         )
         for row in rows
     }
     waiting = await connection.fetch(
         f"""
         SELECT o.id, o.pattern_id, {COUNTED}
-          FROM unnest($2::uuid[], $3::text[]) AS part (pattern_id, account_key)
-          JOIN observations o ON o.scope_id = $1 AND o.pattern_id = part.pattern_id
+          FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS part (scope_id, pattern_id, account_key)
+          JOIN observations o ON o.scope_id = part.scope_id AND o.pattern_id = part.pattern_id
                              AND o.account_key = part.account_key
           LEFT JOIN drawn_scripts d
-            ON d.scope_id = $1 AND d.enhancement_id = o.enhancement_id
+            ON d.scope_id = o.scope_id AND d.enhancement_id = o.enhancement_id
          WHERE NOT o.counted AND o.final ORDER BY o.recorded_time, o.id
         """,  # noqa: S608 - a constant
         *arrays,
@@ -211,7 +211,6 @@ _TYPES = OBSERVATIONS.types | {
 
 async def write_observations(
     connection: Connection,
-    scope: Scope,
     observations: Sequence[Observation],
     begun: AbstractSet[UUID],
     step: int,
@@ -222,8 +221,12 @@ async def write_observations(
     """
     if not observations:
         return
-    await _begin(connection, scope, begun - {each.observation_id for each in observations})
-    await record_requests(connection, observations, scope.scope_id)
+    await _begin(
+        connection,
+        {each.scope.scope_id for each in observations},
+        begun - {each.observation_id for each in observations},
+    )
+    await record_requests(connection, observations)
     await _claim_outcomes(connection, observations)
     await insert_rows(
         connection, "observations", _TYPES, [_row(each, begun) for each in observations]
@@ -234,14 +237,17 @@ async def write_observations(
         await count_in_experiment(connection, asked, step)
 
 
-async def _begin(connection: Connection, scope: Scope, ids: AbstractSet[UUID]) -> None:
-    """Note that observations count which waited."""
+async def _begin(
+    connection: Connection, scope_ids: AbstractSet[int], ids: AbstractSet[UUID]
+) -> None:
+    """Note that observations of these scopes count which waited."""
     if ids:
         await connection.execute(
             """
-            UPDATE observations SET counted = true WHERE scope_id = $1 AND id = ANY($2::uuid[])
+            UPDATE observations SET counted = true
+             WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[])
             """,
-            scope.scope_id,
+            list(scope_ids),
             list(ids),
         )
 
@@ -257,7 +263,7 @@ _REQUESTS = {
 
 
 async def record_requests(
-    connection: Connection, recorded: Sequence[Observation | Revision], scope_id: int
+    connection: Connection, recorded: Sequence[Observation | Revision]
 ) -> None:
     """Remember what requests recorded or revised. Raises RequestIdReused."""
     # In one order, because requests of one account may come to several scopes at once.
@@ -267,7 +273,7 @@ async def record_requests(
             "account_key": each.account_key,
             "request_id": each.request_id,
             "fingerprint": each.fingerprint,
-            "scope_id": scope_id,
+            "scope_id": each.scope_id if isinstance(each, Revision) else each.scope.scope_id,
             "observation_id": each.observation_id,
             "revises": isinstance(each, Revision),
         }

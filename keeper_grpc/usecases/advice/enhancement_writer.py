@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from keeper_grpc.domain.advice.enhancement import EnhancementRecord
@@ -54,7 +54,7 @@ class EnhancementWriter:
         await self._writer.close()
 
     async def _write(
-        self, place: None, records: Sequence[EnhancementRecord]
-    ) -> Sequence[KeeperError | None]:
-        del place  # one for all scopes
-        return await self._store.record_enhancements(records)
+        self, records: Mapping[None, Sequence[EnhancementRecord]]
+    ) -> Mapping[None, Sequence[KeeperError | None]]:
+        # One place for all scopes.
+        return {None: await self._store.record_enhancements(records[None])}

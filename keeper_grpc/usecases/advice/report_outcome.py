@@ -33,7 +33,7 @@ from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.find_enhancement import HandedOutStore, find_handed_out
 from keeper_grpc.usecases.advice.revise_outcome import Revised, RevisionEntry
-from keeper_grpc.usecases.patterns.scope_group import AlreadyAnswered, ReportEntry, Written
+from keeper_grpc.usecases.patterns.group_entries import AlreadyAnswered, ReportEntry, Written
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Clock, Embeds
 
 

@@ -24,7 +24,7 @@ from keeper_grpc.domain.observation import Disposition, Vectors
 from keeper_grpc.domain.patterns.pattern import Pattern, Scope
 from keeper_grpc.domain.patterns.screen import Objection, objection
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
-from keeper_grpc.usecases.patterns.scope_group import CaptureEntry, Written
+from keeper_grpc.usecases.patterns.group_entries import CaptureEntry, Written
 from keeper_grpc.usecases.ports import CLOCK_SKEW, Anonymizes, Clock, Embeds
 
 

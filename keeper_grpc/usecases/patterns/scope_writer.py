@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.usecases.advice.revise_outcome import Revised, ReviseOutcome, RevisionEntry
 from keeper_grpc.usecases.group_writer import GroupWriter
-from keeper_grpc.usecases.patterns.scope_group import (
+from keeper_grpc.usecases.patterns.group_entries import (
     AlreadyAnswered,
     CaptureEntry,
     Entry,
     ReportEntry,
-    WriteGroup,
     Written,
 )
+from keeper_grpc.usecases.patterns.scope_group import WriteGroup
 
 LARGEST_GROUP = 64
 """Entries of one transaction: beyond, a group costs what its entries cost, and all of them wait for its end."""
+
+GROUPS_AT_ONCE = 2
+"""While the database works on one, the process works on the other. More would be smaller ones, of which each costs about
+as much as five entries."""
 
 MOST_WAITING = 2_000
 """Entries that may wait: some 15 KB each with their vectors, and seconds of work."""
@@ -33,7 +37,10 @@ AnswerT = TypeVar("AnswerT", Written, Revised)
 class ScopeWriter:
     """Takes entries, and answers each once its group is committed."""
 
-    def __init__(self, group: WriteGroup, revise: ReviseOutcome, *, at_once: int) -> None:
+    def __init__(
+        self, group: WriteGroup, revise: ReviseOutcome, *, at_once: int = GROUPS_AT_ONCE
+    ) -> None:
+        """`at_once` groups are under way."""
         self._group = group
         self._revise = revise
         self._writer = GroupWriter[Scope, _Item, _Answer](
@@ -67,13 +74,21 @@ class ScopeWriter:
         """Take nothing more, and wait until all that waits is written."""
         await self._writer.close()
 
-    async def _write(self, scope: Scope, items: Sequence[_Item]) -> Sequence[_Answer | KeeperError]:
-        entries: list[Entry] = []
-        for item in items:
-            if isinstance(item, RevisionEntry):
-                return [await self._revise(scope, item)]
-            entries.append(item)
-        return await self._group(scope, entries)
+    async def _write(
+        self, items: Mapping[Scope, Sequence[_Item]]
+    ) -> Mapping[Scope, Sequence[_Answer | KeeperError]]:
+        entries: dict[Scope, list[Entry]] = {}
+        owned: set[int] = set()
+        for scope, waiting in items.items():
+            if scope.scope_id in owned:  # under another model: a turn of its own
+                continue
+            owned.add(scope.scope_id)
+            entries[scope] = []
+            for item in waiting:
+                if isinstance(item, RevisionEntry):
+                    return {scope: [await self._revise(scope, item)]}
+                entries[scope].append(item)
+        return await self._group(entries)
 
 
 def _only(answer: _Answer, kind: type[AnswerT]) -> AnswerT:

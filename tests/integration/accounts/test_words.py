@@ -50,7 +50,7 @@ async def use(
 ) -> None:
     """One capture of the account with these unknown words."""
     hashes = tuple(UnknownWord.of(word, keys.word_hash(word)) for word in words)
-    async with groups_of(database).group(SCOPE) as transaction:
+    async with groups_of(database).group() as transaction:
         await transaction.write(
             GroupWrites(words=[UsedWords(f"account-{account}", hashes, context, START)])
         )
@@ -112,7 +112,7 @@ async def test_no_word_is_written_without_its_capture(database: Database) -> Non
 
     async def fails() -> None:
         word = UnknownWord.of("glowzilla", KEYS.word_hash("glowzilla"))
-        async with groups_of(database).group(SCOPE) as transaction:
+        async with groups_of(database).group() as transaction:
             await transaction.write(
                 GroupWrites(words=[UsedWords("account-0", (word,), None, START)])
             )

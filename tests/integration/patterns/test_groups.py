@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import numpy as np
 import pytest
 
@@ -21,11 +22,16 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome, UnknownWord
 from keeper_grpc.domain.observation import Disposition, Vectors
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
-from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.storage.advice.published.versions import scope_versions
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.groups import PostgresGroups
-from keeper_grpc.usecases.patterns.scope_group import CaptureEntry, WriteGroup, Written
+from keeper_grpc.storage.patterns.places_memory import PlacesMemory
+from keeper_grpc.storage.patterns.versions import touch
+from keeper_grpc.usecases.patterns.group_entries import CaptureEntry, Written
+from keeper_grpc.usecases.patterns.scope_group import WriteGroup
 from tests.integration.observations import START, opened, register, scope, vector
 
 RULE = PublicationRule(3)
@@ -34,10 +40,23 @@ ACTIONS = ("Send the guest a reminder", "Offer a package of massages", "Raise th
 OWNERS = 5
 
 
-def group_of(database: Database, step: int) -> WriteGroup:
+def group_of(database: Database, step: int, memory: PlacesMemory | None = None) -> WriteGroup:
     """The use case under test."""
     counting = Counting(RULE, timedelta(days=45), step)
-    return WriteGroup(store=PostgresGroups(database, counting), rule=RULE, new_id=uuid4)
+    return WriteGroup(store=PostgresGroups(database, counting, memory), rule=RULE, new_id=uuid4)
+
+
+def remembering(database: Database) -> PlacesMemory:
+    """A memory that knows what this process commits."""
+    memory = PlacesMemory(database, limit=64 * 2**20)
+    database.on_change(memory.committed)
+    return memory
+
+
+async def until_loaded(memory: PlacesMemory, place: Scope) -> None:
+    """Wait for the load that the last group began."""
+    await memory.until_loaded()
+    assert memory.held(place) is not None
 
 
 def entry(
@@ -189,25 +208,30 @@ async def registered(database: Database, prefix: str) -> list[str]:
 async def test_a_group_leaves_what_its_captures_leave_one_by_one(
     database_url: str, seed: int, step: int
 ) -> None:
-    """The same ledger, aggregates, sightings and milestones, and what a retry would then be told; a rebuild agrees."""
+    """The same ledger, aggregates, sightings and milestones, and what a retry would then be told; a rebuild agrees.
+
+    Groups are placed in memory once the scope is loaded, single captures by the database.
+    """
     async with opened(database_url) as database:
         async with database.connection() as connection:
             await connection.execute(
                 "INSERT INTO evidence_settings (step) VALUES ($1) ON CONFLICT (id) DO UPDATE SET step = $1",
                 step,
             )
-        write = group_of(database, step)
+        memory = remembering(database)
+        write, write_groups = group_of(database, step), group_of(database, step, memory)
         names = (f"alone_{seed}", f"grouped_{seed}")
         alone, grouped = (scope(name) for name in names)
         one_by_one = drawn(seed, alone, await registered(database, names[0]))
         together = drawn(seed, grouped, await registered(database, names[1]))
-        answers = [(await write(alone, [each]))[0] for each in one_by_one]
+        answers = [(await write({alone: [each]}))[alone][0] for each in one_by_one]
         told: list[Any] = []
         chance, rest = np.random.default_rng(seed), together
         while rest:
             size = int(chance.integers(1, 25))
-            told += await write(grouped, rest[:size])
+            told += (await write_groups({grouped: rest[:size]}))[grouped]
             rest = rest[size:]
+            await memory.until_loaded()
         assert [facts(each) for each in told] == [facts(each) for each in answers]
 
         left = [
@@ -216,7 +240,7 @@ async def test_a_group_leaves_what_its_captures_leave_one_by_one(
         ]
         assert left[1] == left[0]
         retried = [
-            [(await write(place, [each]))[0] for each in came]
+            [(await write({place: [each]}))[place][0] for each in came]
             for place, came in ((alone, one_by_one), (grouped, together))
         ]
         assert [shown(each) for each in retried[1]] == [shown(each) for each in retried[0]]
@@ -262,7 +286,7 @@ async def test_groups_of_many_callers_are_one_pattern(database_url: str) -> None
         await asyncio.gather(
             *(
                 writers[number % 2](
-                    place, [entry(place, accounts[(number + each) % OWNERS]) for each in range(5)]
+                    {place: [entry(place, accounts[(number + each) % OWNERS]) for each in range(5)]}
                 )
                 for number in range(8)
             )
@@ -282,23 +306,198 @@ async def test_groups_of_many_callers_are_one_pattern(database_url: str) -> None
     assert counted == 40
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_processes_that_remember_write_one_scope_as_one(database_url: str, seed: int) -> None:
+    """What another process wrote is read again before the next group, also where its outcome does not count yet."""
+    async with opened(database_url) as one, opened(database_url) as other:
+        names = (f"single_{seed}", f"taking_turns_{seed}")
+        single, shared = (scope(name) for name in names)
+        alone = drawn(seed, single, await registered(one, names[0]))
+        together = drawn(seed, shared, await registered(one, names[1]))
+        interim = Outcome(success=True, final=False)
+        alone, together = (
+            [replace(each, outcome=interim) if n % 3 == 0 else each for n, each in enumerate(came)]
+            for came in (alone, together)
+        )
+        memories = [remembering(one), remembering(other)]
+        writers = [
+            group_of(database, 5, memory)
+            for database, memory in zip((one, other), memories, strict=True)
+        ]
+        for each in alone:
+            await group_of(one, 5)({single: [each]})
+        chance, rest, turn = np.random.default_rng(seed), together, 0
+        while rest:
+            size = int(chance.integers(1, 9))
+            await writers[turn % 2]({shared: rest[:size]})
+            await memories[turn % 2].until_loaded()
+            rest, turn = rest[size:], turn + 1
+        left = [
+            await kept(one, place, name)
+            for place, name in zip((single, shared), names, strict=True)
+        ]
+    assert all(memory.held(shared) for memory in memories)
+    assert left[1] == left[0]
+
+
+async def test_a_group_of_several_scopes_is_written_together(database_url: str) -> None:
+    """Each entry in its own scope; one request_id in two of them is one request with two bodies."""
+    async with opened(database_url) as database:
+        accounts = await registered(database, "several")
+        places = [scope(f"several_{number}") for number in range(3)]
+        again = entry(places[0], accounts[0])
+        answers = await group_of(database, 1)(
+            {
+                places[0]: [again, entry(places[0], accounts[1])],
+                places[1]: [
+                    entry(places[1], accounts[0]),
+                    entry(
+                        places[1],
+                        accounts[0],
+                        request_id=again.request_id,
+                        fingerprints=(b"another body",),
+                    ),
+                ],
+                places[2]: [entry(places[2], accounts[2])],
+            }
+        )
+        found = [
+            [
+                type(each) if isinstance(each, KeeperError) else facts(each)[0]
+                for each in answers[place]
+            ]
+            for place in places
+        ]
+        rows = [await kept(database, place, "several") for place in places]
+    assert found == [
+        [Disposition.CREATED, Disposition.MERGED],
+        [Disposition.CREATED, RequestIdReused],
+        [Disposition.CREATED],
+    ]
+    assert [len(each["observations"]) for each in rows] == [2, 1, 1]
+    assert [len(each["patterns"]) for each in rows] == [1, 1, 1]
+
+
+async def test_a_scope_that_somebody_else_owns_does_not_hold_up_the_others(
+    database_url: str,
+) -> None:
+    """It is left out of the group, unless it comes first."""
+    async with opened(database_url) as database:
+        accounts = await registered(database, "owned")
+        free, owned = scope("not_owned"), scope("owned_by_another")
+        entries = {free: [entry(free, accounts[0])], owned: [entry(owned, accounts[0])]}
+        async with database.transaction() as connection:
+            await lock_scope(connection, owned)
+            answers = await group_of(database, 1)(entries)
+        assert answers.keys() == {free}
+        assert (await group_of(database, 1)({owned: entries[owned]})).keys() == {owned}
+
+
+async def test_a_group_that_fails_leaves_nothing_in_memory(database_url: str) -> None:
+    """The next group finds the patterns where they were."""
+    async with opened(database_url) as database:
+        accounts = await registered(database, "undone")
+        place = scope("undone_in_memory")
+        memory = remembering(database)
+        write = group_of(database, 1, memory)
+        await write({place: [entry(place, accounts[0])]})
+        await write({place: [entry(place, accounts[1])]})
+        await until_loaded(memory, place)
+        new = Vectors(vector(2), vector(2))
+        bad = entry(place, accounts[2], action=ACTIONS[1], vectors=new)
+        # The table refuses it, after the group was placed.
+        bad = replace(bad, insight=replace(bad.insight, confidence=None))  # type: ignore[arg-type]
+        with pytest.raises(asyncpg.NotNullViolationError):
+            await write({place: [entry(place, accounts[1]), bad]})
+        (answer,) = (
+            await write({place: [entry(place, accounts[2], action=ACTIONS[1], vectors=new)]})
+        )[place]
+        rows = await kept(database, place, "undone")
+    assert facts(answer) == (Disposition.CREATED, False)
+    assert sorted(row[-1] for row in rows["patterns"]) == [1.0, 2.0]
+
+
+async def test_what_others_change_does_not_stay_in_memory(database_url: str) -> None:
+    """A pattern that this process changed is dropped at its commit, one of another process at the next look."""
+    async with opened(database_url) as one, opened(database_url) as other:
+        accounts = await registered(one, "elsewhere")
+        place = scope("changed_elsewhere")
+        memory = remembering(one)
+        write = group_of(one, 1, memory)
+        for number in (2, 3):
+            told = (
+                await write(
+                    {
+                        place: [
+                            entry(
+                                place,
+                                accounts[0],
+                                action=ACTIONS[number - 1],
+                                vectors=Vectors(vector(number), vector(number)),
+                            )
+                        ]
+                    }
+                )
+            )[place]
+            assert facts(told[0])[0] is Disposition.CREATED
+        await write({place: [entry(place, accounts[0])]})
+        await until_loaded(memory, place)
+        held = memory.held(place)
+        assert held is not None
+        async with one.connection() as connection:
+            keys = [
+                PatternKey(place.scope_id, row["id"])
+                for row in await connection.fetch(
+                    "SELECT id FROM network_patterns WHERE scope_id = $1", place.scope_id
+                )
+            ]
+        assert len(keys) == 3
+        first, second, _ = keys
+        async with one.transaction() as connection:
+            await touch(connection, [first])
+        assert [held.position(key.pattern_id) is None for key in keys] == [True, False, False]
+        async with other.transaction() as connection:
+            await touch(connection, [second])
+        async with one.connection() as connection:
+            await memory.seen(connection, await scope_versions(connection))
+        assert [held.position(key.pattern_id) is None for key in keys] == [True, True, False]
+        await write({place: [entry(place, accounts[1])]})
+        assert [held.position(key.pattern_id) is None for key in keys] == [False] * 3
+
+
+async def test_memory_beyond_its_limit_is_not_taken(database_url: str) -> None:
+    """The database is searched instead."""
+    async with opened(database_url) as database:
+        accounts = await registered(database, "no_room")
+        place = scope("no_room_for_it")
+        memory = PlacesMemory(database, limit=1)
+        write = group_of(database, 1, memory)
+        answers = [
+            (await write({place: [entry(place, account)]}))[place][0] for account in accounts
+        ]
+        await memory.aclose()
+    assert memory.held(place) is None
+    assert [facts(each)[0] for each in answers] == [
+        Disposition.CREATED,
+        *[Disposition.MERGED] * (OWNERS - 1),
+    ]
+
+
 async def test_an_entry_that_cannot_be_written_fails_alone(database_url: str) -> None:
     """Errors are in the place of answers, and the others of the group are written."""
     async with opened(database_url) as database:
         accounts = await registered(database, "alone")
         place = scope("fails_alone")
         good = entry(place, accounts[0])
-        answers = await group_of(database, 1)(
-            place,
-            [
-                good,
-                entry(place, "nobody"),
-                entry(place, accounts[1], instead_of=uuid4()),
-                replace(good, fingerprints=(b"another body",)),
-                good,
-                entry(place, accounts[2]),
-            ],
-        )
+        entries = [
+            good,
+            entry(place, "nobody"),
+            entry(place, accounts[1], instead_of=uuid4()),
+            replace(good, fingerprints=(b"another body",)),
+            good,
+            entry(place, accounts[2]),
+        ]
+        answers = (await group_of(database, 1)({place: entries}))[place]
     assert [type(each) if isinstance(each, KeeperError) else facts(each) for each in answers] == [
         (Disposition.CREATED, False),
         AccountBeingForgotten,

@@ -174,7 +174,7 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
 
             alike = await counted(database, viewer, None)
             keys = [candidate.pattern.key for candidate in found]
-            async with groups_of(database).group(scope(pattern_type)) as transaction:
+            async with groups_of(database).group() as transaction:
                 replies = await transaction.patterns([(key, viewer) for key in keys])
             for key in keys:
                 assert seen(replies[key, viewer])[0] == plain(alike[key.pattern_id][0])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.domain.patterns.pattern import Neighbour, merge_target
-from keeper_grpc.domain.patterns.placing import NEIGHBOURS, Places, likely_targets
+from keeper_grpc.domain.patterns.placing import NEIGHBOURS, Places
 from keeper_grpc.domain.patterns.position import Position
 
 THRESHOLDS = Thresholds(merge=0.8, cluster=0.7, retrieval=0.4)
@@ -51,13 +51,13 @@ class Scope:
 
     def write(self, group: Sequence[tuple[str, Vectors]]) -> list[UUID]:
         """Place a group, and keep where it leaves the patterns."""
-        places = Places()
         found = [self.nearest(one, NEIGHBOURS + len(group) - 1) for _, one in group]
-        likely = likely_targets([action for action, _ in group], found, THRESHOLDS)
+        places = Places([one for _, one in group], found)
+        likely = places.likely(group, THRESHOLDS)
         places.know({each: self.patterns[each][1] for each in likely})
         placed = []
-        for (action, one), near in zip(group, found, strict=True):
-            target = merge_target(action, places.near(one, near), THRESHOLDS)
+        for action, one in group:
+            target = merge_target(action, places.near(one), THRESHOLDS)
             if target is None:
                 pattern_id = self.new_id()
                 places.begin(pattern_id, action, one)

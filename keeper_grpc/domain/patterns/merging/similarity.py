@@ -32,8 +32,11 @@ class Thresholds:
 
     def same(self, sentence: float, action: float, agreement: Agreement) -> bool:
         """Whether two insights may merge, by cosines of sentences and actions, and by their words."""
-        floor = self.merge if self.sentence is None else self.sentence
-        return sentence >= floor and action >= self._floor(agreement)
+        return self.near(sentence) and action >= self._floor(agreement)
+
+    def near(self, sentence: float) -> bool:
+        """Whether the sentences of two insights are similar enough to merge."""
+        return sentence >= (self.merge if self.sentence is None else self.sentence)
 
     def _floor(self, agreement: Agreement) -> float:
         match agreement:

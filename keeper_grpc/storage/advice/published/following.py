@@ -13,6 +13,7 @@ from keeper_grpc.storage.advice.published.memory import PublishedMemory
 from keeper_grpc.storage.advice.published.versions import scope_versions
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.listening import PostgresWakeups, listening
+from keeper_grpc.storage.patterns.places_memory import PlacesMemory
 from keeper_grpc.storage.patterns.versions import PATTERNS_CHANNEL
 
 log = structlog.get_logger()
@@ -27,9 +28,12 @@ PAUSE = 0.1
 class FollowPublished:
     """Looks, for ever."""
 
-    def __init__(self, database: Database, memory: PublishedMemory) -> None:
+    def __init__(
+        self, database: Database, memory: PublishedMemory, places: PlacesMemory | None = None
+    ) -> None:
         self._database = database
         self._memory = memory
+        self._places = places
 
     async def run(self) -> NoReturn:
         """Look at each notification and every `POLL`; questions go to the database while it cannot be asked."""
@@ -40,6 +44,8 @@ class FollowPublished:
                     while True:
                         at = self._memory.now()
                         seen = await scope_versions(connection)
+                        if self._places is not None:
+                            await self._places.seen(connection, seen)
                         await self._memory.catch_up(connection, seen, at)
                         await self._wait(wakeups, at)
             except StorageUnavailable:
