@@ -40,7 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _backup(parsed: argparse.Namespace) -> int:
     settings = read_settings()
-    manifest = asyncio.run(_take(settings, parsed.directory))
+    manifest, unrecorded = asyncio.run(_take(settings, parsed.directory))
     print(
         f"backed up {sum(manifest.rows.values())} rows of {len(manifest.rows)} tables into {parsed.directory} "
         f"({manifest.dump_bytes} bytes)"
@@ -49,6 +49,8 @@ def _backup(parsed: argparse.Namespace) -> int:
         f"the pseudonym keys ({_names(manifest)}) are not in it: keep "
         f"{_keys(settings)} apart from it, because together they undo the pseudonyms"
     )
+    if unrecorded:
+        print(f"keeper: not written to the audit log: {unrecorded}", file=sys.stderr)
     return 0
 
 
@@ -66,18 +68,38 @@ def _restore(parsed: argparse.Namespace) -> int:
     return 0
 
 
-async def _take(settings: Settings, directory: Path) -> Manifest:
+async def _take(settings: Settings, directory: Path) -> tuple[Manifest, str]:
+    """The manifest, and why the audit log does not have it; empty where it has."""
     from keeper_grpc.operations.backup.take import take_backup
     from keeper_grpc.operations.existing_database import existing_database
 
     async with existing_database(settings) as dsn:
-        return await take_backup(dsn, directory)
+        manifest = await take_backup(dsn, directory)
+        return manifest, await _record_backup(settings, dsn, manifest)
+
+
+async def _record_backup(settings: Settings, dsn: str, manifest: Manifest) -> str:
+    """Write it to the audit log, or say why not: a backup before an upgrade is one all the same."""
+    from keeper_grpc.domain.errors import StorageUnavailable
+    from keeper_grpc.local_operator import record
+    from keeper_grpc.parts import open_pool
+    from keeper_grpc.storage.schema.migrate import pending
+
+    if await pending(dsn):
+        return "the database's schema is an older one"
+    try:
+        async with open_pool(settings, dsn=dsn) as pool:
+            await record(pool, "backup", _counts(manifest))
+    except StorageUnavailable:
+        return "the database takes no writes now"
+    return ""
 
 
 async def _put_back(
     settings: Settings, directory: Path, overwrite: bool
 ) -> tuple[Manifest, OperatorError | None]:
     """The manifest, and what is wrong with the keys of this process for that database."""
+    from keeper_grpc.local_operator import record
     from keeper_grpc.operations.backup.put_back import put_back
     from keeper_grpc.parts import database_server, open_pool
     from keeper_grpc.pseudonym_keys import check_pseudonym_keys
@@ -87,11 +109,16 @@ async def _put_back(
         manifest = await put_back(dsn, directory, overwrite=overwrite)
         await migrate(dsn)
         async with open_pool(settings, dsn=dsn) as pool:
+            await record(pool, "restore", _counts(manifest))
             try:
                 await check_pseudonym_keys(settings, pool)
             except OperatorError as error:
                 return manifest, error
     return manifest, None
+
+
+def _counts(manifest: Manifest) -> dict[str, int]:
+    return {"rows": sum(manifest.rows.values()), "tables": len(manifest.rows)}
 
 
 def _names(manifest: Manifest) -> str:
