@@ -145,6 +145,7 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> Non
     assert rule["annotations"].keys() == {"summary", "runbook"}
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     assert REPOSITORY / page == PAGE
+    assert anchor == rule["alert"].lower()
     assert anchor in anchors()
     summary = rule["annotations"]["summary"]
     assert summary.endswith(".")
