@@ -14,6 +14,7 @@ from keeper_grpc.client import (
     KeeperClient,
     NotFound,
     PreconditionFailed,
+    Refused,
     Retries,
     ServerError,
     Unavailable,
@@ -170,7 +171,7 @@ async def test_an_error_without_details_is_an_error_still() -> None:
         {"code": grpc.StatusCode.PERMISSION_DENIED, "details": "no", "trailing_metadata": garbage}
     ]
     async with serving(scripted) as port, client(port) as keeper:
-        with pytest.raises(ServerError) as caught:
+        with pytest.raises(Refused) as caught:
             await keeper.capture("account", insight("churn_prevention"), GOOD)
     assert (caught.value.message, caught.value.reason) == ("no", "")
 
