@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers test bench bench-captures bench-peers serve lint gen notices sbom lock clean
+.PHONY: help setup demo dashboard consumers client test bench bench-captures bench-peers serve lint gen notices sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -84,6 +84,9 @@ lint: $(DEVELOPMENT) ## ruff, mypy, bandit, buf, hadolint, and whether what is g
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python tools/generate_stubs.py --check
 	$(BIN)/python tools/third_party_notices.py --check
+
+client: $(DEVELOPMENT) ## build the Python client's wheel and sdist into dist/
+	cd clients/python && ../../$(BIN)/hatchling build -d ../../dist
 
 gen: $(DEVELOPMENT) ## generate the stubs from the protos: Python's, and Go's where Go is installed
 	$(BIN)/python tools/generate_stubs.py

@@ -1,4 +1,4 @@
-"""The async Python client of the network.
+"""The Python client of the network, asynchronous (KeeperClient) and synchronous (SyncKeeperClient).
 
     async with KeeperClient("127.0.0.1:50051") as keeper:
         result = await keeper.tournament("account-1", insights)
@@ -8,6 +8,9 @@
         ...
         await keeper.report_outcome("account-1", best.response.enhancement_id, Outcome(success=True))
 
+    keeper = SyncKeeperClient("127.0.0.1:50051")  # a Django view, a Celery task, a script
+    answer = keeper.enhance("account-1", insight)
+
 Requests and responses are the API's own messages (`keeper_grpc.gen.keeper.network.v1`): they are the
 contract, and a second set of classes would only lag behind it. The methods fill in the envelope
 (account, request_id), retry what may be retried, and raise `KeeperClientError`.
@@ -15,6 +18,7 @@ contract, and a second set of classes would only lag behind it. The methods fill
 
 from keeper_grpc.client.basis import basis_in_words
 from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, TokenFile
+from keeper_grpc.client.blocking.keeper import SyncKeeperClient
 from keeper_grpc.client.errors import (
     Conflict,
     DeadlineExceeded,
@@ -59,6 +63,7 @@ __all__ = [
     "ServerError",
     "SnapshotComplete",
     "TokenFile",
+    "SyncKeeperClient",
     "Tournament",
     "Unavailable",
     "basis_in_words",

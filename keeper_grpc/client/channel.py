@@ -12,6 +12,14 @@ from keeper_grpc.client.credentials import Credentials
 
 Options: TypeAlias = Sequence[tuple[str, int | str]]
 
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+BlockingInterceptor: TypeAlias = (
+    grpc.UnaryUnaryClientInterceptor
+    | grpc.UnaryStreamClientInterceptor
+    | grpc.StreamStreamClientInterceptor
+)
+
 _OPTIONS: Options = (
     # Detects a server or a NAT entry that vanished silently: a watch may have no message for weeks.
     # The server permits a ping every 5 seconds, also without calls.
@@ -28,15 +36,39 @@ _OPTIONS: Options = (
 
 
 def open_channel(
-    target: str, credentials: Credentials | grpc.ChannelCredentials | None, options: Options
+    target: str,
+    credentials: Credentials | grpc.ChannelCredentials | None,
+    options: Options,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
-    """A channel with our defaults, which `options` override. Raises CredentialsUnusable."""
+    """A channel of the running event loop with our defaults, which `options` override. Raises CredentialsUnusable."""
     chosen = [*_OPTIONS, *options]
-    bearer: Sequence[grpc.aio.ClientInterceptor] = ()
+    around = [*interceptors]
     if isinstance(credentials, Credentials):
         if credentials.token is not None:
-            bearer = bearing(credentials.token)
+            around += bearing(credentials.token)
         credentials = credentials.channel(target)
     if credentials is None:
-        return grpc.aio.insecure_channel(target, options=chosen, interceptors=bearer)
-    return grpc.aio.secure_channel(target, credentials, options=chosen, interceptors=bearer)
+        return grpc.aio.insecure_channel(target, options=chosen, interceptors=around)
+    return grpc.aio.secure_channel(target, credentials, options=chosen, interceptors=around)
+
+
+def open_blocking_channel(
+    target: str,
+    credentials: Credentials | grpc.ChannelCredentials | None,
+    options: Options,
+    interceptors: Sequence[BlockingInterceptor] = (),
+) -> grpc.Channel:
+    """The same for synchronous code."""
+    chosen = [*_OPTIONS, *options]
+    around = [*interceptors]
+    if isinstance(credentials, Credentials):
+        if credentials.token is not None:
+            around.append(BlockingBearer(credentials.token))
+        credentials = credentials.channel(target)
+    channel = (
+        grpc.insecure_channel(target, options=chosen)
+        if credentials is None
+        else grpc.secure_channel(target, credentials, options=chosen)
+    )
+    return grpc.intercept_channel(channel, *around)

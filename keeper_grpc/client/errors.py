@@ -17,6 +17,7 @@ has its code and message, and an empty reason.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -36,10 +37,16 @@ class FieldViolation:
 
 
 class KeeperClientError(Exception):
-    """Base of all. `reason` is the server's UPPER_SNAKE name of the error, or empty."""
+    """Base of all. `reason` is the server's UPPER_SNAKE name of the error, or empty.
+
+    Its text is the reason (or the code), the message and the first field violation.
+    """
 
     def __init__(self, code: StatusCode, message: str, detail: Detail) -> None:
-        super().__init__(f"{detail.reason or code.name}: {message}")
+        text = f"{detail.reason or code.name}: {message}"
+        for first in detail.field_violations[:1]:
+            text += f" ({first.field}: {first.description})"
+        super().__init__(text)
         self.code = code
         self.message = message
         self.reason = detail.reason
@@ -103,7 +110,7 @@ _KINDS: dict[StatusCode, type[KeeperClientError]] = {
 }
 
 
-def from_call(error: grpc.aio.AioRpcError) -> KeeperClientError:
+def from_call(error: grpc.aio.AioRpcError | grpc.Call) -> KeeperClientError:
     """The error of a call that failed."""
     packed = dict(error.trailing_metadata() or ()).get(_DETAILS)
     detail = Detail()
@@ -113,6 +120,14 @@ def from_call(error: grpc.aio.AioRpcError) -> KeeperClientError:
         except DecodeError:
             detail = Detail()  # not a status of this server; code and message remain
     return _error(error.code(), error.details() or "", detail)
+
+
+def from_blocking_call(error: grpc.RpcError) -> KeeperClientError:
+    """The same of synchronous gRPC, whose errors are their calls. Raises what is none of a call."""
+    call: Any = error
+    if not isinstance(call, grpc.Call):
+        raise error
+    return from_call(call)
 
 
 def from_status(status: Status) -> KeeperClientError:

@@ -2,70 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import Any, Self
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from keeper_grpc.client.channel import Options, open_channel
-from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
+from keeper_grpc.client import requests
+from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.client.channel import Metadata, Options
+from keeper_grpc.client.connection import Connection
 from keeper_grpc.client.errors import from_call
-from keeper_grpc.client.retries import Retries, retried
-from keeper_grpc.client.tournament import Tournament, play
+from keeper_grpc.client.operating import Operating
+from keeper_grpc.client.retries import Retries
+from keeper_grpc.client.tournament import TOURNAMENT_TIMEOUT, Tournament, play
 from keeper_grpc.client.watch import EmergingEvent, watch
 from keeper_grpc.client.watch_metrics import MetricsEvent, watch_metrics
-from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
-from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import DismissalReason, Reaction
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Identifiers, Insight, Outcome
-from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 
-if TYPE_CHECKING:  # types of the stub files only
-    from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceAsyncStub
-    from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
-        NetworkLearningServiceAsyncStub,
-    )
 
-Request_contra = TypeVar("Request_contra", bound=Message, contravariant=True)
-Response_co = TypeVar("Response_co", covariant=True)
-
-TOURNAMENT_TIMEOUT = 60.0
-"""Seconds for a tournament of any size: one process embeds hundreds of new insights a second, so thousands
-fit."""
-
-
-class _Method(Protocol[Request_contra, Response_co]):
-    """A unary method of a stub."""
-
-    def __call__(
-        self, request: Request_contra, /, *, timeout: float, metadata: tuple[tuple[str, str], ...]
-    ) -> Awaitable[Response_co]: ...
-
-
-class KeeperClient:
-    """A client of one network. Create it within a running event loop; tasks may share it.
+class KeeperClient(Operating):
+    """A client of one network, which tasks may share. It may be made anywhere, also at a module's level: the first
+    call opens the connection.
 
     `timeout` is in seconds and covers a call with all its retries. Every method raises
-    KeeperClientError. `credentials` say how to connect (TLS, certificate, token; None is clear text); `options` are gRPC channel arguments.
+    KeeperClientError, or CredentialsUnusable. `credentials` say how to connect (TLS, certificate, token; None is clear
+    text); `options` are gRPC channel arguments, `metadata` goes with every call, `interceptors` are gRPC's.
     """
 
     def __init__(
@@ -76,13 +43,18 @@ class KeeperClient:
         retries: Retries | None = None,
         credentials: Credentials | grpc.ChannelCredentials | None = None,
         options: Options = (),
+        metadata: Metadata = (),
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
-        self._channel = open_channel(target, credentials, options)
-        self._carries_tokens = carries_tokens(target, credentials)
-        self._network: NetworkLearningServiceAsyncStub = NetworkLearningServiceStub(self._channel)
-        self._admin: AdminServiceAsyncStub = AdminServiceStub(self._channel)
-        self._timeout = timeout
-        self._retries = retries or Retries()
+        self._connection = Connection(
+            target,
+            timeout=timeout,
+            retries=retries or Retries(),
+            credentials=credentials,
+            options=options,
+            metadata=metadata,
+            interceptors=interceptors,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,18 +69,7 @@ class KeeperClient:
 
     async def aclose(self) -> None:
         """End the connection, and with it every call and watch."""
-        await self._channel.close()
-
-    async def register_account(
-        self, account_id: str, business_category: str, *, joined_time: datetime | None = None
-    ) -> bool:
-        """Register an account; whether it was new to the network."""
-        request = admin.RegisterAccountRequest(
-            account_id=account_id,
-            business_category=business_category,
-            joined_time=_timestamp(joined_time),
-        )
-        return (await self._call(self._admin.RegisterAccount, request)).created
+        await self._connection.aclose()
 
     async def capture(
         self,
@@ -126,16 +87,10 @@ class KeeperClient:
         Pass a `request_id` (UUID) of your own to make this hold across crashes of the caller too. `enhancement_id` is
         that of an answer which was not followed: the outcome then counts for the proof of value.
         """
-        request = network.CapturePatternRequest(
-            request_id=request_id or str(uuid.uuid4()),
-            account_id=account_id,
-            insight=insight,
-            outcome=outcome,
-            identifiers=identifiers,
-            occurred_time=_timestamp(occurred_time),
-            enhancement_id=enhancement_id,
+        request = requests.capture(
+            account_id, insight, outcome, identifiers, occurred_time, request_id, enhancement_id
         )
-        return await self._call(self._network.CapturePattern, request)
+        return await self._connection.call(self._connection.network.CapturePattern, request)
 
     async def enhance(
         self,
@@ -151,14 +106,10 @@ class KeeperClient:
         Where nothing proven fits, `enhanced_insight.authored_advice` may have what an author advises, untested here;
         `network_enhanced` is false then. It is not given to who asks for more than the default evidence.
         """
-        request = network.EnhanceInsightRequest(
-            account_id=account_id,
-            insight=insight,
-            identifiers=identifiers,
-            min_success_rate=min_success_rate,
-            min_occurrences=min_occurrences,
+        (request,) = requests.questions(
+            account_id, [insight], identifiers, min_success_rate, min_occurrences
         )
-        return await self._call(self._network.EnhanceInsight, request)
+        return await self._connection.call(self._connection.network.EnhanceInsight, request)
 
     async def tournament(
         self,
@@ -175,22 +126,18 @@ class KeeperClient:
         Insights that could not be enhanced are in `failed`, each with its error; the others are ranked.
         Raises only when no insight got an answer.
         """
-        requests = [
-            network.EnhanceInsightRequest(
-                account_id=account_id,
-                insight=insight,
-                identifiers=identifiers,
-                min_success_rate=min_success_rate,
-                min_occurrences=min_occurrences,
-            )
-            for insight in insights
-        ]
-        if not requests:
+        asked = requests.questions(
+            account_id, insights, identifiers, min_success_rate, min_occurrences
+        )
+        if not asked:
             return Tournament([], [])
+        opened = self._connection.network
         return await play(
-            requests,
-            lambda questions, seconds: self._network.EnhanceInsights(questions, timeout=seconds),
-            self._retries,
+            asked,
+            lambda questions, seconds: opened.EnhanceInsights(
+                questions, timeout=seconds, metadata=self._connection.metadata
+            ),
+            self._connection.retries,
             timeout,
         )
 
@@ -209,7 +156,7 @@ class KeeperClient:
             min_success_rate=min_success_rate,
             min_occurrences=min_occurrences,
         )
-        return await self._call(self._network.PreviewInsight, request)
+        return await self._connection.call(self._connection.network.PreviewInsight, request)
 
     async def report_outcome(
         self,
@@ -224,14 +171,10 @@ class KeeperClient:
 
         One that is not `final` may be reported again, and then counts as the last report says.
         """
-        request = network.ReportOutcomeRequest(
-            request_id=request_id or str(uuid.uuid4()),
-            account_id=account_id,
-            enhancement_id=enhancement_id,
-            outcome=outcome,
-            occurred_time=_timestamp(occurred_time),
+        request = requests.outcome_report(
+            account_id, outcome, occurred_time, request_id, enhancement_id=enhancement_id
         )
-        return await self._call(self._network.ReportOutcome, request)
+        return await self._connection.call(self._connection.network.ReportOutcome, request)
 
     async def revise_capture(
         self,
@@ -243,14 +186,10 @@ class KeeperClient:
         request_id: str | None = None,
     ) -> network.ReportOutcomeResponse:
         """Replace the interim outcome of a capture, named by its request_id. See `capture` for `request_id`."""
-        request = network.ReportOutcomeRequest(
-            request_id=request_id or str(uuid.uuid4()),
-            account_id=account_id,
-            capture_request_id=capture_request_id,
-            outcome=outcome,
-            occurred_time=_timestamp(occurred_time),
+        request = requests.outcome_report(
+            account_id, outcome, occurred_time, request_id, capture_request_id=capture_request_id
         )
-        return await self._call(self._network.ReportOutcome, request)
+        return await self._connection.call(self._connection.network.ReportOutcome, request)
 
     async def report_reaction(
         self,
@@ -262,14 +201,8 @@ class KeeperClient:
         request_id: str | None = None,
     ) -> network.ReportReactionResponse:
         """Report what became of an enhancement: shown, accepted, dismissed or done. See `capture` for `request_id`."""
-        request = network.ReportReactionRequest(
-            request_id=request_id or str(uuid.uuid4()),
-            account_id=account_id,
-            enhancement_id=enhancement_id,
-            reaction=reaction,
-            reason=reason,
-        )
-        return await self._call(self._network.ReportReaction, request)
+        request = requests.reaction_report(account_id, enhancement_id, reaction, reason, request_id)
+        return await self._connection.call(self._connection.network.ReportReaction, request)
 
     async def suggest_moves(
         self,
@@ -280,21 +213,12 @@ class KeeperClient:
         max_moves: int = 0,
     ) -> Sequence[network.Move]:
         """Moves that apply now, most promising first. `facts` is JSON-like, with the names that triggers use."""
-        packed = Struct()
-        packed.update(dict(facts))
-        request = network.SuggestMovesRequest(
-            account_id=account_id,
-            business_category=business_category,
-            facts=packed,
-            max_moves=max_moves,
-        )
-        return (await self._call(self._network.SuggestMoves, request)).moves
+        request = requests.occasion(account_id, facts, business_category, max_moves)
+        answer = await self._connection.call(self._connection.network.SuggestMoves, request)
+        return answer.moves
 
     async def stream_moves(
-        self,
-        account_id: str,
-        business_category: str,
-        facts: AsyncIterable[Mapping[str, Any]],
+        self, account_id: str, business_category: str, facts: AsyncIterable[Mapping[str, Any]]
     ) -> AsyncGenerator[network.StreamMovesResponse]:
         """Moves as their triggers begin and cease to hold: first those that hold with the first of the `facts`.
 
@@ -302,7 +226,9 @@ class KeeperClient:
         no more. It ends with an error at its maximum age, and when the server drains: open it again with all facts,
         because nobody keeps them. Raises KeeperClientError.
         """
-        call = self._network.StreamMoves(_moves_requests(account_id, business_category, facts))
+        call = self._connection.network.StreamMoves(
+            requests.moves(account_id, business_category, facts), metadata=self._connection.metadata
+        )
         try:
             async for message in call:
                 yield message
@@ -312,24 +238,21 @@ class KeeperClient:
             call.cancel()
 
     async def generate_task(
-        self,
-        account_id: str,
-        source: str | Insight,
-        *,
-        identifiers: Identifiers | None = None,
+        self, account_id: str, source: str | Insight, *, identifiers: Identifiers | None = None
     ) -> network.Task:
         """Make a task for people, from an enhancement's id or from an insight that was not enhanced."""
-        request = network.GenerateTaskRequest(account_id=account_id, identifiers=identifiers)
-        if isinstance(source, str):
-            request.enhancement_id = source
-        else:
-            request.insight.CopyFrom(source)
-        return (await self._call(self._network.GenerateTask, request)).task
+        request = requests.task(account_id, source, identifiers)
+        return (await self._connection.call(self._connection.network.GenerateTask, request)).task
 
     async def get_pattern(self, pattern_id: str) -> Pattern:
         """One published pattern. Raises NotFound."""
         request = network.GetPatternRequest(pattern_id=pattern_id)
-        return (await self._call(self._network.GetPattern, request)).pattern
+        return (await self._connection.call(self._connection.network.GetPattern, request)).pattern
+
+    async def get_pattern_history(self, pattern_id: str) -> network.GetPatternResponse:
+        """One published pattern with its scripts and its evidence over time. Raises NotFound."""
+        request = network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
+        return await self._connection.call(self._connection.network.GetPattern, request)
 
     async def list_patterns(
         self,
@@ -352,7 +275,7 @@ class KeeperClient:
             page_size=page_size,
         )
         while True:
-            page = await self._call(self._network.ListPatterns, request)
+            page = await self._connection.call(self._connection.network.ListPatterns, request)
             for pattern in page.patterns:
                 yield pattern
             if not page.next_page_token:
@@ -366,6 +289,7 @@ class KeeperClient:
         business_category: str = "",
         min_accounts: int = 0,
         min_similarity: float = 0.0,
+        min_total_potential_value: float = 0.0,
         window: timedelta | None = None,
         resume_token: str = "",
     ) -> AsyncGenerator[EmergingEvent]:
@@ -375,42 +299,35 @@ class KeeperClient:
         yields `Interrupted` while the server cannot be reached. To resume after the caller's own restart,
         keep the last `resume_token` and pass it here.
         """
-        request = network.StreamEmergingPatternsRequest(
-            pattern_type=pattern_type,
-            business_category=business_category,
-            min_accounts=min_accounts,
-            min_similarity=min_similarity,
-            window=_duration(window),
-            resume_token=resume_token,
+        request = requests.emerging(
+            pattern_type,
+            business_category,
+            min_accounts,
+            min_similarity,
+            min_total_potential_value,
+            window,
+            resume_token,
         )
-        events = watch(self._network.StreamEmergingPatterns, request, self._retries)
+        opened = self._connection.network
+        events = watch(
+            lambda wanted: opened.StreamEmergingPatterns(
+                wanted, metadata=self._connection.metadata
+            ),
+            request,
+            self._connection.retries,
+        )
         async with aclosing(events):
             async for event in events:
                 yield event
-
-    async def get_pattern_history(self, pattern_id: str) -> network.GetPatternResponse:
-        """One published pattern with its scripts and its evidence over time. Raises NotFound."""
-        request = network.GetPatternRequest(pattern_id=pattern_id, include_history=True)
-        return await self._call(self._network.GetPattern, request)
-
-    async def get_pattern_support(self, pattern_id: str) -> admin.GetPatternSupportResponse:
-        """Who stands behind a pattern, published or not: counts for operators. Raises NotFound."""
-        request = admin.GetPatternSupportRequest(pattern_id=pattern_id)
-        return await self._call(self._admin.GetPatternSupport, request)
-
-    async def list_audit_events(self, *, page_size: int = 0) -> Sequence[admin.AuditEvent]:
-        """The newest actions of operators, at most `page_size` (0: 50)."""
-        request = admin.ListAuditEventsRequest(page_size=page_size)
-        return (await self._call(self._admin.ListAuditEvents, request)).audit_events
 
     async def network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
     ) -> network.GetNetworkMetricsResponse:
         """The network's metrics and KPIs. `window` ends now; None is 30 days."""
         request = network.GetNetworkMetricsRequest(
-            window=_duration(window), business_category=business_category
+            window=requests.duration(window), business_category=business_category
         )
-        return await self._call(self._network.GetNetworkMetrics, request)
+        return await self._connection.call(self._connection.network.GetNetworkMetrics, request)
 
     async def account_value(
         self, account_id: str, *, window: timedelta | None = None, token: str = ""
@@ -420,11 +337,12 @@ class KeeperClient:
         `token`: the bearer token of whoever asks, for a client that asks for others and has none of its own. Raises
         CredentialsUnusable where anybody could read it on its way.
         """
-        if token and not self._carries_tokens:
-            raise CredentialsUnusable("a token is sent over TLS only, but to this machine")
-        request = network.GetAccountValueRequest(account_id=account_id, window=_duration(window))
-        metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        return await self._call(self._network.GetAccountValue, request, metadata)
+        request = network.GetAccountValueRequest(
+            account_id=account_id, window=requests.duration(window)
+        )
+        return await self._connection.call(
+            self._connection.network.GetAccountValue, request, token=token
+        )
 
     async def watch_network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
@@ -435,52 +353,14 @@ class KeeperClient:
         reached.
         """
         request = network.StreamNetworkMetricsRequest(
-            window=_duration(window), business_category=business_category
+            window=requests.duration(window), business_category=business_category
         )
-        events = watch_metrics(self._network.StreamNetworkMetrics, request, self._retries)
+        opened = self._connection.network
+        events = watch_metrics(
+            lambda wanted: opened.StreamNetworkMetrics(wanted, metadata=self._connection.metadata),
+            request,
+            self._connection.retries,
+        )
         async with aclosing(events):
             async for event in events:
                 yield event
-
-    async def _call(
-        self,
-        method: _Method[Request_contra, Response_co],
-        request: Request_contra,
-        metadata: Sequence[tuple[str, str]] = (),
-    ) -> Response_co:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        return await retried(
-            lambda: method(
-                request, timeout=max(0.0, deadline - loop.time()), metadata=tuple(metadata)
-            ),
-            self._retries,
-            deadline,
-        )
-
-
-def _timestamp(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
-
-
-def _duration(span: timedelta | None) -> Duration | None:
-    if span is None:
-        return None
-    message = Duration()
-    message.FromTimedelta(span)
-    return message
-
-
-async def _moves_requests(
-    account_id: str, business_category: str, facts: AsyncIterable[Mapping[str, Any]]
-) -> AsyncIterator[network.StreamMovesRequest]:
-    async for changed in facts:
-        request = network.StreamMovesRequest(
-            account_id=account_id, business_category=business_category
-        )
-        request.facts.update(dict(changed))
-        yield request

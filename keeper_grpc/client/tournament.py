@@ -23,6 +23,10 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 if TYPE_CHECKING:
     Stream: TypeAlias = grpc.aio.StreamStreamCall[EnhanceInsightsRequest, EnhanceInsightsResponse]
 
+TOURNAMENT_TIMEOUT = 60.0
+"""Seconds for a tournament of any size: one process embeds hundreds of new insights a second, so thousands
+fit."""
+
 WINDOW = 64
 """Most questions in flight: twice what a server works on concurrently, so that it never waits. Thousands
 written at once would fill gRPC's buffers and block the caller's event loop."""
@@ -78,13 +82,14 @@ async def play(
     `retried` does not fit here: an attempt may succeed in part, and its stream may end well although some of
     its answers are errors that may pass.
     """
-    answers = _Answers(requests)
+    answers = Answers(requests)
     deadline = asyncio.get_running_loop().time() + timeout
     failures = 0
     while True:
         left = deadline - asyncio.get_running_loop().time()
         window = asyncio.Semaphore(WINDOW)
-        broken = await answers.collect(open_stream(answers.questions(window), left), window)
+        questions = _paced(answers.open_questions(), window)
+        broken = await _collect(answers, open_stream(questions, left), window)
         failures += 1
         error = broken or answers.first_retriable_error()
         if error is None:
@@ -98,7 +103,31 @@ async def play(
         await asyncio.sleep(delay)
 
 
-class _Answers:
+async def _paced(
+    questions: Sequence[EnhanceInsightsRequest], window: asyncio.Semaphore
+) -> AsyncIterator[EnhanceInsightsRequest]:
+    """The questions, as the window allows."""
+    for question in questions:
+        await window.acquire()
+        yield question
+
+
+async def _collect(
+    answers: Answers, stream: Stream, window: asyncio.Semaphore
+) -> KeeperClientError | None:
+    """Read answers until the stream ends; the error that broke it, or None."""
+    try:
+        async for message in stream:
+            window.release()
+            answers.take(message)
+    except grpc.aio.AioRpcError as error:
+        return from_call(error)
+    finally:
+        stream.cancel()
+    return answers.ended()
+
+
+class Answers:
     """The answer or error of each request so far, by its place in the caller's list."""
 
     def __init__(self, requests: Sequence[EnhanceInsightRequest]) -> None:
@@ -106,27 +135,24 @@ class _Answers:
         self._answered: dict[int, EnhanceInsightResponse] = {}
         self._errors: dict[int, KeeperClientError] = {}
 
-    async def questions(self, window: asyncio.Semaphore) -> AsyncIterator[EnhanceInsightsRequest]:
-        """The requests without an answer or with an error that may pass, as the window allows."""
-        for place in self._open():
-            await window.acquire()
-            yield EnhanceInsightsRequest(correlation_id=str(place), request=self._requests[place])
+    def open_questions(self) -> list[EnhanceInsightsRequest]:
+        """The requests without an answer or with an error that may pass."""
+        return [
+            EnhanceInsightsRequest(correlation_id=str(place), request=self._requests[place])
+            for place in self._open()
+        ]
 
-    async def collect(self, stream: Stream, window: asyncio.Semaphore) -> KeeperClientError | None:
-        """Read answers until the stream ends; the error that broke it, or None."""
-        try:
-            async for message in stream:
-                window.release()
-                place = int(message.correlation_id)
-                if message.HasField("error"):
-                    self._errors[place] = from_status(message.error)
-                else:
-                    self._errors.pop(place, None)
-                    self._answered[place] = message.response
-        except grpc.aio.AioRpcError as error:
-            return from_call(error)
-        finally:
-            stream.cancel()
+    def take(self, message: EnhanceInsightsResponse) -> None:
+        """Keep an answer."""
+        place = int(message.correlation_id)
+        if message.HasField("error"):
+            self._errors[place] = from_status(message.error)
+        else:
+            self._errors.pop(place, None)
+            self._answered[place] = message.response
+
+    def ended(self) -> KeeperClientError | None:
+        """The error of a stream that ended well, where some requests have no answer."""
         return stream_ended() if self._unanswered() else None
 
     def first_retriable_error(self) -> KeeperClientError | None:

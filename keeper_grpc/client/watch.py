@@ -62,7 +62,7 @@ async def watch(
     """
     wanted = StreamEmergingPatternsRequest()
     wanted.CopyFrom(request)
-    view = _View()
+    view = View()
 
     def go_on() -> Stream:
         view.stream_begins()
@@ -78,7 +78,7 @@ async def watch(
                 yield event
 
 
-class _View:
+class View:
     """Keeps the patterns that the caller knows, so that nothing is repeated.
 
     A new stream replays the changes that were missed, or begins with a snapshot when the token was too old or

@@ -1,0 +1,1 @@
+"""The synchronous client, for Django, Flask, Celery and scripts."""
