@@ -40,6 +40,7 @@ consumers: ## fetch what the tests of consumers in Go and TypeScript build with
 	-cd clients/go && PATH="$$PATH:/usr/local/go/bin" go mod download
 	-cd tests/consumers/conformance && PATH="$$PATH:/usr/local/go/bin" ./build.sh
 	-npm ci --prefix tests/consumers/typescript --no-audit --no-fund
+	-npm ci --prefix clients/typescript --no-audit --no-fund
 
 serve: $(SERVER) ## serve on 127.0.0.1:50051 with the bundled database
 	$(BIN)/keeper serve

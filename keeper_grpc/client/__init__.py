@@ -17,8 +17,8 @@ contract, and a second set of classes would only lag behind it. The methods fill
 """
 
 from keeper_grpc.client.basis import basis_in_words
-from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, TokenFile
 from keeper_grpc.client.blocking.keeper import SyncKeeperClient
+from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, TokenFile
 from keeper_grpc.client.errors import (
     Conflict,
     DeadlineExceeded,
@@ -62,8 +62,8 @@ __all__ = [
     "Retries",
     "ServerError",
     "SnapshotComplete",
-    "TokenFile",
     "SyncKeeperClient",
+    "TokenFile",
     "Tournament",
     "Unavailable",
     "basis_in_words",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import grpc
 
 from keeper_grpc.client.bearer import bearing
+from keeper_grpc.client.blocking.bearer import BlockingBearer
 from keeper_grpc.client.credentials import Credentials
 
 Options: TypeAlias = Sequence[tuple[str, int | str]]

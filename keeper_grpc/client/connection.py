@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
 from keeper_grpc.client.channel import Metadata, Options, open_channel
+from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
 from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
@@ -90,9 +90,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         return await retried(
-            lambda: method(
-                request, timeout=max(0.0, deadline - loop.time()), metadata=metadata
-            ),
+            lambda: method(request, timeout=max(0.0, deadline - loop.time()), metadata=metadata),
             self.retries,
             deadline,
         )

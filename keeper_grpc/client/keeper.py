@@ -11,7 +11,6 @@ from typing import Any, Self
 import grpc
 
 from keeper_grpc.client import requests
-from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.channel import Metadata, Options
 from keeper_grpc.client.connection import Connection
 from keeper_grpc.client.errors import from_call

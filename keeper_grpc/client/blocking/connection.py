@@ -12,13 +12,13 @@ from typing import Protocol, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
 from keeper_grpc.client.channel import (
     BlockingInterceptor,
     Metadata,
     Options,
     open_blocking_channel,
 )
+from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
 from keeper_grpc.client.errors import from_blocking_call
 from keeper_grpc.client.retries import Retries, may_retry
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub

@@ -14,7 +14,6 @@ from keeper_grpc.client.blocking.connection import Clock, Connection, SystemCloc
 from keeper_grpc.client.blocking.operating import Operating
 from keeper_grpc.client.blocking.tournament import play
 from keeper_grpc.client.blocking.watch import watch, watch_metrics
-from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.channel import BlockingInterceptor, Metadata, Options
 from keeper_grpc.client.errors import from_blocking_call
 from keeper_grpc.client.retries import Retries
@@ -225,7 +224,8 @@ class SyncKeeperClient(Operating):
         because nobody keeps them. Raises KeeperClientError.
         """
         call = self._connection.network.StreamMoves(
-            requests.moves_of(account_id, business_category, facts), metadata=self._connection.metadata
+            requests.moves_of(account_id, business_category, facts),
+            metadata=self._connection.metadata,
         )
         try:
             yield from call
@@ -326,9 +326,7 @@ class SyncKeeperClient(Operating):
         request = network.GetAccountValueRequest(
             account_id=account_id, window=requests.duration(window)
         )
-        return self._connection.call(
-            self._connection.network.GetAccountValue, request, token=token
-        )
+        return self._connection.call(self._connection.network.GetAccountValue, request, token=token)
 
     def watch_network_metrics(
         self, *, window: timedelta | None = None, business_category: str = ""
