@@ -27,10 +27,8 @@ class KeeperClientHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchli
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the package to what is built."""
         here = Path(self.root)
-        in_sdist = here / NAME
-        if in_sdist.exists():
-            build_data["force_include"][str(in_sdist)] = NAME
-            return
+        if (here / NAME).exists():
+            return  # an sdist, which has them where hatchling looks
         self._made = Path(tempfile.mkdtemp(prefix="keeper-client-"))
         package = self._made / NAME
         repository = here.parents[1]
