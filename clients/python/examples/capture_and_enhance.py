@@ -1,11 +1,20 @@
-"""Synchronous code: three accounts report what worked, and a fourth one asks."""
+"""Synchronous code: three accounts report what worked, and a fourth one asks.
+
+python capture_and_enhance.py [host:port [authority.pem token-file]]
+"""
 
 import sys
+from pathlib import Path
 
-from keeper_client import InvalidRequest, SyncKeeperClient
+from keeper_client import Credentials, InvalidRequest, SyncKeeperClient, TokenFile
 from keeper_client.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 
-keeper = SyncKeeperClient(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:50051")
+target, *secured = sys.argv[1:] or ["127.0.0.1:50051"]
+credentials = None
+if secured:
+    ca, token = map(Path, secured)
+    credentials = Credentials(ca=ca, token=TokenFile(token))
+keeper = SyncKeeperClient(target, credentials=credentials)
 
 
 def insight(**fields: str) -> Insight:

@@ -1,12 +1,28 @@
-"""Asynchronous code: follow the emerging patterns, through restarts of the server, until it is interrupted."""
+"""Asynchronous code: follow the emerging patterns, through restarts of the server, until it is interrupted.
+
+python follow.py [host:port [authority.pem token-file]]
+"""
 
 import asyncio
 import sys
+from pathlib import Path
 
-from keeper_client import Changed, Interrupted, KeeperClient, SnapshotComplete
+from keeper_client import (
+    Changed,
+    Credentials,
+    Interrupted,
+    KeeperClient,
+    SnapshotComplete,
+    TokenFile,
+)
 from keeper_client.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 
-keeper = KeeperClient(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:50051")
+target, *secured = sys.argv[1:] or ["127.0.0.1:50051"]
+credentials = None
+if secured:
+    ca, token = map(Path, secured)
+    credentials = Credentials(ca=ca, token=TokenFile(token))
+keeper = KeeperClient(target, credentials=credentials)
 
 
 async def main() -> None:

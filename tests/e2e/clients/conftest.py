@@ -8,7 +8,7 @@ from tests.e2e.conftest import MakeDirectory, StartServer
 
 @pytest.fixture
 async def network_server(start_server: StartServer, make_directory: MakeDirectory) -> Restarting:
-    """A server that serves gRPC and HTTP, and may be restarted."""
-    server = Restarting(start_server, make_directory() / "data")
+    """A server of gRPC and HTTP with TLS and tokens, which may be restarted."""
+    server = Restarting.secured(start_server, make_directory())
     await server.up()
     return server

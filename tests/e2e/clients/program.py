@@ -1,4 +1,4 @@
-"""A client program of another language, as a process whose lines are read as they come."""
+"""A client program of another language, as a process whose output is read as it comes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Program:
         assert self._process.stdout is not None
         async with asyncio.timeout(within):
             while text not in self.said:
-                line = await self._process.stdout.readline()
-                assert line, f"it ended without {text!r}:\n{self.said}"
-                self.said += line.decode()
+                part = await self._process.stdout.read(65_536)
+                assert part, f"it ended without {text!r}:\n{self.said}"
+                self.said += part.decode(errors="replace")
 
     async def ended(self, *, within: float = SOON) -> int:
         """Wait until it ends: its exit code."""
         assert self._process.stdout is not None
         async with asyncio.timeout(within):
-            self.said += (await self._process.stdout.read()).decode()
+            self.said += (await self._process.stdout.read()).decode(errors="replace")
             return await self._process.wait()
 
 

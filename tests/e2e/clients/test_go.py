@@ -82,14 +82,18 @@ async def test_the_examples_capture_enhance_and_follow_through_a_restart(
     examples: Path, network_server: Restarting
 ) -> None:
     """What an engine, a service and a dashboard in Go do; the stream goes on where the restart cut it off."""
-    target = f"-target={network_server.target}"
-    captured = await run(examples / "capture", target, directory=examples)
-    enhanced = await run(examples / "enhance", target, directory=examples)
+    connection = (
+        f"-target={network_server.target}",
+        f"-ca={network_server.ca}",
+        f"-token-file={network_server.token_file}",
+    )
+    captured = await run(examples / "capture", *connection, directory=examples)
+    enhanced = await run(examples / "enhance", *connection, directory=examples)
 
     assert captured.count("captured, replayed: false") == 3
     assert "Send the guest a personal reminder with 20% off: " in enhanced
 
-    async with started(examples / "stream", target, directory=examples) as stream:
+    async with started(examples / "stream", *connection, directory=examples) as stream:
         await stream.says("that is all of ")
         await network_server.down()
         await network_server.up()

@@ -133,10 +133,11 @@ async def test_the_examples_work_without_the_server_package(
     """Synchronous calls with a typed error, and a watch through a restart, on grpcio and protobuf alone."""
     # -S leaves out the environment's own packages, the server's dependencies among them.
     python = (sys.executable, "-S")
+    connection = (network_server.target, network_server.ca, network_server.token_file)
     said = await run(
         *python,
         CLIENT / "examples/capture_and_enhance.py",
-        network_server.target,
+        *connection,
         directory=CLIENT,
         environment=alone,
     )
@@ -146,7 +147,7 @@ async def test_the_examples_work_without_the_server_package(
     async with started(
         *python,
         CLIENT / "examples/follow.py",
-        network_server.target,
+        *connection,
         directory=CLIENT,
         environment=alone,
     ) as follow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -43,7 +44,11 @@ async def test_the_example_captures_enhances_and_follows_through_a_restart(
     example: Path, network_server: Restarting
 ) -> None:
     """Node.js by Connect over HTTP/1.1: calls, a typed error, and a stream that resumes."""
-    async with started("node", example, network_server.url, directory=example.parent) as program:
+    async with started(
+        *("node", example, network_server.url, network_server.token_file),
+        directory=example.parent,
+        environment=dict(os.environ) | {"NODE_EXTRA_CA_CERTS": str(network_server.ca)},
+    ) as program:
         await program.says("that is all of ")
         await network_server.down()
         await network_server.up()
