@@ -36,7 +36,7 @@ from keeper_grpc.operations.doctor import command as doctor
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.settings import PREFIX, Settings
 from keeper_grpc.simulation import command as simulation
-from keeper_grpc.terminal import metrics, pattern, patterns, tokens
+from keeper_grpc.terminal import accounts, audit, metrics, pattern, patterns, tokens, withdrawals
 from keeper_grpc.terminal.watch import command
 from keeper_grpc.version import version
 
@@ -85,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pattern,
         metrics,
         dashboard,
+        accounts,
+        withdrawals,
+        audit,
         tokens,
         simulation,
         backtest,

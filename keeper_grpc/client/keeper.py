@@ -13,6 +13,7 @@ import grpc
 from keeper_grpc.client import requests
 from keeper_grpc.client.channel import Metadata, Options
 from keeper_grpc.client.connection import Connection
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.errors import from_call
 from keeper_grpc.client.operating import Operating
 from keeper_grpc.client.retries import Retries

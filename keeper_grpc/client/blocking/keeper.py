@@ -15,6 +15,7 @@ from keeper_grpc.client.blocking.operating import Operating
 from keeper_grpc.client.blocking.tournament import play
 from keeper_grpc.client.blocking.watch import watch, watch_metrics
 from keeper_grpc.client.channel import BlockingInterceptor, Metadata, Options
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.errors import from_blocking_call
 from keeper_grpc.client.retries import Retries
 from keeper_grpc.client.tournament import TOURNAMENT_TIMEOUT, Tournament
