@@ -24,17 +24,21 @@ from keeper_grpc.server_parts import ServerParts
 from keeper_grpc.serving_ports import ports
 from keeper_grpc.settings import Settings
 from keeper_grpc.start_checks import check_settings
+from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.telemetry.exporting import open_telemetry
+from keeper_grpc.telemetry.instruments import Instruments
 from keeper_grpc.telemetry.watched import (
     watch_cache,
     watch_detector,
     watch_feeds,
+    watch_gate,
     watch_memories,
     watch_patterns,
     watch_pool,
     watch_server,
     watch_sizes,
+    watch_writers,
 )
 from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.advice.moves_feed import MovesFeed
@@ -196,19 +200,11 @@ async def application(
             ports=stack.enter_context(ports(settings, access, worker)),
         )
         detector = parts.detector()
-        watch_pool(telemetry.instruments, pool)
-        watch_cache(telemetry.instruments, models)
-        watch_memories(
-            telemetry.instruments,
-            accounts=parts.remembered_accounts,
-            insights=parts.remembering_anonymizer.insights,
-            texts=parts.remembering_anonymizer.texts,
-        )
+        _watch(telemetry.instruments, parts, pool=pool, models=models)
         watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
         watch_sizes(telemetry.instruments, parts.sizes, parts.bounds)
         watch_server(telemetry.instruments, server)
-        watch_patterns(telemetry.instruments, parts.published, parts.candidates, parts.places)
         stack.push_async_callback(parts.close_memories)
         stack.push_async_callback(parts.close_writers)
         failed = asyncio.Event()
@@ -253,6 +249,23 @@ async def application(
         )
         stack.push_async_callback(app.drain)
         yield app
+
+
+def _watch(
+    instruments: Instruments, parts: ServerParts, *, pool: Database, models: ModelInUse
+) -> None:
+    """Export what the parts of every server keep count of."""
+    watch_pool(instruments, pool)
+    watch_cache(instruments, models)
+    watch_memories(
+        instruments,
+        accounts=parts.remembered_accounts,
+        insights=parts.remembering_anonymizer.insights,
+        texts=parts.remembering_anonymizer.texts,
+    )
+    watch_gate(instruments, parts.gate)
+    watch_writers(instruments, scopes=parts.writer, enhancements=parts.records)
+    watch_patterns(instruments, parts.published, parts.candidates, parts.places)
 
 
 async def _seed(seed: SeedCatalog, catalog: Catalog) -> None:

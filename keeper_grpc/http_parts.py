@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from keeper_grpc.access_parts import Access
 from keeper_grpc.operator_error import OperatorError
-from keeper_grpc.rpc.server import MAX_REQUEST_BYTES, Server
+from keeper_grpc.rpc.interceptors.unreadable import MAX_REQUEST_BYTES
+from keeper_grpc.rpc.server import Server
 from keeper_grpc.settings import Settings
 
 if TYPE_CHECKING:  # the extra may be missing

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from uuid import uuid4
 
 from keeper_grpc.access_parts import Access, unauthenticated_limits
+from keeper_grpc.admission.gate import Gate
+from keeper_grpc.admission.kinds import Kind, lanes
 from keeper_grpc.catalog.load import Catalog
 from keeper_grpc.domain.access.identity import UNAUTHENTICATED
 from keeper_grpc.domain.access.meter import Meter
 from keeper_grpc.domain.advice.exploration import Exploration
 from keeper_grpc.domain.emerging.model import Emergence, Proven
+from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.models.detector import DetectorInUse
 from keeper_grpc.models.in_use import ModelInUse, OnModelInUse
@@ -21,6 +24,7 @@ from keeper_grpc.parts import counting_of, make_anonymizer, qualification
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.privacy.remembering import RememberingAnonymizer
+from keeper_grpc.rpc.interceptors.admission import Durations
 from keeper_grpc.rpc.interceptors.authentication import Authentication
 from keeper_grpc.rpc.interceptors.authorization import Authorization
 from keeper_grpc.rpc.interceptors.identity_limits import IdentityLimits
@@ -149,6 +153,11 @@ class ServerParts:
         self._models = models
         self._clock = clock
         self._telemetry = telemetry
+        self.gate = Gate(
+            # A database that does not answer one report does not answer those that wait behind it.
+            lanes(shared_failures=(StorageUnavailable,)),
+            on_wait=telemetry.instruments.waited_for_turn,
+        )
         self._pseudonyms = pseudonyms
         self._words = KAccountWords(self._pseudonyms.word_hash)
         self.remembering_anonymizer = RememberingAnonymizer(
@@ -192,7 +201,7 @@ class ServerParts:
         )
         self._speak_for = SpeakFor(pseudonyms=self._pseudonyms, store=self.remembered_accounts)
         self._meter = Meter()
-        self._writer = ScopeWriter(
+        self.writer = ScopeWriter(
             WriteGroup(
                 store=PostgresGroups(pool, self._counting, self.places),
                 rule=self._rule,
@@ -201,6 +210,11 @@ class ServerParts:
             ReviseOutcome(self._outcomes, self._rule),
             # Half of the pool stays for all other calls.
             at_once=min(GROUPS_AT_ONCE, settings.pool_size // 2),
+            on_wait=partial(telemetry.instruments.waited_for_writer, "scopes"),
+        )
+        self.records = EnhancementWriter(
+            PostgresEnhancements(pool),
+            on_wait=partial(telemetry.instruments.waited_for_writer, "enhancements"),
         )
         self._suggest = SuggestMoves(
             accounts=self._accounts,
@@ -218,7 +232,6 @@ class ServerParts:
             clock=clock,
             rng=Random(),  # noqa: S311 - spreads the ends of streams, no secrets
         )
-        self._records = EnhancementWriter(PostgresEnhancements(pool))
         self._refresh = RefreshEvidence(PostgresStalePatterns(pool, counting_of(settings)))
         self._qualify = QualifyAccounts(
             store=PostgresQualification(pool),
@@ -232,7 +245,7 @@ class ServerParts:
         def on(embedder: CachedEmbedder) -> EnhanceInsight:
             return EnhanceInsight(
                 patterns=self.candidates,
-                enhancements=self._records,
+                enhancements=self.records,
                 holdout=self._settings.holdout_share,
                 exploration=Exploration(
                     script_share=self._settings.script_exploration,
@@ -260,12 +273,13 @@ class ServerParts:
             admit=QuestionAdmission(self._access.authenticator, self._speak_for, self._meter),
             on_answer=self._telemetry.instruments.question_answered,
             spans=self._telemetry.spans,
+            gate=self.gate,
         )
 
     def capture(self) -> MeasuredCapture:
         def on(embedder: CachedEmbedder) -> CapturePattern:
             return CapturePattern(
-                writer=self._writer,
+                writer=self.writer,
                 accounts=self._accounts,
                 anonymizer=self._anonymizer,
                 embedder=embedder,
@@ -281,8 +295,8 @@ class ServerParts:
 
     async def close_writers(self) -> None:
         """Wait until all that calls handed over is written, also of callers that went away."""
-        await self._writer.close()
-        await self._records.close()
+        await self.writer.close()
+        await self.records.close()
 
     def seeding(self) -> SeedCatalog:
         return SeedCatalog(
@@ -409,7 +423,8 @@ class ServerParts:
             guards=self._guards(),
             ports=ports,
             reflection=self._settings.reflection,
-            max_call_duration=self._settings.max_call_duration.total_seconds(),
+            gate=self.gate,
+            durations=self._durations(),
             readiness_interval=READINESS_INTERVAL,
             on_end=self._telemetry.instruments.call_ended,
             spans=self._telemetry.spans,
@@ -425,6 +440,14 @@ class ServerParts:
             ),
             IdentityLimits(self._meter),
             Authorization(self._speak_for),
+        )
+
+    def _durations(self) -> Durations:
+        question = self._settings.question_deadline.total_seconds()
+        read = self._settings.read_deadline.total_seconds()
+        return Durations(
+            self._settings.max_call_duration.total_seconds(),
+            {Kind.QUESTION: question, Kind.READ: read, Kind.REPORT: read},
         )
 
     def feed(self) -> EmergingFeed:
@@ -553,7 +576,7 @@ class ServerParts:
             accounts=self._accounts,
             embedder=embedder,
             store=self._outcomes,
-            writer=self._writer,
+            writer=self.writer,
             clock=self._clock,
         )
 

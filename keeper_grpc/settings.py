@@ -290,6 +290,15 @@ class Settings(BaseSettings):
     max_call_duration: Seconds = Field(
         timedelta(seconds=30), description="longest unary call, also for clients without a deadline"
     )
+    question_deadline: Seconds = Field(
+        timedelta(seconds=20),
+        description="longest EnhanceInsight, PreviewInsight, SuggestMoves or GenerateTask of a client that set no deadline, its wait for "
+        "a turn included",
+    )
+    read_deadline: Seconds = Field(
+        timedelta(seconds=10),
+        description="the same of GetPattern, ListPatterns, GetNetworkMetrics and GetAccountValue",
+    )
     drain_grace: Seconds = Field(
         timedelta(seconds=10), description="time that calls in flight get to finish at SIGTERM"
     )

@@ -32,7 +32,7 @@
          +- StorageUnavailable
          |   +- PatternsMoved      to another embedding model, or into each other, since the call began
          |   +- StatementTimedOut  a statement took longer than its timeout
-         +- TooBusy            more writes wait than may
+         +- TooBusy            more work comes than can be done, or more writes wait than may
          +- KeysUnavailable    the keys of the identity provider have not been read yet
          +- LimitExceeded      the identity's own limit
          |   +- RateExceeded
@@ -257,10 +257,12 @@ class StatementTimedOut(StorageUnavailable):
 
 
 class TooBusy(Unavailable):
-    """As many writes wait as may; nothing of this one is stored."""
+    """More comes than can be done, or as many writes wait as may; nothing of this one was done."""
 
-    def __init__(self) -> None:
-        super().__init__("too many writes wait; try again later", retry_after=1.0)
+    def __init__(
+        self, message: str = "too many writes wait; try again later", retry_after: float = 1.0
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class KeysUnavailable(Unavailable):

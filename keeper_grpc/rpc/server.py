@@ -11,6 +11,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from keeper_grpc.admission.gate import Gate
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
     add_AdminServiceServicer_to_server,
@@ -18,6 +19,7 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
+from keeper_grpc.rpc.interceptors.admission import Admission, Durations
 from keeper_grpc.rpc.interceptors.authentication import Authentication
 from keeper_grpc.rpc.interceptors.authorization import Authorization
 from keeper_grpc.rpc.interceptors.chain import Chain, Handler
@@ -27,9 +29,10 @@ from keeper_grpc.rpc.interceptors.end import EndListener, TellEnd
 from keeper_grpc.rpc.interceptors.identity_limits import IdentityLimits
 from keeper_grpc.rpc.interceptors.in_flight import InFlight
 from keeper_grpc.rpc.interceptors.log import log_end
+from keeper_grpc.rpc.interceptors.reading import read_requests
 from keeper_grpc.rpc.interceptors.request_id import RequestId
 from keeper_grpc.rpc.interceptors.trace import Trace, note_end
-from keeper_grpc.rpc.interceptors.unreadable import read_requests
+from keeper_grpc.rpc.interceptors.unreadable import MAX_RECEIVED_BYTES
 from keeper_grpc.rpc.interceptors.validation import Validation
 from keeper_grpc.rpc.reflection import enable_reflection
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
@@ -43,9 +46,6 @@ OUR_SERVICES = (
 )
 SERVICES = tuple(service.full_name for service in OUR_SERVICES)
 
-MAX_REQUEST_BYTES = 256 * 1024
-"""Bytes. The largest valid request, with every bounded field full, is below 150 KB."""
-
 LAST_GRACE = 0.1
 """Seconds between the last handler's return and the close of its connection, to send its response."""
 
@@ -57,7 +57,7 @@ _OPTIONS = (
     # Detects clients that vanished without closing: a stream's subscriber may be silent for weeks.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
 )
 
 
@@ -101,6 +101,7 @@ class Ports:
 class Server:
     """The server of one process. `ready` returns whether its parts can answer now.
 
+    `gate` admits calls, which take no longer than `durations` says.
     `on_end` is called at the end of each call; `spans` makes spans in the callers' traces. `reflection`: "off" serves
     none; who may use it otherwise is the guards' business.
     """
@@ -114,7 +115,8 @@ class Server:
         guards: Guards,
         ports: Ports,
         reflection: Literal["operate", "open", "off"],
-        max_call_duration: float,
+        gate: Gate,
+        durations: Durations,
         readiness_interval: float,
         on_end: EndListener,
         spans: Spans,
@@ -123,7 +125,8 @@ class Server:
         self._guards = guards
         self._on_end = on_end
         self._spans = spans
-        self._max_call_duration = max_call_duration
+        self._admission = Admission(gate, durations)
+        self._durations = durations
         self._validation = Validation(warm_up=_one_of_each())
         self._ports = ports
         self._reflection = reflection
@@ -169,11 +172,13 @@ class Server:
                 TellEnd(log_end, self._on_end, *([note_end] if self._spans.on else [])),
                 self._guards.authentication,
                 self._guards.limits,
+                # Before validation, so that a refusal costs little.
+                self._admission,
                 self._validation,
                 self._guards.authorization,
             ],
             [read_requests, encoded(f"/{SERVICES[0]}/StreamEmergingPatterns")],
-            Deadline(self._max_call_duration),
+            Deadline(self._durations),
         )
 
     def _listening(self, address: str, chain: Chain) -> tuple[grpc.aio.Server, int]:

@@ -21,6 +21,13 @@ from keeper_grpc.domain import errors
 
 DOMAIN = "network.keeper"
 
+MAX_VIOLATION_BYTES = 2_048
+"""Of all field violations of one error. It travels in a trailer, and a client drops the whole error where its trailers
+are more than 8 KB."""
+
+MAX_PATH, MAX_DESCRIPTION = 200, 400
+"""Characters. A path may have a key in it that the caller chose."""
+
 PUSHBACK = "grpc-retry-pushback-ms"
 
 
@@ -140,12 +147,18 @@ def _details(error: errors.KeeperError) -> list[Message]:
 
 
 def _bad_request(violations: Sequence[FieldViolation]) -> BadRequest:
-    return BadRequest(
-        field_violations=[
-            BadRequest.FieldViolation(field=violation.field, description=violation.description)
-            for violation in violations
-        ]
-    )
+    told = BadRequest()
+    left = MAX_VIOLATION_BYTES
+    for number, violation in enumerate(violations):
+        one = BadRequest.FieldViolation(
+            field=violation.field[:MAX_PATH], description=violation.description[:MAX_DESCRIPTION]
+        )
+        left -= one.ByteSize()
+        if left < 0 and number:
+            told.field_violations.add(description=f"and {len(violations) - number} more violations")
+            break
+        told.field_violations.append(one)
+    return told
 
 
 def _status(

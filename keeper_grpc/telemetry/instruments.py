@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from keeper_grpc.admission.kinds import Kind
+
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds. An enhancement with a cached vector takes 5 ms; the longest call takes 30 s by default."""
 
@@ -103,6 +105,19 @@ class Instruments:
             explicit_bucket_boundaries_advisory=WORK_SECONDS,
         )
 
+        self._turn_waits = meter.create_histogram(
+            "keeper.admission.wait",
+            unit="s",
+            description="Time that work waited for its turn, if it had to, also in vain",
+            explicit_bucket_boundaries_advisory=CALL_SECONDS,
+        )
+        self._writer_waits = meter.create_histogram(
+            "keeper.writer.wait",
+            unit="s",
+            description="Time that the first of each group of writes waited for a writer",
+            explicit_bucket_boundaries_advisory=CALL_SECONDS,
+        )
+
     def call_ended(self, method: str, code: str, *, streaming: bool, seconds: float) -> None:
         """Count a call. A stream's duration is not measured: its client decides when it ends."""
         if not method.startswith(OURS):
@@ -160,6 +175,14 @@ class Instruments:
     def waited(self, seconds: float) -> None:
         """Measure a wait for a connection."""
         self._waits.record(seconds)
+
+    def waited_for_turn(self, kind: Kind, seconds: float) -> None:
+        """Measure a wait for a turn."""
+        self._turn_waits.record(seconds, {"kind": kind.value})
+
+    def waited_for_writer(self, writer: str, seconds: float) -> None:
+        """Measure the longest wait of a group for its writer."""
+        self._writer_waits.record(seconds, {"writer": writer})
 
     def watch(
         self,

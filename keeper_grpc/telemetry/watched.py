@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
+from keeper_grpc.admission.gate import Gate
+from keeper_grpc.admission.kinds import Kind
+from keeper_grpc.admission.shed import Reason
 from keeper_grpc.telemetry.instruments import Instruments
 
 
@@ -136,6 +139,16 @@ class Memory(Protocol):
 
     @property
     def misses(self) -> int: ...
+
+
+class Writer(Protocol):
+    """A writer of groups: what waits for it, and what it refused."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def refused(self) -> int: ...
 
 
 def watch_memories(instruments: Instruments, **memories: Memory) -> None:
@@ -306,3 +319,66 @@ def watch_server(instruments: Instruments, server: Server) -> None:
         "Calls and streams that have not ended",
         ({}, lambda: server.calls_in_flight),
     )
+
+
+def watch_gate(instruments: Instruments, gate: Gate) -> None:
+    """Export what the process works on, what waits, what it refuses, and the limit that it keeps under pressure."""
+
+    def of_each(value: Callable[[Kind], float]) -> list[tuple[dict[str, str], Callable[[], float]]]:
+        return [({"kind": kind.value}, partial(value, kind)) for kind in Kind]
+
+    instruments.watch(
+        "keeper.admission.admitted",
+        "Work that was begun, by kind",
+        *of_each(gate.admitted),
+        counts=True,
+    )
+    instruments.watch(
+        "keeper.admission.shed",
+        "Work that was refused before it was begun, by kind and reason",
+        *(
+            ({"kind": kind.value, "reason": reason.value}, partial(gate.shed, kind, reason))
+            for kind in Kind
+            for reason in Reason
+        ),
+        counts=True,
+    )
+    instruments.watch(
+        "keeper.admission.in.progress", "Work in progress, by kind", *of_each(gate.running)
+    )
+    instruments.watch(
+        "keeper.admission.waiting", "Work that waits for its turn, by kind", *of_each(gate.waiting)
+    )
+    instruments.watch(
+        "keeper.admission.pressure",
+        "1 while more of a kind comes than is done, else 0",
+        *of_each(gate.under_pressure),
+    )
+    instruments.watch(
+        "keeper.admission.limit",
+        "Work that may be in progress at once under pressure, of the kinds that share the process",
+        ({}, lambda: gate.limit),
+    )
+
+
+def watch_writers(instruments: Instruments, **writers: Writer) -> None:
+    """Export the queues of the writers."""
+    instruments.watch(
+        "keeper.writer.waiting",
+        "Writes that no writer has taken yet",
+        *(({"writer": name}, partial(_waiting, writer)) for name, writer in writers.items()),
+    )
+    instruments.watch(
+        "keeper.writer.refused",
+        "Writes that were refused because as many waited as may",
+        *(({"writer": name}, partial(_refused, writer)) for name, writer in writers.items()),
+        counts=True,
+    )
+
+
+def _waiting(writer: Writer) -> int:
+    return writer.waiting
+
+
+def _refused(writer: Writer) -> int:
+    return writer.refused

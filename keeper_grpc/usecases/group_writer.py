@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -25,15 +26,16 @@ ENOUGH = 16
 
 
 class _Waiting(Generic[ItemT, AnswerT]):
-    """One caller's item, the future that it waits for, and the context that it called in."""
+    """One caller's item, the future that it waits for, the context that it called in, and since when."""
 
-    __slots__ = ("answer", "context", "item", "taken")
+    __slots__ = ("answer", "context", "item", "since", "taken")
 
     def __init__(self, item: ItemT, answer: asyncio.Future[AnswerT]) -> None:
         self.item = item
         self.answer = answer
         self.context = contextvars.copy_context()
         self.taken = False
+        self.since = time.perf_counter()
 
 
 class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
@@ -43,7 +45,8 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
     may be a KeeperError, which its caller alone gets. Places that it leaves out, which may not be the first, have the
     next turns: each of them comes first then. It raises Unavailable where all of the group have to try again, and
     anything else where it cannot tell whose fault it was: then each is written by itself, so that only the culprit
-    fails. An item that goes `alone` shares no transaction.
+    fails. An item that goes `alone` shares no transaction. `on_wait` is called with the seconds that the
+    first of each group waited.
     """
 
     def __init__(
@@ -57,12 +60,15 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
         largest: int,
         most_waiting: int,
         alone: Callable[[ItemT], bool] = lambda item: False,  # noqa: ARG005 - the default ignores it
+        on_wait: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - the default ignores it
     ) -> None:
         self._write = write
         self._at_once = at_once
         self._largest = largest
         self._most_waiting = most_waiting
         self._alone = alone
+        self._on_wait = on_wait
+        self._refused = 0
         self._queues: dict[PlaceT, deque[_Waiting[ItemT, AnswerT]]] = {}
         self._turns: deque[PlaceT] = deque()
         """Places with something to write whose turn has not come, each once: none is passed over."""
@@ -76,6 +82,11 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
         """Items that no writer has taken yet."""
         return self._waiting
 
+    @property
+    def refused(self) -> int:
+        """Items that were refused because as many waited as may."""
+        return self._refused
+
     async def submit(self, place: PlaceT, item: ItemT) -> AnswerT:
         """The answer to the item, once it is committed.
 
@@ -85,6 +96,7 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
         if self._closed:
             raise ShuttingDown("this server is shutting down")
         if self._waiting >= self._most_waiting:
+            self._refused += 1
             raise TooBusy
         waiting = _Waiting[ItemT, AnswerT](item, asyncio.get_running_loop().create_future())
         queue = self._queues.get(place)
@@ -131,6 +143,9 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
         while self._turns:
             group = self._take()
             size = sum(map(len, group.values()))
+            if group:
+                first = next(iter(group.values()))[0]
+                self._on_wait(time.perf_counter() - first.since)
             self._under_way += size
             left = await self._answer(group) if group else {}
             self._under_way -= size

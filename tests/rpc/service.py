@@ -97,6 +97,8 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         "acquire_timeout": PATIENT,
         "statement_timeout": PATIENT,
         "max_call_duration": PATIENT,
+        "question_deadline": PATIENT,
+        "read_deadline": PATIENT,
         "drain_grace": timedelta(seconds=5),
         "stream_heartbeat": timedelta(milliseconds=300),
     } | settings

@@ -94,15 +94,6 @@ async def test_log_lines_name_the_call_and_never_its_content(service: Service, t
         assert words not in repr(lines)
 
 
-async def test_a_request_beyond_the_limit_is_refused(service: Service, topic: str) -> None:
-    """More than the largest valid request never reaches a handler."""
-    request = capture(topic)
-    request.identifiers.customer_names.extend(["x" * 1000] * 300)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await service.network.CapturePattern(request)
-    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
 async def test_an_unknown_method_is_unimplemented(service: Service) -> None:
     """A client of a newer API learns that this server does not know the call."""
     call = service.channel.unary_unary(

@@ -12,9 +12,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from keeper_grpc.rpc.interceptors.concern import Call, Concern
+from keeper_grpc.rpc.interceptors.concern import OURS, Call, Concern
 from keeper_grpc.rpc.interceptors.deadline import Deadline
 from keeper_grpc.rpc.interceptors.errors import abort_for
+from keeper_grpc.rpc.interceptors.unreadable import NO_MESSAGE, Unreadable
 
 Handler: TypeAlias = Any
 """gRPC's RpcMethodHandler, which its stubs type by request and response."""
@@ -49,7 +50,10 @@ class Chain(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         known = self._made.get(method)
         if known is None or known[0] is not found:
-            known = self._made[method] = (found, self.enclosed(method, found))
+            made = self.enclosed(method, found)
+            if method.startswith(OURS) and not made.request_streaming:
+                made = _reading(made)
+            known = self._made[method] = (found, made)
         return known[1]
 
     def enclosed(self, method: str, handler: Handler) -> Handler:
@@ -116,7 +120,7 @@ class Chain(grpc.aio.ServerInterceptor):
 
 async def _fail(call: Call, error: BaseException) -> NoReturn:
     """Raise the error again, or abort the call for one that has no status yet."""
-    call.error = error
+    call.error = call.cause = error
     if isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
         try:
             await abort_for(call, error)
@@ -129,6 +133,34 @@ async def _fail(call: Call, error: BaseException) -> NoReturn:
 def _end(call: Call, begun: list[Concern]) -> None:
     for concern in reversed(begun):
         concern.end(call)
+
+
+def _reading(handler: Handler) -> Handler:
+    """The handler for a client that may stream, of whose messages the first is read.
+
+    gRPC's own way to read the one message of a call never answers a client that ends its side without one.
+    """
+    if handler.response_streaming:
+
+        async def stream(_: Any, context: Any) -> AsyncIterator[Any]:
+            async for message in handler.unary_stream(await _first(context), context):
+                yield message
+
+        return grpc.stream_stream_rpc_method_handler(
+            stream, handler.request_deserializer, handler.response_serializer
+        )
+
+    async def respond(_: Any, context: Any) -> Any:
+        return await handler.unary_unary(await _first(context), context)
+
+    return grpc.stream_unary_rpc_method_handler(
+        respond, handler.request_deserializer, handler.response_serializer
+    )
+
+
+async def _first(context: Any) -> Any:
+    message = await context.read()
+    return Unreadable(NO_MESSAGE) if message is grpc.aio.EOF else message
 
 
 def remade(handler: Handler, **changes: Any) -> Handler:

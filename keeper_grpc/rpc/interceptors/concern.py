@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from keeper_grpc.admission.queue import Turn
 from keeper_grpc.domain.access.identity import UNIDENTIFIED, Identity
 
 OURS = "/keeper.network."
@@ -20,7 +21,8 @@ class Call:
     """A call as the concerns see it.
 
     `request` is None where the client streams. `identity` is who calls, once that is known, and `counted` whether its limits count the call. `metadata` is what concerns return to the caller beside the answer.
-    `error` is what ended the call, None while it runs and when it succeeded. `undo` is called at the very end.
+    `error` is what ended the call, None while it runs and when it succeeded, and `cause` what it was made of: the error
+    that got its status. `turn` is its turn at the gate, None of a call that needs none. `undo` is called at the very end.
     """
 
     method: str
@@ -31,6 +33,8 @@ class Call:
     error: BaseException | None = None
     identity: Identity = UNIDENTIFIED
     counted: bool = False
+    cause: BaseException | None = None
+    turn: Turn | None = None
     undo: list[Callable[[], None]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 

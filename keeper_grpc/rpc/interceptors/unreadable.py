@@ -1,14 +1,9 @@
-"""Lets what is no message of its type reach the service, which refuses it as any other bad request."""
+"""What stands in the place of a request that is no message of its type."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from keeper_grpc.rpc.interceptors.chain import Handler, remade
-from keeper_grpc.rpc.interceptors.concern import OURS
 from keeper_grpc.rpc.status import FieldViolation
 
 NOT_A_MESSAGE = FieldViolation(
@@ -16,32 +11,24 @@ NOT_A_MESSAGE = FieldViolation(
 )
 """A violation of the whole request: the parser does not say which field it is."""
 
+NO_MESSAGE = FieldViolation("", "the call brought no message, or only a part of one")
+
+MAX_REQUEST_BYTES = 256 * 1024
+"""Bytes. The largest valid request, with every bounded field full, is below 150 KB."""
+
+MAX_RECEIVED_BYTES = 4 * MAX_REQUEST_BYTES
+"""What gRPC itself lets in. Beyond, it ends the call, and a stream with all its questions, without a reason of ours."""
+
+TOO_LARGE = FieldViolation("", f"more than {MAX_REQUEST_BYTES} bytes")
+"""It is not parsed: that would take memory and time of other calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """In the place of a request whose bytes are damaged, or hold a string that is not UTF-8.
+    """In the place of a request that is too large, whose bytes are damaged, or hold a string that is not UTF-8.
 
-    Such a string is a surrogate, for example, of a client that does not check what it sends.
+    Such a string is a surrogate, for example, of a client that does not check what it sends. `violation` is what is
+    wrong with the request.
     """
 
     violation: FieldViolation = NOT_A_MESSAGE
-
-
-def read_requests(method: str, handler: Handler) -> Handler:
-    """Make an `Unreadable` of what cannot be parsed.
-
-    gRPC itself would answer UNKNOWN with the parser's words, or end a client's stream with INTERNAL and the
-    other questions unanswered, and log a stack as for a defect. Validation refuses the one request of a
-    call; the handler of a stream refuses each message of its own.
-    """
-    if not method.startswith(OURS):
-        return handler
-    parse = handler.request_deserializer
-
-    def read(data: bytes) -> Any:
-        try:
-            return parse(data)
-        except DecodeError:
-            return Unreadable()
-
-    return remade(handler, request_deserializer=read)

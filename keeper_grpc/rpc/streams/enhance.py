@@ -10,6 +10,9 @@ from typing import TypeAlias
 import grpc
 import structlog
 
+from keeper_grpc.admission.gate import Gate
+from keeper_grpc.admission.kinds import Kind, lanes
+from keeper_grpc.admission.shed import Shed
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.errors import KeeperError, ShuttingDown
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -19,6 +22,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.rpc import status
 from keeper_grpc.rpc.convert import insights
 from keeper_grpc.rpc.defects import report_defect
+from keeper_grpc.rpc.interceptors.admission import ONE_QUESTION, admitted, too_busy
 from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 from keeper_grpc.rpc.rules import Rules
 from keeper_grpc.rpc.status import RequestInvalid
@@ -43,6 +47,9 @@ class EnhanceStream:
     Beyond that the server does not read, so HTTP/2's flow control stops a caller that asks too fast
     or reads too slowly, and no queue grows. Each question has `max_duration` seconds. `admit` raises unless
     the caller may ask about the account of a question.
+
+    Each question takes a turn at the `gate`, as a call does; while one waits for it, its stream reads no further. So
+    what waits is one question a stream, and the streams take turns, however many questions each has sent.
     """
 
     def __init__(
@@ -54,7 +61,9 @@ class EnhanceStream:
         admit: Callable[[str], Awaitable[None]],
         on_answer: Answered = lambda code, seconds: None,  # noqa: ARG005 - the default ignores it
         spans: Spans | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate or Gate(lanes())
         self._enhance = enhance
         self._in_flight = in_flight
         self._admit = admit
@@ -96,17 +105,17 @@ class EnhanceStream:
         if reader.cancelled():
             raise ShuttingDown("the server is shutting down; ask again what was not answered")
 
-    async def _measured(self, question: Read) -> EnhanceInsightsResponse:
+    async def _measured(self, question: Read, begun: asyncio.Event) -> EnhanceInsightsResponse:
         """Answer a question and report its code; metrics count a question as they count a call."""
         start = time.perf_counter()
         with self._spans.step("EnhanceInsights question"):
-            response = await self._answer(question)
+            response = await self._answer(question, begun)
             code = status.code_of(response.error).name
             mark_end(code)
         self._on_answer(code, time.perf_counter() - start)
         return response
 
-    async def _answer(self, question: Read) -> EnhanceInsightsResponse:
+    async def _answer(self, question: Read, begun: asyncio.Event) -> EnhanceInsightsResponse:
         if isinstance(question, Unreadable):
             # Its correlation id is as unreadable as the rest.
             refused = RequestInvalid([question.violation])
@@ -117,7 +126,7 @@ class EnhanceStream:
             async with limit:
                 self._rules.check(question, within="request.")
                 await self._admit(question.request.account_id)
-                answer = await self._enhance(insights.question(question.request))
+                answer = await self._in_turn(insights.question(question.request), begun)
         except KeeperError as error:
             response.error.CopyFrom(status.to_status(error))
         except Exception as error:  # noqa: BLE001 - one question's failure is not the stream's
@@ -131,13 +140,30 @@ class EnhanceStream:
             response.response.CopyFrom(insights.enhanced(answer, insight_id))
         return response
 
+    async def _in_turn(self, question: Question, begun: asyncio.Event) -> Enhancement:
+        """The answer, worked on when the question's turn has come. `begun` is set then."""
+        try:
+            turn = self._gate.offer(Kind.STREAM_QUESTION, ONE_QUESTION, self._max_duration)
+        except Shed as shed:
+            raise too_busy(shed) from None
+        failed: BaseException | None = None
+        try:
+            await admitted(turn)
+            begun.set()
+            return await self._enhance(question)
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            self._gate.leave(turn, failed)
+
 
 class _Stream:
     """One stream: its bound on questions in flight, and its one sender at a time."""
 
     def __init__(
         self,
-        answer: Callable[[Read], Awaitable[EnhanceInsightsResponse]],
+        answer: Callable[[Read, asyncio.Event], Awaitable[EnhanceInsightsResponse]],
         send: Send,
         in_flight: int,
     ) -> None:
@@ -149,17 +175,23 @@ class _Stream:
         self.failed = 0
 
     async def read(self, questions: AsyncIterable[Read], group: asyncio.TaskGroup) -> None:
-        """Read questions as slots become free, and answer each in a task of the group."""
+        """Read questions as slots become free and turns come, and answer each in a task of the group."""
         upcoming = aiter(questions)
         while True:
             await self._slots.acquire()
             question = await anext(upcoming, None)
             if question is None:
                 return
-            group.create_task(self._respond(question))
+            begun = asyncio.Event()
+            group.create_task(self._respond(question, begun))
+            await begun.wait()
 
-    async def _respond(self, question: Read) -> None:
-        response = await self._answer(question)
+    async def _respond(self, question: Read, begun: asyncio.Event) -> None:
+        try:
+            response = await self._answer(question, begun)
+        finally:
+            # Also of one that never began.
+            begun.set()
         # gRPC takes one message at a time.
         async with self._sending:
             await self._send(response)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from keeper_grpc.domain.advice.enhancement import EnhancementRecord
@@ -34,16 +34,30 @@ class RecordStore(Protocol):
 class EnhancementWriter:
     """Takes records, and answers once they are committed."""
 
-    def __init__(self, store: RecordStore) -> None:
+    def __init__(
+        self,
+        store: RecordStore,
+        on_wait: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - the default ignores it
+    ) -> None:
+        """`on_wait` as in GroupWriter."""
         self._store = store
         self._writer = GroupWriter[None, EnhancementRecord, None](
-            self._write, at_once=AT_ONCE, largest=LARGEST_GROUP, most_waiting=MOST_WAITING
+            self._write,
+            at_once=AT_ONCE,
+            largest=LARGEST_GROUP,
+            most_waiting=MOST_WAITING,
+            on_wait=on_wait,
         )
 
     @property
     def waiting(self) -> int:
         """Records that no writer has taken yet."""
         return self._writer.waiting
+
+    @property
+    def refused(self) -> int:
+        """Records that were refused because as many waited as may."""
+        return self._writer.refused
 
     async def record_enhancement(self, record: EnhancementRecord) -> None:
         """Write one. Raises AccountBeingForgotten, PatternsMoved, StorageUnavailable and TooBusy."""

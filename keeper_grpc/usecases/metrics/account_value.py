@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -12,7 +11,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.account_value import AccountValue, GatheredValue, account_value
 from keeper_grpc.domain.metrics.formulas import window_start
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
-from keeper_grpc.usecases.metrics.report import AT_ONCE, DEFAULT_WINDOW
+from keeper_grpc.usecases.metrics.report import DEFAULT_WINDOW
 from keeper_grpc.usecases.ports import Clock
 
 
@@ -40,10 +39,9 @@ class GetAccountValue:
         self._store = store
         self._rule = rule
         self._clock = clock
-        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, account_id: str, window: timedelta | None) -> AccountValue:
-        """The value as of the call's turn. Raises AccountBeingForgotten and StorageUnavailable.
+        """The value as of now. Raises AccountBeingForgotten and StorageUnavailable.
 
         An account that is not known is answered as one that has done nothing: whether it exists is not told.
         """
@@ -52,8 +50,7 @@ class GetAccountValue:
         except AccountNotFound:
             key = await self._accounts.key_of(account_id)
             account = Account(key, "", key)
-        async with self._turns:
-            now = self._clock()
-            start = window_start(now, window or DEFAULT_WINDOW)
-            gathered = await self._store.gather(account, start, self._rule)
+        now = self._clock()
+        start = window_start(now, window or DEFAULT_WINDOW)
+        gathered = await self._store.gather(account, start, self._rule)
         return account_value(gathered, self._rule.k, now, start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from keeper_grpc.domain.errors import KeeperError
@@ -38,9 +38,14 @@ class ScopeWriter:
     """Takes entries, and answers each once its group is committed."""
 
     def __init__(
-        self, group: WriteGroup, revise: ReviseOutcome, *, at_once: int = GROUPS_AT_ONCE
+        self,
+        group: WriteGroup,
+        revise: ReviseOutcome,
+        *,
+        at_once: int = GROUPS_AT_ONCE,
+        on_wait: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - the default ignores it
     ) -> None:
-        """`at_once` groups are under way."""
+        """`at_once` groups are under way. `on_wait` as in GroupWriter."""
         self._group = group
         self._revise = revise
         self._writer = GroupWriter[Scope, _Item, _Answer](
@@ -48,6 +53,7 @@ class ScopeWriter:
             at_once=at_once,
             largest=LARGEST_GROUP,
             most_waiting=MOST_WAITING,
+            on_wait=on_wait,
             # It owns its account, where a group shares many: two of both kinds could wait for each other.
             alone=lambda item: isinstance(item, RevisionEntry),
         )
@@ -56,6 +62,11 @@ class ScopeWriter:
     def waiting(self) -> int:
         """Entries that no writer has taken yet."""
         return self._writer.waiting
+
+    @property
+    def refused(self) -> int:
+        """Entries that were refused because as many waited as may."""
+        return self._writer.refused
 
     async def capture(self, scope: Scope, entry: CaptureEntry) -> Written:
         """Write a capture, or find what an earlier attempt of the same request did."""

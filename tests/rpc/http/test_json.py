@@ -10,7 +10,7 @@ import structlog
 from google.protobuf.json_format import MessageToDict
 from google.rpc.error_details_pb2 import BadRequest
 
-from keeper_grpc.rpc.server import MAX_REQUEST_BYTES
+from keeper_grpc.rpc.interceptors.unreadable import MAX_REQUEST_BYTES
 from tests.rpc.http.browser import NETWORK, post, sent
 from tests.rpc.requests import capture, new_account, question
 from tests.rpc.service import Service

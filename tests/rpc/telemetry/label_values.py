@@ -8,6 +8,8 @@ from pathlib import Path
 import grpc
 
 import keeper_grpc
+from keeper_grpc.admission.kinds import Kind
+from keeper_grpc.admission.shed import Reason
 from keeper_grpc.domain.advice.ranking import NoMatch
 from keeper_grpc.domain.advice.reaction import Reaction
 from keeper_grpc.domain.observation import Disposition
@@ -58,11 +60,16 @@ VALUES = {
     | {"loaded", "evicted", "failed"}
     | _RESULTS,
     "reaction": {value.value for value in Reaction} | {"replayed"},
-    "reason": _drops() | _failures() | {objection.value for objection in Objection},
+    "reason": _drops()
+    | _failures()
+    | {objection.value for objection in Objection}
+    | {reason.value for reason in Reason},
+    "writer": {"scopes", "enhancements"},
     "memory": {"accounts", "insights", "texts"},
     "source": {"memory", "database", "model", "index"},
     "state": {"used", "idle"},
     "kind": {
+        *(kind.value for kind in Kind),
         *("questions", "outcome_requests", "reaction_requests", "outcome_revisions"),
         *("audit_events", "vectors"),
     },

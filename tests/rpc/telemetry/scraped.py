@@ -15,6 +15,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightsRequest,
+    GetNetworkMetricsRequest,
     StreamEmergingPatternsRequest,
 )
 from tests.integration.openai_stand_in import OpenAIStandIn, Status
@@ -53,6 +54,9 @@ async def traffic(service: Service, embeddings: OpenAIStandIn, topic: str) -> li
     subscription = service.network.StreamEmergingPatterns(StreamEmergingPatternsRequest())
     await subscription.read()
     subscription.cancel()
+    # More of them than may be made at once, so that some wait for their turn.
+    metrics = GetNetworkMetricsRequest()
+    await asyncio.gather(*(service.network.GetNetworkMetrics(metrics) for _ in range(8)))
     embeddings.then(Status(401))
     with pytest.raises(grpc.aio.AioRpcError):
         await service.network.EnhanceInsight(question(topic, "Sell candles", account=accounts[3]))

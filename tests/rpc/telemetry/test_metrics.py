@@ -64,6 +64,15 @@ async def test_the_numbers_are_those_of_the_traffic(scraped: Scraped) -> None:
     }
     assert searches["memory"] + searches["database"] > 0
     assert searches["index"] == 0
+    admitted = "keeper_admission_admitted_total"
+    assert value(admitted, kind="question") == 3
+    assert value(admitted, kind="stream_question") == 1
+    assert value(admitted, kind="write") == 5
+    assert value(admitted, kind="report") == 8
+    assert value("keeper_admission_wait_seconds_count", kind="report") > 0
+    assert value("keeper_admission_shed_total") == 0
+    assert value("keeper_admission_limit") >= 1
+    assert value("keeper_writer_wait_seconds_count", writer="scopes") > 0
     assert value("keeper_published_lag") < SOON
     assert value("keeper_database_connections_limit") == 8
     assert value("keeper_detector_leader") == 1
@@ -78,7 +87,7 @@ async def test_probes_are_not_counted(scraped: Scraped) -> None:
     }
     assert methods == {
         f"NetworkLearningService/{name}"
-        for name in ("CapturePattern", "EnhanceInsight", "ReportReaction")
+        for name in ("CapturePattern", "EnhanceInsight", "ReportReaction", "GetNetworkMetrics")
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.formulas import MetricsReport
-from keeper_grpc.usecases.metrics import report, report_cache
+from keeper_grpc.usecases.metrics import report_cache
 from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from tests.unit.metrics.report_store import Clock, Store
@@ -62,36 +62,19 @@ async def test_reports_are_made_in_turns(reports: ReportCache, store: Store) -> 
     assert store.most_at_work == report_cache.AT_ONCE
 
 
-async def test_calls_take_turns_among_themselves(
+async def test_a_call_does_not_wait_for_what_streams_ask_for(
     reports: ReportCache, metrics: GetNetworkMetrics, store: Store
 ) -> None:
-    """A call waits for other calls, and not for what streams ask for."""
+    """Streams take turns among themselves; calls take theirs at the gate."""
     store.gathering.clear()
     streams = ask(reports, *(f"line_{n}" for n in range(10)))
     await settled()
-    calls = [asyncio.create_task(metrics(WINDOW, "spa")) for _ in range(10)]
+    call = asyncio.create_task(metrics(WINDOW, "spa"))
     await settled()
-    assert store.at_work == report_cache.AT_ONCE + report.AT_ONCE
-    assert store.gathered.count("spa") == report.AT_ONCE
+    assert store.at_work == report_cache.AT_ONCE + 1
     store.gathering.set()
-    await together([*streams, *calls])
-    assert store.gathered.count("spa") == 10
-
-
-async def test_a_call_that_has_no_time_left_leaves_the_queue(
-    metrics: GetNetworkMetrics, store: Store
-) -> None:
-    """A deadline bounds the wait for a turn too, and the others move up."""
-    store.gathering.clear()
-    first, second, third = (
-        asyncio.create_task(metrics(WINDOW, category)) for category in ("a", "b", "c")
-    )
-    await settled()
-    second.cancel()
-    await settled()
-    store.gathering.set()
-    await together([first, third])
-    assert store.gathered == ["a", "c"]
+    await together([*streams, call])
+    assert store.gathered.count("spa") == 1
 
 
 async def test_who_waited_gets_the_newest_once(reports: ReportCache, store: Store) -> None:

@@ -1,0 +1,1 @@
+"""What callers see when more comes than the service can do."""

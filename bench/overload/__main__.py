@@ -1,0 +1,156 @@
+"""Does the service stay quick for those that it admits when more comes than it can do, and fair beside streams?
+
+    python -m bench.overload
+    python -m bench.overload --only CapturePattern --seconds 5
+
+Capacity is measured in the same run, by callers that wait for their answers; then calls come by chance, at one, two and
+five times that, whatever became of those before. `of unloaded` compares the time of those that were answered with that
+of one caller alone. Then a few callers are measured beside streams that always have more questions, and beside
+clients that read no answer. Machines differ and are shared: read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Sequence
+
+# Before numpy is imported, as the server does.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+from bench.calls.network import Network
+from bench.calls.processes import directory, service
+from bench.calls.requests import Requests
+from bench.overload.load import Client, Seen
+from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
+from keeper_grpc.storage.schema.migrate import migrate
+
+LOADS = (1, 2, 5)
+CAPACITY_CALLERS = 16
+OTHERS = 4
+WARM_UP = 4.0
+"""Seconds at a new load before it is measured, at least, """
+WARM_UP_CALLS = 150
+"""and as many times what one call takes alone: the slower the machine, the later it is clear that too much comes."""
+METHODS = ("EnhanceInsight", "CapturePattern")
+STREAMS = (2, 24)
+UNREAD_CLIENTS, UNREAD = 50, 400
+CAPTURES = 60_000
+
+
+def main() -> None:
+    """Serve a network of its own, load it, print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.overload", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--patterns", type=int, default=1_000)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
+    parser.add_argument("--only", nargs="+", choices=(*METHODS, "streams"), default=[])
+    arguments = parser.parse_args()
+    with directory() as place, asyncio.Runner() as runner:
+        postgres = EmbeddedPostgres(place / "data")
+        dsn = runner.run(postgres.start())
+        try:
+            runner.run(migrate(dsn))
+            runner.run(Network(dsn).grow(arguments.patterns))
+            with service(dsn, place, 1, {"KEEPER_LOG_LEVEL": "info"}) as served:
+                runner.run(_measure(served.port, arguments.only, arguments.seconds))
+        finally:
+            runner.run(postgres.stop())
+
+
+async def _measure(port: int, only: Sequence[str], seconds: float) -> None:
+    made = Requests(1)
+    questions = made.questions(2_000)
+    client = Client(
+        port,
+        {
+            "EnhanceInsight": [each.SerializeToString() for each in questions],
+            "CapturePattern": [each.SerializeToString() for each in made.captures(CAPTURES)],
+            "EnhanceInsights": [
+                network.EnhanceInsightsRequest(
+                    correlation_id=str(number), request=each
+                ).SerializeToString()
+                for number, each in enumerate(questions)
+            ],
+        },
+    )
+    try:
+        await client.closed("EnhanceInsight", CAPACITY_CALLERS, 4.0)
+        for method in METHODS:
+            if not only or method in only:
+                await _overload(client, method, seconds)
+        if not only or "streams" in only:
+            await _beside_streams(client, seconds)
+    finally:
+        await client.close()
+
+
+async def _overload(client: Client, method: str, seconds: float) -> None:
+    await client.closed(method, 1, 2.0)
+    alone = await client.closed(method, 1, seconds)
+    full = await client.closed(method, CAPACITY_CALLERS, seconds)
+    print(
+        f"\n{method}: {full.per_second:,.0f} a second with {CAPACITY_CALLERS} callers", flush=True
+    )
+    print(f"{'load':>10} {'sent/s':>7} {'ok/s':>7} {'shed':>6}  p50 ms   p99 ms   of unloaded")
+    _row("one caller", alone, alone)
+    _row("16 callers", full, alone)
+    warm_up = max(WARM_UP, WARM_UP_CALLS * alone.at(0.5) / 1_000)
+    for load in LOADS:
+        seen = await client.open(method, load * full.per_second, seconds, warm_up)
+        _row(f"{load}x", seen, alone)
+        await asyncio.sleep(2.0)
+
+
+def _row(name: str, seen: Seen, alone: Seen) -> None:
+    shed = seen.codes["RESOURCE_EXHAUSTED"] / max(1, seen.sent)
+    p50, p99 = seen.at(0.5), seen.at(0.99)
+    late = sorted(seen.late)[int(0.99 * len(seen.late))] * 1_000 if seen.late else 0.0
+    failed = {
+        code: number
+        for code, number in seen.codes.items()
+        if code not in ("OK", "RESOURCE_EXHAUSTED")
+    }
+    print(
+        f"{name:>10} {seen.sent / seen.lasted:>7,.0f} {seen.per_second:>7,.0f} {shed:>6.0%} "
+        f"{p50:>7.1f} {p99:>8.1f}   {p50 / alone.at(0.5):.1f} / {p99 / alone.at(0.99):.1f}"
+        + (f"   sent {late:.0f} ms late" if late > 1 else "")
+        + (f"   {failed}" if failed else ""),
+        flush=True,
+    )
+
+
+async def _beside_streams(client: Client, seconds: float) -> None:
+    alone = await client.closed("EnhanceInsight", OTHERS, seconds)
+    print(f"\nEnhanceInsight, {OTHERS} callers beside streams of questions")
+    print(
+        f"{'beside':>16} {'ok/s':>7} {'streams/s':>10}  p50 ms   p99 ms   of p50 without   other codes"
+    )
+
+    def row(name: str, seen: Seen, answers: float) -> None:
+        others = {code: number for code, number in seen.codes.items() if code != "OK"}
+        print(
+            f"{name:>16} {seen.per_second:>7,.0f} {answers:>10,.0f} {seen.at(0.5):>7.1f} {seen.at(0.99):>8.1f}"
+            f"   {seen.at(0.5) / alone.at(0.5):.1f}   {others or ''}",
+            flush=True,
+        )
+
+    row("none", alone, 0)
+    for number, unread, name in (
+        *((number, None, f"{number} streams") for number in STREAMS),
+        (UNREAD_CLIENTS, UNREAD, f"{UNREAD_CLIENTS} that read not"),
+    ):
+        async with client.streams(number, unread) as answered:
+            await asyncio.sleep(WARM_UP)
+            before = answered()
+            seen = await client.closed("EnhanceInsight", OTHERS, seconds)
+            row(name, seen, (answered() - before) / seen.lasted)
+        await asyncio.sleep(1.0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Whether more work comes than can be done.
+
+A full queue does not tell: a hundred callers that each wait for their answer fill one for hours, and lose nothing by it.
+What tells is that more comes than is done, round after round. So a burst, however large, is worked off, and callers
+that wait for their answers are never refused.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+WINDOWS = ((3, 1.25), (6, 1.1), (12, 1.03))
+"""Rounds, and how many times what was done in them must have come, in these rounds and in as many before. Clearly more is
+noticed soon, a little more in the end. One burst does not fill both halves."""
+
+MOST_ROUNDS = 2 * max(rounds for rounds, _ in WINDOWS)
+
+FEW = 16
+"""Pieces of work that are no backlog: they may all be waiting for another service, and a few more for them."""
+
+CALM_ROUNDS = 5
+"""Rounds without a refusal after which the pressure is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What came, what was done, what was refused, and what was still to be done at the end."""
+
+    offered: int
+    done: int
+    refused: int
+    backlog: int
+
+
+class Pressure:
+    """The last rounds of one queue."""
+
+    def __init__(self) -> None:
+        self._rounds: deque[Round] = deque(maxlen=MOST_ROUNDS)
+        self.on = False
+        self.ratio = 1.0
+        """What came to what was done in the last round, at least 1."""
+
+    def close(self, ended: Round) -> None:
+        """Add a round, and decide."""
+        self._rounds.append(ended)
+        self.ratio = max(1.0, ended.offered / max(1, ended.done))
+        rounds = list(self._rounds)
+        if self.on:
+            self.on = any(each.refused for each in rounds[-CALM_ROUNDS:])
+            if not self.on:
+                self._rounds.clear()
+        else:
+            # What is over by now needs no remedy.
+            self.on = ended.offered > ended.done and any(
+                len(rounds) >= 2 * length
+                and _grew(rounds[-length:], ratio)
+                and _grew(rounds[-2 * length : -length], ratio)
+                for length, ratio in WINDOWS
+            )
+
+
+def _grew(rounds: list[Round], ratio: float) -> bool:
+    offered, done = sum(each.offered for each in rounds), sum(each.done for each in rounds)
+    return rounds[-1].backlog > FEW and offered > ratio * done

@@ -1,0 +1,37 @@
+"""The refusal of work, why, and when to come back."""
+
+from __future__ import annotations
+
+import enum
+from random import Random
+
+SOONEST, LATEST = 0.5, 10.0
+"""Seconds."""
+
+
+class Reason(enum.Enum):
+    """Why work was refused."""
+
+    OVERLOAD = "overload"
+    """More of its kind comes than can be done."""
+    LATE = "late"
+    """Its turn would not come before its deadline, or did not."""
+    FULL = "full"
+    """As many of its kind wait as may."""
+
+
+class Shed(Exception):
+    """Nothing of this work was done. `retry_after` is in seconds."""
+
+    def __init__(self, reason: Reason, retry_after: float) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+def retry_after(ratio: float, rng: Random) -> float:
+    """Seconds after which to try again, more of them the more is refused, and spread by half.
+
+    `ratio` is what comes to what can be done. All that were refused would otherwise come back at once.
+    """
+    return min(LATEST, SOONEST * ratio) * rng.uniform(1.0, 1.5)

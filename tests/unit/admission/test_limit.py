@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from keeper_grpc.admission.limit import FEWEST, FIRST, AdaptiveLimit
+
+
+def seen(limit: AdaptiveLimit, ratio: float, times: int = FEWEST) -> None:
+    """Work that took so many times what it takes alone."""
+    for _ in range(times):
+        limit.in_company("work", ratio * 0.01)
+
+
+def measured() -> AdaptiveLimit:
+    """A limit that knows what work takes alone."""
+    limit = AdaptiveLimit()
+    limit.alone("work", 0.01)
+    return limit
+
+
+def test_slow_work_lowers_the_limit_to_one_at_least() -> None:
+    """However slow it is, something is done."""
+    limit = measured()
+    for _ in range(20):
+        seen(limit, 50.0)
+        limit.adapt(wanted=True)
+    assert limit.value == 1
+
+
+def test_quick_work_raises_the_limit_where_more_is_wanted() -> None:
+    """Without demand it says nothing about what more would do."""
+    limit = measured()
+    seen(limit, 1.0)
+    limit.adapt(wanted=False)
+    assert limit.value == int(FIRST)
+    for _ in range(10):
+        seen(limit, 1.0)
+        limit.adapt(wanted=True)
+    assert limit.value > FIRST
+
+
+def test_a_few_durations_move_nothing() -> None:
+    """They are kept for the next time."""
+    limit = measured()
+    seen(limit, 50.0, FEWEST - 1)
+    limit.adapt(wanted=True)
+    assert limit.value == int(FIRST)
+    seen(limit, 50.0, 1)
+    limit.adapt(wanted=True)
+    assert limit.value < FIRST
+
+
+def test_what_was_never_seen_alone_says_nothing() -> None:
+    """There is nothing to compare with."""
+    limit = AdaptiveLimit()
+    for _ in range(FEWEST):
+        limit.in_company("work", 9.0)
+    limit.adapt(wanted=True)
+    assert limit.value == int(FIRST)
+    assert limit.quiet("work") is None
+
+
+def test_a_slower_machine_is_noticed() -> None:
+    """What work takes alone is that of the last times."""
+    limit = measured()
+    for _ in range(9):
+        limit.alone("work", 0.04)
+    assert limit.quiet("work") == 0.04
+    assert limit.longest_quiet() == 0.04

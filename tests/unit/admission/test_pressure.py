@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from keeper_grpc.admission.pressure import CALM_ROUNDS, MOST_ROUNDS, Pressure, Round
+
+SOON = 6
+"""Rounds after which a clear overload is known."""
+
+
+def after(*rounds: Round) -> Pressure:
+    """The pressure after these rounds."""
+    pressure = Pressure()
+    for each in rounds:
+        pressure.close(each)
+    return pressure
+
+
+def test_far_more_than_can_be_done_is_pressure_soon() -> None:
+    """After a few rounds, each of which brought more."""
+    overload = Round(offered=50, done=10, refused=0, backlog=40)
+    assert not after(*[overload] * (SOON - 1)).on
+    pressure = after(*[overload] * SOON)
+    assert pressure.on
+    assert pressure.ratio == 5.0
+
+
+def test_a_burst_is_no_pressure() -> None:
+    """What came in one round is worked off in the next ones."""
+    worked_off = [Round(0, 10, 0, left) for left in range(990, 0, -10)]
+    assert not after(Round(1_000, 10, 0, 990), *worked_off).on
+
+
+def test_an_overload_that_is_done_in_fits_is_pressure_too() -> None:
+    """A machine that does nothing for a moment and then much has the same rate."""
+    idle, busy = Round(50, 0, 0, 100), Round(50, 40, 0, 100)
+    assert after(*[busy, idle] * (SOON // 2)).on
+
+
+def test_a_queue_that_stays_full_is_no_pressure() -> None:
+    """Callers that wait for their answers bring as much as is done."""
+    assert not after(*[Round(10, 10, 0, 80)] * 100).on
+
+
+def test_a_little_more_than_can_be_done_is_pressure_in_the_end() -> None:
+    """The queue would only grow."""
+    rounds = [Round(11, 10, 0, 20 + left) for left in range(MOST_ROUNDS)]
+    assert not after(*rounds[:-1]).on
+    assert after(*rounds).on
+
+
+def test_pressure_ends_when_nothing_was_refused_for_a_while() -> None:
+    """A single calm round is chance."""
+    overload, calm = Round(50, 10, 40, 40), Round(10, 10, 0, 0)
+    pressure = after(*[overload] * SOON)
+    for _ in range(CALM_ROUNDS - 1):
+        pressure.close(calm)
+        assert pressure.on
+    pressure.close(calm)
+    assert not pressure.on
