@@ -48,7 +48,9 @@ class ConnectionLimit:
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
                 self.leave()  # the place that came too late
-            else:
+            elif (
+                place in self._waiting
+            ):  # unless it came up after it was cancelled, and was passed over
                 self._waiting.remove(place)
             raise
 

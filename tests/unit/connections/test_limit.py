@@ -97,3 +97,17 @@ async def test_a_caller_that_gives_up_leaves_its_place_to_others() -> None:
     await asyncio.wait([gives_up])
     async with asyncio.timeout(10):
         await stays
+
+
+async def test_a_caller_that_gives_up_when_its_turn_comes_is_passed_over() -> None:
+    """One inside leaves in the moment in which the next is cancelled: it ends as cancelled, and the one behind gets in."""
+    limit = ConnectionLimit(1, Clock())
+    await limit.enter()
+    gone, behind = asyncio.create_task(limit.enter()), asyncio.create_task(limit.enter())
+    await asyncio.sleep(0)
+    gone.cancel()
+    limit.leave()
+    await asyncio.wait([gone, behind], timeout=10)
+    assert gone.cancelled()
+    assert behind.done()
+    await behind
