@@ -71,6 +71,7 @@ from keeper_grpc.storage.retention.aged import aged_rows
 from keeper_grpc.storage.retention.questions import OldQuestions
 from keeper_grpc.storage.retention.sizes import PostgresSizes
 from keeper_grpc.storage.retention.vectors import SpareVectors
+from keeper_grpc.storage.retention.words import RareWords
 from keeper_grpc.telemetry.measured import (
     MeasuredAnonymizer,
     MeasuredCapture,
@@ -543,6 +544,7 @@ class ServerParts:
                     requests=settings.request_retention,
                     audit=settings.audit_retention,
                 ),
+                RareWords(self._pool, settings.word_retention, settings.min_accounts),
                 SpareVectors(self._pool, settings.embedding_store_size),
             ),
             interval=settings.maintenance_interval,

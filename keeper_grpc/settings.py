@@ -561,6 +561,10 @@ class Settings(BaseSettings):
         timedelta(days=365),
         description="time for which a retry is recognized by its request_id; a later one counts again",
     )
+    word_retention: Seconds = Field(
+        timedelta(days=365),
+        description="time for which the use of a word that fewer than k owners use is remembered",
+    )
     audit_retention: Seconds = Field(
         timedelta(days=730), description="time for which what operators did can be listed"
     )

@@ -15,6 +15,7 @@ from keeper_grpc.storage.retention.aged import aged_rows
 from keeper_grpc.storage.retention.questions import OldQuestions
 from keeper_grpc.storage.retention.sizes import PostgresSizes
 from keeper_grpc.storage.retention.vectors import SpareVectors
+from keeper_grpc.storage.retention.words import RareWords
 from keeper_grpc.usecases.retention.keep_bounds import Bounded, KeepBounds
 from tests.integration.metrics.ledger import Ledger
 from tests.integration.observations import opened
@@ -152,6 +153,31 @@ async def test_requests_revisions_and_the_audit_have_their_time(
     )
     taken = await keeping(*aged_rows(database, requests=10 * DAY, audit=15 * DAY))()
     assert taken == {"outcome_requests": 10, "reaction_requests": 10, "audit_events": 5}
+
+
+async def test_uses_of_rare_words_go_and_those_that_approve_a_word_stay(
+    ledger: Ledger, database: Database
+) -> None:
+    """Below k owners, undecided and old: all three. What k owners use passes the anonymizer by these rows."""
+    await ledger.connection.execute(
+        """
+        INSERT INTO word_accounts (account_key, word_hash, first_used_time)
+        VALUES ('test:spa', 'rare', $1), ('test:gym', 'rare_and_recent', $2),
+               ('test:spa', 'shared', $1), ('test:gym', 'shared', $1), ('test:spa', 'decided', $1)
+        """,
+        NOW - 11 * DAY,
+        NOW - 9 * DAY,
+    )
+    await ledger.connection.execute(
+        "INSERT INTO word_decisions (word_hash, approved, decided_time) VALUES ('decided', false, $1)",
+        NOW,
+    )
+    keep = keeping(RareWords(database, 10 * DAY, k=2))
+    assert await keep() == {"words": 1}
+    assert await keep() == {}
+    assert await ledger.connection.fetchval(
+        "SELECT array_agg(DISTINCT word_hash ORDER BY word_hash) FROM word_accounts"
+    ) == ["decided", "rare_and_recent", "shared"]
 
 
 async def test_sizes_are_of_every_table(database: Database, ledger: Ledger) -> None:

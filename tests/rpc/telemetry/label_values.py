@@ -71,7 +71,7 @@ VALUES = {
     "kind": {
         *(kind.value for kind in Kind),
         *("questions", "outcome_requests", "reaction_requests", "outcome_revisions"),
-        *("audit_events", "vectors"),
+        *("audit_events", "vectors", "words"),
     },
     "table": _tables(),
     "stream": {"emerging_patterns", "network_metrics"},
