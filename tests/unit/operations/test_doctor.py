@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from keeper_grpc.operations.doctor.checks.process import judged_disk, listening
 from keeper_grpc.operations.doctor.finding import Verdict, ok, problem, unknown, warning
 from keeper_grpc.operations.doctor.look import worst
 from keeper_grpc.settings import Settings
+from tests.access.certificates import Authority
 
 GB = 2**30
 
@@ -55,6 +57,32 @@ def test_who_listens_beyond_the_machine_is_warned() -> None:
     assert is_loopback("localhost")
     assert not is_loopback("0.0.0.0")  # noqa: S104 - looked at, not listened on
     assert listening(Settings(host="keeper.example")).verdict is Verdict.WARNING
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "word"),
+    [
+        (365, Verdict.OK, "asks who calls"),
+        (3, Verdict.WARNING, "expires on"),
+        (-1, Verdict.PROBLEM, "has expired"),
+    ],
+)
+def test_a_certificate_is_renewed_before_its_end(
+    tmp_path: Path, days: int, verdict: Verdict, word: str
+) -> None:
+    """Two weeks before; one that no server would start with is a problem."""
+    issued = Authority("doctor").issue("keeper", "localhost", valid=timedelta(days=days))
+    certificate, key = issued.write(tmp_path, "server")
+    (tmp_path / "identities.yaml").write_text("identities: []")
+    found = listening(
+        Settings(
+            host="keeper.example",
+            tls_certificate=certificate,
+            tls_key=key,
+            identities_file=tmp_path / "identities.yaml",
+        )
+    )
+    assert (found.verdict, word in found.found) == (verdict, True)
 
 
 def test_one_problem_decides() -> None:

@@ -6,16 +6,19 @@ import asyncio
 import platform
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from keeper_grpc.access_parts import Access
 from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.health import own_address
 from keeper_grpc.listening import authenticates, is_loopback
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, unknown, warning
+from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.own_tls import way_to_own_server
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.schema.migrate import packaged_migrations
@@ -23,6 +26,9 @@ from keeper_grpc.version import version
 
 HEALTH_TIMEOUT = 5.0
 """Seconds for the server on this machine to answer."""
+
+RENEWED_BY = timedelta(days=14)
+"""Before its end a certificate should have been exchanged."""
 
 LITTLE_SPACE, NO_SPACE = 2 * 2**30, 256 * 2**20
 """Bytes that are free: below the first PostgreSQL may not finish a large vacuum, below the second it soon stops."""
@@ -51,7 +57,17 @@ def settings_found() -> Sequence[Finding]:
 
 
 def listening(settings: Settings) -> Finding:
-    """Whether who may not be trusted can reach the port."""
+    """Whether who may not be trusted can reach the port, and until when the certificate holds."""
+    try:
+        expires = Access(settings).certificate_expires
+    except OperatorError as error:
+        return problem("address", str(error), "correct the setting, or the file that it names")
+    if expires is not None and expires - datetime.now(UTC) < RENEWED_BY:
+        return warning(
+            "address",
+            f"the certificate of {settings.address} expires on {expires:%Y-%m-%d}",
+            "renew it, and put the new files in its place: the server follows them",
+        )
     if is_loopback(settings.host):
         return ok("address", f"listens on {settings.address}, which only this machine reaches")
     if not authenticates(settings):
@@ -61,13 +77,16 @@ def listening(settings: Settings) -> Finding:
             "set KEEPER_IDENTITIES_FILE or KEEPER_JWT_KEYS (docs/security.md), KEEPER_HOST to a loopback address, or "
             "let nothing but the trusted network reach the port",
         )
-    if settings.tls_certificate is None:
+    if expires is None:
         return warning(
             "address",
             f"listens on {settings.address} without TLS: tokens can be read on the way",
             "set KEEPER_TLS_CERTIFICATE and KEEPER_TLS_KEY, or see to it that a proxy or a mesh encrypts",
         )
-    return ok("address", f"listens on {settings.address} with TLS, and asks who calls")
+    return ok(
+        "address",
+        f"listens on {settings.address} with TLS until {expires:%Y-%m-%d}, and asks who calls",
+    )
 
 
 async def server(settings: Settings) -> Finding:
