@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import sys
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first call")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end after so many")
     arguments = parser.parse_args()
     with directory() as place, asyncio.Runner() as runner:
         postgres = EmbeddedPostgres(place / "data")
@@ -58,7 +60,7 @@ def main() -> None:
         finally:
             runner.run(postgres.stop())
     print(*tally.rows(), sep="\n")
-    print(f"{arguments.calls:,} calls in {seconds:,.0f} s, seed {arguments.seed}")
+    print(f"{tally.calls:,} calls in {seconds:,.0f} s, seed {arguments.seed}")
     for name, wrong in (("wrong ends", tally.wrong), ("defects in the log", defects)):
         print(f"{name}: {len(wrong):,}", *wrong[:SHOWN], sep="\n  ")
     if tally.wrong or defects:
@@ -69,7 +71,9 @@ async def _fuzz(port: int, arguments: argparse.Namespace) -> Tally:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         fuzz = Fuzz(channel, arguments.seed)
         numbers = range(arguments.first, arguments.first + arguments.calls)
-        await fuzz.run(numbers, arguments.at_once)
+        ends = time.perf_counter() + arguments.seconds
+        within = itertools.takewhile(lambda _: time.perf_counter() < ends, numbers)
+        await fuzz.run(within, arguments.at_once)
         return fuzz.tally
 
 

@@ -27,6 +27,9 @@ MOST_KEPT = 500
 DEFECTS = frozenset({"INTERNAL", "UNKNOWN", "HANG"})
 """Ends that no request may bring about."""
 
+A_QUESTION = "  a question"
+"""In the place of an RPC: a question of a stream, which ends by itself."""
+
 _OPEN = "OPEN"
 """A subscription that gave its first message and was then cancelled here."""
 
@@ -52,6 +55,11 @@ class Tally:
 
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """Calls that ended, each stream of questions as one."""
+        return sum(number for (rpc, _), number in self.ends.items() if rpc != A_QUESTION)
 
     def count(self, number: int, rpc: str, code: str, complaint: str = "") -> None:
         """Count the end of one call; a complaint says what is wrong with its error."""
@@ -145,7 +153,7 @@ class Fuzz:
         error: Status = answer.error
         code = next(each.name for each in grpc.StatusCode if each.value[0] == error.code)
         named = error.code == 0 or _reason(error)
-        self.tally.count(-1, "  a question", code, "" if named else "no ErrorInfo")
+        self.tally.count(-1, A_QUESTION, code, "" if named else "no ErrorInfo")
 
     def _learn(self, method: MethodDescriptor, answer: bytes) -> None:
         """Keep the ids of an answer, so that later calls ask about what is there."""
