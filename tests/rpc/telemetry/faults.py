@@ -24,7 +24,7 @@ from tests.e2e.waiting import POLL, SOON
 from tests.integration.emerging.emerging_events import cluster, tell
 from tests.integration.emerging.feed import emerged
 from tests.integration.openai_stand_in import OpenAIStandIn, Status
-from tests.rpc.requests import new_account, new_topic, question
+from tests.rpc.requests import capture, new_account, new_topic, question
 from tests.rpc.service import Service
 from tests.rpc.telemetry.exported import Exported
 from tests.rpc.telemetry.promtool import Faulted
@@ -111,6 +111,43 @@ class Faults:
         await asyncio.sleep(SLOW)
         self.embeddings.release()
         await asking
+        yield
+
+    @asynccontextmanager
+    async def too_many_questions(self) -> AsyncIterator[None]:
+        """More come than end, and some of them are refused."""
+        refused = grpc.StatusCode.RESOURCE_EXHAUSTED
+        self.embeddings.hold()
+        asked: list[asyncio.Task[None]] = []
+        before = (await scrape(self.service)).value("keeper_admission_shed_total", kind="question")
+        async with asyncio.timeout(SOON):
+            while True:
+                asked.append(asyncio.create_task(self.ask(grpc.StatusCode.OK, refused, times=10)))
+                await asyncio.sleep(POLL)
+                now = await scrape(self.service)
+                if now.value("keeper_admission_shed_total", kind="question") >= before + len(asked):
+                    break
+        self.embeddings.release()
+        await asyncio.gather(*asked)
+        yield
+
+    @asynccontextmanager
+    async def waiting_writes(self) -> AsyncIterator[None]:
+        """A writer does not get on, and captures of its scope wait behind it."""
+        topic = new_topic()
+        await self.service.network.CapturePattern(capture(topic))
+        async with self._connected() as other:
+            async with other.transaction():
+                await other.execute("LOCK TABLE observations IN EXCLUSIVE MODE")
+                calls = [
+                    asyncio.ensure_future(self.service.network.CapturePattern(capture(topic)))
+                    for _ in range(30)
+                ]
+                await self.exports(
+                    lambda now: now.value("keeper_writer_waiting", writer="scopes") > 0
+                )
+                await asyncio.sleep(4 * SLOW)
+            await asyncio.gather(*calls)
         yield
 
     @asynccontextmanager

@@ -22,7 +22,7 @@ PROMTOOL = shutil.which("promtool")
 RISE, HELD = 20, 10
 """Minutes in which counters rise, and in which they stay. Rules wait for fifteen at most."""
 
-SPEED = "KeeperEnhanceSlow|KeeperPoolExhausted"
+SPEED = "KeeperEnhanceSlow|KeeperPoolExhausted|KeeperOverloaded|KeeperWritersBehind"
 """Alerts of the time that things take: on a slow machine they are right to fire without a fault."""
 
 CUMULATIVE = ("_total", "_bucket", "_count", "_sum")

@@ -41,7 +41,9 @@ async def test_every_alert_fires_in_its_fault_and_none_without(
     settings = {"stream_buffer": 5, "metrics_port": 0, "drain_grace": timedelta(seconds=1)}
     async with (
         OpenAIStandIn() as embeddings,
-        running(postgres.dsn, **openai(embeddings.base_url, **settings)) as service,
+        running(
+            postgres.dsn, **openai(embeddings.base_url, openai_concurrency=1_000, **settings)
+        ) as service,
     ):
         faults = Faults(service, postgres, embeddings, made[-1], [])
         # What an operator has seen before the first fault.
@@ -49,6 +51,8 @@ async def test_every_alert_fires_in_its_fault_and_none_without(
         await faults.case("no fault", (), faults.nothing)
         await faults.case("a defect", ["KeeperDefect"], faults.defect)
         await faults.case("a slow model", ["KeeperEnhanceSlow"], faults.slow_model)
+        await faults.case("too many questions", ["KeeperOverloaded"], faults.too_many_questions)
+        await faults.case("waiting writes", ["KeeperWritersBehind"], faults.waiting_writes)
         await faults.case("few connections", ["KeeperPoolExhausted"], faults.few_connections)
         await faults.case(
             "a failing model", ["KeeperEmbeddingFails", "KeeperCallsFail"], faults.failing_model
