@@ -137,7 +137,7 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
             await self._write_all()
         finally:
             # Before whoever it answered last goes on: a caller that comes back at once needs another writer.
-            self._writers.discard(asyncio.current_task())  # type: ignore[arg-type]  # it runs in one
+            self._writers.discard(asyncio.current_task())
 
     async def _write_all(self) -> None:
         while self._turns:

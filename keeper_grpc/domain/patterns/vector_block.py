@@ -89,7 +89,8 @@ class VectorBlock:
 
     def vector(self, row: int) -> Floats:
         """What a row holds."""
-        return self._vectors[row].copy()
+        found: Floats = self._vectors[row].copy()
+        return found
 
     def prepare(self) -> None:
         """Find the directions of the vectors that are held. Takes some milliseconds; frees the interpreter."""
