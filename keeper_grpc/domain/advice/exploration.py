@@ -22,7 +22,8 @@ from functools import lru_cache
 from random import Random
 
 import numpy as np
-from scipy.special import betainc, betaincinv
+from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from keeper_grpc.domain.advice.ranking import Scored
 from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE
@@ -33,6 +34,9 @@ from keeper_grpc.domain.patterns.pattern import Pattern, Script
 NODES = 64
 """Points at which `chances` integrates. The integrand is monotone in [0, 1], so the midpoint rule
 errs by less than 1 / (2 * NODES)."""
+
+_LEVELS = (np.arange(NODES) + 0.5) / NODES
+_LEVELS_AND_ENDS = np.concatenate([[0.0], _LEVELS, [1.0]])
 
 MOST_OPTIONS = 4
 """Options that a choice is made of: what it takes to compute their chances grows with their square."""
@@ -184,13 +188,15 @@ def choose_pattern(
     usual = fit[0]
     if share <= 0:
         return ChosenPattern(usual, 1.0)
-    options = [_option(scored) for scored in fit]
-    places = [0] + [
-        place for place in range(1, len(fit)) if options[place].best_case >= usual.score
-    ]
-    if len(places) == 1:
+    least = usual.score
+    cases = [_best_case(scored) for scored in fit]
+    able = [place for place in range(1, len(fit)) if cases[place] >= least]
+    if not able:
         return ChosenPattern(usual, 1.0)
-    found = explore([options[place] for place in places], share, most_loss)
+    # As many as `explore` takes.
+    able = sorted(able, key=lambda place: (-cases[place], place))[: MOST_OPTIONS - 1]
+    places = [0, *sorted(able)]
+    found = explore([_option(fit[place]) for place in places], share, most_loss)
     chosen = found.choose(rng)
     return ChosenPattern(
         best=fit[places[chosen]],
@@ -237,18 +243,23 @@ def chances(options: Sequence[Option]) -> Sequence[float]:
 
 @lru_cache(MOST_KEPT)
 def _chances(options: tuple[Option, ...]) -> Sequence[float]:
-    quantiles = (np.arange(NODES) + 0.5) / NODES
-    weights = []
-    for index, own in enumerate(options):
-        worths = own.worth * betaincinv(own.successes, own.failures, quantiles)
-        others = [
-            betainc(other.successes, other.failures, np.minimum(worths / other.worth, 1.0))
-            for at, other in enumerate(options)
-            if at != index
-        ]
-        weights.append(float(np.mean(np.prod(others, axis=0))) if others else 1.0)
-    total = sum(weights)
-    return tuple(weight / total for weight in weights)
+    worths = np.stack([own.worth * _quantiles(own.successes, own.failures) for own in options])
+    below = np.ones((len(options), NODES))
+    for index, known in enumerate(worths):
+        # Between two quantiles a distribution function lies between their levels. Computing it there instead would
+        # move no chance by a hundredth, and take ten times as long.
+        reached = np.interp(worths[:, 1:-1], known, _LEVELS_AND_ENDS)
+        reached[index] = 1.0
+        below *= reached
+    weights = below.mean(axis=1)
+    return tuple((weights / weights.sum()).tolist())
+
+
+@lru_cache(MOST_KEPT)
+def _quantiles(successes: float, failures: float) -> NDArray[np.float64]:
+    """The success rates at the levels and at both ends. Kept: a pattern is an option of many questions."""
+    inner = betaincinv(successes, failures, _LEVELS)
+    return np.concatenate([[0.0], inner, [1.0]])
 
 
 def top_two(best: Sequence[float]) -> list[float]:
@@ -277,5 +288,15 @@ def _hopeful(drawn: Sequence[float]) -> list[float]:
 def _option(scored: Scored) -> Option:
     """An admissible pattern, by what is believed of it in the situation and how surely it is about the question."""
     candidate, believed = scored.candidate, scored.expectation.believed
-    worth = candidate.similarity * candidate.transfer * scored.caution
-    return Option(believed.successes, believed.failures, worth, candidate.transfer)
+    return Option(believed.successes, believed.failures, _worth(scored), candidate.transfer)
+
+
+def _best_case(scored: Scored) -> float:
+    """That of its option."""
+    believed = scored.expectation.believed
+    return _worth(scored) * _at_most(believed.successes, believed.failures)
+
+
+def _worth(scored: Scored) -> float:
+    candidate = scored.candidate
+    return candidate.similarity * candidate.transfer * scored.caution

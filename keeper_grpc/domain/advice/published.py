@@ -32,10 +32,13 @@ ROUNDING = 1e-9
 CANDIDATE_BYTES = 2_500
 """What a candidate that is kept takes, about."""
 
+STORED_BYTES = 6_000
+"""What a pattern that is unpacked takes, about: most of it are the shares of its owners."""
+
 MOST_VIEWS = 64
 """Candidates that are kept of one pattern: it is asked about in as many situations, by as many of its owners."""
 
-_NO_FACETS: Mapping[str, float] = {}
+_NO_ROWS: frozenset[int] = frozenset()
 
 
 class WordsNotKept(Exception):
@@ -82,13 +85,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What is kept of one pattern. `views` are its candidates by owner, where that has a part in it, and facets."""
+    """What is kept of one pattern. `views` are its candidates by owner, where that has a part in it, and facets; `stored` is
+    what they are made of, once one was.
+    """
 
     pattern_id: UUID
     packed: bytes
     owners: Sequence[str]
     facets: Sequence[str]
-    views: dict[tuple[str, tuple[str, ...]], _Seen] = field(default_factory=dict)
+    views: dict[tuple[str, ...], _Seen] = field(default_factory=dict)
+    stored: list[StoredPattern] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class PublishedScope:
         self._width = width
         self._now_weight = 0.0
         self._views = 0
+        self._unpacked = 0
         self._packed_bytes = 0
 
     def __len__(self) -> int:
@@ -131,7 +138,8 @@ class PublishedScope:
     def nbytes(self) -> int:
         """Bytes of memory, as far as they can be told."""
         arrays = self._block.nbytes + self._trials.nbytes + self._likely.nbytes
-        return arrays + self._packed_bytes + self._views * CANDIDATE_BYTES
+        again = self._views * CANDIDATE_BYTES + self._unpacked * STORED_BYTES
+        return arrays + self._packed_bytes + again
 
     @property
     def width(self) -> int:
@@ -187,6 +195,7 @@ class PublishedScope:
         self._trials[at] = self._likely[at] = 0
         self._packed_bytes -= len(row.packed)
         self._views -= len(row.views)
+        self._unpacked -= len(row.stored)
         for owner in row.owners:
             _discard(self._of_owner, owner, at)
         for facet in row.facets:
@@ -197,7 +206,8 @@ class PublishedScope:
         for row in self._rows:
             if row is not None:
                 row.views.clear()
-        self._views = 0
+                row.stored.clear()
+        self._views = self._unpacked = 0
 
     def candidates(
         self, asked: Asked, view: View, requirements: Requirements, limit: int
@@ -215,8 +225,9 @@ class PublishedScope:
 
     def _nearest(self, asked: Asked, view: View, limit: int) -> list[Candidate]:
         rows, cosines = self._block.nearest(asked.vector, limit)
+        seen = self._views_of(view)
         return [
-            self._seen(at, view).candidate.at(cosine)
+            seen(at).candidate.at(cosine)
             for at, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
         ]
 
@@ -239,8 +250,9 @@ class PublishedScope:
         if own:
             among[list(own)] = True
         rows, cosines = self._block.at_least(asked.vector, requirements.min_similarity, among)
+        views = self._views_of(view)
         for at, cosine in zip(rows.tolist(), cosines.tolist(), strict=True):
-            seen = self._seen(at, view)
+            seen = views(at)
             evidence = seen.candidate.pattern.evidence
             if at in own and not (
                 evidence.accounts >= view.rule.k
@@ -270,30 +282,42 @@ class PublishedScope:
             stored.accounts.get(asked.account_key, NO_SHARE),
         )
 
-    def _seen(self, at: int, view: View) -> _Seen:
+    def _views_of(self, view: View) -> Callable[[int], _Seen]:
+        """What this view shows of the pattern in a row."""
         if view.now_weight != self._now_weight:  # outcomes are a step older
             self.forget_views()
             self._now_weight = view.now_weight
-        row = self._rows[at]
-        assert row is not None  # noqa: S101 - what the block finds is held
-        contributed = at in self._of_owner.get(view.owner, ())
-        known = tuple(
-            facet
+        rows, own = self._rows, self._of_owner.get(view.owner, _NO_ROWS)
+        knowing = [
+            (facet, known)
             for facet in (view.entire, *view.facts)
-            if at in self._knowing.get(facet, _NO_FACETS)
-        )
-        key = (view.owner if contributed else "", known)
-        found = row.views.get(key)
-        if found is None:
-            if len(row.views) >= MOST_VIEWS:
-                self._views -= len(row.views)
-                row.views.clear()
-            found = row.views[key] = self._see(row, view, contributed=contributed)
-            self._views += 1
-        return found
+            if (known := self._knowing.get(facet))
+        ]
+
+        def seen(at: int) -> _Seen:
+            row = rows[at]
+            assert row is not None  # noqa: S101 - what the block finds is held
+            contributed = at in own
+            key = (
+                view.owner if contributed else "",
+                *[facet for facet, known in knowing if at in known],
+            )
+            found = row.views.get(key)
+            if found is None:
+                if len(row.views) >= MOST_VIEWS:
+                    self._views -= len(row.views)
+                    row.views.clear()
+                found = row.views[key] = self._see(row, view, contributed=contributed)
+                self._views += 1
+            return found
+
+        return seen
 
     def _see(self, row: _Row, view: View, *, contributed: bool) -> _Seen:
-        stored = self._unpack(row.packed, row.owners)
+        if not row.stored:
+            row.stored.append(self._unpack(row.packed, row.owners))
+            self._unpacked += 1
+        stored = row.stored[0]
         if not stored.words_kept_for(view.owner):
             raise WordsNotKept
         pattern = stored.seen_by(view.owner, view.rule, view.now_weight)

@@ -176,6 +176,8 @@ class Pattern:
         is stable.
         """
         shown = self.publishable_scripts(rule)
+        if len(shown) == len(self.scripts) == 1:
+            return shown[0].template
         believed = self.scripts_believed(shown)
         best = min(
             shown,

@@ -143,7 +143,7 @@ class VectorBlock:
             found = (self._vectors[: self._used] @ asked)[rows]
         else:
             found = self._vectors[rows] @ asked
-        cosines: Floats = np.clip(found, -1.0, 1.0)
+        cosines: Floats = np.minimum(np.maximum(found, -1.0, out=found), 1.0, out=found)
         return cosines
 
     def candidates(self, vector: Floats, limit: int) -> Rows:

@@ -232,3 +232,16 @@ def test_the_explanation_is_made_of_the_evidence() -> None:
     assert "similarity 0.81" in sentence
     assert "another category" not in sentence
     assert "another category" in explain(told, "gym")
+
+
+@given(st.floats(0, 1), st.floats(0.1, 1))
+def test_a_candidate_of_another_question_is_the_same_but_for_its_similarity(
+    similarity: float, transfer: float
+) -> None:
+    """Whichever way it is made; the one that it is made of stays as it was."""
+    known = replace(candidate(), about=True)
+    again = known.at(similarity, transfer)
+    assert again == replace(known, similarity=similarity, transfer=transfer)
+    assert again.expectation is known.expectation
+    assert again.expected_success_rate == known.expectation.rate * transfer
+    assert known == replace(candidate(), about=True)
