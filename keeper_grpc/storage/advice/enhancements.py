@@ -8,13 +8,9 @@ from typing import Any
 from keeper_grpc.domain.advice.enhancement import Advice, EnhancementRecord
 from keeper_grpc.domain.errors import AccountBeingForgotten, KeeperError, PatternsMoved
 from keeper_grpc.domain.patterns.group import Seen
-from keeper_grpc.domain.patterns.pattern import PatternKey
-from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.emerging.sightings import write_sightings
+from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.emerging.sightings import SightingArrays, sighting_arrays
 from keeper_grpc.storage.insight_columns import ENHANCEMENTS
-from keeper_grpc.storage.metrics.measuring import measure_questions
-from keeper_grpc.storage.patterns.keys import by_column, key_of
-from keeper_grpc.storage.rows import insert_rows
 
 _TYPES = ENHANCEMENTS.types | {
     "id": "uuid",
@@ -39,8 +35,25 @@ _TYPES = ENHANCEMENTS.types | {
     "holdout": "boolean",
     "authored": "text",
     "holdout_share": "float8",
-    "measured": "boolean",
     "created_at": "timestamptz",
+}
+
+
+_RECORDED = ", ".join(
+    f"new_{column} => ${n}::{kind}[]" for n, (column, kind) in enumerate(_TYPES.items(), 1)
+)
+_SEEN = ", ".join(
+    f"seen_{column} => ${n}::{kind}[]"
+    for n, (column, kind) in enumerate(
+        {"place": "integer", **SightingArrays.types}.items(), len(_TYPES) + 1
+    )
+)
+
+_OBJECTIONS: Mapping[str, type[KeeperError]] = {
+    "forgotten": AccountBeingForgotten,
+    # The pattern was deleted since it was found, with the last account that supported it, or merged into another; or
+    # the database has moved to another model.
+    "moved": PatternsMoved,
 }
 
 
@@ -54,76 +67,27 @@ class PostgresEnhancements:
         self, records: Sequence[EnhancementRecord]
     ) -> Sequence[KeeperError | None]:
         rows = [_row(record) for record in records]
-        async with self._database.transaction() as connection:
-            errors = await _objections(connection, rows)
-            written = [n for n, error in enumerate(errors) if error is None]
-            await insert_rows(connection, "enhancements", _TYPES, [rows[n] for n in written])
-            await measure_questions(
-                connection, [records[n].enhancement.enhancement_id for n in written]
-            )
-            await write_sightings(
-                connection,
-                [
-                    Seen(
-                        records[n].asked.account_key,
-                        records[n].enhancement.insight,
-                        records[n].asked.scope.embedding_model,
-                        records[n].asked.vector,
-                        records[n].seen_time,
-                    )
-                    for n in written
-                ],
-            )
-        return errors
-
-
-async def _objections(
-    connection: Connection, rows: Sequence[dict[str, Any]]
-) -> list[KeeperError | None]:
-    """Why a record cannot be written; and whether it is `measured`, because its account counts. What the others refer to is kept until the transaction ends."""
-    models = await connection.fetch(
-        """
-        SELECT model FROM unnest($1::text[]) AS asked (model) WHERE NOT may_search(model)
-        """,
-        list({row["embedding_model"] for row in rows}),
-    )
-    accounts = await connection.fetch(
-        """
-        SELECT account_key, CASE WHEN qualified THEN business_category END AS counts_in
-          FROM accounts WHERE account_key = ANY($1::text[])
-         ORDER BY account_key FOR KEY SHARE
-        """,
-        list({row["account_key"] for row in rows}),
-    )
-    named = {key for row in rows if (key := _advised(row)) is not None}
-    patterns = (
-        await connection.fetch(
-            """
-            SELECT scope_id, id FROM network_patterns
-             WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[])
-             ORDER BY id FOR KEY SHARE
-            """,
-            *by_column(named),
+        seen = sighting_arrays(
+            [
+                Seen(
+                    record.asked.account_key,
+                    record.enhancement.insight,
+                    record.asked.scope.embedding_model,
+                    record.asked.vector,
+                    record.seen_time,
+                )
+                for record in records
+            ]
         )
-        if named
-        else []
-    )
-    replaced = {row["model"] for row in models}
-    known = {row["account_key"]: row["counts_in"] for row in accounts}
-    gone = named - {key_of(row) for row in patterns}
-
-    def objection(row: Mapping[str, Any]) -> KeeperError | None:
-        if row["account_key"] not in known:
-            return AccountBeingForgotten()
-        if row["embedding_model"] in replaced or _advised(row) in gone:
-            # A pattern was deleted since it was found, with the last account that supported it, or merged
-            # into another.
-            return PatternsMoved()
-        return None
-
-    for row in rows:
-        row["measured"] = known.get(row["account_key"]) == row["business_category"]
-    return [objection(row) for row in rows]
+        # One statement is a transaction of its own, and one round trip.
+        async with self._database.connection() as connection:
+            objections = await connection.fetchval(
+                f"SELECT record_questions({_RECORDED}, {_SEEN})",
+                *([row.get(column) for row in rows] for column in _TYPES),
+                [place + 1 for place in seen.places],
+                *seen.columns.values(),
+            )
+        return [None if each is None else _OBJECTIONS[each]() for each in objections]
 
 
 def _row(record: EnhancementRecord) -> dict[str, Any]:
@@ -164,13 +128,6 @@ def _row(record: EnhancementRecord) -> dict[str, Any]:
             "script_propensity": authored.script_propensity if authored.script else None,
         }
     return row
-
-
-def _advised(row: Mapping[str, Any]) -> PatternKey | None:
-    """The pattern that the row names."""
-    if row["pattern_id"] is None:
-        return None
-    return PatternKey(row["advised_scope_id"], row["pattern_id"])
 
 
 def _authored(record: EnhancementRecord) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from pgvector import Vector
 
@@ -36,37 +37,50 @@ _TYPES = SIGHTINGS.types | {
     "rendered_hash": "bytea",
     "seen_time": "timestamptz",
 }
-_COLUMNS = ", ".join(_TYPES)
-_ARRAYS = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))
-_BEFORE = f"${len(_TYPES) + 1}::timestamptz[]"
+_ARRAYS = ", ".join(
+    f"new_{column} => ${n}::{kind}[]" for n, (column, kind) in enumerate(_TYPES.items(), 1)
+)
+_BEFORE = f"renewed_before => ${len(_TYPES) + 1}::timestamptz[]"
 
-_WRITE = f"""
-    WITH given AS MATERIALIZED (
-        SELECT * FROM unnest({_ARRAYS}, {_BEFORE}) AS g ({_COLUMNS}, before)
-    ), last AS MATERIALIZED (
-        -- One by one, by their key: rows are as wide as their vectors, and a join might read all of them.
-        SELECT g.*, found.id AS last_id, found.seen_time AS last_time
-          FROM given g LEFT JOIN LATERAL (
-               SELECT s.id, s.seen_time FROM sightings s
-                WHERE s.scope_id = g.scope_id AND s.account_key = g.account_key
-                  AND s.rendered_hash = g.rendered_hash AND s.embedding_model = g.embedding_model
-                LIMIT 1) found ON true
-    ), renewed AS MATERIALIZED (
-        -- In the order of ids, as the detector takes them.
-        SELECT FROM sightings
-         WHERE id = ANY (ARRAY(SELECT last_id FROM last WHERE last_time < before)) ORDER BY id FOR UPDATE
-    )
-    INSERT INTO sightings AS s ({_COLUMNS}, pending)
-    SELECT {_COLUMNS}, {counts("l")}
-      FROM last l
-     WHERE (SELECT count(*) FROM renewed) >= 0
-       AND coalesce(last_time < before, true)
-     ORDER BY account_key, rendered_hash
-    ON CONFLICT (scope_id, account_key, rendered_hash, embedding_model) DO UPDATE
-       SET confidence = excluded.confidence, potential_value = excluded.potential_value,
-           seen_time = greatest(s.seen_time, excluded.seen_time),
-           pending = excluded.pending
-"""  # noqa: S608 - only constants are interpolated
+
+@dataclass(frozen=True, slots=True)
+class SightingArrays:
+    """Sightings by column, one for each account and sentence, and their `places` among those that were given.
+
+    `columns` end with the time before which the last sighting must have been for this one to be written.
+    """
+
+    places: Sequence[int]
+    columns: Mapping[str, Sequence[object]]
+
+    types: ClassVar[Mapping[str, str]] = _TYPES | {"before": "timestamptz"}
+
+
+def sighting_arrays(seen: Sequence[Seen]) -> SightingArrays:
+    """These sightings, in their order."""
+    rows: dict[tuple[str, str, str], tuple[int, Seen]] = {}
+    for place, one in enumerate(seen):
+        key = (one.account_key, one.insight.render(), one.embedding_model)
+        earlier = rows.get(key)
+        if earlier is None:
+            rows[key] = place, one
+        elif earlier[1].seen_time < one.seen_time - RENEWAL:
+            rows[key] = earlier[0], replace(one, embedding=earlier[1].embedding)
+    columns: dict[str, list[object]] = {column: [] for column in SightingArrays.types}
+    for (_, rendered, _), (_, one) in rows.items():
+        row = SIGHTINGS.values(one.insight) | {
+            "scope_id": scope_id(one.insight.type, one.insight.business_category),
+            "account_key": one.account_key,
+            "embedding_model": one.embedding_model,
+            "embedding": Vector(one.embedding),
+            "rendered": rendered,
+            "rendered_hash": hashlib.sha256(rendered.encode()).digest(),
+            "seen_time": one.seen_time,
+            "before": one.seen_time - RENEWAL,
+        }
+        for column, values in columns.items():
+            values.append(row[column])
+    return SightingArrays([place for place, _ in rows.values()], columns)
 
 
 async def write_sightings(connection: Connection, seen: Sequence[Seen]) -> None:
@@ -76,34 +90,9 @@ async def write_sightings(connection: Connection, seen: Sequence[Seen]) -> None:
     account that does not count wait. The caller has made sure that the model is the database's, and holds the
     accounts.
     """
-    rows: dict[tuple[str, bytes, str], tuple[Seen, str]] = {}
-    for one in seen:
-        rendered = one.insight.render()
-        key = (
-            one.account_key,
-            hashlib.sha256(rendered.encode()).digest(),
-            one.embedding_model,
-        )
-        earlier = rows.get(key)
-        if earlier is None:
-            rows[key] = one, rendered
-        elif earlier[0].seen_time < one.seen_time - RENEWAL:
-            rows[key] = replace(one, embedding=earlier[0].embedding), rendered
-    if not rows:
+    if not seen:
         return
-    columns: dict[str, list[object]] = {column: [] for column in _TYPES}
-    for (_, digest, _), (one, rendered) in rows.items():
-        row = SIGHTINGS.values(one.insight) | {
-            "scope_id": scope_id(one.insight.type, one.insight.business_category),
-            "account_key": one.account_key,
-            "embedding_model": one.embedding_model,
-            "embedding": Vector(one.embedding),
-            "rendered": rendered,
-            "rendered_hash": digest,
-            "seen_time": one.seen_time,
-        }
-        for column, values in columns.items():
-            values.append(row[column])
+    arrays = sighting_arrays(seen)
     await connection.execute(
-        _WRITE, *columns.values(), [one.seen_time - RENEWAL for one, _ in rows.values()]
+        f"SELECT write_sightings({_ARRAYS}, {_BEFORE})", *arrays.columns.values()
     )

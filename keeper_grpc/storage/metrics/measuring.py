@@ -1,7 +1,7 @@
 """Keeping the measures while the ledger changes: each path into and out of it calls one of these.
 
 The statements are functions of the schema (09_measuring.sql), beside the views that count the same from the whole
-ledger. All are called within the caller's transaction, which holds the accounts.
+ledger; that of questions is called by `record_questions`, which writes them. All are called within the caller's transaction, which holds the accounts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,6 @@ from keeper_grpc.storage.database import Connection
 async def measure_outcomes(connection: Connection, observation_ids: Sequence[UUID]) -> None:
     """Measure observations that were just written, in this order, with those of their accounts that wait."""
     await connection.execute("SELECT measure_outcomes($1::uuid[])", observation_ids)
-
-
-async def measure_questions(connection: Connection, enhancement_ids: Sequence[UUID]) -> None:
-    """Measure enhancements that were just written."""
-    await connection.execute("SELECT measure_questions($1::uuid[])", enhancement_ids)
 
 
 async def measure_account(connection: Connection, account_key: str) -> None:

@@ -16,7 +16,6 @@ from keeper_grpc.storage.metrics.measuring import (
     delete_outcomes,
     delete_questions,
     measure_outcomes,
-    measure_questions,
 )
 from keeper_grpc.storage.patterns.versions import open_scope
 from tests.integration.metrics.counting import TABLES, Row, count
@@ -128,7 +127,7 @@ class Ledger:
             scope_id("pricing", pattern["category"]) if pattern else None,
             given.get("loss", 0.0) if pattern else 0.0,
         )
-        await measure_questions(self.connection, [enhancement_id])
+        await self.connection.execute("SELECT measure_questions($1::uuid[])", [enhancement_id])
         return enhancement_id
 
     async def observation(

@@ -1,0 +1,1 @@
+"""Advice in the database."""
