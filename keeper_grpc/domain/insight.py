@@ -124,6 +124,8 @@ class AnonymizedInsight:
 
     def in_category(self, business_category: str) -> AnonymizedInsight:
         """The same insight of an account of this category."""
+        if business_category == self.business_category:
+            return self
         return replace(self, business_category=business_category)
 
     @property

@@ -111,6 +111,8 @@ class CachedEmbedder(EmbedderWrapper):
                 # wait() does not cancel the futures with this caller: others share them.
                 await asyncio.wait(awaited.values())
                 rows.update((key, future.result()) for key, future in awaited.items())
+        if len(keys) == 1:
+            return rows[keys[0]][np.newaxis].copy()
         return np.stack([rows[key] for key in keys])
 
     async def aclose(self) -> None:

@@ -252,8 +252,11 @@ async def _reset_nothing(connection: Any) -> None:
     """Replaces asyncpg's reset of a released connection."""
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _to_json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def to_array(value: Any) -> NDArray[np.float32]:

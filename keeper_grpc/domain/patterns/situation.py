@@ -13,6 +13,9 @@ from collections.abc import Mapping
 
 from keeper_grpc.domain.insight import JsonValue
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Kept: to make one takes longer than to write a fact."""
+
 MAX_FACTS = 32
 """Facts that are counted singly. More conditions than any engine sends; bounds a capture's writes."""
 
@@ -56,7 +59,7 @@ def _fact(key: str, value: JsonValue) -> str:
 
 def _canonical(value: JsonValue) -> str:
     """JSON with sorted keys; whole floats as integers, since JSON does not tell them apart."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _JSON.encode(_plain(value))
 
 
 def _plain(value: JsonValue) -> JsonValue:

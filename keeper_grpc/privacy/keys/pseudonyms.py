@@ -6,7 +6,6 @@ into an account, nor can a list of known account ids be tried against it.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 
@@ -85,5 +84,5 @@ class Pseudonyms:
         }
 
     def _keyed(self, key_id: str, account_id: str) -> str:
-        digest = hmac.new(self._keys[key_id], account_id.encode(), hashlib.sha256).hexdigest()
-        return f"{key_id}:{digest}"
+        digest = hmac.digest(self._keys[key_id], account_id.encode(), "sha256")
+        return f"{key_id}:{digest.hex()}"

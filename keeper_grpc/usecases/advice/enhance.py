@@ -7,9 +7,9 @@ may have advice (domain/advice/authored.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -142,25 +142,22 @@ class EnhanceInsight:
             question.account_id, anonymized.insight.business_category
         )
         insight = anonymized.insight.in_category(account.business_category)
+        rendered = insight.render()
         asked = Asked(
             scope=Scope(insight.type, insight.business_category, self._embedder.model),
-            vector=(await self._embedder.embed([insight.render()]))[0],
+            vector=(await self._embedder.embed([rendered]))[0],
             account_key=account.key,
             owner_key=account.owner_key,
             conditions=insight.conditions,
         )
         # Triggers are evaluated over the conditions as they came: bands would hide what they compare.
         now = self._clock()
+        draws = partial(randomness, account.key, rendered, now.date())
         ranking, authored = await self._rank(
-            asked,
-            self._requirements(question),
-            question.insight.conditions,
-            randomness(account.key, insight.render(), now.date()),
+            asked, self._requirements(question), question.insight.conditions, draws
         )
-        advice = self._advice(ranking.fit, insight, account.key, now) if ranking.fit else None
-        held_out = bool(advice or authored) and in_holdout(
-            account.key, insight.render(), self._holdout
-        )
+        advice = self._advice(ranking.fit, insight, draws()) if ranking.fit else None
+        held_out = bool(advice or authored) and in_holdout(account.key, rendered, self._holdout)
         enhancement = Enhancement(
             enhancement_id=self._new_id(),
             insight=insight,
@@ -191,7 +188,7 @@ class EnhanceInsight:
         asked: Asked,
         requirements: Requirements,
         conditions: Mapping[str, JsonValue],
-        rng: Random,
+        draws: Callable[[], Random],
     ) -> tuple[Ranking, AuthoredAdvice | None]:
         """What is proven in the own category first, then in the others; then what an author advises."""
         candidates = await self._patterns.candidates(asked, requirements, CANDIDATES)
@@ -215,7 +212,7 @@ class EnhanceInsight:
             return own, None
         harmless = without_harmful([one.candidate for one in matched], known, requirements)
         return own, choose_authored(
-            [one for one in matched if one.candidate in harmless], self._rule, rng
+            [one for one in matched if one.candidate in harmless], self._rule, draws()
         )
 
     async def _matched(
@@ -252,11 +249,8 @@ class EnhanceInsight:
             else question.min_occurrences,
         )
 
-    def _advice(
-        self, fit: Sequence[Scored], insight: AnonymizedInsight, account_key: str, now: datetime
-    ) -> Advice:
+    def _advice(self, fit: Sequence[Scored], insight: AnonymizedInsight, rng: Random) -> Advice:
         explored = self._exploration
-        rng = randomness(account_key, insight.render(), now.date())
         chosen = choose_pattern(fit, explored.pattern_share, explored.most_loss, rng)
         best, known = chosen.best, chosen.best.candidate.pattern
         return Advice(
