@@ -40,6 +40,8 @@ CALLERS = (1, 16, 64)
 HOT = ("EnhanceInsight", "CapturePattern")
 """Measured with every number of callers; the others with 16, unless all are asked for."""
 USUAL = 16
+SHORT = 1.0
+"""Seconds for which the floor is measured, which has nothing to warm, and calls that are not hot."""
 
 
 def measure(arguments: argparse.Namespace, settings: Mapping[str, str]) -> Result:
@@ -80,7 +82,9 @@ def _round(measured: Measured, bare: Processes, arguments: argparse.Namespace) -
             CALLERS if arguments.full or kind.name in HOT else (USUAL,)
         )
         for number in callers:
-            yield measured.cell(kind, number, bare, arguments.seconds)
+            hot = kind.method in HOT or arguments.only
+            short = min(SHORT, arguments.seconds)
+            yield measured.cell(kind, number, bare, arguments.seconds if hot else short, short)
 
 
 def parsed() -> argparse.Namespace:
@@ -94,7 +98,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="RPC")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="of each measurement of a hot call"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the server"

@@ -25,10 +25,11 @@ if TYPE_CHECKING:  # a type of the stub file only
 
 MANY = 4_000
 """Requests that are made for a run of some seconds: more than are sent, where none may be sent twice."""
-FEW = 800
+FEW = 1_200
 """The same of new words."""
-WARM = 400
-"""Requests before the first measurement, so that their words are known."""
+WARM = 3_000
+"""Questions before the first measurement: an engine has asked before, and the words of all scopes are known then."""
+WARM_CAPTURES = 400
 GIVEN = 150
 """Enhancements that are asked for before each run of the calls that use them up."""
 ASKERS = 16
@@ -99,7 +100,9 @@ class Measured:
     def warm(self) -> None:
         """Send what an engine has sent before: known words."""
         self._ghz.run(self._service.port, "EnhanceInsight", self._requests.questions(WARM), ASKERS)
-        self._ghz.run(self._service.port, "CapturePattern", self._requests.captures(WARM), ASKERS)
+        self._ghz.run(
+            self._service.port, "CapturePattern", self._requests.captures(WARM_CAPTURES), ASKERS
+        )
 
     def answers(self) -> dict[str, bytes]:
         """A reply of each method: the longest of some, which has the advice."""
@@ -109,10 +112,12 @@ class Measured:
         """Enhancements with advice, by account and id."""
         return asyncio.run(self._given())
 
-    def cell(self, kind: Kind, callers: int, floor: Processes, seconds: float) -> Cell:
-        """Measure the floor, then the service."""
+    def cell(
+        self, kind: Kind, callers: int, floor: Processes, seconds: float, floor_seconds: float
+    ) -> Cell:
+        """Measure the floor, then the service, for so many seconds each."""
         messages = kind.messages()
-        bare = self._ran(floor, kind, messages, callers, seconds)
+        bare = self._ran(floor, kind, messages, callers, floor_seconds)
         before = self._database.seconds()
         served = self._ran(self._service, kind, messages, callers, seconds, once=kind.once)
         database = self._database.seconds() - before
@@ -221,6 +226,8 @@ class Row:
     floor_cpu_ms: float
     database_cpu_ms: float
     generator_cpu_ms: float
+    floor_p99: float = float("nan")
+    """Not a number in results that were kept before it was measured."""
 
 
 def rows(cells: Sequence[Cell]) -> Iterator[Row]:
@@ -247,4 +254,5 @@ def rows(cells: Sequence[Cell]) -> Iterator[Row]:
             generator_cpu_ms=median(
                 1e3 * cell.load.generator_seconds / max(cell.load.calls, 1) for cell in same
             ),
+            floor_p99=median(cell.floor.p99 for cell in same),
         )

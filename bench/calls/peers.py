@@ -80,7 +80,7 @@ def measure(python: str, patterns: int) -> dict[str, float | str]:
                 measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1))
                 measured.warm()
                 with floor(measured.answers(), place, 1) as bare:
-                    cell = measured.cell(measured.kinds()[0], CALLERS, bare, SECONDS)
+                    cell = measured.cell(measured.kinds()[0], CALLERS, bare, SECONDS, SECONDS)
                 found["EnhanceInsight"] = round(cell.load.per_second, 1)
             result = place / "peers.json"
             subprocess.run(
