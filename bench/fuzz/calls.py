@@ -27,6 +27,11 @@ MOST_KEPT = 500
 DEFECTS = frozenset({"INTERNAL", "UNKNOWN", "HANG"})
 """Ends that no request may bring about."""
 
+_QUESTIONS = "EnhanceInsights"
+"""The stream that answers each of its messages, and goes on after one that it refuses. Any other is ended by such a one, so
+that it gets a single message: what a client writes after the end of a call is an error of the client itself.
+"""
+
 A_QUESTION = "  a question"
 """In the place of an RPC: a question of a stream, which ends by itself."""
 
@@ -107,7 +112,7 @@ class Fuzz:
         method = rng.choice(methods())
         messages = Messages(rng, self._known)
         kind = method.input_type
-        count = rng.randint(1, 6) if method.client_streaming else 1
+        count = rng.randint(1, 6) if method.name == _QUESTIONS else 1
         requests = [messages.request(kind) for _ in range(count)]
         options: dict[str, Any] = {"metadata": _metadata(rng), "compression": _compression(rng)}
         path = f"/{method.containing_service.full_name}/{method.name}"
@@ -132,9 +137,9 @@ class Fuzz:
             call: Any = self._channel.unary_unary(path)
             self._learn(method, await call(requests[0], **options))
             return "OK"
-        if not method.client_streaming:
-            subscribe: Any = self._channel.unary_stream(path)
-            subscription = subscribe(requests[0], **options)
+        if method.name != _QUESTIONS:
+            subscribe: Any = self._channel.stream_stream(path)
+            subscription = subscribe(_each(requests), **options)
             # What a stream answers with stands before its end, and not in the error itself.
             given = dict(await subscription.initial_metadata() or ())
             first = await subscription.read()
