@@ -56,4 +56,4 @@ def _line(event: AuditEvent) -> str:
         name = WithdrawalReason.Name(event.reason)
         parts.append(name.removeprefix("WITHDRAWAL_REASON_").lower())
     parts += [f"{name} {count:,}" for name, count in sorted(event.counts.items()) if count]
-    return plain("  ".join(parts))
+    return plain(" ".join(parts))
