@@ -43,8 +43,8 @@ async def test_an_account_is_registered_corrected_and_forgotten(server: ServerPr
     assert json.loads(line)["action"] == "forget_account"
 
 
-async def test_a_pattern_is_withdrawn(server: ServerProcess) -> None:
-    """Nobody sees it any more; the reason is in the audit log."""
+async def test_a_pattern_is_withdrawn_and_put_back(server: ServerProcess) -> None:
+    """Nobody sees it any more until that is undone; the reason is in the audit log."""
     at = ("--target", server.address)
     pattern = await publish(server, "withdrawn_towels")
 
@@ -53,6 +53,28 @@ async def test_a_pattern_is_withdrawn(server: ServerProcess) -> None:
     assert said("retire", pattern, "--reason", "outdated", *at) == "it was so already"
     assert keeper("pattern", pattern, *at).returncode == 1
     assert f"pattern {pattern} outdated" in said("audit", "--limit", "1", *at)
+
+    assert said("retire", pattern, "--undo", *at).startswith("put back; audit event ")
+    assert said("retire", pattern, "--undo", *at) == "it was so already"
+    assert keeper("pattern", pattern, *at).returncode == 0
+
+
+async def test_a_script_is_withdrawn(server: ServerProcess) -> None:
+    """The pattern stays without its words, and a pattern that is not there is named as missing."""
+    at = ("--target", server.address)
+    pattern = await publish(server, "withdrawn_words")
+    (script,) = json.loads(said("pattern", pattern, "--json", *at))["scripts"]
+
+    withdraw = ("retire", pattern, "--script", script["template"])
+    assert said(*withdraw, "--reason", "identifying", *at).startswith("withdrawn; audit event ")
+    assert said(*withdraw, "--reason", "identifying", *at) == "it was so already"
+    shown = json.loads(said("pattern", pattern, "--json", *at))
+    assert not shown.get("scripts")
+    assert script["template"] not in said("audit", *at)
+    assert said(*withdraw, "--undo", *at).startswith("put back; audit event ")
+
+    missing = keeper("retire", ABSENT, "--reason", "outdated", *at)
+    assert (missing.returncode, "PATTERN_NOT_FOUND" in missing.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
