@@ -44,6 +44,7 @@ def make_http(
             origins=settings.http_origins,
             max_request_bytes=MAX_REQUEST_BYTES,
             max_call_duration=settings.max_call_duration.total_seconds(),
+            stall=settings.stream_stall.total_seconds(),
         )
     except OSError as error:
         raise HttpUnusable(

@@ -160,6 +160,7 @@ async def main(generated: str) -> None:
         origins=(),
         max_request_bytes=wanted.message_receive_limit or 4 * MIB,
         max_call_duration=DAY,
+        stall=DAY,
     )
     await server.start()
     answer = compat.ServerCompatResponse(host="127.0.0.1", port=server.port).SerializeToString()

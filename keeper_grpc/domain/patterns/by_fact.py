@@ -2,7 +2,8 @@
 
 A fact is shown where k owners observed it. What is left of its key, observations with another value or without the
 key, is of k owners as well, or of none: the whole less what is shown would otherwise be what fewer did. Where it
-is not, the fact with the fewest owners is withheld too, until it is.
+is not, the fact with the fewest owners is withheld too, until it is. One that the screen stops is shown nowhere, as
+among a pattern's conditions, and belongs to what is left.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from keeper_grpc.domain.evidence.evidence import Evidence, Shares, heaviest, weigh
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
+from keeper_grpc.domain.patterns.shown_words import may_be_shown
 from keeper_grpc.domain.patterns.situation import fact_key, read_fact
 
 MOST_FACTS = 40
@@ -59,16 +61,18 @@ def _shown(
 ) -> Sequence[str]:
     """Those of one key's facets that may be shown."""
     shown = sorted(
-        (
-            facet
-            for facet in facets
-            if read_fact(facet) is not None and _owners(facts[facet]) >= rule.k
-        ),
+        (facet for facet in facets if _owners(facts[facet]) >= rule.k and _is_showable(facet)),
         key=lambda facet: (-_owners(facts[facet]), facet),
     )
     while shown and 0 < _left(shown, facts, whole) < rule.k:
         shown.pop()
     return shown
+
+
+def _is_showable(facet: str) -> bool:
+    """Whether it is known in words, and in such as may be shown."""
+    read = read_fact(facet)
+    return read is not None and may_be_shown(*read)
 
 
 def _owners(shares: Shares) -> int:

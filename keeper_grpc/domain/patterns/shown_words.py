@@ -71,9 +71,14 @@ def shown_conditions(owners: Mapping[str, int], k: int) -> Mapping[str, JsonValu
     for fact in sorted(owners, key=lambda fact: (-owners[fact], fact)):
         if owners[fact] >= k and (read := read_fact(fact)) is not None:
             key, value = read
-            if objection_to_action(f"{key.replace('_', ' ')}: {value}") is None:
+            if may_be_shown(key, value):
                 shown.setdefault(key, value)
     return shown
+
+
+def may_be_shown(key: str, value: JsonValue) -> bool:
+    """Whether the screen lets this condition pass."""
+    return objection_to_action(f"{key.replace('_', ' ')}: {value}") is None
 
 
 def _still_says(said: str, shown: str, shared: AbstractSet[str]) -> bool:

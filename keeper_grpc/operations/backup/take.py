@@ -50,6 +50,8 @@ async def take_backup(dsn: str, directory: Path) -> Manifest:
             major = facts["number"] // _FROM_MAJOR
             target = Connection.of(dsn)
             partial = directory / f"{DUMP}.partial"
+            # Its owner's alone from the first byte: the directory may be one that was there, and open to others.
+            partial.touch(mode=0o600, exist_ok=False)
             await run(
                 find_program("pg_dump", major),
                 "--format=custom",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import grpc
+from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import Endpoint
@@ -16,6 +17,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from keeper_grpc.rpc.http.call_context import CallContext, Outbox
 from keeper_grpc.rpc.http.errors import connect_error
 from keeper_grpc.rpc.interceptors.chain import Handler
+from keeper_grpc.rpc.interceptors.unreadable import Unreadable
+from keeper_grpc.rpc.status import FieldViolation
 
 
 def endpoints(
@@ -67,8 +70,10 @@ def _streaming(behaviour: Any, output: Any) -> Any:
         outbox = Outbox()
         context = CallContext(received, outbox.write)
 
+        asked = _readable(request) if isinstance(request, AsyncIterable) else request
+
         async def handle() -> None:
-            async for message in behaviour(request, context):
+            async for message in behaviour(asked, context):
                 await outbox.write(message)
 
         handling = asyncio.create_task(handle())
@@ -85,6 +90,17 @@ def _streaming(behaviour: Any, output: Any) -> Any:
             await asyncio.wait([handling])
 
     return stream
+
+
+async def _readable(messages: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    """The messages that a caller streams. What is no frame, or too large, ends them: it is the caller's error, as a
+    message is that cannot be read.
+    """
+    try:
+        async for message in messages:
+            yield message
+    except ConnectError as error:
+        yield Unreadable(FieldViolation("", f"no message can be read: {error.message}"))
 
 
 async def _next(outbox: Outbox, handling: asyncio.Task[None]) -> Any:

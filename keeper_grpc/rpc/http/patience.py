@@ -10,8 +10,8 @@ from connectrpc.errors import ConnectError
 
 from keeper_grpc.rpc.http.origins import App
 
-_FULL_DUPLEX = "/EnhanceInsights"
-"""Its questions may come for as long as the stream is open."""
+_FULL_DUPLEX = ("/EnhanceInsights", "/StreamMoves")
+"""Their messages may come for as long as the stream is open."""
 
 
 class Patience:

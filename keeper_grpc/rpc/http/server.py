@@ -1,7 +1,7 @@
 """The HTTP server beside the gRPC server: the same handlers, on a port of its own.
 
-It speaks HTTP/1.1: unary calls and server streams by Connect (binary and JSON) and by gRPC-Web. EnhanceInsights works
-in half duplex: all questions first, then the answers. gRPC itself needs HTTP/2 and has its own port.
+It speaks HTTP/1.1: unary calls and server streams by Connect (binary and JSON) and by gRPC-Web. What clients stream
+(EnhanceInsights, StreamMoves) works in half duplex, as HTTP clients do it: all messages first, then the answers. gRPC itself needs HTTP/2 and has its own port.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from keeper_grpc.rpc.defects import report_defect
 from keeper_grpc.rpc.http.codecs import Binary, Json
+from keeper_grpc.rpc.http.connection import Connection
 from keeper_grpc.rpc.http.endpoints import endpoints
 from keeper_grpc.rpc.http.origins import App, Origins
 from keeper_grpc.rpc.http.patience import Patience
@@ -61,8 +63,11 @@ class HttpServer:
         tls: ssl.SSLContext | None = None,
         max_request_bytes: int,
         max_call_duration: float,
+        stall: float,
     ) -> None:
-        """Bind the address. Raises OSError when it is taken."""
+        """Bind the address. A caller that reads nothing for `stall` seconds is cut off. Raises OSError when the address
+        is taken.
+        """
         app = _Application(
             service=endpoints(services, handlers),
             endpoints=lambda made: made,
@@ -74,7 +79,7 @@ class HttpServer:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 _Guarded(Origins(Patience(app, max_call_duration), origins)),
-                http="h11",
+                http=partial(Connection, stall=stall, silence=max_call_duration),  # type: ignore[arg-type]  # called, and no more
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -100,11 +100,11 @@ class MovesFeed:
         Returns where the caller sent no facts at all. Raises InvalidInput, ShuttingDown, StreamMaxAge,
         SubscriberTooSlow, StorageUnavailable, and what `updates` and `send` raise.
         """
-        first = await anext(updates, None)
-        if first is None:
-            return
         with self._streams.opened() as stream:
-            await stream.run(_Following(self, stream, updates, send).follow(first))
+            try:
+                await stream.run(_Following(self, stream, updates, send).follow())
+            except _NoFacts:
+                return
 
     async def moves(self, facts: _Facts) -> Sequence[SuggestedMove]:
         """The moves that hold with these facts."""
@@ -125,6 +125,10 @@ class MovesFeed:
     def again(self) -> float:
         """Seconds after which the same facts are evaluated again."""
         return self._again
+
+
+class _NoFacts(Exception):
+    """The caller has closed its side before any facts."""
 
 
 class _Facts:
@@ -180,13 +184,17 @@ class _Following:
         self._send = send
         self._told: dict[UUID, SuggestedMove] = {}
 
-    async def follow(self, first: FactUpdate) -> NoReturn:
+    async def follow(self) -> NoReturn:
+        # The stream is open while it waits for facts, too: its age and a drain end it, and heartbeats come.
+        first = await self._stream.waiting(self._next(), self._beat)
+        if first is None:
+            raise _NoFacts
         facts = _Facts(first)
         await self._tell(facts)
         await self._sent(SnapshotComplete())
         loop = asyncio.get_running_loop()
         upcoming: asyncio.Task[FactUpdate | None] | None = asyncio.ensure_future(self._next())
-        due = loop.time() + self._feed.again
+        ready, due = loop.time(), loop.time() + self._feed.again
         try:
             while True:
                 wait = max(0.0, min(self._stream.until_heartbeat, due - loop.time()))
@@ -194,24 +202,28 @@ class _Following:
                     await asyncio.sleep(wait)
                 else:
                     await asyncio.wait((upcoming,), timeout=wait)
-                changed = upcoming is not None and upcoming.done()
-                if upcoming is not None and changed:
+                if upcoming is not None and upcoming.done():
                     update = upcoming.result()
                     # No more facts: those that are known go on.
                     upcoming = None
                     if update is not None:
                         facts.take(update)
                         upcoming = asyncio.ensure_future(self._next())
-                if changed or loop.time() >= due:
+                        # Not before: what comes until then is taken too, however fast the caller sends.
+                        due = min(due, ready)
+                if loop.time() >= due:
                     await self._tell(facts)
+                    ready = loop.time() + self._feed.pace
                     due = loop.time() + self._feed.again
-                    await asyncio.sleep(self._feed.pace)
                 elif not self._stream.until_heartbeat:
-                    await self._sent(self._feed.heartbeat())
+                    await self._beat()
         finally:
             if upcoming is not None:
                 upcoming.cancel()
                 await asyncio.wait([upcoming])
+
+    async def _beat(self) -> None:
+        await self._sent(self._feed.heartbeat())
 
     async def _next(self) -> FactUpdate | None:
         return await anext(self._updates, None)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -165,6 +166,38 @@ async def test_a_stream_without_facts_ends_at_once(service: Service) -> None:
     async with asyncio.timeout(SOON):
         assert await call.read() is grpc.aio.EOF
         assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_a_caller_that_sends_fast_is_not_left_behind(service: Service) -> None:
+    """Facts that come while the last ones are evaluated are evaluated together: few rounds, the newest facts last."""
+    async with following(service, {"sent": 0}) as stream:
+        await stream.snapshot()
+        for sent in range(1, 200):
+            await stream.send({"sent": sent})
+        await stream.send(AT_RISK)
+        began = asyncio.get_running_loop().time()
+        assert (await stream.event()).began.pattern.action == CATALOG["high_value_at_risk"].action
+        # One round each would take them 50 seconds.
+        assert asyncio.get_running_loop().time() - began < SOON / 2
+
+
+async def test_a_drain_ends_a_stream_that_has_sent_no_facts_yet(database_url: str) -> None:
+    """It gets heartbeats like any other, and does not hold up the process's end."""
+    async with running(database_url, drain_grace=PATIENT) as service:
+        call = service.network.StreamMoves()
+        stream = Following(call, new_account())
+        assert (await stream.message()).WhichOneof("event") == "heartbeat"
+        draining = asyncio.create_task(service.app.drain())
+        ended = await stream.ended()
+        await draining
+        assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+
+
+async def test_a_stream_without_facts_has_an_age(database_url: str) -> None:
+    """A caller that opens a stream and says nothing does not keep it for ever."""
+    async with running(database_url, stream_max_age=timedelta(seconds=1)) as service:
+        ended = await Following(service.network.StreamMoves(), new_account()).ended()
+        assert ended.reason == "STREAM_MAX_AGE"
 
 
 async def test_a_drain_ends_the_stream(database_url: str) -> None:

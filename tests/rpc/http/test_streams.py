@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import struct
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +21,7 @@ from tests.e2e.waiting import SOON, until
 from tests.rpc.http.browser import END_OF_STREAM, NETWORK, TRAILERS, framed, sent
 from tests.rpc.http.test_json import port_of
 from tests.rpc.requests import capture, question
-from tests.rpc.service import Service
+from tests.rpc.service import PATIENT, Service, running
 
 EVERY_PROTOCOL = pytest.mark.parametrize("protocol", [ProtocolType.CONNECT, ProtocolType.GRPC_WEB])
 EVERY_CODEC = pytest.mark.parametrize(
@@ -213,3 +217,83 @@ async def test_a_change_comes_as_json_where_json_was_asked_for(
 
     assert message["emergingPattern"]["patternType"] == topic
     assert message["resumeToken"]
+
+
+@pytest.mark.parametrize("rpc", ["EnhanceInsights", "StreamMoves"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        struct.pack(">BI", 0, 2**31) + b"x",
+        framed(b"{}")[:-1],
+        framed(b"{}", flags=0x40),
+        framed(b"no gzip", flags=1),
+        framed(json.dumps({"correlationId": "x" * 300_000}).encode()),
+    ],
+    ids=["promises too much", "cut off", "of unknown flags", "not compressed", "too large"],
+)
+async def test_a_stream_of_what_is_no_message_is_refused_and_no_defect(
+    service: Service, rpc: str, body: bytes
+) -> None:
+    """INVALID_ARGUMENT, as one message that cannot be read: a caller cannot fill the log with errors of ours."""
+    async with (
+        asyncio.timeout(SOON),
+        sent(
+            port_of(service),
+            NETWORK + rpc,
+            body,
+            content_type="application/connect+json",
+            connect_content_encoding="gzip",
+        ) as exchange,
+    ):
+        await exchange.head()
+        answered = b"".join([content async for _, content in exchange.frames()])
+    assert b"INVALID_REQUEST" in answered
+    assert b"INTERNAL" not in answered
+
+
+async def test_a_caller_that_does_not_read_loses_its_connection(database_url: str) -> None:
+    """Its stream is cut off, and so is the connection, which no drain waits for."""
+    async with running(
+        database_url,
+        http_address=("127.0.0.1", 0),
+        stream_heartbeat=timedelta(microseconds=1),
+        stream_stall=timedelta(seconds=1),
+        drain_grace=PATIENT,
+    ) as service:
+        with socket.socket() as caller:
+            # Small buffers fill soon; there are some megabytes of heartbeats in the server's all the same.
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            caller.connect(("127.0.0.1", port_of(service)))
+            body = framed(b"{}")
+            caller.sendall(
+                f"POST {NETWORK}StreamEmergingPatterns HTTP/1.1\r\nhost: here\r\n"
+                "content-type: application/connect+json\r\n"
+                f"content-length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            server = service.app._server
+            await until(lambda: server.calls_in_flight == 1, within=SOON, what="the stream begins")
+            await until(lambda: server.calls_in_flight == 0, within=SOON, what="it is cut off")
+            async with asyncio.timeout(SOON / 2):
+                await service.app.drain()
+
+
+async def test_a_caller_that_does_not_ask_loses_its_connection(database_url: str) -> None:
+    """A head of a request that never becomes whole is not waited for without end."""
+    async with running(
+        database_url, http_address=("127.0.0.1", 0), max_call_duration=timedelta(seconds=1)
+    ) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(service))
+        try:
+            writer.write(b"POST / HTTP/1.1\r\nhost: ")
+            async with asyncio.timeout(SOON):
+                assert await _read_to_the_end(reader) == b""
+        finally:
+            writer.close()
+
+
+async def _read_to_the_end(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""

@@ -45,6 +45,17 @@ def test_a_fact_of_k_owners_is_shown_with_its_evidence() -> None:
     assert (monday.value, monday.evidence.trials, monday.evidence.accounts) == ("monday", 12, 3)
 
 
+def test_what_the_screen_stops_is_no_fact_that_is_shown() -> None:
+    """Owners that collude put an insult no more into a fact than into a condition; the others' facts stay."""
+    facts = {
+        'mood="you are an idiot"': owners("a", "b", "c", "d"),
+        'mood="calm"': owners("e", "f", "g"),
+        'day="monday"': owners("a", "b", "c"),
+    }
+    whole = owners("a", "b", "c", "d", "e", "f", "g")
+    assert shown(facts, whole) == [("day", "monday"), ("mood", "calm")]
+
+
 def test_what_too_few_owners_observed_is_not_the_difference_either() -> None:
     """Two owners of the rest would be the whole less what is shown: then nothing of the key is."""
     facts = {"days=60": owners("a", "b", "c"), "days=90": owners("d", "e")}
