@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import (
+    account_value_pb2,
     admin_service_pb2,
     adoption_pb2,
     emerging_pb2,
@@ -15,6 +16,7 @@ from keeper_grpc.gen.keeper.network.v1 import (
 )
 
 FILES = [
+    account_value_pb2,
     admin_service_pb2,
     adoption_pb2,
     emerging_pb2,
