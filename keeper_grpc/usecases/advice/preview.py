@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.authored import StoredAuthored
@@ -19,6 +20,7 @@ from keeper_grpc.domain.advice.ranking import (
     Scored,
     hurdle,
     rank,
+    without_harmful,
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import Identifiers, Insight
@@ -99,16 +101,30 @@ class PreviewInsight:
             else min_success_rate,
             min_occurrences=DEFAULT_MIN_OCCURRENCES if min_occurrences is None else min_occurrences,
         )
-        shown = [each for each in seen.found.values() if not each.pattern.withheld(self._rule)]
-        judged = [(each, hurdle(each, requirements)) for each in shown]
+        own, elsewhere = self._shown(seen.own), self._shown(seen.elsewhere)
+        if answer.advice and answer.advice.best.candidate.about:
+            # Its author's trigger found it, whatever its words.
+            best = answer.advice.best.candidate
+            own[best.pattern.pattern_id] = best
+        # As EnhanceInsight ranks them: others are asked where the own category has nothing, and do not advise what
+        # does harm in it.
+        harmless = without_harmful(list(elsewhere.values()), list(own.values()), requirements)
+        judged = [(each, hurdle(each, requirements)) for each in (*own.values(), *harmless)]
+        kept = {each.pattern.pattern_id for each in harmless}
+        judged += [(each, NoMatch.HARMFUL) for key, each in elsewhere.items() if key not in kept]
         return Preview(
             answer,
-            rank(shown, requirements).fit,
+            rank(list(own.values()), requirements).fit or rank(harmless, requirements).fit,
             sorted(
                 ((each, failed) for each, failed in judged if failed is not None),
                 key=lambda pair: (-pair[0].similarity, pair[0].pattern.pattern_id),
             ),
         )
+
+    def _shown(self, found: Sequence[Candidate]) -> dict[UUID, Candidate]:
+        return {
+            each.pattern.pattern_id: each for each in found if not each.pattern.withheld(self._rule)
+        }
 
 
 class _Nobody(AccountResolver):
@@ -136,25 +152,23 @@ class _Seen:
 
     def __init__(self, store: CandidateStore) -> None:
         self._store = store
-        self.found: dict[object, Candidate] = {}
+        self.own: Sequence[Candidate] = ()
+        self.elsewhere: Sequence[Candidate] = ()
 
     async def candidates(
         self, asked: Asked, requirements: Requirements, limit: int
     ) -> Sequence[Candidate]:
-        return self._noted(await self._store.candidates(asked, requirements, limit))
+        self.own = await self._store.candidates(asked, requirements, limit)
+        return self.own
 
     async def candidates_elsewhere(
         self, asked: Asked, requirements: Requirements, limit: int
     ) -> Sequence[Candidate]:
-        return self._noted(await self._store.candidates_elsewhere(asked, requirements, limit))
+        self.elsewhere = await self._store.candidates_elsewhere(asked, requirements, limit)
+        return self.elsewhere
 
     async def authored(self, asked: Asked, rule: PublicationRule) -> Sequence[StoredAuthored]:
         return await self._store.authored(asked, rule)
 
     def outdated(self) -> None:
         self._store.outdated()
-
-    def _noted(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
-        for each in found:
-            self.found.setdefault(each.pattern.pattern_id, each)
-        return found

@@ -10,7 +10,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from tests.rpc.feedback import TOWEL, ask, teach
 from tests.rpc.geometry import Geometry
-from tests.rpc.requests import insight, new_account
+from tests.rpc.requests import capture, insight, new_account
 from tests.rpc.service import Service
 
 Failed = EnhanceInsightResponse
@@ -57,6 +57,28 @@ async def test_a_preview_shows_what_is_found_and_how_it_ranks(
     assert second.failed == Failed.NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW
     assert (second.score, second.transfer) == (0, 1)
     assert second.similarity < first.similarity
+
+
+async def test_what_does_harm_here_is_no_fit_from_elsewhere(
+    service: Service, geometry: Geometry, topic: str
+) -> None:
+    """The pattern of another line of business is shown as the answer treats it: refused, and so without a score."""
+    geometry.together(TOWEL)
+    elsewhere = await teach(service, topic, ["+++"] * 3)
+    before = await preview(service, topic, category="gym")
+    assert [(each.pattern_id, each.failed) for each in before.candidates] == [(elsewhere, 0)]
+    assert before.candidates[0].score == before.enhanced_insight.factors.score
+    for _ in range(5):
+        account = new_account()
+        for _ in range(2):
+            harm = capture(topic, TOWEL, category="gym", account=account)
+            harm.outcome.complained = True
+            await service.network.CapturePattern(harm)
+    found = await preview(service, topic, category="gym")
+    assert found.no_match_reason == Failed.NO_MATCH_REASON_HARMFUL
+    assert {each.failed for each in found.candidates} == {Failed.NO_MATCH_REASON_HARMFUL}
+    assert elsewhere in {each.pattern_id for each in found.candidates}
+    assert not any(each.score for each in found.candidates)
 
 
 async def test_a_preview_stores_nothing(service: Service, topic: str) -> None:
