@@ -33,6 +33,7 @@ from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.rpc.streams.admission import QuestionAdmission
 from keeper_grpc.rpc.streams.emerging import EmergingStream
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
+from keeper_grpc.rpc.streams.in_turn import SuggestInTurn
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.rpc.streams.moves import MovesStream
 from keeper_grpc.settings import Settings
@@ -224,7 +225,9 @@ class ServerParts:
             rule=self._rule,
         )
         self.moves = MovesFeed(
-            suggest=self._suggest,
+            suggest=SuggestInTurn(
+                self._suggest, self.gate, settings.question_deadline.total_seconds()
+            ),
             timing=StreamTiming(
                 heartbeat=settings.stream_heartbeat,
                 stall=settings.stream_stall,

@@ -14,7 +14,7 @@ from typing import NoReturn, TypeAlias
 from uuid import UUID
 
 from keeper_grpc.domain.authored.suggestions import SuggestedMove
-from keeper_grpc.domain.errors import InvalidInput
+from keeper_grpc.domain.errors import InvalidInput, TooBusy
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.usecases.advice.suggest import MAX_MOVES, Occasion
 from keeper_grpc.usecases.ports import Clock
@@ -98,7 +98,7 @@ class MovesFeed:
         """Send moves until the stream ends, also while `send` waits for the reader.
 
         Returns where the caller sent no facts at all. Raises InvalidInput, ShuttingDown, StreamMaxAge,
-        SubscriberTooSlow, StorageUnavailable, and what `updates` and `send` raise.
+        SubscriberTooSlow, StorageUnavailable, TooBusy before the snapshot, and what `updates` and `send` raise.
         """
         with self._streams.opened() as stream:
             try:
@@ -212,9 +212,7 @@ class _Following:
                         # Not before: what comes until then is taken too, however fast the caller sends.
                         due = min(due, ready)
                 if loop.time() >= due:
-                    await self._tell(facts)
-                    ready = loop.time() + self._feed.pace
-                    due = loop.time() + self._feed.again
+                    ready, due = await self._round(facts)
                 elif not self._stream.until_heartbeat:
                     await self._beat()
         finally:
@@ -227,6 +225,17 @@ class _Following:
 
     async def _next(self) -> FactUpdate | None:
         return await anext(self._updates, None)
+
+    async def _round(self, facts: _Facts) -> tuple[float, float]:
+        """Tell what is new; when the facts may be evaluated again, and when they are at the latest."""
+        time = asyncio.get_running_loop().time
+        try:
+            await self._tell(facts)
+        except TooBusy as busy:
+            # The stream is open, and its news is late.
+            later = time() + busy.retry_after
+            return later, later
+        return time() + self._feed.pace, time() + self._feed.again
 
     async def _tell(self, facts: _Facts) -> None:
         """Send what differs from what was told."""
