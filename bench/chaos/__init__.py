@@ -1,0 +1,1 @@
+"""Several servers on one database, under load, while all of them are killed, and a proof of what is left."""
