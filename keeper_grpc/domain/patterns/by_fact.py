@@ -4,6 +4,10 @@ A fact is shown where k owners observed it. What is left of its key, observation
 key, is of k owners as well, or of none: the whole less what is shown would otherwise be what fewer did. Where it
 is not, the fact with the fewest owners is withheld too, until it is. One that the screen stops is shown nowhere, as
 among a pattern's conditions, and belongs to what is left.
+
+What is shown of a fact is rough: outcomes in fives and rates in tenths. An account's outcomes of a pattern begin to count five
+by five (domain/evidence/steps.py), but one of the five may be the only one with some fact, and an exact figure before
+and after would tell how it ended. A rough one tells it only where it happens to cross a tenth.
 """
 
 from __future__ import annotations
@@ -18,13 +22,16 @@ from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.shown_words import may_be_shown
 from keeper_grpc.domain.patterns.situation import fact_key, read_fact
 
+ROUGHLY = 5
+"""Outcomes are shown in multiples of this, as many as begin to count together."""
+
 MOST_FACTS = 40
 """Facts that are shown, those of most owners: what a page has room for."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactEvidence:
-    """The evidence of the situations in which one condition had one value."""
+    """The evidence of the situations in which one condition had one value, roughly."""
 
     key: str
     value: JsonValue
@@ -47,13 +54,20 @@ def by_fact(
         for facet in _shown(facets, facts, whole, rule):
             read = read_fact(facet)
             if read is not None:
-                evidence = weigh(facts[facet].values(), rule.k, most)
-                found.append(FactEvidence(*read, evidence))
+                evidence = _roughly(weigh(facts[facet].values(), rule.k, most))
+                if evidence.trials:
+                    found.append(FactEvidence(*read, evidence))
     listed = sorted(found, key=lambda each: (-each.evidence.accounts, each.key, str(each.value)))
     return sorted(
         listed[:MOST_FACTS],
         key=lambda each: (each.key, -each.evidence.accounts, str(each.value)),
     )
+
+
+def _roughly(evidence: Evidence) -> Evidence:
+    trials = evidence.trials // ROUGHLY * ROUGHLY
+    successes = round(round(evidence.success_rate, 1) * trials)
+    return Evidence(trials, successes, evidence.accounts)
 
 
 def _shown(

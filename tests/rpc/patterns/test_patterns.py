@@ -139,14 +139,14 @@ async def test_a_pattern_says_where_it_works_and_where_not(
     action = "Offer a warm towel"
     geometry.together(action)
     for days, success in ((10, True), (200, False)):
-        for _ in range(4):
+        for _ in range(5):
             stored = await service.capture(
                 capture(topic, action, success=success, conditions={"days_since_visit": days})
             )
     request = GetPatternRequest(pattern_id=stored.pattern_id, include_history=True)
     found = (await service.network.GetPattern(request)).facts
     rates = {(fact.key, fact.evidence.success_rate, fact.evidence.account_count) for fact in found}
-    assert rates == {("days_since_visit", 1.0, 4), ("days_since_visit", 0.0, 4)}
+    assert rates == {("days_since_visit", 1.0, 5), ("days_since_visit", 0.0, 5)}
     plain = await service.network.GetPattern(GetPatternRequest(pattern_id=stored.pattern_id))
     assert not plain.facts
 

@@ -41,8 +41,20 @@ def test_a_fact_of_k_owners_is_shown_with_its_evidence() -> None:
         'day="friday"': owners("a", "b", "c", "d", successes=1),
     }
     friday, monday = by_fact(facts, together(facts), RULE)
-    assert (friday.key, friday.value, friday.evidence.success_rate) == ("day", "friday", 0.25)
-    assert (monday.value, monday.evidence.trials, monday.evidence.accounts) == ("monday", 12, 3)
+    assert (friday.key, friday.value, friday.evidence.success_rate) == ("day", "friday", 0.2)
+    assert (monday.value, monday.evidence.trials, monday.evidence.accounts) == ("monday", 10, 3)
+
+
+def test_one_outcome_more_is_not_seen() -> None:
+    """Neither that it is there nor how it ended, unless a tenth is crossed; and fewer than five are not shown."""
+    before = owners("a", "b", "c", trials=7, successes=7)
+    evidence = []
+    for last in (Share(7, 7), Share(8, 8), Share(8, 7)):
+        facts = {'day="monday"': {**before, "c": last}}
+        ((only),) = by_fact(facts, together(facts), RULE)
+        evidence.append(only.evidence)
+    assert evidence[0] == evidence[1] == evidence[2]
+    assert shown({'day="monday"': owners("a", "b", "c", trials=1, successes=1)}) == []
 
 
 def test_what_the_screen_stops_is_no_fact_that_is_shown() -> None:

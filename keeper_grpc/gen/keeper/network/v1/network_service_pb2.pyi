@@ -1539,7 +1539,7 @@ class GetPatternResponse(_message.Message):
 
         @_builtins.property
         def evidence(self) -> _pattern_pb2.Evidence:
-            """The evidence of these situations."""
+            """The evidence of these situations, roughly: outcomes in fives, of which so many succeeded as the rate in tenths says."""
 
         def __init__(
             self,

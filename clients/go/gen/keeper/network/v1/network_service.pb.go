@@ -3210,7 +3210,7 @@ type GetPatternResponse_Fact struct {
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// Its value, anonymized, in the band that outcomes are counted by.
 	Value *structpb.Value `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
-	// The evidence of these situations.
+	// The evidence of these situations, roughly: outcomes in fives, of which so many succeeded as the rate in tenths says.
 	Evidence      *Evidence `protobuf:"bytes,3,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
