@@ -22,7 +22,15 @@ START = 180.0
 STOP = 60.0
 """Seconds in which one that drains must be gone: its grace is ten."""
 
-DEFECTS = frozenset({"call_failed", "background_task_died", "places_not_loaded"})
+DEFECTS = frozenset(
+    {
+        "call_failed",
+        "background_task_died",
+        "places_not_loaded",
+        "scope_not_followed",
+        "scope_not_loaded",
+    }
+)
 """Events of a log that no fault may bring about."""
 
 

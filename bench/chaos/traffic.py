@@ -184,13 +184,21 @@ class _Caller:
                 for name, request in requests.items()
                 if name not in answers
             ]
-            async for told in stub.EnhanceInsights(iter(waiting), timeout=left):
-                if told.HasField("response"):
-                    if told.correlation_id in answers:
-                        self._book.violations.append("a question of a stream was answered twice")
-                    answers[told.correlation_id] = told.response
-                elif told.error.code not in {code.value[0] for code in AGAIN}:
-                    self._book.violations.append(f"a question of a stream: {told.error}")
+            try:
+                async for told in stub.EnhanceInsights(iter(waiting), timeout=left):
+                    if told.HasField("response"):
+                        if told.correlation_id in answers:
+                            self._book.violations.append(
+                                "a question of a stream was answered twice"
+                            )
+                        answers[told.correlation_id] = told.response
+                    elif told.error.code not in {code.value[0] for code in AGAIN}:
+                        self._book.violations.append(f"a question of a stream: {told.error}")
+            except asyncio.CancelledError:
+                # What grpc raises too, where a stream ends while a question is written.
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
             if len(answers) < len(requests):
                 raise _Unfinished
             return True

@@ -15,12 +15,14 @@ import pytest
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.published import PublishedScope, View
 from keeper_grpc.domain.advice.ranking import Requirements
+from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.qualification import PostgresQualification
 from keeper_grpc.storage.advice.published.following import FollowPublished
 from keeper_grpc.storage.advice.published.memory import OLDEST, PublishedMemory
+from keeper_grpc.storage.advice.published.versions import scope_versions
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.versions import reset
 from tests.integration.audited import audited
@@ -182,6 +184,35 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_missed(
             )
         pattern_id = await teach(database, place)
         await seen(memory, place, {pattern_id: 2 * len(ACCOUNTS)})
+
+
+async def test_a_connection_lost_in_the_middle_of_a_look_takes_nothing_out_of_memory(
+    database: Database,
+) -> None:
+    """What is held is followed by the next connection, without being loaded again."""
+    place = scope("followed")
+    await teach(database, place)
+    memory = PublishedMemory(database, k=RULE.k, limit=64 * MEGABYTE, now=Clock())
+
+    async def look(*, lost: bool = False) -> None:
+        async with database.connection() as connection:
+            versions = await scope_versions(connection)
+            if lost:
+                connection.terminate()
+            await memory.catch_up(connection, versions, memory.now())
+
+    await look()
+    await loaded(memory, place)
+    pattern_id = await teach(database, place)
+    with pytest.raises(StorageUnavailable):
+        await look(lost=True)
+
+    await look()
+
+    patterns = await memory.fresh(place)
+    assert patterns is not None
+    assert counted(patterns, place) == {pattern_id: 2 * len(ACCOUNTS)}
+    assert memory.loads == 1
 
 
 async def test_an_account_that_no_longer_counts_is_left_out_at_once(database: Database) -> None:

@@ -31,6 +31,7 @@ from keeper_grpc.storage.advice.published.versions import (
     read_patterns,
 )
 from keeper_grpc.storage.database import Change, Connection, Database
+from keeper_grpc.storage.failures import unavailable
 
 log = structlog.get_logger()
 
@@ -221,7 +222,7 @@ class PublishedMemory:
         """Read what changed, where the versions `seen` at a time are not those that are held.
 
         What questions wait for comes first; while any wait for what was looked at already, the rest is left for the
-        next look. Raises StorageUnavailable.
+        next look. Raises StorageUnavailable, and what the driver says of a connection that is gone.
         """
         known: dict[str, dict[str, int]] = {}
         for one in seen:
@@ -250,13 +251,22 @@ class PublishedMemory:
                 await self._refresh(connection, held)
             except StorageUnavailable:
                 raise
-            except Exception as error:  # noqa: BLE001 - the database answers instead, and the log tells of the defect
-                held.let_go()
-                held.not_before = self.now() + AGAIN
-                log.warning("scope_not_followed", error=type(error).__name__)
+            except Exception as error:
+                if connection.is_closed() and unavailable(error) is not None:
+                    raise  # whoever lent it says so, and what is held is followed by the next one
+                self._not_followed(held, error)
             held.turn = _ended(held.turn)
             first = False
         self._make_room(0, None)
+
+    def _not_followed(self, held: _Held, error: Exception) -> None:
+        """The database answers instead, and the log tells of a defect."""
+        held.let_go()
+        if unavailable(error) is not None:
+            held.not_before = self.now() + OLDEST
+            return
+        held.not_before = self.now() + AGAIN
+        log.warning("scope_not_followed", error=type(error).__name__)
 
     async def aclose(self) -> None:
         """End the loads that are under way."""
