@@ -13,7 +13,9 @@ _WORDS = (
     *("morning", "evening", "towel", "soak", "massage"),
     *("facial", "class", "locker", "sauna", "candle"),
 )
-_TOPICS: Iterator[tuple[str, ...]] = itertools.permutations(_WORDS, 3)
+_TOPICS: Iterator[tuple[str, ...]] = itertools.chain.from_iterable(
+    itertools.permutations(_WORDS, length) for length in (3, 4, 5)
+)
 
 
 def new_topic() -> str:
