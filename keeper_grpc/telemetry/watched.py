@@ -352,7 +352,8 @@ def watch_gate(instruments: Instruments, gate: Gate) -> None:
     instruments.watch(
         "keeper.admission.pressure",
         "1 while more of a kind comes than is done, else 0",
-        *of_each(gate.under_pressure),
+        # A bool is no number to OTLP's encoder, which drops the whole export over it.
+        *of_each(lambda kind: int(gate.under_pressure(kind))),
     )
     instruments.watch(
         "keeper.admission.limit",

@@ -70,6 +70,6 @@ def test_every_statement_of_ours_has_a_summary_that_is_kept() -> None:
         ("SELECT", "accounts"),
         ("SELECT", "network_patterns"),
         ("INSERT", "observations"),
-        ("INSERT", "outcome_requests"),
+        ("INSERT", "enhancements"),
         ("UPDATE", "network_patterns"),
     } <= {summary(statement) for statement in found}
