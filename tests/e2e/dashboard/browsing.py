@@ -192,6 +192,10 @@ async def opened(
 
 async def serious(page: Page) -> list[str]:
     """What axe-core finds that is serious or critical."""
+    # The framework's own bar has no name while something is fetched.
+    await page.wait_for_function(
+        "[...document.querySelectorAll('.q-loading-bar')].every((bar) => bar.ariaHidden === 'true')"
+    )
     found = await Axe().run(page)
     return [
         f"{violation['id']}: {node['target']}"
