@@ -24,7 +24,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # seconds of CPU at its start.
 from keeper_grpc import health
 from keeper_grpc.backtest import command as backtest
-from keeper_grpc.command.arguments import InsteadOf, add_target, within
+from keeper_grpc.command.arguments import InsteadOf, add_file_format, add_target, within
 from keeper_grpc.command.parser import CommandParser
 from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.dashboard import command as dashboard
@@ -183,12 +183,7 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="print a mapping to begin with, from the header and the first rows; send nothing",
     )
     add_target(command)
-    command.add_argument(
-        "--format",
-        dest="file_format",
-        choices=("csv", "jsonl", "xlsx"),
-        help="format of the file (default: by its suffix)",
-    )
+    add_file_format(command)
     command.add_argument(
         "--rejects",
         type=Path,

@@ -224,19 +224,20 @@ class ServerParts:
             store=PostgresMoves(pool, half_life=settings.evidence_half_life, clock=clock),
             rule=self._rule,
         )
+        self._stream_timing = StreamTiming(
+            heartbeat=settings.stream_heartbeat,
+            stall=settings.stream_stall,
+            max_age=settings.stream_max_age,
+        )
         self.moves = MovesFeed(
             suggest=SuggestInTurn(
                 self._suggest, self.gate, settings.question_deadline.total_seconds()
             ),
-            timing=StreamTiming(
-                heartbeat=settings.stream_heartbeat,
-                stall=settings.stream_stall,
-                max_age=settings.stream_max_age,
-            ),
+            timing=self._stream_timing,
             clock=clock,
             rng=Random(),  # noqa: S311 - spreads the ends of streams, no secrets
         )
-        self._refresh = RefreshEvidence(PostgresStalePatterns(pool, counting_of(settings)))
+        self._refresh = RefreshEvidence(PostgresStalePatterns(pool, self._counting))
         self._qualify = QualifyAccounts(
             store=PostgresQualification(pool),
             refresh=self._refresh,
@@ -322,11 +323,7 @@ class ServerParts:
     def metrics_feed(self, metrics: GetNetworkMetrics) -> MetricsFeed:
         return MetricsFeed(
             reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool, self._replica)),
-            timing=StreamTiming(
-                heartbeat=self._settings.stream_heartbeat,
-                stall=self._settings.stream_stall,
-                max_age=self._settings.stream_max_age,
-            ),
+            timing=self._stream_timing,
             clock=self._clock,
             rng=Random(),  # noqa: S311 - spreads the ends of streams, no secrets
         )

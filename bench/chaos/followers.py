@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import asyncpg
 import grpc
 
+from bench.chaos.history import Event, told
 from bench.chaos.servers import Server
-from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 
@@ -19,21 +17,6 @@ if TYPE_CHECKING:  # types of the stub files only
     from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
         NetworkLearningServiceAsyncStub,
     )
-
-SEQUENCE = 3
-"""The field of a token that is the place in history (docs/streams.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One change, by its place in history."""
-
-    sequence: int
-    emerging_pattern_id: str
-    pattern_type: str
-    change: str
-    account_count: int
-    sighting_count: int
 
 
 class Follower:
@@ -82,18 +65,7 @@ class Follower:
                 self._token = message.resume_token
                 self.snapshots += message.HasField("snapshot_complete")
                 if message.HasField("emerging_pattern"):
-                    self.events.append(self._event(message.emerging_pattern))
-
-    def _event(self, told: EmergingPattern) -> Event:
-        change = EmergingPattern.Change.Name(told.change).removeprefix("CHANGE_").lower()
-        return Event(
-            int(self._token.split(".")[SEQUENCE]),
-            told.emerging_pattern_id,
-            told.pattern_type,
-            change,
-            told.account_count,
-            told.sighting_count,
-        )
+                    self.events.append(told(message.emerging_pattern, self._token))
 
     def differences(self, rows: Sequence[Event]) -> Iterator[str]:
         """What came that is not in the table up to its place, and the other way round.
@@ -120,16 +92,3 @@ class Follower:
                     yield f"{self.name}: missed {row}"
             elif seen[row.sequence] != row:
                 yield f"{self.name}: {seen[row.sequence]} is {row}"
-
-
-async def written(connection: asyncpg.Connection) -> Sequence[Event]:
-    """Every row of the table of events."""
-    rows = await connection.fetch(
-        """
-        SELECT sequence, emerging_pattern_id::text, change, state->>'pattern_type' AS pattern_type,
-               (state->>'account_count')::integer AS account_count,
-               (state->>'sighting_count')::integer AS sighting_count
-          FROM emerging_events ORDER BY sequence
-        """
-    )
-    return [Event(**dict(row)) for row in rows]

@@ -19,7 +19,8 @@ from bench.chaos import proof
 from bench.chaos.agreement import disagreements
 from bench.chaos.book import Book
 from bench.chaos.faults import Kind, faults
-from bench.chaos.followers import Follower, written
+from bench.chaos.followers import Follower
+from bench.chaos.history import written
 from bench.chaos.servers import Server, environment
 from bench.chaos.strikes import Strikes
 from bench.chaos.traffic import Traffic

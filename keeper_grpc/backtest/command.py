@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from keeper_grpc.command.arguments import within
+from keeper_grpc.command.arguments import add_file_format, within
 from keeper_grpc.command.subcommand import add_command
 
 
@@ -27,12 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("file", type=Path, metavar="FILE", help="the history")
     command.add_argument("--mapping", type=Path, required=True, metavar="MAP.yaml")
-    command.add_argument(
-        "--format",
-        dest="file_format",
-        choices=("csv", "jsonl", "xlsx"),
-        help="format of the file (default: by its suffix)",
-    )
+    add_file_format(command)
     command.add_argument(
         "--known",
         type=Path,

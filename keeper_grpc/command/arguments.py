@@ -45,6 +45,16 @@ def add_credentials(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_file_format(command: argparse.ArgumentParser) -> None:
+    """`--format`, of a file with an account's history."""
+    command.add_argument(
+        "--format",
+        dest="file_format",
+        choices=("csv", "jsonl", "xlsx"),
+        help="format of the file (default: by its suffix)",
+    )
+
+
 def target(text: str) -> str:
     """An address as gRPC takes it: UTF-8 and not empty. Bytes that are not UTF-8 come as surrogates."""
     if not text.strip() or not text.isprintable():

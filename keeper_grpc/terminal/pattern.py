@@ -18,7 +18,7 @@ from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.client.harms import harms
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
-from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
 from keeper_grpc.terminal.client_command import add_client_command
 from keeper_grpc.terminal.output.adoption import TOO_FEW, dismissed_because, funnel
 from keeper_grpc.terminal.output.as_json import document, history_json, message_json
@@ -147,31 +147,22 @@ def _adoption(answer: GetPatternResponse) -> RenderableType:
 def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:
     if not scripts:
         return Text("no wording was used by enough accounts")
-    table = _table("success", "at least", "cases", "accounts", "wording")
-    for script in scripts:
-        evidence = script.evidence
-        table.add_row(
-            success(evidence),
-            at_least(evidence),
-            cases(evidence),
-            accounts(evidence),
-            plain(script.template),
-        )
-    return table
+    return _by_evidence("wording", [(each.evidence, each.template) for each in scripts])
 
 
 def _where(facts: Sequence[GetPatternResponse.Fact]) -> RenderableType:
     if not facts:
         return Text("no condition was observed by enough accounts")
-    table = _table("success", "at least", "cases", "accounts", "when")
-    for fact in facts:
-        evidence = fact.evidence
+    return _by_evidence(
+        "when", [(each.evidence, f"{each.key}: {MessageToDict(each.value)}") for each in facts]
+    )
+
+
+def _by_evidence(what: str, rows: Sequence[tuple[Evidence, str]]) -> Table:
+    table = _table("success", "at least", "cases", "accounts", what)
+    for evidence, text in rows:
         table.add_row(
-            success(evidence),
-            at_least(evidence),
-            cases(evidence),
-            accounts(evidence),
-            plain(f"{fact.key}: {MessageToDict(fact.value)}"),
+            success(evidence), at_least(evidence), cases(evidence), accounts(evidence), plain(text)
         )
     return table
 

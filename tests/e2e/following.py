@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
 import grpc
 
-from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
+from bench.chaos.history import Event, told
+from bench.chaos.history import written as rows
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
 from tests.e2e.calls import network, retry_delay
 
 if TYPE_CHECKING:
     from tests.e2e.server_process import ServerProcess
-
-
-@dataclass(frozen=True)
-class Event:
-    """One change, by its place in history."""
-
-    sequence: int
-    emerging_pattern_id: str
-    pattern_type: str
-    change: str
-    account_count: int
-    sighting_count: int
 
 
 class Follower:
@@ -57,22 +45,11 @@ class Follower:
                         self.resume_token = message.resume_token
                         self.snapshots += message.HasField("snapshot_complete")
                         if message.HasField("emerging_pattern"):
-                            self.events.append(self._event(message.emerging_pattern))
+                            self.events.append(told(message.emerging_pattern, self.resume_token))
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
                     raise
                 await asyncio.sleep(retry_delay(error))
-
-    def _event(self, told: EmergingPattern) -> Event:
-        change = EmergingPattern.Change.Name(told.change).removeprefix("CHANGE_").lower()
-        return Event(
-            int(self.resume_token.split(".")[3]),
-            told.emerging_pattern_id,
-            told.pattern_type,
-            change,
-            told.account_count,
-            told.sighting_count,
-        )
 
     @property
     def place(self) -> int:
@@ -94,15 +71,6 @@ async def written(dsn: str) -> list[Event]:
     """Every row of the table of events."""
     connection = await asyncpg.connect(dsn)
     try:
-        rows = await connection.fetch(
-            """
-            SELECT sequence, emerging_pattern_id::text, change,
-                   state->>'pattern_type' AS pattern_type,
-                   (state->>'account_count')::integer AS account_count,
-                   (state->>'sighting_count')::integer AS sighting_count
-              FROM emerging_events ORDER BY sequence
-            """
-        )
+        return await rows(connection)
     finally:
         await connection.close()
-    return [Event(**dict(row)) for row in rows]

@@ -240,12 +240,12 @@ class SyncKeeperClient(Operating):
     ) -> network.Task:
         """Make a task for people, from an enhancement's id or from an insight that was not enhanced."""
         request = requests.task(account_id, source, identifiers)
-        return (self._connection.call(self._connection.network.GenerateTask, request)).task
+        return self._connection.call(self._connection.network.GenerateTask, request).task
 
     def get_pattern(self, pattern_id: str) -> Pattern:
         """One published pattern. Raises NotFound."""
         request = network.GetPatternRequest(pattern_id=pattern_id)
-        return (self._connection.call(self._connection.network.GetPattern, request)).pattern
+        return self._connection.call(self._connection.network.GetPattern, request).pattern
 
     def get_pattern_history(self, pattern_id: str) -> network.GetPatternResponse:
         """One published pattern with its scripts and its evidence over time. Raises NotFound."""

@@ -37,7 +37,7 @@ class Operating:
             owner_id=owner_id,
             return_forgotten=return_forgotten,
         )
-        return (self._connection.call(self._connection.admin.RegisterAccount, request)).created
+        return self._connection.call(self._connection.admin.RegisterAccount, request).created
 
     def update_account(
         self, account_id: str, *, business_category: str | None = None, owner_id: str | None = None

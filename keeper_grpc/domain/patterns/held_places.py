@@ -38,9 +38,9 @@ class HeldPlaces:
         """Bytes of memory, but for what Python adds to each pattern."""
         return self._sentences.nbytes + self._actions.nbytes
 
-    def fits(self, position: Position) -> bool:
-        """Whether all of its vectors is kept."""
-        return not (position.sentence[self.width :].any() or position.action[self.width :].any())
+    def fits(self, lies: Position | Vectors) -> bool:
+        """Whether all numbers of its vectors are kept."""
+        return not (lies.sentence[self.width :].any() or lies.action[self.width :].any())
 
     def put(self, pattern_id: UUID, action: str, position: Position) -> None:
         """Hold a pattern where it lies, or lies by now."""

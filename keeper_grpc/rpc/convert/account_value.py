@@ -9,9 +9,9 @@ from keeper_grpc.domain.metrics.account_value import (
     Quartiles,
 )
 from keeper_grpc.domain.metrics.experiment import Experiment
-from keeper_grpc.domain.metrics.formulas import ENOUGH, ENOUGH_TO_COMPARE, Metric, Unit
+from keeper_grpc.domain.metrics.formulas import ENOUGH, Metric, Unit
 from keeper_grpc.gen.keeper.network.v1 import account_value_pb2, network_service_pb2
-from keeper_grpc.rpc.convert.metrics import metric, timestamp
+from keeper_grpc.rpc.convert.metrics import difference, metric, successes_brought, timestamp
 
 _MEASURES = {
     measure: account_value_pb2.PeerQuartiles.Measure.Value(f"MEASURE_{measure.name}")
@@ -56,20 +56,9 @@ def _advice(found: OwnAdvice) -> account_value_pb2.AccountAdvice:
 
 
 def _uplift(found: Experiment, questions: int) -> account_value_pb2.AccountUplift:
-    outcomes = found.advised.trials + found.held_out.trials
-    known = min(found.advised.trials, found.held_out.trials) >= ENOUGH_TO_COMPARE
-    brought, *between = found.successes_brought
     return account_value_pb2.AccountUplift(
-        difference=metric(
-            Metric(found.difference, Unit.SHARE, outcomes, found.interval)
-            if known
-            else Metric(None, Unit.SHARE, outcomes)
-        ),
-        successes_brought=metric(
-            Metric(brought, Unit.COUNT, found.advised.trials, (between[0], between[1]))
-            if known
-            else Metric(None, Unit.COUNT, found.advised.trials)
-        ),
+        difference=difference(found),
+        successes_brought=successes_brought(found),
         advised_count=found.advised.trials,
         advised_success_count=found.advised.successes,
         held_out_count=found.held_out.trials,

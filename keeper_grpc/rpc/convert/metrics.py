@@ -85,22 +85,36 @@ def metric(metric: Metric) -> metrics_pb2.Metric:
     )
 
 
-def _uplift(found: Experiment) -> metrics_pb2.Uplift:
+def difference(found: Experiment) -> metrics_pb2.Metric:
+    """How much more often advised questions succeed than held-out ones; no value while too few are compared."""
     outcomes = found.advised.trials + found.held_out.trials
-    known = min(found.advised.trials, found.held_out.trials) >= ENOUGH_TO_COMPARE
-    brought, *between = found.successes_brought
+    return metric(
+        Metric(found.difference, Unit.SHARE, outcomes, found.interval)
+        if _comparable(found)
+        else Metric(None, Unit.SHARE, outcomes)
+    )
+
+
+def successes_brought(found: Experiment) -> metrics_pb2.Metric:
+    """The successes that there would not have been without advice; no value while too few are compared."""
+    brought, least, most = found.successes_brought
+    return metric(
+        Metric(brought, Unit.COUNT, found.advised.trials, (least, most))
+        if _comparable(found)
+        else Metric(None, Unit.COUNT, found.advised.trials)
+    )
+
+
+def _comparable(found: Experiment) -> bool:
+    return min(found.advised.trials, found.held_out.trials) >= ENOUGH_TO_COMPARE
+
+
+def _uplift(found: Experiment) -> metrics_pb2.Uplift:
+    known = _comparable(found) and found.followed.trials >= ENOUGH_TO_COMPARE
     treated = found.as_treated
     return metrics_pb2.Uplift(
-        difference=metric(
-            Metric(found.difference, Unit.SHARE, outcomes, found.interval)
-            if known
-            else Metric(None, Unit.SHARE, outcomes)
-        ),
-        successes_brought=metric(
-            Metric(brought, Unit.COUNT, found.advised.trials, (between[0], between[1]))
-            if known
-            else Metric(None, Unit.COUNT, found.advised.trials)
-        ),
+        difference=difference(found),
+        successes_brought=successes_brought(found),
         advised_count=found.advised.trials,
         advised_success_count=found.advised.successes,
         held_out_count=found.held_out.trials,
@@ -108,7 +122,7 @@ def _uplift(found: Experiment) -> metrics_pb2.Uplift:
         owner_count=found.owners,
         as_treated=metric(
             Metric(treated.effect, Unit.SHARE, found.followed.trials, treated.interval)
-            if known and found.followed.trials >= ENOUGH_TO_COMPARE and treated.effect is not None
+            if known and treated.effect is not None
             else Metric(None, Unit.SHARE, found.followed.trials)
         ),
         followed_count=found.followed.trials,

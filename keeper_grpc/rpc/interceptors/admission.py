@@ -10,9 +10,10 @@ from keeper_grpc.admission.queue import Turn
 from keeper_grpc.admission.shed import Shed
 from keeper_grpc.domain.errors import TooBusy
 from keeper_grpc.rpc.interceptors.concern import Call, Concern
+from keeper_grpc.rpc.permissions import ADMIN, NETWORK
 
-_NETWORK = "/keeper.network.v1.NetworkLearningService/"
-_ADMIN = "/keeper.network.v1.AdminService/"
+_NETWORK = f"/{NETWORK}/"
+_ADMIN = f"/{ADMIN}/"
 
 KINDS: Mapping[str, Kind | None] = {
     _NETWORK + "CapturePattern": Kind.WRITE,

@@ -10,10 +10,9 @@ from grpc_health.v1 import health
 
 from keeper_grpc.domain.access.identity import UNAUTHENTICATED, UNIDENTIFIED, Identity, Role
 from keeper_grpc.domain.access.peer import PeerNames
-from keeper_grpc.domain.errors import RoleMissing
 from keeper_grpc.rpc.caller import Authenticates, Caller, set_caller
 from keeper_grpc.rpc.interceptors.concern import Call, Concern
-from keeper_grpc.rpc.permissions import require
+from keeper_grpc.rpc.permissions import Permission, Reach, require
 
 _HEADER = "authorization"
 
@@ -21,6 +20,7 @@ _HEALTH = f"/{health.SERVICE_NAME}/"
 """Open to all: probes have no credentials, and learn nothing but that."""
 
 _REFLECTION = "/grpc.reflection."
+_MAY_REFLECT = Permission(Role.OPERATE, Reach.PUBLISHED)
 
 
 class Authentication(Concern):
@@ -76,8 +76,7 @@ def _admit(call: Call, caller: Caller) -> None:
     if identity.loggable:
         structlog.contextvars.bind_contextvars(identity=identity.name)
     if call.method.startswith(_REFLECTION):
-        if Role.OPERATE not in identity.roles:
-            raise RoleMissing(f"the role {Role.OPERATE.value}")
+        _MAY_REFLECT.check(identity)
     else:
         require(call.method, identity)
     call.identity = identity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
 from keeper_grpc.rpc.convert import emerging
 from keeper_grpc.rpc.streams.end import end_stream
+from keeper_grpc.rpc.streams.sent import sent
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
 from keeper_grpc.usecases.emerging.messages import Changed, Message
 
@@ -42,11 +42,7 @@ class EmergingStream:
         self, write: Callable[[bytes], Awaitable[None]]
     ) -> Callable[[Message, str], Awaitable[None]]:
         async def send(message: Message, token: str) -> None:
-            try:
-                await write(self._encoder(message, token))
-            except grpc.aio.InternalError as failure:
-                # The caller has disconnected; gRPC has not cancelled this handler yet.
-                raise asyncio.CancelledError from failure
+            await sent(write(self._encoder(message, token)))
 
         return send
 

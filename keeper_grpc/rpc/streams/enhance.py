@@ -11,8 +11,7 @@ import grpc
 import structlog
 
 from keeper_grpc.admission.gate import Gate
-from keeper_grpc.admission.kinds import Kind, lanes
-from keeper_grpc.admission.shed import Shed
+from keeper_grpc.admission.kinds import lanes
 from keeper_grpc.domain.advice.enhancement import Enhancement
 from keeper_grpc.domain.errors import KeeperError, ShuttingDown
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -22,10 +21,11 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 from keeper_grpc.rpc import status
 from keeper_grpc.rpc.convert import insights
 from keeper_grpc.rpc.defects import report_defect
-from keeper_grpc.rpc.interceptors.admission import ONE_QUESTION, admitted, too_busy
+from keeper_grpc.rpc.interceptors.admission import ONE_QUESTION
 from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 from keeper_grpc.rpc.rules import Rules
 from keeper_grpc.rpc.status import RequestInvalid
+from keeper_grpc.rpc.streams.in_turn import in_turn
 from keeper_grpc.spans import Spans, mark_end
 from keeper_grpc.usecases.advice.enhance import Question
 
@@ -142,20 +142,9 @@ class EnhanceStream:
 
     async def _in_turn(self, question: Question, begun: asyncio.Event) -> Enhancement:
         """The answer, worked on when the question's turn has come. `begun` is set then."""
-        try:
-            turn = self._gate.offer(Kind.STREAM_QUESTION, ONE_QUESTION, self._max_duration)
-        except Shed as shed:
-            raise too_busy(shed) from None
-        failed: BaseException | None = None
-        try:
-            await admitted(turn)
+        async with in_turn(self._gate, ONE_QUESTION, self._max_duration):
             begun.set()
             return await self._enhance(question)
-        except BaseException as error:
-            failed = error
-            raise
-        finally:
-            self._gate.leave(turn, failed)
 
 
 class _Stream:

@@ -1,8 +1,9 @@
-"""What a stream evaluates, at the gate: beside it, streams would take what calls wait for."""
+"""Turns at the gate for what streams work on: without them, it would take what calls wait for."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from keeper_grpc.admission.gate import Gate
 from keeper_grpc.admission.kinds import Kind
@@ -14,6 +15,27 @@ from keeper_grpc.usecases.advice.suggest import Occasion
 
 _LIKE = f"/{NETWORK}/SuggestMoves"
 """What an evaluation takes as long as."""
+
+
+@asynccontextmanager
+async def in_turn(gate: Gate, like: str, seconds: float) -> AsyncIterator[None]:
+    """The turn of one piece of work, which waits for it `seconds` at most. Raises TooBusy.
+
+    `like` is the method of a call that takes about as long.
+    """
+    try:
+        turn = gate.offer(Kind.STREAM_QUESTION, like, seconds)
+    except Shed as shed:
+        raise too_busy(shed) from None
+    failed: BaseException | None = None
+    try:
+        await admitted(turn)
+        yield
+    except BaseException as error:
+        failed = error
+        raise
+    finally:
+        gate.leave(turn, failed)
 
 
 class SuggestInTurn:
@@ -31,16 +53,5 @@ class SuggestInTurn:
 
     async def __call__(self, occasion: Occasion) -> Sequence[SuggestedMove]:
         """The moves that apply. Raises TooBusy and StorageUnavailable."""
-        try:
-            turn = self._gate.offer(Kind.STREAM_QUESTION, _LIKE, self._max_duration)
-        except Shed as shed:
-            raise too_busy(shed) from None
-        failed: BaseException | None = None
-        try:
-            await admitted(turn)
+        async with in_turn(self._gate, _LIKE, self._max_duration):
             return await self._suggest(occasion)
-        except BaseException as error:
-            failed = error
-            raise
-        finally:
-            self._gate.leave(turn, failed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, TypeAlias
 
 import grpc
@@ -12,6 +11,7 @@ from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamNetworkMetricsRequest
 from keeper_grpc.rpc.convert import metrics
 from keeper_grpc.rpc.streams.end import end_stream
+from keeper_grpc.rpc.streams.sent import sent
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.stream_lifetime import Heartbeat
 
@@ -28,11 +28,7 @@ class MetricsStream:
         """Write messages until the stream ends; it always ends with an error."""
 
         async def send(message: MetricsReport | Heartbeat) -> None:
-            try:
-                await context.write(metrics.feed_message(message))
-            except grpc.aio.InternalError as failure:
-                # The caller has disconnected; gRPC has not cancelled this handler yet.
-                raise asyncio.CancelledError from failure
+            await sent(context.write(metrics.feed_message(message)))
 
         try:
             await self._feed.deliver(metrics.window(request), request.business_category, send)

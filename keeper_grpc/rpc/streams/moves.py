@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 from keeper_grpc.rpc.rules import Rules
 from keeper_grpc.rpc.status import RequestInvalid
 from keeper_grpc.rpc.streams.end import end_stream
+from keeper_grpc.rpc.streams.sent import sent
 from keeper_grpc.usecases.advice.moves_feed import Event, FactUpdate, MovesFeed
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -45,11 +45,7 @@ class MovesStream:
         """Write messages until the stream ends; with an error, unless no facts were sent."""
 
         async def send(event: Event) -> None:
-            try:
-                await context.write(suggestions.feed_message(event, self._rule))
-            except grpc.aio.InternalError as failure:
-                # The caller has disconnected; gRPC has not cancelled this handler yet.
-                raise asyncio.CancelledError from failure
+            await sent(context.write(suggestions.feed_message(event, self._rule)))
 
         try:
             await self._feed.deliver(self._updates(messages), send)

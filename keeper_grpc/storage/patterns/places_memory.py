@@ -126,7 +126,7 @@ class PlacesMemory:
             if one.held is not None and (
                 one.scope != scope
                 or not entered[scope].reset_version <= one.applied <= entered[scope].version
-                or not all(_fits(one.held, each) for each in vectors)
+                or not all(one.held.fits(each) for each in vectors)
             ):
                 one.let_go()
             if one.held is None:
@@ -269,10 +269,6 @@ class PlacesMemory:
 
 class _NoRoom(Exception):
     """Memory is full of scopes that are in use."""
-
-
-def _fits(held: HeldPlaces, vectors: Vectors) -> bool:
-    return not (vectors.sentence[held.width :].any() or vectors.action[held.width :].any())
 
 
 def _take_in(one: _Scope, changed: Mapping[UUID, Placed | None]) -> None:

@@ -10,10 +10,8 @@ from uuid import UUID
 from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.authored import StoredAuthored
 from keeper_grpc.domain.advice.enhancement import Asked, Enhancement, EnhancementRecord
-from keeper_grpc.domain.advice.exploration import Exploration
+from keeper_grpc.domain.advice.exploration import NO_EXPLORATION
 from keeper_grpc.domain.advice.ranking import (
-    DEFAULT_MIN_OCCURRENCES,
-    DEFAULT_MIN_SUCCESS_RATE,
     Candidate,
     NoMatch,
     Requirements,
@@ -30,9 +28,6 @@ from keeper_grpc.usecases.ports import Anonymizes, Clock, Embeds, NewId
 
 NOBODY = ""
 """The account that asks: none has an empty key, so all evidence counts."""
-
-SURE = Exploration(script_share=0.0, pattern_share=0.0, most_loss=0.0)
-"""Nothing is drawn: the best known is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +81,15 @@ class PreviewInsight:
             enhancements=_Nowhere(),
             rule=self._rule,
             holdout=0.0,
-            exploration=SURE,
+            exploration=NO_EXPLORATION,
             clock=self._clock,
             new_id=self._new_id,
         )
         answer = await enhance(
             Question(NOBODY, insight, identifiers, min_success_rate, min_occurrences)
         )
-        requirements = Requirements(
-            min_similarity=self._embedder.thresholds.retrieval,
-            rule=self._rule,
-            min_success_rate=DEFAULT_MIN_SUCCESS_RATE
-            if min_success_rate is None
-            else min_success_rate,
-            min_occurrences=DEFAULT_MIN_OCCURRENCES if min_occurrences is None else min_occurrences,
-        )
+        requirements = seen.requirements
+        assert requirements is not None  # noqa: S101 - no answer comes without a search
         own, elsewhere = self._shown(seen.own), self._shown(seen.elsewhere)
         if answer.advice and answer.advice.best.candidate.about:
             # Its author's trigger found it, whatever its words.
@@ -148,16 +137,18 @@ class _Nowhere:
 
 
 class _Seen:
-    """A CandidateStore that notes what it found."""
+    """A CandidateStore that notes what was searched for, and what it found."""
 
     def __init__(self, store: CandidateStore) -> None:
         self._store = store
+        self.requirements: Requirements | None = None
         self.own: Sequence[Candidate] = ()
         self.elsewhere: Sequence[Candidate] = ()
 
     async def candidates(
         self, asked: Asked, requirements: Requirements, limit: int
     ) -> Sequence[Candidate]:
+        self.requirements = requirements
         self.own = await self._store.candidates(asked, requirements, limit)
         return self.own
 

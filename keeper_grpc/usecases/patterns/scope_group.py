@@ -87,25 +87,19 @@ class WriteGroup:
         places = await transaction.places(
             {scope: [vectors for _, vectors in own] for scope, own in searched.items()}
         )
-        unknown = [
-            PatternKey(scope.scope_id, pattern_id)
-            for scope, own in searched.items()
-            if (joining := [(e, v) for e, v in own if isinstance(e, CaptureEntry)])
-            for pattern_id in places[scope].likely(
+        unknown = {
+            scope: places[scope].likely(
                 [(entry.insight.action, vectors) for entry, vectors in joining],
                 joining[0][0].thresholds,
             )
-        ]
-        if unknown:
-            positions = await transaction.positions(unknown)
-            for scope in searched:
-                places[scope].know(
-                    {
-                        key.pattern_id: positions[key.pattern_id]
-                        for key in unknown
-                        if key.scope_id == scope.scope_id and key.pattern_id in positions
-                    }
-                )
+            for scope, own in searched.items()
+            if (joining := [(e, v) for e, v in own if isinstance(e, CaptureEntry)])
+        }
+        keys = [PatternKey(scope.scope_id, each) for scope, ids in unknown.items() for each in ids]
+        if keys:
+            positions = await transaction.positions(keys)
+            for scope, ids in unknown.items():
+                places[scope].know({each: positions[each] for each in ids if each in positions})
         return places
 
     def _withhold(

@@ -11,11 +11,12 @@ from typing import Self
 import asyncpg
 import grpc
 
+from bench.chaos.history import Event
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
 from tests.conftest import EmbeddedPostgresFactory
 from tests.e2e.calls import capture, network, retry_delay
 from tests.e2e.conftest import StartServer
-from tests.e2e.following import Event, Follower, written
+from tests.e2e.following import Follower, written
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.waiting import POLL, SOON, until
 

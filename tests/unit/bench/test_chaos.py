@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.chaos.agreement import same
-from bench.chaos.followers import Event, Follower
+from bench.chaos.followers import Follower
+from bench.chaos.history import Event
 from bench.chaos.servers import Server
 
 HISTORY = [
