@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from keeper_grpc.composition.shared import open_pool
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.models.choice import open_model
 from keeper_grpc.models.reembed import reembed
-from keeper_grpc.parts import open_pool
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.patterns.versions import open_scope
 

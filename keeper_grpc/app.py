@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from keeper_grpc.access_parts import Access, open_access
 from keeper_grpc.catalog.load import Catalog, load_catalog
+from keeper_grpc.composition.access import Access, open_access
+from keeper_grpc.composition.http import make_http
+from keeper_grpc.composition.server import ServerParts
+from keeper_grpc.composition.shared import authored_patterns, counting_of, open_pools, utc_now
 from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
-from keeper_grpc.http_parts import make_http
 from keeper_grpc.models.choice import open_model
 from keeper_grpc.models.in_use import ModelInUse
-from keeper_grpc.parts import authored_patterns, counting_of, open_pools, utc_now
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.rpc.server import Server
 from keeper_grpc.rpc.streams.enhance import EnhanceStream
-from keeper_grpc.server_parts import ServerParts
 from keeper_grpc.serving_ports import ports
 from keeper_grpc.settings import Settings
 from keeper_grpc.start_checks import check_settings

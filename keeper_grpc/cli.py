@@ -261,7 +261,7 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 def _seed(_: argparse.Namespace) -> int:
     settings = read_settings()
-    from keeper_grpc.one_shot import seed
+    from keeper_grpc.one_shot.commands import seed
 
     result = asyncio.run(seed(settings))
     print(
@@ -272,7 +272,7 @@ def _seed(_: argparse.Namespace) -> int:
 
 def _rebuild(_: argparse.Namespace) -> int:
     settings = read_settings()
-    from keeper_grpc.one_shot import rebuild
+    from keeper_grpc.one_shot.commands import rebuild
 
     result = asyncio.run(rebuild(settings))
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
@@ -308,8 +308,8 @@ def _uplift(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
     settings = read_settings()
-    from keeper_grpc.one_shot import uplift
-    from keeper_grpc.uplift_table import HOW_TO_READ, uplift_json, uplift_table
+    from keeper_grpc.one_shot.commands import uplift
+    from keeper_grpc.one_shot.uplift_table import HOW_TO_READ, uplift_json, uplift_table
 
     measured = asyncio.run(uplift(settings))
     if parsed.json:
@@ -328,8 +328,8 @@ def _explore(_: argparse.Namespace) -> int:
     from rich.console import Console
 
     settings = read_settings()
-    from keeper_grpc.exploration_table import exploration_cost, exploration_table
-    from keeper_grpc.one_shot import explore
+    from keeper_grpc.one_shot.commands import explore
+    from keeper_grpc.one_shot.exploration_table import exploration_cost, exploration_table
 
     exploring = asyncio.run(explore(settings))
     if exploring.patterns:
@@ -350,7 +350,7 @@ def _words(parsed: argparse.Namespace) -> int:
 
 async def _review(settings: Settings, decision: str | None, hashes: Sequence[str]) -> int:
     from keeper_grpc.local_operator import local_operator
-    from keeper_grpc.one_shot import word_review
+    from keeper_grpc.one_shot.commands import word_review
 
     async with word_review(settings) as review:
         if decision is not None:

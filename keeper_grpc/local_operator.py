@@ -7,8 +7,8 @@ import pwd
 from collections.abc import Mapping
 from uuid import uuid4
 
+from keeper_grpc.composition.shared import utc_now
 from keeper_grpc.domain.accounts.forgetting import AuditEvent
-from keeper_grpc.parts import utc_now
 from keeper_grpc.storage.accounts.audit import PostgresAudit
 from keeper_grpc.storage.database import Database
 

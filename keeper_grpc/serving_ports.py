@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from keeper_grpc.access_parts import Access
+from keeper_grpc.composition.access import Access
 from keeper_grpc.listening import EVERY_IPV4
 from keeper_grpc.rpc.server import Ports
 from keeper_grpc.settings import Settings

@@ -20,7 +20,7 @@ def check_start(settings: Settings) -> None:
         or settings.tls_client_ca
     ):
         # Only who asks for it waits for what reads keys and certificates.
-        from keeper_grpc.access_parts import check_access  # noqa: PLC0415
+        from keeper_grpc.composition.access import check_access  # noqa: PLC0415
 
         check_access(settings)
     asked(os.environ)

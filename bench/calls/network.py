@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pgvector.asyncpg import register_vector
 
+from keeper_grpc.composition.shared import counting_of
 from keeper_grpc.domain.accounts.account_id import canonical_account_id
 from keeper_grpc.domain.evidence.steps import due
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.embedding.local import LocalEmbedder
-from keeper_grpc.parts import counting_of
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database

@@ -7,6 +7,8 @@ from typing import Any
 
 from grpc import aio
 
+from keeper_grpc.client.credentials import authorization
+
 
 def bearing(token: Callable[[], str]) -> Sequence[aio.ClientInterceptor]:
     """Interceptors that ask for the token at every call: it may be renewed in between.
@@ -16,7 +18,8 @@ def bearing(token: Callable[[], str]) -> Sequence[aio.ClientInterceptor]:
 
     def with_token(details: Any) -> Any:
         metadata = aio.Metadata(*(details.metadata or ()))
-        metadata["authorization"] = f"Bearer {token()}"
+        name, value = authorization(token())
+        metadata[name] = value
         return details._replace(metadata=metadata)
 
     class UnaryUnary(aio.UnaryUnaryClientInterceptor):

@@ -9,7 +9,12 @@ import grpc
 
 from keeper_grpc.client.bearer import bearing
 from keeper_grpc.client.blocking.bearer import BlockingBearer
-from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.client.credentials import (
+    Credentials,
+    CredentialsUnusable,
+    authorization,
+    carries_tokens,
+)
 
 Options: TypeAlias = Sequence[tuple[str, int | str]]
 
@@ -73,3 +78,20 @@ def open_blocking_channel(
         else grpc.secure_channel(target, credentials, options=chosen)
     )
     return grpc.intercept_channel(channel, *around)
+
+
+def with_token(
+    metadata: Metadata,
+    token: str,
+    target: str,
+    credentials: Credentials | grpc.ChannelCredentials | None,
+) -> Metadata:
+    """The metadata of a call that has a token of its own; as they are where it is empty.
+
+    Raises CredentialsUnusable where anybody could read it on its way.
+    """
+    if not token:
+        return metadata
+    if not carries_tokens(target, credentials):
+        raise CredentialsUnusable("a token is sent over TLS only, but to this machine")
+    return (*metadata, authorization(token))

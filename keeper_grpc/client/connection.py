@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from keeper_grpc.client.channel import Metadata, Options, open_channel
-from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
+from keeper_grpc.client.channel import Metadata, Options, open_channel, with_token
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
@@ -82,11 +82,7 @@ class Connection:
 
         Raises KeeperClientError, or CredentialsUnusable where anybody could read the token on its way.
         """
-        metadata = self.metadata
-        if token:
-            if not carries_tokens(self._target, self._credentials):
-                raise CredentialsUnusable("a token is sent over TLS only, but to this machine")
-            metadata = (*metadata, ("authorization", f"Bearer {token}"))
+        metadata = with_token(self.metadata, token, self._target, self._credentials)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         return await retried(

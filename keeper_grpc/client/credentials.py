@@ -92,6 +92,11 @@ def carries_tokens(target: str, credentials: Credentials | grpc.ChannelCredentia
     return secure or _is_this_machine(target)
 
 
+def authorization(token: str) -> tuple[str, str]:
+    """The metadata that carry a token (RFC 6750)."""
+    return "authorization", f"Bearer {token}"
+
+
 def token_of(environ: Mapping[str, str], file: Path | None = None) -> Callable[[], str] | None:
     """Where the token comes from: the file, or the variables KEEPER_TOKEN_FILE or KEEPER_TOKEN; None without any.
 

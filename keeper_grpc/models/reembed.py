@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from keeper_grpc.composition.shared import counting_of, open_pool
 from keeper_grpc.domain.patterns.space import Recipe
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.local_operator import record
 from keeper_grpc.models.make import make_model, recipe_of
 from keeper_grpc.operator_error import OperatorError
-from keeper_grpc.parts import counting_of, open_pool
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from keeper_grpc.composition.shared import database_server
 from keeper_grpc.operator_error import OperatorError
-from keeper_grpc.parts import database_server
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.embedded.cluster import Layout
 

@@ -60,7 +60,7 @@ def _migrate(parsed: argparse.Namespace) -> int:
 
 
 async def _apply(settings: Settings) -> None:
-    from keeper_grpc.parts import database
+    from keeper_grpc.composition.shared import database
 
     async with database(settings, beside_a_server=True):
         pass

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 import structlog
 
+from keeper_grpc.composition.shared import database
 from keeper_grpc.hangup import on_hangup
 from keeper_grpc.listening import warn_of_shared_ipv6
 from keeper_grpc.operator_error import OperatorError
-from keeper_grpc.parts import database
 from keeper_grpc.settings import Settings
 from keeper_grpc.workers.place import Worker
 from keeper_grpc.workers.port import held_port

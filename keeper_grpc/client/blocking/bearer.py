@@ -7,6 +7,8 @@ from typing import Any
 
 import grpc
 
+from keeper_grpc.client.credentials import authorization
+
 
 class BlockingBearer(
     grpc.UnaryUnaryClientInterceptor,
@@ -44,5 +46,5 @@ class BlockingBearer(
         return continuation(self._with_token(client_call_details), request_iterator)
 
     def _with_token(self, details: Any) -> Any:
-        token = ("authorization", f"Bearer {self._token()}")
+        token = authorization(self._token())
         return details._replace(metadata=(*(details.metadata or ()), token))

@@ -17,8 +17,9 @@ from keeper_grpc.client.channel import (
     Metadata,
     Options,
     open_blocking_channel,
+    with_token,
 )
-from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, carries_tokens
+from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.errors import from_blocking_call
 from keeper_grpc.client.retries import Retries, may_retry
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -112,11 +113,7 @@ class Connection:
 
         Raises KeeperClientError, or CredentialsUnusable where anybody could read the token on its way.
         """
-        metadata = self.metadata
-        if token:
-            if not carries_tokens(self._target, self._credentials):
-                raise CredentialsUnusable("a token is sent over TLS only, but to this machine")
-            metadata = (*metadata, ("authorization", f"Bearer {token}"))
+        metadata = with_token(self.metadata, token, self._target, self._credentials)
         deadline = self.clock.time() + self._timeout
         failures = 0
         while True:

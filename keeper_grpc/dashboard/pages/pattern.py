@@ -22,7 +22,22 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
     GetPatternResponse,
 )
-from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
+from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
+
+_EVIDENCE = (
+    Column("Success rate", "number"),
+    Column("Cases", "number"),
+    Column("Accounts", "number"),
+)
+
+
+def _cells(evidence: Evidence) -> tuple[Cell, ...]:
+    """What stands in these columns."""
+    return (
+        Cell(figures.share(evidence.success_rate), at_least(evidence)),
+        Cell(f"{evidence.occurrence_count:,}"),
+        Cell(f"{evidence.account_count:,}"),
+    )
 
 
 class PatternPage:
@@ -89,24 +104,14 @@ class PatternPage:
         with part("Scripts", "scripts", about), html.div().classes("card"):
             self._scripts = Table(
                 "Scripts and how often they worked",
-                [
-                    Column("Wording", "wide"),
-                    Column("Success rate", "number"),
-                    Column("Cases", "number"),
-                    Column("Accounts", "number"),
-                ],
+                [Column("Wording", "wide"), *_EVIDENCE],
                 "No wording was used by enough accounts to be shown.",
             )
         about = "By single conditions that enough accounts observed"
         with part("Where it works, and where not", "where", about), html.div().classes("card"):
             self._where = Table(
                 "Success by condition",
-                [
-                    Column("When", "wide"),
-                    Column("Success rate", "number"),
-                    Column("Cases", "number"),
-                    Column("Accounts", "number"),
-                ],
+                [Column("When", "wide"), *_EVIDENCE],
                 "No condition was observed by enough accounts to be shown.",
             )
         with part("History", "history"):
@@ -161,9 +166,7 @@ class PatternPage:
                 script.template,
                 [
                     Cell(script.template),
-                    Cell(figures.share(script.evidence.success_rate), at_least(script.evidence)),
-                    Cell(f"{script.evidence.occurrence_count:,}"),
-                    Cell(f"{script.evidence.account_count:,}"),
+                    *_cells(script.evidence),
                 ],
             )
             for script in found.scripts
@@ -173,9 +176,7 @@ class PatternPage:
                 f"{fact.key} {fact.value}",
                 [
                     Cell(f"{words(fact.key)}: {_value(_plain(fact.value))}"),
-                    Cell(figures.share(fact.evidence.success_rate), at_least(fact.evidence)),
-                    Cell(f"{fact.evidence.occurrence_count:,}"),
-                    Cell(f"{fact.evidence.account_count:,}"),
+                    *_cells(fact.evidence),
                 ],
             )
             for fact in found.facts

@@ -80,9 +80,9 @@ async def _take(settings: Settings, directory: Path) -> tuple[Manifest, str]:
 
 async def _record_backup(settings: Settings, dsn: str, manifest: Manifest) -> str:
     """Write it to the audit log, or say why not: a backup before an upgrade is one all the same."""
+    from keeper_grpc.composition.shared import open_pool
     from keeper_grpc.domain.errors import StorageUnavailable
     from keeper_grpc.local_operator import record
-    from keeper_grpc.parts import open_pool
     from keeper_grpc.storage.schema.migrate import pending
 
     if await pending(dsn):
@@ -99,9 +99,9 @@ async def _put_back(
     settings: Settings, directory: Path, overwrite: bool
 ) -> tuple[Manifest, OperatorError | None]:
     """The manifest, and what is wrong with the keys of this process for that database."""
+    from keeper_grpc.composition.shared import database_server, open_pool
     from keeper_grpc.local_operator import record
     from keeper_grpc.operations.backup.put_back import put_back
-    from keeper_grpc.parts import database_server, open_pool
     from keeper_grpc.pseudonym_keys import check_pseudonym_keys
     from keeper_grpc.storage.schema.migrate import migrate
 

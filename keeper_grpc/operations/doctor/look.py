@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 import asyncpg
 
+from keeper_grpc.composition.shared import open_pool
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.operations.doctor.checks import database, keys, network, process
 from keeper_grpc.operations.doctor.checks.replica import replica
 from keeper_grpc.operations.doctor.finding import Finding, Verdict, problem, unknown
 from keeper_grpc.operations.existing_database import NoDatabase, existing_database
 from keeper_grpc.operator_error import OperatorError
-from keeper_grpc.parts import open_pool
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.schema.preflight import connect
 

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from keeper_grpc.catalog.load import load_catalog
-from keeper_grpc.parts import authored_patterns
+from keeper_grpc.composition.shared import authored_patterns
 from tests.e2e.calls import network
 from tests.e2e.commands.test_seeding import keeper
 from tests.e2e.conftest import MakeDirectory, StartServer

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from keeper_grpc.local_operator import local_operator
-from keeper_grpc.one_shot import rebuild, seed
+from keeper_grpc.one_shot.commands import rebuild, seed
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.audit import PostgresAudit
 from tests.integration.observations import opened

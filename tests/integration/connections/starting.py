@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
+from keeper_grpc.composition.shared import open_pool
 from keeper_grpc.operator_error import OperatorError
-from keeper_grpc.parts import open_pool
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.readiness import Readiness

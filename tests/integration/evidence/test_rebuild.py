@@ -18,7 +18,7 @@ from keeper_grpc.app import application
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import ReportOutcomeRequest
-from keeper_grpc.one_shot import rebuild
+from keeper_grpc.one_shot.commands import rebuild
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import EvidenceStale
 from tests.rpc.feedback import ask, react, report

@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 
 from keeper_grpc.catalog.load import load_catalog
+from keeper_grpc.composition.shared import authored_patterns
 from keeper_grpc.domain.evidence.evidence import Prior
 from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.claim import Claim
 from keeper_grpc.domain.patterns.pattern import AuthoredPattern, Pattern, Seeded
-from keeper_grpc.parts import authored_patterns
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database, to_array
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild

@@ -160,7 +160,7 @@ async def leaky(
     """A service whose anonymizer has one broken part, and what it sends out to be embedded."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "keeper_grpc.parts.Anonymizer.default",
+            "keeper_grpc.composition.shared.Anonymizer.default",
             lambda *_, **given: broken(request.param, given["hash_word"]),
         )
         async with (

@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
+from keeper_grpc.composition.shared import open_pool
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.operations.doctor.checks.keys import keys_carried
-from keeper_grpc.parts import open_pool
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.key_agreement import PseudonymKeyMissing

@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from keeper_grpc.app import application
+from keeper_grpc.composition.shared import counting_of, qualification
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import (
     ForgetAccountRequest,
     ListAuditEventsRequest,
@@ -25,8 +26,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     ListPatternsRequest,
 )
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
-from keeper_grpc.one_shot import rebuild
-from keeper_grpc.parts import counting_of, qualification
+from keeper_grpc.one_shot.commands import rebuild
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.qualification import PostgresQualification
 from keeper_grpc.storage.evidence.stale import PostgresStalePatterns

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from keeper_grpc.composition.shared import open_pool
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import ForgetAccountRequest
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import EnhanceInsightResponse
-from keeper_grpc.one_shot import rebuild, seed, uplift
-from keeper_grpc.parts import open_pool
+from keeper_grpc.one_shot.commands import rebuild, seed, uplift
 from keeper_grpc.privacy.keys.key_file import KeyFileInvalid, create
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.settings import Settings

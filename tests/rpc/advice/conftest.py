@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from keeper_grpc.one_shot import seed
+from keeper_grpc.one_shot.commands import seed
 from keeper_grpc.settings import Settings
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.advice.facts import CATALOG

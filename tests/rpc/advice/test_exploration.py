@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
-from keeper_grpc.one_shot import rebuild
+from keeper_grpc.one_shot.commands import rebuild
 from keeper_grpc.settings import Settings
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import TOWEL, ask, report, teach

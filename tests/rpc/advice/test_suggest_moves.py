@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from keeper_grpc.catalog.load import CatalogPattern, load_catalog
+from keeper_grpc.composition.shared import authored_patterns
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2, pattern_pb2
-from keeper_grpc.one_shot import seed
-from keeper_grpc.parts import authored_patterns
+from keeper_grpc.one_shot.commands import seed
 from keeper_grpc.settings import Settings
 from tests.rpc.advice.facts import (
     AT_RISK,

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keeper_grpc.composition.shared import counting_of
 from keeper_grpc.domain.errors import Unavailable
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetPatternRequest,
     ListPatternsRequest,
 )
 from keeper_grpc.models.reembed import MoveRefused, cancel
-from keeper_grpc.one_shot import rebuild
-from keeper_grpc.parts import counting_of
+from keeper_grpc.one_shot.commands import rebuild
 from keeper_grpc.storage.locks import AdvisoryLock
 from keeper_grpc.storage.models.moving import PostgresMove
 from tests.e2e.waiting import SOON

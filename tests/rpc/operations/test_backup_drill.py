@@ -11,7 +11,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetPatternResponse,
     ListPatternsRequest,
 )
-from keeper_grpc.one_shot import rebuild
+from keeper_grpc.one_shot.commands import rebuild
 from keeper_grpc.operations.backup.put_back import put_back
 from keeper_grpc.operations.backup.take import take_backup
 from keeper_grpc.settings import Settings

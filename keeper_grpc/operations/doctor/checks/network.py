@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from keeper_grpc.composition.shared import counting_of
 from keeper_grpc.domain.errors import EmbedderUnavailable
 from keeper_grpc.embedding.unusable import ModelUnusable
 from keeper_grpc.models.choice import wanted_recipe
 from keeper_grpc.models.make import make_bare_model
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, warning
 from keeper_grpc.operator_error import OperatorError
-from keeper_grpc.parts import counting_of
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.locks import AdvisoryLock

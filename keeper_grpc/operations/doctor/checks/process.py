@@ -13,8 +13,8 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from keeper_grpc.access_parts import Access
 from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.composition.access import Access
 from keeper_grpc.health import own_address
 from keeper_grpc.listening import authenticates, is_loopback
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, unknown, warning

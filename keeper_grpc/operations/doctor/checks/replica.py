@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from keeper_grpc.composition.shared import open_replica
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, warning
-from keeper_grpc.parts import open_replica
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.connections.unfit import DatabaseUnfit
 from keeper_grpc.storage.database import Database

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keeper_grpc.access_parts import Access
+from keeper_grpc.composition.access import Access
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.rpc.interceptors.unreadable import MAX_REQUEST_BYTES
 from keeper_grpc.rpc.server import Server

@@ -8,10 +8,11 @@ from functools import cached_property, partial
 from random import Random
 from uuid import uuid4
 
-from keeper_grpc.access_parts import Access, unauthenticated_limits
 from keeper_grpc.admission.gate import Gate
 from keeper_grpc.admission.kinds import Kind, lanes
 from keeper_grpc.catalog.load import Catalog
+from keeper_grpc.composition.access import Access, unauthenticated_limits
+from keeper_grpc.composition.shared import counting_of, make_anonymizer, qualification
 from keeper_grpc.domain.access.identity import UNAUTHENTICATED
 from keeper_grpc.domain.access.meter import Meter
 from keeper_grpc.domain.advice.exploration import Exploration
@@ -20,7 +21,6 @@ from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.models.detector import DetectorInUse
 from keeper_grpc.models.in_use import ModelInUse, OnModelInUse
-from keeper_grpc.parts import counting_of, make_anonymizer, qualification
 from keeper_grpc.privacy.approved import KAccountWords
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.privacy.remembering import RememberingAnonymizer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from keeper_grpc.access.watched_file import FileUnusable
-from keeper_grpc.access_parts import Access, check_access
+from keeper_grpc.composition.access import Access, check_access
 from keeper_grpc.settings import Settings, SettingsInvalid
 from tests.access.certificates import Authority
 from tests.access.provider import Signer, key_set

@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 from keeper_grpc.catalog.load import load_catalog
-from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.local_operator import record
-from keeper_grpc.models.choice import open_model
-from keeper_grpc.parts import (
+from keeper_grpc.composition.shared import (
     authored_patterns,
     counting_of,
     make_anonymizer,
     open_pool,
     utc_now,
 )
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.local_operator import record
+from keeper_grpc.models.choice import open_model
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
