@@ -140,7 +140,7 @@ class _Run:
             "starts of servers": sum(server.starts for server in self._servers),
         }
         await self._settle()
-        # One that has read everything anew, beside those that followed.
+        # A server that has just loaded everything is compared with those that followed the changes.
         await self._servers[-1].drain()
         await self._servers[-1].start()
         report.violations += await disagreements(self._servers, options.seed)

@@ -66,7 +66,7 @@ class Server:
         self.serves = False
         self.starts = 0
         self.unasked: list[str] = []
-        """Ends that nobody asked for."""
+        """The times that the process ended by itself, or with an exit code that no fault explains."""
 
     def channel(self) -> grpc.aio.Channel:
         """A channel that comes back soon after the server does."""

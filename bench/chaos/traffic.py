@@ -54,7 +54,7 @@ PERSISTENCE = 180.0
 
 
 class Traffic:
-    """So many callers, until they are told to stop. Each call goes to any of the servers."""
+    """Runs the callers until they are told to stop. Each call goes to a server drawn at random."""
 
     def __init__(self, servers: Sequence[Server], seed: int, callers: int, pause: float) -> None:
         self.book = Book()
