@@ -152,11 +152,6 @@ RULES: Mapping[tuple[str, str], Mapping[str, Sequence[object]]] = {
         "facts": [ABSENT],
         "max_moves": [-1],
     },
-    (NETWORK, "StreamMoves"): {
-        "account_id": ACCOUNTS,
-        "business_category": REQUIRED_NAMES,
-        "facts": [ABSENT],
-    },
     (NETWORK, "GenerateTask"): {
         "account_id": ACCOUNTS,
         "enhancement_id": UUIDS,
@@ -211,10 +206,6 @@ def valid(method: str) -> Message:
         "SuggestMoves": lambda: ParseDict(
             {"account_id": "acct", "business_category": "spa", "facts": {"rating": 2}},
             network.SuggestMovesRequest(),
-        ),
-        "StreamMoves": lambda: ParseDict(
-            {"account_id": "acct", "business_category": "spa", "facts": {"rating": 2}},
-            network.StreamMovesRequest(),
         ),
         "GenerateTask": lambda: network.GenerateTaskRequest(account_id="acct", insight=insight),
         "RegisterAccount": lambda: admin.RegisterAccountRequest(

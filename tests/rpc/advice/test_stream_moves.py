@@ -159,6 +159,29 @@ async def test_a_message_that_does_not_fit_ends_the_stream(
         assert list(refused.fields) == [field]
 
 
+@pytest.mark.parametrize(
+    ("first", "field"),
+    [
+        (update("", {"a": 1}), "account_id"),
+        (update("x" * 129, {"a": 1}), "account_id"),
+        (update("somebody", {"a": 1}, category=""), "business_category"),
+        (StreamMovesRequest(account_id="somebody", business_category="spa"), "facts"),
+    ],
+)
+async def test_a_first_message_that_breaks_a_rule_ends_the_stream(
+    service: Service, first: StreamMovesRequest, field: str
+) -> None:
+    """The violation names the field."""
+    call = service.network.StreamMoves()
+    await call.write(first)
+    async with asyncio.timeout(SOON):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+    refused = read(caught.value)
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert list(refused.fields) == [field]
+
+
 async def test_a_stream_without_facts_ends_at_once(service: Service) -> None:
     """There is nothing to follow."""
     call = service.network.StreamMoves()
