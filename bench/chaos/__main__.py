@@ -4,8 +4,9 @@
     python -m bench.chaos --seconds 60 --seed 1
 
 Several servers work on one database; callers capture, ask, report and react under request ids and repeat each call until
-it is acknowledged; followers of StreamEmergingPatterns resume by their tokens. Meanwhile servers and PostgreSQL are killed,
-stopped, frozen and cut off, in an order that the seed decides. At the end the ledger is held against what was
+it is acknowledged; followers of StreamEmergingPatterns resume by their tokens. One server reads from a streaming standby.
+Meanwhile servers, PostgreSQL and the standby are killed, stopped, frozen, delayed and cut off, in an order that the seed
+decides. What was shown is shown by every server two seconds later. At the end the ledger is held against what was
 acknowledged, all counts against those of `keeper rebuild`, the histories of the followers against the table of events,
 and the servers against each other. It prints what happened, and exits with 1 when anything is wrong.
 """

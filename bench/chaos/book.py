@@ -22,6 +22,8 @@ class Book:
     outcomes: dict[str, Said] = field(default_factory=dict)
     reactions: set[str] = field(default_factory=set)
     questions: set[str] = field(default_factory=set)
+    shown: dict[str, float] = field(default_factory=dict)
+    """Patterns that were listed, and when first, by `time.monotonic`."""
     calls: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)

@@ -19,6 +19,9 @@ class Kind(Enum):
     STOP_DATABASE = "PostgreSQL: immediate stop"
     KILL_BACKEND = "a connection's process: kill -9"
     CUT = "all connections: terminated"
+    STOP_STANDBY = "the standby: stopped, then started"
+    KILL_STANDBY = "the standby: kill -9"
+    LAG_STANDBY = "the standby: replay paused, then resumed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from bench.chaos.faults import Kind, faults
 from bench.chaos.followers import Follower
 from bench.chaos.history import written
 from bench.chaos.servers import Server, environment
+from bench.chaos.standby import Databases, Standby
 from bench.chaos.strikes import Strikes
 from bench.chaos.traffic import Traffic
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
@@ -31,6 +32,9 @@ SETTLED = 120.0
 """Seconds in which all that waits must be worked off, and every follower be at the end."""
 PROGRESS = 120.0
 """Seconds in which calls must go on after a fault."""
+
+READER = 1
+"""The server that reads from the standby."""
 
 VARIETY: Sequence[Mapping[str, str]] = (
     {},
@@ -76,11 +80,16 @@ async def chaos(options: Options, place: Path) -> Report:
         stack.push_async_callback(postgres.stop)
         dsn = await postgres.start()
         await migrate(dsn)
+        standby = Standby(place / "standby")
+        await standby.copy(postgres)
+        stack.push_async_callback(standby.stop)
+        await standby.start()
         servers = []
         for number in range(options.servers):
-            known = environment(
-                dsn, place, {"KEEPER_STREAM_MAX_AGE": "15", **VARIETY[number % len(VARIETY)]}
-            )
+            settings = {"KEEPER_STREAM_MAX_AGE": "15", **VARIETY[number % len(VARIETY)]}
+            if number == READER:
+                settings["KEEPER_REPLICA_DATABASE_URL"] = standby.dsn
+            known = environment(dsn, place, settings)
             name = f"server-{number + 1}"
             servers.append(Server(name, free_port(), place / f"{name}.log", known))
             stack.callback(servers[-1].close)
@@ -90,7 +99,7 @@ async def chaos(options: Options, place: Path) -> Report:
             for number in range(len(servers))
         ]
         await _until(lambda: all(one.snapshots > 0 for one in followers), "snapshots")
-        await _Run(options, postgres, servers, followers, report).go()
+        await _Run(options, Databases(postgres, standby), servers, followers, report).go()
         await _prove(postgres.dsn, environment(dsn, place, {}), report)
     return report
 
@@ -99,13 +108,13 @@ class _Run:
     def __init__(
         self,
         options: Options,
-        postgres: EmbeddedPostgres,
+        databases: Databases,
         servers: Sequence[Server],
         followers: Sequence[Follower],
         report: Report,
     ) -> None:
         self._options = options
-        self._postgres = postgres
+        self._databases = databases
         self._servers = servers
         self._followers = followers
         self._report = report
@@ -116,7 +125,8 @@ class _Run:
         traffic = Traffic(self._servers, options.seed, options.callers, options.pause)
         async with traffic, asyncio.TaskGroup() as recoveries:
             await self._further(traffic)
-            strikes = Strikes(self._postgres, self._servers, Random(f"{options.seed} victims"))  # noqa: S311 - a seed has to give the same again
+            victims = Random(f"{options.seed} victims")  # noqa: S311 - a seed has to give the same again
+            strikes = Strikes(self._databases, self._servers, victims)
             planned = faults(Random(options.seed), options.longest_away, options.longest_pause)  # noqa: S311 - a seed has to give the same again
             for fault in itertools.islice(planned, options.most_faults):
                 if time.monotonic() - began > options.seconds:
@@ -143,17 +153,36 @@ class _Run:
         # A server that has just loaded everything is compared with those that followed the changes.
         await self._servers[-1].drain()
         await self._servers[-1].start()
+        await self._read_from_standby()
         report.violations += await disagreements(self._servers, options.seed)
         await self._compare_histories()
         for server in self._servers:
             await server.drain()
             report.violations += server.defects()
             report.troubles += server.troubles()
-        connection = await asyncpg.connect(self._postgres.dsn)
+        connection = await asyncpg.connect(self._databases.primary.dsn)
         try:
             report.violations += await proof.ledger(connection, book)
         finally:
             await connection.close()
+
+    async def _read_from_standby(self) -> None:
+        """Wait until one server does, so that it is compared with those that read from the primary."""
+        if not await self._databases.standby.caught_up(self._databases.primary, SETTLED):
+            self._report.violations.append(f"the standby has not caught up within {SETTLED:g} s")
+        reader = self._servers[READER]
+        moves = [0, 0]
+
+        def reads() -> bool:
+            told = reader.told()
+            moves[:] = told["replica_joined"], told["replica_left"]
+            return reader.reads_standby()
+
+        try:
+            await _until(reads, "reads from the standby")
+        except TimeoutError:
+            self._report.violations.append(f"{reader.name} does not read from the standby again")
+        self._report.figures["times that reads went to the standby, and back"] = moves
 
     async def _further(self, traffic: Traffic) -> None:
         """Wait until callers get on."""
@@ -167,7 +196,7 @@ class _Run:
 
     async def _settle(self) -> None:
         """Wait until nothing waits, and followers have seen the last event."""
-        connection = await asyncpg.connect(self._postgres.dsn)
+        connection = await asyncpg.connect(self._databases.primary.dsn)
         try:
             for what in ("sightings WHERE pending", "stale_patterns"):
                 end = time.monotonic() + SETTLED
@@ -191,7 +220,7 @@ class _Run:
             )
 
     async def _compare_histories(self) -> None:
-        connection = await asyncpg.connect(self._postgres.dsn)
+        connection = await asyncpg.connect(self._databases.primary.dsn)
         try:
             rows = await written(connection)
         finally:

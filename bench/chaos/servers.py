@@ -152,6 +152,19 @@ class Server:
             if line.startswith("{"):
                 yield json.loads(line)
 
+    def told(self) -> Counter[str]:
+        """How often each event was logged."""
+        return Counter(event["event"] for event in self._events())
+
+    def reads_standby(self) -> bool:
+        """Whether reads of the process that runs go to the standby, as it last said."""
+        moves = [
+            event["event"]
+            for event in self._events(self._began)
+            if event["event"] in ("replica_joined", "replica_left")
+        ]
+        return moves[-1:] == ["replica_joined"]
+
     def troubles(self) -> Counter[str]:
         """The events that were logged as warnings and errors."""
         return Counter(

@@ -13,18 +13,23 @@ import asyncpg
 
 from bench.chaos.faults import Fault, Kind
 from bench.chaos.servers import Server
-from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
+from bench.chaos.standby import Databases
 
 _OURS = "FROM pg_stat_activity WHERE application_name LIKE 'keeper%' AND backend_type = 'client backend'"
 
 
 class Strikes:
-    """Hits servers that serve, and their database."""
+    """Hits servers that serve, their database, and its standby."""
 
     def __init__(
-        self, postgres: EmbeddedPostgres, servers: Sequence[Server], random: Random
+        self,
+        databases: Databases,
+        servers: Sequence[Server],
+        random: Random,
     ) -> None:
-        self._postgres = postgres
+        self._postgres = databases.primary
+        self._standby = databases.standby
+        self._standby_recovers = asyncio.Lock()
         self._servers = servers
         self._random = random
 
@@ -45,20 +50,36 @@ class Strikes:
                 for server in serving[:1]:
                     server.serves = False
                     recoveries.create_task(_restart(server))
+            case Kind.STOP_STANDBY:
+                recoveries.create_task(self._stop_standby(fault.away))
+            case Kind.LAG_STANDBY:
+                recoveries.create_task(self._lag_standby(fault.away))
             case _:
                 await self._harm(fault.kind)
 
     async def _harm(self, kind: Kind) -> None:
-        """Harm the database, which comes back by itself."""
+        """Harm the database or its standby, which come back by themselves."""
         match kind:
             case Kind.KILL_DATABASE:
                 self._signal(self._postgres.pid, signal.SIGKILL)
             case Kind.STOP_DATABASE:
                 self._signal(self._postgres.pid, signal.SIGQUIT)
+            case Kind.KILL_STANDBY:
+                self._signal(self._standby.pid, signal.SIGKILL)
             case Kind.KILL_BACKEND:
                 self._signal(await self._backend(), signal.SIGKILL)
             case Kind.CUT:
                 await self._execute(f"SELECT pg_terminate_backend(pid) {_OURS}")
+
+    async def _stop_standby(self, away: float) -> None:
+        async with self._standby_recovers:
+            await self._standby.stop()
+            await asyncio.sleep(away)
+            await self._standby.start()
+
+    async def _lag_standby(self, away: float) -> None:
+        async with self._standby_recovers:
+            await self._standby.lag(away)
 
     def _signal(self, pid: int | None, number: signal.Signals) -> None:
         if pid is not None:

@@ -14,7 +14,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from bench.chaos.book import Book, Said
-from bench.chaos.requests import Words
+from bench.chaos.requests import TYPES, Words
 from bench.chaos.servers import Server
 from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import Reaction
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
@@ -24,6 +24,9 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightRequest,
     EnhanceInsightResponse,
     EnhanceInsightsRequest,
+    GetNetworkMetricsRequest,
+    GetPatternRequest,
+    ListPatternsRequest,
     ReportOutcomeRequest,
     ReportReactionRequest,
 )
@@ -49,6 +52,8 @@ DEADLINE = 10.0
 SHORT = 0.15
 """Seconds after which an impatient caller gives up, often while its call is written."""
 IMPATIENT = 0.05
+STALEST = 2.0
+"""Seconds after which a pattern that was shown is shown by everyone: twice what a standby may lag (KEEPER_REPLICA_MAX_LAG)."""
 PERSISTENCE = 180.0
 """Seconds after which a call that is never acknowledged is a violation."""
 
@@ -117,7 +122,7 @@ class _Caller:
     async def one(self) -> None:
         """Do one of the things that callers do."""
         doing = self._random.choices(
-            (self._capture, self._ask, self._ask_many), weights=(60, 30, 10)
+            (self._capture, self._ask, self._ask_many, self._read), weights=(60, 30, 10, 10)
         )
         await doing[0]()
 
@@ -232,6 +237,30 @@ class _Caller:
             first = await self._report(source, self._words.outcome(final=final))
             if first and not final:
                 await self._report(source, self._words.outcome(), first)
+
+    async def _read(self) -> None:
+        """Look at patterns. What any server has shown is there on all of them soon after, whichever database they read."""
+        page = await self._persist(
+            "ListPatterns",
+            lambda stub, left: stub.ListPatterns(
+                ListPatternsRequest(pattern_type=self._random.choice(TYPES), page_size=20),
+                timeout=left,
+            ),
+        )
+        now = time.monotonic()
+        for pattern in page.patterns if page is not None else ():
+            self._book.shown.setdefault(pattern.pattern_id, now)
+        old = [each for each, since in self._book.shown.items() if now - since > STALEST]
+        if old:
+            request = GetPatternRequest(pattern_id=self._random.choice(old))
+            await self._persist(
+                "GetPattern", lambda stub, left: stub.GetPattern(request, timeout=left)
+            )
+        if self._words.happens(0.2):
+            await self._persist(
+                "GetNetworkMetrics",
+                lambda stub, left: stub.GetNetworkMetrics(GetNetworkMetricsRequest(), timeout=left),
+            )
 
     async def _report(
         self, source: ReportOutcomeRequest, outcome: Outcome, revises: str = ""
