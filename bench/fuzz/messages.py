@@ -5,6 +5,7 @@ A plausible value passes the rules of its field, so that a message with few impr
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import uuid
@@ -22,8 +23,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 WILDNESS = (0.0, 0.0, 0.02, 0.1, 0.5)
 """How often a value is improbable, of one message each."""
 
+ACCOUNTS = 12
+"""Of an era."""
+
 MANY = 300
 """Elements of a repeated field that is to have too many."""
+
+SELDOM = frozenset({"keeper.network.v1.CapturePatternRequest.enhancement_id"})
+"""Fields that a message mostly does without, because hardly one that is made up passes."""
 
 DEEPEST = 3
 """Messages in messages that are filled. None of ours contains itself."""
@@ -60,9 +67,8 @@ _SECONDS = (0, -1, 1, 2**31, -(2**31), 253_402_300_799, 253_402_300_800, -62_135
 _NANOS = (0, 1, -1, 999_999_999, 1_000_000_000, -(2**31), 2**31 - 1)
 
 _WORDS: dict[str, tuple[str, ...]] = {
-    "account_id": tuple(f"fuzz-{number}" for number in range(12)),
     "owner_id": ("fuzz-owner-1", "fuzz-owner-2"),
-    "business_category": ("spa", "spa", "spa", "salon"),
+    "business_category": ("spa",) * 15 + ("salon",),
     "type": ("churn_prevention", "no_show", "referral"),
     "pattern_type": ("churn_prevention", "no_show", "referral"),
     "action": ("Offer a warm towel", "Offer tea and a candle", "Call the guest on Monday"),
@@ -85,13 +91,22 @@ _INTEGERS = {
 _LOW_BITS = 0x7F
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Known:
+    """What the server has answered with: patterns, and each enhancement with the account that it was given to."""
+
+    patterns: list[str] = dataclasses.field(default_factory=list)
+    enhancements: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
 class Messages:
     """Makes the requests of one call, all from its own source of chance."""
 
-    def __init__(self, rng: Random, known: dict[str, list[str]]) -> None:
-        """`known`: ids that the server has answered with, by the name of their field."""
+    def __init__(self, rng: Random, known: Known, era: int) -> None:
+        """Each era has accounts of its own: sooner or later every account is forgotten."""
         self._rng = rng
         self._known = known
+        self._era = era
 
     def request(self, kind: Descriptor) -> bytes:
         """The bytes of one request: a message, a damaged one, or none at all."""
@@ -117,6 +132,8 @@ class Messages:
             oneof = field.containing_oneof
             if oneof is not None and chosen[oneof.name] != field.name:
                 continue
+            if field.full_name in SELDOM and self._likely(0.7):
+                continue
             wild = self._likely(wildness)
             if (wild and self._likely(0.3)) or (field.is_repeated and self._likely(0.5)):
                 continue
@@ -127,7 +144,15 @@ class Messages:
                 self._fill(getattr(made, field.name), wild, wildness, depth)
             else:
                 setattr(made, field.name, self._value(field, wild=wild))
+        self._name_an_enhancement(made)
         return made  # type: ignore[no-any-return]  # classes from descriptors are Any
+
+    def _name_an_enhancement(self, made: Any) -> None:
+        """Mostly one that there is, by the account that it was given to."""
+        known = self._known.enhancements
+        named = hasattr(made, "account_id") and getattr(made, "enhancement_id", "")
+        if known and named and self._likely(0.7):
+            made.account_id, made.enhancement_id = self._rng.choice(known)
 
     def damaged(self, whole: bytes) -> bytes:
         """The bytes with something wrong in them, which may by chance still be a message."""
@@ -207,9 +232,10 @@ class Messages:
 
     def _word(self, name: str) -> str:
         rng = self._rng
-        known = self._known.get(name)
-        if known and self._likely(0.7):
-            return rng.choice(known)
+        if name == "pattern_id" and self._known.patterns and self._likely(0.7):
+            return rng.choice(self._known.patterns)
+        if name == "account_id":
+            return f"fuzz-{self._era}-{rng.randrange(ACCOUNTS)}"
         if name in _WORDS:
             return rng.choice(_WORDS[name])
         if name.endswith(("request_id", "enhancement_id", "pattern_id")):
