@@ -150,8 +150,10 @@ class Messages:
     def _name_an_enhancement(self, made: Any) -> None:
         """Mostly one that there is, by the account that it was given to."""
         known = self._known.enhancements
-        named = hasattr(made, "account_id") and getattr(made, "enhancement_id", "")
-        if known and named and self._likely(0.7):
+        names = made.DESCRIPTOR.fields_by_name
+        if "account_id" not in names or "enhancement_id" not in names or not made.enhancement_id:
+            return
+        if known and self._likely(0.7):
             made.account_id, made.enhancement_id = self._rng.choice(known)
 
     def damaged(self, whole: bytes) -> bytes:
