@@ -27,7 +27,7 @@ import asyncpg
 import numpy as np
 
 from keeper_grpc import logs
-from keeper_grpc.domain.advice.enhancement import Asked, Enhancement, EnhancementRecord
+from keeper_grpc.domain.advice.enhancement import Enhancement, EnhancementRecord
 from keeper_grpc.domain.advice.ranking import NoMatch
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight
 from keeper_grpc.domain.patterns.pattern import Scope
@@ -128,13 +128,12 @@ class World:
         )  # fmt: skip
         scope = Scope("churn_prevention", "spa", "bench/1")
         account = f"bench:{self._rng.integers(1, ACCOUNTS + 1)}"
-        asked = Asked(scope, self._vector(), account, account, insight.conditions)
         return EnhancementRecord(
             Enhancement(
                 UUID(bytes=self._rng.bytes(16)), insight, None, NoMatch.NO_PATTERNS, None,
                 AnonymizationReport(), at,
             ),
-            None, 0.0, asked, at,
+            None, 0.0, scope, account, self._vector(), at,
         )  # fmt: skip
 
     def _vector(self) -> np.ndarray:

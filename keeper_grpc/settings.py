@@ -412,6 +412,19 @@ class Settings(BaseSettings):
     )
     openai_max_retries: int = Field(2, ge=0, le=10, description="retries of an embedding")
     openai_concurrency: Count = Field(8, description="embedding requests in flight at most")
+    openai_circuit_failures: Count = Field(
+        5,
+        description="failed embedding requests in a row after which no more are made (the circuit opens)",
+    )
+    openai_circuit_pause: Seconds = Field(
+        timedelta(seconds=10),
+        description="time after which an open circuit tries the embedding service again, by one request",
+    )
+    enhance_without_embedder: bool = Field(
+        True,
+        description="answer questions unenhanced, with EMBEDDER_UNAVAILABLE as the reason, while the embedding model does "
+        "not answer; false ends them with UNAVAILABLE",
+    )
     embedding_cache_size: Count = Field(
         10_000,
         description="vectors kept in memory, 6 KB each; the database keeps KEEPER_EMBEDDING_STORE_SIZE",

@@ -257,6 +257,7 @@ class ServerParts:
                     pattern_share=self._settings.pattern_exploration,
                     most_loss=self._settings.exploration_loss,
                 ),
+                without_embedder=self._settings.enhance_without_embedder,
                 accounts=self._accounts,
                 anonymizer=self._anonymizer,
                 embedder=embedder,

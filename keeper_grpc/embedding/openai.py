@@ -21,6 +21,7 @@ from openai.types import CreateEmbeddingResponse
 from keeper_grpc.domain.errors import EmbedderUnavailable
 from keeper_grpc.domain.insight import RENDERING
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
+from keeper_grpc.embedding.circuit import Circuit
 from keeper_grpc.embedding.embedder import DIMENSIONS, Vectors
 from keeper_grpc.embedding.retry_after import retry_after_seconds
 from keeper_grpc.embedding.vectors import (
@@ -79,11 +80,15 @@ far above."""
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why an attempt failed: `event` for the log, `message` for the caller."""
+    """Why an attempt failed: `event` for the log, `message` for the caller.
+
+    `answered` is whether the service works: it refused this request, and might take the next one.
+    """
 
     event: str
     message: str
     again: bool
+    answered: bool = False
     status: int | None = None
     retry_after: float | None = None
 
@@ -102,7 +107,8 @@ class OpenAIEmbedder:
     dimensions: asked of the model, None for its own. azure: for a deployment there; then `base_url` is the
     resource's. attempt_timeout: seconds for one HTTP exchange. total_timeout: seconds for one `embed`,
     with its waits for a free slot and its retries. max_retries: further attempts per request.
-    concurrency: requests open at once. on_failure: called with the log event of each failed attempt.
+    concurrency: requests open at once. circuit: what keeps requests from a service that fails; None for one that never
+    does. on_failure: called with the log event of each failed attempt.
 
     A `Retry-After` closes the embedder for all callers until then. A caller that cannot wait so long fails
     at once, without a request.
@@ -121,6 +127,7 @@ class OpenAIEmbedder:
         total_timeout: float = 15.0,
         max_retries: int = 2,
         concurrency: int = 8,
+        circuit: Circuit | None = None,
         on_failure: Callable[[str], None] = lambda event: None,  # noqa: ARG005 - the default ignores it
         spans: Spans | None = None,
     ) -> None:
@@ -136,6 +143,7 @@ class OpenAIEmbedder:
         self._max_retries = max_retries
         self._on_failure = on_failure
         self._spans = spans or Spans()
+        self._circuit = circuit
         self._slots = asyncio.Semaphore(concurrency)
         self._closed_until = 0.0
         # Retries are done here: the client would sleep for up to two minutes at a Retry-After.
@@ -205,7 +213,7 @@ class OpenAIEmbedder:
         for attempt in range(1, self._max_retries + 2):
             async with self._slots:
                 await self._until_open(deadline)
-                outcome = await self._traced_attempt(texts)
+                outcome = await self._guarded_attempt(texts)
             if not isinstance(outcome, _Failure):
                 return outcome
             failure = outcome
@@ -239,6 +247,18 @@ class OpenAIEmbedder:
             )
         if self._closed_until > now:
             await asyncio.sleep(self._closed_until - now)
+
+    async def _guarded_attempt(self, texts: Sequence[str]) -> Vectors | _Failure:
+        """Raises EmbedderUnavailable where the circuit is open."""
+        if self._circuit is None:
+            return await self._traced_attempt(texts)
+        with self._circuit.request():
+            outcome = await self._traced_attempt(texts)
+            if isinstance(outcome, _Failure) and not outcome.answered:
+                self._circuit.failed()
+            else:
+                self._circuit.answered()
+            return outcome
 
     async def _traced_attempt(self, texts: Sequence[str]) -> Vectors | _Failure:
         attributes = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": self._name}
@@ -321,6 +341,7 @@ def _refusal(error: openai.APIStatusError) -> _Failure:
             "openai_key_refused",
             "the embedding service refuses this server's credentials",
             again=False,
+            answered=True,
             status=status,
             retry_after=NEEDS_A_HUMAN,
         )
@@ -329,6 +350,7 @@ def _refusal(error: openai.APIStatusError) -> _Failure:
             "openai_out_of_credit",
             "the embedding service's quota is used up",
             again=False,
+            answered=True,
             status=status,
             retry_after=NEEDS_A_HUMAN,
         )
@@ -337,6 +359,7 @@ def _refusal(error: openai.APIStatusError) -> _Failure:
             "openai_not_found",
             "the embedding service has no such model, deployment or address",
             again=False,
+            answered=True,
             status=status,
             retry_after=NEEDS_A_HUMAN,
         )
@@ -345,13 +368,16 @@ def _refusal(error: openai.APIStatusError) -> _Failure:
             "openai_refused",
             "the embedding service refuses the request; it may not take this model or its dimensions",
             again=False,
+            answered=True,
             status=status,
             retry_after=retry_after,
         )
+    again = status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return _Failure(
         "openai_refused",
         "the embedding service is overloaded or failing",
-        again=status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+        again=again,
+        answered=not again,
         status=status,
         retry_after=retry_after,
     )

@@ -73,10 +73,18 @@ async def make_bare_model(settings: Settings, recipe: Recipe, telemetry: Telemet
 
 def _openai(settings: Settings, recipe: Recipe, telemetry: Telemetry) -> Embedder:
     # The OpenAI client is a third of what a command would import, and few ever make one.
+    from keeper_grpc.embedding.circuit import Circuit, CircuitEmbedder  # noqa: PLC0415
     from keeper_grpc.embedding.openai import AzureDeployment, OpenAIEmbedder  # noqa: PLC0415
 
     if settings.openai_api_key is None:
         raise ModelUnusable("KEEPER_OPENAI_API_KEY: required for this model")
+    circuit = Circuit(
+        failures=settings.openai_circuit_failures,
+        pause=settings.openai_circuit_pause.total_seconds(),
+        on_change=lambda state: telemetry.instruments.circuit_changed(state.value),
+        on_refusal=telemetry.instruments.circuit_refused,
+    )
+    telemetry.instruments.circuit_made()
     remote = OpenAIEmbedder(
         api_key=settings.openai_api_key.get_secret_value(),
         base_url=settings.openai_base_url,
@@ -89,11 +97,13 @@ def _openai(settings: Settings, recipe: Recipe, telemetry: Telemetry) -> Embedde
         total_timeout=settings.openai_total_timeout.total_seconds(),
         max_retries=settings.openai_max_retries,
         concurrency=settings.openai_concurrency,
+        circuit=circuit,
         on_failure=telemetry.instruments.attempt_failed,
         spans=telemetry.spans,
     )
-    return BatchingEmbedder(
+    batching = BatchingEmbedder(
         MeasuredEmbedder(remote, telemetry.instruments),
         max_in_flight=settings.openai_concurrency,
         spans=telemetry.spans,
     )
+    return CircuitEmbedder(batching, circuit)

@@ -26,6 +26,8 @@ LOST_SHARES = (0.0, 0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.0
 """Shares of success. A question may lose a point (0.01) by the choice of the pattern and one by that of the script, by
 default; most have no choice and lose nothing."""
 
+CIRCUIT_STATES = ("closed", "open", "half_open")
+
 OURS = "/keeper.network.v1."
 """Health and reflection are not counted, because probes would dominate the figures."""
 
@@ -97,6 +99,18 @@ class Instruments:
         self._failed_attempts = meter.create_counter(
             "keeper.embedding.attempts.failed",
             description="Requests to the embeddings API that failed, by reason, also if retried",
+        )
+        self._circuit_open = meter.create_gauge(
+            "keeper.embedding.circuit.open",
+            description="1 from when the embeddings API is left alone because it fails until it answers again, else 0",
+        )
+        self._circuit_changes = meter.create_counter(
+            "keeper.embedding.circuit.changes",
+            description="Changes of the circuit of the embeddings API, by its new state",
+        )
+        self._circuit_refusals = meter.create_counter(
+            "keeper.embedding.circuit.refusals",
+            description="Calls that were refused because the circuit was open, without a request",
         )
         self._waits = meter.create_histogram(
             "keeper.database.wait",
@@ -171,6 +185,22 @@ class Instruments:
     def attempt_failed(self, reason: str) -> None:
         """Count a failed request to the embeddings API."""
         self._failed_attempts.add(1, {"reason": reason})
+
+    def circuit_made(self) -> None:
+        """Export the circuit of an embeddings API, which begins closed."""
+        self._circuit_open.set(0)
+        self._circuit_refusals.add(0)
+        for state in CIRCUIT_STATES:
+            self._circuit_changes.add(0, {"state": state})
+
+    def circuit_changed(self, state: str) -> None:
+        """Count a change of the circuit to one of CIRCUIT_STATES."""
+        self._circuit_open.set(int(state != "closed"))
+        self._circuit_changes.add(1, {"state": state})
+
+    def circuit_refused(self) -> None:
+        """Count a call that the open circuit refused."""
+        self._circuit_refusals.add(1)
 
     def waited(self, seconds: float) -> None:
         """Measure a wait for a connection."""

@@ -78,14 +78,17 @@ class Enhancement:
 class EnhancementRecord:
     """What is written about an enhancement, with the sighting that it is.
 
-    `withheld_advice` and `withheld_authored` are what an account in the holdout would have been told; `holdout_share`
+    `scope` and `account_key` are of who asked; `vector` is of the question, None where the embedding model did not answer:
+    then it is no sighting. `withheld_advice` and `withheld_authored` are what an account in the holdout would have been told; `holdout_share`
     is the chance of that, where there is advice; `seen_time` is when the account noticed what it asks about.
     """
 
     enhancement: Enhancement
     withheld_advice: Advice | None
     holdout_share: float
-    asked: Asked
+    scope: Scope
+    account_key: str
+    vector: NDArray[np.float32] | None
     seen_time: datetime
     withheld_authored: AuthoredAdvice | None = None
 

@@ -48,6 +48,7 @@ class NoMatch(Enum):
     PATTERN_FADING = "pattern_fading"
     HARMFUL = "harmful"
     HOLDOUT = "holdout"
+    EMBEDDER_UNAVAILABLE = "embedder_unavailable"
 
 
 HURDLES = (
@@ -58,7 +59,8 @@ HURDLES = (
     NoMatch.HARMFUL,
 )
 """The requirements that a published candidate may fail, in the order in which it meets them. A holdout is
-none of them: it withholds advice from an insight that has a match.
+none of them: it withholds advice from an insight that has a match. Nor is an embedding model that does not answer: nobody
+looked for a match.
 """
 
 

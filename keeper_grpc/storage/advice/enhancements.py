@@ -67,43 +67,44 @@ class PostgresEnhancements:
         self, records: Sequence[EnhancementRecord]
     ) -> Sequence[KeeperError | None]:
         rows = [_row(record) for record in records]
-        seen = sighting_arrays(
-            [
-                Seen(
-                    record.asked.account_key,
-                    record.enhancement.insight,
-                    record.asked.scope.embedding_model,
-                    record.asked.vector,
-                    record.seen_time,
-                )
-                for record in records
-            ]
-        )
+        # By the place of the question; one without a vector is no sighting.
+        sighted = {
+            place: Seen(
+                record.account_key,
+                record.enhancement.insight,
+                record.scope.embedding_model,
+                record.vector,
+                record.seen_time,
+            )
+            for place, record in enumerate(records)
+            if record.vector is not None
+        }
+        seen, questions = sighting_arrays(list(sighted.values())), list(sighted)
         # One statement is a transaction of its own, and one round trip.
         async with self._database.connection() as connection:
             objections = await connection.fetchval(
                 f"SELECT record_questions({_RECORDED}, {_SEEN})",
                 *([row.get(column) for row in rows] for column in _TYPES),
-                [place + 1 for place in seen.places],
+                [questions[place] + 1 for place in seen.places],
                 *seen.columns.values(),
             )
         return [None if each is None else _OBJECTIONS[each]() for each in objections]
 
 
 def _row(record: EnhancementRecord) -> dict[str, Any]:
-    enhancement, asked = record.enhancement, record.asked
+    enhancement = record.enhancement
     advice = enhancement.advice or record.withheld_advice
     authored = enhancement.authored or record.withheld_authored
     best = advice.best if advice else None
     advised = best.candidate.pattern if best else authored.pattern if authored else None
     row: dict[str, Any] = ENHANCEMENTS.values(enhancement.insight) | {
         "id": enhancement.enhancement_id,
-        "scope_id": asked.scope.scope_id,
-        "account_key": asked.account_key,
+        "scope_id": record.scope.scope_id,
+        "account_key": record.account_key,
         "pattern_id": advised.pattern_id if advised else None,
         "advised_scope_id": advised.scope.scope_id if advised else None,
         "no_match_reason": enhancement.no_match.name.lower() if enhancement.no_match else None,
-        "embedding_model": asked.scope.embedding_model,
+        "embedding_model": record.scope.embedding_model,
         "similarity": best.candidate.similarity if best else 0.0,
         "confidence": advice.confidence if advice else enhancement.insight.confidence,
         "expected_success_rate": best.expected_success_rate if best else 0.0,

@@ -43,10 +43,16 @@ from keeper_grpc.domain.advice.ranking import (
 )
 from keeper_grpc.domain.authored.matching import match
 from keeper_grpc.domain.authored.triggers import facts_of_conditions
-from keeper_grpc.domain.errors import PatternsMoved
+from keeper_grpc.domain.errors import EmbedderUnavailable, PatternsMoved
 from keeper_grpc.domain.evidence.evidence import boost
 from keeper_grpc.domain.evidence.publication import PublicationRule
-from keeper_grpc.domain.insight import AnonymizedInsight, Identifiers, Insight, JsonValue
+from keeper_grpc.domain.insight import (
+    AnonymizationReport,
+    AnonymizedInsight,
+    Identifiers,
+    Insight,
+    JsonValue,
+)
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.usecases.accounts.resolver import AccountResolver
 from keeper_grpc.usecases.advice.triggers import usable_trigger
@@ -103,7 +109,8 @@ class EnhanceInsight:
 
     `holdout` is the share of questions that are deliberately left without advice, so that what
     advice is worth can be measured; 0 leaves none. `exploration` is how often a pattern and a script are drawn
-    instead of being the best known.
+    instead of being the best known. `without_embedder` lets a question be answered, unenhanced, where the embedding model
+    does not answer.
     """
 
     def __init__(
@@ -117,9 +124,11 @@ class EnhanceInsight:
         rule: PublicationRule,
         holdout: float,
         exploration: Exploration,
+        without_embedder: bool,
         clock: Clock,
         new_id: NewId,
     ) -> None:
+        self._without_embedder = without_embedder
         self._accounts = accounts
         self._anonymizer = anonymizer
         self._embedder = embedder
@@ -135,7 +144,7 @@ class EnhanceInsight:
         """Enhance one insight.
 
         Raises AccountCategoryUnknown, AccountCategoryConflict, AccountBeingForgotten,
-        EmbedderUnavailable and StorageUnavailable.
+        EmbedderUnavailable (unless it answers without embedder) and StorageUnavailable.
         """
         anonymized = self._anonymizer.anonymize(question.insight, question.identifiers)
         account = await self._accounts.resolve(
@@ -143,9 +152,16 @@ class EnhanceInsight:
         )
         insight = anonymized.insight.in_category(account.business_category)
         rendered = insight.render()
+        scope = Scope(insight.type, insight.business_category, self._embedder.model)
+        try:
+            vector = (await self._embedder.embed([rendered]))[0]
+        except EmbedderUnavailable:
+            if not self._without_embedder:
+                raise
+            return await self._unenhanced(question, anonymized.report, insight, scope, account.key)
         asked = Asked(
-            scope=Scope(insight.type, insight.business_category, self._embedder.model),
-            vector=(await self._embedder.embed([rendered]))[0],
+            scope=scope,
+            vector=vector,
             account_key=account.key,
             owner_key=account.owner_key,
             conditions=insight.conditions,
@@ -173,7 +189,9 @@ class EnhanceInsight:
             withheld_advice=advice if held_out else None,
             withheld_authored=authored if held_out else None,
             holdout_share=self._holdout,
-            asked=asked,
+            scope=scope,
+            account_key=account.key,
+            vector=vector,
             seen_time=min(question.insight.observed_time or now, now),
         )
         try:
@@ -181,6 +199,38 @@ class EnhanceInsight:
         except PatternsMoved:
             self._patterns.outdated()
             raise
+        return enhancement
+
+    async def _unenhanced(
+        self,
+        question: Question,
+        report: AnonymizationReport,
+        insight: AnonymizedInsight,
+        scope: Scope,
+        account_key: str,
+    ) -> Enhancement:
+        """The answer to a question that has no vector: nothing is looked for, and its outcome may be reported all the same."""
+        now = self._clock()
+        enhancement = Enhancement(
+            enhancement_id=self._new_id(),
+            insight=insight,
+            advice=None,
+            no_match=NoMatch.EMBEDDER_UNAVAILABLE,
+            closest=None,
+            anonymization=report,
+            created_at=now,
+        )
+        await self._enhancements.record_enhancement(
+            EnhancementRecord(
+                enhancement=enhancement,
+                withheld_advice=None,
+                holdout_share=self._holdout,
+                scope=scope,
+                account_key=account_key,
+                vector=None,
+                seen_time=min(question.insight.observed_time or now, now),
+            )
+        )
         return enhancement
 
     async def _rank(

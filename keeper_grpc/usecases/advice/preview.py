@@ -80,6 +80,8 @@ class PreviewInsight:
             patterns=seen,
             enhancements=_Nowhere(),
             rule=self._rule,
+            # A preview that shows nothing would be taken for one that found nothing.
+            without_embedder=False,
             holdout=0.0,
             exploration=NO_EXPLORATION,
             clock=self._clock,

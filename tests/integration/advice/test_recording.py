@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID, uuid4
 
-from keeper_grpc.domain.advice.enhancement import Advice, Asked, Enhancement, EnhancementRecord
+from keeper_grpc.domain.advice.enhancement import Advice, Enhancement, EnhancementRecord
 from keeper_grpc.domain.advice.exploration import ChosenScript
 from keeper_grpc.domain.advice.ranking import Candidate, NoMatch, Scored
 from keeper_grpc.domain.errors import AccountBeingForgotten, PatternsMoved
@@ -38,7 +38,9 @@ def asked(place: Scope, account: str, *, action: str = "", seed: int = 1) -> Enh
         ),
         withheld_advice=None,
         holdout_share=0.0,
-        asked=Asked(place, vector(seed), account, account, {}),
+        scope=place,
+        account_key=account,
+        vector=vector(seed),
         seen_time=START,
     )
 

@@ -113,10 +113,19 @@ async def test_answers_come_as_they_are_done(
     assert list(rest) == ["slow"]
 
 
+@pytest.fixture
+async def strict(database_url: str, embeddings: OpenAIStandIn) -> AsyncIterator[Service]:
+    """A service that answers no question without its model."""
+    settings = openai(embeddings.base_url, enhance_without_embedder=False)
+    async with running(database_url, **settings) as started:
+        yield started
+
+
 async def test_a_failure_is_the_questions_own(
-    service: Service, embeddings: OpenAIStandIn, topic: str
+    strict: Service, embeddings: OpenAIStandIn, topic: str
 ) -> None:
     """A failed question is answered with the unary call's status, and the stream goes on."""
+    service = strict
     embeddings.then(Status(500), Status(500))
     alone = await refusal(service.network.EnhanceInsight(question(topic, "Offer lost tea")))
     call = service.network.EnhanceInsights()

@@ -41,7 +41,9 @@ FAILURES: dict[str, Step] = {
 async def service(database_url: str, embeddings: OpenAIStandIn) -> AsyncIterator[Service]:
     """A service that tries each embedding once, and not for long."""
     impatient = openai(
-        embeddings.base_url, openai_attempt_timeout=timedelta(seconds=ATTEMPT_TIMEOUT)
+        embeddings.base_url,
+        openai_attempt_timeout=timedelta(seconds=ATTEMPT_TIMEOUT),
+        enhance_without_embedder=False,
     )
     async with running(database_url, **impatient) as started:
         yield started

@@ -33,6 +33,9 @@ from tests.rpc.telemetry.scraped import scrape
 SLOW = 0.4
 """Seconds that a slow part takes: beyond what the alerts allow, and the fault itself rather than a wait for something."""
 
+OPENING = 6
+"""Failed requests to the embeddings API that open the circuit: one more than a failing model has."""
+
 STUCK_CHANNEL = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535)]
 """About 64 KB is all that such a client keeps unread."""
 
@@ -179,6 +182,16 @@ class Faults:
             self.embeddings.then(Status(500))
             await self.ask(grpc.StatusCode.UNAVAILABLE, times=1)
         yield
+
+    @asynccontextmanager
+    async def open_circuit(self) -> AsyncIterator[None]:
+        """The embeddings API has failed so often that it is left alone, until a request finds it back."""
+        for _ in range(OPENING):
+            self.embeddings.then(Status(500))
+            await self.ask(grpc.StatusCode.UNAVAILABLE, times=1)
+        yield
+        await self.ask(grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, times=1)
+        await self.exports(lambda now: now.value("keeper_embedding_circuit_open") == 0)
 
     @asynccontextmanager
     async def refused_key(self) -> AsyncIterator[None]:

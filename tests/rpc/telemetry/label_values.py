@@ -14,6 +14,7 @@ from keeper_grpc.domain.advice.ranking import NoMatch
 from keeper_grpc.domain.advice.reaction import Reaction
 from keeper_grpc.domain.observation import Disposition
 from keeper_grpc.domain.patterns.screen import Objection
+from keeper_grpc.embedding.circuit import State
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
 from keeper_grpc.privacy.anonymizer import Anonymizer
 
@@ -67,7 +68,7 @@ VALUES = {
     "writer": {"scopes", "enhancements"},
     "memory": {"accounts", "insights", "texts"},
     "source": {"memory", "database", "model", "index"},
-    "state": {"used", "idle"},
+    "state": {"used", "idle"} | {state.value for state in State},
     "kind": {
         *(kind.value for kind in Kind),
         *("questions", "outcome_requests", "reaction_requests", "outcome_revisions"),

@@ -70,7 +70,12 @@ async def under_traffic(database_url: str) -> AsyncIterator[Scraped]:
     """A service that exports metrics, after traffic that reaches every one of them."""
     async with (
         OpenAIStandIn() as embeddings,
-        running(database_url, metrics_port=0, **openai(embeddings.base_url)) as service,
+        running(
+            database_url,
+            metrics_port=0,
+            enhance_without_embedder=False,
+            **openai(embeddings.base_url),
+        ) as service,
     ):
         topic = new_topic()
         accounts = await traffic(service, embeddings, topic)

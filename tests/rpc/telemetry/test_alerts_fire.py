@@ -12,7 +12,7 @@ from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.service import openai, running
 from tests.rpc.telemetry.exported import Exported
-from tests.rpc.telemetry.faults import Faults
+from tests.rpc.telemetry.faults import OPENING, Faults
 from tests.rpc.telemetry.promtool import PROMTOOL, Faulted, check
 from tests.rpc.telemetry.scraped import scrape
 from tests.rpc.telemetry.test_alerts_and_dashboard import RULES, rules
@@ -38,7 +38,15 @@ async def test_every_alert_fires_in_its_fault_and_none_without(
 
     monkeypatch.setattr(Anonymizer, "default", remembered)
     postgres = await embedded_postgres_factory()
-    settings = {"stream_buffer": 5, "metrics_port": 0, "drain_grace": timedelta(seconds=1)}
+    settings = {
+        "stream_buffer": 5,
+        "metrics_port": 0,
+        "drain_grace": timedelta(seconds=1),
+        # A question without a model is a call that fails.
+        "enhance_without_embedder": False,
+        "openai_circuit_failures": OPENING,
+        "openai_circuit_pause": timedelta(milliseconds=1),
+    }
     async with (
         OpenAIStandIn() as embeddings,
         running(
@@ -56,6 +64,11 @@ async def test_every_alert_fires_in_its_fault_and_none_without(
         await faults.case("few connections", ["KeeperPoolExhausted"], faults.few_connections)
         await faults.case(
             "a failing model", ["KeeperEmbeddingFails", "KeeperCallsFail"], faults.failing_model
+        )
+        await faults.case(
+            "an open circuit",
+            ["KeeperEmbeddingCircuitOpen", "KeeperEmbeddingFails", "KeeperCallsFail"],
+            faults.open_circuit,
         )
         await faults.case("locked vectors", ["KeeperEmbeddingStoreFails"], faults.locked_vectors)
         await faults.case("a broken layer", ["KeeperAnonymizerBroken"], faults.broken_layer)

@@ -276,6 +276,8 @@ class EnhanceInsightResponse(_message.Message):
         """
         NO_MATCH_REASON_HARMFUL: EnhanceInsightResponse._NoMatchReason.ValueType  # 9
         """The similar patterns that succeed have crossed a guardrail: see Pattern.crossed_guardrails."""
+        NO_MATCH_REASON_EMBEDDER_UNAVAILABLE: EnhanceInsightResponse._NoMatchReason.ValueType  # 10
+        """The embedding model did not answer, so nothing was looked for: the same question may be enhanced later."""
 
     class NoMatchReason(_NoMatchReason, metaclass=_NoMatchReasonEnumTypeWrapper):
         """Why an insight was not enhanced: the hurdle at which the best candidate failed."""
@@ -306,6 +308,8 @@ class EnhanceInsightResponse(_message.Message):
     """
     NO_MATCH_REASON_HARMFUL: EnhanceInsightResponse.NoMatchReason.ValueType  # 9
     """The similar patterns that succeed have crossed a guardrail: see Pattern.crossed_guardrails."""
+    NO_MATCH_REASON_EMBEDDER_UNAVAILABLE: EnhanceInsightResponse.NoMatchReason.ValueType  # 10
+    """The embedding model did not answer, so nothing was looked for: the same question may be enhanced later."""
 
     @_typing.final
     class ClosestMiss(_message.Message):

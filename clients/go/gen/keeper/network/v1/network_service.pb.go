@@ -119,21 +119,24 @@ const (
 	EnhanceInsightResponse_NO_MATCH_REASON_PATTERN_FADING EnhanceInsightResponse_NoMatchReason = 8
 	// The similar patterns that succeed have crossed a guardrail: see Pattern.crossed_guardrails.
 	EnhanceInsightResponse_NO_MATCH_REASON_HARMFUL EnhanceInsightResponse_NoMatchReason = 9
+	// The embedding model did not answer, so nothing was looked for: the same question may be enhanced later.
+	EnhanceInsightResponse_NO_MATCH_REASON_EMBEDDER_UNAVAILABLE EnhanceInsightResponse_NoMatchReason = 10
 )
 
 // Enum value maps for EnhanceInsightResponse_NoMatchReason.
 var (
 	EnhanceInsightResponse_NoMatchReason_name = map[int32]string{
-		0: "NO_MATCH_REASON_UNSPECIFIED",
-		1: "NO_MATCH_REASON_NO_PATTERNS",
-		2: "NO_MATCH_REASON_NOTHING_SIMILAR",
-		3: "NO_MATCH_REASON_TOO_FEW_ACCOUNTS",
-		4: "NO_MATCH_REASON_TOO_FEW_OCCURRENCES",
-		5: "NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW",
-		6: "NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES",
-		7: "NO_MATCH_REASON_HOLDOUT",
-		8: "NO_MATCH_REASON_PATTERN_FADING",
-		9: "NO_MATCH_REASON_HARMFUL",
+		0:  "NO_MATCH_REASON_UNSPECIFIED",
+		1:  "NO_MATCH_REASON_NO_PATTERNS",
+		2:  "NO_MATCH_REASON_NOTHING_SIMILAR",
+		3:  "NO_MATCH_REASON_TOO_FEW_ACCOUNTS",
+		4:  "NO_MATCH_REASON_TOO_FEW_OCCURRENCES",
+		5:  "NO_MATCH_REASON_SUCCESS_RATE_TOO_LOW",
+		6:  "NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES",
+		7:  "NO_MATCH_REASON_HOLDOUT",
+		8:  "NO_MATCH_REASON_PATTERN_FADING",
+		9:  "NO_MATCH_REASON_HARMFUL",
+		10: "NO_MATCH_REASON_EMBEDDER_UNAVAILABLE",
 	}
 	EnhanceInsightResponse_NoMatchReason_value = map[string]int32{
 		"NO_MATCH_REASON_UNSPECIFIED":           0,
@@ -146,6 +149,7 @@ var (
 		"NO_MATCH_REASON_HOLDOUT":               7,
 		"NO_MATCH_REASON_PATTERN_FADING":        8,
 		"NO_MATCH_REASON_HARMFUL":               9,
+		"NO_MATCH_REASON_EMBEDDER_UNAVAILABLE":  10,
 	}
 )
 
@@ -3446,7 +3450,7 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\x10min_success_rate\x18\x04 \x01(\x01B\x19\xbaH\x16\x12\x14@\x01\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0eminSuccessRate\x88\x01\x01\x129\n" +
 	"\x0fmin_occurrences\x18\x05 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x01H\x01R\x0eminOccurrences\x88\x01\x01B\x13\n" +
 	"\x11_min_success_rateB\x12\n" +
-	"\x10_min_occurrences\"\x87\b\n" +
+	"\x10_min_occurrences\"\xb1\b\n" +
 	"\x16EnhanceInsightResponse\x12%\n" +
 	"\x0eenhancement_id\x18\x01 \x01(\tR\renhancementId\x12M\n" +
 	"\x10enhanced_insight\x18\x02 \x01(\v2\".keeper.network.v1.EnhancedInsightR\x0fenhancedInsight\x12_\n" +
@@ -3460,7 +3464,7 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\fsuccess_rate\x18\x02 \x01(\x01R\vsuccessRate\x12)\n" +
 	"\x10occurrence_count\x18\x03 \x01(\x03R\x0foccurrenceCount\x122\n" +
 	"\x15expected_success_rate\x18\x04 \x01(\x01R\x13expectedSuccessRate\x129\n" +
-	"\x05basis\x18\x05 \x01(\x0e2#.keeper.network.v1.ExpectationBasisR\x05basis\"\x80\x03\n" +
+	"\x05basis\x18\x05 \x01(\x0e2#.keeper.network.v1.ExpectationBasisR\x05basis\"\xaa\x03\n" +
 	"\rNoMatchReason\x12\x1f\n" +
 	"\x1bNO_MATCH_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bNO_MATCH_REASON_NO_PATTERNS\x10\x01\x12#\n" +
@@ -3471,7 +3475,9 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"%NO_MATCH_REASON_ONE_ACCOUNT_DOMINATES\x10\x06\x1a\x02\b\x01\x12\x1b\n" +
 	"\x17NO_MATCH_REASON_HOLDOUT\x10\a\x12\"\n" +
 	"\x1eNO_MATCH_REASON_PATTERN_FADING\x10\b\x12\x1b\n" +
-	"\x17NO_MATCH_REASON_HARMFUL\x10\t\"\xdd\x03\n" +
+	"\x17NO_MATCH_REASON_HARMFUL\x10\t\x12(\n" +
+	"$NO_MATCH_REASON_EMBEDDER_UNAVAILABLE\x10\n" +
+	"\"\xdd\x03\n" +
 	"\x15PreviewInsightRequest\x12\xd3\x01\n" +
 	"\ainsight\x18\x01 \x01(\v2\x1a.keeper.network.v1.InsightB\x9c\x01\xbaH\x98\x01\xba\x01\x91\x01\n" +
 	"\"insight.business_category.required\x12Hno account asks, so an insight to be previewed needs a business_category\x1a!this.business_category.size() > 0\xc8\x01\x01R\ainsight\x12@\n" +
