@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers client test bench bench-captures bench-peers serve lint gen notices sbom lock clean
+.PHONY: help setup demo dashboard consumers client test bench bench-captures bench-peers serve lint gen released notices sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,12 +35,13 @@ demo: $(if $(STAY),$(DASHBOARD),$(SERVER)) ## play a history and watch the netwo
 	$(BIN)/keeper demo $(if $(STAY),--stay)
 
 # A line that fails leaves tests that are skipped with a reason.
-consumers: ## fetch what the tests of consumers in Go and TypeScript build with
+consumers: ## fetch what the tests of consumers in Go, TypeScript and Java build with
 	-cd tests/consumers/go && PATH="$$PATH:/usr/local/go/bin" go mod download
 	-cd clients/go && PATH="$$PATH:/usr/local/go/bin" go mod download
 	-cd tests/consumers/conformance && PATH="$$PATH:/usr/local/go/bin" ./build.sh
 	-npm ci --prefix tests/consumers/typescript --no-audit --no-fund
 	-npm ci --prefix clients/typescript --no-audit --no-fund
+	-cd tests/consumers/java && mvn --quiet --batch-mode dependency:copy-dependencies && chmod +x libraries/*.exe
 
 serve: $(SERVER) ## serve on 127.0.0.1:50051 with the bundled database
 	$(BIN)/keeper serve
@@ -75,6 +76,9 @@ $(PEERS)/.made: requirements-peers.lock $(DEVELOPMENT)
 bench-peers: $(GHZ) $(PEERS)/.made ## measure other stores' bare search beside EnhanceInsight
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench.calls.peers --python $(PEERS)/bin/python
 
+# The protos of the last release, as buf's image. Without comments, which nobody compares.
+RELEASED := protos/released.binpb.gz
+
 lint: $(DEVELOPMENT) ## ruff, mypy, bandit, buf, hadolint, and whether what is generated is up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -82,16 +86,22 @@ lint: $(DEVELOPMENT) ## ruff, mypy, bandit, buf, hadolint, and whether what is g
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive keeper_grpc server.py tools
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/buf breaking protos --against $(RELEASED)
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python tools/generate_stubs.py --check
+	$(BIN)/python tools/write_reference.py --check
 	$(BIN)/python tools/third_party_notices.py --check
 
 client: $(DEVELOPMENT) ## build the Python client's wheel and sdist into dist/
 	cd clients/python && ../../$(BIN)/hatchling build -d ../../dist
 
-gen: $(DEVELOPMENT) ## generate the stubs from the protos: Python's, and Go's where Go is installed
+gen: $(DEVELOPMENT) ## generate from the protos: Python's stubs, docs/reference.md, and Go's stubs where Go is installed
 	$(BIN)/python tools/generate_stubs.py
+	$(BIN)/python tools/write_reference.py
 	-cd clients/go && PATH="$$PATH:/usr/local/go/bin" ../../$(BIN)/buf generate ../../protos
+
+released: $(DEVELOPMENT) ## at a release: the protos of now are what later changes must not break
+	$(BIN)/buf build protos --exclude-source-info -o $(RELEASED)
 
 notices: $(DEVELOPMENT) ## write the licences of what the images hold
 	$(BIN)/python tools/third_party_notices.py

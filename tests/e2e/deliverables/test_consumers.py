@@ -18,7 +18,7 @@ BUF = Path(sys.executable).with_name("buf")
 BUILD = 300
 """Seconds for a test that compiles grpc-go and the standard library, on a machine that others use."""
 
-UNUSED = shutil.ignore_patterns("node_modules", "gen", "built")
+UNUSED = shutil.ignore_patterns("node_modules", "gen", "built", "libraries")
 
 # Where Go's own installer puts it; few PATHs have it.
 SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/local/go/bin"
@@ -74,6 +74,25 @@ def typescript_consumer(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.fixture
+def java_consumer(tmp_path: Path) -> Path:
+    """A directory with a Java program that has nothing generated yet."""
+    for tool, reason in [
+        ("javac", "there is no JDK"),
+        ("grpc_java_plugin", "there is no grpc_java_plugin: Debian has a package of it"),
+    ]:
+        if shutil.which(tool) is None:
+            pytest.skip(reason)
+    libraries = CONSUMERS / "java/libraries"
+    protoc = libraries / "protoc-linux-x86_64.exe"
+    if not protoc.exists() or not any(libraries.glob("grpc-stub*.jar")):
+        pytest.skip("the Java libraries of the consumer are not here: `make consumers` gets them")
+    directory = tmp_path / "consumer"
+    shutil.copytree(CONSUMERS / "java", directory, ignore=UNUSED)
+    (directory / "libraries").symlink_to(libraries)
+    return directory
+
+
 @pytest.mark.timeout(BUILD)
 @pytest.mark.parametrize(
     ("template", "source"),
@@ -105,6 +124,24 @@ def test_a_typescript_consumer_compiles_and_starts(typescript_consumer: Path) ->
         "keeper.network.v1.NetworkLearningService",
         "churn_prevention",
     ]
+
+
+def generated_java(directory: Path) -> list[Path]:
+    """The Java of our protos alone."""
+    run(directory, BUF, "generate", REPOSITORY / "protos")
+    return sorted(directory.glob("gen/**/*.java"))
+
+
+@pytest.mark.timeout(BUILD)
+async def test_a_java_consumer_compiles_starts_and_is_answered(
+    java_consumer: Path, server: ServerProcess
+) -> None:
+    """Of our protos alone: the classes of what they import come with Java's libraries."""
+    generated = generated_java(java_consumer)
+    run(java_consumer, *("javac", "-cp", "libraries/*", "-d", "."), *generated, "Consumer.java")
+
+    answer = run(java_consumer, *("java", "-cp", ".:libraries/*", "Consumer", server.address))
+    assert answer.startswith("answered with ")
 
 
 def test_the_lock_of_the_npm_packages_names_no_registry() -> None:
