@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import grpc
 from connectrpc.request import RequestContext
 
+from keeper_grpc.rpc.http.certificate import shown
 from keeper_grpc.rpc.interceptors.request_id import HEADER
 from keeper_grpc.rpc.status import PUSHBACK
 
@@ -52,8 +53,8 @@ class CallContext:
         return self._request.client_address or ""
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
-        """Empty: the HTTP server does not say which certificate a caller showed."""
-        return {}
+        """The names in the caller's certificate."""
+        return shown()
 
     # What the handlers answer with.
 

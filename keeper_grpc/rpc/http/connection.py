@@ -12,6 +12,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from keeper_grpc.rpc.http.certificate import STATE, names_of
+
 
 class Connection(H11Protocol):
     """Cut off after `stall` seconds in which the caller reads nothing of what waits for it, and after `silence` seconds
@@ -28,6 +30,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for a request."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, STATE: names_of(transport)}
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:

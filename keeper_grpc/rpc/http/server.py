@@ -20,6 +20,7 @@ from connectrpc.server import ConnectASGIApplication
 from google.protobuf.descriptor import ServiceDescriptor
 
 from keeper_grpc.rpc.defects import report_defect
+from keeper_grpc.rpc.http.certificate import Certified
 from keeper_grpc.rpc.http.codecs import Binary, Json
 from keeper_grpc.rpc.http.connection import Connection
 from keeper_grpc.rpc.http.endpoints import endpoints
@@ -78,7 +79,7 @@ class HttpServer:
         self.port: int = self._socket.getsockname()[1]
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                _Guarded(Origins(Patience(app, max_call_duration), origins)),
+                _Guarded(Certified(Origins(Patience(app, max_call_duration), origins))),
                 http=partial(Connection, stall=stall, silence=max_call_duration),  # type: ignore[arg-type]  # called, and no more
                 ws="none",
                 lifespan="off",

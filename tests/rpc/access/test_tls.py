@@ -62,6 +62,30 @@ class Served:
             path.write_bytes(content)
             os.utime(path, ns=(before + 10**9, before + 10**9))
 
+    async def posted(self, token: str = "", files: tuple[Path, Path] | None = None) -> int:
+        """The status of a call over HTTP, with a token, or with the files of a client certificate and its key."""
+        url = (
+            f"https://localhost:{self.service.app.http_port}"
+            "/keeper.network.v1.NetworkLearningService/ListPatterns"
+        )
+        context = ssl.create_default_context(cafile=self.ca)
+        if files is not None:
+            context.load_cert_chain(*files)
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+
+        def post() -> int:
+            request = urllib.request.Request(url, b"{}", headers)
+            try:
+                with urllib.request.urlopen(request, context=context) as response:  # noqa: S310 - as above
+                    return int(response.status)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code
+
+        return await asyncio.to_thread(post)
+
     async def shown(self, port: int, protocol: str = "h2") -> int:
         """The serial number of the certificate that a new connection is shown."""
 
@@ -128,6 +152,7 @@ async def mutual(
         tls_key=directory / "server.key",
         tls_client_ca=directory / "clients.pem",
         identities_file=directory / "identities.yaml",
+        http_address=("127.0.0.1", 0),
     ) as service:
         yield Served(service, directory)
 
@@ -184,30 +209,12 @@ async def test_a_new_certificate_is_shown_to_the_next_connection(served: Served)
 
 async def test_http_asks_for_the_token_too(served: Served) -> None:
     """Over the same TLS."""
-    url = (
-        f"https://localhost:{served.service.app.http_port}"
-        "/keeper.network.v1.NetworkLearningService/ListPatterns"
-    )
-    context = ssl.create_default_context(cafile=served.ca)
-
-    def post(token: str) -> int:
-        headers = {"Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(url, b"{}", headers)
-        try:
-            with urllib.request.urlopen(request, context=context) as response:  # noqa: S310 - as above
-                return int(response.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code
-
-    assert await asyncio.to_thread(post, token_of("reader")) == 200
-    assert await asyncio.to_thread(post, "") == 401
+    assert await served.posted(token_of("reader")) == 200
+    assert await served.posted() == 401
 
 
 async def test_a_certificate_is_an_identity(mutual: Served) -> None:
-    """By its alternative name in the file; a token is taken before it."""
+    """By its alternative name in the file, over HTTP too; a token is taken before it."""
     certificate, key = CLIENTS.issue("x", "spiffe://keeper/engine").write(
         mutual.directory, "client"
     )
@@ -216,6 +223,8 @@ async def test_a_certificate_is_an_identity(mutual: Served) -> None:
     async with mutual.client("no-token", certificate=certificate, key=key) as client:
         with pytest.raises(Refused, match="TOKEN_INVALID"):
             await client.network_metrics()
+    assert await mutual.posted("", (certificate, key)) == 200
+    assert await mutual.posted("no-token", (certificate, key)) == 401
 
 
 async def test_a_certificate_that_names_nobody_is_refused(mutual: Served) -> None:
@@ -226,6 +235,7 @@ async def test_a_certificate_that_names_nobody_is_refused(mutual: Served) -> Non
     async with mutual.client(certificate=certificate, key=key) as client:
         with pytest.raises(Refused, match="CERTIFICATE_UNKNOWN"):
             await client.network_metrics()
+    assert await mutual.posted("", (certificate, key)) == 401
 
 
 @pytest.mark.parametrize("authority", [OTHERS, None], ids=["another authority", "none"])
