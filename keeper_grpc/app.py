@@ -36,6 +36,7 @@ from keeper_grpc.telemetry.watched import (
     watch_memories,
     watch_patterns,
     watch_pool,
+    watch_replica,
     watch_server,
     watch_sizes,
     watch_writers,
@@ -203,6 +204,7 @@ async def application(
         _watch(telemetry.instruments, parts, pool=pool, models=models)
         watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
+        watch_replica(telemetry.instruments, replica)
         watch_sizes(telemetry.instruments, parts.sizes, parts.bounds)
         watch_server(telemetry.instruments, server)
         stack.push_async_callback(parts.close_memories)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
-from keeper_grpc.command.arguments import add_target, within
+from keeper_grpc.command.arguments import add_target, target, within
 from keeper_grpc.command.subcommand import add_command
 
 _STALE_AFTER = 30.0
@@ -35,6 +37,31 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="SHARE",
         help="the true uplift of advice where it is known, as in the demo: shown beside the measured one",
     )
+    operating = command.add_argument_group("the operator's page")
+    operating.add_argument(
+        "--metrics",
+        type=_metrics_url,
+        action="append",
+        default=[],
+        metavar="URL",
+        help="where a process of the server exports its metrics, as http://127.0.0.1:9464/metrics; once for each",
+    )
+    operating.add_argument(
+        "--admin-target",
+        type=target,
+        help="where AdminService has a port of its own (KEEPER_ADMIN_ADDRESS); unset is --target",
+    )
+    operating.add_argument(
+        "--operator-token-header",
+        type=_header,
+        metavar="NAME",
+        help="the header in which a proxy sends its visitor's token, which then needs not be typed",
+    )
+    operating.add_argument(
+        "--operate-without-token",
+        action="store_true",
+        help="let everybody who sees the page operate a server that asks nobody who calls: on your own machine only",
+    )
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -42,20 +69,41 @@ def _run(parsed: argparse.Namespace) -> int:
         return _failed("the page needs NiceGUI: pip install 'keeper-grpc[dashboard]'")
     from keeper_grpc.connecting import credentials_of  # noqa: PLC0415 - loads gRPC
     from keeper_grpc.dashboard.serve import Upstream, serve  # noqa: PLC0415 - needs the extra
+    from keeper_grpc.dashboard.shown import Shown  # noqa: PLC0415 - as above
 
+    upstream = Upstream(
+        parsed.target,
+        credentials_of(parsed),
+        parsed.admin_target or parsed.target,
+        parsed.metrics,
+    )
+    shown = Shown(
+        stale_after=parsed.stale_after,
+        truth=parsed.true_uplift,
+        operate_without_token=parsed.operate_without_token,
+        operator_token_header=parsed.operator_token_header,
+    )
     try:
-        asyncio.run(
-            serve(
-                Upstream(parsed.target, credentials_of(parsed)),
-                parsed.host,
-                parsed.port,
-                parsed.stale_after,
-                parsed.true_uplift,
-            )
-        )
+        asyncio.run(serve(upstream, parsed.host, parsed.port, shown))
     except OSError as error:
         return _failed(f"cannot listen on {parsed.host}:{parsed.port}: {error.strerror}")
     return 0
+
+
+def _metrics_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address, as http://127.0.0.1:9464/metrics"
+        )
+    return text
+
+
+def _header(text: str) -> str:
+    # A token of HTTP's (RFC 9110).
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a header")
+    return text
 
 
 def _failed(reason: str) -> int:

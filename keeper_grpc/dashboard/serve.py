@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from nicegui import app as nicegui_app
 from nicegui import core, ui
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.client.channel import open_channel
 from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.dashboard.exports.routes import add_exports
 from keeper_grpc.dashboard.filters import Filter
@@ -26,10 +27,16 @@ from keeper_grpc.dashboard.pages.account import AccountPage
 from keeper_grpc.dashboard.pages.console import ConsolePage
 from keeper_grpc.dashboard.pages.emerging import EmergingPage, EmergingPatternPage
 from keeper_grpc.dashboard.pages.not_found import not_found
+from keeper_grpc.dashboard.pages.operate import OperatePage
 from keeper_grpc.dashboard.pages.overview import Overview
 from keeper_grpc.dashboard.pages.pattern import PatternPage
 from keeper_grpc.dashboard.pages.patterns import PatternsPage
+from keeper_grpc.dashboard.shown import Shown
 from keeper_grpc.dashboard.upstream.feeds import Feeds
+from keeper_grpc.dashboard.upstream.health import Health
+from keeper_grpc.dashboard.upstream.operator_session import Operators
+from keeper_grpc.dashboard.upstream.processes import Processes
+from keeper_grpc.dashboard.upstream.server_state import ServerState
 
 _TITLE = "Keeper Network"
 
@@ -46,15 +53,18 @@ _GRACE = 3
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The server whose network is shown, and with what to connect to it."""
+    """The server whose network is shown, and with what to connect to it.
+
+    admin_target: where its AdminService is. metrics: where its processes export theirs.
+    """
 
     target: str
     credentials: Credentials
+    admin_target: str
+    metrics: Sequence[str] = ()
 
 
-async def serve(
-    upstream: Upstream, host: str, port: int, stale_after: float, truth: float | None = None
-) -> None:
+async def serve(upstream: Upstream, host: str, port: int, shown: Shown) -> None:
     """Serve the pages until SIGTERM or SIGINT. Raises OSError when it cannot listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
@@ -62,11 +72,20 @@ async def serve(
         KeeperClient(upstream.target, credentials=upstream.credentials) as client,
         KeeperClient(upstream.target, credentials=_without_identity(upstream)) as visitors,
     ):
-        feeds = Feeds(client, stale_after)
+        transport = _without_identity(upstream)
+        feeds = Feeds(client, shown.stale_after)
+        state = ServerState(
+            Health(lambda: open_channel(upstream.target, transport, ())),
+            Processes(upstream.metrics),
+        )
+        operators = Operators(
+            upstream.admin_target, transport, without_token=shown.operate_without_token
+        )
         web = FastAPI(openapi_url=None)
         web.add_middleware(SecurityHeaders)
         add_exports(web, client)
-        _pages(feeds, visitors, truth)
+        _pages(feeds, visitors, shown)
+        _operators_page(feeds, operators, state, shown)
         ui.run_with(
             web,
             title=_TITLE,
@@ -90,6 +109,7 @@ async def serve(
             await server.serve(sockets=[listener])
         finally:
             feeds.close()
+            state.close()
 
 
 def _without_identity(upstream: Upstream) -> Credentials:
@@ -98,13 +118,13 @@ def _without_identity(upstream: Upstream) -> Credentials:
     return Credentials(tls=own.secure, ca=own.ca)
 
 
-def _pages(feeds: Feeds, visitors: KeeperClient, truth: float | None) -> None:
+def _pages(feeds: Feeds, visitors: KeeperClient, shown: Shown) -> None:
     theme.install()
     nicegui_app.exception_handler(404)(not_found)
 
     @ui.page("/")
     def overview(category: str = "", days: str = "") -> None:
-        Overview(feeds, Filter.from_query(category, days), truth)
+        Overview(feeds, Filter.from_query(category, days), shown.truth)
 
     @ui.page("/patterns", title=f"Patterns \N{MIDDLE DOT} {_TITLE}")
     def patterns(
@@ -138,6 +158,16 @@ def _pages(feeds: Feeds, visitors: KeeperClient, truth: float | None) -> None:
     @ui.page("/patterns/{pattern_id}", title=f"Pattern \N{MIDDLE DOT} {_TITLE}")
     def pattern(pattern_id: str) -> None:
         PatternPage(feeds, pattern_id)
+
+
+def _operators_page(feeds: Feeds, operators: Operators, state: ServerState, shown: Shown) -> None:
+    @ui.page("/operate", title=f"Operate \N{MIDDLE DOT} {_TITLE}")
+    def operate(request: Request, pattern: str = "") -> None:
+        header = shown.operator_token_header
+        sent = request.headers.get(header, "") if header else ""
+        OperatePage(
+            feeds, state, operators, pattern_id=pattern, token=sent.removeprefix("Bearer ").strip()
+        )
 
 
 def _shown(listener: socket.socket) -> str:

@@ -36,6 +36,14 @@ class DetectorInUse:
     def errors(self) -> int:
         return self._errors_before + self._detector.errors
 
+    @property
+    def step_age(self) -> float:
+        return self._detector.step_age
+
+    @property
+    def step_seconds(self) -> float:
+        return self._detector.step_seconds
+
     async def run(self) -> NoReturn:
         """Detect, for ever. Raises what DetectEmerging raises."""
         while True:

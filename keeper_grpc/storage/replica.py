@@ -84,6 +84,11 @@ class Replica:
         return self._clock() - self._state_of
 
     @property
+    def is_configured(self) -> bool:
+        """Whether there is a standby at all."""
+        return self._standby is not None
+
+    @property
     def is_used(self) -> bool:
         """Whether reads go to the standby now."""
         return (

@@ -70,6 +70,25 @@ class Detector(Protocol):
     @property
     def errors(self) -> int: ...
 
+    @property
+    def step_age(self) -> float: ...
+
+    @property
+    def step_seconds(self) -> float: ...
+
+
+class Standby(Protocol):
+    """The standby to read from."""
+
+    @property
+    def is_configured(self) -> bool: ...
+
+    @property
+    def is_used(self) -> bool: ...
+
+    @property
+    def lag(self) -> float: ...
+
 
 class Places(Protocol):
     """Where patterns lie, in the memory of their writers."""
@@ -261,6 +280,36 @@ def watch_detector(instruments: Instruments, detector: Detector) -> None:
         "Errors at which the detector started over",
         ({}, lambda: detector.errors),
         counts=True,
+    )
+    instruments.watch(
+        "keeper.detector.step.age",
+        "Seconds since the detector finished a step in this process, while it leads",
+        ({}, lambda: detector.step_age),
+    )
+    instruments.watch(
+        "keeper.detector.step.duration",
+        "Seconds that the last step took",
+        ({}, lambda: detector.step_seconds),
+    )
+
+
+def watch_replica(instruments: Instruments, replica: Standby) -> None:
+    """Export whether reads go to a replica, and how far it is behind."""
+    instruments.watch(
+        "keeper.replica.configured",
+        "1 where a replica is configured, else 0",
+        ({}, lambda: int(replica.is_configured)),
+    )
+    instruments.watch(
+        "keeper.replica.used",
+        "1 while reads go to the replica, else 0",
+        ({}, lambda: int(replica.is_used)),
+    )
+    instruments.watch(
+        "keeper.replica.lag",
+        "Seconds by which the replica is behind at most, while reads go there",
+        # Infinite where it was never seen, which no collector wants.
+        ({}, lambda: replica.lag if replica.is_used else 0.0),
     )
 
 

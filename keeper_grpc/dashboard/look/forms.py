@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
-from nicegui import html
+from nicegui import events, html
 from nicegui.element import Element
 
 from keeper_grpc.client import InvalidRequest, KeeperClientError
 from keeper_grpc.dashboard.look.markup import Text
+
+Handler: TypeAlias = Callable[[events.GenericEventArguments], Awaitable[None]]
+"""Takes what a form sends."""
 
 SUBMIT = (
     "(event) => { event.preventDefault(); emit(Object.fromEntries(new FormData(event.target))); }"
@@ -65,6 +69,11 @@ def field(name: str, key: str, *, lines: int = 0, hint: str = "", **props: objec
         if hint:
             Text("small", hint)
     return made
+
+
+def held(event: events.GenericEventArguments) -> Mapping[str, Any]:
+    """The fields that a form sent, by their names; none where anything else came."""
+    return event.args if isinstance(event.args, Mapping) else {}
 
 
 def said(error: KeeperClientError) -> str:

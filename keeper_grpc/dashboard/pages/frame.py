@@ -18,6 +18,7 @@ _PAGES = {
     "emerging": "Emerging",
     "try": "Try an insight",
     "account": "One account",
+    "operate": "Operate",
 }
 """The pages of the navigation, by their address below the overview."""
 

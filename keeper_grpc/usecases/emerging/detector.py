@@ -9,6 +9,7 @@ window from scratch beside the steps, and its corrections are one more step.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -62,7 +63,8 @@ class DetectorTiming:
 class DetectEmerging:
     """The use case: `run` it as a task; cancel the task to stop it.
 
-    `leads`: whether this process is the leader now. `steps` and `errors` count since the start.
+    `leads`: whether this process is the leader now. `steps` and `errors` count since the start. `step_seconds`:
+    what the last step took; 0 before the first.
     """
 
     def __init__(
@@ -96,6 +98,13 @@ class DetectEmerging:
         self.leads = False
         self.steps = 0
         self.errors = 0
+        self.step_seconds = 0.0
+        self._finished = 0.0
+
+    @property
+    def step_age(self) -> float:
+        """Seconds since the last step was finished, while this process leads; else 0."""
+        return time.monotonic() - self._finished if self.leads and self.steps else 0.0
 
     @property
     def agreement(self) -> Agreement | None:
@@ -148,7 +157,10 @@ class DetectEmerging:
         try:
             await self.restore(leadership)
             while True:
+                began = time.monotonic()
                 goes_on = await self.step(leadership)
+                self._finished = time.monotonic()
+                self.step_seconds = self._finished - began
                 self._failures = self._timeouts = 0
                 self.steps += 1
                 if not goes_on:

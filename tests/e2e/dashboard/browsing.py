@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,12 +71,22 @@ class Dashboard:
     log: Path
     target: str
     port: int = 0
+    options: Sequence[str] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def launch(cls, target: str, directory: Path) -> Dashboard:
+    def launch(
+        cls,
+        target: str,
+        directory: Path,
+        options: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> Dashboard:
         """Start the process, which writes below `directory` only; it does not serve yet."""
         log = directory / LOG
-        return cls(_process(target, log, 0), log, target)
+        chosen = settings or {}
+        process = _process(target, log, 0, options, chosen)
+        return cls(process, log, target, options=options, settings=chosen)
 
     async def serving(self) -> None:
         """Wait until it serves."""
@@ -90,7 +100,7 @@ class Dashboard:
 
     async def start_again(self) -> None:
         """Serve at the same address, after it has ended."""
-        self.process = _process(self.target, self.log, self.port)
+        self.process = _process(self.target, self.log, self.port, self.options, self.settings)
         await self.serving()
 
     def left_behind(self) -> list[str]:
@@ -110,12 +120,15 @@ class Dashboard:
         return self.process.returncode
 
 
-def _process(target: str, log: Path, port: int) -> subprocess.Popen[bytes]:
+def _process(
+    target: str, log: Path, port: int, options: Sequence[str], settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     arguments = ["--target", target, "--port", str(port), "--stale-after", str(STALE_AFTER)]
+    arguments += options
     with log.open("wb") as stream:
         return subprocess.Popen(
             [sys.executable, "-m", "keeper_grpc.cli", "dashboard", *arguments],
-            env=environment(),
+            env=environment(**settings),
             cwd=log.parent,
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -124,12 +137,19 @@ def _process(target: str, log: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 @asynccontextmanager
-async def dashboard(target: str, directory: Path, *, warns: str = "") -> AsyncIterator[Dashboard]:
+async def dashboard(
+    target: str,
+    directory: Path,
+    *,
+    warns: str = "",
+    options: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Dashboard]:
     """Serve the pages of the network at `target`; everything is written below `directory`.
 
-    `warns` stands in the one warning that is expected.
+    `warns` stands in the one warning that is expected; `options` are of the command, `settings` its environment.
     """
-    started = Dashboard.launch(target, directory)
+    started = Dashboard.launch(target, directory, options, settings)
     try:
         await started.serving()
         yield started

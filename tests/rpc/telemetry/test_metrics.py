@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     StreamEmergingPatternsRequest,
     StreamNetworkMetricsRequest,
 )
-from tests.e2e.waiting import SOON
+from tests.e2e.waiting import POLL, SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.accounts import test_canaries as canaries
 from tests.rpc.service import openai, running
@@ -76,7 +77,21 @@ async def test_the_numbers_are_those_of_the_traffic(scraped: Scraped) -> None:
     assert value("keeper_published_lag") < SOON
     assert value("keeper_database_connections_limit") == 8
     assert value("keeper_detector_leader") == 1
+    assert value("keeper_detector_step_age") < SOON
+    assert value("keeper_replica_configured") == value("keeper_replica_used") == 0
     assert value("keeper_ready") == 1
+
+
+async def test_the_detectors_last_step_is_seen(scraped: Scraped) -> None:
+    """When it ended and what it took, once there was one."""
+    async with asyncio.timeout(SOON):
+        while True:
+            found = await scrape(scraped.service)
+            if found.value("keeper_detector_steps_total"):
+                break
+            await asyncio.sleep(POLL)
+    assert found.value("keeper_detector_step_duration") > 0
+    assert 0 < found.value("keeper_detector_step_age") < SOON
 
 
 async def test_probes_are_not_counted(scraped: Scraped) -> None:
