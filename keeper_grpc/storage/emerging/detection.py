@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 READ_AHEAD = 500
 """Rows that are fetched at once where all are read: each fetch is a few milliseconds of the event loop,
 and no statement grows with the table."""
+
+LEASE = 15
+"""Seconds of silence after which the database takes the lead from a process whose host answers: it may be stopped, or
+stuck. The leader's connection has a statement every poll of the detector, and nothing between two statements of a step takes
+as long."""
 
 MEMBERS_AHEAD = 2_000
 """The same for rows without a vector."""
@@ -46,10 +51,43 @@ class PostgresDetection:
                 yield None
                 return
             try:
-                yield PostgresLeadership(self._database, connection, self._model)
+                async with leased(connection):
+                    yield PostgresLeadership(self._database, connection, self._model)
             except (asyncpg.QueryCanceledError, TimeoutError) as error:
                 # The server's limit or ours, which is the same: either may be the first to strike.
                 raise StatementTimedOut("a statement took too long") from error
+
+
+@asynccontextmanager
+async def leased(connection: Connection) -> AsyncIterator[None]:
+    """Let the server end the session, and with it the lead and what it has not committed, after LEASE of silence.
+
+    All that a leader writes goes through this session, so one that comes back can write nothing any more.
+    """
+    before = await _set_timeouts(connection, [f"{LEASE}s"] * 2)
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            # Others use the connection next.
+            await _set_timeouts(connection, before)
+
+
+async def _set_timeouts(connection: Connection, values: Sequence[str]) -> Sequence[str]:
+    """Set the timeouts of a silent session, outside of a transaction and in one: what they were."""
+    (row,) = await connection.fetch(
+        """
+        WITH before AS MATERIALIZED (
+            SELECT current_setting('idle_session_timeout') AS outside,
+                   current_setting('idle_in_transaction_session_timeout') AS inside
+        )
+        SELECT outside, inside, set_config('idle_session_timeout', $1, false),
+               set_config('idle_in_transaction_session_timeout', $2, false)
+          FROM before
+        """,
+        *values,
+    )
+    return [row["outside"], row["inside"]]
 
 
 class PostgresLeadership:
