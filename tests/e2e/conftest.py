@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.server_process import (
     PSEUDONYM_KEYS,
+    REPOSITORY,
     STOP,
     ServerProcess,
     postgres_of,
@@ -23,7 +24,7 @@ class StartServer(Protocol):
     """Starts a server that is stopped after the test, whatever became of it.
 
     Without `database_url` it has the bundled PostgreSQL in `data_dir`. `serving=False` returns at
-    once, for a server that is not to come up. `settings` are KEEPER_ variables.
+    once, for a server that is not to come up. `root` is the checkout to run. `settings` are KEEPER_ variables.
     """
 
     async def __call__(
@@ -32,6 +33,7 @@ class StartServer(Protocol):
         data_dir: Path | None = None,
         database_url: str | None = None,
         serving: bool = True,
+        root: Path = REPOSITORY,
         **settings: str,
     ) -> ServerProcess: ...
 
@@ -46,6 +48,7 @@ async def starter(make_directory: MakeDirectory) -> AsyncIterator[StartServer]:
             data_dir: Path | None = None,
             database_url: str | None = None,
             serving: bool = True,
+            root: Path = REPOSITORY,
             **settings: str,
         ) -> ServerProcess:
             data_dir = data_dir or make_directory() / "data"
@@ -54,7 +57,7 @@ async def starter(make_directory: MakeDirectory) -> AsyncIterator[StartServer]:
                 settings["KEEPER_DATABASE_URL"] = database_url
                 settings.setdefault("KEEPER_PSEUDONYM_KEYS", PSEUDONYM_KEYS)
                 settings.setdefault("KEEPER_OPEN_ACCOUNTS", "true")
-            server = ServerProcess.launch(make_directory() / "server.log", **settings)
+            server = ServerProcess.launch(make_directory() / "server.log", root, **settings)
             stack.push_async_callback(end, server, data_dir)
             if serving:
                 await server.serving()

@@ -65,11 +65,11 @@ class ServerProcess:
     http_port: int = 0
 
     @classmethod
-    def launch(cls, log: Path, **settings: str) -> ServerProcess:
-        """Start the process; it does not serve yet."""
+    def launch(cls, log: Path, root: Path = REPOSITORY, **settings: str) -> ServerProcess:
+        """Start the process; it does not serve yet. `root` is the checkout that it runs from."""
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                [sys.executable, REPOSITORY / "server.py"],
+                [sys.executable, root / "server.py"],
                 env=environment(**settings),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
