@@ -24,7 +24,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # seconds of CPU at its start.
 from keeper_grpc import health
 from keeper_grpc.backtest import command as backtest
-from keeper_grpc.command.arguments import InsteadOf, add_file_format, add_target, within
+from keeper_grpc.command.arguments import InsteadOf, add_file_format, add_target, as_typed, within
 from keeper_grpc.command.parser import CommandParser
 from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.dashboard import command as dashboard
@@ -120,7 +120,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="processes that serve the port; unset is KEEPER_WORKERS",
     )
     command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.epilog = "settings, from the environment:\n" + "\n".join(
+    command.epilog = "settings, from the environment; times are in seconds:\n" + "\n".join(
         f"  {PREFIX}{name.upper()}\n      {field.description}{_default(name)}"
         for name, field in Settings.model_fields.items()
     )
@@ -202,7 +202,7 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument(
         "--patience",
         type=within(float, 0.0, 86_400.0),
-        default=60.0,
+        default=60,
         help="seconds to wait for a server that is unavailable (%(default)s)",
     )
     command.add_argument(
@@ -225,9 +225,8 @@ def _add_privacy_report(commands: argparse._SubParsersAction[argparse.ArgumentPa
 
 def _default(name: str) -> str:
     field = Settings.model_fields[name]
-    if field.default_factory is not None or field.default in (None, ""):
-        return ""
-    return f" (default: {field.default})"
+    typed = "" if field.default_factory is not None else as_typed(field.default)
+    return f" (default: {typed})" if typed else ""
 
 
 def _serve(parsed: argparse.Namespace) -> int:

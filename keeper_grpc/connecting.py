@@ -6,7 +6,14 @@ import argparse
 import os
 
 from keeper_grpc.client.credentials import Credentials, CredentialsUnusable, token_of
+from keeper_grpc.client.proxies import proxy_of
 from keeper_grpc.operator_error import OperatorError
+
+
+def proxy_on_the_way(target: str) -> str:
+    """For a message that a server was not reached: the proxy that gRPC asked, in parentheses; empty without one."""
+    proxy = proxy_of(target, os.environ)
+    return f" ({proxy})" if proxy else ""
 
 
 class CannotConnect(OperatorError):

@@ -31,9 +31,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--timeout",
         type=within(float, 0.001, 3_600.0),
-        default=3.0,
+        default=3,
         metavar="SECONDS",
-        help="(%(default)s)",
+        help="how long to wait for its answer (%(default)s)",
     )
 
 
@@ -61,18 +61,18 @@ def _health(parsed: argparse.Namespace) -> int:
     import grpc  # noqa: PLC0415 - loaded by the commands that ask a server only
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - as above
 
-    from keeper_grpc.connecting import credentials_of  # noqa: PLC0415 - as above
-    from keeper_grpc.own_tls import Way, way_to_own_server  # noqa: PLC0415 - as above
+    from keeper_grpc.connecting import credentials_of, proxy_on_the_way  # noqa: PLC0415 - as above
+    from keeper_grpc.own_tls import way_to, way_to_own_server  # noqa: PLC0415 - as above
 
     if parsed.target:
         address = parsed.target
-        way = Way(credentials_of(parsed, address).channel(address))
+        way = way_to(address, credentials_of(parsed, address))
     else:
         settings = Settings.from_environment()
         address = own_address(settings)
         way = way_to_own_server(settings, credentials_of(parsed, address), address)
     with (
-        grpc.insecure_channel(address)
+        grpc.insecure_channel(address, options=way.options)
         if way.credentials is None
         else grpc.secure_channel(address, way.credentials, options=way.options)
     ) as channel:
@@ -82,7 +82,9 @@ def _health(parsed: argparse.Namespace) -> int:
                 health_pb2.HealthCheckRequest(service=parsed.service), timeout=parsed.timeout
             )
         except grpc.RpcError as error:
-            print(f"keeper: {address}: {error.code().name}", file=sys.stderr)
+            unreachable = error.code() is grpc.StatusCode.UNAVAILABLE
+            proxy = proxy_on_the_way(address) if unreachable else ""
+            print(f"keeper: {address}{proxy}: {error.code().name}", file=sys.stderr)
             return 1
     status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     if answer.status != health_pb2.HealthCheckResponse.SERVING:

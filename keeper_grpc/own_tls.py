@@ -10,6 +10,7 @@ import grpc
 from cryptography import x509
 
 from keeper_grpc.client.credentials import Credentials, CredentialsUnusable
+from keeper_grpc.client.proxies import direct_to_this_machine
 from keeper_grpc.connecting import CannotConnect
 from keeper_grpc.settings import Settings
 
@@ -19,7 +20,12 @@ class Way:
     """gRPC's credentials, None for clear text, and the options of a channel."""
 
     credentials: grpc.ChannelCredentials | None
-    options: Sequence[tuple[str, str]] = ()
+    options: Sequence[tuple[str, str | int]]
+
+
+def way_to(address: str, given: Credentials) -> Way:
+    """As a client connects that knows nothing of the server. Raises CredentialsUnusable."""
+    return Way(given.channel(address), direct_to_this_machine(address))
 
 
 def way_to_own_server(settings: Settings, given: Credentials, address: str) -> Way:
@@ -30,9 +36,10 @@ def way_to_own_server(settings: Settings, given: Credentials, address: str) -> W
     certificate = settings.tls_certificate
     try:
         if certificate is None or given.tls or given.ca is not None:
-            return Way(given.channel(address))
-        credentials = replace(given, ca=certificate).channel(address)
-        return Way(credentials, (("grpc.ssl_target_name_override", _name_of(certificate)),))
+            return way_to(address, given)
+        way = way_to(address, replace(given, ca=certificate))
+        name = ("grpc.ssl_target_name_override", _name_of(certificate))
+        return Way(way.credentials, (*way.options, name))
     except CredentialsUnusable as error:
         raise CannotConnect(str(error)) from None
 

@@ -15,6 +15,7 @@ from keeper_grpc.client.credentials import (
     authorization,
     carries_tokens,
 )
+from keeper_grpc.client.proxies import direct_to_this_machine
 
 Options: TypeAlias = Sequence[tuple[str, int | str]]
 
@@ -48,7 +49,7 @@ def open_channel(
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
 ) -> grpc.aio.Channel:
     """A channel of the running event loop with our defaults, which `options` override. Raises CredentialsUnusable."""
-    chosen = [*_OPTIONS, *options]
+    chosen = [*_OPTIONS, *direct_to_this_machine(target), *options]
     around = [*interceptors]
     if isinstance(credentials, Credentials):
         if credentials.token is not None:
@@ -66,7 +67,7 @@ def open_blocking_channel(
     interceptors: Sequence[BlockingInterceptor] = (),
 ) -> grpc.Channel:
     """The same for synchronous code."""
-    chosen = [*_OPTIONS, *options]
+    chosen = [*_OPTIONS, *direct_to_this_machine(target), *options]
     around = [*interceptors]
     if isinstance(credentials, Credentials):
         if credentials.token is not None:

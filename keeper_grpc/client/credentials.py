@@ -79,7 +79,7 @@ class Credentials:
             return grpc.ssl_channel_credentials(
                 _read(self.ca), _read(self.key), _read(self.certificate)
             )
-        if self.token is not None and not _is_this_machine(target):
+        if self.token is not None and not is_this_machine(target):
             raise CredentialsUnusable(
                 "a token is sent over TLS only, but to this machine: give --tls, or --tls-ca FILE"
             )
@@ -89,7 +89,7 @@ class Credentials:
 def carries_tokens(target: str, credentials: Credentials | grpc.ChannelCredentials | None) -> bool:
     """Whether a token may travel so: over TLS, or without leaving this machine."""
     secure = credentials.secure if isinstance(credentials, Credentials) else credentials is not None
-    return secure or _is_this_machine(target)
+    return secure or is_this_machine(target)
 
 
 def authorization(token: str) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def _why(error: Exception) -> str:
     return error.strerror or "" if isinstance(error, OSError) else "it is not ASCII"
 
 
-def _is_this_machine(target: str) -> bool:
+def is_this_machine(target: str) -> bool:
     """Whether a target of gRPC's (`host:port`, `dns:///host:port`, `unix:path`) cannot be anybody else's."""
     if target.startswith(("unix:", "unix-abstract:")):
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +61,19 @@ def target(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text!r} is not an address")
     return text
+
+
+def as_typed(value: Any) -> str:
+    """A setting's value as its variable would hold it: durations in seconds; empty for none."""
+    match value:
+        case None | "" | ():
+            return ""
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return f"{value.total_seconds():.15g}"
+        case _:
+            return str(value)
 
 
 def within(kind: Callable[[str], _Number], low: _Number, high: _Number) -> Callable[[str], _Number]:

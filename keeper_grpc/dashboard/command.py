@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from keeper_grpc.command.arguments import add_target, target, within
 from keeper_grpc.command.subcommand import add_command
 
-_STALE_AFTER = 30.0
+_STALE_AFTER = 30
 """Seconds: two of the server's heartbeats (KEEPER_STREAM_HEARTBEAT, 15 unless it says otherwise)."""
 
 

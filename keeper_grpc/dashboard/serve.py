@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from nicegui import core, ui
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.client.channel import open_channel
 from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.client.proxies import proxy_of
 from keeper_grpc.dashboard.exports.routes import add_exports
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.dashboard.headers import SecurityHeaders
@@ -103,13 +105,18 @@ async def serve(upstream: Upstream, host: str, port: int, shown: Shown) -> None:
             uvicorn.Config(
                 web, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE
             ),
-            f"dashboard on http://{_shown(listener)} of the network at {upstream.target}",
+            f"dashboard on http://{_shown(listener)} of the network at {_shown_way(upstream.target)}",
         )
         try:
             await server.serve(sockets=[listener])
         finally:
             feeds.close()
             state.close()
+
+
+def _shown_way(target: str) -> str:
+    proxy = proxy_of(target, os.environ)
+    return f"{target}, {proxy}" if proxy else target
 
 
 def _without_identity(upstream: Upstream) -> Credentials:

@@ -131,7 +131,7 @@ class _Story:
                 await stay(self._examples, environment, self._log, show)
 
     async def _served(self, server: ServerProcess) -> None:
-        async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        async with server.channel() as channel:
             network = NetworkLearningServiceStub(channel)
             admin = AdminServiceStub(channel)
             await self._register(admin)

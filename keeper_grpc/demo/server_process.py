@@ -13,6 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import grpc
+
+from keeper_grpc.client.channel import open_channel
 from keeper_grpc.demo.failure import DemoFailed
 
 T = TypeVar("T")
@@ -49,6 +52,10 @@ class ServerProcess:
         """How many patterns of the catalog the server added at its start."""
         events = (line for line in _lines(self._log) if line.get("event") == "catalog_seeded")
         return sum(int(line["added"]) for line in events)
+
+    def channel(self) -> grpc.aio.Channel:
+        """A channel to it, past any proxy that the environment names."""
+        return open_channel(f"127.0.0.1:{self.port}", None, ())
 
     async def drain(self) -> None:
         """Send SIGTERM and see the server out. Raises DemoFailed unless it drains and exits 0."""

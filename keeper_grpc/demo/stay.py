@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grpc import aio
-
 from keeper_grpc.demo.history import Examples, Row
 from keeper_grpc.demo.invented_world import UPLIFT, InventedWorld
 from keeper_grpc.demo.server_process import dashboard, serving
@@ -67,7 +65,7 @@ async def stay(examples: Examples, environment: Mapping[str, str], log: Path, sh
     show.heading("7. The dashboard")
     async with (
         serving({**environment, **_HOLDOUT}, log) as server,
-        aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        server.channel() as channel,
     ):
         newcomers = await _join(AdminServiceStub(channel), examples)
         accounts = _Accounts(NetworkLearningServiceStub(channel), examples, newcomers)

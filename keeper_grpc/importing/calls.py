@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from grpc import StatusCode
 from keeper_grpc.client.channel import open_channel
 from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.errors import KeeperClientError
+from keeper_grpc.client.proxies import proxy_of
 from keeper_grpc.client.retries import Retries, retried
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
@@ -100,7 +102,9 @@ async def connected(
             async with asyncio.timeout(longest):
                 await channel.channel_ready()
         except TimeoutError:
-            raise ImportFailed(f"no server at {target} within {longest:g} s") from None
+            proxy = proxy_of(target, os.environ)
+            way = f" ({proxy})" if proxy else ""
+            raise ImportFailed(f"no server at {target}{way} within {longest:g} s") from None
         yield Captures(NetworkLearningServiceStub(channel), patience)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from keeper_grpc.client import KeeperClient, KeeperClientError, Unavailable
 from keeper_grpc.command.arguments import add_target
 from keeper_grpc.command.subcommand import add_command
-from keeper_grpc.connecting import credentials_of
+from keeper_grpc.connecting import credentials_of, proxy_on_the_way
 from keeper_grpc.terminal.output.plain import plain
 
 
@@ -75,5 +75,5 @@ def _said(error: KeeperClientError, target: str) -> str:
     if error.field_violations:
         return plain("; ".join(f"{v.field}: {v.description}" for v in error.field_violations))
     if isinstance(error, Unavailable) and not error.reason:
-        return plain(f"no server at {target}: {error.message}")
+        return plain(f"no server at {target}{proxy_on_the_way(target)}: {error.message}")
     return plain(f"the server at {target} says {error}")

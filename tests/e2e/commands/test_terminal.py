@@ -38,11 +38,11 @@ PUT_BACK = b"\x1b[?25h\x1b[?1049l"
 """What shows the cursor and leaves the alternate screen."""
 
 
-def keeper(*arguments: str) -> subprocess.CompletedProcess[str]:
+def keeper(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [*KEEPER, *arguments],
-        env=environment(),
+        env=environment(**variables),
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -175,6 +175,28 @@ def test_a_failure_is_one_line(
     assert "\x1b" not in done.stderr
     if code == 1:
         assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["metrics", "health"])
+def test_a_server_that_is_not_reached_is_named_with_the_proxy_on_the_way(command: str) -> None:
+    """Who set the variable long ago would look at the server; its password is in no message."""
+    done = keeper(
+        *(command, "--target", "network.invalid:50051"),
+        http_proxy="http://someone:secret@127.0.0.1:1",
+        no_proxy="elsewhere.invalid",
+    )
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "network.invalid:50051 (through the proxy 127.0.0.1:1 of http_proxy; " in line
+    assert "secret" not in line
+
+
+def test_a_proxy_is_not_asked_for_this_machine(server: ServerProcess) -> None:
+    """Whatever the environment names."""
+    done = keeper("health", "--target", server.address, http_proxy="http://127.0.0.1:1")
+
+    assert (done.returncode, done.stdout) == (0, "SERVING\n")
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
+from keeper_grpc.command.arguments import as_typed
 from keeper_grpc.settings import PREFIX, Settings
 from tests.e2e.server_process import REPOSITORY
 
@@ -13,13 +13,8 @@ BEGIN, END = "<!-- settings: ", "<!-- /settings -->"
 
 def shown(default: Any) -> str:
     """A default as the table writes it; nothing where a setting has none of its own."""
-    match default:
-        case None | "" | ():
-            return ""
-        case timedelta():
-            return f"`{default.total_seconds():.15g}`"
-        case _:
-            return f"`{default}`"
+    typed = as_typed(default)
+    return f"`{typed}`" if typed else ""
 
 
 def table() -> list[str]:

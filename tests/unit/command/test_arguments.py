@@ -5,7 +5,8 @@ from argparse import ArgumentTypeError
 import pytest
 
 from keeper_grpc import cli
-from keeper_grpc.command.arguments import within
+from keeper_grpc.command.arguments import as_typed, within
+from keeper_grpc.settings import PREFIX, Settings
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-0.1", "1.1", "x", ""])
@@ -40,3 +41,26 @@ def test_a_service_that_has_no_name_in_protobuf_is_refused(
     with pytest.raises(SystemExit):
         cli.main(["health", "--service", "\udcff"])
     assert "is not the name of a service" in capsys.readouterr().err
+
+
+def test_help_shows_every_default_as_its_variable_takes_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds and true or false: what stands there may be typed, and says what it said."""
+    with pytest.raises(SystemExit):
+        cli.main(["serve", "--help"])
+    said = capsys.readouterr().out
+    typed = {
+        name: as_typed(field.default)
+        for name, field in Settings.model_fields.items()
+        if field.default_factory is None and as_typed(field.default)
+    }
+    for name, value in typed.items():
+        line = said.partition(f"\n  {PREFIX}{name.upper()}\n")[2].partition("\n")[0]
+        assert line.endswith(f"(default: {value})")
+        monkeypatch.setenv(PREFIX + name.upper(), value)
+    read = Settings.from_environment()
+
+    assert [getattr(read, name) for name in typed] == [
+        Settings.model_fields[name].default for name in typed
+    ]

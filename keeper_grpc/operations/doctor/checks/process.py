@@ -94,7 +94,7 @@ async def server(settings: Settings) -> Finding:
     address = own_address(settings)
     way = way_to_own_server(settings, Credentials(), address)
     async with (
-        grpc.aio.insecure_channel(address)
+        grpc.aio.insecure_channel(address, options=way.options)
         if way.credentials is None
         else grpc.aio.secure_channel(address, way.credentials, options=way.options)
     ) as channel:
