@@ -41,6 +41,7 @@ from pgvector.asyncpg import register_vector
 
 from bench.emerging import BATCH, Labelled, Matrix, incremental, labelled, synthetic
 from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Proven
+from keeper_grpc.domain.emerging.novelty import NoveltyScale
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.embedding.embedder import DIMENSIONS
 from keeper_grpc.embedding.local import THRESHOLDS
@@ -274,6 +275,8 @@ def detector(store: PostgresDetection, timing: DetectorTiming) -> DetectEmerging
         emergence=Emergence(SHOWN_FROM, THRESHOLDS.cluster),
         proven=Proven(min_similarity=THRESHOLDS.merge, min_lower_bound=0.6, k=3),
         k=3,
+        embedder=None,
+        scale=NoveltyScale.of(THRESHOLDS),
         timing=timing,
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,

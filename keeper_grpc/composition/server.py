@@ -17,6 +17,7 @@ from keeper_grpc.domain.access.identity import UNAUTHENTICATED
 from keeper_grpc.domain.access.meter import Meter
 from keeper_grpc.domain.advice.exploration import Exploration
 from keeper_grpc.domain.emerging.model import Emergence, Proven
+from keeper_grpc.domain.emerging.novelty import NoveltyScale
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.embedding.cache import CachedEmbedder
 from keeper_grpc.models.detector import DetectorInUse
@@ -485,6 +486,8 @@ class ServerParts:
                 k=settings.min_accounts,
             ),
             k=settings.min_accounts,
+            embedder=embedder,
+            scale=NoveltyScale.of(thresholds),
             timing=DetectorTiming(
                 window=settings.emerging_window, full_pass=settings.emerging_full_pass
             ),

@@ -23,9 +23,11 @@ THRESHOLDS = Thresholds(
     action_unlike=0.74,
     action_shared=0.40,
     action_terse=0.25,
+    action_routine=0.76,
+    action_variation=0.42,
 )
 """For release 0.2.1 and rendering sentence-1: the first three by bench/thresholds.py (docs/adr/0002), the
-others by bench/merges.py (docs/adr/0014)."""
+others by bench/merges.py (docs/adr/0014), the last two by bench/novelty.py."""
 
 BLAS_THREADS = 1
 """A second thread gains a text nothing on a busy machine and doubles its processor time (2.8 ms of

@@ -29,9 +29,11 @@ THRESHOLDS = Thresholds(
     action_unlike=0.88,
     action_shared=0.48,
     action_terse=0.26,
+    action_routine=0.70,
+    action_variation=0.46,
 )
 """For release 1.0.0 and rendering sentence-1: the first three by bench/thresholds.py, the others by
-bench/merges.py (docs/adr/0002, docs/adr/0014)."""
+bench/merges.py (docs/adr/0002, docs/adr/0014), the last two by bench/novelty.py."""
 
 
 class MiniLMEmbedder(ThreadedEmbedder):

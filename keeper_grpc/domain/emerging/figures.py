@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from keeper_grpc.domain.emerging.model import EmergingPattern, Family
-from keeper_grpc.domain.emerging.novelty import Known
+from keeper_grpc.domain.emerging.novelty import Known, NoveltyScale
 from keeper_grpc.domain.emerging.tally import Tally
 from keeper_grpc.domain.emerging.words import ClusterWords
 
@@ -46,23 +46,18 @@ class Describer:
         )
 
 
-def completed(cluster: EmergingPattern, words: ClusterWords, known: Known) -> EmergingPattern:
+def completed(
+    cluster: EmergingPattern, words: ClusterWords, known: Known, scale: NoveltyScale
+) -> EmergingPattern:
     """The cluster with its words, its novelty, and the pattern that proves it or no longer does."""
     return replace(
         cluster,
         common_pattern=words.common_pattern,
         label=words.label,
-        novelty=round(novelty(known.distance), 3),
+        novelty=round(scale.novelty(known), 3),
         promoted_pattern_id=known.proven_pattern_id,
         fading_pattern_id=known.fading_pattern_id,
     )
-
-
-def novelty(distance: float | None) -> float:
-    """The novelty of a cluster in [0, 1], from its cosine distance (0 to 2) to the nearest known pattern,
-    which is None when there is no pattern. Distances above 1 count as 1.
-    """
-    return 1.0 if distance is None else min(1.0, max(0.0, distance))
 
 
 def two_digits(amount: float) -> float:

@@ -6,7 +6,7 @@ clusters.py, reclustering.py and tally.py make clusters of sightings.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 from uuid import UUID
@@ -41,8 +41,7 @@ class EmergingPattern:
     `business_categories` are those of at least k accounts, possibly none. `common_pattern` and `label`
     are its words, empty while the cluster is not published; old events have no label.
     `growth_rate` in [-1, 1] compares the last day with the days before (Tally.growth_rate). `novelty`
-    in [0, 1] is one minus the cosine to the nearest known pattern of the type, published or not; 1
-    without one. `fading_pattern_id` is a published pattern that says the same and has stopped working.
+    in [0, 1] is 0 for what is known and 1 for something else altogether (novelty.py). `fading_pattern_id` is a published pattern that says the same and has stopped working.
     """
 
     emerging_pattern_id: UUID
@@ -62,6 +61,12 @@ class EmergingPattern:
     novelty: float = 1.0
     label: str = ""
     fading_pattern_id: UUID | None = None
+
+
+def discoveries_first(cluster: EmergingPattern) -> tuple[float, timedelta, UUID]:
+    """The order of a snapshot: by novelty in tenths, and of what is as new the latest first."""
+    ago = datetime.max.replace(tzinfo=UTC) - cluster.last_seen_time
+    return -round(cluster.novelty, 1), ago, cluster.emerging_pattern_id
 
 
 Family: TypeAlias = tuple[str, str]

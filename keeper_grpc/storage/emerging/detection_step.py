@@ -263,10 +263,11 @@ class PostgresDetectionStep:
     async def known(
         self,
         centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
+        actions: Mapping[UUID, NDArray[np.float32]],
         proven: Proven,
         first_seen: Mapping[UUID, datetime],
     ) -> Mapping[UUID, Known]:
-        return await novelty.nearest_known(self._connection, centres, proven, first_seen)
+        return await novelty.nearest_known(self._connection, centres, actions, proven, first_seen)
 
     async def published(self, pattern_ids: Collection[UUID], k: int) -> set[UUID]:
         return await novelty.still_published(self._connection, pattern_ids, k)

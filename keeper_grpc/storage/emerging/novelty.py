@@ -26,9 +26,14 @@ KNOWN_FOR = timedelta(days=1)
 or captures that began the same day, is part of the discovery."""
 
 
+NEIGHBOURS = 20
+"""Patterns, the nearest by sentence, whose actions are compared: as many as a capture looks at."""
+
+
 async def nearest_known(
     connection: Connection,
     centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
+    actions: Mapping[UUID, NDArray[np.float32]],
     proven: Proven,
     first_seen: Mapping[UUID, datetime],
 ) -> Mapping[UUID, Known]:
@@ -41,26 +46,32 @@ async def nearest_known(
     for portion in portions({key: sizes[family] for key, (family, _) in centres.items()}, PAIRS):
         rows = await connection.fetch(
             f"""
-            SELECT c.id, nearest.distance, nearest.proven, nearest.fading
-              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[], $8::timestamptz[])
-                   AS c (id, model, type, centre, first_seen)
+            SELECT c.id, nearest.*
+              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[], $8::timestamptz[], $10::vector[])
+                   AS c (id, model, type, centre, first_seen, action)
              CROSS JOIN LATERAL (
-                SELECT min(k.distance) FILTER (WHERE k.first_discovered < c.first_seen - $9::interval)
-                           AS distance,
-                       (array_agg(k.id ORDER BY k.distance, k.id)
-                           FILTER (WHERE k.sure AND 1 - k.distance >= $7))[1] AS proven,
-                       (array_agg(k.id ORDER BY k.distance, k.id)
-                           FILTER (WHERE k.fading AND 1 - k.distance >= $7))[1] AS fading
-                  FROM (SELECT p.id, p.pattern_embedding <=> c.centre AS distance, p.first_discovered,
-                               {published("p", "$5")} AND p.confidence_score >= $6
-                               AND NOT p.fading AS sure,
-                               {published("p", "$5")} AND p.fading AS fading
-                          FROM network_patterns p
-                         WHERE p.scope_id IN (SELECT scope_id FROM scopes
-                                               WHERE pattern_type = c.type)
-                           AND p.embedding_model = c.model
-                        OFFSET 0) k) nearest
-            """,  # noqa: S608 - a constant; OFFSET computes each distance once
+                WITH k AS MATERIALIZED (
+                    SELECT p.scope_id, p.id, p.pattern_embedding <=> c.centre AS distance,
+                           p.first_discovered < c.first_seen - $9::interval AS before,
+                           {published("p", "$5")} AND p.confidence_score >= $6
+                           AND NOT p.fading AS sure,
+                           {published("p", "$5")} AND p.fading AS fading
+                      FROM network_patterns p
+                     WHERE p.scope_id IN (SELECT scope_id FROM scopes
+                                           WHERE pattern_type = c.type)
+                       AND p.embedding_model = c.model),
+                neighbours AS (
+                    SELECT scope_id, id FROM k WHERE before ORDER BY distance, id LIMIT $11)
+                SELECT (SELECT min(distance) FROM k WHERE before) AS distance,
+                       (SELECT min(a.action_embedding <=> c.action)
+                          FROM neighbours n JOIN pattern_actions a
+                            ON a.scope_id = n.scope_id AND a.pattern_id = n.id
+                         WHERE c.action IS NOT NULL) AS action_distance,
+                       (SELECT id FROM k WHERE sure AND 1 - distance >= $7
+                         ORDER BY distance, id LIMIT 1) AS proven,
+                       (SELECT id FROM k WHERE fading AND 1 - distance >= $7
+                         ORDER BY distance, id LIMIT 1) AS fading) nearest
+            """,  # noqa: S608 - a constant
             portion,
             [centres[key][0][0] for key in portion],
             [centres[key][0][1] for key in portion],
@@ -70,8 +81,13 @@ async def nearest_known(
             proven.min_similarity,
             [first_seen[key] for key in portion],
             KNOWN_FOR,
+            [Vector(actions[key]) if key in actions else None for key in portion],
+            NEIGHBOURS,
         )
-        known |= {row["id"]: Known(row["distance"], row["proven"], row["fading"]) for row in rows}
+        known |= {
+            row["id"]: Known(row["distance"], row["action_distance"], row["proven"], row["fading"])
+            for row in rows
+        }
     return known
 
 

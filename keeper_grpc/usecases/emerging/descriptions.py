@@ -21,8 +21,9 @@ from keeper_grpc.domain.emerging.model import (
     transition,
     worth_sending,
 )
-from keeper_grpc.domain.emerging.novelty import Known
-from keeper_grpc.domain.emerging.words import ClusterWords, wording
+from keeper_grpc.domain.emerging.novelty import Known, NoveltyScale
+from keeper_grpc.domain.emerging.words import ClusterWords, Sentence, wording
+from keeper_grpc.usecases.emerging.actions import ActionVectors
 from keeper_grpc.usecases.emerging.memory import ClusterMemory
 from keeper_grpc.usecases.emerging.ports import DetectionTransaction
 from keeper_grpc.usecases.ports import Vector
@@ -34,8 +35,19 @@ VOICES = 32
 class ClusterDescriptions:
     """Describes clusters, and compares them with how they were saved and shown last."""
 
-    def __init__(self, *, emergence: Emergence, proven: Proven, k: int, window: timedelta) -> None:
+    def __init__(
+        self,
+        *,
+        emergence: Emergence,
+        proven: Proven,
+        k: int,
+        window: timedelta,
+        actions: ActionVectors,
+        scale: NoveltyScale,
+    ) -> None:
         """`k` is the least number of accounts behind each word and category that is shown."""
+        self._actions = actions
+        self._scale = scale
         self._emergence = emergence
         self._proven = proven
         self._k = k
@@ -140,31 +152,32 @@ class ClusterDescriptions:
         }
         if not centres:
             return {}
-        words = await self._worded(transaction, memory, centres)
+        said = await transaction.sentences(
+            {cluster_id: centre for cluster_id, (_, centre) in centres.items()},
+            {cluster_id: memory.tally(cluster_id).heard(VOICES) for cluster_id in centres},
+        )
+        words = await self._worded(said, centres)
         first_seen = {
             cluster_id: memory.tally(cluster_id).first_seen_time for cluster_id in centres
         }
-        known = await transaction.known(centres, self._proven, first_seen)
+        actions = await self._actions.of(said)
+        known = await transaction.known(centres, actions, self._proven, first_seen)
         return {
             cluster_id: completed(
                 cluster,
                 words.get(cluster_id, ClusterWords()),
                 known.get(cluster_id, Known()),
+                self._scale,
             )
             for cluster_id, cluster in shown.items()
         }
 
     async def _worded(
         self,
-        transaction: DetectionTransaction,
-        memory: ClusterMemory,
+        sentences: Mapping[UUID, Sequence[Sentence]],
         centres: Mapping[UUID, tuple[Family, Vector]],
     ) -> Mapping[UUID, ClusterWords]:
         """The words of clusters, from the accounts seen last."""
-        sentences = await transaction.sentences(
-            {cluster_id: centre for cluster_id, (_, centre) in centres.items()},
-            {cluster_id: memory.tally(cluster_id).heard(VOICES) for cluster_id in centres},
-        )
         worded = {}
         for cluster_id, said in sentences.items():
             (_, pattern_type), _ = centres[cluster_id]

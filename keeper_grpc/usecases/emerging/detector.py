@@ -19,7 +19,9 @@ from keeper_grpc.domain.emerging.model import (
     Emergence,
     Proven,
 )
+from keeper_grpc.domain.emerging.novelty import NoveltyScale
 from keeper_grpc.domain.errors import PatternsMoved, StatementTimedOut, StorageUnavailable
+from keeper_grpc.usecases.emerging.actions import ActionVectors
 from keeper_grpc.usecases.emerging.descriptions import ClusterDescriptions
 from keeper_grpc.usecases.emerging.full_pass import Agreement, FullPass
 from keeper_grpc.usecases.emerging.memory import ClusterMemory, Touched
@@ -28,7 +30,7 @@ from keeper_grpc.usecases.emerging.ports import (
     Leadership,
 )
 from keeper_grpc.usecases.emerging.rounds import DetectionRounds
-from keeper_grpc.usecases.ports import Clock, NewId
+from keeper_grpc.usecases.ports import Clock, Embeds, NewId
 
 log = structlog.get_logger()
 
@@ -75,16 +77,25 @@ class DetectEmerging:
         emergence: Emergence,
         proven: Proven,
         k: int,
+        embedder: Embeds | None,
+        scale: NoveltyScale,
         timing: DetectorTiming,
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        """`k` is the least number of accounts behind each word and category that is shown."""
+        """`k` is the least number of accounts behind each word and category that is shown. Without an `embedder`
+        sentences alone tell of novelty.
+        """
         self._store = store
         self._threshold = cluster_threshold
         self._proven = proven
         self._descriptions = ClusterDescriptions(
-            emergence=emergence, proven=proven, k=k, window=timing.window
+            emergence=emergence,
+            proven=proven,
+            k=k,
+            window=timing.window,
+            actions=ActionVectors(embedder),
+            scale=scale,
         )
         self._timing = timing
         self._clock = clock

@@ -25,6 +25,7 @@ from keeper_grpc.domain.emerging.model import (
     FeedFilter,
     FeedHistory,
     Place,
+    discoveries_first,
 )
 from keeper_grpc.domain.emerging.view import FeedView
 from keeper_grpc.domain.errors import StorageUnavailable
@@ -283,8 +284,7 @@ class EmergingFeed:
         view = FeedView(wanted, now.place, self._clock())
         members = sorted(
             view.begin(now.clusters.values()),
-            key=lambda cluster: (cluster.last_seen_time, cluster.emerging_pattern_id),
-            reverse=True,
+            key=discoveries_first,
         )
         within = write_token(stream, None)
         for cluster in members:

@@ -69,10 +69,13 @@ class DetectionTransaction(Protocol):
     async def known(
         self,
         centres: Mapping[UUID, tuple[Family, Vector]],
+        actions: Mapping[UUID, Vector],
         proven: Proven,
         first_seen: Mapping[UUID, datetime],
     ) -> Mapping[UUID, Known]:
-        """The patterns near each centre that were known when its cluster was first seen."""
+        """The patterns near each centre that were known when its cluster was first seen, and how near the cluster's
+        actions are to theirs, for each that has some.
+        """
 
     async def published(self, pattern_ids: Collection[UUID], k: int) -> set[UUID]:
         """Those of the patterns that exist and are published."""

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from keeper_grpc.domain.accounts.forgetting import Forgotten, Tombstone
 from keeper_grpc.domain.emerging.model import Emergence, EmergingPattern, Family, Proven
-from keeper_grpc.domain.emerging.novelty import Known
+from keeper_grpc.domain.emerging.novelty import Known, NoveltyScale
 from keeper_grpc.domain.patterns.group import Seen
+from keeper_grpc.embedding.local import THRESHOLDS
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.detection import PostgresDetection
@@ -26,6 +27,7 @@ from keeper_grpc.usecases.emerging.detector import (
     DetectorTiming,
 )
 from keeper_grpc.usecases.emerging.ports import Leadership
+from keeper_grpc.usecases.ports import Embeds
 from tests.integration.audited import audited
 from tests.integration.observations import (
     MODEL,
@@ -38,6 +40,7 @@ from tests.integration.observations import (
 )
 
 THRESHOLD = 0.8
+SCALE = NoveltyScale.of(THRESHOLDS)
 
 
 async def sight(database: Database, pattern_type: str, accounts: int) -> None:
@@ -53,6 +56,7 @@ def detector(
     full_pass: timedelta = timedelta(days=1),
     k: int = 3,
     sweep: timedelta = timedelta(seconds=5),
+    embedder: Embeds | None = None,
 ) -> DetectEmerging:
     """A detector that is stepped by the test."""
     return DetectEmerging(
@@ -61,6 +65,8 @@ def detector(
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, k=3),
         k=k,
+        embedder=embedder,
+        scale=SCALE,
         timing=DetectorTiming(full_pass=full_pass, sweep=sweep),
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,
@@ -161,11 +167,12 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[set[UUID]]:
     async def record(
         self: PostgresDetectionStep,
         centres: Mapping[UUID, tuple[Family, NDArray[np.float32]]],
+        actions: Mapping[UUID, NDArray[np.float32]],
         proven: Proven,
         first_seen: Mapping[UUID, datetime],
     ) -> Mapping[UUID, Known]:
         compared.append(set(centres))
-        return await known(self, centres, proven, first_seen)
+        return await known(self, centres, actions, proven, first_seen)
 
     monkeypatch.setattr(PostgresDetectionStep, "known", record)
     return compared

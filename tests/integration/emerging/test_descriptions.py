@@ -87,7 +87,7 @@ async def test_no_word_of_fewer_than_k_accounts_is_shown(database_url: str) -> N
     assert first.common_pattern == (
         "When day of week is Monday, offer … a warm towel (said by few, spa)."
     )
-    assert first.label == "Said by few: day, monday, offer"
+    assert first.label == "Said by few: warm towel"
     assert second.common_pattern == (
         "When day of week is Monday, offer the mayor a warm towel (said by few, spa)."
     )

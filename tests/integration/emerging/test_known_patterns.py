@@ -9,7 +9,10 @@ from asyncpg.connection import LoggedQuery
 from numpy.typing import NDArray
 
 from keeper_grpc.domain.emerging.model import RENEWAL, Proven
+from keeper_grpc.domain.emerging.novelty import DISCOVERY, ROUTINE
 from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.embedding.local import LocalEmbedder
+from keeper_grpc.embedding.openai import OpenAIEmbedder
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.detection import PostgresDetection
@@ -29,9 +32,15 @@ from tests.integration.emerging.detecting import (
 )
 from tests.integration.observations import (
     MODEL,
+    capture,
+    groups_of,
+    observation,
     opened,
+    register,
+    scope,
     vector,
 )
+from tests.integration.openai_stand_in import OpenAIStandIn, Status
 
 
 @pytest.mark.parametrize(("age", "novel"), [(timedelta(days=30), 0.0), (timedelta(0), 1.0)])
@@ -59,6 +68,61 @@ async def test_what_was_known_before_is_not_novel(
             await steps(use_case, leadership)
             (cluster,) = await shown(database, kind)
     assert cluster.novelty == pytest.approx(novel, abs=1e-3)
+
+
+async def test_a_new_action_in_a_known_situation_is_novel(database_url: str) -> None:
+    """The action decides, by the model's own scale: other words for what is known are routine."""
+    known = "offer a free upgrade to a longer massage"
+    kinds = {
+        "reworded": "upgrade the massage to a longer one for free",
+        "discovered": "open the salt cave for singing lessons",
+    }
+    embedder = LocalEmbedder()
+    async with opened(database_url) as database:
+        (place,) = await embedder.embed([known])
+        for kind, action in kinds.items():
+            await register(database, kind)
+            await capture(groups_of(database), observation(scope(kind), kind, action=known), place)
+            async with database.transaction() as connection:
+                await connection.execute(
+                    "UPDATE network_patterns SET first_discovered = now() - interval '30 days'"
+                    " WHERE pattern_type = $1",
+                    kind,
+                )
+            for account in "abc":
+                await ask(database, kind, account, place, action=action)
+        store = PostgresDetection(database, MODEL)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store, embedder=embedder)
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+        novelty_of = {kind: (await shown(database, kind))[0].novelty for kind in kinds}
+    await embedder.aclose()
+    assert novelty_of["reworded"] < ROUTINE < DISCOVERY < novelty_of["discovered"]
+
+
+async def test_a_model_that_does_not_answer_leaves_the_sentences(database_url: str) -> None:
+    """Novelty goes by them until it answers again, and the detector goes on."""
+    async with opened(database_url) as database, OpenAIStandIn() as server:
+        await sight(database, "without_model", 3)
+        async with database.transaction() as connection:
+            await connection.execute(
+                "UPDATE network_patterns SET first_discovered = now() - interval '30 days'"
+                " WHERE pattern_type = 'without_model'"
+            )
+        store = PostgresDetection(database, MODEL)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            server.then(*[Status(503)] * 10)
+            embedder = OpenAIEmbedder(api_key="k", base_url=server.base_url, max_retries=0)
+            use_case = detector(store, embedder=embedder)
+            await use_case.restore(leadership)
+            await steps(use_case, leadership)
+            await embedder.aclose()
+        (cluster,) = await shown(database, "without_model")
+    assert server.texts
+    assert cluster.novelty == 0
 
 
 async def prove(
@@ -155,7 +219,7 @@ async def test_clusters_are_compared_in_statements_of_bounded_size(
         async with database.connection() as connection:
             connection.add_query_logger(lambda query: sizes.append(portion_of(query)))
             later = dict.fromkeys(centres, datetime.now(UTC) + timedelta(days=1))
-            known = await nearest_known(connection, centres, proven, later)
+            known = await nearest_known(connection, centres, {}, proven, later)
     assert sorted(size for size in sizes if size) == [2, 2, 2, 2]
     assert [each.proven_pattern_id is not None for each in known.values()] == [True] * 2 + [
         False

@@ -26,6 +26,7 @@ from keeper_grpc.usecases.emerging.detector import (
 from keeper_grpc.usecases.emerging.ports import DetectionStore
 from tests.e2e.waiting import POLL, SOON
 from tests.integration.emerging.detecting import (
+    SCALE,
     THRESHOLD,
     ask,
     changes,
@@ -138,6 +139,8 @@ def running(
         emergence=Emergence(min_accounts=3, min_similarity=THRESHOLD),
         proven=Proven(min_similarity=0.95, min_lower_bound=0.99, k=3),
         k=3,
+        embedder=None,
+        scale=SCALE,
         timing=DetectorTiming(
             poll=timedelta(milliseconds=5),
             takeover=timedelta(milliseconds=5),

@@ -19,6 +19,7 @@ from keeper_grpc.domain.insight import Outcome
 from keeper_grpc.storage.database import Database, to_array
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.usecases.emerging.detector import DetectEmerging, DetectorTiming
+from tests.integration.emerging.detecting import SCALE
 from tests.integration.observations import (
     MODEL,
     RULE,
@@ -158,6 +159,8 @@ def detection(database: Database) -> DetectEmerging:
         emergence=Emergence(min_accounts=3, min_similarity=0.8),
         proven=Proven(min_similarity=0.9, min_lower_bound=0.6, k=3),
         k=3,
+        embedder=None,
+        scale=SCALE,
         timing=DetectorTiming(window=timedelta(days=3650), poll=timedelta(milliseconds=1)),
         clock=lambda: datetime.now(UTC),
         new_id=uuid4,

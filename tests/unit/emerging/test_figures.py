@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_grpc.domain.emerging.figures import Describer, completed, novelty, two_digits
+from keeper_grpc.domain.emerging.figures import Describer, completed, two_digits
 from keeper_grpc.domain.emerging.model import EmergingPattern, worth_sending
-from keeper_grpc.domain.emerging.novelty import Known
+from keeper_grpc.domain.emerging.novelty import Known, NoveltyScale
 from keeper_grpc.domain.emerging.tally import Fact, Tally
 from keeper_grpc.domain.emerging.words import ClusterWords
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HALF_PAST = timedelta(seconds=30, microseconds=7)
+SCALE = NoveltyScale(
+    action_routine=0.75, action_variation=0.25, sentence_same=0.9, sentence_other=0.5
+)
 DESCRIBER = Describer(k=3, window=timedelta(days=7))
 
 
@@ -54,9 +57,9 @@ def test_figures_are_rounded() -> None:
     assert told.first_seen_time == NOON - timedelta(minutes=1)
     assert told.last_seen_time == NOON
     assert (told.account_count, told.sighting_count) == (3, 3)
-    known = completed(told, ClusterWords("words", "label"), Known(0.12345, UUID(int=2)))
+    known = completed(told, ClusterWords("words", "label"), Known(0.12345, 0.5, UUID(int=2)), SCALE)
     assert (known.common_pattern, known.label) == ("words", "label")
-    assert known.novelty == 0.123
+    assert known.novelty == 0.5
     assert known.promoted_pattern_id == UUID(int=2)
 
 
@@ -91,15 +94,3 @@ def test_a_category_of_too_few_accounts_is_not_shown() -> None:
 def test_two_digits_are_within_a_twentieth(amount: float) -> None:
     """Of any amount, of either sign."""
     assert abs(two_digits(amount) - amount) <= abs(amount) / 20 + 1e-300
-
-
-@given(st.one_of(st.none(), st.floats(-1e-6, 2.000001)))
-def test_novelty_is_bounded(distance: float | None) -> None:
-    """Rounding and opposite directions do not lead out of [0, 1]."""
-    assert 0 <= novelty(distance) <= 1
-
-
-@pytest.mark.parametrize(("distance", "expected"), [(None, 1), (0, 0), (0.25, 0.25), (2, 1)])
-def test_novelty_is_the_distance_to_what_is_known(distance: float | None, expected: float) -> None:
-    """Nothing known is wholly novel, the same is not novel at all."""
-    assert novelty(distance) == expected

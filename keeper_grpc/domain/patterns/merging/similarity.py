@@ -17,6 +17,8 @@ class Thresholds:
     action: so do their actions alone, when their words neither speak for it nor against it.
     action_unlike: the same, when the two name different things. action_shared: when they share several.
     action_terse: when one is a note of the other. 1.0 leaves out what a model is not calibrated for.
+    action_routine: actions that several accounts now take are those of a known pattern. action_variation: they are a
+    variation of one; below it something else. None are `action` and `retrieval` (bench/novelty.py).
     cluster: two sightings belong to one emerging pattern.
     retrieval: below it, a pattern says nothing about an insight.
     """
@@ -29,6 +31,8 @@ class Thresholds:
     action_unlike: float = 0.8
     action_shared: float = 0.8
     action_terse: float = 1.0
+    action_routine: float | None = None
+    action_variation: float | None = None
 
     def same(self, sentence: float, action: float, agreement: Agreement) -> bool:
         """Whether two insights may merge, by cosines of sentences and actions, and by their words."""

@@ -110,8 +110,9 @@ class EmergingPattern(_message.Message):
     -1 when they ceased.
     """
     novelty: _builtins.float
-    """Its novelty, in [0, 1]: one less the cosine similarity to the nearest pattern of its type that was
-    discovered a day or more before the emerging pattern was first seen, 1 when there is none.
+    """Its novelty, in [0, 1]: how little its actions are like those of the patterns of its type that were discovered
+    a day or more before the emerging pattern was first seen, on the scale of the embedding model. Below a third they are
+    what is known in other words, above two thirds something else; 1 when there is no such pattern.
     """
     label: _builtins.str
     """A short title for people, of at most 60 characters, under the same rule as common_pattern. Empty

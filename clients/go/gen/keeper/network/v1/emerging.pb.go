@@ -120,8 +120,9 @@ type EmergingPattern struct {
 	// 1 when there were none before, 0.5 when they doubled, 0 when steady, -0.5 when they halved,
 	// -1 when they ceased.
 	GrowthRate float64 `protobuf:"fixed64,14,opt,name=growth_rate,json=growthRate,proto3" json:"growth_rate,omitempty"`
-	// Its novelty, in [0, 1]: one less the cosine similarity to the nearest pattern of its type that was
-	// discovered a day or more before the emerging pattern was first seen, 1 when there is none.
+	// Its novelty, in [0, 1]: how little its actions are like those of the patterns of its type that were discovered
+	// a day or more before the emerging pattern was first seen, on the scale of the embedding model. Below a third they are
+	// what is known in other words, above two thirds something else; 1 when there is no such pattern.
 	Novelty float64 `protobuf:"fixed64,15,opt,name=novelty,proto3" json:"novelty,omitempty"`
 	// A short title for people, of at most 60 characters, under the same rule as common_pattern. Empty
 	// only in changes that were written before this field existed.
