@@ -13,10 +13,12 @@ import asyncpg
 import grpc
 
 from keeper_grpc.app import App, application
+from keeper_grpc.composition.shared import utc_now
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import AdminServiceStub
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from keeper_grpc.settings import Settings
+from keeper_grpc.usecases.ports import Clock
 from tests.e2e.waiting import SOON
 
 if TYPE_CHECKING:
@@ -72,7 +74,9 @@ class Service:
 
 
 @asynccontextmanager
-async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
+async def running(
+    database_url: str, *, clock: Clock = utc_now, **settings: Any
+) -> AsyncIterator[Service]:
     """Start a service on a free port; these settings differ from the defaults of the tests."""
     chosen: dict[str, Any] = {
         "host": "127.0.0.1",
@@ -102,7 +106,7 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[Service]:
         "drain_grace": timedelta(seconds=5),
         "stream_heartbeat": timedelta(milliseconds=300),
     } | settings
-    async with application(Settings(**chosen)) as app, client(app, database_url) as service:
+    async with application(Settings(**chosen), clock) as app, client(app, database_url) as service:
         yield service
 
 

@@ -178,10 +178,15 @@ class ReportOutcome:
 
 
 def _occurred(report: OutcomeReport, since: datetime | None, now: datetime) -> datetime:
-    """When it occurred: any time since the advice, with allowance for the caller's clock."""
-    occurred = report.occurred_time or now
+    """When it occurred: any time since the advice, with allowance for the caller's clock.
+
+    The advice may be of another server, whose clock is ahead of this one's: that is no fault of the caller's.
+    """
+    occurred = report.occurred_time
+    if occurred is None:
+        return now if since is None else max(now, since)
     if occurred > now + CLOCK_SKEW:
         raise InvalidInput("occurred_time", "must not be in the future")
-    if since is not None and occurred < since - CLOCK_SKEW:
+    if since is not None and occurred < min(since, now) - CLOCK_SKEW:
         raise InvalidInput("occurred_time", "must not be before the enhancement")
     return occurred

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,8 @@ async def test_a_key_is_rotated_on_hosts_that_serve_beside_each_other(
     database_of_its_own: str, topic: str
 ) -> None:
     """No account counts twice, no retry is lost, and the old key goes only when nothing is made with it."""
-    dsn, local = database_of_its_own, {"embedder": "local"}
+    dsn = database_of_its_own
+    local: dict[str, Any] = {"embedder": "local"}
     first, second, third = (new_account() for _ in range(3))
     request = capture(topic, account=first, request_id=str(uuid.uuid4()))
 
