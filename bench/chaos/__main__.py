@@ -15,11 +15,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import secrets
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+# Before grpc is imported: PostgreSQL's processes are forked while calls are under way.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from rich.console import Console
 from rich.table import Table

@@ -18,7 +18,7 @@ from random import Random
 
 from keeper_grpc.admission.kinds import Kind, Lane
 from keeper_grpc.admission.limit import AdaptiveLimit
-from keeper_grpc.admission.pressure import Pressure, Round
+from keeper_grpc.admission.pressure import MOST_ROUNDS, Pressure, Round
 from keeper_grpc.admission.queue import Queue, Turn
 from keeper_grpc.admission.shed import Reason, Shed, retry_after
 
@@ -63,12 +63,16 @@ class _Open:
 
 
 class Gate:
-    """Admits work. `on_wait` is called with the seconds that a piece waited, if it did, also in vain."""
+    """Admits work. `on_wait` is called with the seconds that a piece waited, if it did, also in vain.
+
+    `ahead` returns how many calls wait where they cannot be offered yet. Only how it changes is looked at.
+    """
 
     def __init__(
         self,
         lanes: Mapping[Kind, Lane],
         *,
+        ahead: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
         on_wait: Callable[[Kind, float], None] = lambda kind, seconds: None,  # noqa: ARG005 - the default ignores it
         rng: Random | None = None,
@@ -91,6 +95,8 @@ class Gate:
         self._probe_ends = self._round_began = now
         self._last_alone = self._last_other = now - OTHERS_LAST
         self._timer: asyncio.TimerHandle | None = None
+        self._ahead = ahead
+        self._were_ahead: deque[int] = deque([0], maxlen=MOST_ROUNDS)
 
     @property
     def limit(self) -> int:
@@ -285,15 +291,33 @@ class Gate:
         if self._limited and not self._probe and now - self._last_alone >= PROBE_EVERY:
             self._probe, self._probe_ends = PROBE_SAMPLES, now + PROBE_LONGEST
         self._limited = False
+        seconds = now - self._round_began
+        more_ahead, ahead = self._look_ahead()
         for lane in self._lanes.values():
             waiting = len(lane.queue)
             if not lane.lane.yields:
-                backlog = waiting + lane.running
-                lane.pressure.close(Round(lane.offered, lane.done, lane.refused, backlog))
+                backlog = waiting + lane.running + ahead(lane)
+                came = max(0, lane.offered + more_ahead(lane))
+                lane.pressure.close(Round(came, lane.done, lane.refused, backlog, seconds))
             # Only then is it what can be done, and not what was asked for.
-            lane.per_second = lane.done / (now - self._round_began) if waiting else None
+            lane.per_second = lane.done / seconds if waiting else None
+        for lane in self._lanes.values():
             lane.offered = lane.done = lane.refused = 0
         self._round_began = now
+
+    def _look_ahead(self) -> tuple[Callable[[_Open], int], Callable[[_Open], int]]:
+        """By how many more than a round ago wait ahead for a lane, and how many do in all.
+
+        Of which kind they are is not known: as those are that came through.
+        """
+        before, now = self._were_ahead[-1], self._ahead()
+        self._were_ahead.append(now)
+        all_offered = sum(each.offered for each in self._lanes.values())
+
+        def share(number: int) -> Callable[[_Open], int]:
+            return lambda lane: round(number * lane.offered / max(1, all_offered))
+
+        return share(now - before), share(now - min(self._were_ahead))
 
 
 def _refuse(turn: Turn, error: BaseException) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
-WINDOWS = ((3, 1.25), (6, 1.1), (12, 1.03))
+SLIGHTLY = 1.03
+WINDOWS = ((3, 1.25), (6, 1.1), (12, SLIGHTLY))
 """Rounds, and how many times what was done in them must have come, in these rounds and in as many before. Clearly more is
 noticed soon, a little more in the end. One burst does not fill both halves."""
 
@@ -20,7 +22,7 @@ FEW = 16
 """Pieces of work that are no backlog: they may all be waiting for another service, and a few more for them."""
 
 CALM_ROUNDS = 5
-"""Rounds without a refusal after which the pressure is over."""
+"""Rounds after which the pressure is over, if all that came in them was done, or no more came than was done before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Round:
     done: int
     refused: int
     backlog: int
+    seconds: float = 1.0
 
 
 class Pressure:
@@ -41,24 +44,43 @@ class Pressure:
         self.on = False
         self.ratio = 1.0
         """What came to what was done in the last round, at least 1."""
+        self._done_before = 0.0
+        """Pieces a second before the pressure, when as much as possible was in progress."""
 
     def close(self, ended: Round) -> None:
         """Add a round, and decide."""
         self._rounds.append(ended)
         self.ratio = max(1.0, ended.offered / max(1, ended.done))
-        rounds = list(self._rounds)
         if self.on:
-            self.on = any(each.refused for each in rounds[-CALM_ROUNDS:])
+            self.on = not self._calm()
             if not self.on:
                 self._rounds.clear()
-        else:
-            # What is over by now needs no remedy.
-            self.on = ended.offered > ended.done and any(
-                len(rounds) >= 2 * length
-                and _grew(rounds[-length:], ratio)
-                and _grew(rounds[-2 * length : -length], ratio)
-                for length, ratio in WINDOWS
-            )
+        # What is over by now needs no remedy.
+        elif ended.offered > ended.done and self._grows():
+            self.on = True
+            self._done_before = median(each.done / each.seconds for each in self._rounds)
+            self._rounds.clear()
+
+    def _calm(self) -> bool:
+        """Without the second, callers who try again would keep up a pressure that nothing else makes any more: under it
+        less is done than could be.
+        """
+        last = list(self._rounds)[-CALM_ROUNDS:]
+        if len(last) < CALM_ROUNDS:
+            return False
+        came, done = sum(each.offered for each in last), sum(each.done for each in last)
+        seconds = sum(each.seconds for each in last)
+        refused = any(each.refused for each in last)
+        return came <= self._done_before * seconds or (not refused and came <= SLIGHTLY * done)
+
+    def _grows(self) -> bool:
+        rounds = list(self._rounds)
+        return any(
+            len(rounds) >= 2 * length
+            and _grew(rounds[-length:], ratio)
+            and _grew(rounds[-2 * length : -length], ratio)
+            for length, ratio in WINDOWS
+        )
 
 
 def _grew(rounds: list[Round], ratio: float) -> bool:

@@ -37,6 +37,7 @@ from keeper_grpc.rpc.streams.enhance import EnhanceStream
 from keeper_grpc.rpc.streams.in_turn import SuggestInTurn
 from keeper_grpc.rpc.streams.metrics import MetricsStream
 from keeper_grpc.rpc.streams.moves import MovesStream
+from keeper_grpc.rpc.unaccepted import Unaccepted
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.audit import PostgresAudit
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
@@ -156,9 +157,11 @@ class ServerParts:
         self._models = models
         self._clock = clock
         self._telemetry = telemetry
+        self._unaccepted = Unaccepted()
         self.gate = Gate(
             # A database that does not answer one report does not answer those that wait behind it.
             lanes(shared_failures=(StorageUnavailable,)),
+            ahead=self._unaccepted,
             on_wait=telemetry.instruments.waited_for_turn,
         )
         self._pseudonyms = pseudonyms
@@ -427,6 +430,7 @@ class ServerParts:
             ports=ports,
             reflection=self._settings.reflection,
             gate=self.gate,
+            unaccepted=self._unaccepted,
             durations=self._durations(),
             readiness_interval=READINESS_INTERVAL,
             on_end=self._telemetry.instruments.call_ended,

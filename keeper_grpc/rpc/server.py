@@ -36,6 +36,7 @@ from keeper_grpc.rpc.interceptors.unreadable import MAX_RECEIVED_BYTES
 from keeper_grpc.rpc.interceptors.validation import Validation
 from keeper_grpc.rpc.reflection import enable_reflection
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
+from keeper_grpc.rpc.unaccepted import Unaccepted
 from keeper_grpc.spans import Spans
 
 log = structlog.get_logger()
@@ -101,7 +102,7 @@ class Ports:
 class Server:
     """The server of one process. `ready` returns whether its parts can answer now.
 
-    `gate` admits calls, which take no longer than `durations` says.
+    `gate` admits calls, which take no longer than `durations` says; `unaccepted` counts those that have not come that far.
     `on_end` is called at the end of each call; `spans` makes spans in the callers' traces. `reflection`: "off" serves
     none; who may use it otherwise is the guards' business.
     """
@@ -116,6 +117,7 @@ class Server:
         ports: Ports,
         reflection: Literal["operate", "open", "off"],
         gate: Gate,
+        unaccepted: Unaccepted,
         durations: Durations,
         readiness_interval: float,
         on_end: EndListener,
@@ -126,6 +128,7 @@ class Server:
         self._on_end = on_end
         self._spans = spans
         self._admission = Admission(gate, durations)
+        self._unaccepted = unaccepted
         self._durations = durations
         self._validation = Validation(warm_up=_one_of_each())
         self._ports = ports
@@ -179,16 +182,15 @@ class Server:
             ],
             [read_requests, encoded(f"/{SERVICES[0]}/StreamEmergingPatterns")],
             Deadline(self._durations),
+            self._unaccepted.taken_up,
         )
 
     def _listening(self, address: str, chain: Chain) -> tuple[grpc.aio.Server, int]:
         """A server without services at one address, and its port. Raises RuntimeError when the address is taken."""
-        server = grpc.aio.server(
-            interceptors=[chain],
-            # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
-            # get half of the connections.
-            options=(*_OPTIONS, ("grpc.so_reuseport", int(self._ports.shared))),
-        )
+        # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
+        # get half of the connections.
+        options = (*_OPTIONS, ("grpc.so_reuseport", int(self._ports.shared)))
+        server = self._unaccepted.of(lambda: grpc.aio.server(interceptors=[chain], options=options))
         credentials = self._ports.credentials()
         if credentials is None:
             return server, server.add_insecure_port(address)

@@ -26,15 +26,20 @@ Reshape: TypeAlias = Callable[[str, Handler], Handler]
 
 class Chain(grpc.aio.ServerInterceptor):
     """Runs the concerns around each handler, the first outermost, after `reshapes` have changed how it reads and
-    writes. Errors get their status before the concerns end.
+    writes. Errors get their status before the concerns end. `taken_up` is called first of all, for each call of gRPC's.
     """
 
     def __init__(
-        self, concerns: Sequence[Concern], reshapes: Sequence[Reshape], deadline: Deadline
+        self,
+        concerns: Sequence[Concern],
+        reshapes: Sequence[Reshape],
+        deadline: Deadline,
+        taken_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._concerns = concerns
         self._reshapes = reshapes
         self._deadline = deadline
+        self._taken_up = taken_up
         self._made: dict[str, tuple[Handler, Handler]] = {}
         """By method: the handler that was found, and what was made of it."""
 
@@ -44,6 +49,7 @@ class Chain(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """The method's handler within the concerns; None where there is no such method."""
+        self._taken_up()
         found = await continuation(handler_call_details)
         if found is None:
             return None

@@ -12,8 +12,8 @@ import grpc
 from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamEmergingPatternsRequest
 from keeper_grpc.rpc.convert import emerging
+from keeper_grpc.rpc.sent import sent
 from keeper_grpc.rpc.streams.end import end_stream
-from keeper_grpc.rpc.streams.sent import sent
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
 from keeper_grpc.usecases.emerging.messages import Changed, Message
 

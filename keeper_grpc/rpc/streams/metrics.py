@@ -10,8 +10,8 @@ from keeper_grpc.domain.errors import KeeperError
 from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamNetworkMetricsRequest
 from keeper_grpc.rpc.convert import metrics
+from keeper_grpc.rpc.sent import sent
 from keeper_grpc.rpc.streams.end import end_stream
-from keeper_grpc.rpc.streams.sent import sent
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.stream_lifetime import Heartbeat
 

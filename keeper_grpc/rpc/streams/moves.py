@@ -13,9 +13,9 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import StreamMovesReq
 from keeper_grpc.rpc.convert import suggestions
 from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 from keeper_grpc.rpc.rules import Rules
+from keeper_grpc.rpc.sent import sent
 from keeper_grpc.rpc.status import RequestInvalid
 from keeper_grpc.rpc.streams.end import end_stream
-from keeper_grpc.rpc.streams.sent import sent
 from keeper_grpc.usecases.advice.moves_feed import Event, FactUpdate, MovesFeed
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]

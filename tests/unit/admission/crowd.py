@@ -18,10 +18,13 @@ class Crowd:
     def __init__(self, shared_failures: tuple[type[BaseException], ...] = ()) -> None:
         self.now = 1_000.0
         self.waits: list[float] = []
+        self.ahead = 0
+        """What cannot be offered yet."""
         bounds = lanes(shared_failures)
         self.gate = Gate(
             # Of reports, one at a time: the second waits.
             {**bounds, Kind.REPORT: replace(bounds[Kind.REPORT], at_most=1)},
+            ahead=lambda: self.ahead,
             clock=lambda: self.now,
             on_wait=lambda _, seconds: self.waits.append(seconds),
             rng=Random(1),  # noqa: S311 - no secrets

@@ -87,6 +87,24 @@ async def test_an_overload_is_refused_early_and_those_admitted_hardly_wait() -> 
     assert all(0.5 <= shed.retry_after <= 15 for shed in refusals)
 
 
+async def test_what_waits_ahead_of_the_gate_tells_of_an_overload() -> None:
+    """A busy event loop takes up no more than it can do: what comes beyond is nowhere else to be seen."""
+
+    def taken_up(crowd: Crowd, more_ahead: int) -> bool:
+        crowd.alone(0.01)
+        for _ in range(12):
+            crowd.overload(50, 1, rounds=1)
+            crowd.ahead += more_ahead
+        return crowd.gate.under_pressure(Kind.QUESTION)
+
+    assert taken_up(Crowd(), 50)
+    assert not taken_up(Crowd(), 0)
+    # Calls that gRPC gave up itself stay in its figure for ever.
+    steady = Crowd()
+    steady.ahead = 1_000
+    assert not taken_up(steady, 0)
+
+
 async def test_an_overload_that_ends_is_forgotten() -> None:
     """Some rounds after the last refusal as much may be in progress as before."""
     crowd = Crowd()

@@ -56,3 +56,15 @@ def test_pressure_ends_when_nothing_was_refused_for_a_while() -> None:
         assert pressure.on
     pressure.close(calm)
     assert not pressure.on
+
+
+def test_pressure_ends_when_no_more_comes_than_was_done_before() -> None:
+    """Under it less is done, and those who are refused come again: that alone must not keep it up."""
+    overload = Round(offered=100, done=50, refused=0, backlog=400)
+    pressure = after(*[overload] * SOON)
+    for _ in range(2 * CALM_ROUNDS):
+        pressure.close(Round(offered=60, done=20, refused=40, backlog=5))
+    assert pressure.on
+    for _ in range(CALM_ROUNDS):
+        pressure.close(Round(offered=45, done=20, refused=25, backlog=5))
+    assert not pressure.on

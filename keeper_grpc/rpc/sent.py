@@ -1,4 +1,4 @@
-"""A message on its way to a caller, who may be gone."""
+"""A message, or the end of a call, on its way to a caller, who may be gone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import grpc
 
 
 async def sent(writing: Awaitable[None]) -> None:
-    """Wait until the message is written. Raises CancelledError where the caller has disconnected."""
+    """Wait until it is written. Raises CancelledError where the caller has disconnected."""
     try:
         await writing
     except grpc.aio.InternalError as failure:
