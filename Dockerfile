@@ -24,7 +24,8 @@ COPY requirements.lock ./
 RUN uv venv --python /usr/bin/python3 /opt/keeper \
     && uv pip install --python /opt/keeper/bin/python --compile-bytecode \
         --require-hashes --requirement requirements.lock
-COPY pyproject.toml README.md LICENSE THIRD_PARTY_NOTICES.txt ./
+COPY pyproject.toml hatch_build.py README.md LICENSE THIRD_PARTY_NOTICES.txt ./
+COPY examples examples
 COPY keeper_grpc keeper_grpc
 RUN hatchling build -t wheel -d dist \
     && uv pip install --python /opt/keeper/bin/python --compile-bytecode \

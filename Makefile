@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 MADE_BY := tools/make_environment.sh requirements-installer.lock requirements-build.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard consumers client test bench bench-captures bench-peers serve lint gen released notices sbom lock clean
+.PHONY: help setup demo dashboard consumers delivery chart client dist test bench bench-captures bench-peers serve lint gen released notices sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -95,6 +95,9 @@ lint: $(DEVELOPMENT) ## ruff, mypy, bandit, buf, hadolint, and whether what is g
 client: $(DEVELOPMENT) ## build the Python client's wheel and sdist into dist/
 	cd clients/python && ../../$(BIN)/hatchling build -d ../../dist
 
+dist: client ## build the server's wheel and sdist too
+	$(BIN)/hatchling build -d dist
+
 gen: $(DEVELOPMENT) ## generate from the protos: Python's stubs, docs/reference.md, and Go's stubs where Go is installed
 	$(BIN)/python tools/generate_stubs.py
 	$(BIN)/python tools/write_reference.py
@@ -105,6 +108,21 @@ released: $(DEVELOPMENT) ## at a release: the protos of now are what later chang
 
 notices: $(DEVELOPMENT) ## write the licences of what the images hold
 	$(BIN)/python tools/third_party_notices.py
+
+# A proxy, Kubernetes' schemas and Helm: what the tests of deploy/ run, and nothing else. Helm compiles for minutes.
+DELIVERY := .venv-delivery
+$(DELIVERY)/.made: requirements-delivery.lock $(DEVELOPMENT)
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(DELIVERY)
+	$(BIN)/uv pip install --quiet --python $(DELIVERY)/bin/python --require-hashes -r requirements-delivery.lock
+	@touch $@
+$(DELIVERY)/bin/helm: tools/helm/go.mod tools/helm/go.sum $(DELIVERY)/.made
+	cd tools/helm && PATH="$$PATH:/usr/local/go/bin" go build -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
+
+delivery: $(DELIVERY)/.made $(DELIVERY)/bin/helm ## fetch what the tests of deploy/ run: Helm, Kubernetes' schemas, Envoy
+
+chart: $(DELIVERY)/bin/helm ## package the Helm chart into dist/
+	$(DELIVERY)/bin/helm lint --strict deploy/helm/keeper --set secret.name=keeper,allowUnauthenticated=true
+	$(DELIVERY)/bin/helm package deploy/helm/keeper --destination dist
 
 SBOM := .venv-sbom
 $(SBOM)/.made: requirements-sbom.lock $(DEVELOPMENT)

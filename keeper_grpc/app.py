@@ -207,6 +207,8 @@ async def application(
         watch_replica(telemetry.instruments, replica)
         watch_sizes(telemetry.instruments, parts.sizes, parts.bounds)
         watch_server(telemetry.instruments, server)
+        if telemetry.probes is not None:
+            telemetry.probes.follow(lambda: server.is_ready)
         stack.push_async_callback(parts.close_memories)
         stack.push_async_callback(parts.close_writers)
         failed = asyncio.Event()

@@ -69,10 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _explore,
     )
     _add_words(commands)
-    story = add_command(
-        commands, "demo", "play examples/history.jsonl through a server and show", _demo
+    story = add_command(commands, "demo", "play a sample history through a server and show", _demo)
+    story.add_argument(
+        "--examples", type=Path, help="directory of other sample data; unset is this release's own"
     )
-    story.add_argument("--examples", type=Path, default=Path("examples"), help="their directory")
     story.add_argument(
         "--stay", action="store_true", help="then show it on a dashboard until Ctrl-C"
     )
@@ -419,9 +419,10 @@ def _privacy_report(parsed: argparse.Namespace) -> int:
 
 
 def _demo(parsed: argparse.Namespace) -> int:
+    from keeper_grpc.demo.history import sample_data
     from keeper_grpc.demo.play import demo
 
-    return demo(parsed.examples, stay=parsed.stay)
+    return demo(parsed.examples or sample_data(), stay=parsed.stay)
 
 
 if __name__ == "__main__":

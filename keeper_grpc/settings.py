@@ -1,6 +1,6 @@
 """Every setting, typed, from the environment. An invalid one stops the start with a line that names it.
 
-Each is an environment variable `KEEPER_<NAME>`. The descriptions are what `keeper serve --help` and
+Each is an environment variable `KEEPER_<NAME>`, or a credential of systemd of that name. The descriptions are what `keeper serve --help` and
 docs/operations.md show.
 """
 
@@ -58,6 +58,15 @@ def _default_data_dir() -> Path:
             "KEEPER_DATA_DIR: required, since the user has no home directory"
         ) from None
     return Path(shared) / "keeper"
+
+
+def _credentials() -> Path | None:
+    """Where systemd puts a service's credentials: one file a setting, named like its variable.
+
+    A variable of the environment has precedence.
+    """
+    directory = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""))
+    return directory if directory.is_absolute() and directory.is_dir() else None
 
 
 def _seconds(value: object) -> object:
@@ -591,9 +600,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read the environment. Raises SettingsInvalid, which names misspelt variables as well."""
+        """Read the environment, and what a supervisor hands over in files.
+
+        Raises SettingsInvalid, which names misspelt variables as well.
+        """
         try:
-            return cls()
+            return cls(_secrets_dir=_credentials())
         except ValidationError as error:
             lines = [
                 f"{_variable(problem['loc'] or ('openai_api_key',))}: {problem['msg']}"
@@ -640,7 +652,9 @@ class Settings(BaseSettings):
     def unknown(cls) -> list[Unknown]:
         """Variables of the environment that look like settings but are not."""
         known = {PREFIX + name.upper() for name in cls.model_fields} | CLIENT_VARIABLES
-        return unknown_variables(os.environ.items(), PREFIX, known)
+        directory = _credentials()
+        files = [(file.name, "") for file in directory.iterdir()] if directory else []
+        return unknown_variables([*os.environ.items(), *files], PREFIX, known)
 
     @property
     def address(self) -> str:

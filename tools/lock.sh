@@ -19,6 +19,8 @@ compile pyproject.toml --extra otlp --extra http --extra minilm \
     --constraint requirements-dev.lock --output-file requirements-minilm.lock
 # The peers of a measurement, which share no environment with anything of ours.
 compile --group peers --output-file requirements-peers.lock
+# What the tests of deploy/ run, likewise.
+compile --group delivery --output-file requirements-delivery.lock
 # What writes the bill of materials, likewise.
 compile --group sbom --output-file requirements-sbom.lock
 for group in installer build; do

@@ -121,6 +121,12 @@ class Examples:
         return request
 
 
+def sample_data() -> Path:
+    """The directory of the sample data: in the package where that is installed, else the checkout's."""
+    packaged = Path(__file__).with_name("examples")
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples"
+
+
 def load(directory: Path) -> Examples:
     """Read the sample data. Raises DemoFailed."""
     try:

@@ -27,6 +27,7 @@ from keeper_grpc.spans import Spans
 from keeper_grpc.telemetry import otlp
 from keeper_grpc.telemetry.environment import asked
 from keeper_grpc.telemetry.instruments import Instruments
+from keeper_grpc.telemetry.probes import Probes
 from keeper_grpc.telemetry.prometheus import Endpoint
 from keeper_grpc.telemetry.telemetry import SCOPE, Telemetry
 from keeper_grpc.telemetry.unusable import TelemetryUnusable
@@ -62,10 +63,13 @@ async def open_telemetry(metrics_host: str, metrics_port: int | None) -> AsyncIt
         if wanted.traces:
             spans = await stack.enter_async_context(_tracing(resource))
         endpoint = None
+        probes = Probes(asyncio.get_running_loop())
         if metrics_port is not None:
-            endpoint = await asyncio.to_thread(Endpoint, metrics_host, metrics_port, registry)
+            endpoint = await asyncio.to_thread(
+                Endpoint, metrics_host, metrics_port, registry, probes
+            )
             stack.push_async_callback(asyncio.to_thread, endpoint.close)
-        yield Telemetry(Instruments(meter), spans, endpoint.port if endpoint else None)
+        yield Telemetry(Instruments(meter), spans, endpoint.port if endpoint else None, probes)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from opentelemetry.metrics import NoOpMeter
 
 from keeper_grpc.spans import Spans
 from keeper_grpc.telemetry.instruments import Instruments
+from keeper_grpc.telemetry.probes import Probes
 
 SCOPE = "keeper_grpc"
 """The instrumentation scope of instruments and spans."""
@@ -19,8 +20,9 @@ def _no_instruments() -> Instruments:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Instruments and spans. By default both are no-ops."""
+    """Instruments and spans, by default no-ops, and the probes where an endpoint answers them."""
 
     instruments: Instruments = field(default_factory=_no_instruments)
     spans: Spans = field(default_factory=Spans)
     metrics_port: int | None = None
+    probes: Probes | None = None

@@ -408,3 +408,28 @@ async def test_an_external_database_demands_pseudonym_keys(monkeypatch: pytest.M
     with pytest.raises(SettingsInvalid, match=r"^KEEPER_PSEUDONYM_KEYS: required"):
         async with application(Settings.from_environment()):
             pass
+
+
+def test_a_supervisors_credentials_are_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One file a setting, with or without a line break; a variable has precedence, and a misspelt file is named."""
+    (tmp_path / "keeper_pseudonym_keys").write_text(f"main:{KEY}\n")
+    (tmp_path / "keeper_port").write_text("50099")
+    (tmp_path / "keeper_databse_url").write_text(SECRET)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("KEEPER_PORT", "50052")
+
+    settings = Settings.from_environment()
+
+    assert settings.pseudonym_key_map() == {"main": bytes(range(32))}
+    assert settings.port == 50052
+    assert [(u.name, u.similar) for u in Settings.unknown()] == [
+        ("keeper_databse_url", "KEEPER_DATABASE_URL")
+    ]
+
+
+def test_no_credentials_are_no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A directory that is not there, which other supervisors may name."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "none"))
+    assert Settings.from_environment().database_url is None
