@@ -207,8 +207,6 @@ async def application(
         watch_replica(telemetry.instruments, replica)
         watch_sizes(telemetry.instruments, parts.sizes, parts.bounds)
         watch_server(telemetry.instruments, server)
-        if telemetry.probes is not None:
-            telemetry.probes.follow(lambda: server.is_ready)
         stack.push_async_callback(parts.close_memories)
         stack.push_async_callback(parts.close_writers)
         failed = asyncio.Event()
@@ -240,6 +238,8 @@ async def application(
         await server.start()
         if http:
             await http.start()
+        if telemetry.probes is not None:
+            telemetry.probes.follow(lambda: server.is_ready)
         app = App(
             server,
             (feed, enhance_stream, metrics_feed, parts.moves),

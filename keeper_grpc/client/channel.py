@@ -28,6 +28,8 @@ BlockingInterceptor: TypeAlias = (
 )
 
 _OPTIONS: Options = (
+    # Calls are spread over all addresses of a name (dns:///...); gRPC's own default keeps to one of them.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     # Detects a server or a NAT entry that vanished silently: a watch may have no message for weeks.
     # The server permits a ping every 5 seconds, also without calls.
     ("grpc.keepalive_time_ms", 30_000),

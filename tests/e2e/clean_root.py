@@ -61,8 +61,8 @@ class Image:
         ]
 
 
-def execute(dockerfile: Path, target: str, base: Path, scratch: Path) -> Image:
-    """Build the stage `target`; stages are left in `scratch`. `base` is the root of every image.
+def execute(dockerfile: Path, base: Path, scratch: Path) -> dict[str, Image]:
+    """Build every stage: by name. They are left in `scratch`. `base` is the root of every image.
 
     Raises ValueError for an instruction that is not known here, CalledProcessError for one that fails.
     """
@@ -71,8 +71,6 @@ def execute(dockerfile: Path, target: str, base: Path, scratch: Path) -> Image:
     name = ""
     for instruction, rest in _instructions(dockerfile):
         if instruction == "FROM":
-            if name == target:
-                break
             source, _, name = rest.partition(" AS ")
             current = _from(stages.get(source, Image(base)), scratch / name)
         elif instruction == "RUN":
@@ -82,7 +80,7 @@ def execute(dockerfile: Path, target: str, base: Path, scratch: Path) -> Image:
         else:
             current = replace(current, **_configuration(current, instruction, rest))
         stages[name] = current
-    return stages[target]
+    return stages
 
 
 def _configuration(image: Image, instruction: str, rest: str) -> dict[str, Any]:

@@ -132,17 +132,19 @@ class Container:
 
     async def started(self) -> None:
         """Wait until its start probe succeeds, after which the others count."""
-
-        def good() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, self.log
-            return self.probe("startupProbe")
-
-        await until(good, within=START, what="the start probe succeeds")
+        await self._succeeds("startupProbe", START)
 
     async def probed(self, name: str) -> None:
         """Wait until another probe succeeds: one failure is nothing to a kubelet either."""
-        await until(lambda: self.probe(name), within=SOON, what=f"the {name} succeeds")
+        await self._succeeds(name, SOON)
+
+    async def _succeeds(self, name: str, within: float) -> None:
+        def good() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            return self.probe(name)
+
+        await until(good, within=within, what=f"the {name} succeeds")
 
     async def stop(self) -> int:
         """Stop it as a kubelet does, but without its SIGKILL: the exit code."""
