@@ -182,10 +182,18 @@ class PlacesMemory:
         self._make_room(0, None)
 
     def committed(self, changes: Sequence[Change]) -> None:
-        """Keep nothing of what this process has just changed, but for what a group did."""
+        """Keep nothing of what this process has just changed, but for what a group did, or has read already.
+
+        A commit is told of a moment after the database shows it: what is held may be of that version by then, and what
+        were dropped of it would be missing until its next change.
+        """
         for change in changes:
             one = self._scopes.get(change.scope_id)
-            if one is not None and not (one.busy and change.version == one.own):
+            if (
+                one is not None
+                and change.version > one.applied
+                and not (one.busy and change.version == one.own)
+            ):
                 one.drop(change.pattern_ids)
 
     async def seen(self, connection: Connection, versions: Sequence[ScopeVersion]) -> None:

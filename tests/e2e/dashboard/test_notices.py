@@ -148,6 +148,8 @@ async def test_a_list_that_cannot_be_read_says_so_under_live_metrics(
 ) -> None:
     """What was read stays, and the notices go when the lists are read again."""
     async with opened(browser, served.url, viewport=PHONE) as page:
+        # Folded on a phone.
+        await page.get_by_role("heading", name="Top patterns").click()
         table = page.get_by_role("table", name="Top patterns")
         await expect(table).to_contain_text(PATTERN.action)
         for section in SECTIONS:

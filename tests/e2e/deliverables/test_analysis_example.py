@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.dashboard.network import ACTIONS, learn
+from tests.e2e.dashboard.network import learn
 from tests.e2e.server_process import REPOSITORY, ServerProcess, environment
+
+ACTION = "Ring the bell for a free tea at the door"
+"""Of no other test: they share the server."""
 
 
 def analyse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -24,13 +27,13 @@ async def test_the_network_is_read_into_frames_and_saved(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     """Patterns and days as CSV with a plot, and the surest of each type in print."""
-    await learn(server.address, ACTIONS[0])
+    await learn(server.address, ACTION)
     out = tmp_path / "analysis"
     done = analyse("--target", server.address, "--category", "spa", "--out", out)
     assert (done.returncode, done.stderr) == (0, "")
-    assert ACTIONS[0] in done.stdout
+    assert ACTION in done.stdout
     with (out / "patterns.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["action"] == ACTIONS[0]]
+        rows = [row for row in csv.DictReader(file) if row["action"] == ACTION]
     (row,) = rows
     assert (row["category"], row["rate"], row["cases"]) == ("spa", "0.75", "4")
     assert 0 < float(row["at_least"]) < 0.75

@@ -24,7 +24,7 @@ from keeper_grpc.domain.observation import Disposition, Vectors
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.advice.published.versions import scope_versions
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Change, Database
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.locks import lock_scope
 from keeper_grpc.storage.patterns.groups import PostgresGroups
@@ -463,6 +463,30 @@ async def test_what_others_change_does_not_stay_in_memory(database_url: str) -> 
         assert [held.position(key.pattern_id) is None for key in keys] == [True, True, False]
         await write({place: [entry(place, accounts[1])]})
         assert [held.position(key.pattern_id) is None for key in keys] == [False] * 3
+
+
+async def test_a_commit_that_is_told_of_late_takes_nothing_out_of_memory(database_url: str) -> None:
+    """What is held was read after it; a capture that did not find its pattern any more would make it twice."""
+    async with opened(database_url) as database:
+        accounts = await registered(database, "told_late")
+        place = scope("told_late_to_a_writer")
+        memory = remembering(database)
+        write = group_of(database, 1, memory)
+        for account in accounts[:2]:
+            await write({place: [entry(place, account)]})
+        await until_loaded(memory, place)
+        async with database.connection() as connection:
+            pattern_id = await connection.fetchval(
+                "SELECT id FROM network_patterns WHERE scope_id = $1", place.scope_id
+            )
+            (version,) = [
+                one.version
+                for one in await scope_versions(connection)
+                if one.scope_id == place.scope_id
+            ]
+        memory.committed([Change(place.scope_id, version, frozenset({pattern_id}))])
+        (again,) = (await write({place: [entry(place, accounts[2])]}))[place]
+    assert facts(again)[0] is Disposition.MERGED
 
 
 async def test_memory_beyond_its_limit_is_not_taken(database_url: str) -> None:

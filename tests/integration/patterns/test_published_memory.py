@@ -23,9 +23,10 @@ from keeper_grpc.storage.accounts.qualification import PostgresQualification
 from keeper_grpc.storage.advice.published.following import FollowPublished
 from keeper_grpc.storage.advice.published.memory import OLDEST, PublishedMemory
 from keeper_grpc.storage.advice.published.versions import scope_versions
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Change, Database
 from keeper_grpc.storage.patterns.versions import reset
 from tests.integration.audited import audited
+from tests.integration.locks import waiting_for_a_lock
 from tests.integration.observations import (
     MODEL,
     RULE,
@@ -127,6 +128,30 @@ async def test_what_this_process_commits_is_in_its_next_answer(database: Databas
         at_once = await memory.fresh(first)
         assert at_once is not None
         assert set(counted(at_once, first)) == {pattern_id, other}
+
+
+async def test_a_commit_that_is_told_of_after_the_reading_began_loses_no_pattern(
+    database: Database,
+) -> None:
+    """The rows that are read have it already; dropped, it would be missing until its next change."""
+    place = scope("told_late")
+    pattern_id = await teach(database, place)
+    memory = PublishedMemory(database, k=RULE.k, limit=64 * MEGABYTE)
+    async with database.connection() as looking, database.connection() as holding:
+        seen_versions = await scope_versions(looking)
+        (version,) = [one.version for one in seen_versions if one.scope_id == place.scope_id]
+        await memory.catch_up(looking, seen_versions, memory.now())
+        async with holding.transaction():
+            # The scope's version has been read when the load waits for the rows.
+            await holding.execute("LOCK TABLE pattern_wordings IN ACCESS EXCLUSIVE MODE")
+            assert await memory.fresh(place) is None
+            await waiting_for_a_lock(looking)
+            memory.committed([Change(place.scope_id, version, frozenset({pattern_id}))])
+        while memory.loads == 0:  # noqa: ASYNC110 - another task loads it
+            await asyncio.sleep(0.01)
+        await memory.catch_up(looking, await scope_versions(looking), memory.now())
+        assert counted(await loaded(memory, place), place) == {pattern_id: len(ACCOUNTS)}
+    await memory.aclose()
 
 
 async def test_another_process_sees_it_without_being_told_by_this_one(

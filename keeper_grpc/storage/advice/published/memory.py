@@ -50,10 +50,18 @@ IN_USE = 10.0
 
 @dataclass(slots=True, eq=False)
 class _Overtaken:
-    """What this process committed since a reading of rows began, so that what is read of it may be older."""
+    """What this process told of since a reading of rows began: patterns by the version that their change gave the scope.
 
-    pattern_ids: set[UUID] = field(default_factory=set)
+    What is read of them may be older, but not where the reading began at that version already: a commit is told of
+    a moment after the database shows it.
+    """
+
+    versions: dict[UUID, int] = field(default_factory=dict)
     all: bool = False
+
+    def after(self, version: int) -> Sequence[UUID]:
+        """The patterns that changed after a version."""
+        return [pattern_id for pattern_id, last in self.versions.items() if last > version]
 
 
 @dataclass(slots=True, eq=False)
@@ -189,7 +197,7 @@ class PublishedMemory:
                 continue
             held.required = max(held.required, change.version)
             for overtaken in held.reading:
-                overtaken.pattern_ids |= change.pattern_ids or set()
+                overtaken.versions |= dict.fromkeys(change.pattern_ids or (), change.version)
                 overtaken.all = overtaken.all or change.pattern_ids is None
             if change.pattern_ids is None:
                 held.let_go()
@@ -197,7 +205,7 @@ class PublishedMemory:
     async def caught_up(self) -> None:
         """Return when nothing is in memory that was other before what this process has committed by now."""
         for held in self._scopes.values():
-            if held.loading is not None and any(reading.pattern_ids for reading in held.reading):
+            if held.loading is not None and any(reading.versions for reading in held.reading):
                 held.loading.cancel()  # what it read is not to be kept, not even for the rest of the load
         behind = [held for held in self._scopes.values() if held.applied < held.required]
         needed, until = [held.required for held in behind], self.now() + PATIENCE
@@ -368,7 +376,7 @@ class PublishedMemory:
             patterns = await asyncio.to_thread(_made, read)
             if overtaken.all:
                 return
-        for pattern_id in overtaken.pattern_ids:
+        for pattern_id in overtaken.after(version):
             patterns.drop(pattern_id)
         self._make_room(patterns.nbytes, held)
         held.patterns, held.applied, held.as_of = patterns, version, began
