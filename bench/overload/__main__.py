@@ -3,7 +3,8 @@
     python -m bench.overload
     python -m bench.overload --only CapturePattern --seconds 5
 
-Capacity is measured in the same run, by callers that wait for their answers; then calls come by chance, at one, two and
+Capacity is measured in the same run: the most that 16, 32, 64 or 128 callers get done who wait for their answers. Each question has
+new words, so that none is quicker because its like was asked before. Then calls come by chance, at one, two and
 five times that, whatever became of those before. `of unloaded` compares the time of those that were answered with that
 of one caller alone. Then a few callers are measured beside streams that always have more questions, and beside
 clients that read no answer. Machines differ and are shared: read the ratios.
@@ -29,16 +30,23 @@ from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
 from keeper_grpc.storage.schema.migrate import migrate
 
 LOADS = (1, 2, 5)
-CAPACITY_CALLERS = 16
+CAPACITY_CALLERS = (16, 32, 64, 128)
 OTHERS = 4
 WARM_UP = 4.0
 """Seconds at a new load before it is measured, at least, """
 WARM_UP_CALLS = 150
 """and as many times what one call takes alone: the slower the machine, the later it is clear that too much comes."""
+PAUSE = 2.0
+"""Seconds between two loads."""
 METHODS = ("EnhanceInsight", "CapturePattern")
 STREAMS = (2, 24)
 UNREAD_CLIENTS, UNREAD = 50, 400
+SEEDS = range(1, 9)
+"""Of which each has some 8,000 questions with words of its own."""
+QUESTIONS = 8_000
 CAPTURES = 60_000
+KNOWN = 3_000
+"""Captures after which all texts of the others were seen."""
 
 
 def main() -> None:
@@ -63,13 +71,14 @@ def main() -> None:
 
 
 async def _measure(port: int, only: Sequence[str], seconds: float) -> None:
-    made = Requests(1)
-    questions = made.questions(2_000)
+    questions = [each for seed in SEEDS for each in Requests(seed).questions(QUESTIONS, new=True)]
     client = Client(
         port,
         {
             "EnhanceInsight": [each.SerializeToString() for each in questions],
-            "CapturePattern": [each.SerializeToString() for each in made.captures(CAPTURES)],
+            "CapturePattern": [
+                each.SerializeToString() for each in Requests(SEEDS.stop).captures(CAPTURES)
+            ],
             "EnhanceInsights": [
                 network.EnhanceInsightsRequest(
                     correlation_id=str(number), request=each
@@ -79,7 +88,9 @@ async def _measure(port: int, only: Sequence[str], seconds: float) -> None:
         },
     )
     try:
-        await client.closed("EnhanceInsight", CAPACITY_CALLERS, 4.0)
+        await client.closed("EnhanceInsight", CAPACITY_CALLERS[0], 4.0)
+        if not only or "CapturePattern" in only:
+            await client.times("CapturePattern", CAPACITY_CALLERS[0], KNOWN)
         for method in METHODS:
             if not only or method in only:
                 await _overload(client, method, seconds)
@@ -92,18 +103,22 @@ async def _measure(port: int, only: Sequence[str], seconds: float) -> None:
 async def _overload(client: Client, method: str, seconds: float) -> None:
     await client.closed(method, 1, 2.0)
     alone = await client.closed(method, 1, seconds)
-    full = await client.closed(method, CAPACITY_CALLERS, seconds)
-    print(
-        f"\n{method}: {full.per_second:,.0f} a second with {CAPACITY_CALLERS} callers", flush=True
-    )
-    print(f"{'load':>10} {'sent/s':>7} {'ok/s':>7} {'shed':>6}  p50 ms   p99 ms   of unloaded")
+    busy = {}
+    for callers in CAPACITY_CALLERS:
+        busy[callers] = await client.closed(method, callers, seconds / 2)
+        await asyncio.sleep(PAUSE)
+    best = max(busy, key=lambda callers: busy[callers].per_second)
+    full = busy[best]
+    print(f"\n{method}: {full.per_second:,.0f} a second with {best} callers", flush=True)
+    print(f"{'load':>11} {'sent/s':>7} {'ok/s':>7} {'shed':>6}  p50 ms   p99 ms   of unloaded")
     _row("one caller", alone, alone)
-    _row("16 callers", full, alone)
+    for callers, seen in busy.items():
+        _row(f"{callers} callers", seen, alone)
     warm_up = max(WARM_UP, WARM_UP_CALLS * alone.at(0.5) / 1_000)
     for load in LOADS:
         seen = await client.open(method, load * full.per_second, seconds, warm_up)
         _row(f"{load}x", seen, alone)
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(PAUSE)
 
 
 def _row(name: str, seen: Seen, alone: Seen) -> None:
@@ -116,7 +131,7 @@ def _row(name: str, seen: Seen, alone: Seen) -> None:
         if code not in ("OK", "RESOURCE_EXHAUSTED")
     }
     print(
-        f"{name:>10} {seen.sent / seen.lasted:>7,.0f} {seen.per_second:>7,.0f} {shed:>6.0%} "
+        f"{name:>11} {seen.sent / seen.lasted:>7,.0f} {seen.per_second:>7,.0f} {shed:>6.0%} "
         f"{p50:>7.1f} {p99:>8.1f}   {p50 / alone.at(0.5):.1f} / {p99 / alone.at(0.99):.1f}"
         + (f"   sent {late:.0f} ms late" if late > 1 else "")
         + (f"   {failed}" if failed else ""),

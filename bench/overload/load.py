@@ -98,6 +98,16 @@ class Client:
         seen.lasted = time.perf_counter() - began
         return seen
 
+    async def times(self, method: str, callers: int, calls: int) -> None:
+        """So many calls by callers who wait for their answers, not measured."""
+        left = iter(range(calls))
+
+        async def caller() -> None:
+            for _ in left:
+                await self.call(method, Seen())
+
+        await asyncio.gather(*(caller() for _ in range(callers)))
+
     async def open(self, method: str, per_second: float, seconds: float, warm_up: float) -> Seen:
         """Callers that come by chance (a Poisson process), whatever became of those before.
 

@@ -97,6 +97,8 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._ahead = ahead
         self._were_ahead: deque[int] = deque([0], maxlen=MOST_ROUNDS)
+        self._waited_ahead = 0.0
+        """Seconds that a call has waited before it is offered, as of the last round."""
 
     @property
     def limit(self) -> int:
@@ -186,7 +188,8 @@ class Gate:
             free = not others and now - self._last_other >= OTHERS_LAST
         else:
             at_least, free = 1, not lane.pressure.on
-        if free or lane.running < at_least or self._running < self._limit.value:
+        most = 0 if lane.pressure.on and self._waited_ahead > TICK else self._limit.value
+        if free or lane.running < at_least or self._running < most:
             return True
         self._limited = True
         return False
@@ -244,6 +247,9 @@ class Gate:
         """Refuse this turn, or under pressure the one that can wait the longest, where too many wait."""
         waiting = len(lane.queue)
         if lane.pressure.on and not lane.lane.yields:
+            if self._waited_ahead > (self._limit.quiet(turn.work) or TICK):
+                # It has waited too long already. Refusals are quick: soon the next ones have not.
+                raise self._refusal(lane, Reason.OVERLOAD)
             while len(lane.queue) >= ceil(min(self._limit.value, lane.lane.at_most) / 2):
                 last = max(lane.queue, key=lambda each: each.deadline)
                 if last.deadline <= turn.deadline:
@@ -292,7 +298,7 @@ class Gate:
             self._probe, self._probe_ends = PROBE_SAMPLES, now + PROBE_LONGEST
         self._limited = False
         seconds = now - self._round_began
-        more_ahead, ahead = self._look_ahead()
+        more_ahead, ahead = self._look_ahead(seconds)
         for lane in self._lanes.values():
             waiting = len(lane.queue)
             if not lane.lane.yields:
@@ -305,7 +311,7 @@ class Gate:
             lane.offered = lane.done = lane.refused = 0
         self._round_began = now
 
-    def _look_ahead(self) -> tuple[Callable[[_Open], int], Callable[[_Open], int]]:
+    def _look_ahead(self, seconds: float) -> tuple[Callable[[_Open], int], Callable[[_Open], int]]:
         """By how many more than a round ago wait ahead for a lane, and how many do in all.
 
         Of which kind they are is not known: as those are that came through.
@@ -313,11 +319,13 @@ class Gate:
         before, now = self._were_ahead[-1], self._ahead()
         self._were_ahead.append(now)
         all_offered = sum(each.offered for each in self._lanes.values())
+        all_ahead = now - min(self._were_ahead)
+        self._waited_ahead = all_ahead * seconds / max(1, all_offered)
 
         def share(number: int) -> Callable[[_Open], int]:
             return lambda lane: round(number * lane.offered / max(1, all_offered))
 
-        return share(now - before), share(now - min(self._were_ahead))
+        return share(now - before), share(all_ahead)
 
 
 def _refuse(turn: Turn, error: BaseException) -> None:
