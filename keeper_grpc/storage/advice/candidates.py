@@ -96,8 +96,11 @@ def _nearest(approximately: str = "") -> str:
 
 
 _EXACTLY = _nearest()
-# Only this form can use a scope's ANN index: the nearest first, what they are worth afterwards.
-_APPROXIMATELY = _nearest(f"ORDER BY pattern_embedding <=> $3 LIMIT {ANN_CANDIDATES}")
+# Only this form can use a scope's ANN index: the nearest that are published first, what they are worth afterwards. Were
+# those that are withheld among them, one account could crowd out all others with captures of its own.
+_APPROXIMATELY = _nearest(
+    f"AND {enough_accounts('account_count', '$6')} ORDER BY pattern_embedding <=> $3 LIMIT {ANN_CANDIDATES}"
+)
 
 _ELSEWHERE = "SELECT scope_id FROM scopes WHERE pattern_type = $1 AND scope_id <> $2"
 
@@ -231,7 +234,10 @@ class PostgresCandidates:
                 yield connection
             return
         async with self._database.transaction() as connection:
-            await connection.execute(f"SET LOCAL hnsw.ef_search = {ANN_CANDIDATES}")
+            # On until so many are found, whatever else is near: 20,000 are looked at (hnsw.max_scan_tuples).
+            await connection.execute(
+                f"SET LOCAL hnsw.ef_search = {ANN_CANDIDATES}; SET LOCAL hnsw.iterative_scan = relaxed_order"
+            )
             yield connection
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,8 +13,8 @@ from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Requirements
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Scope
-from keeper_grpc.storage.advice.candidates import PostgresCandidates
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.advice.candidates import ANN_CANDIDATES, PostgresCandidates
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.locks import AdvisoryLock, try_session_lock
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.versions import open_scope
@@ -35,32 +35,46 @@ async def pool(database_url: str) -> AsyncIterator[Database]:
     async with database.transaction() as connection:
         for place in (SCOPE, SMALL):
             await open_scope(connection, place)
-        await connection.executemany(
-            """
-            INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
-                                          pattern_embedding, context, action_template, shown_action,
-                                          first_discovered, account_count)
-            VALUES ($1, $2, $3, $4, $5, $6, '{}', 'Call the guest', 'Call the guest', now(), 3)
-            """,
-            [
-                (
-                    uuid4(),
-                    scope.scope_id,
-                    scope.pattern_type,
-                    scope.business_category,
-                    scope.embedding_model,
-                    vector,
-                )
-                for scope, vector in zip([SCOPE] * 300 + [SMALL] * 3, vectors, strict=True)
-            ],
-        )
+        await insert(connection, SCOPE, vectors[:300])
+        await insert(connection, SMALL, vectors[300:])
     yield database
     await database.close()
 
 
+async def insert(
+    connection: Connection, scope: Scope, vectors: Iterable[np.ndarray], accounts: int = 3
+) -> None:
+    """Patterns of so many accounts."""
+    await connection.executemany(
+        """
+        INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
+                                      pattern_embedding, context, action_template, shown_action,
+                                      first_discovered, account_count)
+        VALUES ($1, $2, $3, $4, $5, $6, '{}', 'Call the guest', 'Call the guest', now(), $7)
+        """,
+        [
+            (
+                uuid4(),
+                scope.scope_id,
+                scope.pattern_type,
+                scope.business_category,
+                scope.embedding_model,
+                vector,
+                accounts,
+            )
+            for vector in vectors
+        ],
+    )
+
+
+def question(seed: int) -> np.ndarray:
+    """Where a random question lies."""
+    return np.random.default_rng(seed).normal(size=1536).astype(np.float32)
+
+
 async def nearest(pool: Database, indexes: PostgresAnnIndexes, seed: int) -> list[str]:
     """Ids of what is nearest to a random question."""
-    vector = np.random.default_rng(seed).normal(size=1536).astype(np.float32)
+    vector = question(seed)
     patterns = PostgresCandidates(
         pool, indexes, half_life=timedelta(days=180), clock=lambda: datetime.now(UTC)
     )
@@ -87,6 +101,17 @@ async def test_an_approximate_answer_is_the_exact_one_at_this_size(pool: Databas
     assert approximate == exact
 
 
+async def test_what_is_withheld_crowds_nothing_out(pool: Database) -> None:
+    """More patterns of one account than the index is asked for, all nearer: the published ones are found as before."""
+    indexes = PostgresAnnIndexes(pool)
+    await indexes.maintain(scope_size=300)
+    before = await nearest(pool, indexes, 11)
+    noise = np.random.default_rng(12).normal(scale=0.01, size=(ANN_CANDIDATES + 50, 1536))
+    async with pool.transaction() as connection:
+        await insert(connection, SCOPE, (question(11) + noise).astype(np.float32), accounts=1)
+    assert await nearest(pool, indexes, 11) == before
+
+
 async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Database) -> None:
     """The inner query of the approximate search is an index scan on the scope's own index."""
     await PostgresAnnIndexes(pool).maintain(scope_size=300)
@@ -96,7 +121,7 @@ async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Databas
         plan = await connection.fetch(
             """
             EXPLAIN SELECT id FROM network_patterns
-             WHERE scope_id = ANY($1::bigint[]) AND embedding_model = $2
+             WHERE scope_id = ANY($1::bigint[]) AND embedding_model = $2 AND account_count >= 3
              ORDER BY pattern_embedding <=> $3 LIMIT 200
             """,
             [SCOPE.scope_id],
