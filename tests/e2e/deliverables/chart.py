@@ -39,6 +39,8 @@ SECURED: Values = {
     "tls": {"secretName": "keeper-tls", "clientCa": {"secretName": "keeper-client-ca"}},
     "settings": {"KEEPER_MIN_ACCOUNTS": 5, "KEEPER_SEED_CATALOG": False},
     "extraEnv": [{"name": "OTEL_SERVICE_NAME", "value": "keeper"}],
+    "extraVolumes": [{"name": "database-ca", "configMap": {"name": "database-ca"}}],
+    "extraVolumeMounts": [{"name": "database-ca", "mountPath": "/etc/keeper/database"}],
     "http": {"enabled": True, "origins": ["https://app.example.com", "https://example.com"]},
     "admin": {"enabled": True},
     "autoscaling": {"enabled": True},
