@@ -18,6 +18,8 @@ SERVICE = "/keeper.network.v1.NetworkLearningService/"
 CONNECTIONS = 8
 PATIENCE = 20.0
 """Seconds of the callers' deadlines."""
+BACKOFF = 0.5
+"""Seconds, the least that a RetryInfo of the service says."""
 
 
 @dataclass
@@ -75,24 +77,26 @@ class Client:
         for channel in self._channels:
             await channel.close()
 
-    async def call(self, method: str, seen: Seen) -> None:
-        """One call."""
+    async def call(self, method: str, seen: Seen) -> bool:
+        """One call: whether it was answered."""
         began = time.perf_counter()
         try:
             await next(self._calls[method])(next(self._requests[method]), timeout=PATIENCE)
         except grpc.aio.AioRpcError as error:
             seen.codes[error.code().name] += 1
-        else:
-            seen.seconds.append(time.perf_counter() - began)
-            seen.codes["OK"] += 1
+            return False
+        seen.seconds.append(time.perf_counter() - began)
+        seen.codes["OK"] += 1
+        return True
 
     async def closed(self, method: str, callers: int, seconds: float) -> Seen:
-        """Callers that ask again when they have their answer."""
+        """Callers that ask again when they have their answer, and a while after a refusal."""
         seen, began = Seen(), time.perf_counter()
 
         async def caller() -> None:
             while time.perf_counter() - began < seconds:
-                await self.call(method, seen)
+                if not await self.call(method, seen):
+                    await asyncio.sleep(BACKOFF)
 
         await asyncio.gather(*(caller() for _ in range(callers)))
         seen.lasted = time.perf_counter() - began

@@ -11,15 +11,16 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-SLIGHTLY = 1.03
-WINDOWS = ((3, 1.25), (6, 1.1), (12, SLIGHTLY))
-"""Rounds, and how many times what was done in them must have come, in these rounds and in as many before. Clearly more is
-noticed soon, a little more in the end. One burst does not fill both halves."""
-
-MOST_ROUNDS = 2 * max(rounds for rounds, _ in WINDOWS)
-
 FEW = 16
 """Pieces of work that are no backlog: they may all be waiting for another service, and a few more for them."""
+
+SLIGHTLY = 1.03
+WINDOWS = ((3, 1.25, FEW), (6, 1.1, FEW), (12, SLIGHTLY, FEW // 2))
+"""Rounds; how many times what was done in them must have come, in these rounds and in as many before; and by how many pieces
+it must be more. Clearly more is noticed soon, a little more in the end. One burst does not fill both halves, and where little
+is done, a few answers that are on their way to those who ask again are no growth."""
+
+MOST_ROUNDS = 2 * max(rounds for rounds, _, _ in WINDOWS)
 
 CALM_ROUNDS = 5
 """Rounds after which the pressure is over, if all that came in them was done, or no more came than was done before."""
@@ -77,12 +78,12 @@ class Pressure:
         rounds = list(self._rounds)
         return any(
             len(rounds) >= 2 * length
-            and _grew(rounds[-length:], ratio)
-            and _grew(rounds[-2 * length : -length], ratio)
-            for length, ratio in WINDOWS
+            and _grew(rounds[-length:], ratio, pieces)
+            and _grew(rounds[-2 * length : -length], ratio, pieces)
+            for length, ratio, pieces in WINDOWS
         )
 
 
-def _grew(rounds: list[Round], ratio: float) -> bool:
+def _grew(rounds: list[Round], ratio: float, pieces: int) -> bool:
     offered, done = sum(each.offered for each in rounds), sum(each.done for each in rounds)
-    return rounds[-1].backlog > FEW and offered > ratio * done
+    return rounds[-1].backlog > FEW and offered > max(ratio * done, done + pieces)

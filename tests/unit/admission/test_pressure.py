@@ -40,6 +40,16 @@ def test_a_queue_that_stays_full_is_no_pressure() -> None:
     assert not after(*[Round(10, 10, 0, 80)] * 100).on
 
 
+def test_answers_on_their_way_are_no_pressure() -> None:
+    """Sixty-four callers where six calls are done in a round: for a while more ask again than are answered, then fewer."""
+    growing = [Round(8, 6, 0, backlog) for backlog in range(54, 66, 2)]
+    waning = [Round(4, 6, 0, backlog) for backlog in range(62, 50, -2)]
+    pressure = Pressure()
+    for each in (growing + waning) * 10:
+        pressure.close(each)
+        assert not pressure.on
+
+
 def test_a_little_more_than_can_be_done_is_pressure_in_the_end() -> None:
     """The queue would only grow."""
     rounds = [Round(11, 10, 0, 20 + left) for left in range(MOST_ROUNDS)]
