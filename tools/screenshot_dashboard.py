@@ -42,6 +42,7 @@ def take(address: str) -> None:
             page.locator("caption", has_text="Top patterns").wait_for(state="attached")
             page.locator("figure svg").first.wait_for(state="attached")
             page.locator(".brought .value").first.wait_for()
+            page.locator(".next a").first.wait_for()
             save(page, name)
         desk = PICTURES["dashboard.png"]
         page = browser.new_page(**desk)
@@ -56,6 +57,13 @@ def take(address: str) -> None:
         page.get_by_role("button", name="Show what the network would say").click()
         page.get_by_role("table", name="Patterns that were considered").wait_for()
         save(page, "dashboard-try.png")
+        page = browser.new_page(**desk)
+        page.goto(f"{address}operate")
+        page.get_by_role("button", name="Sign in").click()
+        page.locator("caption", has_text="Calls a second").wait_for(state="attached")
+        # Rates need two looks at the processes.
+        page.get_by_role("row").filter(has_text="EnhanceInsight").first.wait_for()
+        save(page, "dashboard-operate.png")
         browser.close()
 
 

@@ -37,6 +37,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="SHARE",
         help="the true uplift of advice where it is known, as in the demo: shown beside the measured one",
     )
+    command.add_argument(
+        "--currency",
+        metavar="CODE",
+        help="the currency of all accounts, as EUR: amounts are written in it; unset are plain numbers",
+    )
     operating = command.add_argument_group("the operator's page")
     operating.add_argument(
         "--metrics",
@@ -68,8 +73,12 @@ def _run(parsed: argparse.Namespace) -> int:
     if find_spec("nicegui") is None:
         return _failed("the page needs NiceGUI: pip install 'keeper-grpc[dashboard]'")
     from keeper_grpc.connecting import credentials_of  # noqa: PLC0415 - loads gRPC
+    from keeper_grpc.dashboard.look.money import known_currency  # noqa: PLC0415 - as above
     from keeper_grpc.dashboard.serve import Upstream, serve  # noqa: PLC0415 - needs the extra
     from keeper_grpc.dashboard.shown import Shown  # noqa: PLC0415 - as above
+
+    if parsed.currency is not None and not known_currency(parsed.currency):
+        return _failed(f"{parsed.currency!r} is not the code of a currency, as EUR")
 
     upstream = Upstream(
         parsed.target,
@@ -82,6 +91,7 @@ def _run(parsed: argparse.Namespace) -> int:
         truth=parsed.true_uplift,
         operate_without_token=parsed.operate_without_token,
         operator_token_header=parsed.operator_token_header,
+        currency=parsed.currency,
     )
     try:
         asyncio.run(serve(upstream, parsed.host, parsed.port, shown))

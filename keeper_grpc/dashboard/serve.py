@@ -9,10 +9,10 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from nicegui import app as nicegui_app
 from nicegui import core, ui
 
@@ -25,6 +25,7 @@ from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.dashboard.headers import SecurityHeaders
 from keeper_grpc.dashboard.listing import Listing
 from keeper_grpc.dashboard.look import theme
+from keeper_grpc.dashboard.look.money import Money
 from keeper_grpc.dashboard.pages.account import AccountPage
 from keeper_grpc.dashboard.pages.console import ConsolePage
 from keeper_grpc.dashboard.pages.emerging import EmergingPage, EmergingPatternPage
@@ -34,6 +35,7 @@ from keeper_grpc.dashboard.pages.overview import Overview
 from keeper_grpc.dashboard.pages.pattern import PatternPage
 from keeper_grpc.dashboard.pages.patterns import PatternsPage
 from keeper_grpc.dashboard.shown import Shown
+from keeper_grpc.dashboard.upstream.feed import settled
 from keeper_grpc.dashboard.upstream.feeds import Feeds
 from keeper_grpc.dashboard.upstream.health import Health
 from keeper_grpc.dashboard.upstream.operator_session import Operators
@@ -45,6 +47,10 @@ _TITLE = "Keeper Network"
 _RECONNECT = 10.0
 """Seconds for which a browser that lost its connection can resume the same page; later it reloads the
 page. A phone in a pocket is the usual case."""
+
+_HOLD = 0.5
+"""Seconds for which a page waits for what it shows, so that it is painted once and nothing moves. A server on the same
+network answers in a tenth of that; one that is away delays the page, which then says so, by no more."""
 
 _TAB_MEMORY = 3600.0
 """Seconds for which NiceGUI keeps the storage of a closed tab, which is unused here."""
@@ -83,6 +89,7 @@ async def serve(upstream: Upstream, host: str, port: int, shown: Shown) -> None:
         operators = Operators(
             upstream.admin_target, transport, without_token=shown.operate_without_token
         )
+        Money.currency = shown.currency
         web = FastAPI(openapi_url=None)
         web.add_middleware(SecurityHeaders)
         add_exports(web, client)
@@ -130,25 +137,41 @@ def _pages(feeds: Feeds, visitors: KeeperClient, shown: Shown) -> None:
     nicegui_app.exception_handler(404)(not_found)
 
     @ui.page("/")
-    def overview(category: str = "", days: str = "") -> None:
-        Overview(feeds, Filter.from_query(category, days), shown.truth)
+    async def overview(
+        category: str = "",
+        days: str = "",
+        first: Annotated[str, Query(alias="from")] = "",
+        last: Annotated[str, Query(alias="to")] = "",
+    ) -> None:
+        where = Filter.from_query(category, days, first, last)
+        await settled(
+            feeds.metrics[where],
+            feeds.metrics[where.twice],
+            feeds.emerging[where.category],
+            feeds.patterns[where.category],
+            within=_HOLD,
+        )
+        Overview(feeds, where, shown.truth)
 
     @ui.page("/patterns", title=f"Patterns \N{MIDDLE DOT} {_TITLE}")
-    def patterns(
+    async def patterns(
         category: str = "",
         type: str = "",  # noqa: A002 - the address's own word
         search: str = "",
         sort: str = "",
         page: str = "",
     ) -> None:
-        PatternsPage(
-            feeds,
-            Listing.from_query(category=category, type_=type, search=search, sort=sort, page=page),
+        listing = Listing.from_query(
+            category=category, type_=type, search=search, sort=sort, page=page
         )
+        await settled(feeds.metrics[Filter()], feeds.listed[listing.sought], within=_HOLD)
+        PatternsPage(feeds, listing)
 
     @ui.page("/emerging", title=f"Emerging \N{MIDDLE DOT} {_TITLE}")
-    def emerging(category: str = "") -> None:
-        EmergingPage(feeds, Filter.from_query(category, ""))
+    async def emerging(category: str = "") -> None:
+        where = Filter.from_query(category, "")
+        await settled(feeds.metrics[Filter()], feeds.emerging[where.category], within=_HOLD)
+        EmergingPage(feeds, where)
 
     @ui.page("/emerging/{emerging_pattern_id}", title=f"Emerging \N{MIDDLE DOT} {_TITLE}")
     def emerging_pattern(emerging_pattern_id: str) -> None:
@@ -163,7 +186,8 @@ def _pages(feeds: Feeds, visitors: KeeperClient, shown: Shown) -> None:
         AccountPage(feeds, visitors)
 
     @ui.page("/patterns/{pattern_id}", title=f"Pattern \N{MIDDLE DOT} {_TITLE}")
-    def pattern(pattern_id: str) -> None:
+    async def pattern(pattern_id: str) -> None:
+        await settled(feeds.metrics[Filter()], feeds.histories[pattern_id], within=_HOLD)
         PatternPage(feeds, pattern_id)
 
 

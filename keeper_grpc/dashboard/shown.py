@@ -11,10 +11,12 @@ class Shown:
 
     stale_after: seconds of silence after which a page says so. truth: the true uplift, where it is known.
     operate_without_token: everybody may operate a server that asks nobody who calls. operator_token_header: in which a
-    proxy sends its visitor's token.
+    proxy sends its visitor's token. currency: that of all amounts, as a code of ISO 4217; None where accounts have
+    several.
     """
 
     stale_after: float
     truth: float | None = None
     operate_without_token: bool = False
     operator_token_header: str | None = None
+    currency: str | None = None

@@ -40,12 +40,19 @@ _KEEPER = (sys.executable, "-m", "keeper_grpc.cli")
 
 
 class ServerProcess:
-    """A running `keeper serve`. `port` is where it listens."""
+    """A running `keeper serve`. `port` is where it listens, `metrics_port` where it exports, if it does."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path, port: int) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        log: Path,
+        port: int,
+        metrics_port: int | None = None,
+    ) -> None:
         self._process = process
         self._log = log
         self.port = port
+        self.metrics_port = metrics_port
 
     @property
     def seeded(self) -> int:
@@ -75,17 +82,22 @@ class ServerProcess:
 
 @asynccontextmanager
 async def dashboard(
-    port: int, environment: Mapping[str, str], log: Path, true_uplift: float
+    server: ServerProcess, environment: Mapping[str, str], log: Path, true_uplift: float
 ) -> AsyncIterator[str]:
-    """Show the server on `port` on a web page, beside what is true of it: its address. Raises DemoFailed."""
+    """Show the server on a web page, beside what is true of it: its address. Raises DemoFailed."""
+    metrics = f"http://127.0.0.1:{server.metrics_port}/metrics"
     process = await _start(
         "dashboard",
         environment,
         log,
         "--target",
-        f"127.0.0.1:{port}",
+        f"127.0.0.1:{server.port}",
         "--port=0",
         f"--true-uplift={true_uplift}",
+        # The demo's accounts are invented, its server asks nobody who calls, and both end with it.
+        "--currency=USD",
+        "--operate-without-token",
+        *(["--metrics", metrics] if server.metrics_port else []),
     )
     try:
         yield await _address(process, log)
@@ -101,7 +113,8 @@ async def serving(environment: Mapping[str, str], log: Path) -> AsyncIterator[Se
     """
     process = await _start("serve", environment, log)
     try:
-        yield ServerProcess(process, log, await _port(process, log))
+        announced = await _announced(process, log)
+        yield ServerProcess(process, log, announced["port"], announced["metrics_port"])
     finally:
         await _end(process)
 
@@ -126,12 +139,11 @@ async def _start(
         )
 
 
-async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
-    """The port of the log line "serving"."""
+async def _announced(process: asyncio.subprocess.Process, log: Path) -> dict[str, Any]:
+    """The log line "serving", which has the ports."""
 
-    def announced() -> int | None:
-        serving = (line for line in _lines(log) if line.get("event") == "serving")
-        return next((int(line["port"]) for line in serving), None)
+    def announced() -> dict[str, Any] | None:
+        return next((line for line in _lines(log) if line.get("event") == "serving"), None)
 
     return await _announcement("the server", announced, process, log)
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:  # exist in the stub files only
 _HOLDOUT = {"KEEPER_HOLDOUT_SHARE": "0.3"}
 """The holdout: enough for a sure answer after the demo's few hundred questions. A tenth is enough for months."""
 
+_METRICS = {"KEEPER_METRICS_PORT": "0"}
+"""For the operator's page, on a free port."""
+
 _NEWCOMERS = 4
 """Accounts that join each line of business."""
 
@@ -64,12 +67,12 @@ async def stay(examples: Examples, environment: Mapping[str, str], log: Path, sh
     """Serve what the story left, with a dashboard, until Ctrl-C. Raises DemoFailed, AioRpcError."""
     show.heading("7. The dashboard")
     async with (
-        serving({**environment, **_HOLDOUT}, log) as server,
+        serving({**environment, **_HOLDOUT, **_METRICS}, log) as server,
         server.channel() as channel,
     ):
         newcomers = await _join(AdminServiceStub(channel), examples)
         accounts = _Accounts(NetworkLearningServiceStub(channel), examples, newcomers)
-        async with dashboard(server.port, environment, log, UPLIFT) as address:
+        async with dashboard(server, environment, log, UPLIFT) as address:
             with show.progress("questions", len(accounts.questions)) as progress:
                 await accounts.all_ask(progress)
             show.line(accounts.summary())

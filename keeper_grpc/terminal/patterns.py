@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from rich import box
@@ -28,6 +28,18 @@ _TABLE_WIDTH = 130
 _LARGEST_PAGE = 500
 """The API's own bound."""
 
+MOST_SORTED = 2_000
+"""Patterns that are read to be sorted, as many as the dashboard's page reads."""
+
+ORDERS: Mapping[str, Callable[[Pattern], float] | None] = {
+    "surest": None,
+    "rate": lambda pattern: pattern.evidence.success_rate,
+    "cases": lambda pattern: pattern.evidence.occurrence_count,
+    "accounts": lambda pattern: pattern.evidence.account_count,
+    "latest": lambda pattern: pattern.last_validated_time.ToNanoseconds(),
+}
+"""The orders of the dashboard's page, the greatest first; the server's own is the surest first."""
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -48,6 +60,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="only those that worked at least this often: 0.6 or 60%%",
     )
     command.add_argument(
+        "--sort",
+        choices=tuple(ORDERS),
+        default="surest",
+        help=f"which come first, of the {MOST_SORTED:,} surest (%(default)s)",
+    )
+    command.add_argument(
         "--limit", type=positive, default=50, metavar="N", help="list at most so many (%(default)s)"
     )
 
@@ -55,19 +73,23 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 async def _patterns(client: KeeperClient, parsed: argparse.Namespace) -> None:
     found: list[Pattern] = []
     more = False
+    order = ORDERS[parsed.sort]
+    most = parsed.limit if order is None else max(MOST_SORTED, parsed.limit)
     listing = client.list_patterns(
         pattern_type=parsed.type,
         business_category=parsed.category,
         min_success_rate=parsed.min_success_rate,
         search=parsed.search,
-        page_size=min(parsed.limit + 1, _LARGEST_PAGE),
+        page_size=min(most + 1, _LARGEST_PAGE),
     )
     async with aclosing(listing):
         async for pattern in listing:
-            more = len(found) == parsed.limit
+            more = len(found) == most
             if more:
                 break
             found.append(pattern)
+    more = more or len(found) > parsed.limit
+    found = in_order(found, parsed.sort)[: parsed.limit]
     if parsed.json:
         for pattern in found:
             print(line(pattern_json(pattern)))
@@ -76,6 +98,12 @@ async def _patterns(client: KeeperClient, parsed: argparse.Namespace) -> None:
         screen.print(listed(found, screen.width))
     if more:
         print(f"keeper: there are more; --limit {parsed.limit} stopped the list", file=sys.stderr)
+
+
+def in_order(patterns: Sequence[Pattern], name: str) -> list[Pattern]:
+    """Patterns that come the surest first, in one of the ORDERS. Of equals the surer one comes first."""
+    order = ORDERS[name]
+    return list(patterns) if order is None else sorted(patterns, key=order, reverse=True)
 
 
 def listed(patterns: Sequence[Pattern], width: int) -> RenderableType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.money import in_currency
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim
 
 
@@ -15,8 +16,8 @@ def claimed(claim: AuthorClaim) -> Iterator[tuple[str, str]]:
     if claim.HasField("learned_from"):
         yield "Learned from", figures.count(claim.learned_from, "business", "businesses")
     if claim.HasField("monthly_revenue_dollars"):
-        revenue = figures.money(claim.monthly_revenue_dollars)
-        yield "Revenue", f"${revenue} more a month, on average"
+        revenue = in_currency(claim.monthly_revenue_dollars, "USD")
+        yield "Revenue", f"{revenue} more a month, on average"
     if claim.HasField("adoption_rate"):
         yield "Adoption rate", figures.share(claim.adoption_rate)
     if claim.HasField("rating_improvement"):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from keeper_grpc.dashboard.look.money import money
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Metric
 
 NOT_ENOUGH = "Not enough data"
@@ -69,11 +70,6 @@ def points(value: float) -> str:
     """A difference of shares; a small one gets one more digit."""
     small = 0 < abs(value) < 0.00095  # noqa: PLR2004 - one decimal would show as +0.1 at most
     return f"{100 * value:+.2f} points" if small else f"{100 * value:+.1f} points"
-
-
-def money(value: float) -> str:
-    """An amount in the currencies of the accounts that reported it."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"  # noqa: PLR2004 - cents matter
 
 
 def count(value: float, one: str, many: str) -> str:

@@ -9,7 +9,7 @@ from nicegui import events, html
 from nicegui.element import Element
 
 from keeper_grpc.client import InvalidRequest, KeeperClientError
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 
 Handler: TypeAlias = Callable[[events.GenericEventArguments], Awaitable[None]]
 """Takes what a form sends."""
@@ -31,7 +31,7 @@ class SearchField:
     def __init__(self, name: str, key: str, value: str) -> None:
         with html.label().classes("field"):
             Text("span", name)
-            html.input_(type="search", name=key, value=value, maxlength="200")
+            html.input_(type="search", name=key, defaultValue=value, maxlength="200")
 
 
 class Choice:
@@ -57,8 +57,13 @@ class Choice:
                     option.props["selected"] = True
 
 
-def field(name: str, key: str, *, lines: int = 0, hint: str = "", **props: object) -> Element:
-    """A field for a text, of one line or of more; `hint` stands below it."""
+def field(
+    name: str, key: str, *, lines: int = 0, hint: str = "", value: str = "", **props: object
+) -> Element:
+    """A field for a text, of one line or of more; `hint` stands below it, `value` is what it begins with.
+
+    As the default: a value that is bound takes the place of what was typed, whenever the page changes.
+    """
     with html.label().classes("field"):
         Text("span", name)
         if lines:
@@ -66,6 +71,8 @@ def field(name: str, key: str, *, lines: int = 0, hint: str = "", **props: objec
         else:
             made = html.input_(type="text", name=key)
         made.props.update(props)
+        if value:
+            made.props["defaultValue"] = value
         if hint:
             Text("small", hint)
     return made

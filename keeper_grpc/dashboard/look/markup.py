@@ -7,19 +7,12 @@ from dataclasses import dataclass
 
 from nicegui import html
 from nicegui.element import Element
-from nicegui.elements.mixins.text_element import TextElement
+
+from keeper_grpc.dashboard.look.terms import heading
+from keeper_grpc.dashboard.look.text import Text
 
 WARNING = "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}"
 """Variation selector 15: the sign as a text character, not as an emoji."""
-
-
-class Text(TextElement):
-    """An element of any tag that holds a text. Setting `text` sends only a difference."""
-
-    def __init__(self, tag: str, text: str = "", classes: str = "", **props: str) -> None:
-        super().__init__(tag=tag, text=text)
-        self.classes(classes)
-        self.props.update(props)
 
 
 class Status:
@@ -79,7 +72,7 @@ class Table:
             Text("caption", caption, "unseen")
             with html.thead(role="rowgroup"), html.tr(role="row"):
                 for column in columns:
-                    Text("th", column.heading, column.classes, scope="col", role="columnheader")
+                    heading("th", column.heading, column.classes, scope="col", role="columnheader")
             self._body = html.tbody(role="rowgroup")
         self._table.set_visibility(False)
 

@@ -6,6 +6,15 @@ document.addEventListener("change", (event) => {
   localStorage.setItem("keeper-theme", event.target.value);
   document.documentElement.dataset.theme = event.target.value;
 });
+// The meaning of a word goes away with Escape, and comes back when another one is pointed at.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.documentElement.dataset.quiet = "";
+});
+for (const kind of ["focusin", "mouseover"]) {
+  document.addEventListener(kind, (event) => {
+    if (event.target.closest?.(".term")) delete document.documentElement.dataset.quiet;
+  });
+}
 // NiceGUI opens its socket once the page is mounted. While it is closed, nothing here is live.
 const keeperMounted = setInterval(() => {
   if (!window.socket) return;

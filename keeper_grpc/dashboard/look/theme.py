@@ -1,4 +1,4 @@
-"""The style sheet of the pages, and their small client-side script."""
+"""The style sheet of the pages, and their small client-side scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ ICON = (
 
 
 def install() -> None:
-    """Put style and script into the head of every page."""
+    """Put style and scripts into the head of every page."""
     here = files(__package__)
-    css, script = (here.joinpath(name).read_text("utf-8") for name in ("theme.css", "theme.js"))
-    ui.add_head_html(f"<style>{css}</style><script>{script}</script>", shared=True)
+    css, *scripts = (
+        here.joinpath(name).read_text("utf-8") for name in ("theme.css", "theme.js", "picture.js")
+    )
+    made = "".join(f"<script>{script}</script>" for script in scripts)
+    ui.add_head_html(f"<style>{css}</style>{made}", shared=True)

@@ -12,7 +12,7 @@ from keeper_grpc.client import KeeperClient, KeeperClientError
 from keeper_grpc.client.credentials import CredentialsUnusable
 from keeper_grpc.dashboard.filters import WINDOWS, Filter
 from keeper_grpc.dashboard.look.forms import SUBMIT, Choice, field, said
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame
 from keeper_grpc.dashboard.sections.account_value import AccountValue
 from keeper_grpc.dashboard.upstream.feeds import Feeds

@@ -11,7 +11,7 @@ from nicegui import events, html, ui
 from keeper_grpc.client import KeeperClientError
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.dashboard.look.forms import SUBMIT, field, said
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame
 from keeper_grpc.dashboard.sections.preview import Preview
 from keeper_grpc.dashboard.upstream.feeds import Feeds

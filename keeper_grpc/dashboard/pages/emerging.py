@@ -6,7 +6,8 @@ from nicegui import html, ui
 
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.money import money
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
 from keeper_grpc.dashboard.sections.emerging import Emerging, title
 from keeper_grpc.dashboard.sections.notice import Notice
@@ -106,7 +107,7 @@ class EmergingPatternPage:
             "Novelty": figures.share(pattern.novelty),
             "Growth": f"{100 * pattern.growth_rate:+.0f}%",
             "Alike": f"{pattern.mean_similarity:.2f}",
-            "Potential value": figures.money(pattern.total_potential_value),
+            "Potential value": money(pattern.total_potential_value),
             "First seen": figures.at(pattern.first_seen_time),
             "Last seen": figures.at(pattern.last_seen_time),
         }.items():
@@ -127,7 +128,7 @@ _FACTS = {
     "Novelty": "100% is like nothing known before, 0% is what is known",
     "Growth": "the last day against the daily mean before it",
     "Alike": "mean cosine of the insights to their centre",
-    "Potential value": "of all insights, in the accounts' currencies",
+    "Potential value": "of all insights",
     "First seen": "",
     "Last seen": "",
 }

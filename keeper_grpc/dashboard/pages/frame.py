@@ -9,7 +9,9 @@ from nicegui import html, ui
 
 from keeper_grpc.client import KeeperClientError, Unavailable
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import WARNING, Status, Text
+from keeper_grpc.dashboard.look.markup import WARNING, Status
+from keeper_grpc.dashboard.look.money import Money
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.upstream.feed import MetricsFeed
 
 _PAGES = {
@@ -58,8 +60,8 @@ class Frame:
         with html.div().classes("foot"):
             Text(
                 "p",
-                "Times are UTC. Money is in the accounts' currencies, added up as plain numbers. "
-                "Nothing here names an account.",
+                f"Times are UTC. Money is {Money.words()}"
+                f"{'' if Money.currency else ', added up as plain numbers'}. Nothing here names an account.",
             )
         self._state.show("none", "\N{HORIZONTAL ELLIPSIS}", "Connecting")
         self._notice.set_visibility(False)

@@ -14,7 +14,7 @@ from keeper_grpc.client import KeeperClientError
 from keeper_grpc.client.credentials import CredentialsUnusable
 from keeper_grpc.dashboard.filters import Filter
 from keeper_grpc.dashboard.look.forms import SUBMIT, field, held, said
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
 from keeper_grpc.dashboard.sections.operator import forgetting, withdrawing
 from keeper_grpc.dashboard.sections.operator.audit import AuditTable

@@ -12,7 +12,9 @@ from keeper_grpc.client.harms import harms
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.claims import claimed
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.money import Money, money
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
 from keeper_grpc.dashboard.sections.charts import History
 from keeper_grpc.dashboard.sections.notice import Notice
@@ -214,8 +216,8 @@ class PatternPage:
                 "",
             ),
             "Revenue per case": (
-                figures.money(evidence.mean_revenue_impact) if revenue else figures.NOT_ENOUGH,
-                "the median account's mean, in the accounts' currencies" if revenue else "",
+                money(evidence.mean_revenue_impact) if revenue else figures.NOT_ENOUGH,
+                f"the median account's mean, {Money.words()}" if revenue else "",
             ),
             "First observed": (figures.day(pattern.first_discovered_time), ""),
             "Last observed": (figures.day(pattern.last_validated_time), ""),

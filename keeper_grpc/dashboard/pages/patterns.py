@@ -9,7 +9,7 @@ from nicegui import html, ui
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.listing import ORDERS, PAGE, Listing, pages
 from keeper_grpc.dashboard.look.forms import Choice, SearchField
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame
 from keeper_grpc.dashboard.sections.patterns import PatternTable
 from keeper_grpc.dashboard.upstream.feeds import MOST_LISTED, Feeds

@@ -5,7 +5,9 @@ from __future__ import annotations
 from nicegui import html
 
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.money import money
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.account_value_pb2 import (
     AccountAdvice,
     AccountGiven,
@@ -94,7 +96,7 @@ class AccountValue:
         self._told.text = f"{advice.advised_count:,} of {advice.question_count:,}"
         revenue = advice.followed_revenue
         brought_in = (
-            f", with {figures.money(revenue.value)} of revenue" if revenue.HasField("value") else ""
+            f", with {money(revenue.value)} of revenue" if revenue.HasField("value") else ""
         )
         self._followed.text = (
             f"questions were answered with advice; {advice.followed_count:,} pieces were followed, "

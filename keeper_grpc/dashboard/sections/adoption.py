@@ -8,7 +8,7 @@ from nicegui import html
 
 from keeper_grpc.client.adoption import dismissals_in_words
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
 _STAGES: Final = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 from nicegui import html
 
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Status, Text
+from keeper_grpc.dashboard.look.markup import Status
+from keeper_grpc.dashboard.look.terms import term
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Metric, Uplift
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
@@ -32,7 +34,9 @@ class Brought:
         with html.div().classes("card brought"):
             with html.div():
                 self._value = Text("p", figures.NOTHING, "value")
-                Text("p", "Success with advice, less without", "meaning")
+                with html.p().classes("meaning"):
+                    term("Uplift")
+                    Text("span", ": success with advice, less without")
                 self._status = Status()
                 self._interval = Text("p", "", "basis")
             with html.div():

@@ -19,7 +19,7 @@ _COUNTED = (
 )
 
 ENOUGH = 5
-"""Fewest outcomes for which a step shows a rate: with fewer, one outcome moves it by 20 points."""
+"""Fewest outcomes or questions for which a step shows a rate: with fewer, one moves it by 20 points."""
 
 
 @dataclass(slots=True)
@@ -47,6 +47,11 @@ class Bucket:
     def advised_rate(self) -> float | None:
         """The success rate of advice; None for too few outcomes."""
         return _rate(self.advised_success_count, self.advised_count)
+
+    @property
+    def enhanced_rate(self) -> float | None:
+        """The share of questions that were enhanced; None for too few questions."""
+        return _rate(self.enhanced_count, self.question_count)
 
     @property
     def held_out_rate(self) -> float | None:

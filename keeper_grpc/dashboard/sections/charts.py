@@ -8,16 +8,20 @@ from typing import Any
 
 from nicegui import html, ui
 
+from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.buckets import ENOUGH, Bucket, buckets
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
     GetPatternResponse,
 )
 
-_STEPS = {7: (1, 1), 30: (1, 7), 90: (7, 7), 365: (28, 28)}
-"""Days of a step, by window: for charts of counts, and for charts of rates, which need more data."""
+_STEPS = ((14, 1, 1), (45, 1, 7), (120, 7, 7))
+"""Days of a step, for as many days at most: for charts of counts, and for charts of rates, which need more data."""
+
+_LONG_STEP = 28
 
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
 """The theme's font: labels are measured on a canvas, which inherits none."""
@@ -40,13 +44,19 @@ class Chart:
             with html.details() as self._details:
                 Text("summary", f"{title} as a table")
                 self._table = Table(title, columns, "Nothing happened within the window.")
+            # The theme's script draws the picture from what is shown; no service has a part in it.
+            self._picture = Text(
+                "button", "Save as PNG", "picture", type="button", **{"data-picture": title}
+            )
         self._chart.set_visibility(False)
+        self._picture.set_visibility(False)
 
     def show(self, sentence: str, options: dict[str, Any] | None, rows: Sequence[Row]) -> None:
         """Draw the chart; without options only the sentence is shown, and it gives the reason."""
         self._sentence.text = sentence
         self._details.set_visibility(options is not None)
         self._chart.set_visibility(options is not None)
+        self._picture.set_visibility(options is not None)
         self._table.show(rows)
         if options is not None and self._chart.props["options"] != options:
             self._chart.props["options"] = options
@@ -56,8 +66,7 @@ class Chart:
 class Trends:
     """The three charts of the overview."""
 
-    def __init__(self, days: int) -> None:
-        self._days = days
+    def __init__(self) -> None:
         when, number = Column("When"), "number"
         with html.div().classes("charts"):
             self._patterns = Chart("Patterns over time", [when, Column("New patterns", number)])
@@ -79,15 +88,17 @@ class Trends:
                 ],
             )
 
-    def show(self, report: GetNetworkMetricsResponse) -> None:
-        """Show a report."""
+    def show(self, report: GetNetworkMetricsResponse, chosen: Dates | None = None) -> None:
+        """Show a report, or the chosen dates of it."""
         if report.withheld:
             for chart in (self._patterns, self._coverage, self._success):
                 chart.show("Withheld: too few accounts were active in this window.", None, [])
             return
         first = report.window_start_time.ToDatetime().date()
         last = report.as_of_time.ToDatetime().date()
-        step, rate_step = _STEPS[self._days]
+        if chosen is not None:
+            first, last = max(first, chosen.first), min(last, chosen.last)
+        step, rate_step = _steps((last - first).days)
         self._show_patterns(report, buckets(report.days, first, last, step))
         self._show_coverage(buckets(report.days, first, last, step))
         advised = report.metrics.total_success_applications
@@ -183,6 +194,13 @@ class Trends:
                 if step.advised_count or step.held_out_count
             ],
         )
+
+
+def _steps(days: int) -> tuple[int, int]:
+    for most, counts, rates in _STEPS:
+        if days <= most:
+            return counts, rates
+    return _LONG_STEP, _LONG_STEP
 
 
 class History:

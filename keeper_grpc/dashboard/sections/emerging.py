@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.money import money
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.notice import Notice
 from keeper_grpc.dashboard.upstream.feed import EmergingFeed
 from keeper_grpc.gen.keeper.network.v1.emerging_pb2 import EmergingPattern
@@ -106,7 +108,7 @@ def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
             _state(pattern, arrived),
             Cell(f"{pattern.account_count:,}"),
             Cell(f"{pattern.sighting_count:,}"),
-            Cell(figures.money(pattern.total_potential_value)),
+            Cell(money(pattern.total_potential_value)),
             Cell(figures.moment(pattern.last_seen_time)),
         ],
         "arrived" if arrived else "",

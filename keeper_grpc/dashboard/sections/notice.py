@@ -5,7 +5,8 @@ from __future__ import annotations
 from nicegui import html
 
 from keeper_grpc.client import KeeperClientError
-from keeper_grpc.dashboard.look.markup import WARNING, Text
+from keeper_grpc.dashboard.look.markup import WARNING
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.upstream.refused import REFUSED
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.listing import Listing, Sought
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.notice import Notice
 from keeper_grpc.dashboard.upstream.feed import Fetched
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern

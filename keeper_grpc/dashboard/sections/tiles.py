@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nicegui import html
 
+from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Status, Text
-from keeper_grpc.dashboard.sections.changes import changes
+from keeper_grpc.dashboard.look.markup import Status
+from keeper_grpc.dashboard.look.sparkline import Sparkline
+from keeper_grpc.dashboard.look.terms import heading
+from keeper_grpc.dashboard.look.text import Text
+from keeper_grpc.dashboard.sections.buckets import Bucket
+from keeper_grpc.dashboard.sections.changes import Periods, kpi_changes, metric_changes, series
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
@@ -51,7 +56,7 @@ _KPIS: Mapping[Kpi.Name.ValueType, Caption] = {
         "Pattern accuracy", "Patterns that went on as predicted", "pattern", "patterns"
     ),
     Kpi.NAME_REVENUE_PER_PATTERN: Caption(
-        "Revenue per pattern", "In the accounts' currencies", "pattern", "patterns"
+        "Revenue per pattern", "Net revenue of advice by pattern", "pattern", "patterns"
     ),
     Kpi.NAME_RETENTION_IMPROVEMENT: Caption(
         "Retention improvement",
@@ -73,7 +78,7 @@ _METRICS: Mapping[str, Caption] = {
         "Advice that worked", "Reported outcomes that were successful", "outcome", "outcomes"
     ),
     "revenue_generated_network": Caption(
-        "Revenue from advice", "As reported, in the accounts' currencies", "outcome", "outcomes"
+        "Revenue from advice", "As reported, less its cost", "outcome", "outcomes"
     ),
     "average_confidence_boost": Caption(
         "Confidence added", "By advice, on average", "answer", "answers", difference=True
@@ -112,20 +117,26 @@ class Kpis:
         with html.ul().classes("tiles"):
             self._tiles = {name: _Tile(caption) for name, caption in _KPIS.items()}
 
-    def show(self, report: GetNetworkMetricsResponse) -> None:
-        """Show a report."""
+    def show(
+        self, report: GetNetworkMetricsResponse, periods: Periods | None, dates: Dates
+    ) -> None:
+        """Show a report, and what changed against the period before."""
         by_name = {kpi.name: kpi for kpi in report.kpis}
-        changed = changes(report)
+        changed = kpi_changes(periods)
         for name, tile in self._tiles.items():
             tile.show(by_name.get(name), changed.get(name, ""), withheld=report.withheld)
+            if name in _CURVES:
+                tile.curve.show(series(report, dates, _CURVES[name]))
 
 
 class _Tile:
     def __init__(self, caption: Caption) -> None:
         self._caption = caption
         with html.li().classes("tile"):
-            Text("h3", caption.title)
-            self._value = Text("p", figures.NOTHING, "value")
+            heading("h3", caption.title)
+            with html.div().classes("measured"):
+                self._value = Text("p", figures.NOTHING, "value")
+                self.curve = Sparkline()
             Text("p", caption.meaning, "meaning")
             with html.div().classes("against"):
                 self._status = Status()
@@ -157,25 +168,35 @@ class Numbers:
     """The metrics that have no target."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, tuple[Caption, Text, Text]] = {}
+        self._shown: dict[str, tuple[Caption, Text, Text, Text]] = {}
         with html.dl().classes("numbers"):
             for name, caption in _METRICS.items():
                 with html.div():
-                    Text("dt", caption.title)
+                    heading("dt", caption.title)
                     with html.dd():
                         value = Text("span", figures.NOTHING, "value")
                         Text("span", caption.meaning, "meaning")
-                        self._shown[name] = (caption, value, Text("span", "", "basis"))
+                        based_on = Text("span", "", "basis")
+                        self._shown[name] = (caption, value, based_on, Text("span", "", "change"))
 
-    def show(self, report: GetNetworkMetricsResponse) -> None:
-        """Show a report."""
-        for name, (caption, value, based_on) in self._shown.items():
+    def show(self, report: GetNetworkMetricsResponse, periods: Periods | None) -> None:
+        """Show a report, and what changed against the period before."""
+        changed = metric_changes(periods)
+        for name, (caption, value, based_on, change) in self._shown.items():
             if report.withheld:
-                value.text, based_on.text = "Withheld", ""
+                value.text, based_on.text, change.text = "Withheld", "", ""
                 continue
+            change.text = changed.get(name, "")
             metric = _metric(report.metrics, name)
             value.text = figures.figure(metric, difference=caption.difference)
             based_on.text = basis(metric, caption)
+
+
+_CURVES: Mapping[Kpi.Name.ValueType, Callable[[Bucket], float | None]] = {
+    Kpi.NAME_DISCOVERY_RATE: lambda step: float(step.patterns_discovered),
+    Kpi.NAME_SUCCESS_RATE_IMPROVEMENT: lambda step: step.advised_rate,
+}
+"""What days tell of a KPI: of the improvement the success rate with advice, which steps have enough outcomes for."""
 
 
 def basis(metric: Metric, caption: Caption) -> str:

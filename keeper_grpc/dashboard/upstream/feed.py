@@ -10,6 +10,7 @@ Shared                one feed for each key, as long as it has listeners
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
@@ -77,6 +78,7 @@ class Feed(ABC):
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
         self._telling: asyncio.TimerHandle | None = None
+        self._news = asyncio.Event()
         self._idle = self._when_idle()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -105,12 +107,28 @@ class Feed(ABC):
             self._task = None
         self.on_idle()
 
+    @property
+    @abstractmethod
+    def known(self) -> bool:
+        """Whether there is anything to show."""
+
+    async def settled(self) -> None:
+        """Wait until there is something to show, or a problem. The feed has a listener meanwhile."""
+        stop = self.listen(lambda: None)
+        try:
+            while not self.known and self.problem is None:
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            stop()
+
     @abstractmethod
     async def _follow(self) -> None:
         """Read from the service until cancelled. Raises KeeperClientError."""
 
     def _changed(self) -> None:
         """Schedule a call of the listeners."""
+        self._news.set()
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(_PACE, self._tell)
 
@@ -162,6 +180,10 @@ class MetricsFeed(Feed):
         self._where = where
         self._stale_after = stale_after
         self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.report is not None
 
     def close(self) -> None:
         if self._alarm is not None:
@@ -221,6 +243,10 @@ class EmergingFeed(Feed):
         self._client = client
         self._category = category
 
+    @property
+    def known(self) -> bool:
+        return self.complete
+
     async def _follow(self) -> None:
         self.patterns.clear()
         self.complete = False
@@ -269,6 +295,10 @@ class Fetched(Feed, Generic[T]):
         self._fetch = fetch
         self._wanted = asyncio.Event()
 
+    @property
+    def known(self) -> bool:
+        return self.value is not None
+
     def refresh(self) -> None:
         """Schedule a new call; concurrent requests of several pages share it."""
         self._wanted.set()
@@ -285,6 +315,13 @@ class Fetched(Feed, Generic[T]):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
+
+
+async def settled(*feeds: Feed, within: float) -> None:
+    """Wait until each has something to show or a problem, so long at most: a page that is built then does not move."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            await asyncio.gather(*(feed.settled() for feed in feeds))
 
 
 F = TypeVar("F", bound=Feed)

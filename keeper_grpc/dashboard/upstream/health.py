@@ -33,6 +33,10 @@ class Health(Feed):
         self.statuses: Mapping[str, str] = {}
         self._connect = connect
 
+    @property
+    def known(self) -> bool:
+        return bool(self.statuses)
+
     async def _follow(self) -> None:
         async with self._connect() as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)  # its stub file does not type the calls

@@ -79,6 +79,10 @@ class Processes(Feed):
         """Those whose metrics are known."""
         return [process for process in self.all if process.last is not None]
 
+    @property
+    def known(self) -> bool:
+        return bool(self.answering)
+
     async def _follow(self) -> None:
         # No proxy and no redirect: what is asked is what the operator has named.
         async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:

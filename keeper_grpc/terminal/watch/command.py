@@ -41,11 +41,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_window(command)
     add_category(command)
+    command.add_argument("--type", default="", help="only emerging patterns of this type")
 
 
 async def _watch(client: KeeperClient, parsed: argparse.Namespace) -> None:
     with _view(parsed) as view:
-        emerging = client.watch_emerging(business_category=parsed.category)
+        emerging = client.watch_emerging(
+            pattern_type=parsed.type, business_category=parsed.category
+        )
         metrics = client.watch_network_metrics(
             window=parsed.window, business_category=parsed.category
         )

@@ -17,7 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    async_playwright,
+)
 
 from tests.e2e.server_process import START, STOP, environment
 from tests.e2e.waiting import SOON, until
@@ -27,7 +34,7 @@ LOG = "dashboard.log"
 STALE_AFTER = 3.0
 """Seconds of silence that make the page stale; the server under test sends a heartbeat every half."""
 
-PHONE = {"width": 360, "height": 740}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 """The smallest window that the pages are made for."""
 
 MISSING = (

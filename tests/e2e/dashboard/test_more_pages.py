@@ -3,9 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+import struct
+from collections.abc import Callable
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, ViewportSize, expect
 
 from keeper_grpc.client import KeeperClient
 from tests.e2e.dashboard.browsing import (
@@ -25,7 +27,7 @@ if chromium() is None:
 
 expect.set_options(timeout=1000 * SOON)
 
-DESK = {"width": 1280, "height": 900}
+DESK: ViewportSize = {"width": 1280, "height": 900}
 NOT_THERE = re.compile(r"status of 404")
 
 
@@ -182,3 +184,114 @@ async def test_one_account_sees_what_the_network_is_worth_to_it(
         await page.get_by_role("button", name="Show").click()
         await expect(page.get_by_role("alert")).to_contain_text("account_id")
         await expect(given).to_be_hidden()
+
+
+async def test_chosen_dates_are_part_of_the_address(browser: Browser, served: Dashboard) -> None:
+    """A form chooses them and keeps the line of business; what is measured up to now is not shown for the past."""
+    async with opened(browser, f"{served.url}?category=spa") as page:
+        dates = page.get_by_role("form", name="Dates")
+        await dates.get_by_label("From").fill("2026-01-05")
+        await dates.get_by_label("To").fill("2026-01-11")
+        await dates.get_by_role("button", name="Show these dates").click()
+        await expect(page).to_have_url(f"{served.url}?category=spa&from=2026-01-05&to=2026-01-11")
+        within = page.get_by_role("region", name="Within these dates")
+        await expect(within).to_contain_text("05 Jan 2026 to 11 Jan 2026")
+        await expect(within).to_contain_text("choose dates that end today")
+        await expect(page.get_by_role("region", name="Targets")).to_have_count(0)
+        lines = page.get_by_role("navigation", name="Line of business")
+        await expect(lines.get_by_role("link", name="All")).to_have_attribute(
+            "href", "?from=2026-01-05&to=2026-01-11"
+        )
+        assert await serious(page) == []
+    async with opened(browser, f"{served.url}?from=2026-11-01", viewport=PHONE) as page:
+        # Up to now, so that targets are of these dates.
+        await expect(page.get_by_role("region", name="Targets")).to_have_count(1)
+        assert await overflow(page) <= 0
+
+
+async def test_a_word_explains_itself_to_everybody(browser: Browser, served: Dashboard) -> None:
+    """On hover, with the keyboard and on a tap; Escape takes it away, and screen readers have it as a description."""
+    async with opened(browser, served.url) as page:
+        word = page.locator(".tile").get_by_role("button", name="Pattern accuracy")
+        meaning = page.locator(".tile").get_by_text("succeeded about as often as was foretold")
+        await expect(meaning).to_be_hidden()
+        await expect(word).to_have_accessible_description(re.compile("as was foretold"))
+        await word.hover()
+        await expect(meaning).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(meaning).to_be_hidden()
+        await page.mouse.move(0, 0)
+        await word.focus()
+        await expect(meaning).to_be_visible()
+        assert await serious(page) == []
+
+
+async def test_a_chart_is_saved_as_a_picture(browser: Browser, served: Dashboard) -> None:
+    """Drawn in the browser, in its colours and twice its size; no other host has a part in it."""
+    async with opened(browser, served.url, color_scheme="dark") as page:
+        chart = page.locator("figure").filter(has_text="Patterns over time")
+        await expect(chart.locator("svg path").first).to_be_attached()
+        async with page.expect_download() as started:
+            await chart.get_by_role("button", name="Save as PNG").click()
+        saved = await started.value
+        assert saved.suggested_filename == "patterns-over-time.png"
+        picture = (await saved.path()).read_bytes()
+        width, height = struct.unpack(">II", picture[16:24])
+        box = await chart.locator("svg").first.bounding_box()
+    assert picture.startswith(b"\x89PNG")
+    assert box is not None
+    assert (width, height) == (
+        pytest.approx(2 * (box["width"] + 32), abs=2),
+        pytest.approx(2 * (box["height"] + 88), abs=2),
+    )
+
+
+async def test_the_page_says_what_to_try_next_how_sure_that_is_and_why(
+    browser: Browser, served: Dashboard
+) -> None:
+    """For one line of business, in sentences; the suggestion leads to its pattern."""
+    async with opened(browser, f"{served.url}?category=spa", viewport=PHONE) as page:
+        advice = page.get_by_role("region", name="What to try next").get_by_role("listitem").first
+        await expect(advice).to_contain_text("with 95% certainty at least")
+        await expect(advice).to_contain_text("3 of 4 reported cases succeeded, at 4 owners")
+        await expect(advice).to_contain_text("first seen when days since visit")
+        title = await advice.get_by_role("link").inner_text()
+        await advice.get_by_role("link").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+
+PAINT = """
+window.seen = {shift: 0, paint: 0};
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.seen.shift += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") window.seen.paint = entry.startTime;
+}).observe({type: "paint", buffered: true});
+"""
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE])
+@pytest.mark.parametrize("path", ["", "patterns", "emerging"])
+async def test_a_page_is_painted_once_and_nothing_moves(
+    browser: Browser,
+    served: Dashboard,
+    viewport: ViewportSize,
+    path: str,
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
+    """By the browser's own account, once the dashboard has read what it shows. The time of the paint is recorded."""
+    async with opened(browser, f"{served.url}{path}"):
+        pass
+    profile = await browser.new_context(viewport=viewport)
+    page = await profile.new_page()
+    await page.add_init_script(PAINT)
+    await page.goto(f"{served.url}{path}")
+    await page.get_by_text("Live", exact=True).wait_for()
+    await page.wait_for_function("window.seen.paint > 0")
+    seen = await page.evaluate("window.seen")
+    name = f"first paint of /{path} at {viewport['width']} pixels, in ms"
+    record_testsuite_property(name, round(seen["paint"]))
+    await profile.close()
+    assert seen["shift"] < 0.1  # what Web Vitals call good; a section that comes late moves more
+    assert seen["paint"] < 1000 * SOON

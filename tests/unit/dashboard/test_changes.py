@@ -2,7 +2,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from keeper_grpc.dashboard.sections.changes import changes
+from keeper_grpc.dashboard.filters import Dates
+from keeper_grpc.dashboard.sections.changes import (
+    Periods,
+    kpi_changes,
+    metric_changes,
+    series,
+    shown_dates,
+)
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, NetworkDay
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
@@ -23,20 +30,55 @@ def report(days: int, *told: tuple[int, dict[str, int]]) -> GetNetworkMetricsRes
     return made
 
 
-def test_the_second_half_is_held_beside_the_first() -> None:
-    """A window of 30 days and today: 15 days and the 15 before; what is older than both is in neither."""
-    found = changes(
+MONTH = shown_dates(report(30), 30, None)
+"""The last thirty days, today included."""
+
+
+def periods(made: GetNetworkMetricsResponse) -> Periods | None:
+    """Those thirty days of a report, and the thirty before."""
+    return Periods.of(made, MONTH)
+
+
+def test_the_period_is_held_beside_as_many_days_before_it() -> None:
+    """Thirty days with today, and the thirty before; what is older than both is in neither."""
+    found = periods(
         report(
-            30,
-            (30, {"patterns_discovered": 9}),
-            (29, {"patterns_discovered": 2}),
-            (14, {"patterns_discovered": 4}),
+            60,
+            (60, {"patterns_discovered": 9}),
+            (59, {"patterns_discovered": 2}),
+            (30, {"patterns_discovered": 1}),
+            (29, {"patterns_discovered": 4}),
             (0, {"patterns_discovered": 1}),
         )
     )
-    assert found == {
-        Kpi.NAME_DISCOVERY_RATE: "\N{UPWARDS ARROW} 5 new in the last 15 days, 2 before"
+    assert kpi_changes(found) == {
+        Kpi.NAME_DISCOVERY_RATE: "\N{UPWARDS ARROW} 5 new in 30 days, 3 in the 30 days before"
     }
+    assert metric_changes(found) == {
+        "patterns_discovered": "\N{UPWARDS ARROW} from 3 in the period before"
+    }
+
+
+def test_chosen_dates_are_held_beside_those_before_them() -> None:
+    """Both ends are included."""
+    last = NOW.date() - timedelta(days=10)
+    chosen = Dates(last - timedelta(days=4), last)
+    found = Periods.of(
+        report(
+            60,
+            (20, {"question_count": 100}),
+            (19, {"question_count": 10, "enhanced_count": 1}),
+            (14, {"question_count": 10, "enhanced_count": 5}),
+            (10, {"question_count": 10, "enhanced_count": 5}),
+            (9, {"question_count": 100}),
+        ),
+        chosen,
+    )
+    assert found is not None
+    assert (found.before.question_count, found.now.question_count) == (10, 20)
+    assert metric_changes(found)["enhanced_rate"] == (
+        "\N{UPWARDS ARROW} from 10% in the period before"
+    )
 
 
 def arms(advised: int, held_out: int) -> dict[str, int]:
@@ -49,17 +91,31 @@ def arms(advised: int, held_out: int) -> dict[str, int]:
     }
 
 
-def test_an_improvement_needs_enough_outcomes_in_both_halves() -> None:
-    """Nineteen in one arm of one half are too few for a comparison."""
+def test_an_improvement_needs_enough_outcomes_in_both_periods() -> None:
+    """Nineteen in one arm of one period are too few for a comparison."""
     full = arms(20, 20)
-    assert Kpi.NAME_SUCCESS_RATE_IMPROVEMENT in changes(report(30, (20, full), (1, full)))
-    few = changes(report(30, (20, full), (1, arms(20, 19))))
+    told = kpi_changes(periods(report(60, (40, full), (1, full))))
+    assert Kpi.NAME_SUCCESS_RATE_IMPROVEMENT in told
+    few = kpi_changes(periods(report(60, (40, full), (1, arms(20, 19)))))
     assert Kpi.NAME_SUCCESS_RATE_IMPROVEMENT not in few
 
 
-def test_nothing_is_said_of_a_withheld_or_empty_report() -> None:
-    """What is not known has not changed."""
-    assert not changes(report(30))
-    withheld = report(30, (1, {"patterns_discovered": 1}))
+def test_nothing_is_said_of_what_is_not_known() -> None:
+    """A report that is withheld, empty, missing, or does not reach back over the period before."""
+    assert periods(report(60)) is None
+    assert Periods.of(None, MONTH) is None
+    day = (1, {"patterns_discovered": 1})
+    assert periods(report(30, day)) is None
+    withheld = report(60, day)
     withheld.withheld = True
-    assert not changes(withheld)
+    assert periods(withheld) is None
+    assert not kpi_changes(None)
+    assert not metric_changes(None)
+    assert series(withheld, MONTH, lambda step: float(step.patterns_discovered)) == []
+
+
+def test_a_curve_has_a_dozen_steps_at_most_and_all_that_was_counted() -> None:
+    """A month in ten steps of three days: nothing falls between them."""
+    made = report(60, (29, {"patterns_discovered": 2}), (0, {"patterns_discovered": 3}))
+    steps = series(made, MONTH, lambda step: float(step.patterns_discovered))
+    assert steps == [2.0, *8 * [0.0], 3.0]

@@ -9,7 +9,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResp
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim, Evidence, Pattern
 from keeper_grpc.terminal.output.as_json import history_json, pattern_json
 from keeper_grpc.terminal.pattern import shown, supported
-from keeper_grpc.terminal.patterns import listed
+from keeper_grpc.terminal.patterns import in_order, listed
 from tests.unit.terminal.rendered import rendered
 
 ID = "8f14e45f-ceea-467f-a8f6-3d0c5b1f8b1a"
@@ -161,3 +161,19 @@ def test_support_is_one_line_of_counts() -> None:
     assert supported(chain) == "not published; 1 owner, 3 accounts; 1 more account waiting to count"
     many = GetPatternSupportResponse(owner_count=1200, account_count=1201, published=True)
     assert supported(many) == "published; 1,200 owners, 1,201 accounts"
+
+
+def test_a_list_has_the_orders_of_the_page_and_keeps_the_surer_first() -> None:
+    """By the number that is named, the greatest first; of equals the one that the server lists before the other."""
+    few = Pattern(pattern_id="few", evidence=Evidence(success_rate=0.95, occurrence_count=5))
+    same = Pattern(pattern_id="same", evidence=Evidence(success_rate=0.95, occurrence_count=42))
+    named = {"proven": PROVEN, "few": few, "same": same}
+
+    def order(name: str) -> list[str]:
+        found = in_order([PROVEN, few, same], name)
+        return [next(key for key, each in named.items() if each is one) for one in found]
+
+    assert order("surest") == ["proven", "few", "same"]
+    assert order("rate") == ["few", "same", "proven"]
+    assert order("cases") == ["proven", "same", "few"]
+    assert order("accounts") == ["proven", "few", "same"]

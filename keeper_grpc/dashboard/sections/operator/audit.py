@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent, WithdrawalReason
 
 PAGE = 25

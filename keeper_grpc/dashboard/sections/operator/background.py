@@ -9,7 +9,8 @@ from nicegui import html
 
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.operator.processes import counted, seconds
 from keeper_grpc.dashboard.upstream.processes import Process, Processes
 from keeper_grpc.dashboard.upstream.scrape import Scrape

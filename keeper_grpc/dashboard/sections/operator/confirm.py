@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nicegui import events, html
 
 from keeper_grpc.dashboard.look.forms import SUBMIT, field, held
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 
 
 @dataclass(frozen=True, slots=True)

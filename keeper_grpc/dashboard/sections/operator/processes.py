@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from nicegui import html
 
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Status, Table, Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Status, Table
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.upstream.health import SERVICES, Health
 from keeper_grpc.dashboard.upstream.processes import Process, Processes
 from keeper_grpc.dashboard.upstream.scrape import Scrape

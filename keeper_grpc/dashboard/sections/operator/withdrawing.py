@@ -10,7 +10,7 @@ from nicegui import html
 from keeper_grpc.client import KeeperClient, KeeperClientError
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.forms import SUBMIT, Choice, Handler, field
-from keeper_grpc.dashboard.look.markup import Text
+from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.operator.confirm import Proposal
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import WithdrawalReason
 
