@@ -29,7 +29,7 @@ from keeper_grpc.rpc.interceptors.end import EndListener, TellEnd
 from keeper_grpc.rpc.interceptors.identity_limits import IdentityLimits
 from keeper_grpc.rpc.interceptors.in_flight import InFlight
 from keeper_grpc.rpc.interceptors.log import log_end
-from keeper_grpc.rpc.interceptors.reading import read_requests
+from keeper_grpc.rpc.interceptors.reading import COMPRESSION, read_requests
 from keeper_grpc.rpc.interceptors.request_id import RequestId
 from keeper_grpc.rpc.interceptors.trace import Trace, note_end
 from keeper_grpc.rpc.interceptors.unreadable import MAX_RECEIVED_BYTES
@@ -59,6 +59,7 @@ _OPTIONS = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+    *COMPRESSION,
 )
 
 

@@ -23,6 +23,7 @@ from google.rpc.status_pb2 import Status
 
 from keeper_grpc.rpc import status
 from keeper_grpc.rpc.http.server import HttpServer
+from keeper_grpc.rpc.interceptors.unreadable import Unreadable
 
 DAY = 86_400.0
 MIB = 1024 * 1024
@@ -36,6 +37,7 @@ class Conformance:
 
     async def respond(self, requests: list[Any], context: Any, response: type[Any]) -> Any:
         """What a call with one response answers."""
+        await self._refuse_unreadable(requests, context)
         definition = requests[0].response_definition if requests else None
         if definition is None:
             return response(payload=self._payload(b"", requests, context))
@@ -49,6 +51,7 @@ class Conformance:
         self, requests: list[Any], context: Any, response: type[Any]
     ) -> AsyncIterator[Any]:
         """What a call with many responses answers."""
+        await self._refuse_unreadable(requests, context)
         if not requests or not requests[0].HasField("response_definition"):
             return
         definition = requests[0].response_definition
@@ -99,6 +102,12 @@ class Conformance:
             prefix + "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream),
             prefix + "BidiStream": grpc.stream_stream_rpc_method_handler(half_duplex),
         }
+
+    async def _refuse_unreadable(self, requests: Iterable[Any], context: Any) -> None:
+        """As validation does in the service."""
+        for request in requests:
+            if isinstance(request, Unreadable):
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, request.violation.description)
 
     def _payload(self, data: bytes, requests: list[Any], context: Any) -> Any:
         return self._messages.ConformancePayload(

@@ -11,6 +11,8 @@ import pytest
 import structlog
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from bench.fuzz.messages import nested
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -19,6 +21,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetPatternRequest,
 )
 from keeper_grpc.rpc.interceptors.unreadable import MAX_RECEIVED_BYTES, MAX_REQUEST_BYTES
+from tests.e2e.waiting import SOON, until
 from tests.rpc import raw_http2
 from tests.rpc.refusal import read, refusal
 from tests.rpc.requests import capture, question
@@ -243,14 +246,55 @@ async def test_what_is_compressed_is_read(service: Service) -> None:
     assert await raw_http2.call(port, path, packed, {"grpc-encoding": "gzip"}) == NOT_FOUND
 
 
+async def test_every_kind_of_call_may_be_compressed(service: Service, topic: str) -> None:
+    """By gRPC's own client: calls, streams of messages, and health, which is none of ours."""
+    squeezed = grpc.Compression.Gzip
+    long = question(topic, "Offer a warm towel. " * 50)
+    await service.network.EnhanceInsight(long, compression=squeezed)
+    ask: Any = service.channel.stream_stream(
+        PATH + "EnhanceInsights",
+        request_serializer=EnhanceInsightsRequest.SerializeToString,
+        response_deserializer=EnhanceInsightsResponse.FromString,
+    )
+    asked = [EnhanceInsightsRequest(correlation_id=f"{n}", request=long) for n in range(3)]
+    answers = [each async for each in ask(iter(asked), compression=squeezed)]
+    assert all(each.HasField("response") for each in answers)
+    health: Any = HealthStub(service.channel)
+    served = HealthCheckRequest(service="keeper.network.v1.NetworkLearningService")
+    assert (await health.Check(served, compression=squeezed)).status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(GOOD)[:-9],
+        gzip.compress(GOOD) + b"more",
+        gzip.compress(GOOD)[:12] + b"damaged" * 3,
+        gzip.compress(bytes(MAX_REQUEST_BYTES + 1)),
+        gzip.compress(bytes(50 * MAX_REQUEST_BYTES)),
+        b"no gzip",
+    ],
+    ids=["cut off", "with a tail", "damaged", "too large", "a bomb", "none at all"],
+)
+async def test_what_is_no_gzip_is_a_bad_request(service: Service, body: bytes) -> None:
+    """INVALID_ARGUMENT, as what is no message, of a call that was logged as any other."""
+    packed, gzipped = raw_http2.message(body, compressed=1), {"grpc-encoding": "gzip"}
+    with structlog.testing.capture_logs() as lines:
+        status = await raw_http2.call(service.app.port, PATH + "GetPattern", packed, gzipped)
+        # The caller has its answer before the call is logged.
+        await until(lambda: lines, within=SOON, what="the call is logged")
+    assert status == INVALID_ARGUMENT
+    assert [(line["event"], line["code"]) for line in lines] == [("call", "INVALID_ARGUMENT")]
+
+
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
         (raw_http2.message(GOOD, compressed=1), {"grpc-encoding": "snappy"}),
+        (raw_http2.message(GOOD, compressed=1), {"grpc-encoding": "deflate"}),
         (raw_http2.message(GOOD, compressed=1), {}),
-        (raw_http2.message(GOOD, compressed=1), {"grpc-encoding": "gzip"}),
     ],
-    ids=["unknown", "not named", "damaged"],
+    ids=["unknown", "not taken", "not named"],
 )
 async def test_what_cannot_be_unpacked_is_no_defect(
     service: Service, body: bytes, headers: dict[str, str]

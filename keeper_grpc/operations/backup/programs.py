@@ -7,6 +7,9 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -42,7 +45,6 @@ _LIBPQ = frozenset(
         "sslcompression",
         "sslcert",
         "sslkey",
-        "sslpassword",
         "sslrootcert",
         "sslcrl",
         "sslcrldir",
@@ -59,18 +61,26 @@ _LIBPQ = frozenset(
 """Parameters of a DSN that libpq knows. Our driver takes any other for a setting of the session."""
 
 
+_SERVICE = "keeper"
+"""The section of a service file of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A DSN for libpq's programs: without its password, and the environment that has it."""
+    """A DSN for libpq's programs: without its secrets, and the environment and the service file that have them.
+
+    `service` is the text of that file, empty without one: no variable holds the password of a client key.
+    """
 
     dsn: str
     environment: dict[str, str]
+    service: str = ""
 
     @classmethod
     def of(cls, dsn: str) -> Connection:
         """Take a DSN apart, of either form. Anyone may read the arguments of a process, its environment its owner only."""
         parameters = read_parameters(dsn)
-        secret = parameters.pop("password", "")
+        secret, of_key = parameters.pop("password", ""), parameters.pop("sslpassword", "")
         kept = {name: value for name, value in parameters.items() if name in _LIBPQ}
         session = [
             f"-c {name}={_escaped(value)}"
@@ -90,7 +100,13 @@ class Connection:
             environment["PGOPTIONS"] = " ".join(
                 [environment.get("PGOPTIONS", ""), *session]
             ).strip()
-        return cls(f"postgresql://?{urlencode(kept, quote_via=quote)}", environment)
+        if of_key:
+            kept["service"] = _SERVICE
+        return cls(
+            f"postgresql://?{urlencode(kept, quote_via=quote)}",
+            environment,
+            f"[{_SERVICE}]\nsslpassword={of_key}\n" if of_key else "",
+        )
 
 
 def find_program(name: str, server_major: int) -> str:
@@ -112,27 +128,40 @@ def find_program(name: str, server_major: int) -> str:
     )
 
 
-async def run(program: str, *arguments: str | Path, environment: dict[str, str]) -> str:
+async def run(program: str, *arguments: str | Path, connection: Connection) -> str:
     """Run one to its end; what it printed. Raises ProgramFailed with the first line of its complaint."""
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        said, complained = await process.communicate()
-    except asyncio.CancelledError:
-        process.terminate()
-        await process.wait()
-        raise
+    with _environment_of(connection) as environment:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *arguments,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            said, complained = await process.communicate()
+        except asyncio.CancelledError:
+            process.terminate()
+            await process.wait()
+            raise
     if process.returncode != 0:
         # One line: those that follow may quote rows.
         lines = complained.decode(errors="replace").strip().splitlines()
         raise ProgramFailed(lines[0] if lines else f"{program} ended with {process.returncode}")
     return said.decode(errors="replace")
+
+
+@contextmanager
+def _environment_of(connection: Connection) -> Iterator[dict[str, str]]:
+    """What a program runs in, with its service file, which its owner alone can read, for as long as it runs."""
+    if not connection.service:
+        yield connection.environment
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".conf") as file:
+        file.write(connection.service)
+        file.flush()
+        yield connection.environment | {"PGSERVICEFILE": file.name}
 
 
 def _escaped(value: str) -> str:

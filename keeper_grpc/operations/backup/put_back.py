@@ -44,7 +44,7 @@ async def put_back(dsn: str, directory: Path, *, overwrite: bool) -> Manifest:
         target = Connection.of(dsn)
         program = find_program("pg_restore", major)
         dump = directory / DUMP
-        listed = await run(program, "--list", dump, environment=target.environment)
+        listed = await run(program, "--list", dump, connection=target)
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".list") as contents:
             contents.write(_without_extension(listed) if has_vector else listed)
             contents.flush()
@@ -59,7 +59,7 @@ async def put_back(dsn: str, directory: Path, *, overwrite: bool) -> Manifest:
                     f"--use-list={contents.name}",
                     f"--dbname={target.dsn}",
                     dump,
-                    environment=target.environment,
+                    connection=target,
                 )
             except ProgramFailed as error:
                 raise ProgramFailed(

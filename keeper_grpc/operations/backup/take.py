@@ -58,12 +58,12 @@ async def take_backup(dsn: str, directory: Path) -> Manifest:
                 f"--snapshot={facts['snapshot']}",
                 f"--file={partial}",
                 f"--dbname={target.dsn}",
-                environment=target.environment,
+                connection=target,
             )
             rows = await count_rows(connection)
     finally:
         await connection.close()
-    await run(find_program("pg_restore", major), "--list", partial, environment=target.environment)
+    await run(find_program("pg_restore", major), "--list", partial, connection=target)
     _settle(partial, directory / DUMP)
     manifest = Manifest(
         made_time=datetime.now(UTC).isoformat(timespec="seconds"),

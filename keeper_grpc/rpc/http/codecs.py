@@ -1,4 +1,7 @@
-"""How messages are written over HTTP: binary, and JSON as protobuf defines it."""
+"""How messages are written over HTTP: binary, and JSON as protobuf defines it.
+
+As over gRPC, a message that is larger than the limit is not parsed: an Unreadable stands in its place.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from connectrpc.codec import Codec
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
-from keeper_grpc.rpc.interceptors.unreadable import Unreadable
+from keeper_grpc.rpc.interceptors.unreadable import TOO_LARGE, Unreadable
 from keeper_grpc.rpc.status import FieldViolation
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -18,7 +21,10 @@ DEPTH = 64
 
 
 class Binary(Codec[Message, Any]):
-    """protobuf's own encoding."""
+    """protobuf's own encoding, of messages of `limit` bytes at most."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
 
     def name(self) -> str:
         return "proto"
@@ -28,6 +34,8 @@ class Binary(Codec[Message, Any]):
 
     def decode(self, data: bytes | bytearray, message_class: type[MessageT]) -> Any:
         """The message, or an Unreadable, which validation refuses."""
+        if len(data) > self._limit:
+            return Unreadable(TOO_LARGE)
         try:
             return message_class.FromString(bytes(data))
         except DecodeError:
@@ -35,7 +43,10 @@ class Binary(Codec[Message, Any]):
 
 
 class Json(Codec[Message, Any]):
-    """protobuf's JSON. Unknown fields are ignored, as in binary: a newer client may send some."""
+    """protobuf's JSON, of `limit` bytes at most. Unknown fields are ignored, as in binary: a newer client may send some."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
 
     def name(self) -> str:
         return "json"
@@ -45,6 +56,8 @@ class Json(Codec[Message, Any]):
 
     def decode(self, data: bytes | bytearray, message_class: type[MessageT]) -> Any:
         """The message, or an Unreadable that says what the parser objected to."""
+        if len(data) > self._limit:
+            return Unreadable(TOO_LARGE)
         message = message_class()
         try:
             text = bytes(data).decode()

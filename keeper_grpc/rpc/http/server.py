@@ -27,6 +27,7 @@ from keeper_grpc.rpc.http.endpoints import endpoints
 from keeper_grpc.rpc.http.origins import App, Origins
 from keeper_grpc.rpc.http.patience import Patience
 from keeper_grpc.rpc.interceptors.chain import Handler
+from keeper_grpc.rpc.interceptors.unreadable import MAX_RECEIVED_BYTES, MAX_REQUEST_BYTES
 
 log = structlog.get_logger()
 
@@ -34,6 +35,9 @@ MOST_CONNECTIONS = 10_000
 """Open connections and running calls at most; beyond that a request is answered with 503."""
 
 BACKLOG = 128
+
+RECEIVED = MAX_RECEIVED_BYTES // MAX_REQUEST_BYTES
+"""Times the largest request that is let in, as over gRPC."""
 
 
 class _Application(ConnectASGIApplication[Mapping[str, Any]]):
@@ -72,8 +76,9 @@ class HttpServer:
         app = _Application(
             service=endpoints(services, handlers),
             endpoints=lambda made: made,
-            read_max_bytes=max_request_bytes,
-            codecs=[Binary(), Json()],
+            # Below it, a message that is too large is refused as any other that cannot be read; so does gRPC.
+            read_max_bytes=RECEIVED * max_request_bytes,
+            codecs=[Binary(max_request_bytes), Json(max_request_bytes)],
         )
         self._socket = _bound(address, shares_port=shares_port)
         self.port: int = self._socket.getsockname()[1]

@@ -48,9 +48,10 @@ def arguments() -> Iterator[tuple[str, str]]:
 
 
 def with_password(dsn: str) -> str:
-    """The same server, which trusts its socket whatever the password is."""
+    """The same server, which trusts its socket whatever the passwords are, of the role and of a client key."""
     parts = urlsplit(dsn)
-    return dsn.replace(f"//{parts.netloc}", f"//{parts.username}:{PASSWORD}@", 1)
+    dsn = dsn.replace(f"//{parts.netloc}", f"//{parts.username}:{PASSWORD}@", 1)
+    return f"{dsn}{'&' if parts.query else '?'}sslpassword={PASSWORD}-of-a-key"
 
 
 async def said(call: Any) -> str:

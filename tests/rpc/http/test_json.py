@@ -10,7 +10,7 @@ import structlog
 from google.protobuf.json_format import MessageToDict
 from google.rpc.error_details_pb2 import BadRequest
 
-from keeper_grpc.rpc.interceptors.unreadable import MAX_REQUEST_BYTES
+from keeper_grpc.rpc.interceptors.unreadable import MAX_RECEIVED_BYTES, MAX_REQUEST_BYTES
 from tests.rpc.http.browser import NETWORK, post, sent
 from tests.rpc.requests import capture, new_account, question
 from tests.rpc.service import Service
@@ -101,10 +101,19 @@ async def test_what_is_no_json_of_the_request_is_refused(
 
 
 async def test_a_request_that_is_too_large_is_refused(service: Service) -> None:
-    """The limit is gRPC's: more than any valid request needs is not read into memory."""
+    """As over gRPC: it is the caller's error, and far beyond the limit nothing is read into memory."""
     body = {"accountId": "a" * (MAX_REQUEST_BYTES + 1)}
     answer = await post(port_of(service), f"{NETWORK}CapturePattern", body)
 
+    assert answer.status == 400
+    assert answer.json["code"] == "invalid_argument"
+    details = {each["type"]: each for each in answer.json["details"]}
+    assert details["google.rpc.ErrorInfo"]["debug"]["reason"] == "INVALID_REQUEST"
+    (violation,) = details["google.rpc.BadRequest"]["debug"]["fieldViolations"]
+    assert violation["description"] == f"more than {MAX_REQUEST_BYTES} bytes"
+
+    body = {"accountId": "a" * (MAX_RECEIVED_BYTES + 1)}
+    answer = await post(port_of(service), f"{NETWORK}CapturePattern", body)
     assert answer.json["code"] == "resource_exhausted"
 
 

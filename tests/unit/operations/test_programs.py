@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from keeper_grpc.operations.backup.programs import Connection
+from keeper_grpc.operations.backup.programs import Connection, run
 from keeper_grpc.storage.connections.parameters import read_parameters
 
 
@@ -27,6 +30,23 @@ def test_a_password_is_no_argument(dsn: str, bare: str) -> None:
     assert read_parameters(connection.dsn) == read_parameters(bare)
     assert "cret" not in connection.dsn
     assert connection.environment["PGPASSWORD"] == "s3/cret"
+
+
+async def test_the_password_of_a_client_key_is_no_argument(tmp_path: Path) -> None:
+    """It is in a service file, which its owner alone can read, for as long as the program runs."""
+    connection = Connection.of("postgresql://me@db/keeper?sslkey=/k&sslpassword=s3%2Fcret")
+    assert "cret" not in connection.dsn
+    assert "cret" not in str(connection.environment)
+    assert read_parameters(connection.dsn)["service"] == "keeper"
+
+    shown = tmp_path / "shown"
+    shown.write_text(
+        '#!/bin/sh\nstat -c %a "$PGSERVICEFILE"; echo "$PGSERVICEFILE"; cat "$PGSERVICEFILE"\n'
+    )
+    shown.chmod(0o755)
+    mode, name, *text = (await run(str(shown), connection=connection)).splitlines()
+    assert (mode, text) == ("600", ["[keeper]", "sslpassword=s3/cret"])
+    assert name not in [each.path for each in os.scandir(Path(name).parent)]
 
 
 def test_settings_of_the_session_become_options() -> None:
