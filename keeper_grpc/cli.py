@@ -31,6 +31,7 @@ from keeper_grpc.dashboard import command as dashboard
 from keeper_grpc.domain.errors import Unavailable
 from keeper_grpc.logged_settings import read_settings
 from keeper_grpc.operations import migrate
+from keeper_grpc.operations.archive import command as archive
 from keeper_grpc.operations.backup import command as backup
 from keeper_grpc.operations.doctor import command as doctor
 from keeper_grpc.operator_error import OperatorError
@@ -56,7 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backup.add(commands)
     doctor.add(commands)
     add_command(commands, "seed", "add or upgrade the pattern catalog", _seed)
-    add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
+    anew = add_command(commands, "rebuild", "recount all evidence from the ledger", _rebuild)
+    anew.add_argument(
+        "--archives",
+        type=Path,
+        metavar="DIR",
+        help="read also what keeper archive wrote into this directory",
+    )
+    archive.add(commands)
     _add_reembed(commands)
     proof = add_command(
         commands, "uplift", "how much more often advice succeeds than its holdout", _uplift
@@ -269,11 +277,11 @@ def _seed(_: argparse.Namespace) -> int:
     return 0
 
 
-def _rebuild(_: argparse.Namespace) -> int:
+def _rebuild(parsed: argparse.Namespace) -> int:
     settings = read_settings()
     from keeper_grpc.one_shot.commands import rebuild
 
-    result = asyncio.run(rebuild(settings))
+    result = asyncio.run(rebuild(settings, parsed.archives))
     print(f"rebuilt {result.patterns} patterns from {result.observations} observations")
     if result.corrected:
         print(f"corrected the metrics' counts of {result.corrected} days, patterns and accounts")

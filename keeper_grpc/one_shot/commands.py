@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 from keeper_grpc.catalog.load import load_catalog
@@ -17,10 +18,15 @@ from keeper_grpc.composition.shared import (
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.local_operator import record
 from keeper_grpc.models.choice import open_model
+from keeper_grpc.operations.archive.exclusion import alone
+from keeper_grpc.operations.archive.shelf import Shelf
 from keeper_grpc.pseudonym_keys import check_pseudonym_keys
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.advice.exploration import Exploring, PostgresExploration
+from keeper_grpc.storage.archives.files import PostgresArchiveFiles
+from keeper_grpc.storage.archives.rebuild import check_archives_needed, loaded
+from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.metrics.uplift import Measured, PostgresUplift
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
@@ -51,15 +57,35 @@ async def seed(settings: Settings) -> SeedResult:
         return result
 
 
-async def rebuild(settings: Settings) -> RebuildResult:
-    """Recount the evidence in the database that the settings name."""
-    async with open_pool(settings) as pool:
+async def rebuild(settings: Settings, archives: Path | None = None) -> RebuildResult:
+    """Recount the evidence in the database that the settings name, with `archives` also from what was archived there.
+
+    Raises ArchiveError and ArchivesNeeded before anything is changed.
+    """
+    counting = counting_of(settings)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(settings))
         await check_pseudonym_keys(settings, pool)
-        use_case = RebuildEvidence(store=PostgresRebuild(pool), counting=counting_of(settings))
-        result = await use_case()
+        await stack.enter_async_context(alone(pool))
+        if archives is None:
+            await check_archives_needed(pool, counting)
+            store = PostgresRebuild(pool)
+        else:
+            store = await stack.enter_async_context(_with_archives(pool, Shelf(archives)))
+        result = await RebuildEvidence(store=store, counting=counting)()
         counts = {"patterns": result.patterns, "corrected": result.corrected}
         await record(pool, "rebuild_evidence", counts)
         return result
+
+
+@asynccontextmanager
+async def _with_archives(pool: Database, shelf: Shelf) -> AsyncIterator[PostgresRebuild]:
+    from keeper_grpc.operations.archive.reading import archived, check_all  # noqa: PLC0415 - needs an extra
+
+    files = await PostgresArchiveFiles(pool).files()
+    check_all(shelf, files)
+    async with loaded(pool, archived(shelf, files)) as store:
+        yield store
 
 
 @asynccontextmanager

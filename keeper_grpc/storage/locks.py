@@ -9,6 +9,7 @@ other.
     LEADER        session, tried. The leader's steps take STEP on the same connection.
     STEP          transaction. Then rows: sightings and clusters (a step); the account, its advice and
                   its sightings (the end of ForgetAccount).
+    ARCHIVE       session, tried. Alone; its transactions take a scope, then accounts.
     PRIORS        transaction, tried. Then rows: patterns, in the order of their ids.
     FOLD          transaction, tried by a fold. A rebuild waits for it, after it has locked the tables
                   observations and enhancements.
@@ -56,6 +57,8 @@ class AdvisoryLock(IntEnum):
     """Learns the priors of patterns from each other."""
     RETENTION = 0x6B656570_72657461
     """Deletes or rolls up what is old."""
+    ARCHIVE = 0x6B656570_61726368
+    """Writes files of old observations, or reads all of them."""
     STEP = 0x6B656570_73746570
     """Changes sightings and their clusters together."""
 

@@ -142,6 +142,12 @@ class Sizes(Protocol):
     @property
     def bytes_by_table(self) -> Mapping[str, int]: ...
 
+    @property
+    def archived_observations(self) -> int: ...
+
+    @property
+    def archived_bytes(self) -> int: ...
+
 
 class Bounds(Protocol):
     """Rows that were taken, by what they are."""
@@ -190,7 +196,17 @@ def watch_memories(instruments: Instruments, **memories: Memory) -> None:
 
 
 def watch_sizes(instruments: Instruments, sizes: Sizes, bounds: Bounds) -> None:
-    """Export how large the tables are, and what keeps them from growing."""
+    """Export how large the tables and the archives are, and what keeps the tables from growing."""
+    instruments.watch(
+        "keeper.archive.observations",
+        "Observations that are in archives instead of the ledger",
+        ({}, lambda: sizes.archived_observations),
+    )
+    instruments.watch(
+        "keeper.archive.size",
+        "Bytes of the archives' files",
+        ({}, lambda: sizes.archived_bytes),
+    )
     instruments.watch_each(
         "keeper.retention.rows",
         "Rows that were deleted, rolled up or passed over because of their age or number",

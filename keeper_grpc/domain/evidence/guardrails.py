@@ -22,7 +22,7 @@ outweigh the harm, and never because nobody uses it any more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from enum import Enum
 from math import fsum
@@ -92,6 +92,12 @@ class OwnHarms:
             self.unsubscribes + weight * bool(unsubscribed),
             self.costed + weight * (net_revenue is not None),
             self.net_revenue + weight * (net_revenue or 0.0),
+        )
+
+    def plus(self, other: OwnHarms) -> OwnHarms:
+        """Both together."""
+        return OwnHarms(
+            *(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True))
         )
 
     def aged(self, weight: float) -> OwnHarms:

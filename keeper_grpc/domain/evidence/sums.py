@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.fading import FAST, SLOW
@@ -13,6 +14,8 @@ from keeper_grpc.domain.evidence.guardrails import HARM_HALF_LIFE, OwnHarms
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.observation import Disposition, Observation
 from keeper_grpc.domain.patterns.situation import facets
+
+_Key = TypeVar("_Key")
 
 MOST_WORDINGS = 16
 """Distinct actions that are kept of one account in one pattern, its first: bounds what one can add."""
@@ -91,6 +94,12 @@ class ShareSums:
     drawn_squares: float = 0.0
     drawn_excess: float = 0.0
 
+    def plus(self, other: ShareSums) -> ShareSums:
+        """Both together."""
+        return ShareSums(
+            *(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True))
+        )
+
 
 @dataclass(slots=True)
 class PatternSums:
@@ -147,8 +156,28 @@ class PatternSums:
             own.revenue_total += one.net_revenue
             own.revenue_count += 1
 
+    def join(self, other: PatternSums) -> None:
+        """Count what was summed up before: of an account it comes before what is here, or is all."""
+        self.observations += other.observations
+        if other.first is not None and other.last is not None:
+            self.first = min(self.first or other.first, other.first)
+            self.last = max(self.last or other.last, other.last)
+        _join(self.accounts, other.accounts)
+        _join(self.facets, other.facets)
+        _join(self.scripts, other.scripts)
+        for account, harms in other.harms.items():
+            self.harms[account] = self.harms[account].plus(harms)
+        for account, actions in other.wordings.items():
+            both = actions | self.wordings[account]
+            self.wordings[account] = dict(list(both.items())[:MOST_WORDINGS])
+
     def span(self, occurred: datetime) -> None:
         """Widen the span in which the pattern was observed, by one observation, whoever it counts for."""
         self.observations += 1
         self.first = min(self.first or occurred, occurred)
         self.last = max(self.last or occurred, occurred)
+
+
+def _join(mine: dict[_Key, ShareSums], its: Mapping[_Key, ShareSums]) -> None:
+    for key, share in its.items():
+        mine[key] = mine[key].plus(share)

@@ -49,6 +49,10 @@ def _backup(parsed: argparse.Namespace) -> int:
         f"the pseudonym keys ({_names(manifest)}) are not in it: keep "
         f"{_keys(settings)} apart from it, because together they undo the pseudonyms"
     )
+    if files := manifest.rows.get("archive_files"):
+        print(
+            f"the {files} files of archived observations are not in it: copy their directory beside it"
+        )
     if unrecorded:
         print(f"keeper: not written to the audit log: {unrecorded}", file=sys.stderr)
     return 0

@@ -128,9 +128,12 @@ class PostgresAccounts:
             await connection.execute(
                 """
                 UPDATE account_milestones SET first_success_time = (
-                    SELECT min(o.occurred_time)
-                      FROM observations o JOIN accounts a USING (account_key)
-                     WHERE o.account_key = $1 AND o.success AND o.occurred_time >= a.joined_time)
+                    SELECT min(o.success_time)
+                      FROM (SELECT account_key, occurred_time AS success_time FROM observations WHERE success
+                            UNION ALL
+                            SELECT account_key, first_success_time FROM archived_days) o
+                      JOIN accounts a USING (account_key)
+                     WHERE o.account_key = $1 AND o.success_time >= a.joined_time)
                  WHERE account_key = $1
                 """,
                 key,

@@ -24,6 +24,7 @@ from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.accounts.remembered import RememberedAccounts
 from keeper_grpc.storage.accounts.rewording import first_action, reword, reword_advised
 from keeper_grpc.storage.accounts.standing import count_change
+from keeper_grpc.storage.archives.parts import drop_parts
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.locks import lock_step
@@ -73,8 +74,11 @@ class PostgresForgetting(PostgresAccounts):
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT DISTINCT scope_id, pattern_id FROM observations
-                 WHERE account_key = $1 AND pattern_id IS NOT NULL ORDER BY pattern_id
+                SELECT scope_id, pattern_id FROM observations
+                 WHERE account_key = $1 AND pattern_id IS NOT NULL
+                 UNION
+                SELECT scope_id, pattern_id FROM archived_parts WHERE account_key = $1
+                 ORDER BY pattern_id
                 """,
                 account_key,
             )
@@ -145,6 +149,7 @@ class PostgresForgetting(PostgresAccounts):
                 """
                 SELECT EXISTS (SELECT FROM observations
                                 WHERE account_key = $1 AND pattern_id IS NOT NULL)
+                    OR EXISTS (SELECT FROM archived_parts WHERE account_key = $1)
                 """,
                 account_key,
             ):
@@ -211,9 +216,8 @@ async def _own(connection: Connection, key: PatternKey, rule: PublicationRule) -
 async def _remainder(connection: Connection, pattern: Pattern, account_key: str) -> Remainder:
     rows = await connection.fetch(
         """
-        SELECT context, action, count(*)::integer AS count FROM observations
-         WHERE scope_id = $1 AND pattern_id = $2 AND account_key <> $3
-           AND disposition <> 'reported'
+        SELECT context, action, sum(observations)::integer AS count FROM said_words
+         WHERE scope_id = $1 AND pattern_id = $2 AND account_key <> $3 AND NOT reported
          GROUP BY 1, 2
         """,
         *pattern.key,
@@ -274,7 +278,8 @@ async def _remove_from_pattern(
         """,
         *key,
     )
-    return Forgotten(observations_removed=observations, scripts_removed=scripts)
+    archived = await drop_parts(connection, key, account_key)
+    return Forgotten(observations_removed=observations + archived, scripts_removed=scripts)
 
 
 async def _place(connection: Connection, key: PatternKey, centre: Centre) -> None:
@@ -291,8 +296,12 @@ async def _reset_span(connection: Connection, key: PatternKey) -> None:
                    THEN coalesce(span.first, p.first_discovered)
                    ELSE least(p.created_at, span.first) END,
                last_validated = span.last
-          FROM (SELECT min(occurred_time) AS first, max(occurred_time) AS last
-                  FROM observations WHERE scope_id = $1 AND pattern_id = $2 AND counted) span
+          FROM (SELECT min(first) AS first, max(last) AS last
+                  FROM (SELECT min(occurred_time) AS first, max(occurred_time) AS last
+                          FROM observations WHERE scope_id = $1 AND pattern_id = $2 AND counted
+                        UNION ALL
+                        SELECT min(first_time), max(last_time)
+                          FROM archived_parts WHERE scope_id = $1 AND pattern_id = $2) spans) span
          WHERE p.scope_id = $1 AND p.id = $2
         """,
         *key,

@@ -12,8 +12,12 @@ from keeper_grpc.storage.database import Database
 # $1 to $3 are the rule at one moment; see domain/accounts/qualification.py.
 _QUALIFIES = """
     (($1 OR a.registered) AND a.created_at <= $2
-     AND ($3 = 0 OR (SELECT count(DISTINCT (o.recorded_time AT TIME ZONE 'UTC')::date)
-                       FROM observations o WHERE o.account_key = a.account_key) >= $3))
+     AND ($3 = 0 OR (SELECT count(*)
+                       FROM (SELECT (o.recorded_time AT TIME ZONE 'UTC')::date
+                               FROM observations o WHERE o.account_key = a.account_key
+                              UNION
+                             SELECT d.recorded_day
+                               FROM archived_days d WHERE d.account_key = a.account_key) active) >= $3))
 """
 
 

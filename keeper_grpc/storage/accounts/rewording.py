@@ -26,9 +26,8 @@ async def reword(connection: Connection, key: PatternKey) -> None:
     await connection.execute(
         """
         WITH ranked AS (
-            SELECT id, context, action, recorded_time, disposition = 'reported' AS reported,
-                   rank() OVER (ORDER BY disposition = 'reported') AS tier
-              FROM observations WHERE scope_id = $1 AND pattern_id = $2
+            SELECT id, context, action, recorded_time, reported, rank() OVER (ORDER BY reported) AS tier
+              FROM said_words WHERE scope_id = $1 AND pattern_id = $2
         ), said AS (SELECT * FROM ranked WHERE tier = 1)
         UPDATE network_patterns p
            SET context = first.context,
@@ -67,15 +66,14 @@ async def reword_advised(
         )
         UPDATE network_patterns p
            SET action_template = coalesce(
-                   (SELECT o.action FROM observations o
-                     WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id
-                       AND o.disposition <> 'reported'
+                   (SELECT o.action FROM said_words o
+                     WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id AND NOT o.reported
                      ORDER BY o.recorded_time, o.id LIMIT 1), $4, p.action_template)
           FROM advised a
          WHERE p.scope_id = a.scope_id AND p.id = a.id AND p.action_template = $3 AND p.catalog_key IS NULL
-           AND NOT EXISTS (SELECT FROM observations o
+           AND NOT EXISTS (SELECT FROM said_words o
                             WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id
-                              AND o.disposition <> 'reported' AND o.action = p.action_template)
+                              AND NOT o.reported AND o.action = p.action_template)
         """,
         *key,
         old,

@@ -41,6 +41,8 @@ async def note_standing(connection: Connection, account_key: str, *, recount: bo
          UNION
         SELECT scope_id, pattern_id, $2::boolean FROM observations
          WHERE $2::boolean AND account_key = $1 AND pattern_id IS NOT NULL
+         UNION
+        SELECT scope_id, pattern_id, $2::boolean FROM archived_parts WHERE $2::boolean AND account_key = $1
         """,
         account_key,
         recount,

@@ -100,9 +100,13 @@ async def _move_span(
                    THEN coalesce(span.first, p.first_discovered)
                    ELSE least(p.created_at, span.first) END,
                last_validated = span.last
-          FROM (SELECT min(o.occurred_time) AS first, max(o.occurred_time) AS last
-                  FROM observations o JOIN accounts a USING (account_key, business_category)
-                 WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.counted) span
+          FROM (SELECT min(o.first) AS first, max(o.last) AS last
+                  FROM (SELECT account_key, business_category, occurred_time AS first, occurred_time AS last
+                          FROM observations WHERE scope_id = $1 AND pattern_id = $2 AND counted
+                        UNION ALL
+                        SELECT account_key, business_category, first_time, last_time
+                          FROM archived_parts WHERE scope_id = $1 AND pattern_id = $2) o
+                  JOIN accounts a USING (account_key, business_category)) span
          WHERE p.scope_id = $1 AND p.id = $2 AND $3::timestamptz <> $4::timestamptz
            AND ($3 <= p.first_discovered OR $3 >= p.last_validated
                 OR $4 < p.first_discovered OR $4 > p.last_validated)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keeper_grpc.domain.evidence.sums import Counted, Draw, PatternSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.storage.archives.sums import sums_of
 from keeper_grpc.storage.database import Connection
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ COUNTED = """
 """What `to_counted` reads of observations `o` and drawn_scripts `d`."""
 
 
-def to_counted(row: Record) -> Counted:
+def to_counted(row: Record | Mapping[str, Any]) -> Counted:
     """One observation with the columns of `COUNTED`."""
     return Counted(
         account_key=row["account_key"],
@@ -42,23 +44,45 @@ def to_counted(row: Record) -> Counted:
 async def sum_ledger(
     connection: Connection, key: PatternKey, half_life: timedelta, account_key: str | None = None
 ) -> PatternSums:
-    """Sum up the ledger of all accounts or of one, row by row: only the sums are held.
+    """Sum up the ledger of all accounts or of one: only the sums are held, and those of what was archived.
 
     What an account observed in a category that it is no longer in does not count, nor what waits for a step.
     """
     sums = PatternSums()
+    for row in await connection.fetch(
+        """
+        SELECT p.* FROM archived_parts p JOIN accounts a USING (account_key, business_category)
+         WHERE p.scope_id = $1 AND p.pattern_id = $2 AND ($3::text IS NULL OR p.account_key = $3)
+        """,
+        *key,
+        account_key,
+    ):
+        sums.join(sums_of(row["account_key"], row))
+    await add_rows(connection, sums, key, half_life, account_key)
+    return sums
+
+
+async def add_rows(
+    connection: Connection,
+    sums: PatternSums,
+    key: PatternKey,
+    half_life: timedelta,
+    account_key: str | None = None,
+    *,
+    rows: str = "observations",
+) -> None:
+    """Add what counts of these rows of a pattern, one by one; `rows` is a table of this module's callers."""
     async for row in connection.cursor(
         f"""
         SELECT {COUNTED}
-          FROM observations o JOIN accounts a USING (account_key, business_category)
+          FROM {rows} o JOIN accounts a USING (account_key, business_category)
           LEFT JOIN drawn_scripts d USING (scope_id, enhancement_id)
          WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.counted
            AND ($3::text IS NULL OR o.account_key = $3)
          ORDER BY o.recorded_time, o.id
-        """,  # noqa: S608 - a constant
+        """,  # noqa: S608 - constants
         *key,
         account_key,
         prefetch=1000,
     ):
         sums.add(to_counted(row), half_life)
-    return sums

@@ -54,7 +54,8 @@ async def _active(connection: Connection, account: Account) -> bool:
     active: bool = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM enhancements WHERE account_key = $1)"
         " OR EXISTS (SELECT FROM observations WHERE account_key = $1)"
-        " OR EXISTS (SELECT FROM rolled_accounts WHERE account_key = $1)",
+        " OR EXISTS (SELECT FROM rolled_accounts WHERE account_key = $1)"
+        " OR EXISTS (SELECT FROM archived_days WHERE account_key = $1)",
         account.key,
     )
     return active
@@ -131,9 +132,14 @@ async def _given(
     connection: Connection, account: Account, start: datetime, rule: PublicationRule
 ) -> Given:
     observations: int = await connection.fetchval(
-        "SELECT count(*) FROM observations WHERE account_key = $1 AND occurred_time >= $2",
+        """
+        SELECT (SELECT count(*) FROM observations WHERE account_key = $1 AND occurred_time >= $2)
+             + (SELECT coalesce(sum(observations), 0)::bigint FROM archived_days
+                 WHERE account_key = $1 AND occurred_day >= $3)
+        """,
         account.key,
         start,
+        start.date(),
     )
     shared = await _shared(connection, account, rule)
     helped: int = await connection.fetchval(
@@ -142,9 +148,13 @@ async def _given(
             SELECT p.scope_id, p.pattern_id, own.since
               FROM unnest($1::bigint[], $2::uuid[]) p (scope_id, pattern_id)
              CROSS JOIN LATERAL (
-                   SELECT min(o.recorded_time) AS since FROM observations o
-                    WHERE o.account_key = $3 AND o.scope_id = p.scope_id AND o.pattern_id = p.pattern_id
-                      AND o.counted) own
+                   SELECT least(
+                       (SELECT min(o.recorded_time) FROM observations o
+                         WHERE o.account_key = $3 AND o.scope_id = p.scope_id AND o.pattern_id = p.pattern_id
+                           AND o.counted),
+                       (SELECT r.first_recorded_time FROM archived_parts r
+                         WHERE r.account_key = $3 AND r.scope_id = p.scope_id
+                           AND r.pattern_id = p.pattern_id)) AS since) own
         ), advised AS (
             SELECT e.account_key
               FROM shared s

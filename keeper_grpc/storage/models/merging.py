@@ -7,6 +7,7 @@ from uuid import UUID
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.domain.patterns.position import mean_direction
+from keeper_grpc.storage.archives.parts import move_parts
 from keeper_grpc.storage.database import Connection, to_array
 from keeper_grpc.storage.evidence.recount import recount
 from keeper_grpc.storage.patterns.centres import put_action, put_pattern
@@ -54,6 +55,7 @@ async def merge_pattern(
         """,
     ):
         await connection.execute(statement, *gone, into)
+    await move_parts(connection, gone, stays)
     await _move_advice(connection, gone, stays)
     worded = await delete_pattern(connection, gone)
     await recount(connection, stays, counting)

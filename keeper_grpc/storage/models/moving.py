@@ -80,9 +80,8 @@ class PostgresCopying:
                    {_MADE_OF} AS made_of,
                    p.catalog_key IS NOT NULL OR p.worded_from IS NOT NULL AS worded,
                    (SELECT jsonb_agg(jsonb_build_array(w.context, w.action, w.count))
-                      FROM (SELECT o.context, o.action, count(*) FROM observations o
-                             WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id
-                               AND o.disposition <> 'reported'
+                      FROM (SELECT o.context, o.action, sum(o.observations) AS count FROM said_words o
+                             WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id AND NOT o.reported
                              GROUP BY 1, 2) w) AS said
               {_TO_MOVE} LIMIT $2
             """,  # noqa: S608 - constants

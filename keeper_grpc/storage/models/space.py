@@ -48,6 +48,7 @@ class PostgresSpace:
             if await connection.fetchval(
                 """
                 SELECT EXISTS (SELECT FROM observations) OR EXISTS (SELECT FROM sightings)
+                    OR EXISTS (SELECT FROM archived_parts)
                     OR EXISTS (SELECT FROM embedding_space WHERE next_model IS NOT NULL)
                 """
             ):
@@ -79,7 +80,7 @@ class PostgresSpace:
                 """
                 SELECT count(*) FROM network_patterns p
                  WHERE embedding_model <> (SELECT model FROM embedding_space)
-                   AND EXISTS (SELECT FROM observations o
+                   AND EXISTS (SELECT FROM said_words o
                                 WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id)
                 """
             )

@@ -89,11 +89,17 @@ class PostgresPatterns:
                 return None
             rows = await connection.fetch(
                 """
-                SELECT date_trunc('week', o.occurred_time, 'UTC') AS week, a.owner_key,
-                       count(*) AS trials, count(*) FILTER (WHERE o.success) AS successes
-                  FROM observations o JOIN accounts a USING (account_key)
-                 WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.counted AND a.qualified
-                   AND a.business_category = o.business_category GROUP BY 1, 2
+                SELECT o.week, a.owner_key, sum(o.trials)::bigint AS trials, sum(o.successes)::bigint AS successes
+                  FROM (SELECT account_key, business_category, date_trunc('week', occurred_time, 'UTC') AS week,
+                               count(*) AS trials, count(*) FILTER (WHERE success) AS successes
+                          FROM observations WHERE scope_id = $1 AND pattern_id = $2 AND counted GROUP BY 1, 2, 3
+                        UNION ALL
+                        SELECT p.account_key, p.business_category, w.key::timestamp AT TIME ZONE 'UTC',
+                               (w.value->>0)::bigint, (w.value->>1)::bigint
+                          FROM archived_parts p CROSS JOIN LATERAL jsonb_each(p.weeks) w
+                         WHERE p.scope_id = $1 AND p.pattern_id = $2) o
+                  JOIN accounts a USING (account_key, business_category)
+                 WHERE a.qualified GROUP BY 1, 2
                 """,
                 *key,
             )

@@ -28,3 +28,17 @@ class PostgresSizes:
                 """
             )
         return {row["name"]: row["bytes"] for row in rows}
+
+    async def archives(self) -> tuple[int, int]:
+        """Files that nothing is read from are not counted: they are about to be removed."""
+        async with self._database.connection() as connection:
+            (row,) = await connection.fetch(
+                """
+                SELECT coalesce(sum(g.observations), 0)::bigint AS observations,
+                       coalesce(sum(f.bytes), 0)::bigint AS bytes
+                  FROM archive_files f
+                  JOIN (SELECT file_id, sum(observations) AS observations
+                          FROM archive_groups GROUP BY 1) g ON g.file_id = f.id
+                """
+            )
+        return row["observations"], row["bytes"]

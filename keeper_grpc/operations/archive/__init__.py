@@ -1,0 +1,1 @@
+"""`keeper archive`: months of the ledger as Parquet files in a directory that the operator keeps."""

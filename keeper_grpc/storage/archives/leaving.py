@@ -1,0 +1,180 @@
+"""How observations leave the ledger: those that may, by month and scope, and the transaction that takes a group of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.storage.archives.files import add_group
+from keeper_grpc.storage.archives.parts import Parts, add_days, add_parts, add_row
+from keeper_grpc.storage.archives.rows import COLUMNS, NOT_ASKED_FOR, SETTLED, Row
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.locks import lock_scope
+
+GROUP = 1_000
+"""Observations of one scope that a transaction takes at most. Captures of the scope wait for it: some tenths of a second."""
+
+LOOK_TIMEOUT = 3600.0
+"""Seconds for a look at the whole ledger."""
+
+_STORED = ", ".join(f"o.{column}" for column in COLUMNS if column != "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """How many observations of one month and scope may leave."""
+
+    month: date
+    scope_id: int
+    observations: int
+
+
+class Leaving:
+    """The observations that could be archived when this began, on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def due(self) -> Sequence[Due]:
+        """By month and scope."""
+        rows = await self._connection.fetch(
+            "SELECT month, scope_id, count(*) AS observations FROM leaving GROUP BY 1, 2 ORDER BY 1, 2",
+            timeout=LOOK_TIMEOUT,
+        )
+        return [Due(*row) for row in rows]
+
+    async def stay(self, before: datetime) -> int:
+        """How many observations from before that time may not."""
+        count: int = await self._connection.fetchval(
+            "SELECT (SELECT count(*) FROM observations WHERE occurred_time < $1) - (SELECT count(*) FROM leaving)",
+            before,
+            timeout=LOOK_TIMEOUT,
+        )
+        return count
+
+    async def groups(self, due: Due) -> AsyncIterator[Sequence[Row]]:
+        """Their rows as they are now, a group at a time."""
+        for start in range(0, due.observations, GROUP):
+            rows = await self._connection.fetch(
+                f"""
+                SELECT {_STORED}, s.subject
+                  FROM leaving l JOIN observations o ON o.scope_id = l.scope_id AND o.id = l.id
+                  JOIN archive_subjects s ON s.account_key = o.account_key
+                 WHERE l.month = $1 AND l.scope_id = $2 AND l.place > $3 AND l.place <= $4
+                 ORDER BY l.place
+                """,  # noqa: S608 - constants
+                due.month,
+                due.scope_id,
+                start,
+                start + GROUP,
+                timeout=LOOK_TIMEOUT,
+            )
+            if rows:
+                yield [dict(row) for row in rows]
+
+
+@asynccontextmanager
+async def look(database: Database, before: datetime, *, name: bool) -> AsyncIterator[Leaving]:
+    """Look for what may be archived of before that time; `name` the accounts that have no name in the files yet."""
+    async with database.connection() as connection:
+        try:
+            async with connection.transaction():
+                # A look at the whole ledger, once a run.
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute(
+                    f"""
+                    CREATE TEMPORARY TABLE leaving AS
+                    SELECT date_trunc('month', o.occurred_time, 'UTC')::date AS month, o.scope_id, o.id, o.account_key,
+                           row_number() OVER (PARTITION BY date_trunc('month', o.occurred_time, 'UTC'), o.scope_id
+                                              ORDER BY o.pattern_id, o.recorded_time, o.id) AS place
+                      FROM observations o JOIN accounts a USING (account_key)
+                     WHERE o.occurred_time < '{before.isoformat()}' AND {SETTLED} AND {NOT_ASKED_FOR}
+                    """,  # noqa: S608 - constants, and a time
+                    timeout=LOOK_TIMEOUT,
+                )
+                await connection.execute("CREATE INDEX ON leaving (month, scope_id, place)")
+                if name:
+                    await connection.execute(
+                        """
+                        INSERT INTO archive_subjects (account_key)
+                        SELECT DISTINCT account_key FROM leaving JOIN accounts USING (account_key)
+                        ON CONFLICT DO NOTHING
+                        """
+                    )
+            yield Leaving(connection)
+        finally:
+            if not connection.is_closed():
+                await connection.execute("DROP TABLE IF EXISTS leaving")
+
+
+class _Changed(Exception):
+    """The ledger no longer has what the file has."""
+
+
+async def take(
+    database: Database, file_id: UUID, number: int, rows: Sequence[Row], half_life: timedelta
+) -> bool:
+    """Take a group of one scope, which is on the disk, out of the ledger, in one transaction.
+
+    False, having done nothing, where any of it is no longer what the file says: it stays.
+    """
+    first = rows[0]
+    scope = Scope(first["pattern_type"], first["business_category"], first["embedding_model"])
+    holdings = Counter(row["subject"] for row in rows)
+    try:
+        async with database.transaction() as connection:
+            await lock_scope(connection, scope)
+            accounts = await _hold_accounts(connection, list(holdings))
+            await _delete(connection, scope.scope_id, rows, accounts)
+            named = [(accounts[row["subject"]], row) for row in rows]
+            parts: Parts = {}
+            for account, row in named:
+                if row["pattern_id"] is not None:
+                    key = PatternKey(row["scope_id"], row["pattern_id"])
+                    add_row(parts, account, key, row, half_life)
+            await add_parts(connection, parts)
+            await add_days(connection, named)
+            await add_group(connection, file_id, number, len(rows), holdings)
+    except _Changed:
+        return False
+    return True
+
+
+async def _hold_accounts(connection: Connection, subjects: Sequence[UUID]) -> Mapping[UUID, str]:
+    """The accounts, whose standing cannot change until the transaction ends."""
+    rows = await connection.fetch(
+        """
+        SELECT s.subject, a.account_key FROM archive_subjects s JOIN accounts a USING (account_key)
+         WHERE s.subject = ANY($1::uuid[]) ORDER BY a.account_key FOR SHARE OF a
+        """,
+        subjects,
+    )
+    return {row["subject"]: row["account_key"] for row in rows}
+
+
+async def _delete(
+    connection: Connection, scope_id: int, rows: Sequence[Row], accounts: Mapping[UUID, str]
+) -> None:
+    """Delete these observations. Raises _Changed unless what is deleted is what the rows say."""
+    deleted = await connection.fetch(
+        f"""
+        DELETE FROM observations o USING accounts a
+         WHERE o.scope_id = $1 AND o.id = ANY($2::uuid[]) AND a.account_key = o.account_key AND {SETTLED}
+        RETURNING o.account_key, {_STORED}
+        """,  # noqa: S608 - constants
+        scope_id,
+        [row["id"] for row in rows],
+    )
+    if len(deleted) != len(rows):
+        raise _Changed
+    ledger: Mapping[UUID, Any] = {row["id"]: dict(row) for row in deleted}
+    for row in rows:
+        expected = {column: value for column, value in row.items() if column != "subject"}
+        if ledger.get(row["id"]) != expected | {"account_key": accounts.get(row["subject"])}:
+            raise _Changed

@@ -1,0 +1,182 @@
+"""Recounting everything from the ledger and from what was archived of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.sums import PatternSums
+from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.operator_error import OperatorError
+from keeper_grpc.storage.archives.parts import Parts, add_parts, add_row, drop_parts, net_revenue
+from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, Row
+from keeper_grpc.storage.database import Connection, Database
+from keeper_grpc.storage.evidence.ledger_sums import add_rows
+from keeper_grpc.storage.evidence.rebuild import MEASURES_TIMEOUT, PostgresRebuild
+from keeper_grpc.storage.evidence.shares import replace_shares
+from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
+from keeper_grpc.storage.patterns.own import own_pattern
+from keeper_grpc.storage.patterns.versions import touch
+from keeper_grpc.storage.rows import insert_rows
+
+_TYPES = {column: kind for column, kind in COLUMNS.items() if column != "subject"} | {
+    "account_key": "text",
+    "net_revenue": "float8",
+    "enhancement_id": "uuid",
+    "instead_of": "uuid",
+    "final": "boolean",
+    "counted": "boolean",
+    "compared": "boolean",
+}
+
+_BOTH = "(SELECT * FROM observations UNION ALL SELECT * FROM archived_observations)"
+
+
+class ArchivesNeeded(OperatorError):
+    """The evidence cannot be counted with another half-life without the archived observations."""
+
+    def __init__(self, observations: int) -> None:
+        super().__init__(
+            f"{observations} observations are archived, and a new half-life is counted from every one: "
+            "name their directory, keeper rebuild --archives DIR"
+        )
+
+
+async def check_archives_needed(database: Database, counting: Counting) -> None:
+    """Raise ArchivesNeeded where sums of what was archived are of another half-life than this one."""
+    async with database.connection() as connection:
+        archived: int = await connection.fetchval(
+            """
+            SELECT coalesce(sum(p.observations), 0)::bigint FROM archived_parts p
+             WHERE EXISTS (SELECT FROM evidence_settings e WHERE e.half_life IS DISTINCT FROM $1)
+            """,
+            counting.half_life,
+        )
+    if archived:
+        raise ArchivesNeeded(archived)
+
+
+class ArchivedRebuild(PostgresRebuild):
+    """The counts as a whole, also of what is in archives; see usecases/evidence/rebuild.py for what is promised."""
+
+    def __init__(self, database: Database, connection: Connection) -> None:
+        super().__init__(database)
+        self._connection = connection
+
+    async def recount(self, key: PatternKey, counting: Counting) -> int | None:
+        connection = self._connection
+        async with connection.transaction():
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            if await own_pattern(connection, key, counting.rule) is None:
+                return None
+            await drop_parts(connection, key, None)
+            await add_parts(connection, await self._parts(key, counting.half_life))
+            sums = PatternSums()
+            await add_rows(connection, sums, key, counting.half_life, rows=_BOTH)
+            await replace_shares(connection, key, sums)
+            await refresh_evidence(connection, {key: Change()}, counting.rule)
+            await touch(connection, [key])
+        return sums.observations
+
+    async def _parts(self, key: PatternKey, half_life: timedelta) -> Parts:
+        parts: Parts = {}
+        async for row in self._connection.cursor(
+            """
+            SELECT * FROM archived_observations WHERE scope_id = $1 AND pattern_id = $2
+             ORDER BY recorded_time, id
+            """,
+            *key,
+            prefetch=1000,
+        ):
+            add_row(parts, row["account_key"], key, dict(row), half_life)
+        return parts
+
+    async def recount_measures(self) -> int:
+        async with self._connection.transaction():
+            await self._connection.execute("SET LOCAL statement_timeout = 0")
+            wrong: int = await self._connection.fetchval(_WRONG_DAYS, timeout=MEASURES_TIMEOUT)
+            await self._connection.execute("DELETE FROM archived_days", timeout=MEASURES_TIMEOUT)
+            await self._connection.execute(
+                "INSERT INTO archived_days SELECT * FROM pg_temp.days", timeout=MEASURES_TIMEOUT
+            )
+        return wrong + await super().recount_measures()
+
+
+_DAYS = """
+    CREATE TEMPORARY VIEW days AS
+    SELECT o.account_key, o.business_category, o.measured_day,
+           (o.occurred_time AT TIME ZONE 'UTC')::date AS occurred_day,
+           (o.recorded_time AT TIME ZONE 'UTC')::date AS recorded_day,
+           a.qualified AND a.business_category = o.business_category AS measured, count(*) AS observations,
+           min(o.occurred_time) FILTER (WHERE o.success) AS first_success_time
+      FROM archived_observations o JOIN accounts a USING (account_key)
+     GROUP BY 1, 2, 3, 4, 5, 6
+"""
+
+_WRONG_DAYS = """
+    SELECT count(DISTINCT (account_key, measured_day)) FROM (
+        (SELECT * FROM pg_temp.days EXCEPT SELECT * FROM archived_days)
+        UNION ALL (SELECT * FROM archived_days EXCEPT SELECT * FROM pg_temp.days)) d
+"""
+
+
+@asynccontextmanager
+async def loaded(
+    database: Database, groups: Iterable[Sequence[Row]]
+) -> AsyncIterator[ArchivedRebuild]:
+    """The archived observations beside the ledger, until the block ends: those of accounts that are not forgotten."""
+    async with database.connection() as connection:
+        try:
+            await connection.execute(
+                "CREATE TEMPORARY TABLE archived_observations AS SELECT * FROM observations WITH NO DATA"
+            )
+            subjects = {
+                row["subject"]: row["account_key"]
+                for row in await connection.fetch(
+                    "SELECT subject, account_key FROM archive_subjects"
+                )
+            }
+            merged = {
+                row["pattern_id"]: row["into_id"]
+                for row in await connection.fetch("SELECT pattern_id, into_id FROM merged_patterns")
+            }
+            for group in groups:
+                rows = [_to_observation(row, subjects, merged) for row in group]
+                await insert_rows(
+                    connection,
+                    "archived_observations",
+                    _TYPES,
+                    [row for row in rows if row is not None],
+                )
+            await connection.execute(
+                "CREATE INDEX ON archived_observations (scope_id, pattern_id)",
+                timeout=MEASURES_TIMEOUT,
+            )
+            await connection.execute("ANALYZE archived_observations")
+            await connection.execute(_DAYS)
+            yield ArchivedRebuild(database, connection)
+        finally:
+            if not connection.is_closed():
+                await connection.execute("DROP TABLE IF EXISTS archived_observations CASCADE")
+
+
+def _to_observation(
+    row: Row, subjects: Mapping[UUID, str], merged: Mapping[UUID, UUID]
+) -> Mapping[str, object] | None:
+    """As the ledger had it; None of a forgotten account. Its pattern may have gone into another one since."""
+    account_key = subjects.get(row["subject"])
+    if account_key is None:
+        return None
+    pattern_id = row["pattern_id"]
+    while pattern_id in merged:
+        pattern_id = merged[pattern_id]
+    return {
+        **row,
+        **IMPLIED,
+        "account_key": account_key,
+        "pattern_id": pattern_id,
+        "net_revenue": net_revenue(row),
+    }

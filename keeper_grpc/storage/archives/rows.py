@@ -1,0 +1,66 @@
+"""An observation as a row of a file: the columns, and which rows may be archived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+"""One observation by column, with its account's subject in place of the account."""
+
+COLUMNS: Mapping[str, str] = {
+    "id": "uuid",
+    "scope_id": "bigint",
+    "subject": "uuid",
+    "disposition": "text",
+    "pattern_id": "uuid",
+    "similarity": "float8",
+    "pattern_type": "text",
+    "business_category": "text",
+    "embedding_model": "text",
+    "context": "jsonb",
+    "action": "text",
+    "script": "text",
+    "confidence": "float8",
+    "dollar_value": "float8",
+    "potential_value": "float8",
+    "anonymization": "jsonb",
+    "success": "boolean",
+    "revenue_impact": "float8",
+    "cost": "float8",
+    "customer_retained": "boolean",
+    "response_rate": "float8",
+    "complained": "boolean",
+    "unsubscribed": "boolean",
+    "measured_day": "date",
+    "occurred_time": "timestamptz",
+    "recorded_time": "timestamptz",
+}
+"""The columns of a file, with their types in the database."""
+
+IMPLIED: Mapping[str, object] = {
+    "enhancement_id": None,
+    "instead_of": None,
+    "final": True,
+    "counted": True,
+    "compared": None,
+}
+"""The other columns of observations, which are the same in all that may be archived; net_revenue is computed."""
+
+SETTLED = """
+    o.enhancement_id IS NULL AND o.instead_of IS NULL AND o.final AND o.counted AND o.compared IS NULL
+    AND o.measured_day IS NOT NULL AND a.qualified AND NOT a.forgetting
+    AND a.business_category = o.business_category
+    AND (o.occurred_time AT TIME ZONE 'UTC')::date <> (a.joined_time AT TIME ZONE 'UTC')::date
+"""
+"""Which observations `o` of accounts `a` nothing changes any more but what becomes of their account.
+
+No outcome of advice, which is read with its question; counted everywhere. What an account did on the day that it joined
+stays, because its first success is counted from a moment of that day, and the rest is kept by day.
+"""
+
+NOT_ASKED_FOR = """
+    NOT EXISTS (SELECT FROM outcome_requests r
+                 WHERE r.account_key = o.account_key AND r.scope_id = o.scope_id AND r.observation_id = o.id)
+"""
+"""A retry of its request is no longer recognized, and so it cannot be revised either."""
