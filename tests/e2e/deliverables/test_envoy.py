@@ -54,14 +54,22 @@ def channel(port: int, given: grpc.ChannelCredentials | None = None) -> grpc.aio
     )
 
 
-class Load:
-    """Callers that capture without a pause. `repeat`: a call that is UNAVAILABLE, until it is acknowledged."""
+LOST = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+"""Codes after which a caller does not know whether its call was done."""
 
-    def __init__(self, port: int, *, repeat: bool) -> None:
+
+class Load:
+    """Callers that capture without a pause. `repeat`: a call that was lost, until it is acknowledged.
+
+    `deadline`: seconds that a caller waits for an answer, None for ever.
+    """
+
+    def __init__(self, port: int, *, repeat: bool, deadline: float | None = None) -> None:
         self.acknowledged: set[str] = set()
         self.failed: list[grpc.aio.AioRpcError] = []
         self._port = port
         self._repeat = repeat
+        self._deadline = deadline
         self._enough = asyncio.Event()
 
     async def _call(self, number: int) -> None:
@@ -70,10 +78,10 @@ class Load:
                 request = capture(f"account-{number}", "Offer a package of three massages")
                 while request.request_id not in self.acknowledged:
                     try:
-                        await network(ours).CapturePattern(request)
+                        await network(ours).CapturePattern(request, timeout=self._deadline)
                     except grpc.aio.AioRpcError as error:
                         self.failed.append(error)
-                        if not self._repeat or error.code() is not grpc.StatusCode.UNAVAILABLE:
+                        if not self._repeat or error.code() not in LOST:
                             return
                     else:
                         self.acknowledged.add(request.request_id)
@@ -171,6 +179,29 @@ async def test_a_killed_replica_loses_nothing_that_was_acknowledged(
     assert {error.code() for error in load.failed} <= {grpc.StatusCode.UNAVAILABLE}
     assert await stored(database_of_its_own) == len(load.acknowledged)
     assert all(calls_of(replica) for replica in replicas), "one of them had no load"
+
+
+async def test_a_frozen_replica_is_left_and_what_it_does_when_it_wakes_counts_once(
+    replicas: list[ServerProcess], balancer: Proxy, database_of_its_own: str
+) -> None:
+    """Its health check times out. Calls that it held were repeated elsewhere before it goes on with them."""
+    await balancer.healthy(2)
+    load = Load(balancer.port, repeat=True, deadline=10)
+    async with load.running():
+        await load.goes_on()
+        replicas[0].send(signal.SIGSTOP)
+        try:
+            await balancer.healthy(1)
+            await load.goes_on()
+        finally:
+            replicas[0].send(signal.SIGCONT)
+        await balancer.healthy(2)
+        await load.goes_on()
+    assert {error.code() for error in load.failed} <= LOST
+    # What it held may be written after its callers have gone: the ledger is whole once it has drained.
+    replicas[0].send(signal.SIGTERM)
+    assert await replicas[0].ended() == 0
+    assert await stored(database_of_its_own) == len(load.acknowledged)
 
 
 async def test_a_draining_replica_fails_nothing(
