@@ -284,6 +284,7 @@ def keeper_archive(
     )
 
 
+@pytest.mark.timeout(900)  # three processes
 async def test_a_full_disk_loses_nothing(lived: str, database: Database, tmp_path: Path) -> None:
     """The file that could not be written is gone, its rows are in the ledger, and a later run goes on."""
     before = await ids(lived)
@@ -300,6 +301,7 @@ async def test_a_full_disk_loses_nothing(lived: str, database: Database, tmp_pat
     assert sorted([*await ids(lived), *await ids_in_files(database, tmp_path)]) == sorted(before)
 
 
+@pytest.mark.timeout(900)  # a process for each kill
 async def test_a_kill_in_the_middle_loses_and_doubles_nothing(
     lived: str, database: Database, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ async def merge(dsn: str, step: int) -> None:
         await merge_pattern(connection, PatternKey(scope_id, gone), stays, counting)
 
 
+@pytest.mark.timeout(900)  # a service three times, and a history
 @pytest.mark.parametrize(("seed", "step"), [(1, 1), (2, 5)])
 async def test_an_archived_ledger_counts_as_the_whole_one(
     seed: int, step: int, database_of_its_own: str, postgres_server: PostgresServer, tmp_path: Path
