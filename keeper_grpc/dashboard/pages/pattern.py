@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Value
 from nicegui import html, ui
@@ -46,6 +48,8 @@ class PatternPage:
     """One open page. The metrics feed shows whether it is live, and triggers a new read."""
 
     def __init__(self, feeds: Feeds, pattern_id: str) -> None:
+        # An address may hold anything: what is no id leads nowhere.
+        self._pattern_id = quote(pattern_id, safe="")
         self._metrics = feeds.metrics[Filter()]
         self._history_feed = feeds.histories[pattern_id]
         self._report: GetNetworkMetricsResponse | None = None
@@ -118,6 +122,9 @@ class PatternPage:
             )
         with part("History", "history"):
             self._history = History()
+        Text(
+            "a", "For operators: withdraw it", "more", href=f"../operate?pattern={self._pattern_id}"
+        )
 
     @staticmethod
     def _fact(name: str) -> tuple[Text, Text]:

@@ -191,6 +191,15 @@ class MetricsFeed(Feed):
         super().close()
 
     async def _follow(self) -> None:
+        if self._where.dates is None:
+            await self._watch()
+            return
+        # A window ends now, and chosen dates stay where they are: tomorrow it is longer.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(until_midnight(datetime.now(UTC))):
+                await self._watch()
+
+    async def _watch(self) -> None:
         events = self._client.watch_network_metrics(
             window=self._where.window, business_category=self._where.category
         )
@@ -315,6 +324,11 @@ class Fetched(Feed, Generic[T]):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
+
+
+def until_midnight(now: datetime) -> float:
+    """Seconds until the next day (UTC) has begun."""
+    return 86_400.0 - (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
 
 
 async def settled(*feeds: Feed, within: float) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from keeper_grpc.dashboard.look.glossary import GLOSSARY
 from keeper_grpc.dashboard.look.money import Money, in_currency, known_currency
 from keeper_grpc.dashboard.look.sparkline import points
 from keeper_grpc.dashboard.sections.try_next import because, chosen, sure
+from keeper_grpc.dashboard.upstream.feed import until_midnight
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
 
 PAGE = Path(__file__).parents[3] / "docs" / "dashboard.md"
@@ -78,6 +79,13 @@ def test_dates_that_are_none_or_beyond_what_there_is(
 ) -> None:
     """Nothing that the API would refuse is asked of it, and nothing of tomorrow."""
     assert Filter.from_query("", "", first, last, TODAY).dates == expected
+
+
+def test_chosen_dates_are_read_anew_when_a_day_begins() -> None:
+    """A window of the API's ends now, so that the same dates need a longer one tomorrow."""
+    evening = datetime(2026, 11, 30, 23, 59, 30, tzinfo=UTC)
+    assert until_midnight(evening) == 30
+    assert until_midnight(evening + timedelta(seconds=30)) == 86_400
 
 
 @given(st.dates(date(2017, 1, 1), TODAY), st.integers(1, 400))
