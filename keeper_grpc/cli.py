@@ -183,7 +183,13 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "Exit code 3: done, but some rows were rejected."
     )
     command.add_argument("file", type=Path, metavar="FILE", help="the history")
-    mapping = command.add_argument("--mapping", type=Path, required=True, metavar="MAP.yaml")
+    mapping = command.add_argument(
+        "--mapping",
+        type=Path,
+        required=True,
+        metavar="MAP.yaml",
+        help="which columns are what (docs/import.md)",
+    )
     command.add_argument(
         "--suggest",
         action=InsteadOf,

@@ -248,7 +248,7 @@ class Settings(BaseSettings):
     )
     reflection: Literal["operate", "open", "off"] = Field(
         "operate",
-        description="who may list services and messages by reflection: the role operate, everyone, or nobody",
+        description="who may list services and messages by reflection: operate (that role), open (everyone) or off (nobody)",
     )
     tls_certificate: File | None = Field(
         None, description="certificate of the server with its chain, in PEM; unset is no TLS"

@@ -43,6 +43,9 @@ use_pips_index() {
     fi
 }
 
+# Nor does it trust by itself whom the system trusts, where a company's authority stands.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+
 if ! "$VENV/bin/python" -c '' >/dev/null 2>&1; then
     python=$(find_python)
     echo "$VENV: Python $("$python" -c 'import platform; print(platform.python_version())') ($python)"

@@ -34,7 +34,7 @@ SERVICES = ("NetworkLearningService", "AdminService")
 HEAD = f"""# Reference
 
 Every call, message and enum of `{PACKAGE}`, written from the comments of `protos/` by `make gen`; change it there.
-What holds across calls is in [api.md](api.md).
+What holds across calls is in [api.md](api.md), and a line of grpcurl for each call in [grpcurl.md](grpcurl.md).
 "Rules" are [protovalidate](https://github.com/bufbuild/protovalidate)'s, as they stand in the proto: a request that breaks
 one is refused with INVALID_REQUEST.
 """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from argparse import ArgumentTypeError
 
 import pytest
@@ -64,3 +65,20 @@ def test_help_shows_every_default_as_its_variable_takes_it(
     assert [getattr(read, name) for name in typed] == [
         Settings.model_fields[name].default for name in typed
     ]
+
+
+CALLERS = ("health", "watch", "patterns", "pattern", "metrics", "dashboard", "import")
+OPERATORS = ("accounts register", "accounts update", "forget", "retire", "audit")
+
+
+@pytest.mark.parametrize("command", [*CALLERS, *OPERATORS])
+def test_every_command_that_calls_a_server_takes_tls_and_a_token(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """By the same options, whatever else it takes."""
+    with pytest.raises(SystemExit):
+        cli.main([*command.split(), "--help"])
+    said = capsys.readouterr().out
+
+    for option in ("target", "tls", "tls-ca", "tls-certificate", "tls-key", "token-file"):
+        assert re.search(rf"^  --{option}\b", said, re.MULTILINE), option
