@@ -68,6 +68,8 @@ BLOCKS: dict[tuple[str, str], Run | Elsewhere | Never] = {
         f"{COMMANDS}/test_import.py"
     ),
     ("docs/import.md", "keeper backtest"): Elsewhere(f"{COMMANDS}/test_backtest.py"),
+    ("docs/kubernetes.md", "kubectl "): Never("it needs a cluster"),
+    ("docs/load-balancing.md", "envoy --mode validate"): Elsewhere(f"{HERE}/test_envoy.py"),
     ("docs/models.md", "keeper reembed"): Elsewhere(f"{COMMANDS}/test_reembed.py"),
     ("docs/operations.md", "export KEEPER_DATA_DIR=/var/lib/keeper"): Never(
         "it says where the data are: tests have directories of their own"
@@ -104,6 +106,14 @@ BLOCKS: dict[tuple[str, str], Run | Elsewhere | Never] = {
     ("docs/operations.md", 'export KEEPER_PSEUDONYM_KEYS="$OLD,$NEW"'): DRILL,
     ("docs/operations.md", 'export KEEPER_PSEUDONYM_KEYS="$NEW,$OLD"'): DRILL,
     ("docs/operations.md", 'export KEEPER_PSEUDONYM_KEYS="$NEW"'): DRILL,
+    ("docs/operations.md", "curl --fail http://127.0.0.1:9464/readyz"): Run("ok"),
+    ("docs/operations.md", "pip install 'keeper-grpc[archive]'"): Never(
+        "it downloads an extra, which the development environment has"
+    ),
+    ("docs/releasing.md", "make released"): Elsewhere(f"{HERE}/test_contract.py"),
+    ("docs/releasing.md", "KEEPER_TEST_IMAGE="): Elsewhere(f"{HERE}/test_image.py"),
+    ("docs/releasing.md", "make dist chart sbom"): Elsewhere(f"{HERE}/test_release.py"),
+    ("docs/releasing.md", "git tag"): Never("it makes a release"),
     ("docs/security.md", "openssl req -x509"): Elsewhere(f"{HERE}/test_security_page.py"),
     ("docs/security.md", "mv server.pem.new"): Elsewhere(f"{HERE}/test_security_page.py"),
     ("docs/security.md", "keeper tokens hash"): Elsewhere(f"{HERE}/test_security_page.py"),
@@ -111,6 +121,8 @@ BLOCKS: dict[tuple[str, str], Run | Elsewhere | Never] = {
     ("docs/security.md", "KEEPER_JWT_KEYS="): Never("they are settings, not commands"),
     ("docs/security.md", "openssl req -newkey"): Elsewhere(f"{HERE}/test_security_page.py"),
     ("docs/security.md", "keeper patterns"): Elsewhere(f"{HERE}/test_security_page.py"),
+    ("docs/systemd.md", "useradd"): Never("it makes a user of this machine"),
+    ("docs/systemd.md", "(umask 077; printf"): Never("it writes into /etc"),
     ("docs/simulation.md", "make setup"): Elsewhere(f"{COMMANDS}/test_simulate.py"),
     ("docs/terminal.md", "http_proxy="): Elsewhere(f"{COMMANDS}/test_terminal.py"),
     ("docs/terminal.md", "keeper metrics"): Run("patterns"),
