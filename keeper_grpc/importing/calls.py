@@ -109,7 +109,10 @@ async def connected(
 
 
 def _may_retry(error: KeeperClientError) -> bool:
-    return error.code in _RETRIED
+    # A server under pressure says when to come again; a limit without that is not cured by waiting.
+    return error.code in _RETRIED or (
+        error.code is StatusCode.RESOURCE_EXHAUSTED and error.retry_after is not None
+    )
 
 
 def _reasons(error: KeeperClientError) -> list[Reason]:

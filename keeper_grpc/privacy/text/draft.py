@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from keeper_grpc.privacy.text.brackets import rounded
 from keeper_grpc.privacy.text.tokens import Word, fold, words
 
 FIRST_SLOT = 0xF0000
@@ -282,15 +283,18 @@ def normalize(text: str) -> str:
 
     Zero-width, soft-hyphen and bidirectional marks vanish, so that `Ja<ZWSP>ne` is `Jane`, and so do
     the keycaps around digits; digits of every script and in circles are plain ones; control,
-    private-use and unassigned characters become spaces, so that no input can forge a slot.
+    private-use and unassigned characters become spaces, so that no input can forge a slot. Square brackets are for masks
+    (text/brackets.py).
     """
     for _ in range(_NESTED_ENTITIES):
         if "&" not in text or _ENTITY.search(text) is None:
             break
         text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
-    if text.isascii():
-        return text if text.isprintable() else "".join(map(_visible, text))
-    return "".join(map(_visible, unicodedata.normalize("NFKC", text)))
+    if not text.isascii():
+        text = "".join(map(_visible, unicodedata.normalize("NFKC", text)))
+    elif not text.isprintable():
+        text = "".join(map(_visible, text))
+    return rounded(text)
 
 
 _KEYCAP_TEN: Final = "\U0001f51f"

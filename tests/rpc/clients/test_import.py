@@ -14,7 +14,7 @@ import grpc
 import pytest
 import yaml
 
-from keeper_grpc.domain.errors import InvalidInput, KeeperError, StorageUnavailable
+from keeper_grpc.domain.errors import InvalidInput, KeeperError, StorageUnavailable, TooBusy
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
     CapturePatternResponse,
@@ -167,6 +167,15 @@ async def test_unavailable_server_is_asked_again_when_it_says(
     tally = await run(options)
 
     assert times[1] - times[0] >= 0.5
+    assert (tally.retries, tally.captured["merged"]) == (1, 40)
+
+
+async def test_a_server_under_pressure_is_asked_again(options: Options, server: Server) -> None:
+    """It says when; the import waits and loses no row."""
+    server.before = once("7", TooBusy("the server has more to do than it can", retry_after=0.1))
+
+    tally = await run(options)
+
     assert (tally.retries, tally.captured["merged"]) == (1, 40)
 
 
