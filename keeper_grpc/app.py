@@ -231,6 +231,7 @@ async def application(
             ("tombstones", parts.tombstones().run()),
             ("accounts", parts.remembered_accounts.run()),
             ("measures", parts.folding().run()),
+            *((("triggers", parts.triggers().run()),) if learns_by_time else ()),
             *((name, learn.run()) for name, learn in by_time.items()),
         ):
             _run_beside(stack, loop, name, failed)

@@ -47,6 +47,7 @@ from keeper_grpc.storage.accounts.tombstones import PostgresTombstones
 from keeper_grpc.storage.accounts.unknown_words import PostgresWords
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
 from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
+from keeper_grpc.storage.advice.learned_triggers import PostgresTriggers
 from keeper_grpc.storage.advice.outcomes import PostgresOutcomes
 from keeper_grpc.storage.advice.published.following import FollowPublished
 from keeper_grpc.storage.advice.published.memory import PublishedMemory
@@ -94,6 +95,7 @@ from keeper_grpc.usecases.accounts.update import UpdateAccount
 from keeper_grpc.usecases.advice.enhance import EnhanceInsight
 from keeper_grpc.usecases.advice.enhancement_writer import EnhancementWriter
 from keeper_grpc.usecases.advice.generate_task import GenerateTask
+from keeper_grpc.usecases.advice.learn_triggers import LearnTriggers
 from keeper_grpc.usecases.advice.moves_feed import MovesFeed
 from keeper_grpc.usecases.advice.preview import PreviewInsight
 from keeper_grpc.usecases.advice.report_outcome import ReportOutcome
@@ -129,6 +131,9 @@ READINESS_INTERVAL = 2.0
 
 SIZES_INTERVAL = timedelta(minutes=5)
 """How often the tables' sizes are looked up: they change slowly, and the look costs a statement."""
+
+TRIGGER_INTERVAL = timedelta(minutes=10)
+"""How often triggers are learned. They change as fast as evidence does: in days."""
 
 WORDS_INTERVAL = timedelta(minutes=5)
 """How often the words that k accounts use are read: a new brand takes weeks to reach k, not minutes."""
@@ -513,6 +518,14 @@ class ServerParts:
             store=PostgresLifts(self._pool),
             rule=self._rule,
             interval=self._settings.prior_interval,
+        )
+
+    def triggers(self) -> LearnTriggers:
+        return LearnTriggers(
+            store=PostgresTriggers(self._pool),
+            rule=self._rule,
+            interval=TRIGGER_INTERVAL,
+            clock=self._clock,
         )
 
     def words(self) -> ApproveWords:

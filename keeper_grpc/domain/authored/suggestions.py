@@ -1,10 +1,11 @@
-"""Moves: authored patterns whose trigger holds now, the most promising first, each with its reasons."""
+"""Moves: patterns whose trigger holds now, authored or learned, the most promising first, each with its reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements, hurdle, track_record
 from keeper_grpc.domain.authored.triggers import FactValue, KnownFacts, Trigger
 from keeper_grpc.domain.evidence.expectation import Basis
@@ -29,10 +30,13 @@ class StoredTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Triggered:
-    """A pattern in the situation of the facts, without the asking account's own evidence, and the trigger that holds."""
+    """A pattern in the situation of the facts, without the asking account's own evidence, and what holds: its
+    author's trigger, one that was learned, or both.
+    """
 
     candidate: Candidate
-    trigger: Trigger
+    trigger: Trigger | None
+    learned: LearnedTrigger | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class SuggestedMove:
 
     `expected_success_rate` is what may be expected of it in the situation of the facts, made of what `basis` says; where
     its evidence is withheld, the author's claim, or None without one, and no basis. `likely` ranks it: what it reaches
-    almost surely, an untried one if its author is believed.
+    almost surely, an untried one if its author is believed. `learned` is the trigger that outcomes taught, if it holds.
     """
 
     pattern: Pattern
@@ -50,6 +54,7 @@ class SuggestedMove:
     likely: float
     explanation: str
     basis: Basis | None = None
+    learned: LearnedTrigger | None = None
 
 
 def rank_moves(
@@ -67,7 +72,7 @@ def rank_moves(
     moves = [
         _move(triggered, facts, rule)
         for triggered in candidates
-        if triggered.candidate.pattern.withheld(rule)
+        if (triggered.trigger is not None and triggered.candidate.pattern.withheld(rule))
         or hurdle(triggered.candidate, requirements) is None
     ]
     return sorted(
@@ -76,24 +81,34 @@ def rank_moves(
 
 
 def _move(triggered: Triggered, facts: KnownFacts, rule: PublicationRule) -> SuggestedMove:
-    candidate, trigger = triggered.candidate, triggered.trigger
-    reasons = _reasons(trigger, facts)
+    candidate, learned = triggered.candidate, triggered.learned
+    trigger = triggered.trigger
+    text = trigger.text if trigger else learned.text if learned else ""
+    reasons = "; ".join(
+        reason
+        for reason in (
+            trigger and _reasons(trigger, facts),
+            learned and learned.sentence(),
+        )
+        if reason
+    )
     if not candidate.pattern.withheld(rule):
         expectation = candidate.expectation
         return SuggestedMove(
             pattern=candidate.pattern,
-            trigger=trigger.text,
+            trigger=text,
             expected_success_rate=candidate.expected_success_rate,
             likely=expectation.believed.low,
             explanation=f"{reasons}; {track_record(candidate)}",
             basis=expectation.basis,
+            learned=learned,
         )
     # Withheld outcomes must not show through the order or the expectation either.
     pattern = candidate.pattern.without_evidence()
     claim = pattern.claim or Claim()
     return SuggestedMove(
         pattern=pattern,
-        trigger=trigger.text,
+        trigger=text,
         expected_success_rate=claim.success_rate,
         likely=claim.prior().low,
         explanation=f"{reasons}; {claim.sentence()}",

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger
 from keeper_grpc.domain.advice.ranking import Candidate
 from keeper_grpc.domain.authored.suggestions import StoredTrigger
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.storage.advice.learned_triggers import learned_of_category
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import see_patterns, see_shares, see_situations
@@ -39,6 +41,11 @@ class PostgresMoves:
                 business_category,
             )
         return [StoredTrigger(key_of(row), row["trigger"]) for row in rows]
+
+    async def learned(self, business_category: str) -> Sequence[LearnedTrigger]:
+        """The triggers that were learned of a category's patterns."""
+        async with self._database.connection() as connection:
+            return await learned_of_category(connection, business_category)
 
     async def candidates_without(
         self,

@@ -260,5 +260,6 @@ def shown(move: SuggestedMove) -> tuple[object, ...]:
         move.pattern.action,
         move.trigger,
         move.basis,
+        move.learned is None,
         None if rate is None else round(rate, 2),
     )

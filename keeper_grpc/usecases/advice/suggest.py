@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger, best_of_each
 from keeper_grpc.domain.advice.ranking import Candidate
 from keeper_grpc.domain.authored.suggestions import (
     StoredTrigger,
@@ -48,7 +49,10 @@ class MoveStore(Protocol):
     """Where patterns with triggers are found."""
 
     async def triggers(self, business_category: str) -> Sequence[StoredTrigger]:
-        """The triggers of a category's patterns."""
+        """The triggers that authors gave to a category's patterns."""
+
+    async def learned(self, business_category: str) -> Sequence[LearnedTrigger]:
+        """The triggers that outcomes taught about a category's patterns."""
 
     async def candidates_without(
         self,
@@ -85,25 +89,32 @@ class SuggestMoves:
         category = self._accounts.anonymous(occasion.business_category)
         facts = known_facts(occasion.facts)
         stored = await self._store.triggers(category)
-        holding = [
-            (known, trigger)
+        verdicts = {
+            known.key: (trigger, trigger.verdict(facts))
             for known in stored
             if (trigger := usable_trigger(known.key.pattern_id, known.text)) is not None
-            and trigger.holds(facts)
-        ]
+        }
+        authored = {key: trigger for key, (trigger, holds) in verdicts.items() if holds}
+        learned = await self._store.learned(category)
+        if not authored and not learned:
+            return []
+        situation = self._situation(occasion.facts, category)
+        # What its author excludes is not done, whatever outcomes say.
+        excluded = {key for key, (_, holds) in verdicts.items() if holds is False}
+        taught = best_of_each(
+            each for each in learned if each.key not in excluded and each.holds(situation)
+        )
+        holding = dict.fromkeys((*authored, *taught))
         if not holding:
             return []
         candidates = await self._store.candidates_without(
-            account_key,
-            [known.key for known, _ in holding],
-            self._situation(occasion.facts, category),
-            self._rule,
+            account_key, list(holding), situation, self._rule
         )
         moves = rank_moves(
             (
-                Triggered(candidate, trigger)
-                for known, trigger in holding
-                if (candidate := candidates.get(known.key.pattern_id)) and candidate.pattern.applies
+                Triggered(candidate, authored.get(key), taught.get(key))
+                for key in holding
+                if (candidate := candidates.get(key.pattern_id)) and candidate.pattern.applies
             ),
             facts,
             self._rule,

@@ -320,3 +320,39 @@ async def test_a_trigger_that_another_release_stored_is_skipped(service: Service
     actions = {move.pattern.action for move in answer.moves}
     assert CATALOG["break_in_pattern"].action not in actions
     assert CATALOG["high_value_at_risk"].action in actions
+
+
+async def test_a_learned_trigger_suggests_its_pattern(service: Service) -> None:
+    """Where its conditions hold and the author's are not known to fail, with its figures beside the pattern's."""
+    key, category = "high_value_at_risk", "gym"
+    for _ in range(4):
+        await tried(service, key, category, new_account(), successes=8)
+    await service.value(
+        """
+        INSERT INTO learned_triggers (scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
+               lift, trials, owner_count, lead_days, learned_time, verified_time)
+        SELECT scope_id, id, '[["membership_tier", "==", "premium"]]', 0.8, 0.7, 0.9, 1.5, 60, 7, 6,
+               now(), now()
+          FROM network_patterns WHERE business_category = $1 AND catalog_key = $2
+        RETURNING pattern_id
+        """,
+        category,
+        key,
+    )
+
+    async def moves(facts: dict[str, Any]) -> list[network_service_pb2.Move]:
+        answer = await service.network.SuggestMoves(request(facts, category=category))
+        return list(answer.moves)
+
+    (move,) = await moves({"customer": {"membership_tier": "premium"}})
+    assert move.trigger == move.learned.condition == "customer.membership_tier == 'premium'"
+    assert (move.learned.precision, move.learned.precision_low) == (0.8, 0.7)
+    assert (move.learned.lift, move.learned.account_count) == (1.5, 7)
+    assert move.learned.lead_time.ToTimedelta() == timedelta(days=6)
+    assert "learned: where customer.membership_tier == 'premium', 80% succeed" in move.explanation
+    assert move.HasField("expected_success_rate")
+    assert await moves({"customer": {"membership_tier": "standard"}}) == []
+    await service.value(
+        "UPDATE learned_triggers SET retired_time = now() WHERE retired_time IS NULL RETURNING 1"
+    )
+    assert await moves({"customer": {"membership_tier": "premium"}}) == []

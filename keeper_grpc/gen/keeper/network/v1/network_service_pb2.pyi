@@ -810,8 +810,9 @@ class Move(_message.Message):
     EXPECTED_SUCCESS_RATE_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
+    LEARNED_FIELD_NUMBER: _builtins.int
     trigger: _builtins.str
-    """The condition that holds, as a CEL expression over the facts."""
+    """The condition that holds, as a CEL expression over the facts: its author's, else the one that was learned."""
     expected_success_rate: _builtins.float
     """What may be expected of it in the situation that the facts are, by the outcomes of other accounts, as EnhanceInsight
     expects it; what is expected below the default min_success_rate is not suggested. While the evidence is withheld, the
@@ -825,6 +826,10 @@ class Move(_message.Message):
     def pattern(self) -> _pattern_pb2.Pattern:
         """The pattern that it comes from."""
 
+    @_builtins.property
+    def learned(self) -> Global___LearnedTrigger:
+        """The trigger that outcomes taught, if one holds."""
+
     def __init__(
         self,
         *,
@@ -833,16 +838,71 @@ class Move(_message.Message):
         expected_success_rate: _builtins.float | None = ...,
         explanation: _builtins.str = ...,
         basis: _pattern_pb2.ExpectationBasis.ValueType = ...,
+        learned: Global___LearnedTrigger | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "expected_success_rate", b"expected_success_rate", "pattern", b"pattern"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "expected_success_rate", b"expected_success_rate", "learned", b"learned", "pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "basis", b"basis", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "pattern", b"pattern", "trigger", b"trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate", "basis", b"basis", "expected_success_rate", b"expected_success_rate", "explanation", b"explanation", "learned", b"learned", "pattern", b"pattern", "trigger", b"trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_success_rate: _TypeAlias = _typing.Literal["expected_success_rate"]  # noqa: Y015
     _WhichOneofArgType__expected_success_rate: _TypeAlias = _typing.Literal["_expected_success_rate", b"_expected_success_rate"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_success_rate) -> _WhichOneofReturnType__expected_success_rate | None: ...
 
 Global___Move: _TypeAlias = Move  # noqa: Y015
+
+@_typing.final
+class LearnedTrigger(_message.Message):
+    """Conditions under which an action worked more often than otherwise: found among half of the owners, and verified among the
+    others, of whom all figures are.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    PRECISION_LOW_FIELD_NUMBER: _builtins.int
+    PRECISION_HIGH_FIELD_NUMBER: _builtins.int
+    LIFT_FIELD_NUMBER: _builtins.int
+    LEAD_TIME_FIELD_NUMBER: _builtins.int
+    CASE_COUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    condition: _builtins.str
+    """The conditions, as a CEL expression over the facts. Thresholds are ends of the bands in which figures are stored."""
+    precision: _builtins.float
+    """The share of successes where they hold, in [0, 1]."""
+    precision_low: _builtins.float
+    """Its 90% interval: it is above this bound with 95% certainty,"""
+    precision_high: _builtins.float
+    """and below this one."""
+    lift: _builtins.float
+    """How many times as often as where they do not hold."""
+    case_count: _builtins.int
+    """The outcomes where the conditions hold, owners weighed as in all evidence."""
+    account_count: _builtins.int
+    """The owners of whom they are."""
+    @_builtins.property
+    def lead_time(self) -> _duration_pb2.Duration:
+        """Days from a question to its outcome, the median. Not set where too few accounts say."""
+
+    def __init__(
+        self,
+        *,
+        condition: _builtins.str = ...,
+        precision: _builtins.float = ...,
+        precision_low: _builtins.float = ...,
+        precision_high: _builtins.float = ...,
+        lift: _builtins.float = ...,
+        lead_time: _duration_pb2.Duration | None = ...,
+        case_count: _builtins.int = ...,
+        account_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead_time", b"lead_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "case_count", b"case_count", "condition", b"condition", "lead_time", b"lead_time", "lift", b"lift", "precision", b"precision", "precision_high", b"precision_high", "precision_low", b"precision_low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnedTrigger: _TypeAlias = LearnedTrigger  # noqa: Y015
 
 @_typing.final
 class StreamMovesRequest(_message.Message):

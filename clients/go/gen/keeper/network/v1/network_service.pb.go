@@ -1282,7 +1282,7 @@ type Move struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The pattern that it comes from.
 	Pattern *Pattern `protobuf:"bytes,1,opt,name=pattern,proto3" json:"pattern,omitempty"`
-	// The condition that holds, as a CEL expression over the facts.
+	// The condition that holds, as a CEL expression over the facts: its author's, else the one that was learned.
 	Trigger string `protobuf:"bytes,2,opt,name=trigger,proto3" json:"trigger,omitempty"`
 	// What may be expected of it in the situation that the facts are, by the outcomes of other accounts, as EnhanceInsight
 	// expects it; what is expected below the default min_success_rate is not suggested. While the evidence is withheld, the
@@ -1291,7 +1291,9 @@ type Move struct {
 	// The reason for this move, in one sentence.
 	Explanation string `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	// What expected_success_rate was made of. Not set for an author's claim.
-	Basis         ExpectationBasis `protobuf:"varint,5,opt,name=basis,proto3,enum=keeper.network.v1.ExpectationBasis" json:"basis,omitempty"`
+	Basis ExpectationBasis `protobuf:"varint,5,opt,name=basis,proto3,enum=keeper.network.v1.ExpectationBasis" json:"basis,omitempty"`
+	// The trigger that outcomes taught, if one holds.
+	Learned       *LearnedTrigger `protobuf:"bytes,6,opt,name=learned,proto3" json:"learned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1361,6 +1363,123 @@ func (x *Move) GetBasis() ExpectationBasis {
 	return ExpectationBasis_EXPECTATION_BASIS_UNSPECIFIED
 }
 
+func (x *Move) GetLearned() *LearnedTrigger {
+	if x != nil {
+		return x.Learned
+	}
+	return nil
+}
+
+// Conditions under which an action worked more often than otherwise: found among half of the owners, and verified among the
+// others, of whom all figures are.
+type LearnedTrigger struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The conditions, as a CEL expression over the facts. Thresholds are ends of the bands in which figures are stored.
+	Condition string `protobuf:"bytes,1,opt,name=condition,proto3" json:"condition,omitempty"`
+	// The share of successes where they hold, in [0, 1].
+	Precision float64 `protobuf:"fixed64,2,opt,name=precision,proto3" json:"precision,omitempty"`
+	// Its 90% interval: it is above this bound with 95% certainty,
+	PrecisionLow float64 `protobuf:"fixed64,3,opt,name=precision_low,json=precisionLow,proto3" json:"precision_low,omitempty"`
+	// and below this one.
+	PrecisionHigh float64 `protobuf:"fixed64,4,opt,name=precision_high,json=precisionHigh,proto3" json:"precision_high,omitempty"`
+	// How many times as often as where they do not hold.
+	Lift float64 `protobuf:"fixed64,5,opt,name=lift,proto3" json:"lift,omitempty"`
+	// Days from a question to its outcome, the median. Not set where too few accounts say.
+	LeadTime *durationpb.Duration `protobuf:"bytes,6,opt,name=lead_time,json=leadTime,proto3" json:"lead_time,omitempty"`
+	// The outcomes where the conditions hold, owners weighed as in all evidence.
+	CaseCount int64 `protobuf:"varint,7,opt,name=case_count,json=caseCount,proto3" json:"case_count,omitempty"`
+	// The owners of whom they are.
+	AccountCount  int64 `protobuf:"varint,8,opt,name=account_count,json=accountCount,proto3" json:"account_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LearnedTrigger) Reset() {
+	*x = LearnedTrigger{}
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LearnedTrigger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LearnedTrigger) ProtoMessage() {}
+
+func (x *LearnedTrigger) ProtoReflect() protoreflect.Message {
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LearnedTrigger.ProtoReflect.Descriptor instead.
+func (*LearnedTrigger) Descriptor() ([]byte, []int) {
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LearnedTrigger) GetCondition() string {
+	if x != nil {
+		return x.Condition
+	}
+	return ""
+}
+
+func (x *LearnedTrigger) GetPrecision() float64 {
+	if x != nil {
+		return x.Precision
+	}
+	return 0
+}
+
+func (x *LearnedTrigger) GetPrecisionLow() float64 {
+	if x != nil {
+		return x.PrecisionLow
+	}
+	return 0
+}
+
+func (x *LearnedTrigger) GetPrecisionHigh() float64 {
+	if x != nil {
+		return x.PrecisionHigh
+	}
+	return 0
+}
+
+func (x *LearnedTrigger) GetLift() float64 {
+	if x != nil {
+		return x.Lift
+	}
+	return 0
+}
+
+func (x *LearnedTrigger) GetLeadTime() *durationpb.Duration {
+	if x != nil {
+		return x.LeadTime
+	}
+	return nil
+}
+
+func (x *LearnedTrigger) GetCaseCount() int64 {
+	if x != nil {
+		return x.CaseCount
+	}
+	return 0
+}
+
+func (x *LearnedTrigger) GetAccountCount() int64 {
+	if x != nil {
+		return x.AccountCount
+	}
+	return 0
+}
+
 // One message of StreamMoves: the facts at first, then what changes of them. The stream goes on with what it knows when no
 // more are sent.
 type StreamMovesRequest struct {
@@ -1377,7 +1496,7 @@ type StreamMovesRequest struct {
 
 func (x *StreamMovesRequest) Reset() {
 	*x = StreamMovesRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1508,7 @@ func (x *StreamMovesRequest) String() string {
 func (*StreamMovesRequest) ProtoMessage() {}
 
 func (x *StreamMovesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[15]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1521,7 @@ func (x *StreamMovesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMovesRequest.ProtoReflect.Descriptor instead.
 func (*StreamMovesRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{15}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StreamMovesRequest) GetAccountId() string {
@@ -1444,7 +1563,7 @@ type StreamMovesResponse struct {
 
 func (x *StreamMovesResponse) Reset() {
 	*x = StreamMovesResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1575,7 @@ func (x *StreamMovesResponse) String() string {
 func (*StreamMovesResponse) ProtoMessage() {}
 
 func (x *StreamMovesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[16]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1588,7 @@ func (x *StreamMovesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMovesResponse.ProtoReflect.Descriptor instead.
 func (*StreamMovesResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StreamMovesResponse) GetEvent() isStreamMovesResponse_Event {
@@ -1568,7 +1687,7 @@ type GenerateTaskRequest struct {
 
 func (x *GenerateTaskRequest) Reset() {
 	*x = GenerateTaskRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1699,7 @@ func (x *GenerateTaskRequest) String() string {
 func (*GenerateTaskRequest) ProtoMessage() {}
 
 func (x *GenerateTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[17]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1712,7 @@ func (x *GenerateTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerateTaskRequest.ProtoReflect.Descriptor instead.
 func (*GenerateTaskRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GenerateTaskRequest) GetAccountId() string {
@@ -1664,7 +1783,7 @@ type GenerateTaskResponse struct {
 
 func (x *GenerateTaskResponse) Reset() {
 	*x = GenerateTaskResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1795,7 @@ func (x *GenerateTaskResponse) String() string {
 func (*GenerateTaskResponse) ProtoMessage() {}
 
 func (x *GenerateTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[18]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1808,7 @@ func (x *GenerateTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerateTaskResponse.ProtoReflect.Descriptor instead.
 func (*GenerateTaskResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{18}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GenerateTaskResponse) GetTask() *Task {
@@ -1725,7 +1844,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1737,7 +1856,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[19]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +1869,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{19}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Task) GetTitle() string {
@@ -1827,7 +1946,7 @@ type StreamEmergingPatternsRequest struct {
 
 func (x *StreamEmergingPatternsRequest) Reset() {
 	*x = StreamEmergingPatternsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1958,7 @@ func (x *StreamEmergingPatternsRequest) String() string {
 func (*StreamEmergingPatternsRequest) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[20]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1971,7 @@ func (x *StreamEmergingPatternsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEmergingPatternsRequest.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{20}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StreamEmergingPatternsRequest) GetPatternType() string {
@@ -1923,7 +2042,7 @@ type StreamEmergingPatternsResponse struct {
 
 func (x *StreamEmergingPatternsResponse) Reset() {
 	*x = StreamEmergingPatternsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2054,7 @@ func (x *StreamEmergingPatternsResponse) String() string {
 func (*StreamEmergingPatternsResponse) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[21]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2067,7 @@ func (x *StreamEmergingPatternsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEmergingPatternsResponse.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StreamEmergingPatternsResponse) GetEvent() isStreamEmergingPatternsResponse_Event {
@@ -2032,7 +2151,7 @@ type GetNetworkMetricsRequest struct {
 
 func (x *GetNetworkMetricsRequest) Reset() {
 	*x = GetNetworkMetricsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2044,7 +2163,7 @@ func (x *GetNetworkMetricsRequest) String() string {
 func (*GetNetworkMetricsRequest) ProtoMessage() {}
 
 func (x *GetNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[22]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2057,7 +2176,7 @@ func (x *GetNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNetworkMetricsRequest.ProtoReflect.Descriptor instead.
 func (*GetNetworkMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetNetworkMetricsRequest) GetWindow() *durationpb.Duration {
@@ -2106,7 +2225,7 @@ type GetNetworkMetricsResponse struct {
 
 func (x *GetNetworkMetricsResponse) Reset() {
 	*x = GetNetworkMetricsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2237,7 @@ func (x *GetNetworkMetricsResponse) String() string {
 func (*GetNetworkMetricsResponse) ProtoMessage() {}
 
 func (x *GetNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[23]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2250,7 @@ func (x *GetNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNetworkMetricsResponse.ProtoReflect.Descriptor instead.
 func (*GetNetworkMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{23}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetNetworkMetricsResponse) GetMetrics() *NetworkMetrics {
@@ -2217,7 +2336,7 @@ type GetAccountValueRequest struct {
 
 func (x *GetAccountValueRequest) Reset() {
 	*x = GetAccountValueRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2229,7 +2348,7 @@ func (x *GetAccountValueRequest) String() string {
 func (*GetAccountValueRequest) ProtoMessage() {}
 
 func (x *GetAccountValueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[24]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2242,7 +2361,7 @@ func (x *GetAccountValueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountValueRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountValueRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{24}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetAccountValueRequest) GetAccountId() string {
@@ -2280,7 +2399,7 @@ type GetAccountValueResponse struct {
 
 func (x *GetAccountValueResponse) Reset() {
 	*x = GetAccountValueResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2411,7 @@ func (x *GetAccountValueResponse) String() string {
 func (*GetAccountValueResponse) ProtoMessage() {}
 
 func (x *GetAccountValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[25]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2424,7 @@ func (x *GetAccountValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountValueResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountValueResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{25}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetAccountValueResponse) GetWindowStartTime() *timestamppb.Timestamp {
@@ -2363,7 +2482,7 @@ type StreamNetworkMetricsRequest struct {
 
 func (x *StreamNetworkMetricsRequest) Reset() {
 	*x = StreamNetworkMetricsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2494,7 @@ func (x *StreamNetworkMetricsRequest) String() string {
 func (*StreamNetworkMetricsRequest) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[26]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2507,7 @@ func (x *StreamNetworkMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamNetworkMetricsRequest.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{26}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StreamNetworkMetricsRequest) GetWindow() *durationpb.Duration {
@@ -2421,7 +2540,7 @@ type StreamNetworkMetricsResponse struct {
 
 func (x *StreamNetworkMetricsResponse) Reset() {
 	*x = StreamNetworkMetricsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2433,7 +2552,7 @@ func (x *StreamNetworkMetricsResponse) String() string {
 func (*StreamNetworkMetricsResponse) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[27]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2446,7 +2565,7 @@ func (x *StreamNetworkMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamNetworkMetricsResponse.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{27}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StreamNetworkMetricsResponse) GetEvent() isStreamNetworkMetricsResponse_Event {
@@ -2505,7 +2624,7 @@ type GetPatternRequest struct {
 
 func (x *GetPatternRequest) Reset() {
 	*x = GetPatternRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2636,7 @@ func (x *GetPatternRequest) String() string {
 func (*GetPatternRequest) ProtoMessage() {}
 
 func (x *GetPatternRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[28]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2649,7 @@ func (x *GetPatternRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternRequest.ProtoReflect.Descriptor instead.
 func (*GetPatternRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{28}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetPatternRequest) GetPatternId() string {
@@ -2568,7 +2687,7 @@ type GetPatternResponse struct {
 
 func (x *GetPatternResponse) Reset() {
 	*x = GetPatternResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +2699,7 @@ func (x *GetPatternResponse) String() string {
 func (*GetPatternResponse) ProtoMessage() {}
 
 func (x *GetPatternResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[29]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +2712,7 @@ func (x *GetPatternResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetPatternResponse) GetPattern() *Pattern {
@@ -2652,7 +2771,7 @@ type ListPatternsRequest struct {
 
 func (x *ListPatternsRequest) Reset() {
 	*x = ListPatternsRequest{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2783,7 @@ func (x *ListPatternsRequest) String() string {
 func (*ListPatternsRequest) ProtoMessage() {}
 
 func (x *ListPatternsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[30]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2796,7 @@ func (x *ListPatternsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPatternsRequest.ProtoReflect.Descriptor instead.
 func (*ListPatternsRequest) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{30}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListPatternsRequest) GetPatternType() string {
@@ -2735,7 +2854,7 @@ type ListPatternsResponse struct {
 
 func (x *ListPatternsResponse) Reset() {
 	*x = ListPatternsResponse{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +2866,7 @@ func (x *ListPatternsResponse) String() string {
 func (*ListPatternsResponse) ProtoMessage() {}
 
 func (x *ListPatternsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[31]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +2879,7 @@ func (x *ListPatternsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPatternsResponse.ProtoReflect.Descriptor instead.
 func (*ListPatternsResponse) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{31}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListPatternsResponse) GetPatterns() []*Pattern {
@@ -2796,7 +2915,7 @@ type EnhanceInsightResponse_ClosestMiss struct {
 
 func (x *EnhanceInsightResponse_ClosestMiss) Reset() {
 	*x = EnhanceInsightResponse_ClosestMiss{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +2927,7 @@ func (x *EnhanceInsightResponse_ClosestMiss) String() string {
 func (*EnhanceInsightResponse_ClosestMiss) ProtoMessage() {}
 
 func (x *EnhanceInsightResponse_ClosestMiss) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[32]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2886,7 +3005,7 @@ type PreviewInsightResponse_Candidate struct {
 
 func (x *PreviewInsightResponse_Candidate) Reset() {
 	*x = PreviewInsightResponse_Candidate{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2898,7 +3017,7 @@ func (x *PreviewInsightResponse_Candidate) String() string {
 func (*PreviewInsightResponse_Candidate) ProtoMessage() {}
 
 func (x *PreviewInsightResponse_Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[33]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3105,7 @@ type StreamMovesResponse_SnapshotComplete struct {
 
 func (x *StreamMovesResponse_SnapshotComplete) Reset() {
 	*x = StreamMovesResponse_SnapshotComplete{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[34]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2998,7 +3117,7 @@ func (x *StreamMovesResponse_SnapshotComplete) String() string {
 func (*StreamMovesResponse_SnapshotComplete) ProtoMessage() {}
 
 func (x *StreamMovesResponse_SnapshotComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[34]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3011,7 +3130,7 @@ func (x *StreamMovesResponse_SnapshotComplete) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use StreamMovesResponse_SnapshotComplete.ProtoReflect.Descriptor instead.
 func (*StreamMovesResponse_SnapshotComplete) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // A sign of life.
@@ -3025,7 +3144,7 @@ type StreamMovesResponse_Heartbeat struct {
 
 func (x *StreamMovesResponse_Heartbeat) Reset() {
 	*x = StreamMovesResponse_Heartbeat{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[35]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3037,7 +3156,7 @@ func (x *StreamMovesResponse_Heartbeat) String() string {
 func (*StreamMovesResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamMovesResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[35]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3050,7 +3169,7 @@ func (x *StreamMovesResponse_Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMovesResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*StreamMovesResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{16, 1}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{17, 1}
 }
 
 func (x *StreamMovesResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
@@ -3073,7 +3192,7 @@ type StreamEmergingPatternsResponse_SnapshotComplete struct {
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) Reset() {
 	*x = StreamEmergingPatternsResponse_SnapshotComplete{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[36]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3085,7 +3204,7 @@ func (x *StreamEmergingPatternsResponse_SnapshotComplete) String() string {
 func (*StreamEmergingPatternsResponse_SnapshotComplete) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[36]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3098,7 +3217,7 @@ func (x *StreamEmergingPatternsResponse_SnapshotComplete) ProtoReflect() protore
 
 // Deprecated: Use StreamEmergingPatternsResponse_SnapshotComplete.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsResponse_SnapshotComplete) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22, 0}
 }
 
 func (x *StreamEmergingPatternsResponse_SnapshotComplete) GetCount() int32 {
@@ -3126,7 +3245,7 @@ type StreamEmergingPatternsResponse_Heartbeat struct {
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) Reset() {
 	*x = StreamEmergingPatternsResponse_Heartbeat{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[37]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3138,7 +3257,7 @@ func (x *StreamEmergingPatternsResponse_Heartbeat) String() string {
 func (*StreamEmergingPatternsResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[37]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3151,7 +3270,7 @@ func (x *StreamEmergingPatternsResponse_Heartbeat) ProtoReflect() protoreflect.M
 
 // Deprecated: Use StreamEmergingPatternsResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*StreamEmergingPatternsResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{21, 1}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{22, 1}
 }
 
 func (x *StreamEmergingPatternsResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
@@ -3172,7 +3291,7 @@ type StreamNetworkMetricsResponse_Heartbeat struct {
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) Reset() {
 	*x = StreamNetworkMetricsResponse_Heartbeat{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[38]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3184,7 +3303,7 @@ func (x *StreamNetworkMetricsResponse_Heartbeat) String() string {
 func (*StreamNetworkMetricsResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[38]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3197,7 +3316,7 @@ func (x *StreamNetworkMetricsResponse_Heartbeat) ProtoReflect() protoreflect.Mes
 
 // Deprecated: Use StreamNetworkMetricsResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*StreamNetworkMetricsResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{27, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{28, 0}
 }
 
 func (x *StreamNetworkMetricsResponse_Heartbeat) GetServerTime() *timestamppb.Timestamp {
@@ -3222,7 +3341,7 @@ type GetPatternResponse_Fact struct {
 
 func (x *GetPatternResponse_Fact) Reset() {
 	*x = GetPatternResponse_Fact{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[39]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3234,7 +3353,7 @@ func (x *GetPatternResponse_Fact) String() string {
 func (*GetPatternResponse_Fact) ProtoMessage() {}
 
 func (x *GetPatternResponse_Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[39]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3247,7 +3366,7 @@ func (x *GetPatternResponse_Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse_Fact.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse_Fact) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29, 0}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{30, 0}
 }
 
 func (x *GetPatternResponse_Fact) GetKey() string {
@@ -3286,7 +3405,7 @@ type GetPatternResponse_Script struct {
 
 func (x *GetPatternResponse_Script) Reset() {
 	*x = GetPatternResponse_Script{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[40]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3417,7 @@ func (x *GetPatternResponse_Script) String() string {
 func (*GetPatternResponse_Script) ProtoMessage() {}
 
 func (x *GetPatternResponse_Script) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[40]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3430,7 @@ func (x *GetPatternResponse_Script) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse_Script.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse_Script) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29, 1}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{30, 1}
 }
 
 func (x *GetPatternResponse_Script) GetTemplate() string {
@@ -3352,7 +3471,7 @@ type GetPatternResponse_Period struct {
 
 func (x *GetPatternResponse_Period) Reset() {
 	*x = GetPatternResponse_Period{}
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[41]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3364,7 +3483,7 @@ func (x *GetPatternResponse_Period) String() string {
 func (*GetPatternResponse_Period) ProtoMessage() {}
 
 func (x *GetPatternResponse_Period) ProtoReflect() protoreflect.Message {
-	mi := &file_keeper_network_v1_network_service_proto_msgTypes[41]
+	mi := &file_keeper_network_v1_network_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3377,7 +3496,7 @@ func (x *GetPatternResponse_Period) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPatternResponse_Period.ProtoReflect.Descriptor instead.
 func (*GetPatternResponse_Period) Descriptor() ([]byte, []int) {
-	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{29, 2}
+	return file_keeper_network_v1_network_service_proto_rawDescGZIP(), []int{30, 2}
 }
 
 func (x *GetPatternResponse_Period) GetStartTime() *timestamppb.Timestamp {
@@ -3551,14 +3670,25 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\x05facts\x18\x03 \x01(\v2\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01R\x05facts\x12$\n" +
 	"\tmax_moves\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bmaxMoves\"E\n" +
 	"\x14SuggestMovesResponse\x12-\n" +
-	"\x05moves\x18\x01 \x03(\v2\x17.keeper.network.v1.MoveR\x05moves\"\x86\x02\n" +
+	"\x05moves\x18\x01 \x03(\v2\x17.keeper.network.v1.MoveR\x05moves\"\xc3\x02\n" +
 	"\x04Move\x124\n" +
 	"\apattern\x18\x01 \x01(\v2\x1a.keeper.network.v1.PatternR\apattern\x12\x18\n" +
 	"\atrigger\x18\x02 \x01(\tR\atrigger\x127\n" +
 	"\x15expected_success_rate\x18\x03 \x01(\x01H\x00R\x13expectedSuccessRate\x88\x01\x01\x12 \n" +
 	"\vexplanation\x18\x04 \x01(\tR\vexplanation\x129\n" +
-	"\x05basis\x18\x05 \x01(\x0e2#.keeper.network.v1.ExpectationBasisR\x05basisB\x18\n" +
-	"\x16_expected_success_rate\"\xc2\x01\n" +
+	"\x05basis\x18\x05 \x01(\x0e2#.keeper.network.v1.ExpectationBasisR\x05basis\x12;\n" +
+	"\alearned\x18\x06 \x01(\v2!.keeper.network.v1.LearnedTriggerR\alearnedB\x18\n" +
+	"\x16_expected_success_rate\"\xa8\x02\n" +
+	"\x0eLearnedTrigger\x12\x1c\n" +
+	"\tcondition\x18\x01 \x01(\tR\tcondition\x12\x1c\n" +
+	"\tprecision\x18\x02 \x01(\x01R\tprecision\x12#\n" +
+	"\rprecision_low\x18\x03 \x01(\x01R\fprecisionLow\x12%\n" +
+	"\x0eprecision_high\x18\x04 \x01(\x01R\rprecisionHigh\x12\x12\n" +
+	"\x04lift\x18\x05 \x01(\x01R\x04lift\x126\n" +
+	"\tlead_time\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bleadTime\x12\x1d\n" +
+	"\n" +
+	"case_count\x18\a \x01(\x03R\tcaseCount\x12#\n" +
+	"\raccount_count\x18\b \x01(\x03R\faccountCount\"\xc2\x01\n" +
 	"\x12StreamMovesRequest\x12)\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tB\n" +
@@ -3723,7 +3853,7 @@ func file_keeper_network_v1_network_service_proto_rawDescGZIP() []byte {
 }
 
 var file_keeper_network_v1_network_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_keeper_network_v1_network_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_keeper_network_v1_network_service_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_keeper_network_v1_network_service_proto_goTypes = []any{
 	(CapturePatternResponse_Disposition)(0),                 // 0: keeper.network.v1.CapturePatternResponse.Disposition
 	(EnhanceInsightResponse_NoMatchReason)(0),               // 1: keeper.network.v1.EnhanceInsightResponse.NoMatchReason
@@ -3742,172 +3872,175 @@ var file_keeper_network_v1_network_service_proto_goTypes = []any{
 	(*SuggestMovesRequest)(nil),                             // 14: keeper.network.v1.SuggestMovesRequest
 	(*SuggestMovesResponse)(nil),                            // 15: keeper.network.v1.SuggestMovesResponse
 	(*Move)(nil),                                            // 16: keeper.network.v1.Move
-	(*StreamMovesRequest)(nil),                              // 17: keeper.network.v1.StreamMovesRequest
-	(*StreamMovesResponse)(nil),                             // 18: keeper.network.v1.StreamMovesResponse
-	(*GenerateTaskRequest)(nil),                             // 19: keeper.network.v1.GenerateTaskRequest
-	(*GenerateTaskResponse)(nil),                            // 20: keeper.network.v1.GenerateTaskResponse
-	(*Task)(nil),                                            // 21: keeper.network.v1.Task
-	(*StreamEmergingPatternsRequest)(nil),                   // 22: keeper.network.v1.StreamEmergingPatternsRequest
-	(*StreamEmergingPatternsResponse)(nil),                  // 23: keeper.network.v1.StreamEmergingPatternsResponse
-	(*GetNetworkMetricsRequest)(nil),                        // 24: keeper.network.v1.GetNetworkMetricsRequest
-	(*GetNetworkMetricsResponse)(nil),                       // 25: keeper.network.v1.GetNetworkMetricsResponse
-	(*GetAccountValueRequest)(nil),                          // 26: keeper.network.v1.GetAccountValueRequest
-	(*GetAccountValueResponse)(nil),                         // 27: keeper.network.v1.GetAccountValueResponse
-	(*StreamNetworkMetricsRequest)(nil),                     // 28: keeper.network.v1.StreamNetworkMetricsRequest
-	(*StreamNetworkMetricsResponse)(nil),                    // 29: keeper.network.v1.StreamNetworkMetricsResponse
-	(*GetPatternRequest)(nil),                               // 30: keeper.network.v1.GetPatternRequest
-	(*GetPatternResponse)(nil),                              // 31: keeper.network.v1.GetPatternResponse
-	(*ListPatternsRequest)(nil),                             // 32: keeper.network.v1.ListPatternsRequest
-	(*ListPatternsResponse)(nil),                            // 33: keeper.network.v1.ListPatternsResponse
-	(*EnhanceInsightResponse_ClosestMiss)(nil),              // 34: keeper.network.v1.EnhanceInsightResponse.ClosestMiss
-	(*PreviewInsightResponse_Candidate)(nil),                // 35: keeper.network.v1.PreviewInsightResponse.Candidate
-	(*StreamMovesResponse_SnapshotComplete)(nil),            // 36: keeper.network.v1.StreamMovesResponse.SnapshotComplete
-	(*StreamMovesResponse_Heartbeat)(nil),                   // 37: keeper.network.v1.StreamMovesResponse.Heartbeat
-	(*StreamEmergingPatternsResponse_SnapshotComplete)(nil), // 38: keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
-	(*StreamEmergingPatternsResponse_Heartbeat)(nil),        // 39: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
-	(*StreamNetworkMetricsResponse_Heartbeat)(nil),          // 40: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
-	(*GetPatternResponse_Fact)(nil),                         // 41: keeper.network.v1.GetPatternResponse.Fact
-	(*GetPatternResponse_Script)(nil),                       // 42: keeper.network.v1.GetPatternResponse.Script
-	(*GetPatternResponse_Period)(nil),                       // 43: keeper.network.v1.GetPatternResponse.Period
-	(*Insight)(nil),                                         // 44: keeper.network.v1.Insight
-	(*Outcome)(nil),                                         // 45: keeper.network.v1.Outcome
-	(*Identifiers)(nil),                                     // 46: keeper.network.v1.Identifiers
-	(*timestamppb.Timestamp)(nil),                           // 47: google.protobuf.Timestamp
-	(*Pattern)(nil),                                         // 48: keeper.network.v1.Pattern
-	(*AnonymizationReport)(nil),                             // 49: keeper.network.v1.AnonymizationReport
-	(*EnhancedInsight)(nil),                                 // 50: keeper.network.v1.EnhancedInsight
-	(*status.Status)(nil),                                   // 51: google.rpc.Status
-	(Reaction)(0),                                           // 52: keeper.network.v1.Reaction
-	(DismissalReason)(0),                                    // 53: keeper.network.v1.DismissalReason
-	(*structpb.Struct)(nil),                                 // 54: google.protobuf.Struct
-	(ExpectationBasis)(0),                                   // 55: keeper.network.v1.ExpectationBasis
-	(*durationpb.Duration)(nil),                             // 56: google.protobuf.Duration
-	(*EmergingPattern)(nil),                                 // 57: keeper.network.v1.EmergingPattern
-	(*NetworkMetrics)(nil),                                  // 58: keeper.network.v1.NetworkMetrics
-	(*Kpi)(nil),                                             // 59: keeper.network.v1.Kpi
-	(*NetworkDay)(nil),                                      // 60: keeper.network.v1.NetworkDay
-	(*Uplift)(nil),                                          // 61: keeper.network.v1.Uplift
-	(*Adoption)(nil),                                        // 62: keeper.network.v1.Adoption
-	(*AccountAdvice)(nil),                                   // 63: keeper.network.v1.AccountAdvice
-	(*AccountUplift)(nil),                                   // 64: keeper.network.v1.AccountUplift
-	(*AccountGiven)(nil),                                    // 65: keeper.network.v1.AccountGiven
-	(*Peers)(nil),                                           // 66: keeper.network.v1.Peers
-	(*structpb.Value)(nil),                                  // 67: google.protobuf.Value
-	(*Evidence)(nil),                                        // 68: keeper.network.v1.Evidence
+	(*LearnedTrigger)(nil),                                  // 17: keeper.network.v1.LearnedTrigger
+	(*StreamMovesRequest)(nil),                              // 18: keeper.network.v1.StreamMovesRequest
+	(*StreamMovesResponse)(nil),                             // 19: keeper.network.v1.StreamMovesResponse
+	(*GenerateTaskRequest)(nil),                             // 20: keeper.network.v1.GenerateTaskRequest
+	(*GenerateTaskResponse)(nil),                            // 21: keeper.network.v1.GenerateTaskResponse
+	(*Task)(nil),                                            // 22: keeper.network.v1.Task
+	(*StreamEmergingPatternsRequest)(nil),                   // 23: keeper.network.v1.StreamEmergingPatternsRequest
+	(*StreamEmergingPatternsResponse)(nil),                  // 24: keeper.network.v1.StreamEmergingPatternsResponse
+	(*GetNetworkMetricsRequest)(nil),                        // 25: keeper.network.v1.GetNetworkMetricsRequest
+	(*GetNetworkMetricsResponse)(nil),                       // 26: keeper.network.v1.GetNetworkMetricsResponse
+	(*GetAccountValueRequest)(nil),                          // 27: keeper.network.v1.GetAccountValueRequest
+	(*GetAccountValueResponse)(nil),                         // 28: keeper.network.v1.GetAccountValueResponse
+	(*StreamNetworkMetricsRequest)(nil),                     // 29: keeper.network.v1.StreamNetworkMetricsRequest
+	(*StreamNetworkMetricsResponse)(nil),                    // 30: keeper.network.v1.StreamNetworkMetricsResponse
+	(*GetPatternRequest)(nil),                               // 31: keeper.network.v1.GetPatternRequest
+	(*GetPatternResponse)(nil),                              // 32: keeper.network.v1.GetPatternResponse
+	(*ListPatternsRequest)(nil),                             // 33: keeper.network.v1.ListPatternsRequest
+	(*ListPatternsResponse)(nil),                            // 34: keeper.network.v1.ListPatternsResponse
+	(*EnhanceInsightResponse_ClosestMiss)(nil),              // 35: keeper.network.v1.EnhanceInsightResponse.ClosestMiss
+	(*PreviewInsightResponse_Candidate)(nil),                // 36: keeper.network.v1.PreviewInsightResponse.Candidate
+	(*StreamMovesResponse_SnapshotComplete)(nil),            // 37: keeper.network.v1.StreamMovesResponse.SnapshotComplete
+	(*StreamMovesResponse_Heartbeat)(nil),                   // 38: keeper.network.v1.StreamMovesResponse.Heartbeat
+	(*StreamEmergingPatternsResponse_SnapshotComplete)(nil), // 39: keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
+	(*StreamEmergingPatternsResponse_Heartbeat)(nil),        // 40: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
+	(*StreamNetworkMetricsResponse_Heartbeat)(nil),          // 41: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
+	(*GetPatternResponse_Fact)(nil),                         // 42: keeper.network.v1.GetPatternResponse.Fact
+	(*GetPatternResponse_Script)(nil),                       // 43: keeper.network.v1.GetPatternResponse.Script
+	(*GetPatternResponse_Period)(nil),                       // 44: keeper.network.v1.GetPatternResponse.Period
+	(*Insight)(nil),                                         // 45: keeper.network.v1.Insight
+	(*Outcome)(nil),                                         // 46: keeper.network.v1.Outcome
+	(*Identifiers)(nil),                                     // 47: keeper.network.v1.Identifiers
+	(*timestamppb.Timestamp)(nil),                           // 48: google.protobuf.Timestamp
+	(*Pattern)(nil),                                         // 49: keeper.network.v1.Pattern
+	(*AnonymizationReport)(nil),                             // 50: keeper.network.v1.AnonymizationReport
+	(*EnhancedInsight)(nil),                                 // 51: keeper.network.v1.EnhancedInsight
+	(*status.Status)(nil),                                   // 52: google.rpc.Status
+	(Reaction)(0),                                           // 53: keeper.network.v1.Reaction
+	(DismissalReason)(0),                                    // 54: keeper.network.v1.DismissalReason
+	(*structpb.Struct)(nil),                                 // 55: google.protobuf.Struct
+	(ExpectationBasis)(0),                                   // 56: keeper.network.v1.ExpectationBasis
+	(*durationpb.Duration)(nil),                             // 57: google.protobuf.Duration
+	(*EmergingPattern)(nil),                                 // 58: keeper.network.v1.EmergingPattern
+	(*NetworkMetrics)(nil),                                  // 59: keeper.network.v1.NetworkMetrics
+	(*Kpi)(nil),                                             // 60: keeper.network.v1.Kpi
+	(*NetworkDay)(nil),                                      // 61: keeper.network.v1.NetworkDay
+	(*Uplift)(nil),                                          // 62: keeper.network.v1.Uplift
+	(*Adoption)(nil),                                        // 63: keeper.network.v1.Adoption
+	(*AccountAdvice)(nil),                                   // 64: keeper.network.v1.AccountAdvice
+	(*AccountUplift)(nil),                                   // 65: keeper.network.v1.AccountUplift
+	(*AccountGiven)(nil),                                    // 66: keeper.network.v1.AccountGiven
+	(*Peers)(nil),                                           // 67: keeper.network.v1.Peers
+	(*structpb.Value)(nil),                                  // 68: google.protobuf.Value
+	(*Evidence)(nil),                                        // 69: keeper.network.v1.Evidence
 }
 var file_keeper_network_v1_network_service_proto_depIdxs = []int32{
-	44, // 0: keeper.network.v1.CapturePatternRequest.insight:type_name -> keeper.network.v1.Insight
-	45, // 1: keeper.network.v1.CapturePatternRequest.outcome:type_name -> keeper.network.v1.Outcome
-	46, // 2: keeper.network.v1.CapturePatternRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	47, // 3: keeper.network.v1.CapturePatternRequest.occurred_time:type_name -> google.protobuf.Timestamp
+	45, // 0: keeper.network.v1.CapturePatternRequest.insight:type_name -> keeper.network.v1.Insight
+	46, // 1: keeper.network.v1.CapturePatternRequest.outcome:type_name -> keeper.network.v1.Outcome
+	47, // 2: keeper.network.v1.CapturePatternRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	48, // 3: keeper.network.v1.CapturePatternRequest.occurred_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: keeper.network.v1.CapturePatternResponse.disposition:type_name -> keeper.network.v1.CapturePatternResponse.Disposition
-	48, // 5: keeper.network.v1.CapturePatternResponse.pattern:type_name -> keeper.network.v1.Pattern
-	49, // 6: keeper.network.v1.CapturePatternResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
-	44, // 7: keeper.network.v1.EnhanceInsightRequest.insight:type_name -> keeper.network.v1.Insight
-	46, // 8: keeper.network.v1.EnhanceInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	50, // 9: keeper.network.v1.EnhanceInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
+	49, // 5: keeper.network.v1.CapturePatternResponse.pattern:type_name -> keeper.network.v1.Pattern
+	50, // 6: keeper.network.v1.CapturePatternResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	45, // 7: keeper.network.v1.EnhanceInsightRequest.insight:type_name -> keeper.network.v1.Insight
+	47, // 8: keeper.network.v1.EnhanceInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	51, // 9: keeper.network.v1.EnhanceInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
 	1,  // 10: keeper.network.v1.EnhanceInsightResponse.no_match_reason:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
-	49, // 11: keeper.network.v1.EnhanceInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
-	34, // 12: keeper.network.v1.EnhanceInsightResponse.closest_miss:type_name -> keeper.network.v1.EnhanceInsightResponse.ClosestMiss
-	44, // 13: keeper.network.v1.PreviewInsightRequest.insight:type_name -> keeper.network.v1.Insight
-	46, // 14: keeper.network.v1.PreviewInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	50, // 15: keeper.network.v1.PreviewInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
+	50, // 11: keeper.network.v1.EnhanceInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	35, // 12: keeper.network.v1.EnhanceInsightResponse.closest_miss:type_name -> keeper.network.v1.EnhanceInsightResponse.ClosestMiss
+	45, // 13: keeper.network.v1.PreviewInsightRequest.insight:type_name -> keeper.network.v1.Insight
+	47, // 14: keeper.network.v1.PreviewInsightRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	51, // 15: keeper.network.v1.PreviewInsightResponse.enhanced_insight:type_name -> keeper.network.v1.EnhancedInsight
 	1,  // 16: keeper.network.v1.PreviewInsightResponse.no_match_reason:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
-	49, // 17: keeper.network.v1.PreviewInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
-	35, // 18: keeper.network.v1.PreviewInsightResponse.candidates:type_name -> keeper.network.v1.PreviewInsightResponse.Candidate
+	50, // 17: keeper.network.v1.PreviewInsightResponse.anonymization:type_name -> keeper.network.v1.AnonymizationReport
+	36, // 18: keeper.network.v1.PreviewInsightResponse.candidates:type_name -> keeper.network.v1.PreviewInsightResponse.Candidate
 	4,  // 19: keeper.network.v1.EnhanceInsightsRequest.request:type_name -> keeper.network.v1.EnhanceInsightRequest
 	5,  // 20: keeper.network.v1.EnhanceInsightsResponse.response:type_name -> keeper.network.v1.EnhanceInsightResponse
-	51, // 21: keeper.network.v1.EnhanceInsightsResponse.error:type_name -> google.rpc.Status
-	45, // 22: keeper.network.v1.ReportOutcomeRequest.outcome:type_name -> keeper.network.v1.Outcome
-	47, // 23: keeper.network.v1.ReportOutcomeRequest.occurred_time:type_name -> google.protobuf.Timestamp
-	52, // 24: keeper.network.v1.ReportReactionRequest.reaction:type_name -> keeper.network.v1.Reaction
-	53, // 25: keeper.network.v1.ReportReactionRequest.reason:type_name -> keeper.network.v1.DismissalReason
-	54, // 26: keeper.network.v1.SuggestMovesRequest.facts:type_name -> google.protobuf.Struct
+	52, // 21: keeper.network.v1.EnhanceInsightsResponse.error:type_name -> google.rpc.Status
+	46, // 22: keeper.network.v1.ReportOutcomeRequest.outcome:type_name -> keeper.network.v1.Outcome
+	48, // 23: keeper.network.v1.ReportOutcomeRequest.occurred_time:type_name -> google.protobuf.Timestamp
+	53, // 24: keeper.network.v1.ReportReactionRequest.reaction:type_name -> keeper.network.v1.Reaction
+	54, // 25: keeper.network.v1.ReportReactionRequest.reason:type_name -> keeper.network.v1.DismissalReason
+	55, // 26: keeper.network.v1.SuggestMovesRequest.facts:type_name -> google.protobuf.Struct
 	16, // 27: keeper.network.v1.SuggestMovesResponse.moves:type_name -> keeper.network.v1.Move
-	48, // 28: keeper.network.v1.Move.pattern:type_name -> keeper.network.v1.Pattern
-	55, // 29: keeper.network.v1.Move.basis:type_name -> keeper.network.v1.ExpectationBasis
-	54, // 30: keeper.network.v1.StreamMovesRequest.facts:type_name -> google.protobuf.Struct
-	16, // 31: keeper.network.v1.StreamMovesResponse.began:type_name -> keeper.network.v1.Move
-	36, // 32: keeper.network.v1.StreamMovesResponse.snapshot_complete:type_name -> keeper.network.v1.StreamMovesResponse.SnapshotComplete
-	37, // 33: keeper.network.v1.StreamMovesResponse.heartbeat:type_name -> keeper.network.v1.StreamMovesResponse.Heartbeat
-	44, // 34: keeper.network.v1.GenerateTaskRequest.insight:type_name -> keeper.network.v1.Insight
-	46, // 35: keeper.network.v1.GenerateTaskRequest.identifiers:type_name -> keeper.network.v1.Identifiers
-	21, // 36: keeper.network.v1.GenerateTaskResponse.task:type_name -> keeper.network.v1.Task
-	47, // 37: keeper.network.v1.Task.due_time:type_name -> google.protobuf.Timestamp
-	56, // 38: keeper.network.v1.StreamEmergingPatternsRequest.window:type_name -> google.protobuf.Duration
-	57, // 39: keeper.network.v1.StreamEmergingPatternsResponse.emerging_pattern:type_name -> keeper.network.v1.EmergingPattern
-	38, // 40: keeper.network.v1.StreamEmergingPatternsResponse.snapshot_complete:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
-	39, // 41: keeper.network.v1.StreamEmergingPatternsResponse.heartbeat:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
-	56, // 42: keeper.network.v1.GetNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
-	58, // 43: keeper.network.v1.GetNetworkMetricsResponse.metrics:type_name -> keeper.network.v1.NetworkMetrics
-	59, // 44: keeper.network.v1.GetNetworkMetricsResponse.kpis:type_name -> keeper.network.v1.Kpi
-	47, // 45: keeper.network.v1.GetNetworkMetricsResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	60, // 46: keeper.network.v1.GetNetworkMetricsResponse.days:type_name -> keeper.network.v1.NetworkDay
-	47, // 47: keeper.network.v1.GetNetworkMetricsResponse.window_start_time:type_name -> google.protobuf.Timestamp
-	61, // 48: keeper.network.v1.GetNetworkMetricsResponse.uplift:type_name -> keeper.network.v1.Uplift
-	62, // 49: keeper.network.v1.GetNetworkMetricsResponse.adoption:type_name -> keeper.network.v1.Adoption
-	56, // 50: keeper.network.v1.GetAccountValueRequest.window:type_name -> google.protobuf.Duration
-	47, // 51: keeper.network.v1.GetAccountValueResponse.window_start_time:type_name -> google.protobuf.Timestamp
-	47, // 52: keeper.network.v1.GetAccountValueResponse.as_of_time:type_name -> google.protobuf.Timestamp
-	63, // 53: keeper.network.v1.GetAccountValueResponse.advice:type_name -> keeper.network.v1.AccountAdvice
-	64, // 54: keeper.network.v1.GetAccountValueResponse.uplift:type_name -> keeper.network.v1.AccountUplift
-	65, // 55: keeper.network.v1.GetAccountValueResponse.given:type_name -> keeper.network.v1.AccountGiven
-	66, // 56: keeper.network.v1.GetAccountValueResponse.peers:type_name -> keeper.network.v1.Peers
-	56, // 57: keeper.network.v1.StreamNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
-	25, // 58: keeper.network.v1.StreamNetworkMetricsResponse.report:type_name -> keeper.network.v1.GetNetworkMetricsResponse
-	40, // 59: keeper.network.v1.StreamNetworkMetricsResponse.heartbeat:type_name -> keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
-	48, // 60: keeper.network.v1.GetPatternResponse.pattern:type_name -> keeper.network.v1.Pattern
-	42, // 61: keeper.network.v1.GetPatternResponse.scripts:type_name -> keeper.network.v1.GetPatternResponse.Script
-	43, // 62: keeper.network.v1.GetPatternResponse.history:type_name -> keeper.network.v1.GetPatternResponse.Period
-	62, // 63: keeper.network.v1.GetPatternResponse.adoption:type_name -> keeper.network.v1.Adoption
-	41, // 64: keeper.network.v1.GetPatternResponse.facts:type_name -> keeper.network.v1.GetPatternResponse.Fact
-	48, // 65: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
-	55, // 66: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
-	1,  // 67: keeper.network.v1.PreviewInsightResponse.Candidate.failed:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
-	47, // 68: keeper.network.v1.StreamMovesResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	47, // 69: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	47, // 70: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	67, // 71: keeper.network.v1.GetPatternResponse.Fact.value:type_name -> google.protobuf.Value
-	68, // 72: keeper.network.v1.GetPatternResponse.Fact.evidence:type_name -> keeper.network.v1.Evidence
-	68, // 73: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
-	62, // 74: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
-	47, // 75: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
-	47, // 76: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 77: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
-	4,  // 78: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
-	8,  // 79: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
-	6,  // 80: keeper.network.v1.NetworkLearningService.PreviewInsight:input_type -> keeper.network.v1.PreviewInsightRequest
-	10, // 81: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
-	12, // 82: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
-	14, // 83: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
-	17, // 84: keeper.network.v1.NetworkLearningService.StreamMoves:input_type -> keeper.network.v1.StreamMovesRequest
-	19, // 85: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
-	22, // 86: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
-	24, // 87: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
-	28, // 88: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
-	26, // 89: keeper.network.v1.NetworkLearningService.GetAccountValue:input_type -> keeper.network.v1.GetAccountValueRequest
-	30, // 90: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
-	32, // 91: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
-	3,  // 92: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
-	5,  // 93: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
-	9,  // 94: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
-	7,  // 95: keeper.network.v1.NetworkLearningService.PreviewInsight:output_type -> keeper.network.v1.PreviewInsightResponse
-	11, // 96: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
-	13, // 97: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
-	15, // 98: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
-	18, // 99: keeper.network.v1.NetworkLearningService.StreamMoves:output_type -> keeper.network.v1.StreamMovesResponse
-	20, // 100: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
-	23, // 101: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
-	25, // 102: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
-	29, // 103: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
-	27, // 104: keeper.network.v1.NetworkLearningService.GetAccountValue:output_type -> keeper.network.v1.GetAccountValueResponse
-	31, // 105: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
-	33, // 106: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
-	92, // [92:107] is the sub-list for method output_type
-	77, // [77:92] is the sub-list for method input_type
-	77, // [77:77] is the sub-list for extension type_name
-	77, // [77:77] is the sub-list for extension extendee
-	0,  // [0:77] is the sub-list for field type_name
+	49, // 28: keeper.network.v1.Move.pattern:type_name -> keeper.network.v1.Pattern
+	56, // 29: keeper.network.v1.Move.basis:type_name -> keeper.network.v1.ExpectationBasis
+	17, // 30: keeper.network.v1.Move.learned:type_name -> keeper.network.v1.LearnedTrigger
+	57, // 31: keeper.network.v1.LearnedTrigger.lead_time:type_name -> google.protobuf.Duration
+	55, // 32: keeper.network.v1.StreamMovesRequest.facts:type_name -> google.protobuf.Struct
+	16, // 33: keeper.network.v1.StreamMovesResponse.began:type_name -> keeper.network.v1.Move
+	37, // 34: keeper.network.v1.StreamMovesResponse.snapshot_complete:type_name -> keeper.network.v1.StreamMovesResponse.SnapshotComplete
+	38, // 35: keeper.network.v1.StreamMovesResponse.heartbeat:type_name -> keeper.network.v1.StreamMovesResponse.Heartbeat
+	45, // 36: keeper.network.v1.GenerateTaskRequest.insight:type_name -> keeper.network.v1.Insight
+	47, // 37: keeper.network.v1.GenerateTaskRequest.identifiers:type_name -> keeper.network.v1.Identifiers
+	22, // 38: keeper.network.v1.GenerateTaskResponse.task:type_name -> keeper.network.v1.Task
+	48, // 39: keeper.network.v1.Task.due_time:type_name -> google.protobuf.Timestamp
+	57, // 40: keeper.network.v1.StreamEmergingPatternsRequest.window:type_name -> google.protobuf.Duration
+	58, // 41: keeper.network.v1.StreamEmergingPatternsResponse.emerging_pattern:type_name -> keeper.network.v1.EmergingPattern
+	39, // 42: keeper.network.v1.StreamEmergingPatternsResponse.snapshot_complete:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.SnapshotComplete
+	40, // 43: keeper.network.v1.StreamEmergingPatternsResponse.heartbeat:type_name -> keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat
+	57, // 44: keeper.network.v1.GetNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
+	59, // 45: keeper.network.v1.GetNetworkMetricsResponse.metrics:type_name -> keeper.network.v1.NetworkMetrics
+	60, // 46: keeper.network.v1.GetNetworkMetricsResponse.kpis:type_name -> keeper.network.v1.Kpi
+	48, // 47: keeper.network.v1.GetNetworkMetricsResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	61, // 48: keeper.network.v1.GetNetworkMetricsResponse.days:type_name -> keeper.network.v1.NetworkDay
+	48, // 49: keeper.network.v1.GetNetworkMetricsResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	62, // 50: keeper.network.v1.GetNetworkMetricsResponse.uplift:type_name -> keeper.network.v1.Uplift
+	63, // 51: keeper.network.v1.GetNetworkMetricsResponse.adoption:type_name -> keeper.network.v1.Adoption
+	57, // 52: keeper.network.v1.GetAccountValueRequest.window:type_name -> google.protobuf.Duration
+	48, // 53: keeper.network.v1.GetAccountValueResponse.window_start_time:type_name -> google.protobuf.Timestamp
+	48, // 54: keeper.network.v1.GetAccountValueResponse.as_of_time:type_name -> google.protobuf.Timestamp
+	64, // 55: keeper.network.v1.GetAccountValueResponse.advice:type_name -> keeper.network.v1.AccountAdvice
+	65, // 56: keeper.network.v1.GetAccountValueResponse.uplift:type_name -> keeper.network.v1.AccountUplift
+	66, // 57: keeper.network.v1.GetAccountValueResponse.given:type_name -> keeper.network.v1.AccountGiven
+	67, // 58: keeper.network.v1.GetAccountValueResponse.peers:type_name -> keeper.network.v1.Peers
+	57, // 59: keeper.network.v1.StreamNetworkMetricsRequest.window:type_name -> google.protobuf.Duration
+	26, // 60: keeper.network.v1.StreamNetworkMetricsResponse.report:type_name -> keeper.network.v1.GetNetworkMetricsResponse
+	41, // 61: keeper.network.v1.StreamNetworkMetricsResponse.heartbeat:type_name -> keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat
+	49, // 62: keeper.network.v1.GetPatternResponse.pattern:type_name -> keeper.network.v1.Pattern
+	43, // 63: keeper.network.v1.GetPatternResponse.scripts:type_name -> keeper.network.v1.GetPatternResponse.Script
+	44, // 64: keeper.network.v1.GetPatternResponse.history:type_name -> keeper.network.v1.GetPatternResponse.Period
+	63, // 65: keeper.network.v1.GetPatternResponse.adoption:type_name -> keeper.network.v1.Adoption
+	42, // 66: keeper.network.v1.GetPatternResponse.facts:type_name -> keeper.network.v1.GetPatternResponse.Fact
+	49, // 67: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
+	56, // 68: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
+	1,  // 69: keeper.network.v1.PreviewInsightResponse.Candidate.failed:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
+	48, // 70: keeper.network.v1.StreamMovesResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	48, // 71: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	48, // 72: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	68, // 73: keeper.network.v1.GetPatternResponse.Fact.value:type_name -> google.protobuf.Value
+	69, // 74: keeper.network.v1.GetPatternResponse.Fact.evidence:type_name -> keeper.network.v1.Evidence
+	69, // 75: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
+	63, // 76: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
+	48, // 77: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
+	48, // 78: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 79: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
+	4,  // 80: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
+	8,  // 81: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
+	6,  // 82: keeper.network.v1.NetworkLearningService.PreviewInsight:input_type -> keeper.network.v1.PreviewInsightRequest
+	10, // 83: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
+	12, // 84: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
+	14, // 85: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
+	18, // 86: keeper.network.v1.NetworkLearningService.StreamMoves:input_type -> keeper.network.v1.StreamMovesRequest
+	20, // 87: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
+	23, // 88: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
+	25, // 89: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
+	29, // 90: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
+	27, // 91: keeper.network.v1.NetworkLearningService.GetAccountValue:input_type -> keeper.network.v1.GetAccountValueRequest
+	31, // 92: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
+	33, // 93: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
+	3,  // 94: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
+	5,  // 95: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
+	9,  // 96: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
+	7,  // 97: keeper.network.v1.NetworkLearningService.PreviewInsight:output_type -> keeper.network.v1.PreviewInsightResponse
+	11, // 98: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
+	13, // 99: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
+	15, // 100: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
+	19, // 101: keeper.network.v1.NetworkLearningService.StreamMoves:output_type -> keeper.network.v1.StreamMovesResponse
+	21, // 102: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
+	24, // 103: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
+	26, // 104: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
+	30, // 105: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
+	28, // 106: keeper.network.v1.NetworkLearningService.GetAccountValue:output_type -> keeper.network.v1.GetAccountValueResponse
+	32, // 107: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
+	34, // 108: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
+	94, // [94:109] is the sub-list for method output_type
+	79, // [79:94] is the sub-list for method input_type
+	79, // [79:79] is the sub-list for extension type_name
+	79, // [79:79] is the sub-list for extension extendee
+	0,  // [0:79] is the sub-list for field type_name
 }
 
 func init() { file_keeper_network_v1_network_service_proto_init() }
@@ -3932,22 +4065,22 @@ func file_keeper_network_v1_network_service_proto_init() {
 		(*ReportOutcomeRequest_CaptureRequestId)(nil),
 	}
 	file_keeper_network_v1_network_service_proto_msgTypes[14].OneofWrappers = []any{}
-	file_keeper_network_v1_network_service_proto_msgTypes[16].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[17].OneofWrappers = []any{
 		(*StreamMovesResponse_Began)(nil),
 		(*StreamMovesResponse_EndedPatternId)(nil),
 		(*StreamMovesResponse_SnapshotComplete_)(nil),
 		(*StreamMovesResponse_Heartbeat_)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[17].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[18].OneofWrappers = []any{
 		(*GenerateTaskRequest_EnhancementId)(nil),
 		(*GenerateTaskRequest_Insight)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[21].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[22].OneofWrappers = []any{
 		(*StreamEmergingPatternsResponse_EmergingPattern)(nil),
 		(*StreamEmergingPatternsResponse_SnapshotComplete_)(nil),
 		(*StreamEmergingPatternsResponse_Heartbeat_)(nil),
 	}
-	file_keeper_network_v1_network_service_proto_msgTypes[27].OneofWrappers = []any{
+	file_keeper_network_v1_network_service_proto_msgTypes[28].OneofWrappers = []any{
 		(*StreamNetworkMetricsResponse_Report)(nil),
 		(*StreamNetworkMetricsResponse_Heartbeat_)(nil),
 	}
@@ -3957,7 +4090,7 @@ func file_keeper_network_v1_network_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keeper_network_v1_network_service_proto_rawDesc), len(file_keeper_network_v1_network_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
