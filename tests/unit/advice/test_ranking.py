@@ -111,9 +111,13 @@ def test_hurdles_are_met_in_their_order(cleared: int) -> None:
     assert hurdle(failing, required) is HURDLES[cleared]
 
 
-def test_only_an_empty_network_and_the_holdout_are_no_hurdles() -> None:
+def test_only_what_says_nothing_of_a_candidate_is_no_hurdle() -> None:
     """Every other reason says how far a candidate came."""
-    assert set(NoMatch) - set(HURDLES) == {NoMatch.NO_PATTERNS, NoMatch.HOLDOUT}
+    assert set(NoMatch) - set(HURDLES) == {
+        NoMatch.NO_PATTERNS,
+        NoMatch.HOLDOUT,
+        NoMatch.EMBEDDER_UNAVAILABLE,
+    }
 
 
 def test_the_answer_names_the_hurdle_of_the_one_that_came_farthest() -> None:
