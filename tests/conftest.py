@@ -3,14 +3,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from hypothesis import settings
 
@@ -19,7 +14,8 @@ from hypothesis import settings
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-from keeper_grpc.storage.schema.migrate import migrate
+from tests.citus_cluster import CitusCluster
+from tests.postgres_server import PostgresServer as PostgresServer  # noqa: PLC0414 - tests take it from here
 
 # Time on a shared machine proves nothing: a hang is pytest-timeout's to find.
 settings.register_profile("keeper", deadline=None)
@@ -28,37 +24,6 @@ settings.load_profile("keeper")
 # A collector of this machine's is no business of the tests.
 for name in [name for name in os.environ if name.startswith("OTEL_")]:
     del os.environ[name]
-
-
-@dataclass(frozen=True)
-class PostgresServer:
-    """A server to make databases on. `dsn` names an existing one and a role with CREATEDB."""
-
-    dsn: str
-
-    def url(self, database: str) -> str:
-        """The DSN of another database on the same server."""
-        parts = urlsplit(self.dsn)
-        query = f"?{parts.query}" if parts.query else ""
-        return f"{parts.scheme}://{parts.netloc}/{database}{query}"
-
-    async def execute(self, sql: str) -> None:
-        """Run one statement outside of the databases under test."""
-        conn = await asyncpg.connect(self.dsn)
-        try:
-            await conn.execute(sql)
-        finally:
-            await conn.close()
-
-    @asynccontextmanager
-    async def database(self, options: str = "") -> AsyncIterator[str]:
-        """A database of its own for the block: its name. `options` end CREATE DATABASE."""
-        name = f"keeper_test_{uuid.uuid4().hex[:12]}"
-        await self.execute(f"CREATE DATABASE {name} {options}")
-        try:
-            yield name
-        finally:
-            await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +45,9 @@ def make_directory() -> Iterator[Callable[[], Path]]:
 @pytest.fixture(scope="session")
 async def postgres_server(make_directory: Callable[[], Path]) -> AsyncIterator[PostgresServer]:
     """The server that KEEPER_TEST_DATABASE_URL names, or a bundled one for the session."""
+    if cluster := os.environ.get("KEEPER_TEST_CITUS_DSN"):
+        yield CitusCluster(cluster)
+        return
     external = os.environ.get("KEEPER_TEST_DATABASE_URL")
     if external:
         yield PostgresServer(external)
@@ -92,7 +60,7 @@ async def postgres_server(make_directory: Callable[[], Path]) -> AsyncIterator[P
 async def template_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
     """The name of a migrated database that others are copied from. Never connect to it."""
     async with postgres_server.database() as name:
-        await migrate(postgres_server.url(name))
+        await postgres_server.migrate(name)
         yield name
 
 

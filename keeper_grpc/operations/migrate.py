@@ -35,6 +35,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     looks.add_argument("--plan", action="store_true", help="list the files that would be applied")
     command.add_argument(
+        "--distributed",
+        action="store_true",
+        help="spread the tables of an empty database over the workers of its Citus cluster too",
+    )
+    command.add_argument(
         "--sql", action="store_true", help="with --plan, print their statements too"
     )
 
@@ -45,25 +50,49 @@ def _migrate(parsed: argparse.Namespace) -> int:
         return 2
     settings = read_settings()
     if not (parsed.check or parsed.plan):
-        asyncio.run(_apply(settings))
+        asyncio.run(_apply(settings, distributed=parsed.distributed))
         print("the database is at this program's schema")
         return 0
     pending = asyncio.run(find_pending(settings))
-    if not pending:
+    gathered = asyncio.run(_gathered(settings, pending)) if parsed.distributed else ()
+    if not pending and not gathered:
         print("the database is at this program's schema: nothing is pending")
     elif parsed.plan:
         _print_plan(pending, statements=parsed.sql)
+        for table in gathered:
+            print(f"-- distribute {table}" if parsed.sql else f"distribute {table}")
     else:
-        print(f"pending: {', '.join(migration.name for migration in pending)}")
+        names = [migration.name for migration in pending]
+        if gathered:
+            names.append(f"the distribution of {len(gathered)} tables")
+        print(f"pending: {', '.join(names)}")
         return PENDING
     return 0
 
 
-async def _apply(settings: Settings) -> None:
-    from keeper_grpc.composition.shared import database
+async def _apply(settings: Settings, *, distributed: bool) -> None:
+    from keeper_grpc.composition.shared import database, database_server
+    from keeper_grpc.storage.schema.distribution import distribute, require_distributable
 
-    async with database(settings, beside_a_server=True):
-        pass
+    if distributed:
+        async with database_server(settings, beside_a_server=True) as dsn:
+            await require_distributable(dsn)
+    async with database(settings, beside_a_server=True) as dsn:
+        if distributed:
+            await distribute(dsn)
+
+
+async def _gathered(settings: Settings, pending: tuple[Migration, ...]) -> tuple[str, ...]:
+    """The tables that are to be spread over workers and are not yet. Raises as `find_pending`, and DistributionError."""
+    from keeper_grpc.operations.existing_database import NoDatabase, existing_database
+    from keeper_grpc.storage.schema.distribution import require_distributable
+    from keeper_grpc.storage.schema.migrate import tables_of
+
+    try:
+        async with existing_database(settings) as dsn:
+            return await require_distributable(dsn, tables_of(pending))
+    except NoDatabase:
+        return ()
 
 
 async def find_pending(settings: Settings) -> tuple[Migration, ...]:

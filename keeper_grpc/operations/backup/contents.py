@@ -42,9 +42,9 @@ async def has_learned(connection: Connection) -> bool:
     return bool(
         await connection.fetchval(
             """
-            SELECT EXISTS (SELECT FROM accounts) OR EXISTS (SELECT FROM observations)
-                OR EXISTS (SELECT FROM enhancements)
-                OR EXISTS (SELECT FROM network_patterns WHERE catalog_key IS NULL)
+            SELECT EXISTS (SELECT 1 FROM accounts) OR EXISTS (SELECT 1 FROM observations)
+                OR EXISTS (SELECT 1 FROM enhancements)
+                OR EXISTS (SELECT 1 FROM network_patterns WHERE catalog_key IS NULL)
             """
         )
     )

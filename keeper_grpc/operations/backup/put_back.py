@@ -39,7 +39,7 @@ async def put_back(dsn: str, directory: Path, *, overwrite: bool) -> Manifest:
         await _require_free(connection, overwrite=overwrite)
         major = connection.get_server_version().major
         has_vector = await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'vector')"
+            "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector')"
         )
         target = Connection.of(dsn)
         program = find_program("pg_restore", major)

@@ -72,7 +72,7 @@ class PostgresAccounts:
                 and returned is None
                 and await connection.fetchval(
                     """
-                SELECT EXISTS (SELECT FROM account_tombstones
+                SELECT EXISTS (SELECT 1 FROM account_tombstones
                                 WHERE tombstone_key = ANY($1::text[]) AND expire_time > $2)
                 """,
                     list(tombstone_keys),

@@ -147,7 +147,7 @@ class PostgresForgetting(PostgresAccounts):
             )
             if await connection.fetchval(
                 """
-                SELECT EXISTS (SELECT FROM observations
+                SELECT EXISTS (SELECT 1 FROM observations
                                 WHERE account_key = $1 AND pattern_id IS NOT NULL)
                     OR EXISTS (SELECT FROM archived_parts WHERE account_key = $1)
                 """,
@@ -156,13 +156,13 @@ class PostgresForgetting(PostgresAccounts):
                 return None
             # Deleting its questions counts this advice anew, and another ForgetAccount that deletes a
             # pattern holds its advice before it comes to these questions: first things first.
-            await connection.execute(
-                """
-                SELECT 1 FROM pattern_advice a
-                  JOIN advised_patterns($1) p USING (scope_id, pattern_id, business_category)
-                 ORDER BY a.scope_id, a.pattern_id, a.business_category FOR UPDATE OF a
-                """,
+            advised = await connection.fetch(
+                "SELECT scope_id, pattern_id, business_category FROM advised_patterns($1)",
                 account_key,
+            )
+            await connection.execute(
+                "SELECT hold_advice($1::bigint[], $2::uuid[], $3::text[])",
+                *([row[column] for row in advised] for column in range(3)),
             )
             rest = Forgotten(
                 observations_removed=await _delete_observations(
@@ -176,9 +176,13 @@ class PostgresForgetting(PostgresAccounts):
                 "outcome_requests",
                 "reaction_requests",
                 "word_accounts",
+                # No foreign key reaches these where tables are spread.
+                "account_milestones",
+                "archived_days",
+                "archive_subjects",
             ):
                 await connection.execute(
-                    f"DELETE FROM {table} WHERE account_key = $1",  # noqa: S608 - one of four names
+                    f"DELETE FROM {table} WHERE account_key = $1",  # noqa: S608 - names of this function
                     account_key,
                 )
             done = done_so_far.plus(rest)
@@ -273,7 +277,7 @@ async def _remove_from_pattern(
         """
         DELETE FROM pattern_scripts s
          WHERE s.scope_id = $1 AND s.pattern_id = $2 AND NOT s.authored
-           AND NOT EXISTS (SELECT FROM script_accounts a
+           AND NOT EXISTS (SELECT 1 FROM script_accounts a
                             WHERE a.scope_id = s.scope_id AND a.script_id = s.id)
         """,
         *key,
@@ -317,7 +321,7 @@ async def _disown_sightings(connection: Connection, account_key: str) -> int:
     rows = await connection.fetch(
         """
         UPDATE sightings SET account_key = '', rendered = '', action = '', seen_time = $2,
-               rendered_hash = uuid_send(gen_random_uuid()), confidence = 0, potential_value = 0
+               rendered_hash = sha256(int8send(id)), confidence = 0, potential_value = 0
          WHERE account_key = $1
         RETURNING emerging_pattern_id
         """,

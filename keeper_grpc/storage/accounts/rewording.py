@@ -34,7 +34,7 @@ async def reword(connection: Connection, key: PatternKey) -> None:
                action_template = CASE WHEN first.reported THEN p.action_template ELSE first.action END
           FROM (SELECT * FROM said ORDER BY recorded_time, id LIMIT 1) first
          WHERE p.scope_id = $1 AND p.id = $2 AND p.catalog_key IS NULL
-           AND NOT EXISTS (SELECT FROM said s
+           AND NOT EXISTS (SELECT 1 FROM said s
                             WHERE s.context = p.context
                               AND (s.reported OR s.action = p.action_template))
         """,
@@ -55,27 +55,43 @@ async def reword_advised(
     """
     if new == old:
         return
-    await connection.execute(
-        """
-        WITH RECURSIVE advised (scope_id, id) AS (
-            SELECT scope_id, id FROM network_patterns
-             WHERE worded_from_scope_id = $1 AND worded_from = $2
-             UNION
-            SELECT p.scope_id, p.id FROM advised a JOIN network_patterns p
-                ON p.worded_from_scope_id = a.scope_id AND p.worded_from = a.id
+    for advised in await _advised_by(connection, key):
+        said = await connection.fetch(
+            """
+            SELECT action FROM said_words
+             WHERE scope_id = $1 AND pattern_id = $2 AND NOT reported ORDER BY recorded_time, id
+            """,
+            *advised,
         )
-        UPDATE network_patterns p
-           SET action_template = coalesce(
-                   (SELECT o.action FROM said_words o
-                     WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id AND NOT o.reported
-                     ORDER BY o.recorded_time, o.id LIMIT 1), $4, p.action_template)
-          FROM advised a
-         WHERE p.scope_id = a.scope_id AND p.id = a.id AND p.action_template = $3 AND p.catalog_key IS NULL
-           AND NOT EXISTS (SELECT FROM said_words o
-                            WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id
-                              AND NOT o.reported AND o.action = p.action_template)
-        """,
-        *key,
-        old,
-        new,
-    )
+        words = [row["action"] for row in said]
+        if old in words:
+            continue
+        await connection.execute(
+            """
+            UPDATE network_patterns SET action_template = coalesce($4, action_template)
+             WHERE scope_id = $1 AND id = $2 AND action_template = $3 AND catalog_key IS NULL
+            """,
+            *advised,
+            old,
+            words[0] if words else new,
+        )
+
+
+async def _advised_by(connection: Connection, key: PatternKey) -> set[PatternKey]:
+    """The patterns that began with this one's advice, and with the advice of those."""
+    found: set[PatternKey] = set()
+    last = {key}
+    while last:
+        rows = await connection.fetch(
+            """
+            SELECT p.scope_id, p.id
+              FROM unnest($1::bigint[], $2::uuid[]) AS source (scope_id, id)
+              JOIN network_patterns p
+                ON p.worded_from_scope_id = source.scope_id AND p.worded_from = source.id
+            """,
+            [each.scope_id for each in last],
+            [each.pattern_id for each in last],
+        )
+        last = {PatternKey(*row) for row in rows} - found
+        found |= last
+    return found

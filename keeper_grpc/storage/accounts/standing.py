@@ -47,15 +47,18 @@ async def note_standing(connection: Connection, account_key: str, *, recount: bo
         account_key,
         recount,
     )
+    counts_in = await connection.fetchval(
+        "SELECT business_category FROM accounts WHERE account_key = $1 AND qualified", account_key
+    )
     await connection.execute(
         """
-        UPDATE sightings s
-           SET pending = a.qualified AND a.business_category = s.business_category,
-               withdrawn = s.emerging_pattern_id IS NOT NULL
-                           AND NOT (a.qualified AND a.business_category = s.business_category)
-          FROM accounts a WHERE a.account_key = $1 AND s.account_key = $1
+        UPDATE sightings
+           SET pending = coalesce(business_category = $2, false),
+               withdrawn = emerging_pattern_id IS NOT NULL AND coalesce(business_category <> $2, true)
+         WHERE account_key = $1
         """,
         account_key,
+        counts_in,
     )
     await measure_account(connection, account_key)
     shared = await connection.fetch(

@@ -122,7 +122,7 @@ class PostgresWords:
     async def decide(self, word_hash: str, event: AuditEvent, *, approved: bool) -> bool:
         async with self._database.transaction() as connection:
             if not await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM word_accounts WHERE word_hash = $1)", word_hash
+                "SELECT EXISTS (SELECT 1 FROM word_accounts WHERE word_hash = $1)", word_hash
             ):
                 return False
             await connection.execute(

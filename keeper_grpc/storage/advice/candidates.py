@@ -55,17 +55,17 @@ _NEAREST = """
     ), nearest AS (
         SELECT p.scope_id, p.id, p.distance FROM scoped p
          WHERE worded AND {published_to_others} AND (NOT $5 OR 1 - distance >= $11 AND EXISTS (
-               SELECT FROM (SELECT) one {weighed_totals}
+               SELECT 1 FROM (SELECT) one {weighed_totals}
                 WHERE {enough_accounts} AND trials >= $7
                   AND (successes >= $8 * trials
                        OR p.prior_successes + successes
                           >= $8 * (p.prior_successes + p.prior_failures + trials)
                        OR EXISTS (
-                          SELECT FROM pattern_owners a
+                          SELECT 1 FROM pattern_owners a
                            WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND {counts_for}
                           HAVING sum(a.recent_successes) >= $8 * sum(a.recent_trials))
                        OR EXISTS (
-                          SELECT FROM facet_owners a
+                          SELECT 1 FROM facet_owners a
                            WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND a.facet = ANY($10) AND {counts_for}
                            GROUP BY a.facet
                           HAVING {enough_owners}

@@ -19,14 +19,11 @@ from keeper_grpc.storage.patterns.known import find_recorded
 from keeper_grpc.storage.patterns.view import see_pattern
 
 _OF_CAPTURE = """
-    outcome_requests r JOIN observations o
-      ON o.scope_id = r.scope_id AND o.id = r.observation_id AND r.account_key = $1
-     AND r.request_id = $2 AND NOT r.revises
+    SELECT observation_id FROM outcome_requests
+     WHERE account_key = $1 AND request_id = $2 AND NOT revises
 """
 
-_OF_ENHANCEMENT = """
-    enhancement_outcomes x JOIN observations o ON o.id = x.observation_id AND x.enhancement_id = $2
-"""
+_OF_ENHANCEMENT = "SELECT observation_id FROM enhancement_outcomes WHERE enhancement_id = $1"
 """What was done instead of the advice is none of its outcomes."""
 
 
@@ -118,22 +115,24 @@ class PostgresRevision:
 async def _outcome_of(
     connection: Connection, account_key: str, source: UUID | CaptureRequest
 ) -> Standing | None:
-    found, name = (
-        (_OF_CAPTURE, source.request_id)
+    observation_id = (
+        await connection.fetchval(_OF_CAPTURE, account_key, source.request_id)
         if isinstance(source, CaptureRequest)
-        else (_OF_ENHANCEMENT, source)
+        else await connection.fetchval(_OF_ENHANCEMENT, source)
     )
+    if observation_id is None:
+        return None
     row = await connection.fetchrow(
-        f"""
+        """
         SELECT o.id, o.pattern_type, o.business_category, o.pattern_id, o.final,
                -- Its pattern may have been moved to another model since.
                coalesce(p.embedding_model, o.embedding_model) AS embedding_model
-          FROM {found}
+          FROM observations o
           LEFT JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
-         WHERE o.account_key = $1 AND (o.disposition = 'reported') = $3
-        """,  # noqa: S608 - one of two constants
+         WHERE o.id = $2 AND o.account_key = $1 AND (o.disposition = 'reported') = $3
+        """,
         account_key,
-        name,
+        observation_id,
         not isinstance(source, CaptureRequest),
     )
     if row is None:

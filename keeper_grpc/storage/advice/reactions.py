@@ -43,12 +43,12 @@ class PostgresReaction:
         # alone: a reaction may count others of it, and its outcomes ask whether their advice was dismissed.
         await self._connection.execute("LOCK TABLE enhancements IN ROW EXCLUSIVE MODE")
         await self._connection.execute(
-            "SELECT FROM accounts WHERE account_key = $1 FOR NO KEY UPDATE", account_key
+            "SELECT 1 FROM accounts WHERE account_key = $1 FOR NO KEY UPDATE", account_key
         )
         row = await self._connection.fetchrow(
             """
             SELECT e.scope_id, e.no_match_reason IS NULL OR coalesce(e.authored = 'given', false) AS advised,
-                   e.reaction, EXISTS (SELECT FROM observations o
+                   e.reaction, EXISTS (SELECT 1 FROM observations o
                                         WHERE o.scope_id = e.scope_id AND o.enhancement_id = e.id) AS followed
               FROM enhancements e WHERE e.id = $1 AND e.account_key = $2
             """,

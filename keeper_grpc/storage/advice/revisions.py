@@ -36,7 +36,7 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
     # Before any of its rows, as ForgetAccount does, and alone: milestones are recounted from the account's whole
     # ledger, which no other call may extend meanwhile.
     await connection.execute(
-        "SELECT FROM accounts WHERE account_key = $1 FOR UPDATE", revision.account_key
+        "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", revision.account_key
     )
     await count_out_of_experiment(connection, revision.scope_id, revision.observation_id)
     replaced = await connection.fetchrow(

@@ -179,7 +179,7 @@ class PostgresLeadership:
         async with self._connection.transaction():
             await lock_step(self._connection)
             if await self._connection.fetchval(
-                "SELECT EXISTS (SELECT FROM embedding_space WHERE model <> $1)", self._model
+                "SELECT EXISTS (SELECT 1 FROM embedding_space WHERE model <> $1)", self._model
             ):
                 # Its clusters are sums of vectors that are there no more.
                 raise PatternsMoved

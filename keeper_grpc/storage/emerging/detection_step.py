@@ -25,7 +25,8 @@ from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.rows import COLUMNS, EVENTS_CHANNEL, from_json, from_row, to_json
 from keeper_grpc.storage.emerging.sighting_rows import to_sighting
-from keeper_grpc.storage.patterns.withdrawal import says
+from keeper_grpc.storage.patterns.keys import pattern_keys
+from keeper_grpc.storage.patterns.withdrawal import folded, said_by_retired
 
 SENTENCES = 5_000
 """Sentences that one statement reads: with their vectors 40 MB."""
@@ -188,14 +189,14 @@ class PostgresDetectionStep:
             DELETE FROM emerging_patterns WHERE id IN (
                 SELECT p.id FROM emerging_patterns p
                  WHERE p.embedding_model <> $1
-                   AND NOT EXISTS (SELECT FROM sightings s WHERE s.emerging_pattern_id = p.id)
+                   AND NOT EXISTS (SELECT 1 FROM sightings s WHERE s.emerging_pattern_id = p.id)
                  LIMIT $2)
             """,
             self._model,
             limit,
         )
         left: bool = await self._connection.fetchval(
-            "SELECT EXISTS (SELECT FROM emerging_patterns WHERE embedding_model <> $1)",
+            "SELECT EXISTS (SELECT 1 FROM emerging_patterns WHERE embedding_model <> $1)",
             self._model,
         )
         return left
@@ -231,6 +232,7 @@ class PostgresDetectionStep:
         if not centres:
             return {}
         said: dict[UUID, list[Sentence]] = {cluster: [] for cluster in centres}
+        retired = await said_by_retired(self._connection)
         for portion in portions({key: len(sightings[key]) for key in centres}, SENTENCES):
             chosen = [(cluster, each) for cluster in portion for each in sightings[cluster]]
             rows = await self._connection.fetch(
@@ -243,16 +245,15 @@ class PostgresDetectionStep:
                   JOIN sightings s ON s.id = m.sighting
                   LEFT JOIN accounts a ON a.account_key = s.account_key
                  WHERE s.rendered <> ''
-                   AND NOT EXISTS (SELECT FROM network_patterns p
-                                    WHERE p.retired_time IS NOT NULL
-                                      AND p.scope_id IN (SELECT scope_id FROM scopes
-                                                          WHERE pattern_type = s.pattern_type)
-                                      AND {says("p", "s")})
-                """,  # noqa: S608 - only aliases are interpolated
+                   AND NOT EXISTS (SELECT 1 FROM unnest($5::text[], $6::text[]) AS p (pattern_type, said)
+                                    WHERE p.pattern_type = s.pattern_type AND s.action <> ''
+                                      AND p.said = {folded("s.action")})
+                """,  # noqa: S608 - only an expression of ours is interpolated
                 portion,
                 [Vector(centres[cluster]) for cluster in portion],
                 [cluster for cluster, _ in chosen],
                 [each for _, each in chosen],
+                *retired,
             )
             for row in rows:
                 said[row["id"]].append(
@@ -345,13 +346,13 @@ class PostgresDetectionStep:
         }
         if not named:
             return
-        kept = await self._connection.fetch(
-            """
-            SELECT id FROM network_patterns WHERE id = ANY($1::uuid[]) ORDER BY id FOR KEY SHARE
-            """,
-            list(named),
+        keys = await pattern_keys(self._connection, named)
+        kept = await self._connection.fetchval(
+            "SELECT keep_patterns($1::bigint[], $2::uuid[])",
+            [key.scope_id for key in keys.values()],
+            list(keys),
         )
-        if len(kept) < len(named):
+        if kept < len(named):
             raise PatternsMoved
 
     async def _end(self, gone: Sequence[UUID]) -> None:
@@ -361,7 +362,7 @@ class PostgresDetectionStep:
         await self._connection.execute(
             """
             DELETE FROM emerging_patterns p WHERE id = ANY($1::uuid[])
-               AND NOT EXISTS (SELECT FROM sightings s WHERE s.emerging_pattern_id = p.id)
+               AND NOT EXISTS (SELECT 1 FROM sightings s WHERE s.emerging_pattern_id = p.id)
             """,
             gone,
         )

@@ -152,15 +152,21 @@ async def _transactions(connection: Connection) -> tuple[int, int]:
 
 async def _sizes(connection: Connection, families: Collection[Family]) -> Mapping[Family, int]:
     """The number of patterns of each of these models and types."""
+    scopes = await connection.fetch(
+        "SELECT scope_id, pattern_type FROM scopes WHERE pattern_type = ANY($1::text[])",
+        list({pattern_type for _, pattern_type in families}),
+    )
+    type_of = {row["scope_id"]: row["pattern_type"] for row in scopes}
     rows = await connection.fetch(
         """
-        SELECT f.model, f.type,
-               (SELECT count(*) FROM network_patterns p
-                 WHERE p.scope_id IN (SELECT scope_id FROM scopes WHERE pattern_type = f.type)
-                   AND p.embedding_model = f.model) AS size
-          FROM unnest($1::text[], $2::text[]) AS f (model, type)
+        SELECT scope_id, embedding_model, count(*) AS size FROM network_patterns
+         WHERE scope_id = ANY($1::bigint[]) GROUP BY 1, 2
         """,
-        [model for model, _ in families],
-        [pattern_type for _, pattern_type in families],
+        list(type_of),
     )
-    return {(row["model"], row["type"]): row["size"] for row in rows}
+    sizes = dict.fromkeys(families, 0)
+    for row in rows:
+        family = row["embedding_model"], type_of[row["scope_id"]]
+        if family in sizes:
+            sizes[family] += row["size"]
+    return sizes

@@ -48,7 +48,7 @@ class PostgresRetention:
                 DELETE FROM emerging_events e
                  WHERE e.sequence <= $1
                    AND (e.change IN ('promoted', 'faded')
-                        OR EXISTS (SELECT FROM emerging_events later
+                        OR EXISTS (SELECT 1 FROM emerging_events later
                                     WHERE later.emerging_pattern_id = e.emerging_pattern_id
                                       AND later.sequence > e.sequence AND later.sequence <= $1))
                 """,

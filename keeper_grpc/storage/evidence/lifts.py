@@ -96,7 +96,7 @@ async def _write(
     """Write the lifts of these patterns' scripts; of how many."""
     await connection.execute(
         """
-        SELECT FROM network_patterns
+        SELECT 1 FROM network_patterns
          WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
         """,
         *by_column(keys),

@@ -139,6 +139,18 @@ class PostgresPriors:
             async with self._database.transaction() as connection:
                 if not await try_lock(connection, AdvisoryLock.PRIORS):
                     break
+                keys = [
+                    (
+                        scope_id(one.outcomes.pattern_type, one.outcomes.business_category),
+                        one.pattern_id,
+                    )
+                    for one in part
+                ]
+                transaction_id = await connection.fetchval(
+                    "SELECT hold_patterns($1::bigint[], $2::uuid[])",
+                    [scope for scope, _ in keys],
+                    [pattern_id for _, pattern_id in keys],
+                )
                 changed = await connection.fetch(
                     """
                     WITH given AS (
@@ -158,7 +170,7 @@ class PostgresPriors:
                                cautious_successes = g.cautious_successes,
                                cautious_failures = g.cautious_failures, fact_spreads = g.spreads,
                                changed_in = CASE WHEN p.confidence_score IS DISTINCT FROM g.lower_bound
-                                   THEN pg_current_xact_id() ELSE p.changed_in END
+                                   THEN $13::xid8 ELSE p.changed_in END
                           FROM given g
                          WHERE p.scope_id = g.scope_id AND p.id = g.id AND p.occurrence_count = g.trials
                            AND p.success_count = g.successes
@@ -183,10 +195,8 @@ class PostgresPriors:
                     [one.learned.cautious.successes for one in part],
                     [one.learned.cautious.failures for one in part],
                     [dict(one.learned.spreads) for one in part],
-                    [
-                        scope_id(one.outcomes.pattern_type, one.outcomes.business_category)
-                        for one in part
-                    ],
+                    [scope for scope, _ in keys],
+                    transaction_id,
                 )
                 await touch(connection, [key_of(row) for row in changed])
                 done += len(changed)
@@ -208,7 +218,7 @@ class PostgresPriors:
                               patterns, cautious_successes, cautious_failures)
                 ), gone AS (
                     DELETE FROM learned_priors l
-                     WHERE NOT EXISTS (SELECT FROM given g
+                     WHERE NOT EXISTS (SELECT 1 FROM given g
                                         WHERE (g.pattern_type, g.business_category)
                                             = (l.pattern_type, l.business_category))
                     RETURNING pattern_type, business_category

@@ -47,14 +47,12 @@ class PostgresRebuild:
                 counting.rule.k,
             )
             (row,) = await connection.fetch(
-                """
-                SELECT half_life, k, complete, EXISTS (SELECT FROM pattern_accounts) AS counted
-                  FROM evidence_settings FOR UPDATE
-                """
+                "SELECT half_life, k, complete FROM evidence_settings FOR UPDATE"
             )
-            if row["counted"] and not row["complete"]:
+            counted = await connection.fetchval("SELECT EXISTS (SELECT 1 FROM pattern_accounts)")
+            if counted and not row["complete"]:
                 await _recount_all(connection, counting)
-            elif row["counted"]:
+            elif counted:
                 _check(row["half_life"], counting)
                 if row["k"] != counting.rule.k:
                     await _weigh_all(connection, counting.rule)

@@ -25,14 +25,12 @@ if TYPE_CHECKING:
 _SHARES = f"""
     SELECT p.scope_id, p.id, share.*, p.cautious_successes, p.cautious_failures, p.shown_context,
            p.last_validated,
-           (SELECT array_agg((a.fast_trials, a.fast_successes, a.slow_trials, a.slow_successes))
+           (SELECT array_agg(ARRAY[a.fast_trials, a.fast_successes, a.slow_trials, a.slow_successes])
               FROM pattern_owners a
              WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) AS courses
       FROM network_patterns p {shares("$3")}
      WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
-     ORDER BY p.id FOR NO KEY UPDATE OF p
 """  # noqa: S608 - only constants are interpolated
-# In the order of ids, as whoever learns priors takes patterns.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,12 @@ async def refresh_evidence(
     """
     if not changes:
         return
+    # In the order of ids, as whoever learns priors takes patterns.
+    transaction_id = await connection.fetchval(
+        "SELECT hold_patterns($1::bigint[], $2::uuid[])",
+        [key.scope_id for key in changes],
+        [key.pattern_id for key in changes],
+    )
     rows = await connection.fetch(_SHARES, *by_column(changes), NO_VIEWER)
     words = await shown_words(
         connection,
@@ -120,11 +124,12 @@ async def refresh_evidence(
                changed_in = CASE
                    WHEN n.sentence IS NOT NULL OR (p.confidence_score, p.account_count, p.fading)
                         IS DISTINCT FROM (n.lower_bound, n.accounts, n.fading)
-                   THEN pg_current_xact_id() ELSE p.changed_in END
+                   THEN $16::xid8 ELSE p.changed_in END
           FROM n
          WHERE p.scope_id = n.scope_id AND p.id = n.id
         """,
         *(list(column) for column in zip(*written, strict=True)),
+        transaction_id,
     )
 
 

@@ -52,10 +52,10 @@ class PostgresAccountValue:
 
 async def _active(connection: Connection, account: Account) -> bool:
     active: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM enhancements WHERE account_key = $1)"
-        " OR EXISTS (SELECT FROM observations WHERE account_key = $1)"
-        " OR EXISTS (SELECT FROM rolled_accounts WHERE account_key = $1)"
-        " OR EXISTS (SELECT FROM archived_days WHERE account_key = $1)",
+        "SELECT EXISTS (SELECT 1 FROM enhancements WHERE account_key = $1)"
+        " OR EXISTS (SELECT 1 FROM observations WHERE account_key = $1)"
+        " OR EXISTS (SELECT 1 FROM rolled_accounts WHERE account_key = $1)"
+        " OR EXISTS (SELECT 1 FROM archived_days WHERE account_key = $1)",
         account.key,
     )
     return active
@@ -65,11 +65,8 @@ async def _advice(connection: Connection, account: Account, start: datetime) -> 
     """Of questions so old that they are rolled up, those that were held out are not counted, and advice is proven."""
     (row,) = await connection.fetch(
         """
-        SELECT count(e.id) + (SELECT coalesce(sum(questions), 0)::bigint FROM rolled_questions
-                               WHERE account_key = $1 AND day >= $3) AS questions,
-               count(*) FILTER (WHERE e.no_match_reason IS NULL OR e.authored = 'given')
-                   + (SELECT coalesce(sum(enhanced), 0)::bigint FROM rolled_questions
-                       WHERE account_key = $1 AND day >= $3) AS advised,
+        SELECT count(e.id) AS questions,
+               count(*) FILTER (WHERE e.no_match_reason IS NULL OR e.authored = 'given') AS advised,
                count(*) FILTER (WHERE e.reaction IS NOT NULL) AS shown,
                count(*) FILTER (WHERE e.reaction IN ('accepted', 'done')) AS accepted,
                count(*) FILTER (WHERE e.reaction = 'dismissed') AS dismissed,
@@ -79,17 +76,24 @@ async def _advice(connection: Connection, account: Account, start: datetime) -> 
                count(o.net_revenue) AS revenue_count
           FROM enhancements e
           LEFT JOIN observations o
-            ON o.scope_id = e.scope_id AND o.enhancement_id = e.id AND NOT held_out(e)
-               AND had_advice(e)
+            ON o.scope_id = e.scope_id AND o.enhancement_id = e.id AND NOT held_out(e.holdout, e.authored)
+               AND had_advice(e.holdout, e.no_match_reason, e.authored)
          WHERE e.account_key = $1 AND e.created_at >= $2
         """,
         account.key,
         start,
+    )
+    (rolled,) = await connection.fetch(
+        """
+        SELECT coalesce(sum(questions), 0)::bigint AS questions, coalesce(sum(enhanced), 0)::bigint AS advised
+          FROM rolled_questions WHERE account_key = $1 AND day >= $2
+        """,
+        account.key,
         start.date(),
     )
     return OwnAdvice(
-        questions=row["questions"],
-        advised=row["advised"],
+        questions=row["questions"] + rolled["questions"],
+        advised=row["advised"] + rolled["advised"],
         shown=row["shown"],
         accepted=row["accepted"],
         dismissed=row["dismissed"],
@@ -104,15 +108,20 @@ async def _outcomes(connection: Connection, account: Account) -> Sequence[Questi
     """Those that count in the experiment, of both arms, by what was asked: chance decides by that."""
     rows = await connection.fetch(
         """
+        WITH e AS MATERIALIZED (
+            -- A question may be of another scope than its outcome.
+            SELECT id, pattern_type, business_category, context, action, holdout_share, holdout, authored
+              FROM enhancements
+             WHERE account_key = $1 AND holdout_share > 0 AND had_advice(holdout, no_match_reason, authored)
+        )
         SELECT md5(jsonb_build_array(e.pattern_type, e.business_category, e.context, e.action)::text)
                    AS question, e.holdout_share,
-               count(*) FILTER (WHERE NOT held_out(e)) AS advised,
-               count(*) FILTER (WHERE NOT held_out(e) AND o.success) AS advised_successes,
-               count(*) FILTER (WHERE held_out(e)) AS held_out,
-               count(*) FILTER (WHERE held_out(e) AND o.success) AS held_out_successes
-          FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
-         WHERE o.account_key = $1 AND o.compared AND e.account_key = $1
-           AND e.holdout_share > 0 AND had_advice(e)
+               count(*) FILTER (WHERE NOT held_out(e.holdout, e.authored)) AS advised,
+               count(*) FILTER (WHERE NOT held_out(e.holdout, e.authored) AND o.success) AS advised_successes,
+               count(*) FILTER (WHERE held_out(e.holdout, e.authored)) AS held_out,
+               count(*) FILTER (WHERE held_out(e.holdout, e.authored) AND o.success) AS held_out_successes
+          FROM observations o JOIN e ON e.id = coalesce(o.enhancement_id, o.instead_of)
+         WHERE o.account_key = $1 AND o.compared
          GROUP BY 1, 2 ORDER BY 1, 2
         """,
         account.key,
@@ -145,16 +154,17 @@ async def _given(
     helped: int = await connection.fetchval(
         """
         WITH shared AS (
-            SELECT p.scope_id, p.pattern_id, own.since
-              FROM unnest($1::bigint[], $2::uuid[]) p (scope_id, pattern_id)
-             CROSS JOIN LATERAL (
-                   SELECT least(
-                       (SELECT min(o.recorded_time) FROM observations o
-                         WHERE o.account_key = $3 AND o.scope_id = p.scope_id AND o.pattern_id = p.pattern_id
-                           AND o.counted),
-                       (SELECT r.first_recorded_time FROM archived_parts r
-                         WHERE r.account_key = $3 AND r.scope_id = p.scope_id
-                           AND r.pattern_id = p.pattern_id)) AS since) own
+            SELECT scope_id, pattern_id, min(since) AS since
+              FROM (SELECT o.scope_id, o.pattern_id, min(o.recorded_time) AS since
+                      FROM unnest($1::bigint[], $2::uuid[]) p (scope_id, pattern_id)
+                      JOIN observations o USING (scope_id, pattern_id)
+                     WHERE o.account_key = $3 AND o.counted GROUP BY 1, 2
+                     UNION ALL
+                    SELECT r.scope_id, r.pattern_id, r.first_recorded_time
+                      FROM unnest($1::bigint[], $2::uuid[]) p (scope_id, pattern_id)
+                      JOIN archived_parts r USING (scope_id, pattern_id)
+                     WHERE r.account_key = $3) own
+             GROUP BY 1, 2
         ), advised AS (
             SELECT e.account_key
               FROM shared s

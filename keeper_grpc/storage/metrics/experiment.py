@@ -22,47 +22,7 @@ async def count_in_experiment(
     What another transaction counts at this moment is left to it.
     """
     await connection.execute(
-        """
-        WITH waiting AS MATERIALIZED (
-            SELECT scope_id AS observed_in, id, account_key, final, success, enhancement_id,
-                   instead_of, recorded_time
-              FROM observations
-             WHERE account_key = ANY($1::text[]) AND NOT compared FOR NO KEY UPDATE SKIP LOCKED
-        ), asked AS (
-            SELECT w.*, e.scope_id, e.business_category, e.pattern_type, e.holdout_share, held_out(e) AS held_out
-              FROM waiting w JOIN enhancements e ON e.id = coalesce(w.enhancement_id, w.instead_of)
-             WHERE e.holdout_share > 0 AND had_advice(e)
-        ), placed AS (
-            SELECT *, count(*) OVER (PARTITION BY account_key) / $2::bigint * $2::bigint AS due,
-                   row_number() OVER (PARTITION BY account_key ORDER BY recorded_time, id) AS place
-              FROM asked WHERE final OR $3
-        ), step AS (
-            SELECT * FROM placed WHERE place <= due
-        ), marked AS (
-            UPDATE observations o
-               SET compared = CASE WHEN w.id IN (SELECT id FROM step) THEN true END
-              FROM waiting w
-             WHERE o.scope_id = w.observed_in AND o.id = w.id
-               AND (w.id IN (SELECT id FROM step) OR w.id NOT IN (SELECT id FROM asked))
-        )
-        INSERT INTO experiment_outcomes AS x (
-            scope_id, account_key, business_category, pattern_type, holdout_share, advised,
-            advised_successes, held_out, held_out_successes, followed, followed_successes)
-        SELECT scope_id, account_key, business_category, pattern_type, holdout_share,
-               count(*) FILTER (WHERE NOT held_out),
-               count(*) FILTER (WHERE NOT held_out AND success), count(*) FILTER (WHERE held_out),
-               count(*) FILTER (WHERE held_out AND success),
-               count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL),
-               count(*) FILTER (WHERE NOT held_out AND enhancement_id IS NOT NULL AND success)
-          FROM step GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 5
-        ON CONFLICT (scope_id, account_key, holdout_share) DO UPDATE
-           SET advised = x.advised + excluded.advised,
-               advised_successes = x.advised_successes + excluded.advised_successes,
-               held_out = x.held_out + excluded.held_out,
-               held_out_successes = x.held_out_successes + excluded.held_out_successes,
-               followed = x.followed + excluded.followed,
-               followed_successes = x.followed_successes + excluded.followed_successes
-        """,
+        "SELECT count_in_experiment($1::text[], $2::bigint, $3)",
         sorted(account_keys),
         step,
         step == EXACT,
@@ -73,21 +33,42 @@ async def count_out_of_experiment(
     connection: Connection, scope_id: int, observation_id: UUID
 ) -> None:
     """Take an outcome that is about to be replaced out of what it counts in."""
-    await connection.execute(
+    outcome = await connection.fetchrow(
         """
-        UPDATE experiment_outcomes x
-           SET advised = x.advised - (NOT held_out(e))::integer,
-               advised_successes = x.advised_successes - (NOT held_out(e) AND o.success)::integer,
-               held_out = x.held_out - held_out(e)::integer,
-               held_out_successes = x.held_out_successes - (held_out(e) AND o.success)::integer,
-               followed = x.followed
-                          - (NOT held_out(e) AND o.enhancement_id IS NOT NULL)::integer,
-               followed_successes = x.followed_successes
-                   - (NOT held_out(e) AND o.enhancement_id IS NOT NULL AND o.success)::integer
-          FROM observations o JOIN enhancements e ON e.id = coalesce(o.enhancement_id, o.instead_of)
-         WHERE o.scope_id = $1 AND o.id = $2 AND o.compared
-           AND x.scope_id = e.scope_id AND x.account_key = o.account_key AND x.holdout_share = e.holdout_share
+        SELECT account_key, success, enhancement_id IS NOT NULL AS followed,
+               coalesce(enhancement_id, instead_of) AS question
+          FROM observations WHERE scope_id = $1 AND id = $2 AND compared
         """,
         scope_id,
         observation_id,
+    )
+    if outcome is None:
+        return
+    # Its question may be of another scope.
+    asked = await connection.fetchrow(
+        """
+        SELECT scope_id, holdout_share, held_out(holdout, authored) AS held_out
+          FROM enhancements WHERE id = $1
+        """,
+        outcome["question"],
+    )
+    if asked is None:
+        return
+    await connection.execute(
+        """
+        UPDATE experiment_outcomes
+           SET advised = advised - (NOT $4)::integer,
+               advised_successes = advised_successes - (NOT $4 AND $5)::integer,
+               held_out = held_out - $4::boolean::integer,
+               held_out_successes = held_out_successes - ($4 AND $5)::integer,
+               followed = followed - (NOT $4 AND $6)::integer,
+               followed_successes = followed_successes - (NOT $4 AND $6 AND $5)::integer
+         WHERE scope_id = $1 AND account_key = $2 AND holdout_share = $3
+        """,
+        asked["scope_id"],
+        outcome["account_key"],
+        asked["holdout_share"],
+        asked["held_out"],
+        outcome["success"],
+        outcome["followed"],
     )

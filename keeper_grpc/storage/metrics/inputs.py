@@ -152,7 +152,7 @@ _COUNTED = """
           FROM families f
           LEFT JOIN did d
             ON d.deed = f.deed AND NOT EXISTS (
-               SELECT FROM shown s
+               SELECT 1 FROM shown s
                 WHERE s.family = f.family AND s.business_category = d.business_category)
          GROUP BY 1, 2
     )

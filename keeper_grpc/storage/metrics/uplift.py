@@ -40,10 +40,10 @@ class PostgresUplift:
                 SELECT business_category, pattern_type, sum(advised)::bigint AS advised,
                        sum(held_out)::bigint AS held_out
                   FROM (SELECT business_category, pattern_type,
-                               count(*) FILTER (WHERE NOT held_out(e)) AS advised,
-                               count(*) FILTER (WHERE held_out(e)) AS held_out
+                               count(*) FILTER (WHERE NOT held_out(e.holdout, e.authored)) AS advised,
+                               count(*) FILTER (WHERE held_out(e.holdout, e.authored)) AS held_out
                           FROM enhancements e
-                         WHERE holdout_share > 0 AND had_advice(e)
+                         WHERE holdout_share > 0 AND had_advice(e.holdout, e.no_match_reason, e.authored)
                          GROUP BY 1, 2
                         UNION ALL
                         SELECT business_category, pattern_type, advised, held_out FROM rolled_arms) asked

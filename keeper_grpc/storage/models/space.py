@@ -47,9 +47,9 @@ class PostgresSpace:
             await lock(connection, AdvisoryLock.MODEL)
             if await connection.fetchval(
                 """
-                SELECT EXISTS (SELECT FROM observations) OR EXISTS (SELECT FROM sightings)
-                    OR EXISTS (SELECT FROM archived_parts)
-                    OR EXISTS (SELECT FROM embedding_space WHERE next_model IS NOT NULL)
+                SELECT EXISTS (SELECT 1 FROM observations) OR EXISTS (SELECT 1 FROM sightings)
+                    OR EXISTS (SELECT 1 FROM archived_parts)
+                    OR EXISTS (SELECT 1 FROM embedding_space WHERE next_model IS NOT NULL)
                 """
             ):
                 return False
@@ -80,7 +80,7 @@ class PostgresSpace:
                 """
                 SELECT count(*) FROM network_patterns p
                  WHERE embedding_model <> (SELECT model FROM embedding_space)
-                   AND EXISTS (SELECT FROM said_words o
+                   AND EXISTS (SELECT 1 FROM said_words o
                                 WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id)
                 """
             )

@@ -37,7 +37,7 @@ class PostgresAuthored:
         async with self._database.connection() as connection:
             found = await connection.fetchval(
                 """
-                SELECT EXISTS (SELECT FROM seeded_catalogs
+                SELECT EXISTS (SELECT 1 FROM seeded_catalogs
                                 WHERE embedding_model = $1 AND catalog_version >= $2)
                 """,
                 embedding_model,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pgvector import Vector
 
@@ -27,14 +27,16 @@ async def create_patterns(
         await open_scope(connection, scope)
     observations = [one for one, _ in created.values()]
     positions = [position for _, position in created.values()]
+    sources = await _sources(connection, observations)
     await connection.execute(
         """
         WITH new AS (
             SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[],
                                  $6::vector[], $7::float8[], $8::vector[], $9::float8[],
-                                 $10::jsonb[], $11::text[], $12::timestamptz[], $13::uuid[])
+                                 $10::jsonb[], $11::text[], $12::timestamptz[], $13::uuid[],
+                                 $18::bigint[])
                 AS n (scope_id, id, pattern_type, business_category, model, sentence, sentence_weight,
-                      action_vector, action_weight, context, action, discovered, enhancement_id)
+                      action_vector, action_weight, context, action, discovered, worded_from, worded_scope_id)
         ), patterns AS (
             INSERT INTO network_patterns (
                 id, scope_id, pattern_type, business_category, embedding_model, pattern_embedding,
@@ -46,14 +48,8 @@ async def create_patterns(
                    n.discovered, coalesce(l.successes, $14), coalesce(l.failures, $15),
                    coalesce(l.source, 'default'), coalesce(l.patterns, 0),
                    coalesce(l.cautious_successes, $16), coalesce(l.cautious_failures, $17),
-                   advised.id, advised.scope_id
+                   n.worded_from, n.worded_scope_id
               FROM new n
-              LEFT JOIN LATERAL (
-                   SELECT coalesce(p.worded_from, p.id) AS id,
-                          coalesce(p.worded_from_scope_id, p.scope_id) AS scope_id
-                     FROM enhancements e JOIN network_patterns p
-                       ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
-                    WHERE e.scope_id = n.scope_id AND e.id = n.enhancement_id) advised ON true
               LEFT JOIN LATERAL (
                    SELECT * FROM learned_priors
                     WHERE pattern_type IN (n.pattern_type, '')
@@ -75,9 +71,44 @@ async def create_patterns(
         [dict(one.insight.conditions) for one in observations],
         [one.insight.action for one in observations],
         [one.occurred_time for one in observations],
-        [one.enhancement_id for one in observations],
+        [key and key.pattern_id for key in sources],
         DEFAULT_PRIOR.prior.successes,
         DEFAULT_PRIOR.prior.failures,
         DEFAULT_PRIOR.cautious.successes,
         DEFAULT_PRIOR.cautious.failures,
+        [key and key.scope_id for key in sources],
     )
+
+
+async def _sources(
+    connection: Connection, observations: Sequence[Observation]
+) -> list[PatternKey | None]:
+    """For each observation the pattern in whose words it speaks, which may be of another scope; None: in its own."""
+    reported = {one.enhancement_id: one for one in observations if one.enhancement_id is not None}
+    if not reported:
+        return [None] * len(observations)
+    advised = await connection.fetch(
+        """
+        SELECT id, advised_scope_id, pattern_id FROM enhancements
+         WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[]) AND pattern_id IS NOT NULL
+        """,
+        list({one.scope.scope_id for one in reported.values()}),
+        list(reported),
+    )
+    patterns = await connection.fetch(
+        """
+        SELECT id, coalesce(worded_from_scope_id, scope_id) AS source_scope_id,
+               coalesce(worded_from, id) AS source_id
+          FROM network_patterns WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[])
+        """,
+        list({row["advised_scope_id"] for row in advised}),
+        [row["pattern_id"] for row in advised],
+    )
+    source_of = {
+        row["id"]: PatternKey(row["source_scope_id"], row["source_id"]) for row in patterns
+    }
+    by_question = {row["id"]: source_of.get(row["pattern_id"]) for row in advised}
+    return [
+        None if one.enhancement_id is None else by_question.get(one.enhancement_id)
+        for one in observations
+    ]

@@ -53,7 +53,7 @@ async def _own_reactions(connection: Connection, keys: AbstractSet[str]) -> None
     if keys:
         await connection.execute(
             """
-            SELECT FROM accounts WHERE account_key = ANY($1::text[])
+            SELECT 1 FROM accounts WHERE account_key = ANY($1::text[])
              ORDER BY account_key FOR NO KEY UPDATE
             """,
             sorted(keys),
@@ -74,23 +74,36 @@ async def find_recorded(
     connection: Connection, requests: Collection[Request]
 ) -> Mapping[Request, Recorded]:
     """The ledger entries of earlier attempts, also of reports whose outcome was replaced since."""
-    rows = await connection.fetch(
+    found = await connection.fetch(
         """
-        SELECT r.account_key, r.request_id, r.fingerprint, o.scope_id, o.pattern_id, o.disposition,
-               o.similarity, o.anonymization
+        SELECT account_key, request_id, fingerprint, scope_id, observation_id
           FROM unnest($1::text[], $2::uuid[]) AS asked (account_key, request_id)
-          JOIN outcome_requests r USING (account_key, request_id)
-          JOIN observations o ON o.scope_id = r.scope_id AND o.id = r.observation_id
+          JOIN outcome_requests USING (account_key, request_id)
         """,
         [account_key for account_key, _ in requests],
         [request_id for _, request_id in requests],
     )
-    return {(row["account_key"], row["request_id"]): _to_recorded(row) for row in rows}
+    if not found:
+        return {}
+    rows = await connection.fetch(
+        """
+        SELECT id, scope_id, pattern_id, disposition, similarity, anonymization FROM observations
+         WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[])
+        """,
+        list({row["scope_id"] for row in found}),
+        [row["observation_id"] for row in found],
+    )
+    entries = {row["id"]: row for row in rows}
+    return {
+        (row["account_key"], row["request_id"]): _to_recorded(row["fingerprint"], entry)
+        for row in found
+        if (entry := entries.get(row["observation_id"])) is not None
+    }
 
 
-def _to_recorded(row: Record) -> Recorded:
+def _to_recorded(fingerprint: bytes, row: Record) -> Recorded:
     return Recorded(
-        fingerprint=row["fingerprint"],
+        fingerprint=fingerprint,
         pattern=(
             None if row["pattern_id"] is None else PatternKey(row["scope_id"], row["pattern_id"])
         ),
@@ -108,20 +121,30 @@ async def _answered(
 ) -> Mapping[UUID, Standing | None]:
     if not questions:
         return {}
-    rows = await connection.fetch(
+    # An outcome may be of another scope than its question.
+    claimed = await connection.fetch(
         """
-        SELECT x.enhancement_id AS question, o.id, o.pattern_type, o.business_category,
-               o.pattern_id, o.final, o.disposition,
-               -- Its pattern may have been moved to another model since.
-               coalesce(p.embedding_model, o.embedding_model) AS embedding_model
-          FROM enhancement_outcomes x JOIN observations o ON o.id = x.observation_id
-          LEFT JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
-         WHERE x.enhancement_id = ANY($1::uuid[])
+        SELECT enhancement_id, observation_id FROM enhancement_outcomes
+         WHERE enhancement_id = ANY($1::uuid[])
         """,
         list(questions),
     )
+    if not claimed:
+        return {}
+    question_of = {row["observation_id"]: row["enhancement_id"] for row in claimed}
+    rows = await connection.fetch(
+        """
+        SELECT o.id, o.pattern_type, o.business_category, o.pattern_id, o.final, o.disposition,
+               -- Its pattern may have been moved to another model since.
+               coalesce(p.embedding_model, o.embedding_model) AS embedding_model
+          FROM observations o
+          LEFT JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
+         WHERE o.id = ANY($1::uuid[])
+        """,
+        list(question_of),
+    )
     return {
-        row["question"]: None
+        question_of[row["id"]]: None
         if row["disposition"] != "reported"
         else Standing(
             row["id"],
@@ -154,12 +177,16 @@ async def _pin(
 ) -> tuple[Mapping[PatternKey, Pinned], AbstractSet[PatternKey]]:
     if not keys:
         return {}, frozenset()
+    await connection.execute(
+        "SELECT keep_patterns($1::bigint[], $2::uuid[])",
+        [key.scope_id for key in keys],
+        [key.pattern_id for key in keys],
+    )
     rows = await connection.fetch(
         f"""
         SELECT p.scope_id, p.id, {action_in_words("p")} AS action, p.embedding_model
           FROM network_patterns p
          WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
-         ORDER BY p.id FOR KEY SHARE OF p
         """,  # noqa: S608 - a constant
         *by_column(keys),
     )

@@ -141,31 +141,34 @@ async def _shares(
         [key.pattern_id for key, _ in parts],
         [account for _, account in parts],
     )
+    accounts = await connection.fetch(
+        "SELECT account_key, business_category FROM accounts WHERE account_key = ANY($1::text[])",
+        list({account for _, account in parts}),
+    )
+    lines = {row["account_key"]: row["business_category"] for row in accounts}
+    # Whoever has said something has a share.
     rows = await connection.fetch(
         """
-        SELECT part.scope_id, part.pattern_id, part.account_key,
-               coalesce(s.occurrence_count, 0)::integer AS counted,
-               a.business_category,
+        SELECT s.pattern_id, s.account_key, s.occurrence_count::integer AS counted,
                ARRAY(SELECT w.action FROM pattern_wordings w
-                      WHERE w.scope_id = part.scope_id AND w.pattern_id = part.pattern_id
-                        AND w.account_key = part.account_key) AS actions
+                      WHERE w.scope_id = s.scope_id AND w.pattern_id = s.pattern_id
+                        AND w.account_key = s.account_key) AS actions
           FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS part (scope_id, pattern_id, account_key)
-          JOIN accounts a USING (account_key)
-          LEFT JOIN pattern_accounts s
-            ON s.scope_id = part.scope_id AND s.pattern_id = part.pattern_id
-           AND s.account_key = part.account_key
+          JOIN pattern_accounts s USING (scope_id, pattern_id, account_key)
         """,
         *arrays,
     )
-    shares = {
-        (row["pattern_id"], row["account_key"]): Share(
-            row["counted"],
-            {},
-            set(row["actions"]),
-            row["business_category"] == categories[PatternKey(row["scope_id"], row["pattern_id"])],
-        )
+    known = {
+        (row["pattern_id"], row["account_key"]): (row["counted"], set(row["actions"]))
         for row in rows
     }
+    shares = {}
+    for key, account in parts:
+        if account in lines:
+            counted, actions = known.get((key.pattern_id, account), (0, set()))
+            shares[key.pattern_id, account] = Share(
+                counted, {}, actions, lines[account] == categories[key]
+            )
     waiting = await connection.fetch(
         f"""
         SELECT o.id, o.pattern_id, {COUNTED}

@@ -31,20 +31,8 @@ async def nearest(
         return found
     rows = await connection.fetch(
         """
-        SELECT asked.n, near.*
-          FROM unnest($1::bigint[], $2::text[], $3::vector[], $4::vector[], $5::integer[])
-               WITH ORDINALITY AS asked (scope_id, model, sentence, action, most, n)
-         CROSS JOIN LATERAL (
-               WITH scoped AS MATERIALIZED (
-                   SELECT id, pattern_embedding <=> asked.sentence AS distance
-                     FROM network_patterns
-                    WHERE scope_id = asked.scope_id AND embedding_model = asked.model)
-               SELECT p.id, p.action_template, 1 - s.distance AS similarity,
-                      1 - (a.action_embedding <=> asked.action) AS action_similarity
-                 FROM (SELECT * FROM scoped ORDER BY distance LIMIT asked.most) s
-                 JOIN network_patterns p ON p.scope_id = asked.scope_id AND p.id = s.id
-                 JOIN pattern_actions a ON a.scope_id = asked.scope_id AND a.pattern_id = p.id) near
-         ORDER BY asked.n, near.similarity DESC
+        SELECT n, id, action_template, similarity, action_similarity
+          FROM nearest_patterns($1::bigint[], $2::text[], $3::vector[], $4::vector[], $5::integer[])
         """,
         [scope.scope_id for scope, *_ in flat],
         [scope.embedding_model for scope, *_ in flat],

@@ -33,7 +33,7 @@ _LIST = f"""
     ), sought AS NOT MATERIALIZED (
         SELECT * FROM matching p
          WHERE NOT EXISTS (
-               SELECT FROM unnest($8::text[]) w (word)
+               SELECT 1 FROM unnest($8::text[]) w (word)
                 WHERE position(w.word IN lower({action_in_words("p")} || ' ' || replace(p.pattern_type, '_', ' '))) = 0)
     ), shown AS (
         SELECT p.scope_id, p.id, p.confidence_score AS listed_score FROM sought p
@@ -52,7 +52,7 @@ _LIST = f"""
 """  # noqa: S608 - only constants are interpolated
 
 _READABLE = f"""
-    SELECT EXISTS (SELECT FROM network_patterns p
+    SELECT EXISTS (SELECT 1 FROM network_patterns p
                     WHERE p.scope_id = $1 AND p.id = $2 AND ({published("p", "$3")}
                           OR p.catalog_key IS NOT NULL AND p.retired_time IS NULL))
 """  # noqa: S608 - only a constant is interpolated

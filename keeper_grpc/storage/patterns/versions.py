@@ -40,36 +40,14 @@ async def touch(connection: Connection, changed: Collection[PatternKey]) -> Mapp
     if not changed:
         return {}
     rows = await connection.fetch(
-        f"""
-        WITH named AS (
-            SELECT * FROM unnest($1::bigint[], $2::uuid[]) AS n (scope_id, pattern_id)
-        ), given AS (
-            SELECT p.scope_id, p.id FROM named n
-              JOIN network_patterns p ON p.scope_id = n.scope_id AND p.id = n.pattern_id
-             UNION
-            SELECT p.scope_id, p.id FROM named n JOIN network_patterns p
-                ON p.worded_from_scope_id = n.scope_id AND p.worded_from = n.pattern_id
-        ), owned AS MATERIALIZED (
-            SELECT scope_id FROM scopes WHERE scope_id IN (SELECT scope_id FROM given)
-             ORDER BY scope_id FOR NO KEY UPDATE
-        ), raised AS (
-            UPDATE scopes s SET version = s.version + 1 FROM owned
-             WHERE s.scope_id = owned.scope_id RETURNING s.scope_id, s.version
-        ), noted AS (
-            INSERT INTO pattern_versions (scope_id, pattern_id, version)
-            SELECT scope_id, id, version FROM given JOIN raised USING (scope_id)
-            ON CONFLICT (scope_id, pattern_id) DO UPDATE SET version = excluded.version
-        )
-        SELECT scope_id, version, pg_notify('{PATTERNS_CHANNEL}', scope_id::text),
-               ARRAY(SELECT id FROM given WHERE given.scope_id = raised.scope_id) AS pattern_ids
-          FROM raised
-        """,  # noqa: S608 - a constant
+        "SELECT touched, raised, pattern_ids FROM touch_patterns($1::bigint[], $2::uuid[], $3)",
         [key.scope_id for key in changed],
         [key.pattern_id for key in changed],
+        PATTERNS_CHANNEL,
     )
-    for row in rows:
-        note_change(Change(row["scope_id"], row["version"], frozenset(row["pattern_ids"])))
-    return {row["scope_id"]: row["version"] for row in rows}
+    for touched, raised, pattern_ids in rows:
+        note_change(Change(touched, raised, frozenset(pattern_ids)))
+    return {row["touched"]: row["raised"] for row in rows}
 
 
 async def reset(

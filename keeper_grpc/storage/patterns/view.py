@@ -97,7 +97,7 @@ def shares(viewer: str) -> str:
                    array_agg(a.revenue_count)    AS revenue_counts,
                    array_agg(a.recent_trials)    AS recent_trials,
                    array_agg(a.recent_successes) AS recent_successes,
-                   EXISTS (SELECT FROM pattern_accounts own
+                   EXISTS (SELECT 1 FROM pattern_accounts own
                             WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
                               AND own.account_key = ANY({own_accounts(viewer)})) AS contributed
               FROM pattern_owners a
@@ -115,7 +115,7 @@ def weighed_totals(viewer: str, k: str) -> str:
         CROSS JOIN LATERAL (
             SELECT p.account_count AS accounts, p.occurrence_count AS trials,
                    p.success_count AS successes
-             WHERE NOT EXISTS (SELECT FROM pattern_accounts own
+             WHERE NOT EXISTS (SELECT 1 FROM pattern_accounts own
                                 WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
                                   AND own.account_key = ANY({own_accounts(viewer)}))
              UNION ALL
@@ -126,7 +126,7 @@ def weighed_totals(viewer: str, k: str) -> str:
                      WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id
                        AND {counts_for(viewer)}) share,
                    weigh(share.trials, share.successes, {k}) w
-             WHERE EXISTS (SELECT FROM pattern_accounts own
+             WHERE EXISTS (SELECT 1 FROM pattern_accounts own
                             WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
                               AND own.account_key = ANY({own_accounts(viewer)}))
         ) total

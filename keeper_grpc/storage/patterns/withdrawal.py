@@ -9,30 +9,33 @@ from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.errors import PatternNotFound, ScriptNotFound
 from keeper_grpc.domain.patterns.withdrawal import wording_hash
 from keeper_grpc.storage.accounts.audit import append_event
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging.sightings import counts
 from keeper_grpc.storage.locks import lock_step
-from keeper_grpc.storage.patterns.keys import key_of
+from keeper_grpc.storage.patterns.keys import pattern_keys
 from keeper_grpc.storage.patterns.versions import touch
 
 
-def says(pattern: str, sighting: str) -> str:
-    """The condition that a sighting says what a pattern's accounts or author say, as SQL; of two aliases.
+def folded(text: str) -> str:
+    """What an SQL expression says in any case, blanks and marks, as a script is withdrawn."""
+    return rf"lower(trim(regexp_replace({text}, '\W+', ' ', 'g')))"
 
-    In any case, blanks and marks, as a script is withdrawn.
-    """
 
-    def folded(text: str) -> str:
-        return rf"lower(trim(regexp_replace({text}, '\W+', ' ', 'g')))"
+_SAID = f"""
+    SELECT p.pattern_type, {folded("p.action_template")} AS said FROM network_patterns p
+     WHERE {{of}}
+     UNION
+    SELECT p.pattern_type, {folded("w.action")}
+      FROM network_patterns p
+      JOIN pattern_wordings w ON w.scope_id = p.scope_id AND w.pattern_id = p.id
+     WHERE {{of}}
+"""  # noqa: S608 - only constants are interpolated
 
-    said = folded(f"{sighting}.action")
-    return f"""
-        {pattern}.pattern_type = {sighting}.pattern_type AND {sighting}.action <> ''
-        AND ({said} = {folded(f"{pattern}.action_template")} OR EXISTS (
-             SELECT FROM pattern_wordings said
-              WHERE said.scope_id = {pattern}.scope_id AND said.pattern_id = {pattern}.id
-                AND {said} = {folded("said.action")}))
-    """
+
+async def said_by_retired(connection: Connection) -> tuple[list[str], list[str]]:
+    """What the accounts or authors of retired patterns say, `folded`: types and texts."""
+    rows = await connection.fetch(_SAID.format(of="p.retired_time IS NOT NULL"))
+    return [row["pattern_type"] for row in rows], [row["said"] for row in rows]
 
 
 class PostgresWithdrawal:
@@ -45,30 +48,42 @@ class PostgresWithdrawal:
         async with self._database.transaction() as connection:
             # First, since a step may take a second, and what is locked below keeps calls waiting.
             await lock_step(connection)
-            row = await connection.fetchrow(
+            key = (await pattern_keys(connection, [pattern_id])).get(pattern_id)
+            row = key and await connection.fetchrow(
                 """
-                SELECT scope_id, id, retired_time IS NOT NULL AS retired FROM network_patterns
-                 WHERE id = $1 FOR NO KEY UPDATE
+                SELECT retired_time IS NOT NULL AS retired FROM network_patterns
+                 WHERE scope_id = $1 AND id = $2 FOR NO KEY UPDATE
                 """,
-                pattern_id,
+                *key,
             )
-            if row is None:
+            if key is None or row is None:
                 raise PatternNotFound(for_operator=True)
             if row["retired"] is not undo:
                 return False
-            key = key_of(row)
             await connection.execute(
                 "UPDATE network_patterns SET retired_time = $3 WHERE scope_id = $1 AND id = $2",
                 *key,
                 None if undo else event.created_at,
             )
             # Emerging patterns that tell of it are worded anew.
-            await connection.execute(
+            said = await connection.fetch(_SAID.format(of="p.scope_id = $1 AND p.id = $2"), *key)
+            seen = await connection.fetch(
                 f"""
-                UPDATE sightings s SET pending = {counts("s")} FROM network_patterns p
-                 WHERE p.scope_id = $1 AND p.id = $2 AND s.emerging_pattern_id IS NOT NULL AND {says("p", "s")}
+                SELECT s.id, {counts("s")} AS pending
+                  FROM unnest($1::text[], $2::text[]) AS p (pattern_type, said)
+                  JOIN sightings s ON s.pattern_type = p.pattern_type
+                 WHERE s.emerging_pattern_id IS NOT NULL AND s.action <> '' AND {folded("s.action")} = p.said
                 """,  # noqa: S608 - only aliases are interpolated
-                *key,
+                [row["pattern_type"] for row in said],
+                [row["said"] for row in said],
+            )
+            await connection.execute(
+                """
+                UPDATE sightings s SET pending = seen.pending
+                  FROM unnest($1::bigint[], $2::boolean[]) AS seen (id, pending) WHERE s.id = seen.id
+                """,
+                [row["id"] for row in seen],
+                [row["pending"] for row in seen],
             )
             await append_event(connection, event)
             await touch(connection, [key])
@@ -80,12 +95,11 @@ class PostgresWithdrawal:
         digest = wording_hash(script)
         async with self._database.transaction() as connection:
             # Keeps the pattern until the end.
-            row = await connection.fetchrow(
-                "SELECT scope_id, id FROM network_patterns WHERE id = $1 FOR KEY SHARE", pattern_id
-            )
-            if row is None:
+            key = (await pattern_keys(connection, [pattern_id])).get(pattern_id)
+            if key is None or not await connection.fetchval(
+                "SELECT keep_patterns(ARRAY[$1::bigint], ARRAY[$2::uuid])", *key
+            ):
                 raise PatternNotFound(for_operator=True)
-            key = key_of(row)
             if undo:
                 changed = await connection.fetchval(
                     """
@@ -99,7 +113,7 @@ class PostgresWithdrawal:
             else:
                 if not await connection.fetchval(
                     """
-                    SELECT EXISTS (SELECT FROM pattern_scripts
+                    SELECT EXISTS (SELECT 1 FROM pattern_scripts
                                     WHERE scope_id = $1 AND pattern_id = $2
                                       AND template_hash = $3)
                     """,

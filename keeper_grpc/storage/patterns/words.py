@@ -24,10 +24,9 @@ def action_in_words(alias: str) -> str:
     own = "CASE WHEN {0}.catalog_key IS NOT NULL THEN {0}.action_template ELSE {0}.shown_action END"
     return f"""
         coalesce(nullif({own.format(alias)}, ''),
-                 (SELECT {own.format("source")} FROM network_patterns source
-                   WHERE source.scope_id = {alias}.worded_from_scope_id
-                     AND source.id = {alias}.worded_from AND source.retired_time IS NULL), '')
-    """  # noqa: S608 - only aliases are interpolated
+                 CASE WHEN {alias}.worded_from IS NOT NULL
+                      THEN words_of({alias}.worded_from_scope_id, {alias}.worded_from) END, '')
+    """
 
 
 def conditions_in_words(alias: str) -> str:
@@ -142,12 +141,12 @@ async def words_of_others(
 _SAID = """
     SELECT said.pattern_id, said.action, said.owners
       FROM (SELECT w.pattern_id, w.action, array_agg(DISTINCT a.owner_key) AS owners,
-                   row_number() OVER (PARTITION BY w.pattern_id
+                   row_number() OVER (PARTITION BY w.scope_id, w.pattern_id
                                       ORDER BY count(DISTINCT a.owner_key) DESC, w.action) AS place
               FROM pattern_wordings w JOIN accounts a USING (account_key)
              WHERE w.scope_id = ANY($1::bigint[]) AND w.pattern_id = ANY($2::uuid[])
                AND a.qualified
-             GROUP BY w.pattern_id, w.action) said
+             GROUP BY w.scope_id, w.pattern_id, w.action) said
      WHERE place <= $3 ORDER BY place
 """
 
@@ -175,12 +174,12 @@ _SEEN = """
 _SAID_BY_OTHERS = f"""
     SELECT * FROM (
         SELECT seen.pattern_id, seen.viewer, w.action, array_agg(DISTINCT a.owner_key) AS owners,
-               row_number() OVER (PARTITION BY seen.pattern_id, seen.viewer
+               row_number() OVER (PARTITION BY w.scope_id, seen.pattern_id, seen.viewer
                                   ORDER BY count(DISTINCT a.owner_key) DESC, w.action) AS place
           FROM {_SEEN} JOIN pattern_wordings w USING (scope_id, pattern_id)
           JOIN accounts a USING (account_key)
          WHERE a.qualified AND a.owner_key <> seen.owner_key
-         GROUP BY seen.pattern_id, seen.viewer, w.action) said
+         GROUP BY w.scope_id, seen.pattern_id, seen.viewer, w.action) said
      WHERE place <= $4
 """  # noqa: S608 - a constant
 

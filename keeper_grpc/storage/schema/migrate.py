@@ -37,6 +37,7 @@ from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.connections.refusals import for_the_operator
 from keeper_grpc.storage.connections.session import settle
 from keeper_grpc.storage.locks import AdvisoryLock, lock
+from keeper_grpc.storage.schema.distribution import distribute_rest, is_distributed
 from keeper_grpc.storage.schema.preflight import (
     check_may_create,
     check_may_use,
@@ -229,6 +230,8 @@ async def migrate(
                 await check_may_create(conn)
                 try:
                     await _apply(conn, migrations[len(done)])
+                    if await is_distributed(conn):
+                        await distribute_rest(conn)
                 except asyncpg.LockNotAvailableError as error:
                     raise MigrationBlocked(migrations[len(done)].name, lock_timeout) from error
                 applied.append(migrations[len(done)].name)

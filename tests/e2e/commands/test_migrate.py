@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from keeper_grpc.storage.schema.migrate import packaged_migrations
 from tests.conftest import PostgresServer
@@ -41,3 +44,18 @@ def test_a_database_that_does_not_answer_is_not_current(tmp_path: Path) -> None:
     assert check.returncode == 1
     assert check.stderr.startswith("keeper: cannot connect to the database")
     assert len(check.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(
+    "KEEPER_TEST_CITUS_DSN" in os.environ,
+    reason="KEEPER_TEST_CITUS_DSN names a cluster, and this is about one server",
+)
+async def test_one_server_is_not_spread(postgres_server: PostgresServer) -> None:
+    """Where there is no cluster, --distributed says so in one line, and nothing is migrated."""
+    async with postgres_server.database() as name:
+        database = {"KEEPER_DATABASE_URL": postgres_server.url(name)}
+        refused = keeper("migrate", "--distributed", **database)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("keeper: the extension citus is not in the database")
+        assert len(refused.stderr.splitlines()) == 1
+        assert keeper("migrate", "--check", **database).returncode == 4

@@ -114,6 +114,8 @@ BLOCKS: dict[tuple[str, str], Run | Elsewhere | Never] = {
     ("docs/releasing.md", "KEEPER_TEST_IMAGE="): Elsewhere(f"{HERE}/test_image.py"),
     ("docs/releasing.md", "make dist chart sbom"): Elsewhere(f"{HERE}/test_release.py"),
     ("docs/releasing.md", "git tag"): Never("it makes a release"),
+    ("docs/scaling.md", "psql -c"): Never("it needs a Citus cluster"),
+    ("docs/scaling.md", "KEEPER_TEST_CITUS_DSN="): Never("it needs a Citus cluster"),
     ("docs/security.md", "openssl req -x509"): Elsewhere(f"{HERE}/test_security_page.py"),
     ("docs/security.md", "mv server.pem.new"): Elsewhere(f"{HERE}/test_security_page.py"),
     ("docs/security.md", "keeper tokens hash"): Elsewhere(f"{HERE}/test_security_page.py"),

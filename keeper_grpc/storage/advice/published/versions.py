@@ -52,35 +52,37 @@ async def scope_versions(connection: Connection) -> Sequence[ScopeVersion]:
 async def changes(connection: Connection, scope_id: int, after: int) -> Changes:
     """What changed in a scope after a version."""
     row = await connection.fetchrow(
-        """
-        SELECT s.version, s.reset_version,
-               ARRAY(SELECT v.pattern_id FROM pattern_versions v
-                      WHERE v.scope_id = s.scope_id AND v.version > $2) AS changed
-          FROM scopes s WHERE s.scope_id = $1
-        """,
-        scope_id,
-        after,
+        "SELECT version, reset_version FROM scopes WHERE scope_id = $1", scope_id
     )
     if row is None:
         return Changes(after, False, ())
-    return Changes(row["version"], row["reset_version"] > after, row["changed"])
+    # After the version: a pattern that changes in between is named twice, and none is missed.
+    changed = await connection.fetch(
+        "SELECT pattern_id FROM pattern_versions WHERE scope_id = $1 AND version > $2",
+        scope_id,
+        after,
+    )
+    return Changes(
+        row["version"], row["reset_version"] > after, [pattern_id for (pattern_id,) in changed]
+    )
 
 
 async def held_ids(connection: Connection, scope: Scope, k: int) -> tuple[int, Sequence[UUID]]:
     """The scope's version, and the patterns that questions to it are answered from."""
-    row = await connection.fetchrow(
+    version = await connection.fetchval(
+        "SELECT version FROM scopes WHERE scope_id = $1", scope.scope_id
+    )
+    rows = await connection.fetch(
         f"""
-        SELECT coalesce((SELECT version FROM scopes WHERE scope_id = $2), 0) AS version,
-               ARRAY(SELECT p.id FROM network_patterns p
-                      WHERE p.scope_id = $2 AND p.embedding_model = $3
-                        AND ({published("p", "$1")} OR p.catalog_key IS NOT NULL)) AS ids
+        SELECT p.id FROM network_patterns p
+         WHERE p.scope_id = $2 AND p.embedding_model = $3
+           AND ({published("p", "$1")} OR p.catalog_key IS NOT NULL)
         """,  # noqa: S608 - only constants are interpolated
         k,
         scope.scope_id,
         scope.embedding_model,
     )
-    assert row is not None  # noqa: S101 - a SELECT without FROM has a row
-    return row["version"], row["ids"]
+    return version or 0, [pattern_id for (pattern_id,) in rows]
 
 
 async def read_patterns(
