@@ -149,7 +149,7 @@ class PostgresForgetting(PostgresAccounts):
                 """
                 SELECT EXISTS (SELECT 1 FROM observations
                                 WHERE account_key = $1 AND pattern_id IS NOT NULL)
-                    OR EXISTS (SELECT FROM archived_parts WHERE account_key = $1)
+                    OR EXISTS (SELECT 1 FROM archived_parts WHERE account_key = $1)
                 """,
                 account_key,
             ):
