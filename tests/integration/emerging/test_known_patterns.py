@@ -111,6 +111,8 @@ async def test_a_model_that_does_not_answer_leaves_the_sentences(database_url: s
                 "UPDATE network_patterns SET first_discovered = now() - interval '30 days'"
                 " WHERE pattern_type = 'without_model'"
             )
+        for account in "abc":
+            await ask(database, "without_model", account, vector(1), action="again")
         store = PostgresDetection(database, MODEL)
         async with store.lead() as leadership:
             assert leadership is not None

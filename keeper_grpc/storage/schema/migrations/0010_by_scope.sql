@@ -70,10 +70,10 @@ DECLARE
     versions   bigint[];
 BEGIN
     SELECT array_agg(g.scope_id), array_agg(g.id) INTO of_scopes, of_ids FROM (
-        SELECT p.scope_id, p.id FROM unnest(scopes, ids) AS n (scope_id, id)
+        SELECT DISTINCT p.scope_id, p.id FROM unnest(scopes, ids) AS n (scope_id, id)
           JOIN network_patterns p ON p.scope_id = n.scope_id AND p.id = n.id) g;
     SELECT of_scopes || array_agg(g.scope_id), of_ids || array_agg(g.id) INTO of_scopes, of_ids FROM (
-        SELECT p.scope_id, p.id FROM unnest(scopes, ids) AS n (scope_id, id)
+        SELECT DISTINCT p.scope_id, p.id FROM unnest(scopes, ids) AS n (scope_id, id)
           JOIN network_patterns p ON p.worded_from_scope_id = n.scope_id AND p.worded_from = n.id) g
      WHERE NOT (g.id = ANY (coalesce(of_ids, '{}')));
     IF of_ids IS NULL THEN
@@ -364,8 +364,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- As in 0002.
+-- As in 0002, of patterns that are there; they are looked up last, since they may be of another scope than the question.
 CREATE OR REPLACE VIEW ledger_advice AS
+SELECT v.* FROM (
 SELECT scope_id, pattern_id, business_category, min(first_time) AS first_advised_time,
        max(last_outcome_time) AS last_outcome_time, coalesce(sum(revenue), 0) AS revenue,
        (count(*) FILTER (WHERE judged))::integer AS outcomes,
@@ -385,7 +386,8 @@ SELECT scope_id, pattern_id, business_category, min(first_time) AS first_advised
         UNION ALL
         SELECT scope_id, pattern_id, business_category, first_time, NULL, NULL, false, NULL, NULL, NULL, NULL
           FROM rolled_advice WHERE measured) given
- GROUP BY 1, 2, 3;
+ GROUP BY 1, 2, 3) v
+  JOIN network_patterns p ON p.scope_id = v.scope_id AND p.id = v.pattern_id;
 
 -- As in 0002, in a language whose statements are planned when they run.
 CREATE OR REPLACE FUNCTION advised_patterns(key text)
