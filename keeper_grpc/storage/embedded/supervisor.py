@@ -57,6 +57,9 @@ _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 1
 """Fast shutdown (disconnects, writes a checkpoint), immediate shutdown (recovers at the next
 start), the end; each with the seconds it gets."""
 
+_SIGNAL_AGAIN = 1.0
+"""Seconds after which a server that still runs is asked again; it takes the same request once."""
+
 _LOG_LIMIT = 16 * 1024 * 1024
 """Bytes after which a start sets the log aside as `.1`; months of a quiet server."""
 
@@ -280,10 +283,14 @@ class EmbeddedPostgres:
 async def _end(process: subprocess.Popen[bytes]) -> None:
     """Stop a server, more and more firmly, and reap it."""
     for signal_number, grace in _STOP_STEPS:
-        process.send_signal(signal_number)  # none, if it has ended
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                while process.poll() is None:  # noqa: ASYNC110  (asyncio's own watchers poll too, in a thread)
-                    await asyncio.sleep(_POLL)
+                while process.poll() is None:
+                    # Again and again: one that starts loses what comes before it listens to signals.
+                    process.send_signal(signal_number)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_SIGNAL_AGAIN):
+                            while process.poll() is None:  # noqa: ASYNC110  (asyncio's own watchers poll too, in a thread)
+                                await asyncio.sleep(_POLL)
                 return
         _log.warning("postgresql_slow_to_stop", signal=signal_number.name)
