@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
 import grpc
 import pytest
@@ -31,7 +32,7 @@ FAULTS: dict[str, Step] = {
     "garbage": Fault.NOT_JSON,
     "gone": Fault.DISCONNECT,
 }
-ACTIONS = iter(f"Offer {number} towels on day {number}" for number in range(2, 1_000))
+ACTIONS = (f"Offer {number} towels on day {number}" for number in count(2))
 
 
 @pytest.mark.timeout(600)

@@ -442,6 +442,8 @@ async def test_what_others_change_does_not_stay_in_memory(database_url: str) -> 
             assert facts(told[0])[0] is Disposition.CREATED
         await write({place: [entry(place, accounts[0])]})
         await until_loaded(memory, place)
+        # What was written while it was loaded is read by the next group.
+        await write({place: [entry(place, accounts[0])]})
         held = memory.held(place)
         assert held is not None
         async with one.connection() as connection:
