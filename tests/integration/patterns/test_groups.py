@@ -477,6 +477,8 @@ async def test_a_commit_that_is_told_of_late_takes_nothing_out_of_memory(databas
         for account in accounts[:2]:
             await write({place: [entry(place, account)]})
         await until_loaded(memory, place)
+        # What was written while it was loaded is read by the next group.
+        await write({place: [entry(place, accounts[1])]})
         async with database.connection() as connection:
             pattern_id = await connection.fetchval(
                 "SELECT id FROM network_patterns WHERE scope_id = $1", place.scope_id
