@@ -53,12 +53,13 @@ _WATCH = 0.25
 _RELAUNCH_PAUSE = 1.0
 """Seconds between attempts to bring back a server that died: its cause may need time to pass."""
 
-_STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
+_STOP_STEPS = ((signal.SIGINT, 30), (signal.SIGQUIT, 10), (signal.SIGKILL, 10))
 """Fast shutdown (disconnects, writes a checkpoint), immediate shutdown (recovers at the next
-start), the end; each with the seconds it gets."""
+start), the end; each with how often a server is asked for it."""
 
 _SIGNAL_AGAIN = 1.0
-"""Seconds after which a server that still runs is asked again; it takes the same request once."""
+"""Seconds after which a server that still runs is asked again: one that starts loses what comes before it listens to
+signals, and any takes the same request once."""
 
 _LOG_LIMIT = 16 * 1024 * 1024
 """Bytes after which a start sets the log aside as `.1`; months of a quiet server."""
@@ -282,15 +283,12 @@ class EmbeddedPostgres:
 
 async def _end(process: subprocess.Popen[bytes]) -> None:
     """Stop a server, more and more firmly, and reap it."""
-    for signal_number, grace in _STOP_STEPS:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                while process.poll() is None:
-                    # Again and again: one that starts loses what comes before it listens to signals.
-                    process.send_signal(signal_number)
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(_SIGNAL_AGAIN):
-                            while process.poll() is None:  # noqa: ASYNC110  (asyncio's own watchers poll too, in a thread)
-                                await asyncio.sleep(_POLL)
-                return
+    for signal_number, times in _STOP_STEPS:
+        for _ in range(times):
+            process.send_signal(signal_number)  # none, if it has ended
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SIGNAL_AGAIN):
+                    while process.poll() is None:  # noqa: ASYNC110  (asyncio's own watchers poll too, in a thread)
+                        await asyncio.sleep(_POLL)
+                    return
         _log.warning("postgresql_slow_to_stop", signal=signal_number.name)
