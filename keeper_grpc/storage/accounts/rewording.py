@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.keys import in_pairs
 
 
 async def first_action(connection: Connection, key: PatternKey) -> str:
@@ -56,16 +57,22 @@ async def reword_advised(
     if new == old:
         return
     for advised in await _advised_by(connection, key):
-        said = await connection.fetch(
+        if await connection.fetchval(
+            """
+            SELECT EXISTS (SELECT 1 FROM said_words
+                            WHERE scope_id = $1 AND pattern_id = $2 AND NOT reported AND action = $3)
+            """,
+            *advised,
+            old,
+        ):
+            continue
+        first = await connection.fetchval(
             """
             SELECT action FROM said_words
-             WHERE scope_id = $1 AND pattern_id = $2 AND NOT reported ORDER BY recorded_time, id
+             WHERE scope_id = $1 AND pattern_id = $2 AND NOT reported ORDER BY recorded_time, id LIMIT 1
             """,
             *advised,
         )
-        words = [row["action"] for row in said]
-        if old in words:
-            continue
         await connection.execute(
             """
             UPDATE network_patterns SET action_template = coalesce($4, action_template)
@@ -73,7 +80,7 @@ async def reword_advised(
             """,
             *advised,
             old,
-            words[0] if words else new,
+            new if first is None else first,
         )
 
 
@@ -89,8 +96,7 @@ async def _advised_by(connection: Connection, key: PatternKey) -> set[PatternKey
               JOIN network_patterns p
                 ON p.worded_from_scope_id = source.scope_id AND p.worded_from = source.id
             """,
-            [each.scope_id for each in last],
-            [each.pattern_id for each in last],
+            *in_pairs(last),
         )
         last = {PatternKey(*row) for row in rows} - found
         found |= last

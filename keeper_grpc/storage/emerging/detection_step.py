@@ -25,6 +25,7 @@ from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.emerging import novelty
 from keeper_grpc.storage.emerging.rows import COLUMNS, EVENTS_CHANNEL, from_json, from_row, to_json
 from keeper_grpc.storage.emerging.sighting_rows import to_sighting
+from keeper_grpc.storage.patterns.holding import keep_patterns
 from keeper_grpc.storage.patterns.keys import pattern_keys
 from keeper_grpc.storage.patterns.withdrawal import folded, said_by_retired
 
@@ -347,12 +348,7 @@ class PostgresDetectionStep:
         if not named:
             return
         keys = await pattern_keys(self._connection, named)
-        kept = await self._connection.fetchval(
-            "SELECT keep_patterns($1::bigint[], $2::uuid[])",
-            [key.scope_id for key in keys.values()],
-            list(keys),
-        )
-        if kept < len(named):
+        if await keep_patterns(self._connection, keys.values()) < len(named):
             raise PatternsMoved
 
     async def _end(self, gone: Sequence[UUID]) -> None:

@@ -11,7 +11,7 @@ from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
-from keeper_grpc.storage.patterns.keys import by_column
+from keeper_grpc.storage.patterns.holding import hold_patterns
 from keeper_grpc.storage.patterns.versions import touch
 from keeper_grpc.storage.patterns.view import see_patterns
 
@@ -94,13 +94,7 @@ async def _write(
     connection: Connection, keys: Sequence[PatternKey], changed: dict[PatternKey, _Written]
 ) -> int:
     """Write the lifts of these patterns' scripts; of how many."""
-    await connection.execute(
-        """
-        SELECT 1 FROM network_patterns
-         WHERE scope_id = ANY($1::bigint[]) AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
-        """,
-        *by_column(keys),
-    )
+    await hold_patterns(connection, keys)
     given = [
         (key.scope_id, key.pattern_id, template, lift)
         for key in keys

@@ -25,11 +25,12 @@ from keeper_grpc.domain.evidence.priors import (
 )
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.evidence.spreads import FactContrast
-from keeper_grpc.domain.patterns.pattern import scope_id
+from keeper_grpc.domain.patterns.pattern import PatternKey, scope_id
 from keeper_grpc.domain.patterns.situation import fact_key
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
+from keeper_grpc.storage.patterns.holding import hold_patterns
 from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.versions import touch
 
@@ -140,17 +141,13 @@ class PostgresPriors:
                 if not await try_lock(connection, AdvisoryLock.PRIORS):
                     break
                 keys = [
-                    (
+                    PatternKey(
                         scope_id(one.outcomes.pattern_type, one.outcomes.business_category),
                         one.pattern_id,
                     )
                     for one in part
                 ]
-                transaction_id = await connection.fetchval(
-                    "SELECT hold_patterns($1::bigint[], $2::uuid[])",
-                    [scope for scope, _ in keys],
-                    [pattern_id for _, pattern_id in keys],
-                )
+                transaction_id = await hold_patterns(connection, keys)
                 changed = await connection.fetch(
                     """
                     WITH given AS (
@@ -195,7 +192,7 @@ class PostgresPriors:
                     [one.learned.cautious.successes for one in part],
                     [one.learned.cautious.failures for one in part],
                     [dict(one.learned.spreads) for one in part],
-                    [scope for scope, _ in keys],
+                    [key.scope_id for key in keys],
                     transaction_id,
                 )
                 await touch(connection, [key_of(row) for row in changed])

@@ -15,6 +15,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.domain.patterns.position import Position
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.holding import hold_patterns
 from keeper_grpc.storage.patterns.keys import by_column, key_of
 from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
 from keeper_grpc.storage.patterns.words import News, shown_words
@@ -57,12 +58,7 @@ async def refresh_evidence(
     """
     if not changes:
         return
-    # In the order of ids, as whoever learns priors takes patterns.
-    transaction_id = await connection.fetchval(
-        "SELECT hold_patterns($1::bigint[], $2::uuid[])",
-        [key.scope_id for key in changes],
-        [key.pattern_id for key in changes],
-    )
+    transaction_id = await hold_patterns(connection, changes)
     rows = await connection.fetch(_SHARES, *by_column(changes), NO_VIEWER)
     words = await shown_words(
         connection,

@@ -18,7 +18,7 @@ from keeper_grpc.domain.metrics.uplift import Arm
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
-from keeper_grpc.storage.patterns.keys import key_of
+from keeper_grpc.storage.patterns.keys import in_pairs, key_of
 from keeper_grpc.storage.patterns.view import read_patterns, see_words, to_pattern, to_shares
 
 AT_A_TIME = 500
@@ -179,8 +179,7 @@ async def _given(
         SELECT count(DISTINCT a.owner_key) FROM advised JOIN accounts a USING (account_key)
          WHERE a.owner_key <> $4 AND a.qualified AND NOT a.forgetting
         """,
-        [key.scope_id for key in shared],
-        [key.pattern_id for key in shared],
+        *in_pairs(shared),
         account.key,
         account.owner_key,
     )

@@ -23,6 +23,11 @@ def by_column(keys: Collection[PatternKey]) -> tuple[list[int], list[UUID]]:
     return sorted({key.scope_id for key in keys}), [key.pattern_id for key in keys]
 
 
+def in_pairs(keys: Collection[PatternKey]) -> tuple[list[int], list[UUID]]:
+    """The scope and the id of each key, for `unnest($1::bigint[], $2::uuid[])` and for functions that take both."""
+    return [key.scope_id for key in keys], [key.pattern_id for key in keys]
+
+
 async def find_pattern_key(connection: Connection, pattern_id: UUID) -> PatternKey | None:
     """The key of the pattern, or of the one that it was merged into; None if there is none."""
     row = await connection.fetchrow(

@@ -12,6 +12,7 @@ from keeper_grpc.domain.observation import Disposition, Recorded, Standing
 from keeper_grpc.domain.patterns.group import Asking, Known, Pinned, Request
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.holding import keep_patterns
 from keeper_grpc.storage.patterns.keys import by_column, key_of
 from keeper_grpc.storage.patterns.words import action_in_words
 
@@ -177,11 +178,7 @@ async def _pin(
 ) -> tuple[Mapping[PatternKey, Pinned], AbstractSet[PatternKey]]:
     if not keys:
         return {}, frozenset()
-    await connection.execute(
-        "SELECT keep_patterns($1::bigint[], $2::uuid[])",
-        [key.scope_id for key in keys],
-        [key.pattern_id for key in keys],
-    )
+    await keep_patterns(connection, keys)
     rows = await connection.fetch(
         f"""
         SELECT p.scope_id, p.id, {action_in_words("p")} AS action, p.embedding_model

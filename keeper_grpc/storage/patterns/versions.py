@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.database import Change, Connection, note_change
+from keeper_grpc.storage.patterns.keys import in_pairs
 
 PATTERNS_CHANNEL = "keeper_patterns"
 """Notified with the scope_id when patterns of a scope changed. It only wakes: the tables are the truth."""
@@ -41,8 +42,7 @@ async def touch(connection: Connection, changed: Collection[PatternKey]) -> Mapp
         return {}
     rows = await connection.fetch(
         "SELECT touched, raised, pattern_ids FROM touch_patterns($1::bigint[], $2::uuid[], $3)",
-        [key.scope_id for key in changed],
-        [key.pattern_id for key in changed],
+        *in_pairs(changed),
         PATTERNS_CHANNEL,
     )
     for touched, raised, pattern_ids in rows:

@@ -12,6 +12,7 @@ from keeper_grpc.storage.accounts.audit import append_event
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.emerging.sightings import counts
 from keeper_grpc.storage.locks import lock_step
+from keeper_grpc.storage.patterns.holding import keep_patterns
 from keeper_grpc.storage.patterns.keys import pattern_keys
 from keeper_grpc.storage.patterns.versions import touch
 
@@ -96,9 +97,7 @@ class PostgresWithdrawal:
         async with self._database.transaction() as connection:
             # Keeps the pattern until the end.
             key = (await pattern_keys(connection, [pattern_id])).get(pattern_id)
-            if key is None or not await connection.fetchval(
-                "SELECT keep_patterns(ARRAY[$1::bigint], ARRAY[$2::uuid])", *key
-            ):
+            if key is None or not await keep_patterns(connection, [key]):
                 raise PatternNotFound(for_operator=True)
             if undo:
                 changed = await connection.fetchval(
