@@ -107,7 +107,7 @@ async def _use(connection: Connection, triggers: Sequence[LearnedTrigger], now: 
                    rate_high = excluded.rate_high, lift = excluded.lift, trials = excluded.trials,
                    owner_count = excluded.owner_count, lead_days = excluded.lead_days,
                    verified_time = excluded.verified_time, retired_time = NULL
-            RETURNING NOT EXISTS (SELECT FROM was WHERE retired_time IS NULL)
+            RETURNING NOT EXISTS (SELECT 1 FROM was WHERE retired_time IS NULL)
             """,
             trigger.key.scope_id,
             trigger.key.pattern_id,

@@ -367,26 +367,26 @@ END $$;
 -- As in 0002, of patterns that are there; they are looked up last, since they may be of another scope than the question.
 CREATE OR REPLACE VIEW ledger_advice AS
 SELECT v.* FROM (
-SELECT scope_id, pattern_id, business_category, min(first_time) AS first_advised_time,
-       max(last_outcome_time) AS last_outcome_time, coalesce(sum(revenue), 0) AS revenue,
-       (count(*) FILTER (WHERE judged))::integer AS outcomes,
-       (count(*) FILTER (WHERE judged AND success))::integer AS successes,
-       coalesce(sum(expected) FILTER (WHERE judged), 0)::bigint AS expected,
-       coalesce(sum(variance) FILTER (WHERE judged), 0)::bigint AS variance,
-       coalesce(sum(deviation) FILTER (WHERE judged), 0)::bigint AS deviation
-  FROM (SELECT e.advised_scope_id AS scope_id, e.pattern_id, e.business_category, e.created_at AS first_time,
-               o.occurred_time AS last_outcome_time, two_digits(o.net_revenue) AS revenue,
-               o.id IS NOT NULL AND e.expected_deviation IS NOT NULL AS judged, o.success,
-               millionths(e.expected_success_rate) AS expected,
-               millionths(e.expected_success_rate * (1 - e.expected_success_rate)) AS variance,
-               millionths(e.expected_deviation) AS deviation
-          FROM enhancements e
-          LEFT JOIN observations o ON o.scope_id = e.scope_id AND o.enhancement_id = e.id
-         WHERE e.no_match_reason IS NULL AND e.measured AND e.pattern_id IS NOT NULL
-        UNION ALL
-        SELECT scope_id, pattern_id, business_category, first_time, NULL, NULL, false, NULL, NULL, NULL, NULL
-          FROM rolled_advice WHERE measured) given
- GROUP BY 1, 2, 3) v
+    SELECT scope_id, pattern_id, business_category, min(first_time) AS first_advised_time,
+           max(last_outcome_time) AS last_outcome_time, coalesce(sum(revenue), 0) AS revenue,
+           (count(*) FILTER (WHERE judged))::integer AS outcomes,
+           (count(*) FILTER (WHERE judged AND success))::integer AS successes,
+           coalesce(sum(expected) FILTER (WHERE judged), 0)::bigint AS expected,
+           coalesce(sum(variance) FILTER (WHERE judged), 0)::bigint AS variance,
+           coalesce(sum(deviation) FILTER (WHERE judged), 0)::bigint AS deviation
+      FROM (SELECT e.advised_scope_id AS scope_id, e.pattern_id, e.business_category, e.created_at AS first_time,
+                   o.occurred_time AS last_outcome_time, two_digits(o.net_revenue) AS revenue,
+                   o.id IS NOT NULL AND e.expected_deviation IS NOT NULL AS judged, o.success,
+                   millionths(e.expected_success_rate) AS expected,
+                   millionths(e.expected_success_rate * (1 - e.expected_success_rate)) AS variance,
+                   millionths(e.expected_deviation) AS deviation
+              FROM enhancements e
+              LEFT JOIN observations o ON o.scope_id = e.scope_id AND o.enhancement_id = e.id
+             WHERE e.no_match_reason IS NULL AND e.measured AND e.pattern_id IS NOT NULL
+            UNION ALL
+            SELECT scope_id, pattern_id, business_category, first_time, NULL, NULL, false, NULL, NULL, NULL, NULL
+              FROM rolled_advice WHERE measured) given
+     GROUP BY 1, 2, 3) v
   JOIN network_patterns p ON p.scope_id = v.scope_id AND p.id = v.pattern_id;
 
 -- As in 0002, in a language whose statements are planned when they run.
