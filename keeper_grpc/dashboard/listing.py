@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlencode
 
+from keeper_grpc.client.orders import in_order
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 
 PAGE = 50
@@ -22,21 +22,14 @@ _LONGEST_SEARCH = 200
 _LAST_PAGE = 9_999
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order of the list: its name for people, and what it sorts by; the greatest comes first."""
-
-    name: str
-    key: Callable[[Pattern], Any] | None = None
-
-
-ORDERS: Mapping[str, Order] = {
-    "surest": Order("Surest first"),
-    "rate": Order("Success rate", lambda pattern: pattern.evidence.success_rate),
-    "cases": Order("Cases", lambda pattern: pattern.evidence.occurrence_count),
-    "accounts": Order("Accounts", lambda pattern: pattern.evidence.account_count),
-    "latest": Order("Last observed", lambda pattern: pattern.last_validated_time.ToNanoseconds()),
+ORDERS: Mapping[str, str] = {
+    "surest": "Surest first",
+    "rate": "Success rate",
+    "cases": "Cases",
+    "accounts": "Accounts",
+    "latest": "Last observed",
 }
+"""The orders of the list by their names for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +85,7 @@ class Listing:
 
     def ordered(self, patterns: Sequence[Pattern]) -> Sequence[Pattern]:
         """All of them in this order; the server's is the surest first, and decides between equals."""
-        key = ORDERS[self.order].key
-        return patterns if key is None else sorted(patterns, key=key, reverse=True)
+        return in_order(patterns, self.order)
 
     def shown(self, patterns: Sequence[Pattern]) -> Sequence[Pattern]:
         """Those of this page."""

@@ -76,11 +76,11 @@ async def serve(upstream: Upstream, host: str, port: int, shown: Shown) -> None:
     """Serve the pages until SIGTERM or SIGINT. Raises OSError when it cannot listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
+    transport = _without_identity(upstream)
     async with (
         KeeperClient(upstream.target, credentials=upstream.credentials) as client,
-        KeeperClient(upstream.target, credentials=_without_identity(upstream)) as visitors,
+        KeeperClient(upstream.target, credentials=transport) as visitors,
     ):
-        transport = _without_identity(upstream)
         feeds = Feeds(client, shown.stale_after)
         state = ServerState(
             Health(lambda: open_channel(upstream.target, transport, ())),

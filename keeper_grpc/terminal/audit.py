@@ -7,7 +7,8 @@ import sys
 from contextlib import aclosing
 
 from keeper_grpc.client import KeeperClient
-from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent, WithdrawalReason
+from keeper_grpc.client.withdrawal_reasons import reason_name
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent
 from keeper_grpc.terminal.arguments import positive
 from keeper_grpc.terminal.client_command import add_client_command
 from keeper_grpc.terminal.output.as_json import line, message_json
@@ -53,7 +54,6 @@ def _line(event: AuditEvent) -> str:
     if event.pattern_id:
         parts.append(f"pattern {event.pattern_id}")
     if event.reason:
-        name = WithdrawalReason.Name(event.reason)
-        parts.append(name.removeprefix("WITHDRAWAL_REASON_").lower())
+        parts.append(reason_name(event.reason))
     parts += [f"{name} {count:,}" for name, count in sorted(event.counts.items()) if count]
     return plain(" ".join(parts))

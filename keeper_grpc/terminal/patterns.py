@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 
 from rich import box
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.client.orders import ORDERS, in_order
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.arguments import add_category, positive, share
 from keeper_grpc.terminal.client_command import add_client_command
@@ -30,15 +31,6 @@ _LARGEST_PAGE = 500
 
 MOST_SORTED = 2_000
 """Patterns that are read to be sorted, as many as the dashboard's page reads."""
-
-ORDERS: Mapping[str, Callable[[Pattern], float] | None] = {
-    "surest": None,
-    "rate": lambda pattern: pattern.evidence.success_rate,
-    "cases": lambda pattern: pattern.evidence.occurrence_count,
-    "accounts": lambda pattern: pattern.evidence.account_count,
-    "latest": lambda pattern: pattern.last_validated_time.ToNanoseconds(),
-}
-"""The orders of the dashboard's page, the greatest first; the server's own is the surest first."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -89,21 +81,15 @@ async def _patterns(client: KeeperClient, parsed: argparse.Namespace) -> None:
                 break
             found.append(pattern)
     more = more or len(found) > parsed.limit
-    found = in_order(found, parsed.sort)[: parsed.limit]
+    shown = in_order(found, parsed.sort)[: parsed.limit]
     if parsed.json:
-        for pattern in found:
+        for pattern in shown:
             print(line(pattern_json(pattern)))
     else:
         screen = Screen()
-        screen.print(listed(found, screen.width))
+        screen.print(listed(shown, screen.width))
     if more:
         print(f"keeper: there are more; --limit {parsed.limit} stopped the list", file=sys.stderr)
-
-
-def in_order(patterns: Sequence[Pattern], name: str) -> list[Pattern]:
-    """Patterns that come the surest first, in one of the ORDERS. Of equals the surer one comes first."""
-    order = ORDERS[name]
-    return list(patterns) if order is None else sorted(patterns, key=order, reverse=True)
 
 
 def listed(patterns: Sequence[Pattern], width: int) -> RenderableType:

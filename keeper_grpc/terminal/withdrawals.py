@@ -5,17 +5,11 @@ from __future__ import annotations
 import argparse
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.client.withdrawal_reasons import REASONS
 from keeper_grpc.command.arguments import InsteadOf
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import WithdrawalReason
 from keeper_grpc.terminal.client_command import add_client_command
 from keeper_grpc.terminal.output.as_json import document, message_json
-
-_PREFIX = "WITHDRAWAL_REASON_"
-_REASONS = {
-    name.removeprefix(_PREFIX).lower(): number
-    for name, number in WithdrawalReason.items()
-    if number != WithdrawalReason.WITHDRAWAL_REASON_UNSPECIFIED
-}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,7 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--script", metavar="TEXT", help="only this script, as `keeper pattern` shows it"
     )
     reason = command.add_argument(
-        "--reason", choices=sorted(_REASONS), required=True, help="why, for the audit log"
+        "--reason", choices=sorted(REASONS), required=True, help="why, for the audit log"
     )
     command.add_argument(
         "--undo", action=InsteadOf, instead_of=reason, help="put it back, without a reason"
@@ -36,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 async def _retire(client: KeeperClient, parsed: argparse.Namespace) -> None:
-    reason = _REASONS.get(parsed.reason, WithdrawalReason.WITHDRAWAL_REASON_UNSPECIFIED)
+    reason = REASONS.get(parsed.reason, WithdrawalReason.WITHDRAWAL_REASON_UNSPECIFIED)
     if parsed.script is None:
         retired = await client.retire_pattern(parsed.pattern, reason, undo=parsed.undo)
         changed, event_id, answer = retired.changed, retired.audit_event_id, message_json(retired)

@@ -15,6 +15,11 @@ NOTHING = "\N{EN DASH}"
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
 
+def fact(value: object) -> str:
+    """A condition's value: 60 instead of 60.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def figure(metric: Metric, *, difference: bool = False) -> str:
     """A metric's value with its unit, or a statement that there is none. `difference`: of two shares."""
     if not metric.HasField("value"):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from nicegui import events, html, ui
 
 from keeper_grpc.client import KeeperClient, KeeperClientError
 from keeper_grpc.client.credentials import CredentialsUnusable
 from keeper_grpc.dashboard.filters import WINDOWS, Filter
-from keeper_grpc.dashboard.look.forms import SUBMIT, Choice, field, said
+from keeper_grpc.dashboard.look.forms import SUBMIT, Choice, field, held, said
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame
 from keeper_grpc.dashboard.sections.account_value import AccountValue
@@ -66,14 +64,14 @@ class AccountPage:
         """Ask once at a time."""
         if self._busy:
             return
-        held: Mapping[str, Any] = event.args if isinstance(event.args, Mapping) else {}
-        days = str(held.get("days", ""))
+        sent = held(event)
+        days = str(sent.get("days", ""))
         self._busy = True
         try:
             found = await self._visitors.account_value(
-                str(held.get("account_id", ""))[: _LONGEST_ID + 1],
+                str(sent.get("account_id", ""))[: _LONGEST_ID + 1],
                 window=timedelta(days=int(days)) if days in map(str, WINDOWS) else None,
-                token=str(held.get("token", ""))[:_LONGEST_TOKEN].strip(),
+                token=str(sent.get("token", ""))[:_LONGEST_TOKEN].strip(),
             )
         except KeeperClientError as error:
             self._failed(said(error))

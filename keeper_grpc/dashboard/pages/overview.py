@@ -33,6 +33,8 @@ class Overview:
 
     def __init__(self, feeds: Feeds, where: Filter, truth: float | None = None) -> None:
         self._where = where
+        # Decided once: a page that is open over midnight keeps the sections that it has.
+        self._over = where.ends_before is not None
         self._truth = None if where.category else truth
         self._metrics = feeds.metrics[where]
         # A window that reaches back over the period before, too.
@@ -41,6 +43,7 @@ class Overview:
         self._patterns = feeds.patterns[where.category]
         self._audit = feeds.audit[None]
         self._report: GetNetworkMetricsResponse | None = None
+        self._compared: GetNetworkMetricsResponse | None = None
         self._frame = Frame(home="./")
         with self._frame.content:
             self._head()
@@ -119,7 +122,7 @@ class Overview:
             folds=True,
         ):
             self._next = TryNext(self._where.category)
-        if self._where.ends_before is None:
+        if not self._over:
             with part("What became of the advice", "adoption", scope, folds=True):
                 self._adoption = AdoptionFunnel()
             with part("Targets", "targets", scope, folds=True):
@@ -177,8 +180,9 @@ class Overview:
     def _show_numbers(self, report: GetNetworkMetricsResponse) -> None:
         """The numbers of the window, beside those of the period before where they are known."""
         dates = shown_dates(report, self._where.days, self._where.dates)
-        periods = Periods.of(self._longer.report, dates)
-        if self._where.ends_before is not None:
+        self._compared = self._longer.report
+        periods = Periods.of(self._compared, dates)
+        if self._over:
             self._within.show(report, periods, dates)
             return
         self._adoption.show(report)
@@ -186,7 +190,7 @@ class Overview:
         self._numbers.show(report, periods)
 
     def _longer_changed(self) -> None:
-        if self._report is not None:
+        if self._report is not None and self._longer.report is not self._compared:
             self._show_numbers(self._report)
 
     def _emerging_changed(self) -> None:

@@ -56,7 +56,7 @@ class PatternsPage:
             self._type = Choice("Type", "type", sought.pattern_type)
             order = Choice("Order", "sort", self._listing.order)
             Text("button", "Apply", type="submit")
-        order.show({name: order.name for name, order in ORDERS.items()})
+        order.show(ORDERS)
         self._category.show(_named([sought.category], "All"))
         self._type.show(_named(self._types, "All"))
 

@@ -66,7 +66,8 @@ class Preview:
         read = enhanced.insight
         self._read.text = read.action or "No action: the network is asked for one."
         facts = "; ".join(
-            f"{words(name)}: {_fact(value)}" for name, value in sorted(read.conditions.items())
+            f"{words(name)}: {figures.fact(value)}"
+            for name, value in sorted(read.conditions.items())
         )
         self._facts.text = f"When {facts}" if facts else "No condition is kept."
         self._masked.text = _masked(found.anonymization)
@@ -118,7 +119,3 @@ def _masked(report: AnonymizationReport) -> str:
         return "Nothing had to be masked."
     masked = f"Masked: {', '.join(parts)}. " if parts else ""
     return f"{masked}{'Left out: ' + ', '.join(dropped) + '.' if dropped else ''}".strip()
-
-
-def _fact(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -84,7 +84,7 @@ def because(pattern: Pattern) -> str:
     """Why that is said, and for what it is."""
     evidence = pattern.evidence
     when = ", ".join(
-        f"{words(name)} {_value(value)}" for name, value in sorted(pattern.conditions.items())
+        f"{words(name)} {figures.fact(value)}" for name, value in sorted(pattern.conditions.items())
     )
     seen = (
         f"Because {evidence.success_count:,} of {evidence.occurrence_count:,} reported cases succeeded, at "
@@ -93,7 +93,3 @@ def because(pattern: Pattern) -> str:
     )
     about = f" For {words(pattern.pattern_type)}"
     return f"{seen}{about}{f', first seen when {when}' if when else ''}."
-
-
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -45,6 +45,14 @@ class Scrape:
     def labels(self, name: str, label: str) -> list[str]:
         """The values that a label has in the series of a name, each once, in their order."""
         return list(dict.fromkeys(own[label] for own, _ in self.each(name) if label in own))
+
+
+def by_label(series: Iterable[tuple[Mapping[str, str], float]], label: str) -> dict[str, float]:
+    """The sums of series, by the values of a label."""
+    found: dict[str, float] = defaultdict(float)
+    for own, value in series:
+        found[own[label]] += value
+    return found
 
 
 async def scrape(http: httpx.AsyncClient, url: str, moment: float) -> Scrape:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from keeper_grpc.client.orders import in_order
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import (
     DISMISSAL_REASON_TOO_COSTLY,
@@ -9,7 +10,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResp
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim, Evidence, Pattern
 from keeper_grpc.terminal.output.as_json import history_json, pattern_json
 from keeper_grpc.terminal.pattern import shown, supported
-from keeper_grpc.terminal.patterns import in_order, listed
+from keeper_grpc.terminal.patterns import listed
 from tests.unit.terminal.rendered import rendered
 
 ID = "8f14e45f-ceea-467f-a8f6-3d0c5b1f8b1a"

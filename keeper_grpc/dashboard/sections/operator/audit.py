@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from keeper_grpc.client import KeeperClient
+from keeper_grpc.client.withdrawal_reasons import reason_name
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
 from keeper_grpc.dashboard.look.text import Text
-from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent, WithdrawalReason
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent
 
 PAGE = 25
 """Events that are added at a time."""
@@ -68,8 +69,7 @@ class AuditTable:
 def _row(event: AuditEvent) -> Row:
     reason = ""
     if event.reason:
-        name = WithdrawalReason.Name(event.reason).removeprefix("WITHDRAWAL_REASON_")
-        reason = f"because {words(name.lower())}"
+        reason = f"because {words(reason_name(event.reason))}"
     counts = ", ".join(f"{words(name)} {n:,}" for name, n in sorted(event.counts.items()) if n)
     href = f"patterns/{event.pattern_id}" if event.pattern_id else ""
     return Row(

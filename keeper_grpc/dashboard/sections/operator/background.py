@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from nicegui import html
 
@@ -13,7 +13,7 @@ from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.operator.processes import counted, seconds
 from keeper_grpc.dashboard.upstream.processes import Process, Processes
-from keeper_grpc.dashboard.upstream.scrape import Scrape
+from keeper_grpc.dashboard.upstream.scrape import Scrape, by_label
 
 _STREAMS = {"emerging_patterns": "emerging patterns", "network_metrics": "metrics"}
 
@@ -48,6 +48,10 @@ def _scrapes(processes: Sequence[Process]) -> Sequence[tuple[Process, Scrape]]:
     return [(process, process.last) for process in processes if process.last is not None]
 
 
+def _by_label(processes: Sequence[Process], name: str, label: str) -> dict[str, float]:
+    return by_label(chain.from_iterable(last.each(name) for _, last in _scrapes(processes)), label)
+
+
 def _leader(processes: Sequence[Process]) -> tuple[str, str]:
     leading = [
         (process, last)
@@ -79,11 +83,9 @@ def _feed(processes: Sequence[Process]) -> tuple[str, str]:
 
 
 def _subscribers(processes: Sequence[Process]) -> tuple[str, str]:
-    found: dict[str, float] = defaultdict(float)
+    found = _by_label(processes, "keeper_feed_subscribers", "stream")
     cut_off, longest = 0.0, 0.0
     for _, last in _scrapes(processes):
-        for own, value in last.each("keeper_feed_subscribers"):
-            found[own["stream"]] += value
         cut_off += last.value("keeper_feed_cut_offs_total") or 0
         longest = max(longest, last.value("keeper_feed_queue_longest") or 0)
     of_each = ", ".join(f"{n:,.0f} to {_STREAMS.get(name, name)}" for name, n in found.items())
@@ -112,10 +114,7 @@ def _replica(processes: Sequence[Process]) -> tuple[str, str]:
 
 
 def _captured(processes: Sequence[Process]) -> tuple[str, str]:
-    found: dict[str, float] = defaultdict(float)
-    for _, last in _scrapes(processes):
-        for own, value in last.each("keeper_captures_total"):
-            found[own["disposition"]] += value
+    found = _by_label(processes, "keeper_captures_total", "disposition")
     each = ", ".join(f"{words(name)} {value:,.0f}" for name, value in sorted(found.items()))
     return counted(sum(found.values())), each or "none since the start, by calls or by an import"
 
@@ -149,11 +148,9 @@ class Retention:
 
     def show(self, processes: Processes) -> None:
         """Show the newest looks."""
-        taken: dict[str, float] = defaultdict(float)
+        taken = _by_label(processes.answering, "keeper_retention_rows_total", "kind")
         sizes: dict[str, float] = {}
         for _, last in _scrapes(processes.answering):
-            for own, value in last.each("keeper_retention_rows_total"):
-                taken[own["kind"]] += value
             # Every process of a database exports the same.
             sizes |= {own["table"]: value for own, value in last.each("keeper_database_table_size")}
         self._taken.show(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from nicegui import html
 
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.markup import WARNING, Cell, Column, Row, Table
 from keeper_grpc.dashboard.sections.operator.processes import counted
 from keeper_grpc.dashboard.upstream.processes import Process, Processes
+from keeper_grpc.dashboard.upstream.scrape import by_label
 
 _ADMITTED = "keeper_admission_admitted_total"
 _DURATION = "keeper_rpc_duration_seconds"
@@ -124,8 +126,10 @@ class GateTable:
         answering = processes.answering
         scrapes = [process.last for process in answering if process.last is not None]
         kinds = dict.fromkeys(kind for last in scrapes for kind in last.labels(_ADMITTED, "kind"))
-        begun = _by_kind(answering, _ADMITTED)
-        refused = _by_kind(answering, "keeper_admission_shed_total")
+        begun, refused = (
+            by_label(chain.from_iterable(each.rates(name) for each in answering), "kind")
+            for name in (_ADMITTED, "keeper_admission_shed_total")
+        )
 
         def total(name: str, kind: str) -> float:
             return sum(last.value(name, kind=kind) or 0.0 for last in scrapes)
@@ -135,7 +139,7 @@ class GateTable:
                 kind,
                 [
                     Cell(words(kind).capitalize()),
-                    Cell("\N{WARNING SIGN}\N{VARIATION SELECTOR-15} Under pressure")
+                    Cell(f"{WARNING} Under pressure")
                     if total("keeper_admission_pressure", kind)
                     else Cell("\N{CHECK MARK} Keeps up"),
                     Cell(a_second(begun.get(kind, 0.0))),
@@ -146,14 +150,6 @@ class GateTable:
             )
             for kind in kinds
         )
-
-
-def _by_kind(processes: Iterable[Process], name: str) -> Mapping[str, float]:
-    found: dict[str, float] = defaultdict(float)
-    for process in processes:
-        for own, rate in process.rates(name):
-            found[own["kind"]] += rate
-    return found
 
 
 def a_second(rate: float) -> str:

@@ -8,19 +8,12 @@ from typing import Any, Final
 from nicegui import html
 
 from keeper_grpc.client import KeeperClient, KeeperClientError
+from keeper_grpc.client.withdrawal_reasons import REASONS
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.forms import SUBMIT, Choice, Handler, field
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.operator.confirm import Proposal
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import WithdrawalReason
-
-_PREFIX: Final = "WITHDRAWAL_REASON_"
-
-REASONS: Final = {
-    name.removeprefix(_PREFIX).lower(): number
-    for name, number in WithdrawalReason.items()
-    if number != WithdrawalReason.WITHDRAWAL_REASON_UNSPECIFIED
-}
 
 _NAMES: Final = {
     "harmful": "It does harm",
