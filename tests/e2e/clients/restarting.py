@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +13,7 @@ from tests.access.certificates import Authority
 from tests.e2e.calls import capture, network
 from tests.e2e.conftest import StartServer
 from tests.e2e.server_process import STOP, ServerProcess
+from tests.postgres_over_tcp import free_port
 from tests.rpc.access.identities import bearing, entry, token_of, write
 
 CALLER = "service"
@@ -92,11 +92,3 @@ class Restarting:
                     ),
                     metadata=bearing(CALLER),
                 )
-
-
-def free_port() -> int:
-    """A port that was free a moment ago: a server that comes back must name its port beforehand."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port

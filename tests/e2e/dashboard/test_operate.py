@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from playwright.async_api import Browser, Page, expect
 
 from keeper_grpc.client import KeeperClient, NotFound
@@ -28,6 +26,7 @@ from tests.e2e.dashboard.browsing import (
 )
 from tests.e2e.dashboard.network import Network
 from tests.e2e.waiting import SOON
+from tests.rpc.access.identities import entry, write
 
 if chromium() is None:
     pytest.skip(MISSING, allow_module_level=True)
@@ -85,21 +84,9 @@ async def learned(target: str) -> str:
 @pytest.fixture(scope="module")
 async def operated(make_directory: MakeDirectory, database_url: str) -> AsyncIterator[Operated]:
     """The server exports its metrics, and the dashboard knows where."""
-    identities = make_directory() / "identities.yaml"
-    identities.write_text(
-        yaml.safe_dump(
-            {
-                "identities": [
-                    {
-                        "name": name,
-                        "roles": roles,
-                        "accounts": "all",
-                        "tokens": [{"sha256": hashlib.sha256(token(name).encode()).hexdigest()}],
-                    }
-                    for name, roles in ROLES.items()
-                ]
-            }
-        )
+    identities = write(
+        make_directory() / "identities.yaml",
+        *(entry(name, *roles, token=token(name), accounts="all") for name, roles in ROLES.items()),
     )
     async with starter(make_directory) as start:
         server = await start(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from tests.access.certificates import Authority
 from tests.e2e.deliverables.chart import PROGRAMS
 from tests.e2e.server_process import REPOSITORY
 from tests.e2e.waiting import SOON, until
+from tests.postgres_over_tcp import free_port
 
 ENVOY = PROGRAMS / "envoy"
 CONFIGURATION = REPOSITORY / "deploy/envoy"
@@ -51,12 +51,6 @@ class Proxy:
                 return False  # it does not listen yet
 
         await until(looks, within=SOON, what=f"{replicas} replicas are healthy")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def configure(directory: Path, ports: Sequence[int], *, port: int, admin: int) -> Path:

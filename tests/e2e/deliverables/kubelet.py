@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -21,6 +20,7 @@ from typing import Any
 
 from tests.e2e.server_process import START, environment
 from tests.e2e.waiting import SOON, until
+from tests.postgres_over_tcp import free_port
 
 IMAGE = {"KEEPER_HOST": "0.0.0.0", "KEEPER_METRICS_HOST": "0.0.0.0"}  # noqa: S104 - the Dockerfile's
 ENTRYPOINT = ("serve",)
@@ -65,8 +65,7 @@ class Container:
             if "secret" in volumes[mount["name"]]:
                 project(self.secrets[volumes[mount["name"]]["secret"]["secretName"]], here)
         for port in self.spec.get("ports", ()):
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.ports[port["name"]] = free.getsockname()[1]
+            self.ports[port["name"]] = free_port()
 
     @property
     def log(self) -> str:

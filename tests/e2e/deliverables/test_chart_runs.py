@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,21 +18,13 @@ from tests.e2e.deliverables.chart import SMALLEST, Values, needs_helm, one, rend
 from tests.e2e.deliverables.kubelet import Container, project
 from tests.e2e.server_process import PSEUDONYM_KEYS
 from tests.e2e.waiting import SOON, until
+from tests.rpc.access.identities import entry
 
 CA = Authority("cluster")
 TOKEN = "keeper_of-the-callers"
 
 IDENTITIES = yaml.safe_dump(
-    {
-        "identities": [
-            {
-                "name": "engine",
-                "roles": ["capture", "enhance"],
-                "accounts": "all",
-                "tokens": [{"sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}],
-            }
-        ]
-    }
+    {"identities": [entry("engine", "capture", "enhance", token=TOKEN, accounts="all")]}
 ).encode()
 
 pytestmark = needs_helm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from typing import Any
 import asyncpg
 import grpc
 import pytest
-import yaml
 
 from tests.access.certificates import Authority
 from tests.e2e.calls import Subscription, capture, network
@@ -23,6 +21,7 @@ from tests.e2e.conftest import MakeDirectory, StartServer
 from tests.e2e.deliverables.envoy import ENVOY, INSTALLED, REPLICA, Proxy, configure, proxy
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.waiting import SOON, until
+from tests.rpc.access.identities import entry, write
 
 CALLERS, REPLICAS = Authority("callers"), Authority("replicas")
 TOKEN = "keeper_of-the-callers"
@@ -114,13 +113,10 @@ def files(make_directory: MakeDirectory) -> Path:
     directory = make_directory()
     REPLICAS.issue("keeper", REPLICA, "localhost").write(directory, "replica")
     (directory / "ca.pem").write_bytes(REPLICAS.certificate)
-    entry = {
-        "name": "engine",
-        "roles": ["capture", "enhance", "observe"],
-        "accounts": "all",
-        "tokens": [{"sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}],
-    }
-    (directory / "identities.yaml").write_text(yaml.safe_dump({"identities": [entry]}))
+    write(
+        directory / "identities.yaml",
+        entry("engine", "capture", "enhance", "observe", token=TOKEN, accounts="all"),
+    )
     return directory
 
 

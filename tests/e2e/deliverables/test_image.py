@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -14,12 +12,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-import yaml
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
 from tests.access.certificates import Authority
 from tests.e2e.calls import question
 from tests.e2e.clean_root import Image, execute
+from tests.postgres_over_tcp import free_port
+from tests.rpc.access.identities import entry, write
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,12 +67,6 @@ def images() -> Iterator[dict[str, Image]]:
 def image(images: dict[str, Image]) -> Image:
     """The server's."""
     return images["server"]
-
-
-def free_port() -> int:
-    """A port of this machine, whose network the containers share."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def read_only(image: Image, *mounts: str) -> list[str]:
@@ -147,14 +140,7 @@ def test_a_container_with_tls_and_tokens_serves_those_who_have_one(
 ) -> None:
     """Its own health check speaks TLS by its settings; a call needs a token."""
     CA.server().write(tmp_path, "server")
-    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    entry = {
-        "name": "engine",
-        "roles": ["enhance"],
-        "accounts": "all",
-        "tokens": [{"sha256": digest}],
-    }
-    (tmp_path / "identities.yaml").write_text(yaml.safe_dump({"identities": [entry]}))
+    write(tmp_path / "identities.yaml", entry("engine", "enhance", token=TOKEN, accounts="all"))
     for file in tmp_path.iterdir():
         shutil.chown(file, 10001, 10001)
     secrets = image.root / "etc/keeper"

@@ -1,28 +1,21 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import StartServer
-from tests.e2e.server_process import REPOSITORY, START, environment
+from tests.e2e.deliverables.documented import run
+from tests.e2e.server_process import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
 
 DOCUMENTED = "127.0.0.1:50051"
 DOCUMENTED_HTTP = "127.0.0.1:8081"
 """Where the README's commands look for the server, by gRPC and by HTTP."""
-
-PROGRAMS = Path(sys.executable).parent
-"""The project's environment, which the README puts on the path."""
 
 MAKE = re.compile(r"make (?P<target>\w+)")
 STREAM = "StreamEmergingPatterns"
@@ -105,32 +98,11 @@ class Newcomer:
 
     @staticmethod
     async def _shell(command: str, until: str | None = None) -> str:
-        process = await asyncio.create_subprocess_exec(
-            "/bin/bash",
-            "-euc",
-            command,
-            cwd=REPOSITORY,
-            env=environment() | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        said = ""
-        try:
-            async with asyncio.timeout(START):
-                while line := await process.stdout.readline():
-                    said += line.decode()
-                    if until is not None and until in said:
-                        return said
-                code = await process.wait()
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            await process.wait()
-        assert until is None, f"it ended without {until!r}: {said}"
-        assert code == 0, said
+        code, said = await run(command, REPOSITORY, {}, until or "")
+        if until is None:
+            assert code == 0, said
+        else:
+            assert until in said, f"it ended without {until!r}: {said}"
         return said
 
 

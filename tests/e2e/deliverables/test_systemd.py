@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -12,9 +11,9 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
 from keeper_grpc.settings import PREFIX, Settings
 from tests.e2e.calls import capture, network
@@ -22,6 +21,7 @@ from tests.e2e.conftest import MakeDirectory
 from tests.e2e.deliverables import confined
 from tests.e2e.server_process import PSEUDONYM_KEYS, START, STOP, ServerProcess, environment
 from tests.e2e.waiting import SOON, until
+from tests.rpc.access.identities import entry, write
 
 UNIT = Path(__file__).parents[3] / "deploy/systemd/keeper.service"
 PROGRAM = Path(sys.executable).with_name("keeper")
@@ -125,7 +125,7 @@ async def test_what_the_unit_starts_serves_and_stops(
     (credentials / f"{prefix}_database_url").write_text(f"{database_of_its_own}\n")
     (credentials / f"{prefix}_pseudonym_keys").write_text(f"{PSEUDONYM_KEYS}\n")
     identities = directory / "identities.yaml"
-    identities.write_text(entries("first"))
+    write(identities, *entries("first"))
 
     given = [word for line in directives()["Environment"] for word in shlex.split(line)]
     variables = dict(word.replace("%S", str(state)).split("=", 1) for word in given)
@@ -159,7 +159,7 @@ async def test_what_the_unit_starts_serves_and_stops(
             )
             assert answer.disposition
 
-        identities.write_text(entries("first", "second"))
+        write(identities, *entries("first", "second"))
         assert directives()["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
         server.send(signal.SIGHUP)
         await until(lambda: server.events("file_read_again"), within=SOON, what="it reads again")
@@ -193,12 +193,11 @@ def of_process(pid: int, name: str) -> bytes:
     return Path(f"/proc/{pid}/{name}").read_bytes()
 
 
-def entries(*names: str) -> str:
-    """A file of identities, in which the token is the last one's."""
-    listed = [{"name": name, "roles": ["capture"], "accounts": "all"} for name in names]
-    token = [{"sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}]
-    listed[-1] = {**listed[-1], "tokens": token}  # type: ignore[dict-item]
-    return yaml.safe_dump({"identities": listed})
+def entries(*names: str) -> list[dict[str, Any]]:
+    """Identities, of which the token is the last one's."""
+    *others, last = names
+    without = [{"name": name, "roles": ["capture"], "accounts": "all"} for name in others]
+    return [*without, entry(last, "capture", token=TOKEN, accounts="all")]
 
 
 def capabilities(pid: int) -> int:
