@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from keeper_grpc.operations.archive.errors import ArchiveDamaged, ArchiveError
+from keeper_grpc.operations.backup.manifest import sha256
 from keeper_grpc.storage.archives.files import ArchiveFile
 
 
@@ -54,8 +54,7 @@ class Shelf:
     def digest(self, name: str) -> tuple[int, str]:
         """Length and SHA-256 of a file, as it is on the disk."""
         path = self.directory / name
-        with path.open("rb") as file:
-            return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        return path.stat().st_size, sha256(path)
 
     def check(self, file: ArchiveFile) -> Path:
         """Where the file is. Raises ArchiveDamaged unless it is the one that was written."""

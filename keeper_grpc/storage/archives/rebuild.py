@@ -11,6 +11,7 @@ from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.sums import PatternSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.operator_error import OperatorError
+from keeper_grpc.storage.archives.files import PostgresArchiveFiles
 from keeper_grpc.storage.archives.parts import Parts, add_parts, add_row, drop_parts, net_revenue
 from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, Row
 from keeper_grpc.storage.database import Connection, Database
@@ -128,17 +129,12 @@ async def loaded(
     database: Database, groups: Iterable[Sequence[Row]]
 ) -> AsyncIterator[ArchivedRebuild]:
     """The archived observations beside the ledger, until the block ends: those of accounts that are not forgotten."""
+    subjects = await PostgresArchiveFiles(database).subjects()
     async with database.connection() as connection:
         try:
             await connection.execute(
                 "CREATE TEMPORARY TABLE archived_observations AS SELECT * FROM observations WITH NO DATA"
             )
-            subjects = {
-                row["subject"]: row["account_key"]
-                for row in await connection.fetch(
-                    "SELECT subject, account_key FROM archive_subjects"
-                )
-            }
             merged = {
                 row["pattern_id"]: row["into_id"]
                 for row in await connection.fetch("SELECT pattern_id, into_id FROM merged_patterns")
@@ -170,13 +166,10 @@ def _to_observation(
     account_key = subjects.get(row["subject"])
     if account_key is None:
         return None
-    pattern_id = row["pattern_id"]
-    while pattern_id in merged:
-        pattern_id = merged[pattern_id]
     return {
         **row,
         **IMPLIED,
         "account_key": account_key,
-        "pattern_id": pattern_id,
+        "pattern_id": merged.get(row["pattern_id"], row["pattern_id"]),
         "net_revenue": net_revenue(row),
     }
