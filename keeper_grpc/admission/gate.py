@@ -298,34 +298,26 @@ class Gate:
             self._probe, self._probe_ends = PROBE_SAMPLES, now + PROBE_LONGEST
         self._limited = False
         seconds = now - self._round_began
-        more_ahead, ahead = self._look_ahead(seconds)
+        offered = max(1, sum(lane.offered for lane in self._lanes.values()))
+        more, ahead = self._look_ahead()
+        self._waited_ahead = ahead * seconds / offered
         for lane in self._lanes.values():
             waiting = len(lane.queue)
             if not lane.lane.yields:
-                backlog = waiting + lane.running + ahead(lane)
-                came = max(0, lane.offered + more_ahead(lane))
+                # Of which kind those ahead are is not known: as those are that came through.
+                backlog = waiting + lane.running + round(ahead * lane.offered / offered)
+                came = max(0, lane.offered + round(more * lane.offered / offered))
                 lane.pressure.close(Round(came, lane.done, lane.refused, backlog, seconds))
             # Only then is it what can be done, and not what was asked for.
             lane.per_second = lane.done / seconds if waiting else None
-        for lane in self._lanes.values():
             lane.offered = lane.done = lane.refused = 0
         self._round_began = now
 
-    def _look_ahead(self, seconds: float) -> tuple[Callable[[_Open], int], Callable[[_Open], int]]:
-        """By how many more than a round ago wait ahead for a lane, and how many do in all.
-
-        Of which kind they are is not known: as those are that came through.
-        """
+    def _look_ahead(self) -> tuple[int, int]:
+        """By how many more than a round ago wait ahead, and how many do in all."""
         before, now = self._were_ahead[-1], self._ahead()
         self._were_ahead.append(now)
-        all_offered = sum(each.offered for each in self._lanes.values())
-        all_ahead = now - min(self._were_ahead)
-        self._waited_ahead = all_ahead * seconds / max(1, all_offered)
-
-        def share(number: int) -> Callable[[_Open], int]:
-            return lambda lane: round(number * lane.offered / max(1, all_offered))
-
-        return share(now - before), share(all_ahead)
+        return now - before, now - min(self._were_ahead)
 
 
 def _refuse(turn: Turn, error: BaseException) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -14,8 +13,8 @@ from grpc import StatusCode
 from keeper_grpc.client.channel import open_channel
 from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.errors import KeeperClientError
-from keeper_grpc.client.proxies import proxy_of
 from keeper_grpc.client.retries import Retries, retried
+from keeper_grpc.connecting import proxy_on_the_way
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
     CapturePatternResponse,
@@ -102,8 +101,7 @@ async def connected(
             async with asyncio.timeout(longest):
                 await channel.channel_ready()
         except TimeoutError:
-            proxy = proxy_of(target, os.environ)
-            way = f" ({proxy})" if proxy else ""
+            way = proxy_on_the_way(target)
             raise ImportFailed(f"no server at {target}{way} within {longest:g} s") from None
         yield Captures(NetworkLearningServiceStub(channel), patience)
 

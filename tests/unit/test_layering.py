@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rpc": {"usecases", "domain", "gen", "spans", "admission"},
     "telemetry": {"usecases", "domain", "embedding", "operator_error", "spans", "admission"},
     "client": {"gen"},
-    "importing": {"client", "command", "gen", "operator_error"},
+    "importing": {"client", "command", "connecting", "gen", "operator_error"},
     "connecting": {"client", "operator_error"},
     "dashboard": {"client", "command", "connecting", "gen"},
     "settings": {"environment", "operator_error"},

@@ -25,7 +25,6 @@ import numpy as np
 from efficient_apriori.itemsets import itemsets_from_transactions  # type: ignore[import-untyped]  # has no types
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr
-from scipy.stats import false_discovery_control
 
 from keeper_grpc.domain.advice.learned_trigger import (
     Condition,
@@ -165,6 +164,9 @@ def choose(
     candidates = [candidate for each in mined for candidate in each.candidates]
     if not candidates:
         return []
+    # Takes a second to import, and 50 MB: only who has something to choose from pays for it.
+    from scipy.stats import false_discovery_control  # noqa: PLC0415 - see above
+
     p_values = [each.found for each in candidates] + [p for each in mined for p in each.others]
     adjusted = false_discovery_control(p_values)[: len(candidates)]
     found = [

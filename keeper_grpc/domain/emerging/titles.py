@@ -119,6 +119,7 @@ _DETERMINERS = frozenset(
     ]
 )
 _PRONOUNS = frozenset(["he", "she", "they", "we", "you", "i", "it", "him", "them", "us", "me"])
+_SAYS_NOTHING = FUNCTION_WORDS | _BOUNDARIES | _PRONOUNS
 _CAUSATIVES = frozenset(("have", "let"))
 _OPENERS = (FUNCTION_WORDS | _BOUNDARIES) - _CAUSATIVES - {"do", "no", "not", "up"}
 """Those that may go from a title's beginning without turning its meaning round."""
@@ -199,7 +200,7 @@ def _is_title(phrase: _Phrase) -> bool:
 
 def says_something(word: str) -> bool:
     """Whether a folded word has a meaning of its own."""
-    return word not in FUNCTION_WORDS | _BOUNDARIES | _PRONOUNS
+    return word not in _SAYS_NOTHING
 
 
 def _runs(actions: Iterable[str], shared: AbstractSet[str]) -> Iterator[tuple[_Run, bool]]:

@@ -65,7 +65,8 @@ class LearnTriggers:
             await asyncio.to_thread(mine, key, cases, self._rule)
             async for key, cases in self._store.cases(self._rule)
         ]
-        changed = await self._store.keep(choose(mined, known), self._clock())
+        chosen = await asyncio.to_thread(choose, mined, known)
+        changed = await self._store.keep(chosen, self._clock())
         self._rests_until = begun + (1 + REST) * (self._monotonic() - begun)
         return changed
 
