@@ -111,7 +111,8 @@ from keeper_grpc.usecases.evidence.refresh import RefreshEvidence
 from keeper_grpc.usecases.metrics.account_value import GetAccountValue
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.metrics.fold import FoldMeasures
-from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
+from keeper_grpc.usecases.metrics.network_metrics import GetNetworkMetrics
+from keeper_grpc.usecases.metrics.report import MetricsReports
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from keeper_grpc.usecases.patterns.capture import CapturePattern
 from keeper_grpc.usecases.patterns.maintain import Maintain
@@ -322,15 +323,15 @@ class ServerParts:
             new_id=uuid4,
         )
 
-    def metrics(self) -> GetNetworkMetrics:
-        return GetNetworkMetrics(
+    def metrics(self) -> MetricsReports:
+        return MetricsReports(
             store=PostgresMetrics(self._pool, self._replica), rule=self._rule, clock=self._clock
         )
 
     def folding(self) -> FoldMeasures:
         return FoldMeasures(PostgresMetrics(self._pool))
 
-    def metrics_feed(self, metrics: GetNetworkMetrics) -> MetricsFeed:
+    def metrics_feed(self, metrics: MetricsReports) -> MetricsFeed:
         return MetricsFeed(
             reports=ReportCache(metrics=metrics, store=PostgresMetrics(self._pool, self._replica)),
             timing=self._stream_timing,
@@ -344,7 +345,7 @@ class ServerParts:
         feed: EmergingFeed,
         enhance: MeasuredEnhance,
         enhance_stream: EnhanceStream,
-        metrics: GetNetworkMetrics,
+        metrics: MetricsReports,
         metrics_feed: MetricsFeed,
         ports: Ports,
     ) -> Server:
@@ -384,7 +385,11 @@ class ServerParts:
                     ),
                 ),
                 emerging_stream=EmergingStream(feed),
-                metrics=metrics,
+                metrics=GetNetworkMetrics(
+                    metrics=metrics,
+                    store=PostgresMetrics(self._pool, self._replica),
+                    clock=self._clock,
+                ),
                 metrics_stream=MetricsStream(metrics_feed),
                 account_value=GetAccountValue(
                     accounts=self._accounts,

@@ -42,7 +42,7 @@ from keeper_grpc.usecases.advice.report_outcome import OutcomeReport, Reported
 from keeper_grpc.usecases.advice.report_reaction import ReactionReport
 from keeper_grpc.usecases.advice.suggest import SuggestMoves
 from keeper_grpc.usecases.metrics.account_value import GetAccountValue
-from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
+from keeper_grpc.usecases.metrics.network_metrics import GetNetworkMetrics
 from keeper_grpc.usecases.patterns.capture import Capture, Captured
 from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from keeper_grpc.usecases.patterns.support import GetPatternSupport

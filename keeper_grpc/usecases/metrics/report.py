@@ -1,4 +1,4 @@
-"""GetNetworkMetrics: the metrics and KPIs of a window, of one line of business or of the whole network."""
+"""Making a report: the metrics and KPIs of a window, of one line of business or of the whole network."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class MetricsStore(Protocol):
         """Everything since `start`, a midnight (UTC). An empty category is the whole network."""
 
 
-class GetNetworkMetrics:
-    """The use case. One instance serves all calls."""
+class MetricsReports:
+    """Makes reports, for calls and for streams."""
 
     def __init__(self, *, store: MetricsStore, rule: PublicationRule, clock: Clock) -> None:
         self._store = store
@@ -31,10 +31,6 @@ class GetNetworkMetrics:
     def start(self, window: timedelta | None) -> datetime:
         """The beginning of a window that ends now; None is 30 days."""
         return window_start(self._clock(), window or DEFAULT_WINDOW)
-
-    async def __call__(self, window: timedelta | None, business_category: str) -> MetricsReport:
-        """The report of a call. Raises StorageUnavailable."""
-        return await self.make(self.start(window), business_category)
 
     async def make(self, start: datetime, business_category: str) -> MetricsReport:
         """The report as of now, of the window that begins at `start`. Raises StorageUnavailable."""

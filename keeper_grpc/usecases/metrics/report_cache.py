@@ -3,52 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from datetime import timedelta
 
 from keeper_grpc.domain.metrics.formulas import MetricsReport
-from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
+from keeper_grpc.usecases.metrics.kept_reports import Asked, KeptReports, VersionStore
+from keeper_grpc.usecases.metrics.report import MetricsReports
 from keeper_grpc.usecases.single_flight import SingleFlight
 
 INTERVAL = 1.0
 """Seconds between checks for a change: people read no faster, and a report is not free."""
 
 AT_ONCE = 1
-"""Reports made concurrently. Each keeps a connection and a core of the database busy for some 30 ms, and
+"""Reports made concurrently. Each keeps a connection and a core of the database busy for some 10 ms, and
 while the network is used all of them are out of date every second. More would delay other calls."""
-
-KEPT = 64
-"""Reports kept, the most recently used: one with a year of days is some tens of kilobytes."""
-
-_Asked: TypeAlias = tuple[datetime, str]
-"""What a report depends on beside the data: the beginning of its window, and its category."""
-
-
-class VersionStore(Protocol):
-    """The version of the measures."""
-
-    async def version(self) -> str:
-        """A text that differs whenever anything that is measured may have changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    version: str
-    report: MetricsReport
 
 
 class ReportCache:
     """The reports of one process's streams."""
 
-    def __init__(self, *, metrics: GetNetworkMetrics, store: VersionStore) -> None:
+    def __init__(self, *, metrics: MetricsReports, store: VersionStore) -> None:
         self._metrics = metrics
         self._store = store
         self._make = SingleFlight(self._made, asyncio.Semaphore(AT_ONCE))
         self._look: asyncio.Task[str] | None = None
         self._looked = 0.0
-        self._kept: OrderedDict[_Asked, _Kept] = OrderedDict()
+        self._kept = KeptReports()
 
     async def newest(self, window: timedelta | None, business_category: str) -> MetricsReport:
         """The report of the newest version, made when its turn comes unless it is kept.
@@ -57,20 +36,14 @@ class ReportCache:
         """
         version = await self._version()
         asked = (self._metrics.start(window), business_category)
-        kept = self._kept.get(asked)
-        if kept is not None and kept.version == version:
-            self._kept.move_to_end(asked)
-            return kept.report
-        return await self._make(asked)
+        kept = self._kept.of(asked, version)
+        return await self._make(asked) if kept is None else kept
 
-    async def _made(self, asked: _Asked) -> MetricsReport:
+    async def _made(self, asked: Asked) -> MetricsReport:
         # Read before the report is made, so that a change meanwhile brings another version.
         version = await self._version()
         report = await self._metrics.make(*asked)
-        self._kept[asked] = _Kept(version, report)
-        self._kept.move_to_end(asked)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        self._kept.keep(asked, version, report)
         return report
 
     async def _version(self) -> str:

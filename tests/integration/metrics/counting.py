@@ -203,7 +203,7 @@ def _count(
                 row["last_validated"] >= start and row["account_count"] > 1 for row in patterns
             ),
             published=sum(
-                row["account_count"] >= k
+                row["account_count"] >= k and _shown(row, tables["network_patterns"])
                 for row in tables["network_patterns"]
                 if row["occurrence_count"] and category in ("", row["business_category"])
             ),
@@ -444,3 +444,18 @@ def _days(
             )
         )
     return found
+
+
+def _shown(row: Row, patterns: Sequence[Row]) -> bool:
+    """Whether an operator lets a pattern be shown, and it has words for that: its own, or those that it speaks in."""
+    if row["retired_time"] is not None:
+        return False
+    sources = [each for each in patterns if each["id"] == row["worded_from"]]
+    return bool(
+        _words(row) or any(_words(each) for each in sources if each["retired_time"] is None)
+    )
+
+
+def _words(row: Row) -> str:
+    words: str = row["shown_action"] if row["catalog_key"] is None else row["action_template"]
+    return words

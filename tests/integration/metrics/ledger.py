@@ -68,8 +68,13 @@ class Ledger:
         accounts: int,
         occurrences: int,
         authored: bool = False,
+        words: str = "act",
+        worded_from: UUID | None = None,
+        retired: bool = False,
     ) -> UUID:
-        """A pattern with these counts, of the catalog if it is `authored`."""
+        """A pattern with these counts, of the catalog if it is `authored`. Without `words` of its own it may speak in
+        those of another one of its scope.
+        """
         pattern_id = uuid4()
         await open_scope(self.connection, Scope("pricing", category, "model"))
         await self.connection.execute(
@@ -77,9 +82,9 @@ class Ledger:
             INSERT INTO network_patterns (
                 id, scope_id, pattern_type, business_category, embedding_model, pattern_embedding, context,
                 action_template, shown_action, first_discovered, last_validated, occurrence_count,
-                account_count, catalog_key)
-            VALUES ($1, $9, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', 'act', $4, $5, $6,
-                    $7, $8)
+                account_count, catalog_key, worded_from, worded_from_scope_id, retired_time)
+            VALUES ($1, $9, 'pricing', $2, 'model', $3::text::vector, '{}', 'act', $10, $4, $5, $6,
+                    $7, $8, $11, $12, CASE WHEN $13 THEN now() END)
             """,
             pattern_id,
             category,
@@ -90,6 +95,10 @@ class Ledger:
             accounts,
             str(pattern_id) if authored else None,
             scope_id("pricing", category),
+            words,
+            worded_from,
+            scope_id("pricing", category) if worded_from else None,
+            retired,
         )
         return pattern_id
 

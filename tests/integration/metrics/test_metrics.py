@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from keeper_grpc.domain.metrics.inputs import Gathered
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.qualification import PostgresQualification
-from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.locks import AdvisoryLock, lock
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
 from tests.e2e.waiting import SOON
@@ -57,10 +58,14 @@ patterns = st.lists(
             "accounts": st.integers(1, 4),
             "occurrences": st.integers(0, 10),
             "authored": st.booleans(),
+            "words": st.sampled_from(["act", "act", ""]),
+            # Whose words it may speak in, of those before it.
+            "from": st.none() | st.integers(0, 3),
+            "retired": st.sampled_from([False, False, True]),
         }
     ),
     min_size=1,
-    max_size=4,
+    max_size=6,
 )
 outcome = st.fixed_dictionaries(
     {
@@ -170,20 +175,7 @@ async def play(
             account["joined"],
             registered=account["registered"],
         )
-    rows = [
-        {
-            "category": pattern["category"],
-            "id": await ledger.pattern(
-                pattern["category"],
-                pattern["discovered"],
-                pattern["validated"],
-                accounts=pattern["accounts"],
-                occurrences=pattern["occurrences"],
-                authored=pattern["authored"],
-            ),
-        }
-        for pattern in patterns
-    ]
+    rows = await _write_patterns(ledger, patterns)
     for step in steps:
         if await _of_nobody(ledger, database, step):
             continue
@@ -219,6 +211,30 @@ async def play(
                 enhancement=None if step.get("instead") else enhancement,
                 instead_of=enhancement if step.get("instead") else None,
             )
+
+
+async def _write_patterns(ledger: Ledger, patterns: list[dict[str, Any]]) -> list[Row]:
+    rows: list[Row] = []
+    for pattern in patterns:
+        before = [row["id"] for row in rows if row["category"] == pattern["category"]]
+        borrows = before and pattern.get("from") is not None
+        rows.append(
+            {
+                "category": pattern["category"],
+                "id": await ledger.pattern(
+                    pattern["category"],
+                    pattern["discovered"],
+                    pattern["validated"],
+                    accounts=pattern["accounts"],
+                    occurrences=pattern["occurrences"],
+                    authored=pattern["authored"],
+                    words=pattern.get("words", "act"),
+                    worded_from=before[pattern["from"] % len(before)] if borrows else None,
+                    retired=pattern.get("retired", False),
+                ),
+            }
+        )
+    return rows
 
 
 async def _of_nobody(ledger: Ledger, database: Database, step: Row) -> bool:
@@ -337,3 +353,47 @@ async def test_processes_that_fold_at_once_take_turns(ledger: Ledger, database: 
     assert await store.fold(10) == 1
     assert same(await store.gather("gym", NOW.replace(hour=0), K), Gathered())
     assert (await store.gather("spa", NOW.replace(hour=0), K)).totals.observations == 1
+
+
+async def test_a_report_counts_patterns_in_indexes(ledger: Ledger, database_url: str) -> None:
+    """A row of a pattern fills a page with its vector: reading rows would cost a report a page a pattern."""
+    await ledger.clear()
+    for number in range(30):
+        await ledger.pattern(
+            "spa", NOW - timedelta(days=number), NOW, accounts=number % 6, occurrences=number
+        )
+    async with asyncio.timeout(SOON):
+        # A transaction that is older than a row, such as autovacuum's, keeps its page from being marked.
+        while not await ledger.connection.fetchval(
+            "SELECT relallvisible = relpages AND relpages > 0 FROM pg_class WHERE relname = 'network_patterns'"
+        ):
+            await ledger.connection.execute("VACUUM ANALYZE network_patterns")
+    # A new pool, which keeps no plans yet.
+    async with opened(database_url) as pool, pool.transaction(read_only=True) as connection:
+        # Thirty rows are read faster than an index, and what is asked here is how thirty thousand would be.
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        await connection.execute("SET LOCAL enable_bitmapscan = off")
+        store = PostgresMetrics(pool, Within(connection))
+        assert (await store.gather("spa", NOW - timedelta(days=7), K)).patterns.published
+        (scans,) = await connection.fetch(
+            "SELECT seq_scan, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'network_patterns'"
+        )
+    assert tuple(scans) == (0, 0)
+
+
+class Within:
+    """Reads within a transaction that is open."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._open = connection
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Its connection."""
+        yield self._open
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Connection]:
+        """The transaction."""
+        assert read_only
+        yield self._open

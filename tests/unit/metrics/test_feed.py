@@ -11,7 +11,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics import report_cache
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
-from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
+from keeper_grpc.usecases.metrics.report import MetricsReports
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from keeper_grpc.usecases.stream_lifetime import Heartbeat, StreamTiming
 from tests.unit.metrics.report_store import Clock, Store
@@ -30,7 +30,7 @@ def feed(store: Store, monkeypatch: pytest.MonkeyPatch) -> MetricsFeed:
     clock = Clock()
     return MetricsFeed(
         reports=ReportCache(
-            metrics=GetNetworkMetrics(store=store, rule=PublicationRule(3), clock=clock),
+            metrics=MetricsReports(store=store, rule=PublicationRule(3), clock=clock),
             store=store,
         ),
         timing=StreamTiming(

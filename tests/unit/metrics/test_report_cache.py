@@ -10,7 +10,9 @@ from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.metrics.formulas import MetricsReport
 from keeper_grpc.usecases.metrics import report_cache
-from keeper_grpc.usecases.metrics.report import GetNetworkMetrics
+from keeper_grpc.usecases.metrics.kept_reports import KEPT
+from keeper_grpc.usecases.metrics.network_metrics import GetNetworkMetrics
+from keeper_grpc.usecases.metrics.report import MetricsReports
 from keeper_grpc.usecases.metrics.report_cache import ReportCache
 from tests.unit.metrics.report_store import Clock, Store
 
@@ -24,15 +26,13 @@ def store() -> Store:
 
 
 @pytest.fixture
-def metrics(store: Store) -> GetNetworkMetrics:
+def metrics(store: Store) -> MetricsReports:
     """What makes them."""
-    return GetNetworkMetrics(store=store, rule=PublicationRule(3), clock=Clock())
+    return MetricsReports(store=store, rule=PublicationRule(3), clock=Clock())
 
 
 @pytest.fixture
-def reports(
-    store: Store, metrics: GetNetworkMetrics, monkeypatch: pytest.MonkeyPatch
-) -> ReportCache:
+def reports(store: Store, metrics: MetricsReports, monkeypatch: pytest.MonkeyPatch) -> ReportCache:
     """Reports that are looked after whenever one is asked for."""
     monkeypatch.setattr(report_cache, "INTERVAL", 0.0)
     return ReportCache(metrics=metrics, store=store)
@@ -63,13 +63,14 @@ async def test_reports_are_made_in_turns(reports: ReportCache, store: Store) -> 
 
 
 async def test_a_call_does_not_wait_for_what_streams_ask_for(
-    reports: ReportCache, metrics: GetNetworkMetrics, store: Store
+    reports: ReportCache, metrics: MetricsReports, store: Store
 ) -> None:
     """Streams take turns among themselves; calls take theirs at the gate."""
+    call_metrics = GetNetworkMetrics(metrics=metrics, store=store, clock=Clock())
     store.gathering.clear()
     streams = ask(reports, *(f"line_{n}" for n in range(10)))
     await settled()
-    call = asyncio.create_task(metrics(WINDOW, "spa"))
+    call = asyncio.create_task(call_metrics(WINDOW, "spa"))
     await settled()
     assert store.at_work == report_cache.AT_ONCE + 1
     store.gathering.set()
@@ -160,7 +161,7 @@ async def test_reports_of_the_past_are_not_kept(reports: ReportCache) -> None:
     await together(
         [asyncio.create_task(reports.newest(timedelta(days=n + 1), "")) for n in range(200)]
     )
-    assert len(reports._kept) == report_cache.KEPT
+    assert len(reports._kept) == KEPT
     assert not reports._make._running
 
 
@@ -169,7 +170,7 @@ async def test_a_report_that_waits_past_midnight_is_of_the_window_that_was_asked
 ) -> None:
     """It is kept for those who ask for that window only."""
     clock = Clock()
-    metrics = GetNetworkMetrics(store=store, rule=PublicationRule(3), clock=clock)
+    metrics = MetricsReports(store=store, rule=PublicationRule(3), clock=clock)
     reports = ReportCache(metrics=metrics, store=store)
     start = metrics.start(WINDOW)
     store.gathering.clear()
