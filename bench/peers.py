@@ -25,11 +25,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -65,15 +65,28 @@ class Network:
         return (self.questions[at], *self.asked[at])
 
 
-def by_threads(ask: Callable[[int], int]) -> float:
-    """Answers a second to CALLERS threads. Each answer says how many patterns it found."""
-    numbers, found = count(), []
+Figures: TypeAlias = dict[str, float]
+"""What a peer did: answers `per_second`, and the milliseconds of the median and of all but one in a hundred."""
+
+
+def figures(times: Sequence[float], seconds: float) -> Figures:
+    """The figures of answers that took these seconds each, in so many altogether."""
+    p50, p99 = np.percentile(times, [50, 99]) * 1e3
+    return {"per_second": len(times) / seconds, "p50": float(p50), "p99": float(p99)}
+
+
+def by_threads(ask: Callable[[int], int]) -> Figures:
+    """The figures of CALLERS threads. Each answer says how many patterns it found."""
+    numbers = count()
+    times: list[float] = []
+    found: list[int] = []
     ask(0)
     end = time.perf_counter() + SECONDS
 
     def caller() -> None:
-        while time.perf_counter() < end:
+        while (asked := time.perf_counter()) < end:
             found.append(ask(next(numbers)))
+            times.append(time.perf_counter() - asked)
 
     start = time.perf_counter()
     with ThreadPoolExecutor(CALLERS) as pool:
@@ -81,15 +94,15 @@ def by_threads(ask: Callable[[int], int]) -> float:
             done.result()
     if not all(found):
         raise RuntimeError("a question found nothing: the filters do not fit the patterns")
-    return len(found) / (time.perf_counter() - start)
+    return figures(times, time.perf_counter() - start)
 
 
-def naive(network: Network, dsn: str) -> float:
+def naive(network: Network, dsn: str) -> Figures:
     """The table and the query of the source design."""
     import asyncpg  # noqa: PLC0415 - of this environment only
     from pgvector.asyncpg import register_vector  # noqa: PLC0415 - as above
 
-    async def run() -> float:
+    async def run() -> Figures:
         async with asyncpg.create_pool(dsn, max_size=10, init=register_vector) as pool:
             await pool.execute("DROP TABLE IF EXISTS naive_patterns")
             await pool.execute(
@@ -113,12 +126,12 @@ def naive(network: Network, dsn: str) -> float:
                 )
             await pool.execute("CREATE INDEX ON naive_patterns (pattern_type, business_category)")
             await pool.execute("ANALYZE naive_patterns")
-            numbers, answers = count(), 0
+            numbers = count()
+            times: list[float] = []
             end = time.perf_counter() + SECONDS
 
             async def caller() -> None:
-                nonlocal answers
-                while time.perf_counter() < end:
+                while (asked := time.perf_counter()) < end:
                     vector, kind, category = network.question(next(numbers))
                     rows = await pool.fetch(
                         "SELECT id, 1 - (embedding <=> $1) FROM naive_patterns WHERE pattern_type = $2"
@@ -128,16 +141,18 @@ def naive(network: Network, dsn: str) -> float:
                         kind,
                         category,
                     )
-                    answers += bool(rows)
+                    if not rows:
+                        raise RuntimeError("a question found nothing: the filters do not fit")
+                    times.append(time.perf_counter() - asked)
 
             start = time.perf_counter()
             await asyncio.gather(*(caller() for _ in range(CALLERS)))
-            return answers / (time.perf_counter() - start)
+            return figures(times, time.perf_counter() - start)
 
     return asyncio.run(run())
 
 
-def mem0(network: Network, dsn: str) -> float:
+def mem0(network: Network, dsn: str) -> Figures:
     """mem0's store, as its `Memory.search` calls it once it has a vector."""
     from mem0.vector_stores.pgvector import PGVector  # noqa: PLC0415 - of this environment only
 
@@ -176,7 +191,7 @@ def mem0(network: Network, dsn: str) -> float:
     return by_threads(ask)
 
 
-def milvus(network: Network, _: str) -> float:
+def milvus(network: Network, _: str) -> Figures:
     """Milvus Lite on a file."""
     from pymilvus import MilvusClient  # noqa: PLC0415 - of this environment only
 
@@ -211,7 +226,7 @@ def milvus(network: Network, _: str) -> float:
         return by_threads(ask)
 
 
-def chroma(network: Network, _: str) -> float:
+def chroma(network: Network, _: str) -> Figures:
     """Chroma's server, a process of its own."""
     import chromadb  # noqa: PLC0415 - of this environment only
 
@@ -270,7 +285,7 @@ def chroma(network: Network, _: str) -> float:
             server.wait()
 
 
-PEERS: dict[str, Callable[[Network, str], float]] = {
+PEERS: dict[str, Callable[[Network, str], Figures]] = {
     "naive": naive,
     "mem0": mem0,
     "milvus": milvus,
@@ -282,10 +297,10 @@ def main(vectors: str, dsn: str, result: str) -> None:
     """Measure every peer; one that fails is named with its error, and the others go on."""
     os.environ["ANONYMIZED_TELEMETRY"] = os.environ["MEM0_TELEMETRY"] = "False"
     network = Network(vectors)
-    found: dict[str, float | str] = {}
+    found: dict[str, Figures | str] = {}
     for name, peer in PEERS.items():
         try:
-            found[name] = round(peer(network, dsn), 1)
+            found[name] = peer(network, dsn)
         except Exception as error:  # noqa: BLE001 - whatever ails a peer is no reason to lose the others
             found[name] = f"{type(error).__name__}: {error}"
         print(f"{name}: {found[name]}", flush=True)

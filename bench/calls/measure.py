@@ -27,8 +27,9 @@ MANY = 4_000
 """Requests that are made for a run of some seconds: more than are sent, where none may be sent twice."""
 FEW = 1_200
 """The same of new words."""
-WARM = 3_000
-"""Questions before the first measurement: an engine has asked before, and the words of all scopes are known then."""
+WARM = 6_000
+"""Questions before the first measurement, beside one about each text: most accounts have asked about most of what they ask
+about before."""
 WARM_CAPTURES = 400
 GIVEN = 150
 """Enhancements that are asked for before each run of the calls that use them up."""
@@ -98,7 +99,8 @@ class Measured:
         ]
 
     def warm(self) -> None:
-        """Send what an engine has sent before: known words."""
+        """Send what engines have sent before. No text but those of the kinds called new is embedded from here on."""
+        self._ghz.run(self._service.port, "EnhanceInsight", self._requests.every_text(), ASKERS)
         self._ghz.run(self._service.port, "EnhanceInsight", self._requests.questions(WARM), ASKERS)
         self._ghz.run(
             self._service.port, "CapturePattern", self._requests.captures(WARM_CAPTURES), ASKERS

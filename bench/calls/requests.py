@@ -38,6 +38,16 @@ class Requests:
             for kind, category, who, text in self._drawn(number, new=new)
         ]
 
+    def every_text(self) -> list[network.EnhanceInsightRequest]:
+        """One question about each text of each scope that questions and captures draw from."""
+        return [
+            network.EnhanceInsightRequest(
+                account_id=account(category, text), insight=self._insight(kind, category, text)
+            )
+            for kind, category in SCOPES
+            for text in range(WORDINGS)
+        ]
+
     def captures(self, number: int, *, new: bool = False) -> list[network.CapturePatternRequest]:
         """Captures with a script to a guest, who is named."""
         made = []

@@ -1,0 +1,163 @@
+"""Ten minutes of everything at once: whether memory stays flat, and whether anything fails.
+
+    make .venv/bin/ghz && PATH=".venv/bin:$PATH" .venv/bin/python -m bench.calls.mixed --minutes 10
+
+Engines ask and capture, known words and new ones, dashboards read, all at the same time, each by a load generator
+of its own. After each turn of `TURN` seconds the service's resident memory is read. Printed are the calls, the
+failures and the latencies of each kind, the memory by minute, and how it grew a minute over the second half, when caches
+have filled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+import numpy as np
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from bench.calls.ghz import Ghz, Load
+from bench.calls.measure import Kind, Measured
+from bench.calls.network import Network
+from bench.calls.processes import Processes, directory, service
+from bench.calls.requests import Requests
+from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
+from keeper_grpc.storage.schema.migrate import migrate
+
+TURN = 15.0
+"""Seconds of a turn."""
+
+CALLERS = {
+    "EnhanceInsight": 6,
+    "EnhanceInsight, new": 1,
+    "CapturePattern": 3,
+    "CapturePattern, new": 1,
+    "ReportReaction": 1,
+    "ReportOutcome": 1,
+    "GenerateTask": 1,
+    "SuggestMoves": 1,
+    "GetPattern": 1,
+    "ListPatterns": 1,
+    "GetNetworkMetrics": 1,
+}
+"""Callers of each kind: as many as keep two cores busy without a queue that hides what is slow."""
+
+
+MOST_A_SECOND = 20
+"""Captures a second of each of their two kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The service's memory at a time since the start."""
+
+    minutes: float
+    megabytes: float
+
+
+def turn(measured: Measured, generators: dict[str, Ghz], port: int) -> dict[str, Load]:
+    """Every kind at once for `TURN` seconds."""
+    kinds = {kind.name: kind for kind in measured.kinds() if kind.name in CALLERS}
+    # Requests are made one after the other: they draw from one generator of random numbers.
+    messages = {name: kind.messages() for name, kind in kinds.items()}
+
+    def run(kind: Kind) -> Load:
+        sent = messages[kind.name]
+        # A capture is sent once: the same again would be a retry.
+        captured = kind.method == "CapturePattern"
+        once = captured or kind.once
+        number = int(MOST_A_SECOND * TURN) if captured else len(sent)
+        return generators[kind.name].run(
+            port, kind.method, sent[:number], CALLERS[kind.name], seconds=None if once else TURN
+        )
+
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        return dict(zip(kinds, pool.map(run, kinds.values()), strict=True))
+
+
+def slope(moments: Sequence[Moment]) -> float:
+    """Megabytes a minute over the second half of the moments."""
+    late = moments[len(moments) // 2 :]
+    return float(
+        np.polyfit([each.minutes for each in late], [each.megabytes for each in late], 1)[0]
+    )
+
+
+def measure(minutes: float, patterns: int) -> tuple[dict[str, list[Load]], list[Moment]]:
+    """The loads of all turns by kind, and the memory after each."""
+    loads: dict[str, list[Load]] = defaultdict(list)
+    moments: list[Moment] = []
+    with directory() as place, asyncio.Runner() as runner:
+        postgres = EmbeddedPostgres(place / "data")
+        dsn = runner.run(postgres.start())
+        try:
+            runner.run(migrate(dsn))
+            runner.run(Network(dsn).grow(patterns))
+            with service(dsn, place, 1, {}) as served:
+                generators = {name: Ghz(_made(place / name)) for name in CALLERS}
+                measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1))
+                measured.warm()
+                moments.append(Moment(0.0, served.megabytes()))
+                for done in range(1, round(minutes * 60 / TURN) + 1):
+                    for name, load in turn(measured, generators, served.port).items():
+                        loads[name].append(load)
+                    moments.append(Moment(done * TURN / 60, served.megabytes()))
+                    print(
+                        f"{moments[-1].minutes:.2f} min, {moments[-1].megabytes:.0f} MB", flush=True
+                    )
+        finally:
+            runner.run(postgres.stop())
+    return loads, moments
+
+
+def _made(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--patterns", type=int, default=10_000)
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    loads, moments = measure(arguments.minutes, arguments.patterns)
+    table = Table(title=f"{arguments.minutes:g} minutes, {arguments.patterns:,} patterns")
+    for heading in ("call", "callers", "calls", "failed", "p50 ms", "p99 ms, worst turn"):
+        table.add_column(heading, justify="left" if heading == "call" else "right")
+    for name, found in loads.items():
+        table.add_row(
+            name,
+            str(CALLERS[name]),
+            f"{sum(load.calls for load in found):,}",
+            str(sum(load.failed for load in found)),
+            f"{np.median([load.p50 for load in found]):.1f}",
+            f"{max(load.p99 for load in found):.0f}",
+        )
+    console = Console()
+    console.print(table)
+    memory = Table(title="resident memory of the service")
+    memory.add_column("minute", justify="right")
+    memory.add_column("MB", justify="right")
+    for each in moments:
+        if each.minutes == int(each.minutes):
+            memory.add_row(f"{each.minutes:.0f}", f"{each.megabytes:.0f}")
+    console.print(memory)
+    console.print(f"{slope(moments):+.1f} MB a minute over the second half")
+
+
+if __name__ == "__main__":
+    main()
