@@ -4,7 +4,7 @@
 
 Engines ask and capture, known words and new ones, dashboards read, all at the same time, each by a load generator
 of its own. After each turn of `TURN` seconds the service's resident memory is read. Printed are the calls, the
-failures and the latencies of each kind, the memory by minute, and how it grew a minute over the second half, when caches
+failures and the latencies of each kind, the memory over time, and how it grew a minute over the second half, when caches
 have filled.
 """
 
@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import logging
 import os
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,10 +56,6 @@ CALLERS = {
 """Callers of each kind: as many as keep two cores busy without a queue that hides what is slow."""
 
 
-MOST_A_SECOND = 20
-"""Captures a second of each of their two kinds."""
-
-
 @dataclass(frozen=True, slots=True)
 class Moment:
     """The service's memory at a time since the start."""
@@ -74,13 +71,13 @@ def turn(measured: Measured, generators: dict[str, Ghz], port: int) -> dict[str,
     messages = {name: kind.messages() for name, kind in kinds.items()}
 
     def run(kind: Kind) -> Load:
-        sent = messages[kind.name]
-        # A capture is sent once: the same again would be a retry.
-        captured = kind.method == "CapturePattern"
-        once = captured or kind.once
-        number = int(MOST_A_SECOND * TURN) if captured else len(sent)
+        # More captures than a turn has time for: the same again would be a retry.
         return generators[kind.name].run(
-            port, kind.method, sent[:number], CALLERS[kind.name], seconds=None if once else TURN
+            port,
+            kind.method,
+            messages[kind.name],
+            CALLERS[kind.name],
+            seconds=None if kind.once else TURN,
         )
 
     with ThreadPoolExecutor(len(kinds)) as pool:
@@ -110,13 +107,13 @@ def measure(minutes: float, patterns: int) -> tuple[dict[str, list[Load]], list[
                 measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1))
                 measured.warm()
                 moments.append(Moment(0.0, served.megabytes()))
-                for done in range(1, round(minutes * 60 / TURN) + 1):
+                began = time.monotonic()
+                while moments[-1].minutes < minutes:
                     for name, load in turn(measured, generators, served.port).items():
                         loads[name].append(load)
-                    moments.append(Moment(done * TURN / 60, served.megabytes()))
-                    print(
-                        f"{moments[-1].minutes:.2f} min, {moments[-1].megabytes:.0f} MB", flush=True
-                    )
+                    passed = (time.monotonic() - began) / 60
+                    moments.append(Moment(passed, served.megabytes()))
+                    print(f"{passed:.1f} min, {moments[-1].megabytes:.0f} MB", flush=True)
         finally:
             runner.run(postgres.stop())
     return loads, moments
@@ -153,8 +150,7 @@ def main() -> None:
     memory.add_column("minute", justify="right")
     memory.add_column("MB", justify="right")
     for each in moments:
-        if each.minutes == int(each.minutes):
-            memory.add_row(f"{each.minutes:.0f}", f"{each.megabytes:.0f}")
+        memory.add_row(f"{each.minutes:.1f}", f"{each.megabytes:.0f}")
     console.print(memory)
     console.print(f"{slope(moments):+.1f} MB a minute over the second half")
 

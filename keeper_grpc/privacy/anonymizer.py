@@ -31,6 +31,7 @@ from keeper_grpc.privacy.layers.health import Health, HealthDetail
 from keeper_grpc.privacy.layers.names import Names
 from keeper_grpc.privacy.layers.protected import Protected
 from keeper_grpc.privacy.layers.recognizers import Recognizers, recognized
+from keeper_grpc.privacy.layers.rests import mask_rests
 from keeper_grpc.privacy.layers.slips import Slips
 from keeper_grpc.privacy.layers.structured import Structured
 from keeper_grpc.privacy.layers.unknown_words import Coverage, LanguageNotCovered, UnknownWords
@@ -128,6 +129,7 @@ class Anonymizer:
                 "names": Names(vocabulary),
                 "health": Health(vocabulary),
                 "unknown_words": UnknownWords(vocabulary),
+                "rests": mask_rests,
             }
 
     @classmethod

@@ -211,6 +211,17 @@ def _is_unit_of_street(match: Match) -> bool:
     return not any(word in _NO_STREETS or word in _TIMES for word in found)
 
 
+_DIALLED: Final = re.compile(
+    r"(?:\+\d{1,3}|\b00\d{1,3}|\(\d{1,4}\))[\s().-]{0,3}(?:\d{1,4}[\s().-]{1,3})?$"
+)
+
+
+def _follows_no_dialling_code(match: Match) -> bool:
+    """`+55 11 91234-5678` ends with what is a ZIP code elsewhere."""
+    start = match.span()[0]
+    return _DIALLED.search(match.string[max(start - 20, 0) : start]) is None
+
+
 def _is_house(match: Match) -> bool:
     """`3417 n kedzie`, `at 1600 pennsylvania`: not `120 n up`, `at 1500 steps`."""
     number, first = match[1], match[3].lower()
@@ -361,9 +372,10 @@ ADDRESSES: Final[tuple[Recognizer, ...]] = (
             + _STATES
             + r"),?\s{1,3}\d{5}(?:-\d{4})?\b"
             r"|\b(?:" + _STATES + r"),?\s{1,3}\d{5}(?:-\d{4})?\b|\b\d{5}-\d{4}\b"
-            r"|\bzip(?:\s?code)?\s{0,2}(?:is|:|#)?\s{0,2}\d{5}\b"
+            r"|\bzip(?:\s?code)?\s{0,2}(?:is|:|#)?\s{0,2}\d{5}(?:-\d{4})?\b"
         ),
         ("zip",),
+        accept=_follows_no_dialling_code,
     ),
     Recognizer(
         "address",

@@ -59,6 +59,15 @@ CONTAINERS: Final[tuple[Recognizer, ...]] = (
         ),
         ("at", "dot"),
     ),
+    # With brackets around both it is an address whatever it ends with.
+    Recognizer(
+        "email",
+        compiled(
+            r"[\pL\pN._%+-]+\s{0,2}[(<{]\s{0,2}at\s{0,2}[)>}]\s{0,2}[\pL\pN-]+"
+            r"(?:\s{0,2}(?:\.|[(<{]\s{0,2}dot\s{0,2}[)>}])\s{0,2}[\pL\pN-]+){1,4}"
+        ),
+        ("at", "dot"),
+    ),
     Recognizer(
         "email",
         compiled(
