@@ -9,15 +9,12 @@ import sys
 from typing import Any
 
 from keeper_grpc.command.arguments import add_credentials, target, within
-from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.settings import Settings
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(
-        commands, "health", "ask a server whether it serves: exit code 0, or 1", _health
-    )
+    command.set_defaults(run=_health)
     command.add_argument(
         "--target", type=target, help="the server; unset is where KEEPER_HOST and KEEPER_PORT say"
     )

@@ -10,17 +10,11 @@ import sys
 from pathlib import Path
 
 from keeper_grpc.command.arguments import add_file_format, within
-from keeper_grpc.command.subcommand import add_command
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(
-        commands,
-        "backtest",
-        "what the network would have advised on a history; stores nothing",
-        _run,
-    )
+    command.set_defaults(run=_run)
     command.description = (
         "Learn from the earlier rows of a history and ask about the later ones, in a network of its own that is "
         "dropped at the end (docs/import.md). Needs no server, and stores nothing."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 
@@ -16,6 +16,11 @@ class CommandParser(argparse.ArgumentParser):
     """
 
     _given: Sequence[str] = ()
+    _declare: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def declared_by(self, declare: Callable[[argparse.ArgumentParser], None]) -> None:
+        """Let `declare` add the arguments when this parser is about to parse some: of a command, when it is chosen."""
+        self._declare = declare
 
     # argparse's own hook for invalid choices, private in every version.
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -29,6 +34,9 @@ class CommandParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse; what is left over ends here, in the parser that knows its options."""
+        if self._declare is not None:
+            declare, self._declare = self._declare, None
+            declare(self)
         self._given = list(sys.argv[1:] if args is None else args)
         parsed, left = super().parse_known_args(args, namespace)
         if left:

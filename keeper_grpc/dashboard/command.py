@@ -10,15 +10,14 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from keeper_grpc.command.arguments import add_target, target, within
-from keeper_grpc.command.subcommand import add_command
 
 _STALE_AFTER = 30
 """Seconds: two of the server's heartbeats (KEEPER_STREAM_HEARTBEAT, 15 unless it says otherwise)."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(commands, "dashboard", "show the network on a web page", _run)
+    command.set_defaults(run=_run)
     add_target(command)
     command.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     command.add_argument(

@@ -80,7 +80,7 @@ async def rebuild(settings: Settings, archives: Path | None = None) -> RebuildRe
 
 @asynccontextmanager
 async def _with_archives(pool: Database, shelf: Shelf) -> AsyncIterator[PostgresRebuild]:
-    from keeper_grpc.operations.archive.reading import archived, check_all  # noqa: PLC0415 - needs an extra
+    from keeper_grpc.operations.archive.reading import archived, check_all  # needs an extra
 
     files = await PostgresArchiveFiles(pool).files()
     check_all(shelf, files)

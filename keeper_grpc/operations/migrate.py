@@ -7,7 +7,6 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.logged_settings import read_settings
 from keeper_grpc.settings import Settings
 
@@ -18,11 +17,9 @@ PENDING = 4
 """The exit code of `--check` where migrations are pending: neither success nor a failure to look."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(
-        commands, "migrate", "bring the database to this program's schema", _migrate
-    )
+    command.set_defaults(run=_migrate)
     command.description = (
         "Bring the database to this program's schema. With --check or --plan nothing is changed: "
         f"exit code 0 when it is there already, {PENDING} when migrations are pending (--check only)."

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from keeper_grpc.command.arguments import within
-from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.simulation.parameters import Parameters
 
 if TYPE_CHECKING:  # loading it takes a second
@@ -26,11 +25,9 @@ _MOST_CUSTOMERS = 2_000
 """Invented words are unique up to some ten thousand accounts; a run of this many takes hours."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(
-        commands, "simulate", "grow a network through the API and hold it against the truth", _run
-    )
+    command.set_defaults(run=_run)
     command.description = (
         "Grow a network of simulated customers through the real API, and hold what it learns against "
         "the truth, which a simulation knows (docs/simulation.md). Uses a database of its own."

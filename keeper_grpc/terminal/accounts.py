@@ -1,32 +1,22 @@
-"""`keeper accounts` and `keeper forget`: what operators do to accounts."""
+"""`keeper accounts`: registers accounts, and corrects what is known of them."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from keeper_grpc.client import KeeperClient
-from keeper_grpc.command.arguments import InsteadOf
-from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import (
-    ForgetAccountResponse,
-    RegisterAccountResponse,
-)
-from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountResponse
+from keeper_grpc.terminal.client_command import declare_client_command
 from keeper_grpc.terminal.output.as_json import document, message_json
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the commands."""
-    accounts = commands.add_parser(
-        "accounts",
-        help="register an account, or correct its line of business or owner",
-        description="Register an account, or correct its line of business or owner.",
-    )
-    verbs = accounts.add_subparsers(metavar="VERB", required=True)
-    register = add_client_command(
-        verbs, "register", "register an account and its line of business", _register
-    )
+def declare(command: argparse.ArgumentParser) -> None:
+    """Declare the command."""
+    command.description = "Register an account, or correct its line of business or owner."
+    verbs = command.add_subparsers(metavar="VERB", required=True)
+    register = _verb(verbs, "register", "register an account and its line of business", _register)
     register.add_argument("account", metavar="ACCOUNT", help="the account's id")
     register.add_argument("category", metavar="CATEGORY", help="its line of business, as spa")
     register.add_argument(
@@ -40,24 +30,22 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="register it although it was forgotten lately",
     )
-    update = add_client_command(verbs, "update", "correct what is known of an account", _update)
+    update = _verb(verbs, "update", "correct what is known of an account", _update)
     update.add_argument("account", metavar="ACCOUNT", help="the account's id")
     update.add_argument("--category", help="its line of business")
     update.add_argument("--owner", metavar="ID", help="whose it is; '' makes it its own owner")
-    forget = add_client_command(
-        commands, "forget", "remove everything that came from an account", _forget
-    )
-    account = forget.add_argument("account", metavar="ACCOUNT", help="the account's id")
-    again = forget.add_argument(
-        "--again",
-        metavar="ACCOUNT",
-        required=True,
-        help="the same id once more, since this cannot be undone",
-    )
-    forget.add_argument(
-        "--yes", action=InsteadOf, instead_of=again, help="do without --again, in a script"
-    )
-    account.type = str
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    ask: Callable[[KeeperClient, argparse.Namespace], Awaitable[None]],
+) -> argparse.ArgumentParser:
+    """Declare `keeper accounts name`."""
+    command = verbs.add_parser(name, help=summary, description=summary)
+    declare_client_command(command, ask)
+    return command
 
 
 async def _register(client: KeeperClient, parsed: argparse.Namespace) -> None:
@@ -84,25 +72,6 @@ async def _update(client: KeeperClient, parsed: argparse.Namespace) -> None:
         print(f"changed; audit event {answer.audit_event_id}")
     else:
         print("it was so already")
-
-
-async def _forget(client: KeeperClient, parsed: argparse.Namespace) -> None:
-    if not parsed.yes and parsed.again != parsed.account:
-        print("keeper: --again names another account; nothing was done", file=sys.stderr)
-        raise SystemExit(2)
-    answer = await client.forget_account(parsed.account)
-    print(document(message_json(answer)) if parsed.json else _forgotten(answer))
-
-
-def _forgotten(answer: ForgetAccountResponse) -> str:
-    if not answer.found:
-        return "there was nothing of it"
-    return (
-        f"removed {answer.observations_removed:,} observations, {answer.enhancements_removed:,} enhancements, "
-        f"{answer.sightings_removed:,} sightings and {answer.scripts_removed:,} scripts; "
-        f"recomputed {answer.patterns_recomputed:,} patterns, of which {answer.patterns_unpublished:,} are no longer "
-        f"published; deleted {answer.patterns_deleted:,}; audit event {answer.audit_event_id}"
-    )
 
 
 def _date(text: str) -> datetime:

@@ -10,7 +10,7 @@ from keeper_grpc.client import KeeperClient
 from keeper_grpc.client.withdrawal_reasons import reason_name
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import AuditEvent
 from keeper_grpc.terminal.arguments import positive
-from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.client_command import declare_client_command
 from keeper_grpc.terminal.output.as_json import line, message_json
 from keeper_grpc.terminal.output.plain import plain
 
@@ -18,9 +18,9 @@ _LARGEST_PAGE = 500
 """The API's own bound."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_client_command(commands, "audit", "list what operators did, newest first", _audit)
+    declare_client_command(command, _audit)
     command.add_argument(
         "--limit", type=positive, default=50, metavar="N", help="list at most so many (%(default)s)"
     )

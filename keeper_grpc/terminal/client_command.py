@@ -15,22 +15,18 @@ from collections.abc import Awaitable, Callable
 
 from keeper_grpc.client import KeeperClient, KeeperClientError, Unavailable
 from keeper_grpc.command.arguments import add_target
-from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.connecting import credentials_of, proxy_on_the_way
 from keeper_grpc.terminal.output.plain import plain
 
 
-def add_client_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    summary: str,
+def declare_client_command(
+    command: argparse.ArgumentParser,
     ask: Callable[[KeeperClient, argparse.Namespace], Awaitable[None]],
-) -> argparse.ArgumentParser:
-    """Declare `keeper name`: `ask` gets a client of `--target` and prints, as JSON with `--json`."""
-    command = add_command(commands, name, summary, lambda parsed: _run(parsed, ask))
+) -> None:
+    """Declare a command that queries `--target`: `ask` gets a client of it and prints, as JSON with `--json`."""
+    command.set_defaults(run=lambda parsed: _run(parsed, ask))
     add_target(command)
     command.add_argument("--json", action="store_true", help="print what a program can read")
-    return command
 
 
 def _run(

@@ -6,15 +6,15 @@ import argparse
 
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.terminal.arguments import add_category, add_window
-from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.client_command import declare_client_command
 from keeper_grpc.terminal.output.as_json import document, report_json
 from keeper_grpc.terminal.output.report import full
 from keeper_grpc.terminal.output.screen import Screen
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_client_command(commands, "metrics", "show the metrics and KPIs", _metrics)
+    declare_client_command(command, _metrics)
     add_window(command)
     add_category(command)
 

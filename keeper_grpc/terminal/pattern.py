@@ -19,7 +19,7 @@ from keeper_grpc.client.harms import harms
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
-from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.client_command import declare_client_command
 from keeper_grpc.terminal.output.adoption import TOO_FEW, dismissed_because, funnel
 from keeper_grpc.terminal.output.as_json import document, history_json, message_json
 from keeper_grpc.terminal.output.claim import claimed
@@ -38,11 +38,9 @@ from keeper_grpc.terminal.output.quantities import NOT_ENOUGH_DATA
 from keeper_grpc.terminal.output.screen import Screen
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_client_command(
-        commands, "pattern", "show a pattern with its evidence, scripts and history", _pattern
-    )
+    declare_client_command(command, _pattern)
     command.add_argument("pattern_id", metavar="ID", help="as `keeper patterns` shows it")
     command.add_argument(
         "--support",

@@ -17,7 +17,7 @@ from keeper_grpc.client import KeeperClient
 from keeper_grpc.client.orders import ORDERS, in_order
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
 from keeper_grpc.terminal.arguments import add_category, positive, share
-from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.client_command import declare_client_command
 from keeper_grpc.terminal.output.as_json import line, pattern_json
 from keeper_grpc.terminal.output.evidence import accounts, at_least, cases, known, success
 from keeper_grpc.terminal.output.plain import plain
@@ -33,9 +33,9 @@ MOST_SORTED = 2_000
 """Patterns that are read to be sorted, as many as the dashboard's page reads."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_client_command(commands, "patterns", "list the published patterns", _patterns)
+    declare_client_command(command, _patterns)
     command.add_argument("--type", default="", help="only this type")
     add_category(command)
     command.add_argument(

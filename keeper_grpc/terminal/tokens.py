@@ -9,8 +9,6 @@ import secrets
 import sys
 from pathlib import Path
 
-from keeper_grpc.command.subcommand import add_command
-
 PREFIX = "keeper_"
 """Of tokens that are made here: scanners for leaked secrets can look for it."""
 
@@ -21,11 +19,9 @@ LEAST = 20
 """Characters of a token that somebody else has made: a shorter one may be a password, which can be guessed."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(
-        commands, "tokens", "make a service token, or hash one, for the file of identities", _tokens
-    )
+    command.set_defaults(run=_tokens)
     command.description = (
         "Print the entry that lets a service token in, for the file that KEEPER_IDENTITIES_FILE names. "
         "The token is read from standard input, or made with --new and written to a file of its own: "

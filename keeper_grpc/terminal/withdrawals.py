@@ -8,15 +8,13 @@ from keeper_grpc.client import KeeperClient
 from keeper_grpc.client.withdrawal_reasons import REASONS
 from keeper_grpc.command.arguments import InsteadOf
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import WithdrawalReason
-from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.client_command import declare_client_command
 from keeper_grpc.terminal.output.as_json import document, message_json
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_client_command(
-        commands, "retire", "withdraw a pattern or one of its scripts, or undo that", _retire
-    )
+    declare_client_command(command, _retire)
     command.add_argument("pattern", metavar="PATTERN", help="the pattern's id")
     command.add_argument(
         "--script", metavar="TEXT", help="only this script, as `keeper pattern` shows it"

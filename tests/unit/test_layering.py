@@ -56,6 +56,7 @@ SEE_ALL = {
     "logged_settings",
     "operations",
     "process",
+    "serve",
     "demo",
     "simulation",
     "workers",

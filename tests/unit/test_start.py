@@ -6,18 +6,69 @@ import sys
 
 import pytest
 
-HEAVY = {"openai", "scipy", "numpy", "asyncpg", "phonenumbers", "keeper_grpc.app"}
+from keeper_grpc.cli import SUBCOMMANDS
+
+HEAVY = {
+    "asyncpg",
+    "cryptography",
+    "efficient_apriori",
+    "glin_profanity",
+    "keeper_grpc.app",
+    "keeper_grpc.composition",
+    "matplotlib",
+    "nicegui",
+    "numpy",
+    "openai",
+    "openpyxl",
+    "opentelemetry",
+    "pandas",
+    "phonenumbers",
+    "prometheus_client",
+    "protovalidate",
+    "pyarrow",
+    "scipy",
+}
 """What takes seconds of CPU to import, all together, and only some commands need."""
 
+OF_SOME_COMMANDS = HEAVY | {"google.protobuf", "grpc", "pydantic", "rich", "structlog"}
+"""What most commands need, but none that only tells of itself."""
 
-def test_a_command_starts_without_what_only_others_need() -> None:
-    """Declaring every command loads neither the server nor a model: `keeper --help` is quick."""
-    program = "import sys, keeper_grpc.cli; print(*sys.modules)"
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that a program has loaded at its end."""
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [
+            *(sys.executable, "-c"),
+            f"import sys\n{program}\nprint(*sys.modules, file=sys.stderr)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    loaded = set(done.stdout.split())
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_the_list_of_commands_loads_none_of_them(argument: str) -> None:
+    """Nor what they stand on: neither the wire nor the settings."""
+    loaded = loaded_by(
+        "from keeper_grpc.cli import main\n"
+        f"try: main([{argument!r}])\n"
+        "except SystemExit as ended: assert not ended.code"
+    )
     assert "keeper_grpc.cli" in loaded
+    assert loaded & OF_SOME_COMMANDS == set()
+
+
+def test_every_command_says_what_it_takes_without_what_it_runs() -> None:
+    """Of `keeper NAME --help` none loads the server, a model, a driver or an extra."""
+    loaded = loaded_by(
+        "from keeper_grpc.cli import SUBCOMMANDS, main\n"
+        "for each in SUBCOMMANDS:\n"
+        "    try: main([each.name, '--help'])\n"
+        "    except SystemExit as ended: assert not ended.code"
+    )
+    assert {each.module for each in SUBCOMMANDS} <= loaded
     assert loaded & HEAVY == set()
 
 

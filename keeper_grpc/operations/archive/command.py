@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.logged_settings import read_settings
 from keeper_grpc.settings import Settings
 
@@ -17,11 +16,9 @@ if TYPE_CHECKING:
     from keeper_grpc.operations.archive.run import Archived
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(
-        commands, "archive", "move old observations from the ledger into Parquet files", _archive
-    )
+    command.set_defaults(run=_archive)
     command.description = (
         "Move observations that occurred before a month into Parquet files, beside running servers; all counts stay "
         "(docs/operations.md#archives). Files with observations of forgotten accounts are written anew without them. "

@@ -40,6 +40,14 @@ class Manifest:
     dump_sha256: str
     format: int = FORMAT
 
+    def counts(self) -> dict[str, int]:
+        """How much it is, for the audit log."""
+        return {"rows": sum(self.rows.values()), "tables": len(self.rows)}
+
+    def key_names(self) -> str:
+        """The pseudonym keys in words."""
+        return ", ".join(self.pseudonym_key_ids) or "none yet"
+
     def write(self, directory: Path) -> None:
         """Write it whole or not at all."""
         partial = directory / f"{FILE}.partial"

@@ -7,7 +7,6 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from keeper_grpc.command.subcommand import add_command
 from keeper_grpc.logged_settings import read_settings
 
 if TYPE_CHECKING:
@@ -16,11 +15,9 @@ if TYPE_CHECKING:
     from keeper_grpc.operations.doctor.finding import Finding
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_command(
-        commands, "doctor", "look at settings, database and server, and say what is wrong", _doctor
-    )
+    command.set_defaults(run=_doctor)
     command.description = (
         "Look at the settings, the keys, the disk, the database, the model and the server of this host, and say what is "
         "wrong and what to do. Changes nothing. Exit code 0: no problem; 1: at least one."

@@ -17,7 +17,7 @@ from keeper_grpc.client import (
     MetricsEvent,
 )
 from keeper_grpc.terminal.arguments import add_category, add_window
-from keeper_grpc.terminal.client_command import add_client_command
+from keeper_grpc.terminal.client_command import declare_client_command
 from keeper_grpc.terminal.output.screen import Screen, nobody_reads
 from keeper_grpc.terminal.watch.lines import JsonLines, Lines
 from keeper_grpc.terminal.watch.live import Live
@@ -34,11 +34,9 @@ class _View(Protocol):
         """Run beside the events until cancelled."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command."""
-    command = add_client_command(
-        commands, "watch", "follow emerging patterns and KPIs until Ctrl-C", _watch
-    )
+    declare_client_command(command, _watch)
     add_window(command)
     add_category(command)
     command.add_argument("--type", default="", help="only emerging patterns of this type")

@@ -50,6 +50,24 @@ def test_words_that_are_left_over_are_named() -> None:
     assert parser.parse_args(["--stay"]).stay
 
 
+def test_a_command_is_declared_once_and_only_when_it_is_chosen() -> None:
+    """What the others are made of is not loaded for it."""
+    declared: list[str] = []
+
+    def declare(parser: argparse.ArgumentParser) -> None:
+        declared.append(parser.prog)
+        parser.add_argument("--loud", action="store_true")
+
+    parser = CommandParser(prog="p")
+    commands = parser.add_subparsers(parser_class=CommandParser)
+    for name in ("sing", "dance"):
+        commands.add_parser(name).declared_by(declare)
+
+    assert parser.parse_args(["sing", "--loud"]).loud
+    assert not parser.parse_args(["sing"]).loud
+    assert declared == ["p sing"]
+
+
 def test_a_checkout_that_is_not_installed_has_no_version(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,14 @@ import argparse
 
 import pytest
 
-from keeper_grpc.simulation.command import add
+from keeper_grpc.simulation.command import declare
 
 
 def parse(*arguments: str) -> argparse.Namespace:
     """What `keeper simulate` makes of its arguments."""
     parser = argparse.ArgumentParser()
-    add(parser.add_subparsers())
-    return parser.parse_args(["simulate", *arguments])
+    declare(parser)
+    return parser.parse_args(arguments)
 
 
 def test_sizes_are_a_list() -> None:
