@@ -16,6 +16,7 @@ from rich.text import Text
 from keeper_grpc.client import KeeperClient
 from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.client.harms import harms
+from keeper_grpc.client.triggers import AUTHORED, LEARNED, lead_time, lift, precision
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetPatternResponse
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Evidence, Pattern
@@ -74,6 +75,9 @@ def shown(answer: GetPatternResponse) -> RenderableType:
         Text(),
         Text("scripts", style="bold"),
         _scripts(answer.scripts),
+        Text(),
+        Text("when it is suggested", style="bold"),
+        _triggers(answer),
         Text(),
         Text("where it works", style="bold"),
         _where(answer.facts),
@@ -148,6 +152,26 @@ def _scripts(scripts: Sequence[GetPatternResponse.Script]) -> RenderableType:
     return _by_evidence("wording", [(each.evidence, each.template) for each in scripts])
 
 
+def _triggers(answer: GetPatternResponse) -> RenderableType:
+    """The author's condition and those that outcomes taught, each with who says it."""
+    if not answer.authored_trigger and not answer.learned_triggers:
+        return Text("no author wrote a condition, and outcomes have taught none")
+    table = _table("by", "precision", "lift", "lead time", "cases", "accounts", "where")
+    if answer.authored_trigger:
+        table.add_row(AUTHORED, "", "", "", "", "", plain(answer.authored_trigger))
+    for trigger in answer.learned_triggers:
+        table.add_row(
+            LEARNED,
+            precision(trigger),
+            lift(trigger),
+            lead_time(trigger),
+            f"{trigger.case_count:,}",
+            f"{trigger.account_count:,}",
+            plain(trigger.condition),
+        )
+    return table
+
+
 def _where(facts: Sequence[GetPatternResponse.Fact]) -> RenderableType:
     if not facts:
         return Text("no condition was observed by enough accounts")
@@ -197,6 +221,6 @@ def _date(time: Timestamp) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        words = column in {"wording", "when", "from", "until"}
+        words = column in {"wording", "when", "where", "by", "from", "until"}
         table.add_column(column, justify="left" if words else "right")
     return table

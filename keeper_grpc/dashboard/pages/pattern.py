@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from google.protobuf.json_format import MessageToDict
@@ -11,6 +12,7 @@ from nicegui import html, ui
 from keeper_grpc.client import InvalidRequest, NotFound
 from keeper_grpc.client.basis import IN_ALL_SITUATIONS
 from keeper_grpc.client.harms import harms
+from keeper_grpc.client.triggers import lead_time, lift
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.claims import claimed
@@ -113,6 +115,20 @@ class PatternPage:
                 [Column("Wording", "wide"), *_EVIDENCE],
                 "No wording was used by enough accounts to be shown.",
             )
+        about = "By its author's condition, and by those that outcomes taught"
+        with part("When it is suggested", "triggers", about), html.div().classes("card"):
+            self._triggers = Table(
+                "The conditions under which it is suggested as a move",
+                [
+                    Column("Where", "wide"),
+                    Column("Says who"),
+                    Column("Precision", "number"),
+                    Column("Lift", "number"),
+                    Column("Lead time", "number"),
+                    Column("Accounts", "number"),
+                ],
+                "No author wrote a condition, and outcomes have taught none.",
+            )
         about = "By single conditions that enough accounts observed"
         with part("Where it works, and where not", "where", about), html.div().classes("card"):
             self._where = Table(
@@ -180,6 +196,7 @@ class PatternPage:
             )
             for script in found.scripts
         )
+        self._triggers.show(_triggers(found))
         self._where.show(
             Row(
                 f"{fact.key} {fact.value}",
@@ -231,6 +248,30 @@ class PatternPage:
         }.items():
             shown_value, shown_note = self._facts[name]
             shown_value.text, shown_note.text = value, note
+
+
+def _triggers(found: GetPatternResponse) -> Iterator[Row]:
+    """The author's condition first, which has no figures: nobody counted what became of it."""
+    if found.authored_trigger:
+        cells = [Cell(found.authored_trigger), Cell("Its author")]
+        yield Row("authored", [*cells, *[Cell(figures.NOTHING)] * 4])
+    for trigger in found.learned_triggers:
+        yield Row(
+            trigger.condition,
+            [
+                Cell(trigger.condition),
+                Cell("Outcomes"),
+                Cell(
+                    figures.share(trigger.precision),
+                    f"{figures.share(trigger.precision_low)} to {figures.share(trigger.precision_high)}",
+                ),
+                Cell(lift(trigger)),
+                Cell(lead_time(trigger) or figures.NOTHING),
+                Cell(
+                    f"{trigger.account_count:,}", figures.count(trigger.case_count, "case", "cases")
+                ),
+            ],
+        )
 
 
 def _state(pattern: Pattern) -> tuple[str, str]:

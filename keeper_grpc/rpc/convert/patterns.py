@@ -23,7 +23,7 @@ from keeper_grpc.gen.keeper.network.v1 import (
     network_service_pb2,
     pattern_pb2,
 )
-from keeper_grpc.rpc.convert import adoption, fields
+from keeper_grpc.rpc.convert import adoption, fields, learned_triggers
 from keeper_grpc.usecases.patterns.read import History, Page, Shown
 
 _CURSOR = struct.Struct(">d16s8s")
@@ -138,6 +138,8 @@ def pattern_history(
         ],
         adoption=adoption.message(history.adoption),
         facts=[_fact(fact, history.pattern) for fact in history.facts],
+        authored_trigger=history.authored_trigger,
+        learned_triggers=map(learned_triggers.message, history.learned_triggers),
     )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger
 from keeper_grpc.domain.authored.suggestions import SuggestedMove
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2, pattern_pb2
-from keeper_grpc.rpc.convert import fields, patterns
+from keeper_grpc.rpc.convert import fields, learned_triggers, patterns
 from keeper_grpc.rpc.convert.insights import BASES
 from keeper_grpc.usecases.advice.moves_feed import (
     Began,
@@ -70,21 +69,5 @@ def _move(move: SuggestedMove, rule: PublicationRule) -> network_service_pb2.Mov
         expected_success_rate=move.expected_success_rate,
         explanation=move.explanation,
         basis=BASES[move.basis] if move.basis else pattern_pb2.EXPECTATION_BASIS_UNSPECIFIED,
-        learned=_learned(move.learned) if move.learned else None,
+        learned=learned_triggers.message(move.learned) if move.learned else None,
     )
-
-
-def _learned(trigger: LearnedTrigger) -> network_service_pb2.LearnedTrigger:
-    figures = trigger.figures
-    message = network_service_pb2.LearnedTrigger(
-        condition=trigger.text,
-        precision=figures.precision,
-        precision_low=figures.low,
-        precision_high=figures.high,
-        lift=figures.lift,
-        case_count=figures.trials,
-        account_count=figures.owners,
-    )
-    if figures.lead_time is not None:
-        message.lead_time.FromTimedelta(figures.lead_time)
-    return message

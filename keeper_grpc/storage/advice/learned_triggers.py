@@ -150,22 +150,36 @@ async def learned_of_category(
         """,
         business_category,
     )
-    return [
-        LearnedTrigger(
-            PatternKey(row["scope_id"], row["pattern_id"]),
-            _conditions(row["conditions"]),
-            TriggerFigures(
-                precision=row["success_rate"],
-                low=row["rate_low"],
-                high=row["rate_high"],
-                lift=row["lift"],
-                trials=row["trials"],
-                owners=row["owner_count"],
-                lead_time=None if row["lead_days"] is None else timedelta(days=row["lead_days"]),
-            ),
-        )
-        for row in rows
-    ]
+    return [_trigger(row) for row in rows]
+
+
+async def learned_of_pattern(connection: Connection, key: PatternKey) -> Sequence[LearnedTrigger]:
+    """The triggers in use of one pattern, the one that surely reaches most first."""
+    rows = await connection.fetch(
+        """
+        SELECT * FROM learned_triggers
+         WHERE scope_id = $1 AND pattern_id = $2 AND retired_time IS NULL
+         ORDER BY rate_low DESC, conditions
+        """,
+        *key,
+    )
+    return [_trigger(row) for row in rows]
+
+
+def _trigger(row: Record) -> LearnedTrigger:
+    return LearnedTrigger(
+        PatternKey(row["scope_id"], row["pattern_id"]),
+        _conditions(row["conditions"]),
+        TriggerFigures(
+            precision=row["success_rate"],
+            low=row["rate_low"],
+            high=row["rate_high"],
+            lift=row["lift"],
+            trials=row["trials"],
+            owners=row["owner_count"],
+            lead_time=None if row["lead_days"] is None else timedelta(days=row["lead_days"]),
+        ),
+    )
 
 
 def _case(row: Record) -> Case:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from keeper_grpc.domain.advice.adoption import OwnReactions
+from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger
 from keeper_grpc.domain.evidence.evidence import Shares, recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.history import WeekShare
@@ -14,6 +15,7 @@ from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
 from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
 from keeper_grpc.domain.patterns.support import Support
 from keeper_grpc.storage.advice.adoption import see_reactions, see_script_reactions
+from keeper_grpc.storage.advice.learned_triggers import learned_of_pattern
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.patterns.by_fact import see_facts
@@ -119,6 +121,14 @@ class PostgresPatterns:
         """What each owner that counts observed of the pattern, and the same by the facet of each single fact."""
         async with self._database.transaction(read_only=True) as connection:
             return await see_facts(connection, key)
+
+    async def find_triggers(self, key: PatternKey) -> tuple[str, Sequence[LearnedTrigger]]:
+        """What its author wrote, empty for nothing, and what outcomes taught."""
+        async with self._database.transaction(read_only=True) as connection:
+            authored: str | None = await connection.fetchval(
+                "SELECT trigger FROM network_patterns WHERE scope_id = $1 AND id = $2", *key
+            )
+            return authored or "", await learned_of_pattern(connection, key)
 
     async def find_support(self, pattern_id: UUID, rule: PublicationRule) -> Support | None:
         """Who stands behind one pattern, published or not."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from keeper_grpc.domain.advice.adoption import Adoption, OwnReactions, adoption
+from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger
 from keeper_grpc.domain.errors import PatternNotFound
 from keeper_grpc.domain.evidence.evidence import Shares
 from keeper_grpc.domain.evidence.publication import PublicationRule
@@ -40,7 +41,8 @@ class Shown:
 class History:
     """A pattern, its published scripts (best lower bound first), and its evidence over time.
 
-    `adoption` is of all its advice, `script_adoption` of the advice in each wording; `facts` say where it works.
+    `adoption` is of all its advice, `script_adoption` of the advice in each wording; `facts` say where it works, and the
+    triggers when it is suggested: by its author, empty for none, and as outcomes taught, the surest first.
     """
 
     pattern: Pattern
@@ -49,6 +51,8 @@ class History:
     adoption: Adoption | None
     script_adoption: Mapping[str, Adoption | None]
     facts: Sequence[FactEvidence] = ()
+    authored_trigger: str = ""
+    learned_triggers: Sequence[LearnedTrigger] = ()
 
 
 class PatternStore(Protocol):
@@ -69,6 +73,9 @@ class PatternStore(Protocol):
 
     async def find_facts(self, key: PatternKey) -> tuple[Shares, Mapping[str, Shares]]:
         """What each owner that counts observed of the pattern, and the same by the facet of each single fact."""
+
+    async def find_triggers(self, key: PatternKey) -> tuple[str, Sequence[LearnedTrigger]]:
+        """The author's trigger of the pattern, empty for none, and those that outcomes taught."""
 
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
@@ -102,6 +109,7 @@ class PublishedPatterns:
                 key=lambda script: (-pattern.script_bound(script), script.template),
             )
             reactions = await self._store.find_script_reactions(pattern.key)
+            authored, learned = await self._store.find_triggers(pattern.key)
             return History(
                 pattern,
                 scripts,
@@ -109,10 +117,21 @@ class PublishedPatterns:
                 await self._adoption(pattern.key),
                 {template: adoption(owners, self._rule) for template, owners in reactions.items()},
                 await self._facts(pattern.key),
+                authored,
+                learned,
             )
         if not self._visible(pattern):
             raise PatternNotFound
-        return History(self._shown(pattern), [], [], await self._adoption(pattern.key), {})
+        # What outcomes taught is evidence, and withheld with it.
+        authored, _ = await self._store.find_triggers(pattern.key)
+        return History(
+            self._shown(pattern),
+            [],
+            [],
+            await self._adoption(pattern.key),
+            {},
+            authored_trigger=authored,
+        )
 
     async def page(self, where: PatternFilter, after: Cursor | None, size: int) -> Page:
         """A page of patterns, the highest lower bound first. `size` 0 means 50; more than 500 means 500."""

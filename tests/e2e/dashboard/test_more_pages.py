@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 from playwright.async_api import Browser, ViewportSize, expect
 
@@ -58,6 +59,43 @@ async def test_all_patterns_are_searched_ordered_and_shared_by_their_address(
         await expect(page.get_by_role("heading", level=1)).to_contain_text("hot stone upgrade")
     async with opened(browser, f"{served.url}patterns?search=xylophone") as page:
         await expect(page.locator(".counted")).to_have_text("No pattern matches.")
+
+
+async def test_a_pattern_says_what_outcomes_taught_and_what_its_author_wrote(
+    browser: Browser, served: Dashboard, database_url: str
+) -> None:
+    """Both in one table, told apart by who says it; a phone shows the same."""
+    database = await asyncpg.connect(database_url)
+    pattern_id = await database.fetchval(
+        """
+        WITH pattern AS (
+            UPDATE network_patterns SET trigger = 'customer.days_since_visit >= 45'
+             WHERE shown_action LIKE 'Book the next%' RETURNING scope_id, id)
+        INSERT INTO learned_triggers (scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
+               lift, trials, owner_count, lead_days, learned_time, verified_time)
+        SELECT scope_id, id, '[["membership_tier", "==", "premium"]]', 0.82, 0.74, 0.89, 1.6, 210, 18, 6, now(), now()
+          FROM pattern RETURNING pattern_id
+        """
+    )
+    await database.close()
+    for window in (DESK, PHONE):
+        async with opened(browser, f"{served.url}patterns/{pattern_id}", viewport=window) as page:
+            rows = page.get_by_role("region", name="When it is suggested").locator("tbody tr")
+            await expect(rows.first).to_contain_text("customer.days_since_visit >= 45")
+            await expect(rows.first).to_contain_text("Its author")
+            await expect(rows.last).to_contain_text("customer.membership_tier == 'premium'")
+            for figure in (
+                "Outcomes",
+                "82%",
+                "74% to 89%",
+                "1.6 times",
+                "6 days",
+                "18",
+                "210 cases",
+            ):
+                await expect(rows.last).to_contain_text(figure)
+            assert await serious(page) == []
+            assert await overflow(page) <= 0
 
 
 async def test_the_list_is_saved_as_csv(browser: Browser, served: Dashboard) -> None:

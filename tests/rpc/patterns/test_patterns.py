@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -149,6 +150,43 @@ async def test_a_pattern_says_where_it_works_and_where_not(
     assert rates == {("days_since_visit", 1.0, 5), ("days_since_visit", 0.0, 5)}
     plain = await service.network.GetPattern(GetPatternRequest(pattern_id=stored.pattern_id))
     assert not plain.facts
+
+
+async def test_a_pattern_says_what_outcomes_taught(service: Service, topic: str) -> None:
+    """The triggers in use, the surest first, with their figures; none that is retired, and none without history."""
+    published = await publish(service, topic, "Offer a warm towel")
+    for low, tier, retired in (
+        (0.6, "standard", False),
+        (0.7, "premium", False),
+        (0.8, "trial", True),
+    ):
+        await service.value(
+            """
+            INSERT INTO learned_triggers (scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
+                   lift, trials, owner_count, lead_days, learned_time, verified_time, retired_time)
+            SELECT scope_id, id, jsonb_build_array(jsonb_build_array('membership_tier', '==', $2::text)), 0.8, $3,
+                   0.9, 1.5, 60, 7, 6, now(), now(), CASE WHEN $4::boolean THEN now() END
+              FROM network_patterns WHERE id = $1
+            RETURNING pattern_id
+            """,
+            uuid.UUID(published),
+            tier,
+            low,
+            retired,
+        )
+    request = GetPatternRequest(pattern_id=published, include_history=True)
+    answer = await service.network.GetPattern(request)
+    assert [each.condition for each in answer.learned_triggers] == [
+        "customer.membership_tier == 'premium'",
+        "customer.membership_tier == 'standard'",
+    ]
+    first = answer.learned_triggers[0]
+    assert (first.precision, first.precision_low, first.precision_high) == (0.8, 0.7, 0.9)
+    assert (first.lift, first.case_count, first.account_count) == (1.5, 60, 7)
+    assert first.lead_time.ToTimedelta() == timedelta(days=6)
+    assert answer.authored_trigger == ""
+    plain = await service.network.GetPattern(GetPatternRequest(pattern_id=published))
+    assert not plain.learned_triggers
 
 
 async def test_filters_narrow_the_list(service: Service, topic: str) -> None:

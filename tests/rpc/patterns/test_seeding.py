@@ -57,6 +57,7 @@ async def test_a_pattern_carries_its_claim_wherever_it_is_shown(
             )
             found = await service.network.GetPattern(request)
             assert found.pattern.author_claim == claim
+            assert found.authored_trigger == (known.trigger if include_history else "")
 
         asked = SuggestMovesRequest(account_id=new_account(), business_category="spa")
         asked.facts.update({"review": {"rating": 1}})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from keeper_grpc.client.orders import in_order
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import GetPatternSupportResponse
 from keeper_grpc.gen.keeper.network.v1.adoption_pb2 import (
@@ -74,6 +76,30 @@ def test_a_pattern_that_harms_is_marked_and_says_why() -> None:
     assert "90% (harmful)" in rendered(listed([pattern], 1000), 1000)[2]
     lines = rendered(shown(GetPatternResponse(pattern=pattern)), 120)
     assert "not advised  customers complain of it, it loses money" in lines
+
+
+def test_triggers_say_whose_they_are() -> None:
+    """The author's without figures, then those that outcomes taught, or a word that there is none."""
+    pattern = GetPatternResponse(pattern=PROVEN)
+    none = "no author wrote a condition, and outcomes have taught none"
+    assert none in rendered(shown(pattern), 200)
+    pattern.authored_trigger = "review.rating <= 2"
+    learned = pattern.learned_triggers.add(
+        condition="customer.days_since_visit >= 61",
+        precision=0.82,
+        precision_low=0.74,
+        precision_high=0.89,
+        lift=1.6,
+        case_count=1_234,
+        account_count=18,
+    )
+    learned.lead_time.FromTimedelta(timedelta(days=6))
+    pattern.learned_triggers.add(condition="visits == 1", precision=0.7)
+    lines = [" ".join(line.split()) for line in rendered(shown(pattern), 200)]
+    assert "its author review.rating <= 2" in lines
+    figures = "82% (74% to 89%) 1.6 times 6 days 1,234 18"
+    assert f"outcomes {figures} customer.days_since_visit >= 61" in lines
+    assert "outcomes 70% (0% to 0%) 0.0 times 0 0 visits == 1" in lines
 
 
 def test_what_became_of_advice_is_a_funnel() -> None:

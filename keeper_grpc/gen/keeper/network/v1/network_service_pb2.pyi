@@ -1691,6 +1691,12 @@ class GetPatternResponse(_message.Message):
     HISTORY_FIELD_NUMBER: _builtins.int
     ADOPTION_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
+    AUTHORED_TRIGGER_FIELD_NUMBER: _builtins.int
+    LEARNED_TRIGGERS_FIELD_NUMBER: _builtins.int
+    authored_trigger: _builtins.str
+    """With include_history: the condition under which its author would have it suggested, as a CEL expression over the facts
+    of SuggestMoves. Empty where no author wrote one.
+    """
     @_builtins.property
     def pattern(self) -> _pattern_pb2.Pattern:
         """The pattern."""
@@ -1715,6 +1721,12 @@ class GetPatternResponse(_message.Message):
         observed, and of which k owners, or none, observed something else.
         """
 
+    @_builtins.property
+    def learned_triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LearnedTrigger]:
+        """With include_history: the triggers that outcomes taught, the one that surely reaches most first. More than k owners of
+        each half of the owners acted under the conditions of each.
+        """
+
     def __init__(
         self,
         *,
@@ -1723,10 +1735,12 @@ class GetPatternResponse(_message.Message):
         history: _abc.Iterable[Global___GetPatternResponse.Period] | None = ...,
         adoption: _adoption_pb2.Adoption | None = ...,
         facts: _abc.Iterable[Global___GetPatternResponse.Fact] | None = ...,
+        authored_trigger: _builtins.str = ...,
+        learned_triggers: _abc.Iterable[Global___LearnedTrigger] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "pattern", b"pattern"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "facts", b"facts", "history", b"history", "pattern", b"pattern", "scripts", b"scripts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adoption", b"adoption", "authored_trigger", b"authored_trigger", "facts", b"facts", "history", b"history", "learned_triggers", b"learned_triggers", "pattern", b"pattern", "scripts", b"scripts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

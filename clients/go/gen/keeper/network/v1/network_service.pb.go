@@ -2680,9 +2680,15 @@ type GetPatternResponse struct {
 	Adoption *Adoption `protobuf:"bytes,4,opt,name=adoption,proto3" json:"adoption,omitempty"`
 	// With include_history: where it works and where not, by single conditions, 40 at most. Only those that k owners
 	// observed, and of which k owners, or none, observed something else.
-	Facts         []*GetPatternResponse_Fact `protobuf:"bytes,5,rep,name=facts,proto3" json:"facts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Facts []*GetPatternResponse_Fact `protobuf:"bytes,5,rep,name=facts,proto3" json:"facts,omitempty"`
+	// With include_history: the condition under which its author would have it suggested, as a CEL expression over the facts
+	// of SuggestMoves. Empty where no author wrote one.
+	AuthoredTrigger string `protobuf:"bytes,6,opt,name=authored_trigger,json=authoredTrigger,proto3" json:"authored_trigger,omitempty"`
+	// With include_history: the triggers that outcomes taught, the one that surely reaches most first. More than k owners of
+	// each half of the owners acted under the conditions of each.
+	LearnedTriggers []*LearnedTrigger `protobuf:"bytes,7,rep,name=learned_triggers,json=learnedTriggers,proto3" json:"learned_triggers,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetPatternResponse) Reset() {
@@ -2746,6 +2752,20 @@ func (x *GetPatternResponse) GetAdoption() *Adoption {
 func (x *GetPatternResponse) GetFacts() []*GetPatternResponse_Fact {
 	if x != nil {
 		return x.Facts
+	}
+	return nil
+}
+
+func (x *GetPatternResponse) GetAuthoredTrigger() string {
+	if x != nil {
+		return x.AuthoredTrigger
+	}
+	return ""
+}
+
+func (x *GetPatternResponse) GetLearnedTriggers() []*LearnedTrigger {
+	if x != nil {
+		return x.LearnedTriggers
 	}
 	return nil
 }
@@ -3789,13 +3809,15 @@ const file_keeper_network_v1_network_service_proto_rawDesc = "" +
 	"\x11GetPatternRequest\x12'\n" +
 	"\n" +
 	"pattern_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpatternId\x12'\n" +
-	"\x0finclude_history\x18\x02 \x01(\bR\x0eincludeHistory\"\xbc\x06\n" +
+	"\x0finclude_history\x18\x02 \x01(\bR\x0eincludeHistory\"\xb5\a\n" +
 	"\x12GetPatternResponse\x124\n" +
 	"\apattern\x18\x01 \x01(\v2\x1a.keeper.network.v1.PatternR\apattern\x12F\n" +
 	"\ascripts\x18\x02 \x03(\v2,.keeper.network.v1.GetPatternResponse.ScriptR\ascripts\x12F\n" +
 	"\ahistory\x18\x03 \x03(\v2,.keeper.network.v1.GetPatternResponse.PeriodR\ahistory\x127\n" +
 	"\badoption\x18\x04 \x01(\v2\x1b.keeper.network.v1.AdoptionR\badoption\x12@\n" +
-	"\x05facts\x18\x05 \x03(\v2*.keeper.network.v1.GetPatternResponse.FactR\x05facts\x1a\x7f\n" +
+	"\x05facts\x18\x05 \x03(\v2*.keeper.network.v1.GetPatternResponse.FactR\x05facts\x12)\n" +
+	"\x10authored_trigger\x18\x06 \x01(\tR\x0fauthoredTrigger\x12L\n" +
+	"\x10learned_triggers\x18\a \x03(\v2!.keeper.network.v1.LearnedTriggerR\x0flearnedTriggers\x1a\x7f\n" +
 	"\x04Fact\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
 	"\x05value\x18\x02 \x01(\v2\x16.google.protobuf.ValueR\x05value\x127\n" +
@@ -3994,53 +4016,54 @@ var file_keeper_network_v1_network_service_proto_depIdxs = []int32{
 	44, // 64: keeper.network.v1.GetPatternResponse.history:type_name -> keeper.network.v1.GetPatternResponse.Period
 	63, // 65: keeper.network.v1.GetPatternResponse.adoption:type_name -> keeper.network.v1.Adoption
 	42, // 66: keeper.network.v1.GetPatternResponse.facts:type_name -> keeper.network.v1.GetPatternResponse.Fact
-	49, // 67: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
-	56, // 68: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
-	1,  // 69: keeper.network.v1.PreviewInsightResponse.Candidate.failed:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
-	48, // 70: keeper.network.v1.StreamMovesResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	48, // 71: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	48, // 72: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
-	68, // 73: keeper.network.v1.GetPatternResponse.Fact.value:type_name -> google.protobuf.Value
-	69, // 74: keeper.network.v1.GetPatternResponse.Fact.evidence:type_name -> keeper.network.v1.Evidence
-	69, // 75: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
-	63, // 76: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
-	48, // 77: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
-	48, // 78: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
-	2,  // 79: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
-	4,  // 80: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
-	8,  // 81: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
-	6,  // 82: keeper.network.v1.NetworkLearningService.PreviewInsight:input_type -> keeper.network.v1.PreviewInsightRequest
-	10, // 83: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
-	12, // 84: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
-	14, // 85: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
-	18, // 86: keeper.network.v1.NetworkLearningService.StreamMoves:input_type -> keeper.network.v1.StreamMovesRequest
-	20, // 87: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
-	23, // 88: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
-	25, // 89: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
-	29, // 90: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
-	27, // 91: keeper.network.v1.NetworkLearningService.GetAccountValue:input_type -> keeper.network.v1.GetAccountValueRequest
-	31, // 92: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
-	33, // 93: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
-	3,  // 94: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
-	5,  // 95: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
-	9,  // 96: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
-	7,  // 97: keeper.network.v1.NetworkLearningService.PreviewInsight:output_type -> keeper.network.v1.PreviewInsightResponse
-	11, // 98: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
-	13, // 99: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
-	15, // 100: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
-	19, // 101: keeper.network.v1.NetworkLearningService.StreamMoves:output_type -> keeper.network.v1.StreamMovesResponse
-	21, // 102: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
-	24, // 103: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
-	26, // 104: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
-	30, // 105: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
-	28, // 106: keeper.network.v1.NetworkLearningService.GetAccountValue:output_type -> keeper.network.v1.GetAccountValueResponse
-	32, // 107: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
-	34, // 108: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
-	94, // [94:109] is the sub-list for method output_type
-	79, // [79:94] is the sub-list for method input_type
-	79, // [79:79] is the sub-list for extension type_name
-	79, // [79:79] is the sub-list for extension extendee
-	0,  // [0:79] is the sub-list for field type_name
+	17, // 67: keeper.network.v1.GetPatternResponse.learned_triggers:type_name -> keeper.network.v1.LearnedTrigger
+	49, // 68: keeper.network.v1.ListPatternsResponse.patterns:type_name -> keeper.network.v1.Pattern
+	56, // 69: keeper.network.v1.EnhanceInsightResponse.ClosestMiss.basis:type_name -> keeper.network.v1.ExpectationBasis
+	1,  // 70: keeper.network.v1.PreviewInsightResponse.Candidate.failed:type_name -> keeper.network.v1.EnhanceInsightResponse.NoMatchReason
+	48, // 71: keeper.network.v1.StreamMovesResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	48, // 72: keeper.network.v1.StreamEmergingPatternsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	48, // 73: keeper.network.v1.StreamNetworkMetricsResponse.Heartbeat.server_time:type_name -> google.protobuf.Timestamp
+	68, // 74: keeper.network.v1.GetPatternResponse.Fact.value:type_name -> google.protobuf.Value
+	69, // 75: keeper.network.v1.GetPatternResponse.Fact.evidence:type_name -> keeper.network.v1.Evidence
+	69, // 76: keeper.network.v1.GetPatternResponse.Script.evidence:type_name -> keeper.network.v1.Evidence
+	63, // 77: keeper.network.v1.GetPatternResponse.Script.adoption:type_name -> keeper.network.v1.Adoption
+	48, // 78: keeper.network.v1.GetPatternResponse.Period.start_time:type_name -> google.protobuf.Timestamp
+	48, // 79: keeper.network.v1.GetPatternResponse.Period.end_time:type_name -> google.protobuf.Timestamp
+	2,  // 80: keeper.network.v1.NetworkLearningService.CapturePattern:input_type -> keeper.network.v1.CapturePatternRequest
+	4,  // 81: keeper.network.v1.NetworkLearningService.EnhanceInsight:input_type -> keeper.network.v1.EnhanceInsightRequest
+	8,  // 82: keeper.network.v1.NetworkLearningService.EnhanceInsights:input_type -> keeper.network.v1.EnhanceInsightsRequest
+	6,  // 83: keeper.network.v1.NetworkLearningService.PreviewInsight:input_type -> keeper.network.v1.PreviewInsightRequest
+	10, // 84: keeper.network.v1.NetworkLearningService.ReportOutcome:input_type -> keeper.network.v1.ReportOutcomeRequest
+	12, // 85: keeper.network.v1.NetworkLearningService.ReportReaction:input_type -> keeper.network.v1.ReportReactionRequest
+	14, // 86: keeper.network.v1.NetworkLearningService.SuggestMoves:input_type -> keeper.network.v1.SuggestMovesRequest
+	18, // 87: keeper.network.v1.NetworkLearningService.StreamMoves:input_type -> keeper.network.v1.StreamMovesRequest
+	20, // 88: keeper.network.v1.NetworkLearningService.GenerateTask:input_type -> keeper.network.v1.GenerateTaskRequest
+	23, // 89: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:input_type -> keeper.network.v1.StreamEmergingPatternsRequest
+	25, // 90: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:input_type -> keeper.network.v1.GetNetworkMetricsRequest
+	29, // 91: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:input_type -> keeper.network.v1.StreamNetworkMetricsRequest
+	27, // 92: keeper.network.v1.NetworkLearningService.GetAccountValue:input_type -> keeper.network.v1.GetAccountValueRequest
+	31, // 93: keeper.network.v1.NetworkLearningService.GetPattern:input_type -> keeper.network.v1.GetPatternRequest
+	33, // 94: keeper.network.v1.NetworkLearningService.ListPatterns:input_type -> keeper.network.v1.ListPatternsRequest
+	3,  // 95: keeper.network.v1.NetworkLearningService.CapturePattern:output_type -> keeper.network.v1.CapturePatternResponse
+	5,  // 96: keeper.network.v1.NetworkLearningService.EnhanceInsight:output_type -> keeper.network.v1.EnhanceInsightResponse
+	9,  // 97: keeper.network.v1.NetworkLearningService.EnhanceInsights:output_type -> keeper.network.v1.EnhanceInsightsResponse
+	7,  // 98: keeper.network.v1.NetworkLearningService.PreviewInsight:output_type -> keeper.network.v1.PreviewInsightResponse
+	11, // 99: keeper.network.v1.NetworkLearningService.ReportOutcome:output_type -> keeper.network.v1.ReportOutcomeResponse
+	13, // 100: keeper.network.v1.NetworkLearningService.ReportReaction:output_type -> keeper.network.v1.ReportReactionResponse
+	15, // 101: keeper.network.v1.NetworkLearningService.SuggestMoves:output_type -> keeper.network.v1.SuggestMovesResponse
+	19, // 102: keeper.network.v1.NetworkLearningService.StreamMoves:output_type -> keeper.network.v1.StreamMovesResponse
+	21, // 103: keeper.network.v1.NetworkLearningService.GenerateTask:output_type -> keeper.network.v1.GenerateTaskResponse
+	24, // 104: keeper.network.v1.NetworkLearningService.StreamEmergingPatterns:output_type -> keeper.network.v1.StreamEmergingPatternsResponse
+	26, // 105: keeper.network.v1.NetworkLearningService.GetNetworkMetrics:output_type -> keeper.network.v1.GetNetworkMetricsResponse
+	30, // 106: keeper.network.v1.NetworkLearningService.StreamNetworkMetrics:output_type -> keeper.network.v1.StreamNetworkMetricsResponse
+	28, // 107: keeper.network.v1.NetworkLearningService.GetAccountValue:output_type -> keeper.network.v1.GetAccountValueResponse
+	32, // 108: keeper.network.v1.NetworkLearningService.GetPattern:output_type -> keeper.network.v1.GetPatternResponse
+	34, // 109: keeper.network.v1.NetworkLearningService.ListPatterns:output_type -> keeper.network.v1.ListPatternsResponse
+	95, // [95:110] is the sub-list for method output_type
+	80, // [80:95] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_keeper_network_v1_network_service_proto_init() }

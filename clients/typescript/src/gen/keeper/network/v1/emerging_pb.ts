@@ -123,8 +123,9 @@ export type EmergingPattern = Message<"keeper.network.v1.EmergingPattern"> & {
   growthRate: number;
 
   /**
-   * Its novelty, in [0, 1]: one less the cosine similarity to the nearest pattern of its type that was
-   * discovered a day or more before the emerging pattern was first seen, 1 when there is none.
+   * Its novelty, in [0, 1]: how little its actions are like those of the patterns of its type that were discovered
+   * a day or more before the emerging pattern was first seen, on the scale of the embedding model. Below a third they are
+   * what is known in other words, above two thirds something else; 1 when there is no such pattern.
    *
    * @generated from field: double novelty = 15;
    */
