@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
+from keeper_grpc.client.days import MOST_DAYS
+
 WINDOWS = {7: "7 days", 30: "30 days", 90: "90 days", 365: "1 year"}
 """The selectable windows: days and label."""
 
@@ -15,9 +17,6 @@ _USUAL = 30
 
 _LONGEST = timedelta(days=3_650)
 """The API's own bound of a window."""
-
-MOST_DAYS = 366
-"""Days that a report has one by one."""
 
 _CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """The API's format of a line of business."""

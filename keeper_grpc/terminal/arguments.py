@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
-_LONGEST_WINDOW = 3650
+LONGEST_WINDOW = 3650
 """Days; the API's own bound."""
 
 
-def add_window(command: argparse.ArgumentParser) -> None:
+def add_window(command: argparse._ActionsContainer) -> None:
     """`--window DAYS`, as a timedelta in `window`; None by default."""
     command.add_argument(
         "--window",
         type=_window,
         metavar="DAYS",
         help="how far back to look, for example 7 or 7d (30d)",
+    )
+
+
+def add_dates(command: argparse._ActionsContainer) -> None:
+    """`--dates FIRST..LAST`, as two days in `dates`, both included; None by default."""
+    command.add_argument(
+        "--dates",
+        type=_dates,
+        metavar="FIRST..LAST",
+        help="what days tell from the one to the other, both included: 2026-10-01..2026-11-15 (UTC)",
     )
 
 
@@ -43,10 +53,23 @@ def share(text: str) -> float:
     return number
 
 
+def _dates(text: str) -> tuple[date, date]:
+    try:
+        first, last = map(date.fromisoformat, text.split(".."))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2026-10-01..2026-11-15") from None
+    today = datetime.now(UTC).date()
+    if not today - timedelta(days=LONGEST_WINDOW) <= first <= last <= today:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not go from an earlier to a later day, up to today"
+        )
+    return first, last
+
+
 def _window(text: str) -> timedelta:
     found = re.fullmatch(r"([0-9]{1,4})d?", text)
-    if not found or not 1 <= int(found[1]) <= _LONGEST_WINDOW:
+    if not found or not 1 <= int(found[1]) <= LONGEST_WINDOW:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of days from 1 to {_LONGEST_WINDOW}"
+            f"{text!r} is not a number of days from 1 to {LONGEST_WINDOW}"
         )
     return timedelta(days=int(found[1]))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from keeper_grpc.dashboard.filters import MOST_DAYS, Dates
+from keeper_grpc.client.days import MOST_DAYS, Bucket, buckets
+from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.sections.buckets import Bucket, buckets
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 

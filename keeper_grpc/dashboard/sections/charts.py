@@ -8,11 +8,11 @@ from typing import Any
 
 from nicegui import html, ui
 
+from keeper_grpc.client.days import ENOUGH, Bucket, buckets
 from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
 from keeper_grpc.dashboard.look.text import Text
-from keeper_grpc.dashboard.sections.buckets import ENOUGH, Bucket, buckets
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
     GetPatternResponse,

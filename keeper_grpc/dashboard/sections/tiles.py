@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from nicegui import html
 
+from keeper_grpc.client.days import Bucket
 from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Status
 from keeper_grpc.dashboard.look.sparkline import Sparkline
 from keeper_grpc.dashboard.look.terms import heading
 from keeper_grpc.dashboard.look.text import Text
-from keeper_grpc.dashboard.sections.buckets import Bucket
 from keeper_grpc.dashboard.sections.changes import Periods, kpi_changes, metric_changes, series
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Kpi, Metric, NetworkMetrics
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from nicegui import html
 
+from keeper_grpc.client.days import MOST_DAYS, Bucket, buckets, covered
 from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.terms import heading
 from keeper_grpc.dashboard.look.text import Text
-from keeper_grpc.dashboard.sections.buckets import Bucket, buckets
 from keeper_grpc.dashboard.sections.changes import Periods
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
@@ -36,7 +36,9 @@ class WithinDates:
                         self._shown[name] = (value, Text("span", "", "change"))
         Text(
             "p",
-            "Targets, reactions and revenue are measured up to now: choose dates that end today to see them.",
+            "Targets, reactions and revenue are measured up to now: choose dates that end today to see them. How many "
+            "accounts were behind them within dates that are over is not kept, so that a number of one of them could not "
+            "be told from one of many.",
             "basis",
         )
 
@@ -47,6 +49,10 @@ class WithinDates:
         if report.withheld:
             for value, change in self._shown.values():
                 value.text, change.text = "Withheld", ""
+            return
+        if not covered(report, dates.first):
+            for value, change in self._shown.values():
+                value.text, change.text = "Too long ago", f"days are known for {MOST_DAYS} days"
             return
         (now,) = buckets(report.days, dates.first, dates.last, dates.days)
         before = _numbers(periods.before) if periods is not None else {}

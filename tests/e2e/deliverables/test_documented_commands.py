@@ -127,6 +127,7 @@ BLOCKS: dict[tuple[str, str], Run | Elsewhere | Never] = {
     ("docs/systemd.md", "(umask 077; printf"): Never("it writes into /etc"),
     ("docs/simulation.md", "make setup"): Elsewhere(f"{COMMANDS}/test_simulate.py"),
     ("docs/terminal.md", "http_proxy="): Elsewhere(f"{COMMANDS}/test_terminal.py"),
+    ("docs/terminal.md", "keeper metrics --dates"): Run("2025-11-15"),
     ("docs/terminal.md", "keeper metrics"): Run("patterns"),
     ("docs/terminal.md", "keeper patterns --type"): Run(ACTION),
     ("docs/terminal.md", "keeper pattern a770385e"): Run(ACTION),

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keeper_grpc.client.days import ENOUGH, Bucket, buckets
 from keeper_grpc.dashboard.filters import WINDOWS, Filter
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.claims import claimed
-from keeper_grpc.dashboard.sections.buckets import ENOUGH, Bucket, buckets
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Interval, Metric, NetworkDay
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import AuthorClaim
 

@@ -1,12 +1,13 @@
-"""Groups days into the steps of a chart."""
+"""Sums of a report's days: over chosen dates, and for the steps of a chart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import NetworkDay
+from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
 _COUNTED = (
     "patterns_discovered",
@@ -17,6 +18,9 @@ _COUNTED = (
     "held_out_count",
     "held_out_success_count",
 )
+
+MOST_DAYS = 366
+"""Days that a report has one by one, the newest on which something happened."""
 
 ENOUGH = 5
 """Fewest outcomes or questions for which a step shows a rate: with fewer, one moves it by 20 points."""
@@ -35,6 +39,11 @@ class Bucket:
     advised_success_count: int = 0
     held_out_count: int = 0
     held_out_success_count: int = 0
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The sums, by the names that days have."""
+        return {name: getattr(self, name) for name in _COUNTED}
 
     @property
     def label(self) -> str:
@@ -57,6 +66,12 @@ class Bucket:
     def held_out_rate(self) -> float | None:
         """The success rate of the holdout; None for too few outcomes."""
         return _rate(self.held_out_success_count, self.held_out_count)
+
+
+def covered(report: GetNetworkMetricsResponse, first: date) -> bool:
+    """Whether a report that begins there has all of its days one by one, and not the newest alone."""
+    days = report.days
+    return len(days) < MOST_DAYS or days[0].start_time.ToDatetime().date() <= first
 
 
 def _rate(successes: int, trials: int) -> float | None:
