@@ -93,19 +93,20 @@ def within(kind: Callable[[str], _Number], low: _Number, high: _Number) -> Calla
 
 
 class InsteadOf(argparse.Action):
-    """A flag that does without another option, `instead_of`, which is required otherwise."""
+    """An option that does without another one, `instead_of`, which is required otherwise: a flag, or one with `choices`."""
 
     def __init__(self, *, instead_of: argparse.Action, **options: Any) -> None:
-        super().__init__(nargs=0, default=False, **options)
+        flag = "choices" not in options
+        super().__init__(nargs=0 if flag else None, default=False if flag else None, **options)
         self._instead_of = instead_of
 
     def __call__(
         self,
         parser: argparse.ArgumentParser,  # noqa: ARG002 - as argparse calls it
         namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,  # noqa: ARG002 - as argparse calls it
+        values: str | Sequence[Any] | None,
         option_string: str | None = None,  # noqa: ARG002 - as argparse calls it
     ) -> None:
-        """Set the flag."""
-        setattr(namespace, self.dest, True)
+        """Set the flag, or what was chosen."""
+        setattr(namespace, self.dest, True if self.nargs == 0 else values)
         self._instead_of.required = False

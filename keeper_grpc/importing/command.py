@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from keeper_grpc.command.arguments import InsteadOf, add_file_format, add_target, within
+from keeper_grpc.importing.templates.named import NAMES, template
 
 _IN_PART = 3
 """The exit code of an import that rejected some rows and captured the others."""
@@ -35,6 +36,13 @@ def declare(command: argparse.ArgumentParser) -> None:
         action=InsteadOf,
         instead_of=mapping,
         help="print a mapping to begin with, from the header and the first rows; send nothing",
+    )
+    command.add_argument(
+        "--template",
+        action=InsteadOf,
+        instead_of=mapping,
+        choices=NAMES,
+        help="print a mapping for a file that this program exported, to complete; send nothing",
     )
     add_target(command)
     add_file_format(command)
@@ -69,6 +77,9 @@ def _import(parsed: argparse.Namespace) -> int:
         from keeper_grpc.importing.suggest import suggest
 
         print(suggest(parsed.file, parsed.file_format), end="")
+        return 0
+    if parsed.template:
+        print(template(parsed.template), end="")
         return 0
     from keeper_grpc.connecting import credentials_of
     from keeper_grpc.importing.run import Options, run

@@ -67,6 +67,9 @@ BLOCKS: dict[tuple[str, str], Run | Elsewhere | Never] = {
     ("docs/import.md", "keeper import history.csv --suggest"): Elsewhere(
         f"{COMMANDS}/test_import.py"
     ),
+    ("docs/import.md", "keeper import bookings.csv --template"): Elsewhere(
+        "tests/unit/importing/test_templates.py"
+    ),
     ("docs/import.md", "keeper backtest"): Elsewhere(f"{COMMANDS}/test_backtest.py"),
     ("docs/kubernetes.md", "kubectl "): Never("it needs a cluster"),
     ("docs/load-balancing.md", "envoy --mode validate"): Elsewhere(f"{HERE}/test_envoy.py"),

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import Workbook
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
-from keeper_grpc.importing.build import build
+from keeper_grpc.importing.build import build, skipped
 from keeper_grpc.importing.failure import ImportFailed, Reason, RowRejected
 from keeper_grpc.importing.files.rows import Source
 from keeper_grpc.importing.mapping.mapping import Mapping
@@ -41,6 +41,8 @@ async def imported(file: Path, chosen: Mapping) -> tuple[list[CapturePatternRequ
     for row in source.rows():
         if row.unreadable is not None:
             reasons.append(row.unreadable)
+            continue
+        if skipped(read, row.cells):
             continue
         try:
             made.append(build(read, row.cells, uuid4()))

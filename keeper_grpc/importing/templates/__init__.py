@@ -1,0 +1,1 @@
+"""Mappings for exports whose columns their makers document in public. Each file names its source."""
