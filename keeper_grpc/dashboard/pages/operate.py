@@ -166,15 +166,20 @@ class OperatePage:
 
     async def _would_withdraw(self, event: events.GenericEventArguments) -> None:
         session = self._present()
-        if session is None:
+        if session is None or self._busy:
             return
+        self._busy = True
         try:
             proposal = await withdrawing.proposed(session.client, held(event))
         except KeeperClientError as error:
             self._failed(said(error))
         else:
-            self._problem.set_visibility(False)
-            self._confirm_withdrawal.propose(proposal)
+            # Whoever has signed out meanwhile has nothing to confirm.
+            if self._session is session:
+                self._problem.set_visibility(False)
+                self._confirm_withdrawal.propose(proposal)
+        finally:
+            self._busy = False
 
     async def _would_forget(self, event: events.GenericEventArguments) -> None:
         session = self._present()

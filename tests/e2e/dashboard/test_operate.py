@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from keeper_grpc.client import KeeperClient, NotFound
 from keeper_grpc.client.credentials import Credentials
+from keeper_grpc.dashboard.sections.operator.audit import PAGE
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Insight, Outcome
 from tests.e2e.conftest import starter
 from tests.e2e.dashboard.browsing import (
@@ -252,6 +254,33 @@ async def test_an_account_is_forgotten_after_its_id_was_typed_twice(
         newest = page.get_by_role("table", name="What operators did").locator("tbody tr").first
         await expect(newest).to_contain_text(re.compile("forget account.*ada"))
         await expect(page.locator("body")).not_to_contain_text("leaver")
+
+
+async def test_pressing_twice_adds_one_page_of_what_operators_did(
+    browser: Browser, operated: Operated, database_url: str
+) -> None:
+    """The second press comes while the first one's answer is waited for: it neither fails nor adds a page."""
+    async with operated.as_("ada") as keeper:
+        for number in range(3 * PAGE):
+            await keeper.register_account(f"branch-{number}", "spa")
+    async with (
+        asyncpg.create_pool(database_url, min_size=1, max_size=1) as pool,
+        pool.acquire() as database,
+        signed_in(browser, operated) as page,
+    ):
+        rows = page.get_by_role("table", name="What operators did").locator("tbody tr")
+        await expect(rows).to_have_count(PAGE)
+        older = page.get_by_role("button", name="Show older ones")
+        async with database.transaction():
+            await database.execute("LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE")
+            await older.evaluate("(button) => { button.click(); button.click(); }")
+            # Comes to the dashboard behind both, so that both are under way when the table is free again.
+            await page.get_by_label("Account", exact=True).fill("nobody")
+            await page.get_by_role("button", name="Forget this account").click()
+            await expect(page.get_by_role("alertdialog")).to_be_visible()
+        await expect(rows).to_have_count(2 * PAGE)
+        await older.click()
+        await expect(rows).to_have_count(3 * PAGE)
 
 
 async def test_a_server_that_asks_nobody_is_not_operated_by_whoever_sees_the_page(

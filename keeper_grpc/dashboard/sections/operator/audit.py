@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
-from keeper_grpc.client import KeeperClient
+from keeper_grpc.client import KeeperClient, KeeperClientError
 from keeper_grpc.client.withdrawal_reasons import reason_name
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
@@ -23,7 +24,7 @@ class AuditTable:
     """The newest events; older ones are added below. The counts are for operators: those of a forgotten account are its."""
 
     def __init__(self) -> None:
-        self._rows: list[Row] = []
+        self._rows: dict[str, Row] = {}
         self._table = Table(
             "What operators did, the latest first",
             [
@@ -34,33 +35,54 @@ class AuditTable:
             ],
             "No operator has done anything.",
         )
+        self._client: KeeperClient | None = None
         self._events: AsyncGenerator[AuditEvent] | None = None
+        # A generator that is waiting for a page can neither be asked again nor be closed.
+        self._reading = asyncio.Lock()
         self.older = Text("button", "Show older ones", "plain", type="button")
         self.older.set_visibility(False)
 
     async def read(self, client: KeeperClient) -> None:
         """Begin with the newest. Raises KeeperClientError."""
-        await self.close()
-        self._rows = []
-        self._events = client.audit_events(page_size=PAGE)
-        await self.more()
+        async with self._reading:
+            await self._end()
+            self._rows.clear()
+            self._client = client
+            await self._add()
 
     async def more(self) -> None:
-        """Add a page. Raises KeeperClientError."""
-        if self._events is None:
+        """Add a page; a second press while one is being read changes nothing. Raises KeeperClientError."""
+        if self._reading.locked():
             return
-        ended = False
-        for _ in range(PAGE):
-            try:
-                self._rows.append(_row(await anext(self._events)))
-            except StopAsyncIteration:
-                ended = True
-                break
-        self._table.show(self._rows)
-        self.older.set_visibility(not ended and len(self._rows) < _MOST)
+        async with self._reading:
+            await self._add()
 
     async def close(self) -> None:
         """End the reading."""
+        async with self._reading:
+            self._client = None
+            await self._end()
+
+    async def _add(self) -> None:
+        """After a failure the log is read from its beginning, and what is shown already is passed over."""
+        if self._client is None:
+            return
+        if self._events is None:
+            self._events = self._client.audit_events(page_size=PAGE)
+        wanted, ended = len(self._rows) + PAGE, True
+        try:
+            async for event in self._events:
+                self._rows.setdefault(event.audit_event_id, _row(event))
+                if len(self._rows) == wanted:
+                    ended = False
+                    break
+        except KeeperClientError:
+            self._events = None
+            raise
+        self._table.show(self._rows.values())
+        self.older.set_visibility(not ended and wanted < _MOST)
+
+    async def _end(self) -> None:
         events, self._events = self._events, None
         if events is not None:
             await events.aclose()
