@@ -150,9 +150,11 @@ def title_of(
     actions: Sequence[str],
     shared: AbstractSet[str],
     topics: Sequence[str],
+    conditions: Sequence[str] = (),
 ) -> str:
     """The best phrase of these actions, the nearest first, in which every word is `shared`; one that is short stands
-    behind the type. Without any, the type and up to three of the `topics`, which are shared as well.
+    behind the type. Without any, the type and up to three of the `topics`; without these, the type and the first of the
+    `conditions` that fits ("service is balayage"). Both are shared as well.
     """
     best = max(
         (_phrase(run, ends) for run, ends in _runs(actions, shared)), key=_worth, default=_NONE
@@ -167,6 +169,9 @@ def title_of(
     for count in range(min(MOST_TOPICS, len(said)), 0, -1):
         told = f"{kind}: {', '.join(said[:count])}"
         if len(told) <= MOST_CHARACTERS:
+            return told
+    for condition in conditions:
+        if len(told := f"{kind} when {condition}") <= MOST_CHARACTERS:
             return told
     return kind
 

@@ -6,6 +6,7 @@ the label altogether.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -67,27 +68,38 @@ def _common_pattern(texts: Sequence[str], shared: AbstractSet[str]) -> str:
 
 
 def _label(pattern_type: str, nearest: Sequence[Sentence], k: int) -> str:
-    """A phrase of the actions; where they have none, what the sentences are about."""
+    """A phrase of the actions; where they have none, in which situation it is seen."""
     said = shared_words(((each.owner_key, each.action) for each in nearest), k)
     actions = list(dict.fromkeys(each.action for each in nearest if each.action))
     topics = [word for word in _content(actions[:QUOTED]) if word in said]
-    if not topics:
-        values = [_values(each.text) for each in nearest]
-        owned = shared_words(
-            ((each.owner_key, value) for each, value in zip(nearest, values, strict=True)), k
-        )
-        topics = [word for word in _content(values) if word in owned]
     topics.sort(key=lambda word: -said[word])
-    return title_of(pattern_type, actions[:QUOTED], said.keys(), topics)
+    conditions = () if topics else _shared_conditions(nearest, k)
+    return title_of(pattern_type, actions[:QUOTED], said.keys(), topics, conditions)
+
+
+def _shared_conditions(nearest: Sequence[Sentence], k: int) -> Sequence[str]:
+    """The conditions that enough owners stated in as many words: those in words before figures, then as many share them."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for each in nearest:
+        for condition in _conditions(each.text):
+            owners[condition].add(each.owner_key)
+    shared = [condition for condition, known in owners.items() if len(known) >= k]
+    return sorted(shared, key=lambda one: (_is_figure(one), -len(owners[one])))
+
+
+def _conditions(sentence: str) -> Iterator[str]:
+    """What a sentence says of its situation, one by one: "service is balayage"."""
+    situation, found, _ = sentence.removeprefix("When ").rpartition("(")
+    if found and sentence.startswith("When "):
+        yield from (part for part in situation.rstrip(" ").split(", ") if " is " in part)
+
+
+def _is_figure(condition: str) -> bool:
+    value = condition.partition(" is ")[2]
+    return not any(letter.isalpha() for letter in value) or value in {"true", "false"}
 
 
 def _content(texts: Iterable[str]) -> Iterator[str]:
     """The words of meaning of these texts, each once."""
     seen = dict.fromkeys(word for text in texts for word in words_of(text))
     return (word for word in seen if word.isalpha() and says_something(word))
-
-
-def _values(sentence: str) -> str:
-    """What the conditions of a sentence are, without their names and what the sentence ends with."""
-    situation = sentence.rpartition("(")[0].removeprefix("When ")
-    return " ".join(part.partition(" is ")[2] for part in situation.split(", "))

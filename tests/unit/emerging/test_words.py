@@ -77,9 +77,21 @@ def test_without_a_phrase_the_label_names_the_topics() -> None:
     """The type and what most accounts speak of, or in which situations; the type alone when they share nothing."""
     told = of("Massage? Call!", "Call: massage", "Ask for massage")
     assert told.label == "Churn prevention: massage"
-    assert of("", "", "").label == "Churn prevention: monday"
+    assert of("", "", "").label == "Churn prevention when day of week is Monday"
     alone = wording(TYPE, [Sentence(a, f"{a * 5} (x).", a * 5, 0.1) for a in "abc"], K)
     assert alone == ClusterWords("… (x).", "Churn prevention")
+
+
+def test_questions_without_actions_are_titled_by_what_is_asked_about() -> None:
+    """By a condition that k owners state in as many words: one in words rather than a figure."""
+    asked = [
+        Sentence(owner, f"When rating is {rating}, service is Gel Nails (x, y).", "", 0.1)
+        for owner, rating in zip("abcd", (1, 1, 1, 2), strict=True)
+    ]
+    assert wording(TYPE, asked, K).label == "Churn prevention when service is Gel Nails"
+    figures = [Sentence(owner, "When rating is 1 (x, y).", "", 0.1) for owner in "abc"]
+    assert wording(TYPE, figures, K).label == "Churn prevention when rating is 1"
+    assert wording(TYPE, asked[:2], K).label == "Churn prevention"
 
 
 def test_sentences_without_common_words_show_nothing() -> None:
