@@ -51,6 +51,11 @@ SUBCOMMANDS = (
         "keeper_grpc.operations.archive.command",
     ),
     Subcommand(
+        "move",
+        "move the network to another database, while it is served",
+        "keeper_grpc.operations.move.command",
+    ),
+    Subcommand(
         "reembed",
         "move the database to another embedding model, while it is served",
         "keeper_grpc.models.command",

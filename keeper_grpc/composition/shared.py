@@ -21,6 +21,7 @@ from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
 from keeper_grpc.privacy.text.vocabulary import ApprovedWords
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.connections.unfit import (
+    DatabaseMoving,
     DatabaseUnfit,
     DatabaseUnreachable,
     ServerReadOnly,
@@ -69,12 +70,12 @@ async def database_server(
 
 
 async def _migrate_when_reachable(dsn: str, settings: Settings) -> list[str]:
-    """Migrate, waiting for a database that is still starting, fails over, or whose tables are in use."""
+    """Migrate, waiting for a database that is still starting, fails over, is moved, or whose tables are in use."""
     give_up = time.monotonic() + settings.startup_timeout.total_seconds()
     while True:
         try:
             return await migrate(dsn, lock_timeout=settings.migration_lock_timeout.total_seconds())
-        except (DatabaseUnreachable, ServerReadOnly, MigrationBlocked) as error:
+        except (DatabaseUnreachable, ServerReadOnly, DatabaseMoving, MigrationBlocked) as error:
             if time.monotonic() > give_up:
                 raise
             log.warning("waiting_for_database", reason=str(error))

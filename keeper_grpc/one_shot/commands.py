@@ -27,6 +27,7 @@ from keeper_grpc.storage.advice.exploration import Exploring, PostgresExploratio
 from keeper_grpc.storage.archives.files import PostgresArchiveFiles
 from keeper_grpc.storage.archives.rebuild import check_archives_needed, loaded
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.evidence.check import count_wrong
 from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
 from keeper_grpc.storage.metrics.uplift import Measured, PostgresUplift
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
@@ -76,6 +77,13 @@ async def rebuild(settings: Settings, archives: Path | None = None) -> RebuildRe
         counts = {"patterns": result.patterns, "corrected": result.corrected}
         await record(pool, "rebuild_evidence", counts)
         return result
+
+
+async def check_evidence(settings: Settings) -> int:
+    """How many accounts have other evidence in a pattern than the ledger gives them, beside a server of it or alone."""
+    async with open_pool(settings, beside_a_server=True) as pool, pool.connection() as connection:
+        await connection.execute("SET statement_timeout = 0")
+        return await count_wrong(connection)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ other.
     LEADER        session, tried. The leader's steps take STEP on the same connection.
     STEP          transaction. Then rows: sightings and clusters (a step); the account, its advice and
                   its sightings (the end of ForgetAccount).
+    MOVE          session, tried, on the source and then the target of a move. Alone.
     ARCHIVE       session, tried. Alone; its transactions take a scope, then accounts.
     PRIORS        transaction, tried. Then rows: patterns, in the order of their ids.
     FOLD          transaction, tried by a fold. A rebuild waits for it, after it has locked the tables
@@ -53,6 +54,8 @@ class AdvisoryLock(IntEnum):
     """Builds ANN indexes: two processes must not build the same one."""
     MODEL = 0x6B656570_6D6F646C
     """Switches the database to another embedding model; also in the schema's functions."""
+    MOVE = 0x6B656570_6D6F7665
+    """Moves the network to another database, or from one."""
     PRIORS = 0x6B656570_7072696F
     """Learns the priors of patterns from each other."""
     RETENTION = 0x6B656570_72657461

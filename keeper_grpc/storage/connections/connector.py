@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 
 from keeper_grpc.storage.connections.address import Address, Host
+from keeper_grpc.storage.connections.move_mark import Phase, phase_of
 from keeper_grpc.storage.connections.session import SILENCE
 from keeper_grpc.storage.connections.unfit import (
+    DatabaseMoved,
+    DatabaseMoving,
     DatabaseUnfit,
     DatabaseUnreachable,
     DatabaseUrlInvalid,
@@ -138,10 +141,15 @@ async def _require_writable(connection: asyncpg.Connection[Record]) -> None:
                    quote_ident(current_user) AS role, quote_ident(current_database()) AS database
             """
         )
+        assert facts is not None  # noqa: S101 - a SELECT without FROM has one row
+        phase = await phase_of(connection) if facts["read_only"] else None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise unreachable(error) from error
-    assert facts is not None  # noqa: S101 - a SELECT without FROM has one row
     if facts["standby"]:
         raise ServerReadOnly
+    if phase is Phase.MOVED:
+        raise DatabaseMoved
+    if phase is not None:
+        raise DatabaseMoving
     if facts["read_only"]:
         raise WritesRefused(facts["role"], facts["database"])

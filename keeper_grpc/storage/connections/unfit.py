@@ -7,6 +7,8 @@
      +- ServerTooOld
      +- ServerReadOnly        a standby
      +- WritesRefused         a primary whose transactions are read-only
+     |   +- DatabaseMoving    part of a move (keeper move) that is not done yet
+     |   +- DatabaseMoved     the network was moved away from it
      +- EncodingUnfit         not UTF8
      +- VectorMissing         pgvector is not on the server, or this role may not create it
      +- VectorTooOld
@@ -79,6 +81,28 @@ class WritesRefused(DatabaseUnfit):
             "the database takes no writes (default_transaction_read_only is on, as where a provider's disk is full): "
             f"find out why, then run ALTER ROLE {role} RESET default_transaction_read_only or "
             f"ALTER DATABASE {database} RESET default_transaction_read_only"
+        )
+
+
+class DatabaseMoving(WritesRefused):
+    """`keeper move` switches from this database to another, or fills this one: it opens when that is done."""
+
+    def __init__(self) -> None:
+        DatabaseUnfit.__init__(
+            self,
+            "a keeper move from or to this database is under way: wait for it; if it was interrupted, run it again, or "
+            "keeper move --cancel",
+        )
+
+
+class DatabaseMoved(WritesRefused):
+    """`keeper move` took the network to another database; what is here is of before."""
+
+    def __init__(self) -> None:
+        DatabaseUnfit.__init__(
+            self,
+            "the network was moved away from this database (keeper move): name the one that it was moved to in "
+            "KEEPER_DATABASE_URL",
         )
 
 

@@ -118,6 +118,9 @@ BLOCKS: dict[tuple[str, str], Run | Elsewhere | Never] = {
     ("docs/releasing.md", "make dist chart sbom"): Elsewhere(f"{HERE}/test_release.py"),
     ("docs/releasing.md", "git tag"): Never("it makes a release"),
     ("docs/scaling.md", "psql -c"): Never("it needs a Citus cluster"),
+    ("docs/scaling.md", "KEEPER_DATABASE_URL=$NEW keeper migrate"): Elsewhere(
+        "tests/e2e/failures/test_move.py"
+    ),
     ("docs/scaling.md", "KEEPER_TEST_CITUS_DSN="): Never("it needs a Citus cluster"),
     ("docs/security.md", "openssl req -x509"): Elsewhere(f"{HERE}/test_security_page.py"),
     ("docs/security.md", "mv server.pem.new"): Elsewhere(f"{HERE}/test_security_page.py"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,33 +13,14 @@ from keeper_grpc.storage.embedded.account import ServerAccount
 from keeper_grpc.storage.readiness import DISK_FULL, Readiness
 from tests.integration.connections.starting import started
 from tests.postgres_over_tcp import TcpPostgres
+from tests.small_disk import fill, small_disk_at
 
 
 @pytest.fixture
 def small_disk(make_directory: Callable[[], Path]) -> Iterator[Path]:
     """A file system of 8 MB that the server may write to."""
-    directory = make_directory()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "tmpfs", directory],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("a small file system can be mounted by root only, and not in every container")
-    try:
-        yield directory
-    finally:
-        subprocess.run(["umount", "--lazy", directory], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Leave nothing free."""
-    with (disk / "filling").open("wb", buffering=0) as filling:
-        try:
-            while True:
-                filling.write(bytes(4096))
-        except OSError:
-            return
+    with small_disk_at(make_directory()) as disk:
+        yield disk
 
 
 async def test_a_full_disk_is_named_and_makes_the_server_not_ready(
