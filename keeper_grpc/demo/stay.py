@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grpc.aio import AioRpcError
+
 from keeper_grpc.demo.history import Examples, Row
 from keeper_grpc.demo.invented_world import UPLIFT, InventedWorld
 from keeper_grpc.demo.server_process import dashboard, serving
@@ -50,6 +52,9 @@ _TIMES = 2
 
 _AT_ONCE = 8
 _DEADLINE = 60.0
+
+_FAILURES = 10
+"""Questions in a row that fail until the demo gives its server up."""
 
 _PULSE = 2.0
 """Seconds between two questions."""
@@ -144,10 +149,19 @@ class _Accounts:
         await asyncio.gather(*(caller() for _ in range(_AT_ONCE)))
 
     async def go_on(self) -> None:
-        """Ask slowly, until cancelled."""
+        """Ask slowly, until cancelled. Raises AioRpcError when the server fails some questions in a row."""
+        failed = 0
         for question in itertools.cycle(self.questions):
             await asyncio.sleep(_PULSE)
-            await self._ask(question)
+            try:
+                await self._ask(question)
+            except AioRpcError:
+                # A machine that is busy for a moment is no end of it.
+                failed += 1
+                if failed == _FAILURES:
+                    raise
+            else:
+                failed = 0
 
     def summary(self) -> str:
         """What was asked, in a line."""

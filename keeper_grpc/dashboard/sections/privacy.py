@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from nicegui import html
 
@@ -68,11 +69,18 @@ class PrivacyPanel:
         """Show the latest audit events."""
         self._notice.show(feed.problem, known=feed.value is not None)
         if feed.value is not None:
-            self._table.show(map(_row, feed.value))
+            self._table.show(
+                _row(list(alike)) for _, alike in groupby(feed.value, lambda event: event.action)
+            )
 
 
-def _row(event: AuditEvent) -> Row:
-    """An event without its counts: those of a forgotten account describe one account."""
+def _row(alike: Sequence[AuditEvent]) -> Row:
+    """Events of one kind in a row, the latest first, without their counts: those of a forgotten account describe it."""
+    latest, earliest = alike[0], alike[-1]
+    note = ""
+    if len(alike) > 1:
+        note = f"{len(alike)} times since {figures.at(earliest.event_time)}"
     return Row(
-        event.audit_event_id, [Cell(figures.at(event.event_time)), Cell(words(event.action))]
+        latest.audit_event_id,
+        [Cell(figures.at(latest.event_time)), Cell(words(latest.action), note)],
     )

@@ -17,6 +17,8 @@ _SHOWN = 3
 
 _NOTHING = "Nothing is proven here yet. What several accounts see to work appears here by itself."
 
+_MASKS = "Words in brackets stand for names that were taken out."
+
 
 class TryNext:
     """A card for each: what to do, how sure that is, and why."""
@@ -28,6 +30,8 @@ class TryNext:
             for _ in range(_SHOWN):
                 # As high as what will stand there, so that nothing moves when it comes.
                 html.li().classes("card waiting")
+        self._masks = Text("p", _MASKS, "basis")
+        self._masks.set_visibility(False)
         self._shown: Sequence[Pattern] = ()
 
     def show(self, patterns: Sequence[Pattern]) -> None:
@@ -42,6 +46,7 @@ class TryNext:
                 _card(pattern, with_category=not self._category)
             if not found:
                 Text("li", _NOTHING, "card empty")
+        self._masks.set_visibility(any("[" in pattern.action for pattern in found))
 
 
 def chosen(patterns: Sequence[Pattern], category: str) -> Sequence[Pattern]:
@@ -88,7 +93,7 @@ def because(pattern: Pattern) -> str:
     )
     seen = (
         f"Because {evidence.success_count:,} of {evidence.occurrence_count:,} reported cases succeeded, at "
-        f"{evidence.account_count:,} owners who do not know of each other, last on "
+        f"{evidence.account_count:,} owners, last on "
         f"{figures.day(pattern.last_validated_time)}."
     )
     about = f" For {words(pattern.pattern_type)}"

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, ViewportSize, expect
 
+from bench.paint import WINDOWS, painted
 from keeper_grpc.client import KeeperClient
 from tests.e2e.dashboard.browsing import (
     MISSING,
@@ -29,6 +30,9 @@ if chromium() is None:
 expect.set_options(timeout=1000 * SOON)
 
 DESK: ViewportSize = {"width": 1280, "height": 900}
+GOOD = 0.1
+"""Cumulative layout shift."""
+
 NOT_THERE = re.compile(r"status of 404")
 
 
@@ -59,6 +63,16 @@ async def test_all_patterns_are_searched_ordered_and_shared_by_their_address(
         await expect(page.get_by_role("heading", level=1)).to_contain_text("hot stone upgrade")
     async with opened(browser, f"{served.url}patterns?search=xylophone") as page:
         await expect(page.locator(".counted")).to_have_text("No pattern matches.")
+
+
+@pytest.mark.parametrize("path", ["", "patterns", "emerging", "try"])
+@pytest.mark.parametrize("window", WINDOWS)
+async def test_nothing_moves_while_a_page_is_being_filled(
+    browser: Browser, served: Dashboard, path: str, window: str
+) -> None:
+    """The browser's own sum of layout shifts stays below what web.dev calls good, a tenth."""
+    seen = await painted(browser, f"{served.url}{path}", WINDOWS[window])
+    assert seen.moved <= GOOD
 
 
 async def test_a_pattern_says_what_outcomes_taught_and_what_its_author_wrote(
