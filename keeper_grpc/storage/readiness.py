@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from keeper_grpc.domain.errors import StorageUnavailable
+from keeper_grpc.storage.connections.unfit import DatabaseMoved
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.schema.migrate import is_current
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 UNREACHABLE: Final = "the database does not answer"
+MOVED: Final = "the network was moved to another database"
 READ_ONLY: Final = "the database takes no writes"
 DISK_FULL: Final = "the database's disk is full"
 SCHEMA: Final = "the database lacks this program's schema"
@@ -57,7 +59,10 @@ class Readiness:
                     await _write(connection)
                     self._database.disk_is_full = False
         except StorageUnavailable as error:
-            return DISK_FULL if isinstance(error.__cause__, asyncpg.DiskFullError) else UNREACHABLE
+            cause = error.__cause__
+            if isinstance(cause, DatabaseMoved):
+                return MOVED
+            return DISK_FULL if isinstance(cause, asyncpg.DiskFullError) else UNREACHABLE
         return ""
 
 

@@ -70,6 +70,7 @@ async def _all_of_the_database(
     of_server: list[tuple[str, Callable[[], Check]]] = [
         ("database", lambda: database.versions(connection)),
         ("schema", lambda: database.schema(dsn)),
+        ("move", lambda: database.moves(connection)),
         ("rights", lambda: database.rights(connection)),
         ("connections", lambda: database.connections(connection, settings)),
         ("clock", lambda: database.clock(connection)),

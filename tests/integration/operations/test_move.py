@@ -12,9 +12,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from keeper_grpc.operations.doctor.checks.database import moves
 from keeper_grpc.operations.move import copying, fence, run
 from keeper_grpc.operations.move.errors import (
     ChangesUnnoted,
+    ConnectionGone,
     CopyDiffers,
     LedgerWrong,
     MoveBusy,
@@ -33,10 +35,12 @@ from keeper_grpc.operations.move.verifying import require_same_rows
 from keeper_grpc.storage.connections.unfit import DatabaseMoved, DatabaseMoving
 from keeper_grpc.storage.embedded.account import ServerAccount
 from keeper_grpc.storage.evidence.check import count_wrong
+from keeper_grpc.storage.readiness import MOVED, Readiness
 from keeper_grpc.storage.schema.migrate import migrate
 from keeper_grpc.storage.schema.preflight import connect
 from tests.conftest import EmbeddedPostgresFactory
 from tests.integration.archives.history import HALF_LIFE, counted, differences, execute, live
+from tests.integration.observations import opened
 from tests.postgres_server import PostgresServer
 from tests.rpc.service import running
 from tests.small_disk import fill, small_disk_at
@@ -146,7 +150,12 @@ async def test_a_moved_network_is_the_same_and_the_old_database_is_closed(
     """All that is counted is equal, numbers go on, a server of the target answers, and nobody gets into the source."""
     before = await counted(source)
     last = await execute(source, "SELECT max(id) FROM sightings")
-    paused = await move(source, target)
+    async with opened(source) as pool:
+        ready = Readiness(pool)
+        assert await ready(), ready.reason
+        paused = await move(source, target)
+        assert not await ready()
+        assert ready.reason == MOVED
     assert paused is not None
     assert differences(before, await counted(target)) == []
     assert await execute(target, "SELECT nextval(pg_get_serial_sequence('sightings', 'id'))") > last
@@ -256,7 +265,12 @@ async def test_a_move_is_given_up_without_a_trace(source: str, target: str) -> N
         await cancel(source)
     with pytest.raises(Stopped):
         await move(source, target, at=stop_at("rows in all"))
+    async with open_side(source, "source") as side:
+        (unfinished,) = await moves(side.connection)
+    assert "not finished" in unfinished.found
     await cancel(source)
+    async with open_side(source, "source") as side:
+        assert await moves(side.connection) == []
     assert await execute(source, "SELECT to_regnamespace('keeper_move')") is None
     assert not await execute(source, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal")
     with pytest.raises(TargetNotEmpty, match="--overwrite"):
@@ -398,3 +412,60 @@ async def test_a_full_disk_stops_a_copy_that_goes_on_when_there_is_room(
         assert not any("rows of accounts" in line for line in lines)
         assert differences(before, await counted(server.dsn)) == []
         await server.stop()
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+async def test_a_lost_connection_is_one_line_and_the_next_run_goes_on(
+    source: str, target: str, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of the copy, on either side."""
+    copy_table = copying.copy_table
+
+    async def lose(*arguments: Any) -> int:
+        if arguments[2].name == "observations":
+            await execute(
+                source if side == "source" else target,
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'keeper move' "
+                "AND datname = current_database()",
+            )
+        return await copy_table(*arguments)
+
+    before = await counted(source)
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "copy_table", lose)
+        with pytest.raises(ConnectionGone, match="run the same command again"):
+            await move(source, target)
+    lines: list[str] = []
+    await move(source, target, at=lines.append)
+    assert not any("rows of accounts" in line for line in lines)
+    assert differences(before, await counted(target)) == []
+
+
+async def test_what_servers_of_another_role_write_is_noted(
+    source: str, target: str, postgres_server: PostgresServer
+) -> None:
+    """They need no right to what a move adds, and are told of the move as others are."""
+    role = f"keeper_move_{uuid.uuid4().hex[:12]}"
+    await postgres_server.execute(f"CREATE ROLE {role}")
+    theirs = f"{source}&options=-c%20role%3D{role}"
+    try:
+        await execute(
+            source,
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        )
+        with pytest.raises(Stopped):
+            await move(source, target, at=stop_at("rows in all"))
+        await execute(
+            theirs,
+            "INSERT INTO audit_events (id, action, details, created_at) VALUES (gen_random_uuid(), 'theirs', '{}', now())",
+        )
+        await move(source, target)
+        assert await execute(target, "SELECT count(*) FROM audit_events WHERE action = 'theirs'")
+        with pytest.raises(DatabaseMoved):
+            await connect(theirs)
+    finally:
+        connection = await asyncpg.connect(source)
+        await connection.execute("SET default_transaction_read_only = off")
+        await connection.execute(f"DROP OWNED BY {role}")
+        await connection.close()
+        await postgres_server.execute(f"DROP ROLE {role}")

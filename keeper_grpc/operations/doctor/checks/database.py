@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, warning
 from keeper_grpc.settings import Settings
+from keeper_grpc.storage.connections.move_mark import SCHEMA, phase_of
 from keeper_grpc.storage.connections.unfit import DatabaseUnfit
 from keeper_grpc.storage.schema.migrate import (
     DatabaseNewer,
@@ -91,6 +92,22 @@ async def schema(dsn: str) -> Finding:
             "run keeper migrate, or start a server, which does",
         )
     return ok("schema", f"at {packaged_migrations()[-1].name}")
+
+
+async def moves(connection: Connection) -> Sequence[Finding]:
+    """A move to another database that is not finished; nothing where there is none."""
+    if await phase_of(connection) is None:
+        return []
+    size = await connection.fetchval(
+        "SELECT coalesce(pg_total_relation_size(to_regclass($1)), 0)", f"{SCHEMA}.changes"
+    )
+    return [
+        warning(
+            "move",
+            f"a move to another database is not finished, and has noted changes on {size / 2**20:.0f} MB",
+            "wait for it, run keeper move --to again, or give it up: keeper move --cancel",
+        )
+    ]
 
 
 async def rights(connection: Connection) -> Finding:
