@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from keeper_grpc.storage.schema.distribution import distribute
+from keeper_grpc.storage.schema.distribution import SESSIONS, distribute
 from tests.postgres_server import PostgresServer
 
 _NODES = """
@@ -71,7 +71,10 @@ class CitusCluster(PostgresServer):
             f"ALTER DATABASE {template} ALLOW_CONNECTIONS false",
             f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{template}'",  # noqa: S608 - a name of ours
             f"CREATE DATABASE {name} {options}",
-            f"ALTER DATABASE {name} SET citus.multi_shard_modify_mode = 'sequential'",
+            *(
+                f"ALTER DATABASE {name} SET {setting} = '{value}'"
+                for setting, value in SESSIONS.items()
+            ),
         ]
         await _run(node, statements)
 

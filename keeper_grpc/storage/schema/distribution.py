@@ -112,8 +112,17 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
 )
 """Where each table of the schema lies in a distributed database."""
 
-# A transaction that changed a table on every worker may change those that refer to it on one connection a worker only.
-_SEQUENTIAL: Final = "citus.multi_shard_modify_mode"
+SESSIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # A transaction that changed a table on every worker may change those that refer to it on one connection a
+        # worker only.
+        "citus.multi_shard_modify_mode": "sequential",
+        # Citus hides its shards from whoever reads the catalog, by a function for each row of it. A driver that
+        # learns the types of a new connection would wait for seconds.
+        "citus.override_table_visibility": "off",
+    }
+)
+"""What every session of a distributed database is set to. Settings of a database, which its copies do not have."""
 
 
 class DistributionError(OperatorError):
@@ -225,7 +234,11 @@ async def distribute_rest(conn: Connection) -> tuple[str, ...]:
     if left:
         if not await is_distributed(conn):
             await _require_empty(conn, left)
-        await conn.execute("SELECT set_config($1, 'sequential', true)", _SEQUENTIAL)
+        await conn.execute(
+            "SELECT count(set_config(name, value, true)) FROM unnest($1::text[], $2::text[]) AS s (name, value)",
+            list(SESSIONS),
+            list(SESSIONS.values()),
+        )
         keys = await _drop_keys(conn, left)
         views = await _drop_views(conn)
         for table in left:
@@ -332,4 +345,5 @@ async def _plan_by_scope(conn: Connection) -> None:
             f"ALTER FUNCTION {function['name']} SET plan_cache_mode = force_custom_plan"
         )
     database = await conn.fetchval("SELECT quote_ident(current_database())")
-    await conn.execute(f"ALTER DATABASE {database} SET {_SEQUENTIAL} = 'sequential'")
+    for name, value in SESSIONS.items():
+        await conn.execute(f"ALTER DATABASE {database} SET {name} = '{value}'")
