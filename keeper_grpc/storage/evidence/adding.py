@@ -72,8 +72,9 @@ _ADD = """
         ON CONFLICT (scope_id, pattern_id, template_hash) DO NOTHING
         RETURNING id, scope_id, pattern_id, template_hash
     ), scripts AS (
+        -- Not ALL: where tables are spread, what was added is seen by the second part as well.
         SELECT id, scope_id, pattern_id, template_hash FROM added
-         UNION ALL
+         UNION
         SELECT s.id, s.scope_id, s.pattern_id, s.template_hash
           FROM pattern_scripts s JOIN used USING (scope_id, pattern_id, template_hash)
     ), script_shares AS (
