@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import numpy as np
+from asyncpg import Record
 from numpy.typing import NDArray
 from pgvector import Vector
 
@@ -41,54 +42,93 @@ async def nearest_known(
 
     Known before: a discovery makes a pattern of its own, at no distance from itself.
     """
-    sizes = await _sizes(connection, {family for family, _ in centres.values()})
+    families = {family for family, _ in centres.values()}
+    type_of = await _scopes(connection, families)
+    sizes = await _sizes(connection, families, type_of)
     known: dict[UUID, Known] = {}
     for portion in portions({key: sizes[family] for key, (family, _) in centres.items()}, PAIRS):
-        rows = await connection.fetch(
-            f"""
-            SELECT c.id, nearest.*
-              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[], $8::timestamptz[], $10::vector[])
-                   AS c (id, model, type, centre, first_seen, action)
-             CROSS JOIN LATERAL (
-                WITH k AS MATERIALIZED (
-                    SELECT p.scope_id, p.id, p.pattern_embedding <=> c.centre AS distance,
-                           p.first_discovered < c.first_seen - $9::interval AS before,
-                           {published("p", "$5")} AND p.confidence_score >= $6
-                           AND NOT p.fading AS sure,
-                           {published("p", "$5")} AND p.fading AS fading
-                      FROM network_patterns p
-                     WHERE p.scope_id IN (SELECT scope_id FROM scopes
-                                           WHERE pattern_type = c.type)
-                       AND p.embedding_model = c.model),
-                neighbours AS (
-                    SELECT scope_id, id FROM k WHERE before ORDER BY distance, id LIMIT $11)
-                SELECT (SELECT min(distance) FROM k WHERE before) AS distance,
-                       (SELECT min(a.action_embedding <=> c.action)
-                          FROM neighbours n JOIN pattern_actions a
-                            ON a.scope_id = n.scope_id AND a.pattern_id = n.id
-                         WHERE c.action IS NOT NULL) AS action_distance,
-                       (SELECT id FROM k WHERE sure AND 1 - distance >= $7
-                         ORDER BY distance, id LIMIT 1) AS proven,
-                       (SELECT id FROM k WHERE fading AND 1 - distance >= $7
-                         ORDER BY distance, id LIMIT 1) AS fading) nearest
-            """,  # noqa: S608 - a constant
-            portion,
-            [centres[key][0][0] for key in portion],
-            [centres[key][0][1] for key in portion],
-            [Vector(centres[key][1]) for key in portion],
-            proven.k,
-            proven.min_lower_bound,
-            proven.min_similarity,
-            [first_seen[key] for key in portion],
-            KNOWN_FOR,
-            [Vector(actions[key]) if key in actions else None for key in portion],
-            NEIGHBOURS,
-        )
+        clusters = {key: (*centres[key], first_seen[key]) for key in portion}
+        compared = await _compare(connection, clusters, proven, type_of)
+        action_distances = await _action_distances(connection, compared, actions)
+        # Of a type without a pattern nothing is known.
+        known |= dict.fromkeys(portion, Known())
         known |= {
-            row["id"]: Known(row["distance"], row["action_distance"], row["proven"], row["fading"])
-            for row in rows
+            key: Known(row["distance"], action_distances.get(key), row["proven"], row["fading"])
+            for key, row in compared.items()
         }
     return known
+
+
+async def _compare(
+    connection: Connection,
+    clusters: Mapping[UUID, tuple[Family, NDArray[np.float32], datetime]],
+    proven: Proven,
+    type_of: Mapping[int, str],
+) -> Mapping[UUID, Record]:
+    """What each of these clusters is near to by sentence, with the neighbours that were there before it."""
+    rows = await connection.fetch(
+        f"""
+        WITH k AS MATERIALIZED (
+            SELECT c.id AS cluster, p.scope_id, p.id, p.pattern_embedding <=> c.centre AS distance,
+                   p.first_discovered < c.first_seen - $9::interval AS before,
+                   {published("p", "$5")} AND p.confidence_score >= $6 AND NOT p.fading AS sure,
+                   {published("p", "$5")} AND p.fading AS fading
+              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[], $8::timestamptz[])
+                   AS c (id, model, type, centre, first_seen)
+              JOIN unnest($11::bigint[], $12::text[]) AS s (scope_id, type) USING (type)
+              JOIN network_patterns p ON p.scope_id = s.scope_id AND p.embedding_model = c.model
+        )
+        SELECT cluster, min(distance) FILTER (WHERE before) AS distance,
+               (array_agg(id ORDER BY distance, id) FILTER (WHERE sure AND 1 - distance >= $7))[1] AS proven,
+               (array_agg(id ORDER BY distance, id) FILTER (WHERE fading AND 1 - distance >= $7))[1] AS fading,
+               (array_agg(scope_id ORDER BY distance, id) FILTER (WHERE before))[:$10] AS near_scopes,
+               (array_agg(id ORDER BY distance, id) FILTER (WHERE before))[:$10] AS near
+          FROM k GROUP BY cluster
+        """,  # noqa: S608 - a constant
+        list(clusters),
+        [model for (model, _), _, _ in clusters.values()],
+        [pattern_type for (_, pattern_type), _, _ in clusters.values()],
+        [Vector(centre) for _, centre, _ in clusters.values()],
+        proven.k,
+        proven.min_lower_bound,
+        proven.min_similarity,
+        [first_seen for _, _, first_seen in clusters.values()],
+        KNOWN_FOR,
+        NEIGHBOURS,
+        list(type_of),
+        list(type_of.values()),
+    )
+    return {row["cluster"]: row for row in rows}
+
+
+async def _action_distances(
+    connection: Connection,
+    compared: Mapping[UUID, Record],
+    actions: Mapping[UUID, NDArray[np.float32]],
+) -> Mapping[UUID, float]:
+    """The distance of each cluster's action to the nearest of its neighbours' actions."""
+    near = [
+        (cluster, scope_id, pattern_id)
+        for cluster, row in compared.items()
+        if cluster in actions
+        for scope_id, pattern_id in zip(row["near_scopes"] or (), row["near"] or (), strict=True)
+    ]
+    if not near:
+        return {}
+    asked = list({cluster for cluster, _, _ in near})
+    rows = await connection.fetch(
+        """
+        SELECT c.cluster, min(a.action_embedding <=> c.action) AS distance
+          FROM unnest($1::uuid[], $2::vector[]) AS c (cluster, action)
+          JOIN unnest($3::uuid[], $4::bigint[], $5::uuid[]) AS n (cluster, scope_id, pattern_id) USING (cluster)
+          JOIN pattern_actions a ON a.scope_id = n.scope_id AND a.pattern_id = n.pattern_id
+         GROUP BY c.cluster
+        """,
+        asked,
+        [Vector(actions[cluster]) for cluster in asked],
+        *(list(column) for column in zip(*near, strict=True)),
+    )
+    return {row["cluster"]: row["distance"] for row in rows}
 
 
 async def still_published(
@@ -150,13 +190,19 @@ async def _transactions(connection: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def _sizes(connection: Connection, families: Collection[Family]) -> Mapping[Family, int]:
-    """The number of patterns of each of these models and types."""
-    scopes = await connection.fetch(
+async def _scopes(connection: Connection, families: Collection[Family]) -> Mapping[int, str]:
+    """The scopes of these types, with the type of each."""
+    rows = await connection.fetch(
         "SELECT scope_id, pattern_type FROM scopes WHERE pattern_type = ANY($1::text[])",
         list({pattern_type for _, pattern_type in families}),
     )
-    type_of = {row["scope_id"]: row["pattern_type"] for row in scopes}
+    return {row["scope_id"]: row["pattern_type"] for row in rows}
+
+
+async def _sizes(
+    connection: Connection, families: Collection[Family], type_of: Mapping[int, str]
+) -> Mapping[Family, int]:
+    """The number of patterns of each of these models and types."""
     rows = await connection.fetch(
         """
         SELECT scope_id, embedding_model, count(*) AS size FROM network_patterns
