@@ -24,6 +24,9 @@ But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIO
 locks any row; "tried" locks are not waited for. A group of captures holds several scopes: it waits for the first, and
 tries the others. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
 two transactions wait for each other's advisory locks.
+
+Where tables are spread, locks of the coordinator stand for the rows of accounts, and are taken where the list says accounts
+(storage/accounts/holding.py).
 """
 
 from __future__ import annotations

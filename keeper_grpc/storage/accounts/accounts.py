@@ -9,7 +9,7 @@ from keeper_grpc.domain.accounts.account import Account, NewAccount
 from keeper_grpc.domain.accounts.forgetting import AuditEvent
 from keeper_grpc.domain.errors import AccountForgotten
 from keeper_grpc.storage.accounts.audit import append_event
-from keeper_grpc.storage.accounts.standing import count_change, note_standing, own_account
+from keeper_grpc.storage.accounts.standing import count_change, note_standing, own_standing
 from keeper_grpc.storage.database import Connection, Database
 
 
@@ -102,7 +102,7 @@ class PostgresAccounts:
         """Register an account that is known from its first call; False where it has this owner not."""
         async with self._database.transaction() as connection:
             # Waits for outcomes under way, and they for this: each is judged by one time of joining.
-            await own_account(connection, key)
+            await own_standing(connection, key)
             row = await connection.fetchrow(
                 "SELECT registered, declared_owner_key, forgetting FROM accounts WHERE account_key = $1",
                 key,
@@ -152,7 +152,7 @@ class PostgresAccounts:
     ) -> bool:
         """Correct the account's category or owner; whether that changed anything."""
         async with self._database.transaction() as connection:
-            await own_account(connection, key)
+            await own_standing(connection, key)
             before = await connection.fetchrow(
                 "SELECT business_category, declared_owner_key FROM accounts WHERE account_key = $1",
                 key,

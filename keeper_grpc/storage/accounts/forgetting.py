@@ -21,6 +21,7 @@ from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Scope
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.audit import append_event
+from keeper_grpc.storage.accounts.holding import own_account
 from keeper_grpc.storage.accounts.remembered import RememberedAccounts
 from keeper_grpc.storage.accounts.rewording import first_action, reword, reword_advised
 from keeper_grpc.storage.accounts.standing import count_change
@@ -142,9 +143,7 @@ class PostgresForgetting(PostgresAccounts):
             # First, since a step may take a second, and what is locked below keeps calls waiting.
             await lock_step(connection)
             # Excludes every insert that refers to the account, until the account is gone.
-            await connection.execute(
-                "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", account_key
-            )
+            await own_account(connection, account_key)
             if await connection.fetchval(
                 """
                 SELECT EXISTS (SELECT 1 FROM observations

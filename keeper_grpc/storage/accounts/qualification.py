@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from keeper_grpc.domain.accounts.qualification import Qualification
-from keeper_grpc.storage.accounts.standing import note_standing, own_account
+from keeper_grpc.storage.accounts.standing import note_standing, own_standing
 from keeper_grpc.storage.database import Database
 
 # $1 to $3 are the rule at one moment; see domain/accounts/qualification.py.
@@ -35,7 +35,7 @@ class PostgresQualification:
 
     async def qualify(self, account_key: str, *, qualified: bool) -> None:
         async with self._database.transaction() as connection:
-            await own_account(connection, account_key)
+            await own_standing(connection, account_key)
             if await connection.fetchval(
                 """
                 UPDATE accounts SET qualified = $2

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.storage.accounts.holding import own_account
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.locks import lock_step
 from keeper_grpc.storage.metrics.measuring import measure_account
 from keeper_grpc.storage.patterns.versions import touch
 
 
-async def own_account(connection: Connection, account_key: str) -> None:
+async def own_standing(connection: Connection, account_key: str) -> None:
     """Exclude every write that refers to the account until the caller's transaction ends.
 
     The detector's steps are excluded first, since the account's sightings come after the account.
     """
     await lock_step(connection)
-    await connection.execute(
-        "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", account_key
-    )
+    await own_account(connection, account_key)
 
 
 async def count_change(connection: Connection) -> None:

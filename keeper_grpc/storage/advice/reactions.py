@@ -11,6 +11,7 @@ import asyncpg
 from keeper_grpc.domain.advice.reaction import GivenAdvice, Reaction, ReportedReaction
 from keeper_grpc.domain.errors import RequestIdReused
 from keeper_grpc.domain.evidence.steps import reactions_due
+from keeper_grpc.storage.accounts.holding import own_reactions
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.rows import insert_row
 
@@ -42,9 +43,7 @@ class PostgresReaction:
         # In this order: a rebuild locks the table, ForgetAccount the account and then what it was given. The account
         # alone: a reaction may count others of it, and its outcomes ask whether their advice was dismissed.
         await self._connection.execute("LOCK TABLE enhancements IN ROW EXCLUSIVE MODE")
-        await self._connection.execute(
-            "SELECT 1 FROM accounts WHERE account_key = $1 FOR NO KEY UPDATE", account_key
-        )
+        await own_reactions(self._connection, [account_key])
         row = await self._connection.fetchrow(
             """
             SELECT e.scope_id, e.no_match_reason IS NULL OR coalesce(e.authored = 'given', false) AS advised,

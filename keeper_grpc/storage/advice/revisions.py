@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.observation import Revision
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.storage.accounts.holding import own_account
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.recount import recount_account
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
@@ -35,9 +36,7 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
     """
     # Before any of its rows, as ForgetAccount does, and alone: milestones are recounted from the account's whole
     # ledger, which no other call may extend meanwhile.
-    await connection.execute(
-        "SELECT 1 FROM accounts WHERE account_key = $1 FOR UPDATE", revision.account_key
-    )
+    await own_account(connection, revision.account_key)
     await count_out_of_experiment(connection, revision.scope_id, revision.observation_id)
     replaced = await connection.fetchrow(
         "SELECT * FROM observations WHERE scope_id = $1 AND id = $2",

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.storage.accounts.holding import settle_accounts
 from keeper_grpc.storage.archives.files import add_group
 from keeper_grpc.storage.archives.parts import Parts, add_days, add_parts, add_row
 from keeper_grpc.storage.archives.rows import COLUMNS, NOT_ASKED_FOR, SETTLED, Row
@@ -149,13 +150,11 @@ async def take(
 async def _hold_accounts(connection: Connection, subjects: Sequence[UUID]) -> Mapping[UUID, str]:
     """The accounts, whose standing cannot change until the transaction ends."""
     rows = await connection.fetch(
-        """
-        SELECT s.subject, a.account_key FROM archive_subjects s JOIN accounts a USING (account_key)
-         WHERE s.subject = ANY($1::uuid[]) ORDER BY a.account_key FOR SHARE OF a
-        """,
+        "SELECT subject, account_key FROM archive_subjects WHERE subject = ANY($1::uuid[])",
         subjects,
     )
-    return {row["subject"]: row["account_key"] for row in rows}
+    held = await settle_accounts(connection, {row["account_key"] for row in rows})
+    return {row["subject"]: row["account_key"] for row in rows if row["account_key"] in held}
 
 
 async def _delete(

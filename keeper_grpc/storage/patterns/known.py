@@ -11,6 +11,7 @@ from keeper_grpc.domain.insight import AnonymizationReport, DroppedField
 from keeper_grpc.domain.observation import Disposition, Recorded, Standing
 from keeper_grpc.domain.patterns.group import Asking, Known, Pinned, Request
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
+from keeper_grpc.storage.accounts.holding import hold_accounts, own_reactions
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.holding import keep_patterns
 from keeper_grpc.storage.patterns.keys import by_column, key_of
@@ -25,8 +26,11 @@ async def find_known(connection: Connection, asking: Asking) -> Known:
 
     Accounts and the advised patterns are kept from whoever would delete them until the transaction ends.
     """
-    accounts = await _hold_accounts(connection, asking.accounts)
-    await _own_reactions(connection, asking.reporting)
+    # In one order, before any row that others take after the account.
+    accounts = await hold_accounts(connection, asking.accounts)
+    if asking.reporting:
+        # A reaction owns its account before it reads outcomes.
+        await own_reactions(connection, asking.reporting)
     recorded = await find_recorded(connection, asking.requests)
     answered = await _answered(
         connection, {*asking.reported, *(each for _, each, _ in asking.not_followed)}
@@ -35,30 +39,6 @@ async def find_known(connection: Connection, asking: Asking) -> Known:
     pinned, merged = await _pin(connection, asking.advised)
     dismissed = await _dismissed(connection, asking.reported)
     return Known(accounts, recorded, asked, answered, dismissed, pinned, merged)
-
-
-async def _hold_accounts(connection: Connection, keys: AbstractSet[str]) -> set[str]:
-    # In one order, before any row that others take after the account.
-    rows = await connection.fetch(
-        """
-        SELECT account_key FROM accounts WHERE account_key = ANY($1::text[])
-         ORDER BY account_key FOR KEY SHARE
-        """,
-        sorted(keys),
-    )
-    return {row["account_key"] for row in rows}
-
-
-async def _own_reactions(connection: Connection, keys: AbstractSet[str]) -> None:
-    """Let no reaction of these accounts be recorded until the end: it owns its account before it reads outcomes."""
-    if keys:
-        await connection.execute(
-            """
-            SELECT 1 FROM accounts WHERE account_key = ANY($1::text[])
-             ORDER BY account_key FOR NO KEY UPDATE
-            """,
-            sorted(keys),
-        )
 
 
 async def _dismissed(connection: Connection, enhancement_ids: AbstractSet[UUID]) -> set[UUID]:

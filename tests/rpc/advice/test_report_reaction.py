@@ -15,10 +15,10 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetPatternResponse,
     ReportReactionRequest,
 )
-from tests.rpc.feedback import TOWEL, ask, react, teach
+from tests.rpc.feedback import TOWEL, ask, react, report, teach
 from tests.rpc.geometry import Geometry
 from tests.rpc.refusal import refusal
-from tests.rpc.requests import capture, new_account
+from tests.rpc.requests import capture, new_account, new_topic
 from tests.rpc.service import Service
 
 SCRIPT = "Hi {name}, a warm towel is waiting for you"
@@ -256,3 +256,34 @@ async def test_forgetting_the_account_forgets_its_reactions(service: Service, to
         "ENHANCEMENT_NOT_FOUND",
         "ACCOUNT_FORGOTTEN",
     }
+
+
+async def test_reactions_and_captures_of_many_callers_do_not_hold_each_other_up(
+    service: Service, topic: str
+) -> None:
+    """Known and new accounts, in several scopes at once: each call succeeds, and is in the ledger."""
+    await teach(service, topic, ["+", "+", "+"])
+    accounts = [new_account() for _ in range(6)]
+    given = [await advise(service, topic, account) for account in accounts]
+    topics = [new_topic() for _ in range(4)]
+    await asyncio.gather(
+        *(
+            service.network.ReportReaction(react(account, enhancement_id, "SHOWN"))
+            for account, enhancement_id in zip(accounts, given, strict=True)
+        ),
+        *(
+            service.network.CapturePattern(capture(each, account=account))
+            for each in topics
+            for account in (*accounts, *(new_account() for _ in range(6)))
+        ),
+        *(
+            service.network.ReportOutcome(report(account, enhancement_id))
+            for account, enhancement_id in zip(accounts, given, strict=True)
+        ),
+    )
+    captured = "SELECT count(*) FROM observations WHERE pattern_type = ANY($1)"
+    assert await service.value(captured, topics) == 48
+    reported = (
+        "SELECT count(*) FROM observations WHERE enhancement_id IS NOT NULL AND pattern_type = $1"
+    )
+    assert await service.value(reported, topic) == 6
