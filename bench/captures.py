@@ -108,7 +108,7 @@ class Captures:
             rows = await connection.fetch(
                 """
                 SELECT p.action_template, p.pattern_embedding, a.action_embedding
-                  FROM network_patterns p JOIN pattern_actions a ON a.pattern_id = p.id
+                  FROM network_patterns p JOIN pattern_actions a ON a.scope_id = p.scope_id AND a.pattern_id = p.id
                  WHERE p.pattern_type = $1 AND p.business_category = $2 LIMIT 400
                 """,
                 kind,

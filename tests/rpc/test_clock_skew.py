@@ -86,7 +86,7 @@ async def test_what_one_server_advises_is_reported_to_the_other(pair: Pair) -> N
     times = await pair.ahead.database.fetch(
         """
         SELECT e.created_at, o.occurred_time FROM enhancements e
-          JOIN observations o ON o.enhancement_id = e.id WHERE e.pattern_type = $1
+          JOIN observations o ON o.scope_id = e.scope_id AND o.enhancement_id = e.id WHERE e.pattern_type = $1
         """,
         topic,
     )

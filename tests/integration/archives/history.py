@@ -33,7 +33,7 @@ COUNTED: Mapping[str, str] = {
     "wordings": "SELECT * FROM pattern_wordings ORDER BY pattern_id, account_key, action_hash",
     "scripts": "SELECT pattern_id, template FROM pattern_scripts ORDER BY 1, 2",
     "script shares": "SELECT s.pattern_id, s.template, a.* FROM script_accounts a "
-    "JOIN pattern_scripts s ON s.id = a.script_id ORDER BY 1, 2, a.account_key",
+    "JOIN pattern_scripts s ON s.scope_id = a.scope_id AND s.id = a.script_id ORDER BY 1, 2, a.account_key",
     "days": "SELECT * FROM current_measures ORDER BY day, business_category",
     "advice": "SELECT * FROM pattern_advice ORDER BY pattern_id, business_category",
     "milestones": "SELECT * FROM account_milestones ORDER BY account_key",

@@ -243,7 +243,7 @@ async def test_scripts_that_the_ledger_does_not_know_are_removed_and_lost_ones_r
         rows = await service.database.fetch(
             """
             SELECT s.template, a.occurrence_count FROM pattern_scripts s
-              JOIN script_accounts a ON a.script_id = s.id WHERE s.pattern_id = $1::text::uuid
+              JOIN script_accounts a ON a.scope_id = s.scope_id AND a.script_id = s.id WHERE s.pattern_id = $1::text::uuid
             """,
             pattern_id,
         )
@@ -285,7 +285,7 @@ async def test_a_changed_half_life_stops_the_start_until_the_evidence_is_rebuilt
         await service.network.CapturePattern(request)
         weight = (
             "SELECT sum(a.recent_trials) FROM pattern_accounts a JOIN network_patterns p "
-            "ON p.id = a.pattern_id WHERE p.pattern_type = 'modifier_opportunity'"
+            "ON p.scope_id = a.scope_id AND p.id = a.pattern_id WHERE p.pattern_type = 'modifier_opportunity'"
         )
         before = await service.value(weight)
     changed = settings(database_url, evidence_half_life=timedelta(days=30))

@@ -68,7 +68,7 @@ SCRIPTS = (
     """,
     """
     SELECT s.pattern_id, s.template, a.account_key, a.occurrence_count, a.success_count
-      FROM pattern_scripts s JOIN script_accounts a ON a.script_id = s.id
+      FROM pattern_scripts s JOIN script_accounts a ON a.scope_id = s.scope_id AND a.script_id = s.id
     """,
 )
 
@@ -199,7 +199,7 @@ async def centres(
         row = await connection.fetchrow(
             """
             SELECT p.pattern_embedding, a.action_embedding
-              FROM network_patterns p JOIN pattern_actions a ON a.pattern_id = p.id
+              FROM network_patterns p JOIN pattern_actions a ON a.scope_id = p.scope_id AND a.pattern_id = p.id
              WHERE p.id = $1
             """,
             pattern_id,

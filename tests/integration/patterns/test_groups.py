@@ -157,7 +157,7 @@ KEPT = {
     "wordings": "SELECT pattern_id, account_key, action FROM pattern_wordings WHERE scope_id = $1",
     "scripts": """
         SELECT s.pattern_id, s.template, a.account_key, a.occurrence_count, a.success_count
-          FROM pattern_scripts s JOIN script_accounts a ON a.script_id = s.id WHERE s.scope_id = $1
+          FROM pattern_scripts s JOIN script_accounts a ON a.scope_id = s.scope_id AND a.script_id = s.id WHERE s.scope_id = $1
     """,
     "sightings": """
         SELECT account_key, action, confidence, seen_time, pending FROM sightings WHERE scope_id = $1

@@ -90,7 +90,7 @@ async def test_advice_carries_no_words_of_one_account_into_another_category(
     rows = await service.database.fetch(
         """
         SELECT p.action_template, o.action FROM network_patterns p
-          JOIN observations o ON o.pattern_id = p.id WHERE p.id = $1
+          JOIN observations o ON o.scope_id = p.scope_id AND o.pattern_id = p.id WHERE p.id = $1
         """,
         uuid.UUID(elsewhere),
     )

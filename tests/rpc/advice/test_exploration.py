@@ -61,7 +61,7 @@ async def test_outcomes_of_drawn_scripts_are_counted_and_recounted(
         """
         SELECT s.template, sum(a.success_count)::float / sum(a.occurrence_count) AS rate,
                sum(a.drawn_trials)::int AS drawn
-          FROM pattern_scripts s JOIN script_accounts a ON a.script_id = s.id
+          FROM pattern_scripts s JOIN script_accounts a ON a.scope_id = s.scope_id AND a.script_id = s.id
          WHERE s.pattern_id = $1::text::uuid GROUP BY 1
         """,
         pattern_id,

@@ -65,7 +65,7 @@ async def test_a_later_report_takes_the_place_of_an_interim_one(
     counted = await service.database.fetchrow(
         """
         SELECT (SELECT sum(a.success_count)::int FROM script_accounts a
-                  JOIN pattern_scripts s ON s.id = a.script_id WHERE s.pattern_id = $1::text::uuid),
+                  JOIN pattern_scripts s ON s.scope_id = a.scope_id AND s.id = a.script_id WHERE s.pattern_id = $1::text::uuid),
                (SELECT sum(success_count)::int FROM pattern_facets
                  WHERE pattern_id = $1::text::uuid AND facet = 'churn_risk="high"'),
                (SELECT array_agg(success ORDER BY id) FROM outcome_revisions

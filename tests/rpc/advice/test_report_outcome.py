@@ -50,7 +50,7 @@ async def test_an_outcome_becomes_evidence_of_the_pattern_and_of_its_script(
     tries = await service.value(
         """
         SELECT sum(a.occurrence_count)::int FROM script_accounts a
-          JOIN pattern_scripts s ON s.id = a.script_id WHERE s.pattern_id = $1::text::uuid
+          JOIN pattern_scripts s ON s.scope_id = a.scope_id AND s.id = a.script_id WHERE s.pattern_id = $1::text::uuid
         """,
         pattern_id,
     )

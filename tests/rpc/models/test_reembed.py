@@ -419,7 +419,7 @@ async def test_patterns_of_several_models_come_together(
             INSERT INTO pattern_actions (scope_id, pattern_id, action_embedding)
             SELECT n.scope_id, n.id, a.action_embedding FROM network_patterns n
               JOIN network_patterns p USING (scope_id, catalog_key)
-              JOIN pattern_actions a ON a.pattern_id = p.id
+              JOIN pattern_actions a ON a.scope_id = p.scope_id AND a.pattern_id = p.id
              WHERE n.embedding_model = 'another/1/sentence-1'
                AND p.embedding_model <> n.embedding_model
             """

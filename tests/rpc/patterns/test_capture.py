@@ -322,7 +322,7 @@ async def test_what_is_told_and_stored_is_anonymous(service: Service, topic: str
         "SELECT o::text FROM observations o WHERE pattern_type = $1",
         "SELECT s::text FROM sightings s WHERE pattern_type = $1",
         (
-            "SELECT s::text FROM pattern_scripts s JOIN network_patterns p ON p.id = s.pattern_id "
+            "SELECT s::text FROM pattern_scripts s JOIN network_patterns p ON s.scope_id = p.scope_id AND s.pattern_id = p.id "
             "WHERE pattern_type = $1"
         ),
     ):

@@ -102,7 +102,7 @@ async def test_one_account_cannot_choose_the_sentence(service: Service, topic: s
     await say(service, topic, [f"{MAYOR} {n * 'and '}once" for n in range(30)], account=loud)
     assert [pattern.action for pattern in await listed(service, topic)] == [GUEST]
     kept = await service.value(
-        "SELECT count(*) FROM pattern_wordings w JOIN network_patterns p ON p.id = w.pattern_id "
+        "SELECT count(*) FROM pattern_wordings w JOIN network_patterns p ON p.scope_id = w.scope_id AND p.id = w.pattern_id "
         "WHERE p.pattern_type = $1",
         topic,
     )
