@@ -24,10 +24,9 @@ from keeper_grpc.storage.patterns.view import (
 
 _AUTHORED = f"""
     SELECT {COLUMNS}, p.trigger, 1 - (p.pattern_embedding <=> $3) AS similarity,
-           coalesce(own.occurrence_count, 0) AS own_trials, coalesce(own.success_count, 0) AS own_successes
+           (SELECT ARRAY[own.occurrence_count, own.success_count] FROM pattern_accounts own
+             WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id AND own.account_key = $4) AS own
       FROM network_patterns p {shares("$4")}
-      LEFT JOIN pattern_accounts own
-        ON own.scope_id = p.scope_id AND own.pattern_id = p.id AND own.account_key = $4
      WHERE p.catalog_key IS NOT NULL AND p.trigger IS NOT NULL AND p.retired_time IS NULL
        AND p.scope_id = $1 AND p.embedding_model = $2
 """  # noqa: S608 - only constants are interpolated
@@ -66,7 +65,7 @@ async def authored_candidates(
                 situations.get(row["id"], NOWHERE),
             ),
             row["trigger"],
-            Share(row["own_trials"], row["own_successes"]),
+            Share(*(row["own"] or (0, 0))),
         )
         for row in rows
     ]

@@ -44,13 +44,13 @@ be a few times what is ranked, and hnsw.ef_search is set to the same."""
 # is judged is the evidence of the other accounts. It may meet them by its rate in all situations, also as its
 # prior or its age raises it, or by the rate of what k owners know under one of the question's facets ($10), of which the
 # expectation in the situation is made. Owners are averaged as well as summed, so that one with many outcomes
-# does not hide the others'. Which of these do meet them is decided by the expectation (`hurdle`).
+# does not hide the others'. Parts name the scope themselves: where tables are spread, one worker answers then. Which of these do meet them is decided by the expectation (`hurdle`).
 _NEAREST = """
     WITH scoped AS MATERIALIZED (
         SELECT p.scope_id, p.id, p.distance, p.account_count, p.occurrence_count, p.success_count,
                p.prior_successes, p.prior_failures, {action} <> '' AS worded
           FROM (SELECT *, pattern_embedding <=> $3 AS distance FROM network_patterns
-                 WHERE scope_id = ANY($1::bigint[]) AND embedding_model = $2 AND retired_time IS NULL
+                 WHERE scope_id = $1 AND embedding_model = $2 AND retired_time IS NULL
                  {approximately}) p
     ), nearest AS (
         SELECT p.scope_id, p.id, p.distance FROM scoped p
@@ -62,11 +62,11 @@ _NEAREST = """
                           >= $8 * (p.prior_successes + p.prior_failures + trials)
                        OR EXISTS (
                           SELECT 1 FROM pattern_owners a
-                           WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND {counts_for}
+                           WHERE a.scope_id = $1 AND a.pattern_id = p.id AND {counts_for}
                           HAVING sum(a.recent_successes) >= $8 * sum(a.recent_trials))
                        OR EXISTS (
                           SELECT 1 FROM facet_owners a
-                           WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND a.facet = ANY($10) AND {counts_for}
+                           WHERE a.scope_id = $1 AND a.pattern_id = p.id AND a.facet = ANY($10) AND {counts_for}
                            GROUP BY a.facet
                           HAVING {enough_owners}
                              AND greatest(sum(a.success_count) / sum(a.occurrence_count),
@@ -87,7 +87,7 @@ def _nearest(approximately: str = "") -> str:
         action=action_in_words("p"),
         enough_accounts=enough_accounts("accounts", "$6"),
         published_to_others=enough_accounts("p.account_count", "$6"),
-        weighed_totals=weighed_totals("$4", "$6"),
+        weighed_totals=weighed_totals("$4", "$6", scope_id="$1"),
         counts_for=counts_for("$4"),
         enough_owners=enough_accounts("count(*)", "$6"),
         columns=COLUMNS,
@@ -145,6 +145,8 @@ class PostgresCandidates:
             scope = asked.scope
             rows = await connection.fetch(_ELSEWHERE, scope.pattern_type, scope.scope_id)
             scopes = [row["scope_id"] for row in rows]
+            if not scopes:
+                return []
             return await self._find(
                 connection, _EXACTLY, asked, requirements, limit, fit=True, scopes=scopes
             )
@@ -167,20 +169,27 @@ class PostgresCandidates:
         scopes: Sequence[int] = (),
     ) -> list[Candidate]:
         """The nearest, of these scopes or of the asked one; with `fit` only those that meet the requirements."""
-        rows = await connection.fetch(
-            query,
-            scopes or [asked.scope.scope_id],
-            asked.scope.embedding_model,
-            asked.vector,
-            asked.account_key,
-            fit,
-            requirements.rule.k,
-            requirements.min_occurrences,
-            requirements.min_success_rate,
-            JUDGED if fit else limit,
-            facets(asked.conditions),
-            requirements.min_similarity,
-        )
+        most = JUDGED if fit else limit
+        rows = [
+            row
+            # One scope is one worker's, where tables are spread.
+            for scope_id in scopes or [asked.scope.scope_id]
+            for row in await connection.fetch(
+                query,
+                scope_id,
+                asked.scope.embedding_model,
+                asked.vector,
+                asked.account_key,
+                fit,
+                requirements.rule.k,
+                requirements.min_occurrences,
+                requirements.min_success_rate,
+                most,
+                facets(asked.conditions),
+                requirements.min_similarity,
+            )
+        ]
+        rows = sorted(rows, key=lambda row: row["similarity"], reverse=True)[:most]
         rule, viewer = requirements.rule, asked.account_key
         now_weight = recency_weight(self._clock(), self._half_life)
         seen = {key_of(row): to_shares(row, now_weight) for row in rows}

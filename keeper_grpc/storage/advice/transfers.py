@@ -17,7 +17,7 @@ async def read_transfers(connection: Connection, scope: Scope) -> Transfers:
     """What became in this scope of other categories' patterns."""
     rows = await connection.fetch(
         """
-        SELECT p.business_category, a.owner_key, count(*) AS trials,
+        SELECT e.advised_category, a.owner_key, count(*) AS trials,
                sum(e.expected_success_rate / e.transfer) AS expected,
                count(*) FILTER (WHERE o.success) AS successes
           FROM observations o
@@ -26,10 +26,9 @@ async def read_transfers(connection: Connection, scope: Scope) -> Transfers:
            AND a.business_category = o.business_category
           JOIN enhancements e
             ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
-          JOIN network_patterns p ON p.scope_id = e.advised_scope_id AND p.id = e.pattern_id
          WHERE o.scope_id = $1 AND o.enhancement_id IS NOT NULL AND o.counted
-           AND e.advised_scope_id <> $1
-         GROUP BY p.business_category, a.owner_key
+           AND e.advised_scope_id <> $1 AND e.pattern_id IS NOT NULL
+         GROUP BY e.advised_category, a.owner_key
         """,
         scope.scope_id,
     )

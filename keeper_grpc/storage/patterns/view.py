@@ -105,29 +105,30 @@ def shares(viewer: str) -> str:
     """  # noqa: S608 - only the parameter's name is interpolated
 
 
-def weighed_totals(viewer: str, k: str) -> str:
+def weighed_totals(viewer: str, k: str, scope_id: str = "p.scope_id") -> str:
     """Of network_patterns `p`: accounts, trials and successes as the evidence of a viewer has them.
 
     They filter a whole scope before any share is read. Stored totals serve where the viewer has no share
     of the pattern; where it has one, the rest weighs differently without it.
+    A `scope_id` that is a parameter lets one worker answer, where tables are spread.
     """
     return f"""
         CROSS JOIN LATERAL (
             SELECT p.account_count AS accounts, p.occurrence_count AS trials,
                    p.success_count AS successes
              WHERE NOT EXISTS (SELECT 1 FROM pattern_accounts own
-                                WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
+                                WHERE own.scope_id = {scope_id} AND own.pattern_id = p.id
                                   AND own.account_key = ANY({own_accounts(viewer)}))
              UNION ALL
             SELECT w.accounts, w.trials, w.successes
               FROM (SELECT array_agg(a.occurrence_count) AS trials,
                            array_agg(a.success_count) AS successes
                       FROM pattern_owners a
-                     WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id
+                     WHERE a.scope_id = {scope_id} AND a.pattern_id = p.id
                        AND {counts_for(viewer)}) share,
                    weigh(share.trials, share.successes, {k}) w
              WHERE EXISTS (SELECT 1 FROM pattern_accounts own
-                            WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
+                            WHERE own.scope_id = {scope_id} AND own.pattern_id = p.id
                               AND own.account_key = ANY({own_accounts(viewer)}))
         ) total
     """  # noqa: S608 - only the parameters' names are interpolated
