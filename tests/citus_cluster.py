@@ -85,6 +85,7 @@ class CitusCluster(PostgresServer):
             [
                 # A few shards are enough to be on several workers, and as many as that are soon made.
                 f"ALTER DATABASE {name} SET citus.shard_count = 4",
+                f"ALTER DATABASE {name} SET citus.override_table_visibility = off",
                 f"SELECT citus_set_coordinator_host('{coordinator.hostname}', {coordinator.port})",
                 *(
                     f"SELECT citus_add_node('{worker.hostname}', {worker.port})"

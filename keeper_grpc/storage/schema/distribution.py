@@ -120,6 +120,9 @@ SESSIONS: Final[Mapping[str, str]] = MappingProxyType(
         # Citus hides its shards from whoever reads the catalog, by a function for each row of it. A driver that
         # learns the types of a new connection would wait for seconds.
         "citus.override_table_visibility": "off",
+        # One statement about several scopes at a time would lock every other out of its tables, until its transaction
+        # ends. Whoever changes rows has locked their scope or their account before.
+        "citus.enable_deadlock_prevention": "off",
     }
 )
 """What every session of a distributed database is set to. Settings of a database, which its copies do not have."""
