@@ -152,6 +152,12 @@ class Network:
             await store.finish(counting)
         finally:
             await database.close()
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            # The rebuild has written every row again; weeks ago it would have been vacuumed since.
+            await connection.execute("VACUUM ANALYZE")
+        finally:
+            await connection.close()
         self._there = size
 
     async def _embed(self) -> None:

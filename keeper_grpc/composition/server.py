@@ -50,10 +50,12 @@ from keeper_grpc.storage.advice.enhancements import PostgresEnhancements
 from keeper_grpc.storage.advice.learned_triggers import PostgresTriggers
 from keeper_grpc.storage.advice.outcomes import PostgresOutcomes
 from keeper_grpc.storage.advice.published.following import FollowPublished
+from keeper_grpc.storage.advice.published.handed_out import PublishedAdvice
 from keeper_grpc.storage.advice.published.memory import PublishedMemory
+from keeper_grpc.storage.advice.published.moves import PublishedMoves
+from keeper_grpc.storage.advice.published.patterns import ReadPatterns
 from keeper_grpc.storage.advice.published.reads import PublishedCandidates
 from keeper_grpc.storage.advice.reactions import PostgresReactions
-from keeper_grpc.storage.advice.suggestions import PostgresMoves
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.emerging.detection import PostgresDetection
 from keeper_grpc.storage.emerging.feed import PostgresEmergingFeed
@@ -198,8 +200,8 @@ class ServerParts:
             half_life=settings.evidence_half_life,
             clock=clock,
         )
-        self._patterns = PostgresPatterns(
-            replica, half_life=settings.evidence_half_life, clock=clock
+        self._patterns = ReadPatterns(
+            replica, self.published, half_life=settings.evidence_half_life, clock=clock
         )
         self._outcomes = PostgresOutcomes(pool, self._counting)
         self.remembered_accounts = RememberedAccounts(pool)
@@ -231,7 +233,9 @@ class ServerParts:
         self._suggest = SuggestMoves(
             accounts=self._accounts,
             anonymizer=self._anonymizer,
-            store=PostgresMoves(pool, half_life=settings.evidence_half_life, clock=clock),
+            store=PublishedMoves(
+                pool, self.published, half_life=settings.evidence_half_life, clock=clock
+            ),
             rule=self._rule,
         )
         self._stream_timing = StreamTiming(
@@ -369,7 +373,7 @@ class ServerParts:
                 task=GenerateTask(
                     accounts=self._accounts,
                     anonymizer=self._anonymizer,
-                    store=self._outcomes,
+                    store=PublishedAdvice(self._pool, self.published, self._outcomes, self._rule),
                     rule=self._rule,
                     clock=self._clock,
                 ),

@@ -146,6 +146,28 @@ class PublishedScope:
         """Numbers of a vector that are kept."""
         return self._width
 
+    def __contains__(self, pattern_id: UUID) -> bool:
+        """Whether this pattern is held and published."""
+        return pattern_id in self._at
+
+    def stored(self, pattern_id: UUID) -> StoredPattern | None:
+        """All that is kept of a published pattern, or of one of the catalog with a trigger; None where it is not held."""
+        at = self._at.get(pattern_id)
+        if at is not None:
+            row = self._rows[at]
+            assert row is not None  # noqa: S101 - what is found by its id is held
+            return self._stored(row)
+        authored = self._authored.get(pattern_id)
+        return None if authored is None else self._unpack(authored.packed, authored.owners)
+
+    def candidate(self, pattern_id: UUID, view: View) -> Candidate | None:
+        """A published pattern as a view shows it, without a similarity; None where it is not held as one.
+
+        Raises WordsNotKept.
+        """
+        at = self._at.get(pattern_id)
+        return None if at is None else self._views_of(view)(at).candidate
+
     def prepare(self) -> None:
         """Make searches fast, once many patterns were taken in."""
         self._block.prepare()
@@ -313,11 +335,14 @@ class PublishedScope:
 
         return seen
 
-    def _see(self, row: _Row, view: View, *, contributed: bool) -> _Seen:
+    def _stored(self, row: _Row) -> StoredPattern:
         if not row.stored:
             row.stored.append(self._unpack(row.packed, row.owners))
             self._unpacked += 1
-        stored = row.stored[0]
+        return row.stored[0]
+
+    def _see(self, row: _Row, view: View, *, contributed: bool) -> _Seen:
+        stored = self._stored(row)
         if not stored.words_kept_for(view.owner):
             raise WordsNotKept
         pattern = stored.seen_by(view.owner, view.rule, view.now_weight)

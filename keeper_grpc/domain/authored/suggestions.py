@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements, hurdle, track_record
@@ -11,7 +12,7 @@ from keeper_grpc.domain.authored.triggers import FactValue, KnownFacts, Trigger
 from keeper_grpc.domain.evidence.expectation import Basis
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.claim import Claim
-from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Scope
 
 LONGEST_FACT = 40
 """Characters of a text fact that an explanation repeats."""
@@ -24,8 +25,14 @@ LARGEST_PLAIN_NUMBER = 1e15
 class StoredTrigger:
     """A pattern's stored trigger. Another release may have written it, with facts that this one lacks."""
 
-    key: PatternKey
+    scope: Scope
+    pattern_id: UUID
     text: str
+
+    @property
+    def key(self) -> PatternKey:
+        """The pattern's key."""
+        return PatternKey(self.scope.scope_id, self.pattern_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.enhancement import HandedOut
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.expectation import Basis
@@ -27,6 +29,48 @@ _OF_ENHANCEMENT = "SELECT observation_id FROM enhancement_outcomes WHERE enhance
 """What was done instead of the advice is none of its outcomes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an enhancement's row says, without the pattern that was `advised`, if any was."""
+
+    handed_out: HandedOut
+    advised: PatternKey | None
+
+
+async def find_given(
+    connection: Connection, account_key: str, enhancement_id: UUID
+) -> Given | None:
+    """What this account was given under this id; None for another account's."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {ENHANCEMENTS.names}, id, CASE WHEN NOT holdout AND authored IS DISTINCT FROM 'withheld'
+                    THEN pattern_id END AS pattern_id,
+               advised_scope_id, embedding_model, similarity, expected_success_rate, script, created_at,
+               coalesce(authored = 'given', false) AS authored, basis
+          FROM enhancements WHERE id = $1 AND account_key = $2
+        """,  # noqa: S608 - only constants are interpolated
+        enhancement_id,
+        account_key,
+    )
+    if row is None:
+        return None
+    return Given(
+        HandedOut(
+            enhancement_id=row["id"],
+            scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
+            insight=ENHANCEMENTS.read(row),
+            pattern=None,
+            similarity=row["similarity"],
+            expected_success_rate=row["expected_success_rate"],
+            script=row["script"],
+            created_at=row["created_at"],
+            authored=row["authored"],
+            basis=Basis(row["basis"]) if row["basis"] else None,
+        ),
+        PatternKey(row["advised_scope_id"], row["pattern_id"]) if row["pattern_id"] else None,
+    )
+
+
 class PostgresOutcomes:
     """The enhancements and ledger of usecases/advice/report_outcome.py and generate_task.py."""
 
@@ -34,44 +78,16 @@ class PostgresOutcomes:
         self._database = database
         self._counting = counting
 
-    async def handed_out(self, account_key: str, enhancement_id: UUID) -> HandedOut | None:
+    async def handed_out(self, account: Account, enhancement_id: UUID) -> HandedOut | None:
         """What this account was given under this id; None for another account's."""
         async with self._database.transaction(read_only=True) as connection:
-            row = await connection.fetchrow(
-                f"""
-                SELECT {ENHANCEMENTS.names}, id, CASE WHEN NOT holdout AND authored IS DISTINCT FROM 'withheld'
-                            THEN pattern_id END AS pattern_id,
-                       advised_scope_id, embedding_model, similarity, expected_success_rate, script, created_at,
-                       coalesce(authored = 'given', false) AS authored, basis
-                  FROM enhancements WHERE id = $1 AND account_key = $2
-                """,  # noqa: S608 - only constants are interpolated
-                enhancement_id,
-                account_key,
-            )
-            if row is None:
+            given = await find_given(connection, account.key, enhancement_id)
+            if given is None:
                 return None
-            pattern = (
-                await see_pattern(
-                    connection,
-                    PatternKey(row["advised_scope_id"], row["pattern_id"]),
-                    self._counting.rule,
-                    account_key,
-                )
-                if row["pattern_id"]
-                else None
-            )
-        return HandedOut(
-            enhancement_id=row["id"],
-            scope=Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
-            insight=ENHANCEMENTS.read(row),
-            pattern=pattern,
-            similarity=row["similarity"],
-            expected_success_rate=row["expected_success_rate"],
-            script=row["script"],
-            created_at=row["created_at"],
-            authored=row["authored"],
-            basis=Basis(row["basis"]) if row["basis"] else None,
-        )
+            if given.advised is None:
+                return given.handed_out
+            pattern = await see_pattern(connection, given.advised, self._counting.rule, account.key)
+        return replace(given.handed_out, pattern=pattern)
 
     async def outcome_of(self, account_key: str, source: UUID | CaptureRequest) -> Standing | None:
         """What the ledger has of an enhancement or a capture of this account."""

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger
 from keeper_grpc.domain.advice.ranking import Candidate
 from keeper_grpc.domain.authored.suggestions import StoredTrigger
 from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
-from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.advice.learned_triggers import learned_of_category
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import see_patterns, see_shares, see_situations
 
 
@@ -34,13 +34,21 @@ class PostgresMoves:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                SELECT scope_id, id, trigger FROM network_patterns
+                SELECT scope_id, id, trigger, pattern_type, business_category, embedding_model
+                  FROM network_patterns
                  WHERE business_category = $1 AND trigger IS NOT NULL AND retired_time IS NULL
                    AND embedding_model = (SELECT model FROM embedding_space)
                 """,
                 business_category,
             )
-        return [StoredTrigger(key_of(row), row["trigger"]) for row in rows]
+        return [
+            StoredTrigger(
+                Scope(row["pattern_type"], row["business_category"], row["embedding_model"]),
+                row["id"],
+                row["trigger"],
+            )
+            for row in rows
+        ]
 
     async def learned(self, business_category: str) -> Sequence[LearnedTrigger]:
         """The triggers that were learned of a category's patterns."""
@@ -49,22 +57,22 @@ class PostgresMoves:
 
     async def candidates_without(
         self,
-        account_key: str,
+        account: Account,
         keys: Sequence[PatternKey],
         conditions: Mapping[str, JsonValue],
         rule: PublicationRule,
     ) -> Mapping[UUID, Candidate]:
-        """These patterns, as far as they exist, in this situation and without this account's own evidence."""
+        """These patterns, as far as they exist, in this situation and without the evidence of this account's owner."""
         if not keys:
             return {}
         now_weight = recency_weight(self._clock(), self._half_life)
         async with self._database.transaction(read_only=True) as connection:
             patterns = await see_patterns(
-                connection, keys, rule, account_key, now_weight=now_weight
+                connection, keys, rule, account.key, now_weight=now_weight
             )
-            shares = await see_shares(connection, keys, account_key, now_weight=now_weight)
+            shares = await see_shares(connection, keys, account.key, now_weight=now_weight)
             situations = await see_situations(
-                connection, shares, conditions, rule, viewer=account_key, now_weight=now_weight
+                connection, shares, conditions, rule, viewer=account.key, now_weight=now_weight
             )
         return {
             pattern_id: Candidate(pattern, 1.0, situations[pattern_id])

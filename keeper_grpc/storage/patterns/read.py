@@ -109,12 +109,12 @@ class PostgresPatterns:
 
     async def find_reactions(self, key: PatternKey) -> Sequence[OwnReactions]:
         """What each owner that counts did with the pattern's advice."""
-        async with self._database.transaction(read_only=True) as connection:
+        async with self._database.connection() as connection:
             return await see_reactions(connection, key)
 
     async def find_script_reactions(self, key: PatternKey) -> Mapping[str, Sequence[OwnReactions]]:
         """The same by the wording that was handed out."""
-        async with self._database.transaction(read_only=True) as connection:
+        async with self._database.connection() as connection:
             return await see_script_reactions(connection, key)
 
     async def find_facts(self, key: PatternKey) -> tuple[Shares, Mapping[str, Shares]]:
@@ -141,23 +141,47 @@ class PostgresPatterns:
     ) -> Sequence[Pattern]:
         """Published or authored patterns in listing order: lower bound descending, then id."""
         async with self._database.transaction(read_only=True) as connection:
-            rows = await connection.fetch(
-                _LIST,
-                where.pattern_type,
-                where.business_category,
-                where.min_success_rate,
-                rule.k,
-                after.lower_bound if after else None,
-                after.pattern_id if after else None,
-                limit,
-                where.search.lower().split(),
-            )
-            listed = [key_of(row) for row in rows]
+            listed = await _list_keys(connection, where, rule, after, limit)
             patterns = await see_patterns(connection, listed, rule, now_weight=self._now_weight())
         return [patterns[key.pattern_id] for key in listed]
 
+    async def list_keys(
+        self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
+    ) -> Sequence[PatternKey]:
+        """The keys of the same."""
+        async with self._database.connection() as connection:
+            return await _list_keys(connection, where, rule, after, limit)
+
+    async def find_patterns(
+        self, keys: Sequence[PatternKey], rule: PublicationRule
+    ) -> Mapping[UUID, Pattern]:
+        """These patterns, as far as they exist."""
+        async with self._database.transaction(read_only=True) as connection:
+            return await see_patterns(connection, keys, rule, now_weight=self._now_weight())
+
     def _now_weight(self) -> float:
         return recency_weight(self._clock(), self._half_life)
+
+
+async def _list_keys(
+    connection: Connection,
+    where: PatternFilter,
+    rule: PublicationRule,
+    after: Cursor | None,
+    limit: int,
+) -> Sequence[PatternKey]:
+    rows = await connection.fetch(
+        _LIST,
+        where.pattern_type,
+        where.business_category,
+        where.min_success_rate,
+        rule.k,
+        after.lower_bound if after else None,
+        after.pattern_id if after else None,
+        limit,
+        where.search.lower().split(),
+    )
+    return [key_of(row) for row in rows]
 
 
 async def _readable(connection: Connection, key: PatternKey, rule: PublicationRule) -> bool:

@@ -79,12 +79,19 @@ class AccountResolver:
         self._clock = clock
 
     async def key_of(self, account_id: str) -> str:
-        """The pseudonym of an account, known or not: for a call that must not tell which it is, also by its time.
+        """The pseudonym of an account, known or not; see `known_or_not`."""
+        return (await self.known_or_not(account_id)).key
+
+    async def known_or_not(self, account_id: str) -> Account:
+        """The account, or one without category and owner: for a call that must not tell which it is, also by its time.
 
         Not from memory, which knows those that exist.
         """
         known = await self._store.read_account(self._pseudonyms.all_keys_of(account_id))
-        return known.key if known else self._pseudonyms.key_of(account_id)
+        if known is not None:
+            return known
+        key = self._pseudonyms.key_of(account_id)
+        return Account(key, "", key)
 
     async def resolve(
         self, account_id: str, business_category: str, now: datetime | None = None

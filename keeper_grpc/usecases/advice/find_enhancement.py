@@ -14,7 +14,7 @@ from keeper_grpc.usecases.accounts.resolver import AccountResolver
 class HandedOutStore(Protocol):
     """Where enhancements are remembered."""
 
-    async def handed_out(self, account_key: str, enhancement_id: UUID) -> HandedOut | None:
+    async def handed_out(self, account: Account, enhancement_id: UUID) -> HandedOut | None:
         """What this account was given under this id; None for another account's."""
 
 
@@ -27,7 +27,7 @@ async def find_handed_out(
     exist: a caller cannot find out by guessing. Raises AccountBeingForgotten.
     """
     account = await find_asker(accounts, account_id)
-    given = await store.handed_out(account.key, enhancement_id)
+    given = await store.handed_out(account, enhancement_id)
     if given is None:
         raise EnhancementNotFound
     return account, given

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.learned_trigger import LearnedTrigger, best_of_each
 from keeper_grpc.domain.advice.ranking import Candidate
 from keeper_grpc.domain.authored.suggestions import (
@@ -56,12 +57,12 @@ class MoveStore(Protocol):
 
     async def candidates_without(
         self,
-        account_key: str,
+        account: Account,
         keys: Sequence[PatternKey],
         conditions: Mapping[str, JsonValue],
         rule: PublicationRule,
     ) -> Mapping[UUID, Candidate]:
-        """These patterns, as far as they exist, in this situation and without this account's own evidence."""
+        """These patterns in this situation, without the evidence of this account's owner; all that may be suggested."""
 
 
 class SuggestMoves:
@@ -85,7 +86,7 @@ class SuggestMoves:
 
         Raises StorageUnavailable.
         """
-        account_key = await self._accounts.key_of(occasion.account_id)
+        account = await self._accounts.known_or_not(occasion.account_id)
         category = self._accounts.anonymous(occasion.business_category)
         facts = known_facts(occasion.facts)
         stored = await self._store.triggers(category)
@@ -108,7 +109,7 @@ class SuggestMoves:
         if not holding:
             return []
         candidates = await self._store.candidates_without(
-            account_key, list(holding), situation, self._rule
+            account, list(holding), situation, self._rule
         )
         moves = rank_moves(
             (

@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Requirements, hurdle
 from keeper_grpc.domain.evidence.evidence import Evidence, Share, heaviest, recency_weight, weigh
@@ -168,7 +169,7 @@ async def test_every_reader_sees_what_the_ledger_says_of_the_others(
             assert mine
             assert mine == {pattern_id: weighed[pattern_id] for pattern_id in mine}
             suggested = await moves.candidates_without(
-                viewer, [c.pattern.key for c in found], {}, RULE
+                Account(viewer, "spa", viewer), [c.pattern.key for c in found], {}, RULE
             )
             assert {key: seen(one.pattern) for key, one in suggested.items()} == mine
 

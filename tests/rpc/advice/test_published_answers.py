@@ -13,26 +13,36 @@ from math import isclose
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 
+from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import Candidate, Requirements, rank
+from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import AnonymizedInsight, JsonValue
-from keeper_grpc.domain.patterns.pattern import Scope
+from keeper_grpc.domain.patterns.listing import PatternFilter
+from keeper_grpc.domain.patterns.pattern import Pattern, PatternKey, Scope
 from keeper_grpc.embedding.local import LocalEmbedder
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2 as admin
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Outcome
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import ReportOutcomeRequest
 from keeper_grpc.storage.accounts.qualification import PostgresQualification
 from keeper_grpc.storage.advice.candidates import PostgresCandidates
+from keeper_grpc.storage.advice.outcomes import PostgresOutcomes
 from keeper_grpc.storage.advice.published.following import FollowPublished
+from keeper_grpc.storage.advice.published.handed_out import PublishedAdvice
 from keeper_grpc.storage.advice.published.memory import PublishedMemory
+from keeper_grpc.storage.advice.published.moves import PublishedMoves
+from keeper_grpc.storage.advice.published.patterns import ReadPatterns
 from keeper_grpc.storage.advice.published.reads import MEMORY, PublishedCandidates
+from keeper_grpc.storage.advice.suggestions import PostgresMoves
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.lifts import PostgresLifts
 from keeper_grpc.storage.evidence.priors import PostgresPriors
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
+from keeper_grpc.storage.patterns.read import PostgresPatterns
 from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from tests.integration.observations import opened
@@ -230,6 +240,29 @@ class Sources:
     memory: PublishedMemory
     published: PublishedCandidates
     stored: PostgresCandidates
+    readers: Readers
+
+
+@dataclass(frozen=True)
+class Readers:
+    """The same of what other calls read: each pair is of memory and of the database alone."""
+
+    patterns: tuple[ReadPatterns, PostgresPatterns]
+    moves: tuple[PublishedMoves, PostgresMoves]
+    advice: tuple[PublishedAdvice, PostgresOutcomes]
+
+    @classmethod
+    def of(
+        cls, database: Database, memory: PublishedMemory, clock: Callable[[], datetime]
+    ) -> Readers:
+        """The readers of a database."""
+        aged: Any = {"half_life": HALF_LIFE, "clock": clock}
+        outcomes = PostgresOutcomes(database, Counting(RULE, HALF_LIFE, 1))
+        return cls(
+            (ReadPatterns(database, memory, **aged), PostgresPatterns(database, **aged)),
+            (PublishedMoves(database, memory, **aged), PostgresMoves(database, **aged)),
+            (PublishedAdvice(database, memory, outcomes, RULE), outcomes),
+        )
 
 
 @asynccontextmanager
@@ -245,7 +278,7 @@ async def followed(
     )
     following = asyncio.create_task(FollowPublished(database, memory).run())
     try:
-        yield Sources(memory, published, stored)
+        yield Sources(memory, published, stored, Readers.of(database, memory, clock))
     finally:
         following.cancel()
         await asyncio.wait([following])
@@ -333,6 +366,138 @@ async def same_answers(sources: Sources, asked: Asked, requirements: Requirement
         mine, theirs = [first.candidate], [second.candidate]
         assert differences(told(mine, requirements), told(theirs, requirements)) == []
         assert (first.trigger, first.own) == (second.trigger, second.own)
+
+
+def in_order(pattern: Pattern) -> Pattern:
+    """Scripts have no order."""
+    return replace(
+        pattern, scripts=tuple(sorted(pattern.scripts, key=lambda script: script.template))
+    )
+
+
+def sorted_scripts(pattern: Pattern | None) -> Pattern | None:
+    """The same of a pattern that may be missing."""
+    return pattern and in_order(pattern)
+
+
+async def same_patterns(readers: Readers, database: Database) -> int:
+    """Each pattern reads the same, whether it may be shown or not, and so does the list; how many there are."""
+    mine, theirs = readers.patterns
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT id FROM network_patterns")
+    for (pattern_id,) in rows:
+        one, other = [
+            sorted_scripts(await each.find_pattern(pattern_id, RULE)) for each in (mine, theirs)
+        ]
+        assert differences(one, other) == []
+    for kind in ("", *TYPES):
+        pages = [
+            [
+                sorted_scripts(one)
+                for one in await each.list_patterns(
+                    PatternFilter(pattern_type=kind), RULE, None, 100
+                )
+            ]
+            for each in (mine, theirs)
+        ]
+        assert differences(pages[0], pages[1]) == []
+    return len(rows)
+
+
+async def same_moves(readers: Readers, database: Database, asked: Asked) -> None:
+    """Each pattern that may be suggested is the same candidate, without the asking owner's part in it."""
+    mine, theirs = readers.moves
+    assert await mine.triggers(asked.scope.business_category) == await theirs.triggers(
+        asked.scope.business_category
+    )
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT scope_id, id FROM network_patterns WHERE business_category = $1",
+            asked.scope.business_category,
+        )
+    account = Account(asked.account_key, asked.scope.business_category, asked.owner_key)
+    keys = [PatternKey(*row) for row in rows]
+    found, expected = [
+        {
+            key: replace(one, pattern=in_order(one.pattern))
+            for key, one in (
+                await each.candidates_without(account, keys, asked.conditions, RULE)
+            ).items()
+            if one.pattern.applies and (one.pattern.authored or not one.pattern.withheld(RULE))
+        }
+        for each in (mine, theirs)
+    ]
+    assert differences(found, expected) == []
+
+
+async def same_advice(readers: Readers, database: Database) -> None:
+    """Whatever was handed out is the same, to the account that it was handed out to."""
+    mine, theirs = readers.advice
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT id, account_key, owner_key FROM enhancements JOIN accounts USING (account_key)"
+        )
+    for enhancement_id, key, owner in rows:
+        found, expected = [
+            await each.handed_out(Account(key, "", owner), enhancement_id)
+            for each in (mine, theirs)
+        ]
+        assert found is not None
+        assert expected is not None
+        assert (
+            differences(
+                replace(found, pattern=sorted_scripts(found.pattern)),
+                replace(expected, pattern=sorted_scripts(expected.pattern)),
+            )
+            == []
+        )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_memory_reads_what_the_database_reads(database_url: str, seed: int) -> None:
+    """After any history, pattern by pattern, move by move and task by task."""
+    draw = random.Random(seed)  # noqa: S311 - a history, not a secret
+    now = datetime.now(UTC)
+    model = LocalEmbedder()
+    async with (
+        running(
+            database_url,
+            evidence_half_life=HALF_LIFE,
+            seed_catalog=seed % 2 == 1,
+            counting_step=1,
+            qualification_interval=timedelta(days=1),
+        ) as service,
+        opened(database_url) as database,
+        followed(database, lambda: now) as sources,
+    ):
+        story = Story(service, database, draw)
+        read = 0
+        for _ in range(8):
+            for _ in range(10):
+                await story.happen()
+            async with database.connection() as connection:
+                rows = await connection.fetch("SELECT account_key, owner_key FROM accounts")
+            askers = [(row["account_key"], row["owner_key"]) for row in rows]
+            key, owner = draw.choice([*askers, ("a newcomer", "a newcomer")])
+            category, conditions = draw.choice(["spa", "gym"]), draw.choice(SITUATIONS)
+            scope = Scope(TYPES[0], category, model.model)
+            asked = Asked(scope, np.zeros(1536, np.float32), key, owner, conditions)
+            while True:
+                sources.memory.doubt()
+                for kind in TYPES:
+                    await loaded(sources.memory, replace(scope, pattern_type=kind))
+                before = await versions(database)
+                try:
+                    read += await same_patterns(sources.readers, database)
+                    await same_moves(sources.readers, database, asked)
+                    await same_advice(sources.readers, database)
+                except AssertionError:
+                    if before == await versions(database):
+                        raise
+                    continue  # something of the background's came between
+                break
+        assert read > 20
+    await model.aclose()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -9,6 +9,7 @@ import pytest
 
 from keeper_grpc.catalog.load import CatalogPattern, load_catalog
 from keeper_grpc.composition.shared import authored_patterns
+from keeper_grpc.domain.patterns.pattern import scope_id
 from keeper_grpc.gen.keeper.network.v1 import insight_pb2, network_service_pb2, pattern_pb2
 from keeper_grpc.one_shot.commands import seed
 from keeper_grpc.settings import Settings
@@ -261,21 +262,24 @@ async def test_a_move_is_expected_to_work_as_advice_in_the_same_situation_is(
 
 async def test_five_moves_unless_asked_and_fifty_at_most(service: Service) -> None:
     """Zero means 5; more than 50 means 50."""
+    kind = await service.database.fetchval(
+        "SELECT pattern_type FROM network_patterns WHERE catalog_key = 'morning_modifier_boost' LIMIT 1"
+    )
     await service.database.execute(
         """
         WITH place AS (
-            INSERT INTO scopes (scope_id, pattern_type, business_category)
-            SELECT 1, pattern_type, 'bath_house' FROM network_patterns
-             WHERE catalog_key = 'morning_modifier_boost' LIMIT 1
+            INSERT INTO scopes (scope_id, pattern_type, business_category) VALUES ($1, $2, 'bath_house')
         )
         INSERT INTO network_patterns (
             id, scope_id, pattern_type, business_category, embedding_model, pattern_embedding, context,
             action_template, catalog_key, catalog_version, first_discovered, trigger)
-        SELECT gen_random_uuid(), 1, pattern_type, 'bath_house', embedding_model, pattern_embedding,
+        SELECT gen_random_uuid(), $1, pattern_type, 'bath_house', embedding_model, pattern_embedding,
                context, action_template, catalog_key || n, 1, now(), trigger
           FROM network_patterns, generate_series(1, 60) n
          WHERE catalog_key = 'morning_modifier_boost' AND business_category = 'spa'
-        """
+        """,
+        scope_id(kind, "bath_house"),
+        kind,
     )
     counts = [
         len(

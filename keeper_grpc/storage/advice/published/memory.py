@@ -25,10 +25,11 @@ from keeper_grpc.domain.patterns.vector_block import SCANNED_WHOLE
 from keeper_grpc.storage.advice.published.rows import unpack
 from keeper_grpc.storage.advice.published.versions import (
     ScopeVersion,
-    changes,
+    changed_patterns,
     held_ids,
     parts,
     read_patterns,
+    with_kept_plans,
 )
 from keeper_grpc.storage.database import Change, Connection, Database
 from keeper_grpc.storage.failures import unavailable
@@ -179,6 +180,18 @@ class PublishedMemory:
         held = {category: patterns for category, patterns in found.items() if patterns is not None}
         return held if len(held) == len(found) else None
 
+    def scope_of(self, pattern_id: UUID) -> Scope | None:
+        """The scope of a published pattern that is held."""
+        for held in self._scopes.values():
+            if held.patterns is not None and pattern_id in held.patterns:
+                return held.scope
+        return None
+
+    def held(self, scope_id: int) -> Scope | None:
+        """The scope with this id, if its patterns are held."""
+        held = self._scopes.get(scope_id)
+        return None if held is None or held.patterns is None else held.scope
+
     def version_of(self, pattern_type: str) -> int:
         """A number that grows whenever anything changes that is held of this type."""
         ids = self._known.get(pattern_type, {}).values()
@@ -238,7 +251,7 @@ class PublishedMemory:
         self._asked.clear()
         self._known, self._known_as_of = known, at
         self._turn = _ended(self._turn)
-        behind: list[_Held] = []
+        behind: list[tuple[_Held, ScopeVersion]] = []
         for one in seen:
             held = self._scopes.get(one.scope_id)
             if held is None or held.patterns is None:
@@ -246,26 +259,38 @@ class PublishedMemory:
             if one.reset_version > held.applied:
                 held.let_go()
             elif one.version > held.applied:
-                behind.append(held)
+                behind.append((held, one))
                 continue
             else:
                 held.as_of = at
             held.turn = _ended(held.turn)
-        first = True
-        while behind and (first or not self._asked.is_set() or any(one.waiting for one in behind)):
-            held = max(behind, key=lambda one: one.waiting > 0)
-            behind.remove(held)
+        if behind:
+            async with with_kept_plans(connection):
+                await self._catch_up(connection, behind, at)
+        self._make_room(0, None)
+
+    async def _catch_up(
+        self, connection: Connection, behind: list[tuple[_Held, ScopeVersion]], at: float
+    ) -> None:
+        """Read what changed in these scopes up to the versions beside them, which they had at a time: of the first at least."""
+        begun = failed = False
+        while behind and not failed:
+            if begun and self._asked.is_set() and not any(held.waiting for held, _ in behind):
+                return
+            next_one = max(behind, key=lambda one: one[0].waiting > 0)
+            behind.remove(next_one)
+            held, seen = next_one
             try:
-                await self._refresh(connection, held)
+                await self._refresh(connection, held, seen.version, at)
             except StorageUnavailable:
                 raise
             except Exception as error:
                 if connection.is_closed() and unavailable(error) is not None:
                     raise  # whoever lent it says so, and what is held is followed by the next one
                 self._not_followed(held, error)
+                failed = True  # and so has the transaction: the others are for the next look
             held.turn = _ended(held.turn)
-            first = False
-        self._make_room(0, None)
+            begun = True
 
     def _not_followed(self, held: _Held, error: Exception) -> None:
         """The database answers instead, and the log tells of a defect."""
@@ -310,15 +335,13 @@ class PublishedMemory:
             return False
         return True
 
-    async def _refresh(self, connection: Connection, held: _Held) -> None:
-        """Take in what changed in a scope."""
-        patterns, began = held.patterns, self.now()
+    async def _refresh(self, connection: Connection, held: _Held, version: int, at: float) -> None:
+        """Take in what changed in a scope up to a version, which was its last at a time."""
+        patterns = held.patterns
         if patterns is None:
             return
-        found = await changes(connection, held.scope.scope_id, held.applied)
-        if found.reset:
-            held.let_go()
-        for ids in parts(found.pattern_ids):
+        changed = await changed_patterns(connection, held.scope.scope_id, held.applied)
+        for ids in parts(changed):
             read = await read_patterns(connection, held.scope, ids, self._k)
             if held.patterns is not patterns:
                 return
@@ -330,7 +353,7 @@ class PublishedMemory:
             for one in read:
                 patterns.put(one)
         if held.patterns is patterns:
-            held.applied, held.as_of = found.version, began
+            held.applied, held.as_of = version, at
             if len(patterns) > held.grown:
                 held.grown = inf
                 self._load_soon(held, held.scope)

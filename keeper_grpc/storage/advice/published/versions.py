@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -32,15 +33,6 @@ class ScopeVersion:
     reset_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What changed in a scope up to a version; `reset` says that this is not all."""
-
-    version: int
-    reset: bool
-    pattern_ids: Sequence[UUID]
-
-
 async def scope_versions(connection: Connection) -> Sequence[ScopeVersion]:
     """All scopes."""
     rows = await connection.fetch(
@@ -49,22 +41,30 @@ async def scope_versions(connection: Connection) -> Sequence[ScopeVersion]:
     return [ScopeVersion(*row) for row in rows]
 
 
-async def changes(connection: Connection, scope_id: int, after: int) -> Changes:
-    """What changed in a scope after a version."""
-    row = await connection.fetchrow(
-        "SELECT version, reset_version FROM scopes WHERE scope_id = $1", scope_id
-    )
-    if row is None:
-        return Changes(after, False, ())
-    # After the version: a pattern that changes in between is named twice, and none is missed.
+@asynccontextmanager
+async def with_kept_plans(connection: Connection) -> AsyncIterator[None]:
+    """A transaction in which statements that read by keys are planned once for the connection: for `read_patterns`, planning
+    takes half as long as reading.
+    """
+    async with connection.transaction():
+        # Of a table that was empty, a kept plan would read every row from then on.
+        await connection.execute(
+            "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+        )
+        yield
+
+
+async def changed_patterns(connection: Connection, scope_id: int, after: int) -> Sequence[UUID]:
+    """The patterns that changed in a scope after a version.
+
+    Where that of the scope was read before, a pattern that changes in between is named twice, and none is missed.
+    """
     changed = await connection.fetch(
         "SELECT pattern_id FROM pattern_versions WHERE scope_id = $1 AND version > $2",
         scope_id,
         after,
     )
-    return Changes(
-        row["version"], row["reset_version"] > after, [pattern_id for (pattern_id,) in changed]
-    )
+    return [pattern_id for (pattern_id,) in changed]
 
 
 async def held_ids(connection: Connection, scope: Scope, k: int) -> tuple[int, Sequence[UUID]]:

@@ -1,0 +1,72 @@
+"""Patterns for readers: from memory where it may answer, else from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from keeper_grpc.domain.advice.published import PublishedScope, View
+from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.patterns.listing import Cursor, PatternFilter
+from keeper_grpc.domain.patterns.pattern import Pattern
+from keeper_grpc.storage.advice.published.memory import PublishedMemory
+from keeper_grpc.storage.patterns.read import PostgresPatterns
+from keeper_grpc.storage.patterns.view import NO_VIEWER
+from keeper_grpc.storage.replica import Reads
+
+
+class ReadPatterns(PostgresPatterns):
+    """The PatternStore of usecases/patterns/read.py. What is published is read from memory where its scope is held.
+
+    A pattern that is withheld is looked for in the database, as one that does not exist is: the time that a refusal takes
+    does not tell which it was.
+    """
+
+    def __init__(
+        self,
+        database: Reads,
+        memory: PublishedMemory,
+        *,
+        half_life: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(database, half_life=half_life, clock=clock)
+        self._memory = memory
+
+    async def find_pattern(self, pattern_id: UUID, rule: PublicationRule) -> Pattern | None:
+        """As PostgresPatterns."""
+        scope = self._memory.scope_of(pattern_id)
+        patterns = None if scope is None else await self._memory.fresh(scope)
+        candidate = None if patterns is None else patterns.candidate(pattern_id, self._view(rule))
+        return (
+            await super().find_pattern(pattern_id, rule) if candidate is None else candidate.pattern
+        )
+
+    async def list_patterns(
+        self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
+    ) -> Sequence[Pattern]:
+        """As PostgresPatterns, whose indexes say which patterns they are; one that is gone since is left out."""
+        listed = await self.list_keys(where, rule, after, limit)
+        scopes = await self._held({key.scope_id for key in listed})
+        view = self._view(rule)
+        found: dict[UUID, Pattern] = {}
+        for scope_id, pattern_id in listed:
+            patterns = scopes.get(scope_id)
+            candidate = None if patterns is None else patterns.candidate(pattern_id, view)
+            if candidate is not None:
+                found[pattern_id] = candidate.pattern
+        missing = [key for key in listed if key.pattern_id not in found]
+        if missing:
+            found |= await self.find_patterns(missing, rule)
+        return [found[key.pattern_id] for key in listed if key.pattern_id in found]
+
+    async def _held(self, scope_ids: Iterable[int]) -> Mapping[int, PublishedScope]:
+        """Those of these scopes that are in memory. A list loads none: it may be of all."""
+        scopes = [scope for each in scope_ids if (scope := self._memory.held(each)) is not None]
+        found = {scope.scope_id: await self._memory.fresh(scope) for scope in scopes}
+        return {scope_id: patterns for scope_id, patterns in found.items() if patterns is not None}
+
+    def _view(self, rule: PublicationRule) -> View:
+        """That of all who contributed nothing, and of no situation."""
+        return View(NO_VIEWER, "", (), rule, self._now_weight())
