@@ -57,7 +57,10 @@ def build(mapping: Mapping, row: Row, request_id: UUID) -> CapturePatternRequest
     result = mapping.outcome
     success = get("outcome.success", result.success.value)
     if success is None and not any(reason.field == "outcome.success" for reason in reasons):
-        empty = Problem("EMPTY_CELL", f'column "{result.success.column}" is empty')
+        empty = Problem(
+            "EMPTY_CELL",
+            f'column "{result.success.column}" is empty; where that means no, list it: fails: [""]',
+        )
         reasons.append(empty.at("outcome.success"))
     outcome = Outcome(success=bool(success))
     for name in (

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from keeper_grpc.importing.build import skipped
 from keeper_grpc.importing.failure import ImportFailed, Problem
 from keeper_grpc.importing.files.rows import Source
+from keeper_grpc.importing.mapping import dates
 from keeper_grpc.importing.mapping.declared_values import folded
 from keeper_grpc.importing.mapping.mapping import Mapping
-from keeper_grpc.importing.mapping.numbers import DecimalMark, currencies, readings
-from keeper_grpc.importing.mapping.values import Row, YesNo
+from keeper_grpc.importing.mapping.numbers import DecimalMark, Exact, currencies, distinct, readings
+from keeper_grpc.importing.mapping.values import Row, When, YesNo
 
 _BREATH = 256
 """Rows after which control returns to the event loop, so that signals arrive."""
@@ -27,10 +28,14 @@ _MOST_VALUES = 1000
 
 @dataclass(slots=True)
 class Answers:
-    """How often a test says yes and no. `others` are the values that mean no because nothing names them."""
+    """How often a test says yes and no. `others` are the values that mean no because nothing names them.
+
+    `unnamed` counts rows that say neither, or say yes in a word that the mapping lacks.
+    """
 
     yes: int = 0
     no: int = 0
+    unnamed: int = 0
     others: set[int] = field(default_factory=set)
 
     def add(self, test: YesNo, row: Row) -> None:
@@ -38,6 +43,7 @@ class Answers:
         try:
             answer = test.value(row)
         except Problem:
+            self.unnamed += 1
             return
         if answer:
             self.yes += 1
@@ -57,12 +63,51 @@ class _Column:
     def add(self, cell: str) -> None:
         """Note how a cell is written."""
         found = readings(cell) if cell else {}
-        if len(found) == 1:
+        if len(found) == 1 and not isinstance(cell, Exact):
             self.marks |= found.keys()
         if found:
             written = currencies(cell)
             # A sign and a code of one cell are one currency: `$5 USD`.
-            self.currencies |= {min(written)} if written else set()
+            self.currencies |= distinct(written)
+
+
+class _DayOrder:
+    """Whether day and month stand in the order that the format of `occurred_time` says.
+
+    `03/04` has two readings. Cells such as `03/25` have one, and tell which one the column's others have.
+    """
+
+    def __init__(self, when: When | None) -> None:
+        self._when = when
+        self._exchanged = dates.with_parts_exchanged(when.format) if when is not None else None
+        self._as_said = 0
+        self._otherwise = 0
+
+    def add(self, row: Row) -> None:
+        """Count a row whose time has one reading only."""
+        if self._when is None or self._exchanged is None:
+            return
+        cell = self._when.cell(row)
+        said = _is_time(cell, self._when.format)
+        if said != _is_time(cell, self._exchanged):
+            self._as_said += said
+            self._otherwise += not said
+
+    def require(self) -> None:
+        """Raise ImportFailed where more cells have the other order than the one that the format says."""
+        if self._when is not None and self._otherwise > self._as_said:
+            raise ImportFailed(
+                f'occurred_time: column "{self._when.column}" has day and month the other way round; write '
+                f'format: "{self._exchanged}"'
+            )
+
+
+def _is_time(cell: str, written: str) -> bool:
+    try:
+        dates.moment(cell, written)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +122,21 @@ async def survey(mapping: Mapping, source: Source) -> Survey:
     """Read the file. Raises ImportFailed when what it would store is plainly not meant."""
     places = {column: place for place, column in mapping.number_columns()}
     columns = {name: _Column() for name in places}
-    if source.format != "csv":
-        # JSON and Excel write numbers with a point; only texts in them do otherwise.
-        for shown in columns.values():
-            shown.marks.add(".")
-    answers, counted = Answers(), mapping.outcome.success
+    answers, counted, order = Answers(), mapping.outcome.success, _DayOrder(mapping.occurred_time)
     async for row in _rows(mapping, source):
         if not counted.reads_numbers:
             answers.add(counted, row)
+        order.add(row)
         for name, shown in columns.items():
             shown.add(row.get(name, ""))
+    order.require()
     _require_one_currency(columns, places)
     marks = {name: next(iter(c.marks)) for name, c in columns.items() if len(c.marks) == 1}
     read = mapping.with_decimals(marks)
     if counted.reads_numbers:  # whether 1,5 is at least 4 depends on its decimal mark
         async for row in _rows(read, source):
             answers.add(read.outcome.success, row)
-    elif not answers.yes and answers.others:
+    elif not answers.yes and (answers.others or answers.unnamed):
         raise ImportFailed(
             f'outcome.success: no row has a value of column "{counted.column}" that means yes; correct '
             "equals or in, or list under fails what means no"
@@ -104,7 +147,7 @@ async def survey(mapping: Mapping, source: Source) -> Survey:
 def _require_one_currency(columns: dict[str, _Column], places: dict[str, str]) -> None:
     """Raise ImportFailed where a column adds up dollars and euros."""
     for name, shown in columns.items():
-        if len(shown.currencies) > 1:
+        if len(distinct(shown.currencies)) > 1:
             raise ImportFailed(
                 f'{places[name]}: column "{name}" has amounts in several currencies; import one at a '
                 "time, with skip for the others"

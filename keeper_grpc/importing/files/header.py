@@ -19,7 +19,9 @@ from typing import Final
 from keeper_grpc.importing.failure import ImportFailed, Problem, Reason
 from keeper_grpc.importing.files.lines import Line
 from keeper_grpc.importing.files.records import Record, Records
+from keeper_grpc.importing.mapping.declared_values import find, folded
 from keeper_grpc.importing.mapping.mapping import Mapping
+from keeper_grpc.importing.mapping.numbers import Exact
 from keeper_grpc.importing.mapping.values import Row
 
 LOOKED_AT: Final = 64
@@ -46,7 +48,14 @@ class Header:
         if any(cell.strip() for cell in cells[size:]) or any(self.names[len(cells) :]):
             message = f"{len(cells)} cells instead of {size}"
             return Problem("WRONG_CELL_COUNT", message).at("row")
-        return {name: cell.strip() for name, cell in zip(self.names, cells, strict=False) if name}
+        row = {
+            name: cell if isinstance(cell, Exact) else cell.strip()
+            for name, cell in zip(self.names, cells, strict=False)
+            if name
+        }
+        if len(row) > 1 and all(folded(cell) == folded(name) for name, cell in row.items()):
+            return Problem("REPEATED_HEADER", "the line repeats the header").at("row")
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ def find_header(
 ) -> tuple[int, Header]:
     """The header among the first records, and how many wanted columns it has. Raises ImportFailed."""
     rows = [
-        (at, [cell.strip() for cell in cells])
+        (at, [find(cell.strip(), wanted) or cell.strip() for cell in cells])
         for at, cells in enumerate(records)
         if isinstance(cells, list) and any(cell.strip() for cell in cells)
     ]
@@ -113,7 +122,8 @@ def find_header(
                     f'{file}: {place} reads column "{name}", and {times} columns have that name; '
                     "rename the others"
                 )
-    once = [name if name not in names[:place] else "" for place, name in enumerate(names)]
+    first = {name: place for place, name in reversed([*enumerate(names)])}
+    once = [name if first[name] == place else "" for place, name in enumerate(names)]
     return len(wanted & {*names}), Header(tuple(once), at)
 
 

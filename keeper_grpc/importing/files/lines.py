@@ -105,7 +105,12 @@ class Lines(Iterator[Line]):
         self._digest = hashlib.sha256()
         with reading(file):
             self._encoding = encoding_of(stream.peek(_PEEKED), declared)
+            start = stream.peek(_PEEKED)
         self._ended = _ENDED.get(self._encoding, _ends_narrow)
+        # Old Macs and some programs on new ones end lines with a carriage return only.
+        self._returns = self._encoding not in _ENDED and b"\r" in start and b"\n" not in start
+        if self._returns:
+            self._ended = _ends_with_return
 
     def __next__(self) -> Line:
         with reading(self._file):
@@ -133,10 +138,17 @@ class Lines(Iterator[Line]):
         place = self._size if raw is None else raw.tell()
         return Mark(self._size, self._digest.copy(), place)
 
+    def _part(self) -> bytes:
+        """The next line, or as much of it as is read at once."""
+        if not self._returns:
+            return self._stream.readline(MAX_LINE)
+        ahead = self._stream.peek(1)
+        return self._stream.read(ahead.find(b"\r") + 1 or len(ahead))
+
     def _line(self) -> bytes:
         """The next line's bytes, those of an overlong one cut off; empty at the end."""
         line, length = b"", 0
-        while part := self._stream.readline(MAX_LINE):
+        while part := self._part():
             self._size += len(part)
             self._digest.update(part)
             line = part if not line else line + part if len(line) <= MAX_LINE else line
@@ -150,6 +162,10 @@ class Lines(Iterator[Line]):
             if self._ended(part, length):
                 break
         return line
+
+
+def _ends_with_return(part: bytes, _: int) -> bool:
+    return part.endswith(b"\r")
 
 
 def _ends_narrow(part: bytes, _: int) -> bool:

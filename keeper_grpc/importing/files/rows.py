@@ -24,6 +24,7 @@ from keeper_grpc.importing.files.lines import Line, Lines, Mark, opened, reading
 from keeper_grpc.importing.files.records import Records
 from keeper_grpc.importing.files.sheet import sheet_rows
 from keeper_grpc.importing.mapping.mapping import Mapping
+from keeper_grpc.importing.mapping.numbers import Exact
 from keeper_grpc.importing.mapping.values import Row
 
 Format: TypeAlias = Literal["csv", "jsonl", "xlsx"]
@@ -178,8 +179,8 @@ def json_rows(lines: Iterator[Line]) -> Iterator[Row | Reason]:
             continue
         try:
             # Numbers stay as they are written.
-            found = json.loads(line, parse_int=str, parse_float=str)
-        except ValueError:
+            found = json.loads(line, parse_int=Exact, parse_float=Exact)
+        except (ValueError, RecursionError):
             yield Problem("NOT_JSON", "the line is not JSON").at("row")
             continue
         if isinstance(found, dict):
@@ -196,6 +197,8 @@ def _flat(group: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
                 yield from _flat(value, f"{prefix}{key}.")
             case None:
                 yield prefix + key, ""
+            case Exact():
+                yield prefix + key, value
             case str():
                 yield prefix + key, value.strip()
             case _:

@@ -13,6 +13,7 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from keeper_grpc.importing.failure import ImportFailed
+from keeper_grpc.importing.mapping.numbers import Exact
 
 
 def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]]:
@@ -33,6 +34,8 @@ def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]
         try:
             sheet = book[_chosen(book.sheetnames, name, file)]
             total = sheet.max_row or 0
+            # Some programs write the size of an empty sheet: what is beyond it would not be read.
+            sheet.reset_dimensions()
             for number, row in enumerate(sheet.iter_rows(), 1):
                 yield [_text(cell) for cell in row], min(number / total, 1.0) if total else 1.0
         finally:
@@ -57,8 +60,8 @@ def _text(cell: Any) -> str:
             return ""
         case bool():
             return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
+        case int() | float():
+            return Exact(int(value) if float(value).is_integer() else value)
         case datetime():
             return value.isoformat(" ", "seconds")
         case str() if cell.data_type == "e":

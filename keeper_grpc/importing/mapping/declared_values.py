@@ -6,6 +6,7 @@ written exactly goes first, so that a mapping may tell `m` from `M`.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 from typing import Final
@@ -37,12 +38,66 @@ _YES: Final = frozenset(
         "igen",
         "evet",
         "kyllä",
+        "s",
+        "j",
+        "1.0",
+        "да",
+        "はい",
+        "是",
+        "✅",
         "✓",
         "✔",
         "☑",
     ]
 )
 """Yes, as programs and languages write it."""
+
+_NO: Final = frozenset(
+    (
+        *(
+            "n",
+            "no",
+            "nope",
+            "false",
+            "f",
+            "0",
+            "0.0",
+            "non",
+            "nein",
+            "não",
+            "nao",
+            "faux",
+            "falso",
+        ),
+        *("falsch", "ne", "nie", "nem", "hay\u0131r", "ei", "nej", "nee", "нет", "いいえ", "否"),
+        *("✗", "✘", "❌", "☐"),
+    )
+)
+"""No, as programs and languages write it."""
+
+_DONE: Final = frozenset(
+    (
+        *("attended", "attending", "showed", "showed up", "arrived", "checked in", "checked-in"),
+        *("completed", "complete", "done", "finished", "fulfilled", "success", "successful"),
+        *("rebooked", "returned", "came back", "renewed", "won", "achieved", "présent", "effectué"),
+        *(
+            "terminé",
+            "completado",
+            "completada",
+            "completata",
+            "completato",
+            "realizado",
+            "asistió",
+        ),
+        *("erledigt", "abgeschlossen", "erschienen", "concluído", "voltooid"),
+    )
+)
+"""What status columns write of what took place."""
+
+_SELECTORS: Final = dict.fromkeys((0xFE0E, 0xFE0F, 0x200B, 0xFEFF, 0x200E, 0x200F))
+"""Invisible: whether a sign is drawn in colour, and marks of blanks and of direction."""
+
+_WHOLE: Final = re.compile(r"(\d+)\.0+")
 
 
 def find(cell: str, values: Collection[str]) -> str | None:
@@ -51,14 +106,27 @@ def find(cell: str, values: Collection[str]) -> str | None:
         return cell
     wanted = folded(cell)
     found = [value for value in values if folded(value) == wanted]
+    if not found and (whole := _WHOLE.fullmatch(wanted)):
+        # A program that knows no empty whole number writes 1 as 1.0.
+        found = [value for value in values if folded(value) == whole[1]]
     return found[0] if len(found) == 1 else None
 
 
 def folded(text: str) -> str:
     """The form in which texts are compared."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", text.translate(_SELECTORS)).casefold().split())
 
 
 def says_yes(cell: str) -> bool:
     """Whether the cell is a word for yes, whatever the mapping names."""
     return folded(cell) in _YES
+
+
+def says_no(cell: str) -> bool:
+    """Whether the cell is a word for no."""
+    return folded(cell) in _NO
+
+
+def says_done(cell: str) -> bool:
+    """Whether the cell says that something took place, as status columns do."""
+    return folded(cell) in _DONE

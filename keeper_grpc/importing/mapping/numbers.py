@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
 from keeper_grpc.importing.failure import Problem
 
 DecimalMark: TypeAlias = Literal[".", ","]
+
+
+class Exact(str):
+    """A number that a program wrote, with a point: a cell of a workbook, a number of JSON. Has one reading."""
+
+    __slots__ = ()
+
 
 MARKS: Final[tuple[DecimalMark, DecimalMark]] = (".", ",")
 
@@ -57,6 +64,8 @@ _CODES: Final = [
     "ILS",
     "TRY",
     "US",
+    "AU",
+    "CA",
     "A",
     "C",
     "R",
@@ -87,10 +96,83 @@ _PLUS_MINUS: Final = ("-", "+")
 _AROUND: Final = 4
 """What may stand around an amount: a sign and three times a currency."""
 
-_BLANKS: Final = dict.fromkeys(map(ord, "\u00a0\u202f\u2009\u2007\u2002\u2003\t"), " ")
-_SIGNS: Final = dict.fromkeys(map(ord, "\u2212\u2012\u2013\uff0d"), "-")
-_APOSTROPHES: Final = {ord("\u2019"): "'"}
-_TRANSLATED: Final = _BLANKS | _SIGNS | _APOSTROPHES
+_BMP: Final = range(0x80, 0x10000)
+_TRANSLATED: Final = (
+    # Wide forms of ASCII first: the signs and digits below are more exact where both know a character.
+    {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    | {0xFFE1: "\u00a3", 0xFFE5: "\u00a5"}
+    | dict.fromkeys((code for code in _BMP if unicodedata.category(chr(code)) == "Zs"), " ")
+    # Marks of writing direction and of byte order are invisible.
+    | dict.fromkeys(code for code in _BMP if unicodedata.category(chr(code)) == "Cf")
+    | {code: str(unicodedata.decimal(chr(code))) for code in _BMP if chr(code).isdecimal()}
+    | dict.fromkeys(map(ord, "\u2212\u2010\u2011\u2012\u2013\u2014\uff0d"), "-")
+    | dict.fromkeys(map(ord, "\u2019\u02bc\u00b4\u066c"), "'")  # the last groups Arabic digits
+    | {ord("\t"): " ", 0x066B: "."}  # the Arabic decimal mark
+)
+"""Each character of a number, as ASCII has it. Superscripts stay: `85` with raised cents is no number."""
+
+_NO_CENTS: Final = re.compile(r"(?<=\d)(?:([.,])-{1,2}|/-)(?!\d)")
+"""`85.-`, `85,--` and `85/-`: the dash says that there are no cents. It is no minus."""
+
+_NOTHING: Final = frozenset(
+    (
+        *(
+            "-",
+            "--",
+            "n/a",
+            "na",
+            "n.a.",
+            "nan",
+            "null",
+            "none",
+            "nil",
+            "unknown",
+            "?",
+            "tbd",
+            "#n/a",
+        ),
+    )
+)
+"""What is written where there is no number. A dash may also mean zero, so the mapping says it."""
+
+_SHORTENED: Final = re.compile(r"\d\s*(?:k|m|mn|mio|bn|tsd)\.?\W*$", re.IGNORECASE)
+
+_DOLLARS: Final = {
+    "US": "USD",
+    "C": "CAD",
+    "CA": "CAD",
+    "A": "AUD",
+    "AU": "AUD",
+    "NZ": "NZD",
+    "HK": "HKD",
+    "S": "SGD",
+    "MX": "MXN",
+    "R": "BRL",
+}
+"""The currency of a dollar sign with letters in front."""
+
+_SAME: Final = {
+    "\u20ac": "EUR",
+    "\u00a3": "GBP",
+    "\u20b9": "INR",
+    "RS": "INR",
+    "FR": "CHF",
+    "SFR": "CHF",
+    "Z\u0141": "PLN",
+    "K\u010c": "CZK",
+    "FT": "HUF",
+    "LEI": "RON",
+}
+"""Signs and abbreviations of one currency."""
+
+_SHARED: Final = {
+    "$": frozenset(
+        ["USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN", "ARS", "CLP", "COP", "BRL", "TWD"]
+    ),
+    "\u00a5": frozenset(("JPY", "CNY")),
+    "KR": frozenset(("SEK", "NOK", "DKK")),
+}
+"""Signs that any of these currencies may be written with."""
 
 _GROUPED: Final = r"[1-9]\d{0,2}(?P<by>[%s '])\d{3}(?:(?P=by)\d{3})*"
 """Thousands: a group never begins with a zero, so `0.125` is none."""
@@ -103,7 +185,8 @@ _READINGS: Final[Mapping[DecimalMark, re.Pattern[str]]] = {
         re.IGNORECASE | re.ASCII,
     ),
     ",": re.compile(
-        rf"(?P<whole>{_GROUPED % '.'}|\d+)?(?:,(?P<part>\d*))?(?P<power>(?!))?", re.ASCII
+        rf"(?P<whole>{_GROUPED % '.'}|\d+)?(?:,(?P<part>\d*))?(?P<power>e[+-]?\d{{1,3}})?",
+        re.IGNORECASE | re.ASCII,
     ),
 }
 
@@ -124,17 +207,26 @@ def readings(cell: str) -> dict[DecimalMark, float]:
 
 
 def currencies(cell: str) -> frozenset[str]:
-    """What an amount is written with: signs (`$`) and codes (`USD`), as written."""
+    """The currencies of an amount: codes (`USD`), or signs that several share (`$`)."""
     return _bare(cell)[2]
+
+
+def distinct(written: Iterable[str]) -> set[str]:
+    """These currencies, less the signs that one of the others may be written with."""
+    found = set(written)
+    return {one for one in found if not _SHARED.get(one, frozenset()) & found}
 
 
 def number(cell: str, column: str | None, mark: DecimalMark | None) -> float:
     """The number in a cell, whose decimal mark is known or not. Raises Problem."""
     found = readings(cell)
+    mark = "." if isinstance(cell, Exact) else mark
     if mark is not None and mark in found:
         return found[mark]
     if not found or mark is not None:
-        raise Problem("NOT_A_NUMBER", f'column "{column}" holds no number')
+        raise Problem(
+            "NOT_A_NUMBER", f'column "{column}" holds no number{_advice(cell, column, mark)}'
+        )
     if len(set(found.values())) > 1:
         raise Problem(
             "AMBIGUOUS_NUMBER",
@@ -144,14 +236,31 @@ def number(cell: str, column: str | None, mark: DecimalMark | None) -> float:
     return next(iter(found.values()))
 
 
+def _advice(cell: str, column: str | None, mark: DecimalMark | None) -> str:
+    """What to write for a cell like this one. Only words of the lists above are repeated."""
+    text = cell.translate(_TRANSLATED).strip().casefold()
+    if text in _NOTHING:
+        return f'; where "{text}" means unknown, write {{column: {column}, missing: ["{text}"]}}'
+    if mark is not None and readings(cell):
+        return (
+            f"; its decimal mark is not {mark!r}, which the mapping or the column's other cells say"
+        )
+    if text.endswith("%"):
+        return "; a percentage may mean 20 or 0.2, so write the column without its sign"
+    if _SHORTENED.search(text):
+        return "; write shortened numbers out"
+    return ""
+
+
 def _bare(cell: str) -> tuple[int, str, frozenset[str]]:
     """Sign, digits with their marks, and currencies: what stands around the digits is taken off."""
     text, signs, written = cell.translate(_TRANSLATED).strip(), "", set()
-    if text.startswith("(") and text.endswith(")"):  # bookkeeping
-        text, signs = text[1:-1].strip(), "-"
+    text = _NO_CENTS.sub(lambda found: f"{found[1]}00" if found[1] else "", text)
     # A sign and a currency stand on either side, in any order: `-$5`, `$-5`, `5- EUR`, `$5 USD`.
     for _ in range(_AROUND):
-        if text[:1] in _PLUS_MINUS and text:
+        if text.startswith("(") and text.endswith(")"):  # bookkeeping
+            text, signs = text[1:-1].strip(), signs + "-"
+        elif text[:1] in _PLUS_MINUS and text:
             signs, text = signs + text[0], text[1:].strip()
         elif text[-1:] in _PLUS_MINUS and text:
             signs, text = signs + text[-1], text[:-1].strip()
@@ -176,5 +285,9 @@ def _without_currency(text: str) -> tuple[str, set[str]]:
 
 
 def _parts(symbols: str) -> set[str]:
-    signs = {char for char in symbols if char in _SYMBOLS}
-    return signs or {symbols.strip().upper().rstrip(".")}
+    letters = "".join(char for char in symbols if char.isalpha()).upper()
+    sign = next((char for char in symbols if char in _SYMBOLS), "")
+    if sign == "$" and letters:
+        return {_DOLLARS.get(letters, letters)}
+    written = letters or sign
+    return {_SAME.get(written, written)}

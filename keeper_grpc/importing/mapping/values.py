@@ -7,7 +7,6 @@ for a row. A cell is a text; an empty text means unknown.
 from __future__ import annotations
 
 import bisect
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -16,7 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from keeper_grpc.importing.failure import Problem
-from keeper_grpc.importing.mapping.declared_values import find, says_yes
+from keeper_grpc.importing.mapping import dates
+from keeper_grpc.importing.mapping.declared_values import find, says_done, says_no, says_yes
 from keeper_grpc.importing.mapping.numbers import DecimalMark, number
 from keeper_grpc.importing.mapping.template import Template
 
@@ -25,19 +25,8 @@ Row: TypeAlias = Mapping[str, str]
 
 Scalar: TypeAlias = str | float | bool
 
-_TRUE = frozenset({"true", "yes", "y", "t", "1"})
-_FALSE = frozenset({"false", "no", "n", "f", "0"})
-
 _NOON = time(12, tzinfo=UTC)
 """The hour for a date without time: noon UTC is the same day in almost every time zone."""
-
-
-_SERIALS = {"excel": datetime(1899, 12, 30), "excel1904": datetime(1904, 1, 1)}  # noqa: DTZ001 - the zone follows
-"""Day 0 of Excel's serial numbers, from March 1900 on, and of workbooks that count from 1904."""
-
-_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
-_SERIAL = re.compile(r"\d{5}(?:[.,]\d+)?", re.ASCII)
-_DAYS = re.compile(r"\d{1,4}[/.\-]\d{1,2}[/.\-]\d{1,4}\b", re.ASCII)
 
 
 class Part(BaseModel):
@@ -195,7 +184,8 @@ class Text(Cell):
 class YesNo(NumberCell):
     """A boolean of a column. `fails` are the values that mean no; without it, all other values do.
 
-    But for words that say yes: they mean no only where `fails` lists them.
+    But for words that say yes or that it took place: they mean no only where `fails` lists them. An empty text
+    in `fails` stands for an empty cell.
     """
 
     column: str
@@ -221,7 +211,8 @@ class YesNo(NumberCell):
         """True, False, or None if the cell is unknown. Raises Problem."""
         cell = self.cell(row)
         if not cell:
-            return None
+            # What `missing` lists is unknown, whatever an empty cell means.
+            return False if "" in (self.fails or ()) and not row.get(self.column) else None
         if self.at_least is not None:
             return self._number(cell) >= self.at_least
         yes = [self.equals] if self.equals is not None else (self.one_of or ())
@@ -231,7 +222,7 @@ class YesNo(NumberCell):
         if self.fails is not None:
             if find(cell, self.fails) is None:
                 raise Problem("NOT_AN_ANSWER", f'column "{self.column}" says neither yes nor no')
-        elif says_yes(cell):
+        elif says_yes(cell) or says_done(cell):
             raise Problem(
                 "NOT_AN_ANSWER",
                 f'column "{self.column}" says yes in a word that the mapping does not name: '
@@ -301,29 +292,10 @@ class When(Cell):
             if self.days_before is not None:
                 days = timedelta(days=number(cell, self.column, None))
                 return datetime.combine(self.days_before, _NOON) - days
-            return self._parsed(cell).astimezone(UTC)
+            return self._in_zone(dates.moment(cell, self.format)).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             message = f'column "{self.column}" holds no time of format {self.format}'
-            raise Problem("NOT_A_TIME", message + _advice(cell)) from None
-
-    def _parsed(self, cell: str) -> datetime:
-        if _ISO.fullmatch(cell):  # has one reading, whatever the other rows are written like
-            return self._in_zone(datetime.fromisoformat(cell))
-        if self.format == "unix":
-            return datetime.fromtimestamp(float(cell), UTC)
-        if (first_day := _SERIALS.get(self.format)) is not None:
-            moment = first_day + timedelta(days=float(cell))
-            # Excel counts days in doubles: a minute is 0.000694, and 0.604 is 14:29:45.6.
-            rounded = moment.replace(microsecond=0) + timedelta(
-                seconds=round(moment.microsecond / 1e6)
-            )
-            return self._in_zone(rounded)
-        moment = (
-            datetime.fromisoformat(cell)
-            if self.format == "iso"
-            else datetime.strptime(cell, self.format)  # noqa: DTZ007 - the zone follows
-        )
-        return self._in_zone(moment)
+            raise Problem("NOT_A_TIME", message + dates.advice(cell, self.format)) from None
 
     def _in_zone(self, moment: datetime) -> datetime:
         return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))
@@ -363,22 +335,16 @@ def _not_in_map(column: str | None) -> Problem:
     return Problem("NOT_IN_MAP", f'column "{column}" has a value that map does not name')
 
 
-def _advice(cell: str) -> str:
-    """What to write into the mapping for a time that is written like this cell."""
-    if _SERIAL.fullmatch(cell):
-        return "; where it is Excel's number of a day, write format: excel"
-    if _DAYS.match(cell):
-        return '; write the order of its parts, as in format: "%d/%m/%Y" or format: "%m/%d/%Y"'
-    return ""
-
-
 def _boolean(cell: str, column: str | None) -> bool:
-    lowered = cell.lower()
-    if lowered in _TRUE:
+    if says_yes(cell):
         return True
-    if lowered in _FALSE:
+    if says_no(cell):
         return False
-    raise Problem("NOT_A_BOOLEAN", f'column "{column}" holds neither yes nor no')
+    raise Problem(
+        "NOT_A_BOOLEAN",
+        f'column "{column}" holds neither yes nor no; write {{column: {column}, map: ...}} with true or false '
+        "for each of its values",
+    )
 
 
 def _band(number: float, bounds: list[float]) -> str:

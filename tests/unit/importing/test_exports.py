@@ -234,3 +234,72 @@ async def test_a_proposed_mapping_reads_the_file_it_was_made_from(
     )
     assert "# unsure: " in proposal
     assert "Okonkwo" not in proposal
+
+
+async def test_dates_in_the_other_order_are_refused_as_a_whole(tmp_path: Path) -> None:
+    """One cell of `03/25` shows that `03/04` is in March too; a day that no order knows costs itself."""
+    (tmp_path / "rows.csv").write_text("site,won,on\na,yes,03/04/2025\nb,yes,03/25/2025\n")
+    (tmp_path / "typo.csv").write_text("site,won,on\na,yes,25/03/2025\nb,yes,30/30/2025\n")
+    chosen = mapping(tmp_path, occurred_time={"column": "on", "format": "%d/%m/%Y"})
+
+    with pytest.raises(ImportFailed, match="%m/%d/%Y"):
+        await imported(tmp_path / "rows.csv", chosen)
+    made, reasons = await imported(tmp_path / "typo.csv", chosen)
+
+    assert (len(made), [reason.code for reason in reasons]) == (1, ["NOT_A_TIME"])
+
+
+async def test_an_empty_cell_and_a_number_with_a_point_answer_where_the_mapping_says_so(
+    tmp_path: Path,
+) -> None:
+    """A cross or nothing, and the 1.0 of a program that has no empty whole number."""
+    for yes, text in (("x", "site,won\na,X\nb,\n"), ("1", "site,won\na,1.0\nb,0.0\n")):
+        (tmp_path / "rows.csv").write_text(text)
+        success = {"column": "won", "equals": yes, "fails": ["", "0"]}
+
+        made, reasons = await imported(
+            tmp_path / "rows.csv", mapping(tmp_path, outcome={"success": success})
+        )
+
+        assert ([request.outcome.success for request in made], reasons) == ([True, False], [])
+
+
+async def test_a_status_that_took_place_is_no_silent_no(tmp_path: Path) -> None:
+    """`Attended` beside `Completed` is refused row by row until the mapping names it."""
+    (tmp_path / "rows.csv").write_text("site,won\na,yes\nb,Attended\nc,No-Show\n")
+
+    made, reasons = await imported(tmp_path / "rows.csv", mapping(tmp_path))
+
+    assert [request.outcome.success for request in made] == [True, False]
+    assert [reason.code for reason in reasons] == ["NOT_AN_ANSWER"]
+
+
+async def test_a_text_in_a_workbook_is_no_number_with_a_point(tmp_path: Path) -> None:
+    """The text `1.200` has two readings, the number 1.234 one; a sheet's wrong size hides no column."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for cells in (["site", "won", "spent"], ["a", "yes", "1.200"], ["b", "yes", 1.234]):
+        sheet.append(cells)
+    book.save(tmp_path / "rows.xlsx")
+    (tmp_path / "rows.jsonl").write_text(
+        '{"site":"a","won":"yes","spent":"1.200"}\n{"site":"b","won":"yes","spent":1.234}\n'
+    )
+
+    for name in ("rows.xlsx", "rows.jsonl"):
+        made, reasons = await imported(tmp_path / name, mapping(tmp_path, dollar_value="spent"))
+
+        assert [request.insight.dollar_value for request in made] == [1.234]
+        assert [reason.code for reason in reasons] == ["AMBIGUOUS_NUMBER"]
+
+
+async def test_a_header_is_found_by_its_words_and_is_no_row_where_it_repeats(
+    tmp_path: Path,
+) -> None:
+    """Hard blanks and case in a header, its repetition on each page, and lines that end as on old Macs."""
+    (tmp_path / "rows.csv").write_bytes("SITE,Won\u00a0\ra,yes\rSITE,Won\u00a0\rb,no\r".encode())
+
+    made, reasons = await imported(tmp_path / "rows.csv", mapping(tmp_path))
+
+    assert [request.account_id for request in made] == ["spa-a", "spa-b"]
+    assert [reason.code for reason in reasons] == ["REPEATED_HEADER"]

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_grpc.importing.failure import Problem
-from keeper_grpc.importing.mapping.numbers import DecimalMark, currencies, number, readings
+from keeper_grpc.importing.mapping.numbers import (
+    DecimalMark,
+    currencies,
+    distinct,
+    number,
+    readings,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +70,7 @@ def test_a_number_with_two_readings_is_refused_until_somebody_says_which(cell: s
         "8.5k",
         "20%",
         "1 2",
-        "٣",
+        "85\u2075\u2070",
     ],
 )
 def test_what_is_no_number_is_none(cell: str) -> None:
@@ -101,5 +107,38 @@ def test_an_amount_means_the_same_in_every_locale(
 def test_the_currencies_of_an_amount_are_known() -> None:
     """A column that mixes them cannot be added up."""
     assert currencies("$5") == {"$"}
-    assert currencies("5 EUR") == {"EUR"}
+    assert currencies("5 EUR") == currencies("\u20ac5") == {"EUR"}
+    assert currencies("C$5") == {"CAD"}
+    assert distinct({"$", "USD"}) == {"USD"}
     assert currencies("5") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("cell", "means"),
+    [
+        ("CHF 85.-", 85.0),
+        ("85,- \u20ac", 85.0),
+        ("85.\u2013", 85.0),
+        ("\u20b91,20,000/-", 120_000.0),
+        ("$(85.50)", -85.5),
+        ("85.50-", -85.5),
+        ("1,2E+03", 1200.0),
+        ("\uff11\uff12\uff13\uff0e\uff15\uff10", 123.5),
+        ("\u0661\u066c\u0662\u0663\u0664\u066b\u0665", 1234.5),
+        ("\u200e$85.50", 85.5),
+    ],
+)
+def test_dashes_brackets_and_digits_of_other_scripts_are_read(cell: str, means: float) -> None:
+    """A dash for no cents is no minus, and a bracket behind a sign is one."""
+    assert set(readings(cell).values()) == {means}
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"), [("n/a", 'missing: ["n/a"]'), ("-", 'missing: ["-"]'), ("20%", "percentage")]
+)
+def test_a_cell_without_a_number_says_what_to_write(cell: str, said: str) -> None:
+    """Only words of our own lists are repeated."""
+    with pytest.raises(Problem) as caught:
+        number(cell, "Total", None)
+
+    assert said in caught.value.description
