@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import uuid
@@ -11,7 +12,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
+from keeper_grpc.composition.shared import database
 from keeper_grpc.operations.doctor.checks.database import moves
 from keeper_grpc.operations.move import copying, fence, run
 from keeper_grpc.operations.move.errors import (
@@ -25,6 +28,7 @@ from keeper_grpc.operations.move.errors import (
     RightMissing,
     SameDatabase,
     SchemaDiffers,
+    SessionsRemain,
     TargetFull,
     TargetNotEmpty,
 )
@@ -39,8 +43,11 @@ from keeper_grpc.storage.readiness import MOVED, Readiness
 from keeper_grpc.storage.schema.migrate import migrate
 from keeper_grpc.storage.schema.preflight import connect
 from tests.conftest import EmbeddedPostgresFactory
+from tests.e2e.waiting import SOON, until
 from tests.integration.archives.history import HALF_LIFE, counted, differences, execute, live
+from tests.integration.evidence.test_rebuild import settings
 from tests.integration.observations import opened
+from tests.postgres_over_tcp import TcpPostgres
 from tests.postgres_server import PostgresServer
 from tests.rpc.service import running
 from tests.small_disk import fill, small_disk_at
@@ -469,3 +476,44 @@ async def test_what_servers_of_another_role_write_is_noted(
         await connection.execute(f"DROP OWNED BY {role}")
         await connection.close()
         await postgres_server.execute(f"DROP ROLE {role}")
+
+
+async def test_a_prepared_transaction_stops_a_switch(
+    target: str, make_directory: Callable[[], Path]
+) -> None:
+    """It could commit after the switch; the source is open again at once."""
+    server = TcpPostgres(make_directory() / "data", {"max_prepared_transactions": "2"})
+    async with server:
+        await migrate(server.dsn)
+        with pytest.raises(Stopped):
+            await move(server.dsn, target, at=stop_at("rows in all"))
+        connection = await asyncpg.connect(server.dsn)
+        await connection.execute("BEGIN; DELETE FROM word_decisions; PREPARE TRANSACTION 'late'")
+        await connection.close()
+        with pytest.raises(SessionsRemain, match="COMMIT PREPARED"):
+            await move(server.dsn, target)
+        await (await connect(server.dsn)).close()
+        await execute(server.dsn, "ROLLBACK PREPARED 'late'")
+        assert await move(server.dsn, target) is not None
+
+
+async def test_a_server_that_starts_within_a_move_waits_for_its_end(
+    source: str, target: str
+) -> None:
+    """It is there when the database is."""
+
+    async def start() -> str:
+        async with database(settings(target)) as dsn:
+            return dsn
+
+    with pytest.raises(Stopped):
+        await move(source, target, at=stop_at("rows in all"))
+    with capture_logs() as lines:
+        starting = asyncio.create_task(start())
+        await until(
+            lambda: [line for line in lines if line["event"] == "waiting_for_database"],
+            within=SOON,
+            what="it waits",
+        )
+        await move(source, target)
+        assert await starting == target
