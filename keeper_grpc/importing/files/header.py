@@ -31,6 +31,31 @@ DELIMITERS: Final[tuple[str, ...]] = (",", ";", "\t", "|")
 _SEP: Final = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 """The first line of what Excel writes for itself."""
 
+_TOTALS: Final = frozenset(
+    (
+        *(
+            "total",
+            "totals",
+            "total:",
+            "totals:",
+            "grand total",
+            "grand total:",
+            "subtotal",
+            "sub-total",
+        ),
+        *(
+            "summe",
+            "gesamt",
+            "gesamtsumme",
+            "totale",
+            "totaal",
+            "total g\u00e9n\u00e9ral",
+            "total general",
+        ),
+    )
+)
+"""How lines begin that add up others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -55,6 +80,8 @@ class Header:
         }
         if len(row) > 1 and all(folded(cell) == folded(name) for name, cell in row.items()):
             return Problem("REPEATED_HEADER", "the line repeats the header").at("row")
+        if folded(next((cell for cell in row.values() if cell), "")) in _TOTALS:
+            return Problem("TOTALS_LINE", "the line adds up others").at("row")
         return row
 
 

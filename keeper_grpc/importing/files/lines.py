@@ -101,6 +101,8 @@ class Lines(Iterator[Line]):
         self._file = file
         self._declared = declared
         self._number = 0
+        # Whether it is settled that the declared encoding is the file's.
+        self._shown = declared not in {"cp1252", "latin-1"}
         self._size = 0
         self._digest = hashlib.sha256()
         with reading(file):
@@ -130,7 +132,20 @@ class Lines(Iterator[Line]):
                     "utf-16 are others"
                 ) from None
             return Problem("NOT_TEXT", f"the line is not {self._encoding}").at("row")
+        if not self._shown and not line.isascii():
+            self._require_other_than_utf8(line)
         return text.removeprefix("\ufeff") if self._number == 1 else text
+
+    def _require_other_than_utf8(self, line: bytes) -> None:
+        """Raise ImportFailed where the declared encoding garbles UTF-8: the first line beyond ASCII shows it."""
+        self._shown = True
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return
+        raise ImportFailed(
+            f"{self._file}: it is UTF-8, and the mapping says {self._encoding}; leave csv.encoding out"
+        )
 
     def mark(self) -> Mark:
         """How far the lines have been read."""

@@ -70,7 +70,8 @@ class Source:
                 start = stream.peek(_MAGIC)
             if start.startswith(_WORKBOOKS):
                 raise ImportFailed(
-                    f"{self.file}: it is a workbook; give its name the suffix .xlsx, or say --format xlsx"
+                    f"{self.file}: it is packed, or a workbook: unpack it, or give a workbook's name the suffix "
+                    ".xlsx, or say --format xlsx"
                 )
         self._mapping.check(self._columns(), self.file)
 
@@ -180,6 +181,8 @@ def json_rows(lines: Iterator[Line]) -> Iterator[Row | Reason]:
         try:
             # Numbers stay as they are written.
             found = json.loads(line, parse_int=Exact, parse_float=Exact)
+            if "\\u" in line:  # half of a surrogate pair is no text
+                json.dumps(found, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             yield Problem("NOT_JSON", "the line is not JSON").at("row")
             continue

@@ -15,6 +15,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 from keeper_grpc.importing.failure import ImportFailed
 from keeper_grpc.importing.mapping.numbers import Exact
 
+_LOOKED_AT = 256
+"""Rows in which formulas are searched."""
+
 
 def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]]:
     """Each row's cells, and the share of the sheet that is read by then. Raises ImportFailed.
@@ -29,17 +32,44 @@ def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]
             book = load_workbook(file, read_only=True, data_only=True)
         except OSError as error:
             raise ImportFailed(f"{file}: {error.strerror}") from None
-        except (BadZipFile, InvalidFileException, KeyError, ValueError):
-            raise ImportFailed(f"{file}: it is no workbook that can be read (.xlsx)") from None
+        except (AttributeError, BadZipFile, InvalidFileException, KeyError, ValueError):
+            # AttributeError: openpyxl does not expect a sheet for a chart without the chart.
+            raise ImportFailed(
+                f"{file}: it is no workbook that can be read (.xlsx); unpack it if it is packed, "
+                "save it as .xlsx, or say --format csv if it is text"
+            ) from None
         try:
-            sheet = book[_chosen(book.sheetnames, name, file)]
+            sheet = book[_chosen([one.title for one in book.worksheets], name, file)]
             total = sheet.max_row or 0
             # Some programs write the size of an empty sheet: what is beyond it would not be read.
             sheet.reset_dimensions()
+            _require_values(file, sheet)
             for number, row in enumerate(sheet.iter_rows(), 1):
                 yield [_text(cell) for cell in row], min(number / total, 1.0) if total else 1.0
         finally:
             book.close()
+
+
+def _require_values(file: Path, sheet: Any) -> None:
+    """Raise ImportFailed where formulas were never calculated: their cells would be read as empty."""
+    book = load_workbook(file, read_only=True)
+    try:
+        written = book[sheet.title]
+        written.reset_dimensions()
+        pairs = zip(written.iter_rows(max_row=_LOOKED_AT), sheet.iter_rows(), strict=False)
+        results = [
+            result.value
+            for row, calculated in pairs
+            for cell, result in zip(row, calculated, strict=False)
+            if cell.data_type == "f"
+        ]
+    finally:
+        book.close()
+    # One formula may well give an empty text.
+    if results and all(result is None for result in results):
+        raise ImportFailed(
+            f"{file}: its formulas have no values; open it in a spreadsheet program and save it there"
+        )
 
 
 def _chosen(names: list[str], name: str | None, file: Path) -> str:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from openpyxl import Workbook
+from openpyxl.chart import BarChart
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
 from keeper_grpc.importing.build import build, skipped
@@ -303,3 +304,48 @@ async def test_a_header_is_found_by_its_words_and_is_no_row_where_it_repeats(
 
     assert [request.account_id for request in made] == ["spa-a", "spa-b"]
     assert [reason.code for reason in reasons] == ["REPEATED_HEADER"]
+
+
+async def test_a_line_of_totals_is_no_row(tmp_path: Path) -> None:
+    """Its sum would be another business's, beside the rows that it adds up."""
+    (tmp_path / "rows.csv").write_text("site,won\na,yes\nTotal,yes\n")
+
+    made, reasons = await imported(tmp_path / "rows.csv", mapping(tmp_path))
+
+    assert ([request.account_id for request in made], [reason.code for reason in reasons]) == (
+        ["spa-a"],
+        ["TOTALS_LINE"],
+    )
+
+
+async def test_formulas_without_values_and_charts_are_no_empty_cells(tmp_path: Path) -> None:
+    """A program that calculates nothing leaves amounts out without a word; a chart is no sheet of rows."""
+    book = Workbook()
+    book.create_chartsheet("Chart").add_chart(BarChart())
+    sheet = book.active
+    assert sheet is not None
+    for cells in (["site", "won", "spent"], ["a", "yes", 1]):
+        sheet.append(cells)
+    book.save(tmp_path / "rows.xlsx")
+    sheet.append(["b", "yes", "=1+2"])
+    book.save(tmp_path / "formulas.xlsx")
+
+    made, _ = await imported(tmp_path / "rows.xlsx", mapping(tmp_path, dollar_value="spent"))
+    with pytest.raises(ImportFailed, match="formulas"):
+        await imported(tmp_path / "formulas.xlsx", mapping(tmp_path, dollar_value="spent"))
+
+    assert [request.insight.dollar_value for request in made] == [1.0]
+
+
+async def test_a_declared_encoding_that_garbles_is_refused(tmp_path: Path) -> None:
+    """UTF-8 read as cp1252 makes names that the anonymizer does not find; half a character is no text."""
+    (tmp_path / "rows.csv").write_text("site,won\nn\u00f6rth,yes\n", encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(
+        '{"site":"\\ud800","won":"yes"}\n{"site":"a","won":"yes"}\n'
+    )
+
+    with pytest.raises(ImportFailed, match="it is UTF-8"):
+        await imported(tmp_path / "rows.csv", mapping(tmp_path, csv={"encoding": "cp1252"}))
+    made, reasons = await imported(tmp_path / "rows.jsonl", mapping(tmp_path))
+
+    assert (len(made), [reason.code for reason in reasons]) == (1, ["NOT_JSON"])
