@@ -19,6 +19,13 @@ def authenticates(settings: Settings) -> bool:
     return settings.identities_file is not None or settings.jwt_keys is not None
 
 
+def is_guarded(settings: Settings) -> bool:
+    """Whether callers have to say who they are, or a setting of TLS is there, alone as it may be."""
+    return authenticates(settings) or any(
+        (settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches it."""
     if host == "localhost":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from keeper_grpc.listening import authenticates, check_listening
+from keeper_grpc.listening import check_listening, is_guarded
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.settings import Settings, SettingsInvalid
 from keeper_grpc.telemetry.environment import asked
@@ -13,14 +13,9 @@ from keeper_grpc.telemetry.environment import asked
 def check_start(settings: Settings) -> None:
     """Raise SettingsInvalid, FileUnusable or TelemetryUnusable for settings that would stop this start later."""
     check_settings(settings)
-    if (
-        authenticates(settings)
-        or settings.tls_certificate
-        or settings.tls_key
-        or settings.tls_client_ca
-    ):
+    if is_guarded(settings):
         # Only who asks for it waits for what reads keys and certificates.
-        from keeper_grpc.composition.access import check_access  # noqa: PLC0415
+        from keeper_grpc.composition.guarded_access import check_access  # noqa: PLC0415
 
         check_access(settings)
     asked(os.environ)

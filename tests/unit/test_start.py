@@ -34,6 +34,28 @@ OF_SOME_COMMANDS = HEAVY | {"google.protobuf", "grpc", "pydantic", "rich", "stru
 """What most commands need, but none that only tells of itself."""
 
 
+IF_ASKED_FOR = {
+    "connectrpc",
+    "cryptography",
+    "jwt",
+    "matplotlib",
+    "nicegui",
+    "onnxruntime",
+    "openai",
+    "openpyxl",
+    "opentelemetry.sdk",
+    "pandas",
+    "prometheus_client",
+    "pyarrow",
+    "scipy.sparse",
+    "scipy.stats",
+    "tokenizers",
+    "uvicorn",
+    "yaml",
+}
+"""What a server needs by its settings alone, or in a thread once it has something to do with it."""
+
+
 def loaded_by(program: str) -> set[str]:
     """The modules that a program has loaded at its end."""
     done = subprocess.run(
@@ -70,6 +92,13 @@ def test_every_command_says_what_it_takes_without_what_it_runs() -> None:
     )
     assert {each.module for each in SUBCOMMANDS} <= loaded
     assert loaded & HEAVY == set()
+
+
+def test_a_server_loads_only_what_its_settings_ask_for() -> None:
+    """Exporters, tokens, the other models and the extras are loaded by who names them."""
+    loaded = loaded_by("import keeper_grpc.process")
+    assert "keeper_grpc.app" in loaded
+    assert loaded & IF_ASKED_FOR == set()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from keeper_grpc.access.watched_file import FileUnusable
-from keeper_grpc.composition.access import Access, check_access
+from keeper_grpc.composition.guarded_access import GuardedAccess, check_access
 from keeper_grpc.settings import Settings, SettingsInvalid
 from tests.access.certificates import Authority
 from tests.access.provider import Signer, key_set
@@ -89,6 +89,6 @@ def test_what_goes_together_starts(
     """Also where the provider does not answer: it may do so later."""
     monkeypatch.chdir(directory)
     check_access(Settings(**chosen))
-    access = Access(Settings(**chosen))
+    access = GuardedAccess(Settings(**chosen))
     assert (access.authenticator is None) == (set(chosen) == {"tls_certificate", "tls_key"})
     assert (access.certificate_expires is None) == ("tls_certificate" not in chosen)

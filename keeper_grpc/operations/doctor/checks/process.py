@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from keeper_grpc.client.credentials import Credentials
-from keeper_grpc.composition.access import Access
+from keeper_grpc.composition.guarded_access import GuardedAccess
 from keeper_grpc.health import own_address
 from keeper_grpc.listening import authenticates, is_loopback
 from keeper_grpc.operations.doctor.finding import Finding, ok, problem, unknown, warning
@@ -59,7 +59,7 @@ def settings_found() -> Sequence[Finding]:
 def listening(settings: Settings) -> Finding:
     """Whether who may not be trusted can reach the port, and until when the certificate holds."""
     try:
-        expires = Access(settings).certificate_expires
+        expires = GuardedAccess(settings).certificate_expires
     except OperatorError as error:
         return problem("address", str(error), "correct the setting, or the file that it names")
     if expires is not None and expires - datetime.now(UTC) < RENEWED_BY:
