@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from keeper_grpc.importing.build import skipped
 from keeper_grpc.importing.failure import ImportFailed, Problem
@@ -102,6 +103,7 @@ class _DayOrder:
             )
 
 
+@lru_cache(maxsize=4096)  # days repeat, and strptime is slow
 def _is_time(cell: str, written: str) -> bool:
     try:
         dates.moment(cell, written)
