@@ -19,6 +19,7 @@ from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
+from keeper_grpc.rpc import accepting
 from keeper_grpc.rpc.interceptors.admission import Admission, Durations
 from keeper_grpc.rpc.interceptors.authentication import Authentication
 from keeper_grpc.rpc.interceptors.authorization import Authorization
@@ -191,7 +192,7 @@ class Server:
         # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
         # get half of the connections.
         options = (*_OPTIONS, ("grpc.so_reuseport", int(self._ports.shared)))
-        server = self._unaccepted.of(lambda: grpc.aio.server(interceptors=[chain], options=options))
+        server = self._unaccepted.of(lambda: accepting.server([chain], options))
         credentials = self._ports.credentials()
         if credentials is None:
             return server, server.add_insecure_port(address)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no types
+from grpc._cython import cygrpc
 
 # What the package grpcio-channelz calls, which has no release for this grpcio.
 _servers: Callable[[int], bytes] | None = getattr(cygrpc, "channelz_get_servers", None)
