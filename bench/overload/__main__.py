@@ -5,8 +5,8 @@
 
 Capacity is measured in the same run: the most that 16, 32, 64 or 128 callers get done who wait for their answers. Each question has
 new words, so that none is quicker because its like was asked before. Then calls come by chance, at one, two and
-five times that, whatever became of those before. `of unloaded` compares the time of those that were answered with that
-of one caller alone. Then a few callers are measured beside streams that always have more questions, and beside
+five times that, whatever became of those before (an open loop). `of unloaded` compares the time of those that were answered
+with that of one caller alone. The load generator shares the machine's cores: what it took of them is printed. Then a few callers are measured beside streams that always have more questions, and beside
 clients that read no answer. Machines differ and are shared: read the ratios.
 """
 
@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from bench.calls.network import Network
-from bench.calls.processes import directory, service
+from bench.calls.processes import Processes, directory, service
 from bench.calls.requests import Requests
 from bench.overload.load import Client, Seen
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2 as network
@@ -65,15 +65,15 @@ def main() -> None:
             runner.run(migrate(dsn))
             runner.run(Network(dsn).grow(arguments.patterns))
             with service(dsn, place, 1, {"KEEPER_LOG_LEVEL": "info"}) as served:
-                runner.run(_measure(served.port, arguments.only, arguments.seconds))
+                runner.run(_measure(served, arguments.only, arguments.seconds))
         finally:
             runner.run(postgres.stop())
 
 
-async def _measure(port: int, only: Sequence[str], seconds: float) -> None:
+async def _measure(served: Processes, only: Sequence[str], seconds: float) -> None:
     questions = [each for seed in SEEDS for each in Requests(seed).questions(QUESTIONS, new=True)]
     client = Client(
-        port,
+        served.port,
         {
             "EnhanceInsight": [each.SerializeToString() for each in questions],
             "CapturePattern": [
@@ -86,6 +86,7 @@ async def _measure(port: int, only: Sequence[str], seconds: float) -> None:
                 for number, each in enumerate(questions)
             ],
         },
+        served.seconds,
     )
     try:
         await client.closed("EnhanceInsight", CAPACITY_CALLERS[0], 4.0)
@@ -110,7 +111,10 @@ async def _overload(client: Client, method: str, seconds: float) -> None:
     best = max(busy, key=lambda callers: busy[callers].per_second)
     full = busy[best]
     print(f"\n{method}: {full.per_second:,.0f} a second with {best} callers", flush=True)
-    print(f"{'load':>11} {'sent/s':>7} {'ok/s':>7} {'shed':>6}  p50 ms   p99 ms   of unloaded")
+    print(
+        f"{'load':>11} {'sent/s':>7} {'ok/s':>7} {'shed':>6}  p50 ms   p99 ms   of unloaded   "
+        "refused after p50, p99 ms   cores of service, load"
+    )
     _row("one caller", alone, alone)
     for callers, seen in busy.items():
         _row(f"{callers} callers", seen, alone)
@@ -133,6 +137,7 @@ def _row(name: str, seen: Seen, alone: Seen) -> None:
     print(
         f"{name:>11} {seen.sent / seen.lasted:>7,.0f} {seen.per_second:>7,.0f} {shed:>6.0%} "
         f"{p50:>7.1f} {p99:>8.1f}   {p50 / alone.at(0.5):.1f} / {p99 / alone.at(0.99):.1f}"
+        f"   {seen.refused_at(0.5):.0f}, {seen.refused_at(0.99):.0f}   {seen.cores[0]:.2f}, {seen.cores[1]:.2f}"
         + (f"   sent {late:.0f} ms late" if late > 1 else "")
         + (f"   {failed}" if failed else ""),
         flush=True,

@@ -29,6 +29,10 @@ class Seen:
     seconds: list[float] = field(default_factory=list)
     codes: Counter[str] = field(default_factory=Counter)
     lasted: float = 0.0
+    refused: list[float] = field(default_factory=list)
+    """Seconds after which calls were refused with RESOURCE_EXHAUSTED."""
+    cores: tuple[float, float] = (0.0, 0.0)
+    """Processors' worth that the service took, and that this load did, from the beginning of the warm-up on."""
     late: list[float] = field(default_factory=list)
     """Seconds by which calls were sent too late, for want of processor time here."""
 
@@ -49,16 +53,27 @@ class Seen:
 
     def at(self, share: float) -> float:
         """Milliseconds that this share of the answers took at most."""
-        ordered = sorted(self.seconds)
-        if not ordered:
-            return float("nan")
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1_000
+        return _at(self.seconds, share)
+
+    def refused_at(self, share: float) -> float:
+        """Milliseconds after which this share of the refusals had come at most."""
+        return _at(self.refused, share)
+
+
+def _at(seconds: Sequence[float], share: float) -> float:
+    ordered = sorted(seconds)
+    if not ordered:
+        return float("nan")
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1_000
 
 
 class Client:
-    """Connections to one server, and requests that are sent in turn."""
+    """Connections to one server, and requests that are sent in turn. `served` gives the server's processor time."""
 
-    def __init__(self, port: int, requests: dict[str, Sequence[bytes]]) -> None:
+    def __init__(
+        self, port: int, requests: dict[str, Sequence[bytes]], served: Callable[[], float]
+    ) -> None:
+        self._served = served
         options = (("grpc.use_local_subchannel_pool", 1),)
         self._channels = [
             grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)
@@ -84,6 +99,8 @@ class Client:
             await next(self._calls[method])(next(self._requests[method]), timeout=PATIENCE)
         except grpc.aio.AioRpcError as error:
             seen.codes[error.code().name] += 1
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                seen.refused.append(time.perf_counter() - began)
             return False
         seen.seconds.append(time.perf_counter() - began)
         seen.codes["OK"] += 1
@@ -91,7 +108,7 @@ class Client:
 
     async def closed(self, method: str, callers: int, seconds: float) -> Seen:
         """Callers that ask again when they have their answer, and a while after a refusal."""
-        seen, began = Seen(), time.perf_counter()
+        seen, began, spent = Seen(), time.perf_counter(), self._spent()
 
         async def caller() -> None:
             while time.perf_counter() - began < seconds:
@@ -100,6 +117,7 @@ class Client:
 
         await asyncio.gather(*(caller() for _ in range(callers)))
         seen.lasted = time.perf_counter() - began
+        seen.cores = self._cores(spent)
         return seen
 
     async def times(self, method: str, callers: int, calls: int) -> None:
@@ -118,7 +136,7 @@ class Client:
         What is sent during the warm-up is not counted.
         """
         rng = Random(1)  # noqa: S311 - arrivals, no secrets
-        ignored, seen = Seen(), Seen()
+        ignored, seen, spent = Seen(), Seen(), self._spent()
         began = due = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             while due < began + warm_up + seconds:
@@ -129,7 +147,15 @@ class Client:
                 group.create_task(self.call(method, seen if counted else ignored))
                 due += rng.expovariate(per_second)
         seen.lasted = seconds
+        seen.cores = self._cores(spent)
         return seen
+
+    def _spent(self) -> tuple[float, float, float]:
+        return time.perf_counter(), self._served(), time.process_time()
+
+    def _cores(self, before: tuple[float, float, float]) -> tuple[float, float]:
+        seconds, served, own = (now - then for now, then in zip(self._spent(), before, strict=True))
+        return served / seconds, own / seconds
 
     def streams(
         self, number: int, unread: int | None = None

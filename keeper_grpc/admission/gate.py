@@ -2,7 +2,7 @@
 
 Ordinarily it lets everything pass at once, up to the fixed bound of each kind, and what comes beyond waits, the shortest
 deadline first. Under pressure, while more of a kind comes than is done, what is in progress is held to the adaptive
-limit, next to nothing waits, and the rest is refused at once: a refusal now is of more use than an answer too late.
+limit, nothing waits, and the rest is refused at once: a refusal now is of more use than an answer too late.
 Questions of streams keep to the adaptive limit as soon as there is other work; they are never refused for pressure,
 because a stream that waits for its turn reads no further.
 """
@@ -13,7 +13,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from math import ceil
 from random import Random
 
 from keeper_grpc.admission.kinds import Kind, Lane
@@ -138,7 +137,7 @@ class Gate:
         if not lane.queue and self._may_begin(lane, now):
             self._begin(lane, turn, now)
         else:
-            self._make_room(lane, turn, seconds)
+            self._check_room(lane, seconds)
             turn.admitted = asyncio.get_running_loop().create_future()
             lane.queue.push(turn)
         if self._timer is None:
@@ -157,9 +156,9 @@ class Gate:
         # Work whose caller gave up does not count: an overload would look like a load that is borne.
         lane.done += not isinstance(error, asyncio.CancelledError)
         if lane.lane.adapts:
-            self._running -= 1
             if error is None:
                 self._measure(turn, now)
+            self._running -= 1
         if error is not None and isinstance(error, lane.lane.shared):
             for waiting in list(lane.queue):
                 lane.queue.remove(waiting)
@@ -169,11 +168,11 @@ class Gate:
     def _measure(self, turn: Turn, now: float) -> None:
         assert turn.begun is not None  # noqa: S101 - for mypy; `leave` has looked
         seconds = now - turn.begun
-        if turn.alone and turn.mark == self._begun:
+        if turn.at_once == 1 and turn.mark == self._begun:
             self._limit.alone(turn.work, seconds)
             self._last_alone = now
             self._probe = max(0, self._probe - 1)
-        self._limit.in_company(turn.work, seconds)
+        self._limit.in_company(turn.work, seconds, (turn.at_once + self._running) / 2)
 
     def _may_begin(self, lane: _Open, now: float) -> bool:
         if lane.running >= lane.lane.at_most:
@@ -199,8 +198,8 @@ class Gate:
         lane.running += 1
         lane.admitted += 1
         if lane.lane.adapts:
-            turn.alone = self._running == 0
             self._running += 1
+            turn.at_once = self._running
             self._begun += 1
             turn.mark = self._begun
 
@@ -243,22 +242,15 @@ class Gate:
                 return Reason.OVERLOAD
         return None
 
-    def _make_room(self, lane: _Open, turn: Turn, seconds: float) -> None:
-        """Refuse this turn, or under pressure the one that can wait the longest, where too many wait."""
+    def _check_room(self, lane: _Open, seconds: float) -> None:
+        """Raise Shed unless a turn may wait that is of use for so many seconds."""
         waiting = len(lane.queue)
         if lane.pressure.on and not lane.lane.yields:
-            if self._waited_ahead > (self._limit.quiet(turn.work) or TICK):
-                # It has waited too long already. Refusals are quick: soon the next ones have not.
-                raise self._refusal(lane, Reason.OVERLOAD)
-            while len(lane.queue) >= ceil(min(self._limit.value, lane.lane.at_most) / 2):
-                last = max(lane.queue, key=lambda each: each.deadline)
-                if last.deadline <= turn.deadline:
-                    raise self._refusal(lane, Reason.OVERLOAD)
-                lane.queue.remove(last)
-                _refuse(last, self._refusal(lane, Reason.OVERLOAD, turn.arrived - last.arrived))
-        elif waiting >= MOST_WAITING:
+            # Waiting would be of less use than one more in progress, for which the limit has room or not.
+            raise self._refusal(lane, Reason.OVERLOAD)
+        if waiting >= MOST_WAITING:
             raise self._refusal(lane, Reason.FULL)
-        elif waiting and lane.per_second and waiting / lane.per_second > seconds:
+        if waiting and lane.per_second and waiting / lane.per_second > seconds:
             raise self._refusal(lane, Reason.LATE)
 
     def _refusal(self, lane: _Open, reason: Reason, waited: float | None = None) -> Shed:

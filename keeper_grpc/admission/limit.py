@@ -1,8 +1,10 @@
 """How much work at once leaves each piece of it nearly as quick as alone.
 
-No speed is configured: the time that a piece takes alone is measured on the machine, now and then again, and the
-limit is what keeps the time in company within a multiple of it. It is a gradient limit (as Netflix's concurrency-limits
-has it), with a measured baseline in the place of a long average, which an overload that lasts would raise.
+No speed is configured: the time that a piece takes alone is measured on the machine, now and then again. What a piece
+takes in company is about proportional to how much is in progress, so what was in progress and how long it took say how
+much may be. It is a gradient limit (as Netflix's concurrency-limits has it), with a measured baseline in the place of a long
+average, which an overload that lasts would raise, and with what was in progress in the place of the limit, which says
+nothing where it held nothing back.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-TOLERANCE = 1.8
-"""Times the duration alone that a piece of work may take in company. What it waited before comes on top."""
+TOLERANCE = 2.6
+"""Times the duration alone that a piece of work may take in company. A caller waits a little longer: its call is taken up
+and answered by the same busy process."""
 
 ALONE_KEPT = 9
 """Durations alone that are kept of each work: few, so that a machine that becomes slower is noticed."""
@@ -19,16 +22,11 @@ ALONE_KEPT = 9
 FEWEST = 5
 """Durations from which the limit is moved: a single one says little."""
 
-MOST_CUT = 0.5
-"""The least part of the limit that remains after one adaptation."""
+MOST_CUT, MOST_GROWTH = 0.5, 1.5
+"""What one adaptation leaves of the limit at least, and at most."""
 
-STEP = 0.5
-GROWTH = 0.1
-"""What is added in one adaptation, or this share of the limit where that is more."""
-
-UNDISTURBED = 1.3
-QUICK_GROWTH = 0.3
-"""Below this ratio what is in progress hardly disturbs each other, as where it waits for another service: more is added."""
+WEIGHT = 0.5
+"""Of what was seen last, beside the limit before it."""
 
 FIRST = 4.0
 MOST = 64.0
@@ -41,11 +39,13 @@ class AdaptiveLimit:
         self._limit = FIRST
         self._alone: dict[str, deque[float]] = {}
         self._ratios: deque[float] = deque(maxlen=200)
+        self._allowed: deque[float] = deque(maxlen=200)
+        """By each piece: as many as would have made it as slow as it may be."""
 
     @property
     def value(self) -> int:
         """Pieces of work that may be in progress, at least one."""
-        return int(self._limit)
+        return round(self._limit)
 
     def quiet(self, work: str) -> float | None:
         """Seconds that this work takes alone, None before it was seen alone."""
@@ -60,20 +60,25 @@ class AdaptiveLimit:
         """This work was done with no other beside it."""
         self._alone.setdefault(work, deque(maxlen=ALONE_KEPT)).append(seconds)
 
-    def in_company(self, work: str, seconds: float) -> None:
-        """This work was done."""
+    def in_company(self, work: str, seconds: float, at_once: float) -> None:
+        """This work was done, `at_once` being in progress with it, itself included."""
         quiet = self.quiet(work)
         if quiet:
-            self._ratios.append(seconds / quiet)
+            ratio = seconds / quiet
+            self._ratios.append(ratio)
+            self._allowed.append(at_once * TOLERANCE / ratio)
 
     def adapt(self, *, wanted: bool) -> None:
         """Move the limit by what was seen since the last time. It grows only where more was `wanted`."""
         if len(self._ratios) < FEWEST:
             return
-        ratio = median(self._ratios)
+        slow = median(self._ratios) > TOLERANCE
+        allowed = median(self._allowed)
         self._ratios.clear()
-        if ratio > TOLERANCE:
-            self._limit = max(1.0, self._limit * max(MOST_CUT, TOLERANCE / ratio))
-        elif wanted:
-            growth = QUICK_GROWTH if ratio < UNDISTURBED else GROWTH
-            self._limit = min(MOST, self._limit + max(STEP, self._limit * growth))
+        self._allowed.clear()
+        if slow or wanted:
+            moved = self._limit + WEIGHT * (allowed - self._limit)
+            moved = min(self._limit * MOST_GROWTH, max(self._limit * MOST_CUT, moved))
+            if not wanted:
+                moved = min(moved, self._limit)
+            self._limit = min(MOST, max(1.0, moved))

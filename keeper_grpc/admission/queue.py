@@ -15,8 +15,8 @@ class Turn:
 
     __slots__ = (
         "admitted",
-        "alone",
         "arrived",
+        "at_once",
         "begun",
         "deadline",
         "gone",
@@ -31,8 +31,8 @@ class Turn:
         self.arrived = arrived
         self.deadline = deadline
         self.begun: float | None = None
-        self.alone = False
-        """Whether nothing else was in progress when it began."""
+        self.at_once = 0
+        """How many were in progress when it began, itself included."""
         self.mark = 0
         """How many had begun by then, so that its end can tell whether it stayed alone."""
         self.gone = False

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from keeper_grpc.admission.limit import FEWEST, FIRST, AdaptiveLimit
+from keeper_grpc.admission.limit import FEWEST, FIRST, TOLERANCE, AdaptiveLimit
 
 
-def seen(limit: AdaptiveLimit, ratio: float, times: int = FEWEST) -> None:
-    """Work that took so many times what it takes alone."""
+def seen(
+    limit: AdaptiveLimit, ratio: float, times: int = FEWEST, at_once: float | None = None
+) -> None:
+    """Work that took so many times what it takes alone, beside as much as may be unless that is said."""
     for _ in range(times):
-        limit.in_company("work", ratio * 0.01)
+        limit.in_company("work", ratio * 0.01, limit.value if at_once is None else at_once)
 
 
 def measured() -> AdaptiveLimit:
@@ -37,6 +39,16 @@ def test_quick_work_raises_the_limit_where_more_is_wanted() -> None:
     assert limit.value > FIRST
 
 
+def test_the_limit_is_what_makes_work_as_slow_as_it_may_be() -> None:
+    """Where each piece takes as many times longer as there are, whatever was in progress before."""
+    for at_once in (2, 8, 32):
+        limit = measured()
+        for _ in range(20):
+            seen(limit, ratio=at_once, at_once=at_once)
+            limit.adapt(wanted=True)
+        assert limit.value == round(TOLERANCE)
+
+
 def test_a_few_durations_move_nothing() -> None:
     """They are kept for the next time."""
     limit = measured()
@@ -52,7 +64,7 @@ def test_what_was_never_seen_alone_says_nothing() -> None:
     """There is nothing to compare with."""
     limit = AdaptiveLimit()
     for _ in range(FEWEST):
-        limit.in_company("work", 9.0)
+        limit.in_company("work", 9.0, 4)
     limit.adapt(wanted=True)
     assert limit.value == int(FIRST)
     assert limit.quiet("work") is None
