@@ -7,6 +7,7 @@ without a word, so the file is read once before: the same file gives the same re
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -103,6 +104,46 @@ class _DayOrder:
             )
 
 
+class _NamedCurrencies:
+    """The currencies that columns of the file name beside its amounts, whether the mapping reads these columns or not."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._place = next(mapping.money_places(), None)
+        self._found: dict[str, set[str]] = {}
+
+    def add(self, row: Row) -> None:
+        """Note the currencies of a row."""
+        if self._place is None:
+            return
+        for name in filter(_names_currency, row):
+            found, cell = self._found.setdefault(name, set()), row[name].strip()
+            if cell and len(found) < _MOST_CURRENCIES:
+                found |= currencies(f"1 {cell}") or {folded(cell)}
+
+    def require_one(self) -> None:
+        """Raise ImportFailed where the amounts are of several currencies."""
+        for name, found in self._found.items():
+            if len(distinct(found)) > 1:
+                raise ImportFailed(
+                    f'{self._place}: column "{name}" names several currencies; import one at a time, with skip for '
+                    "the others, or list the column under never_read if it says nothing about the amounts"
+                )
+
+
+_CURRENCY_WORDS = frozenset(
+    "currency currencies ccy devise monnaie w\u00e4hrung moneda moeda valuta divisa".split()
+)
+"""What exports call the column, or a word of it."""
+
+_MOST_CURRENCIES = 16
+"""Texts that are told apart: two are too many already."""
+
+
+@lru_cache(maxsize=4096)  # columns repeat in each row
+def _names_currency(name: str) -> bool:
+    return not _CURRENCY_WORDS.isdisjoint(re.findall(r"[^\W_]+", folded(name)))
+
+
 @lru_cache(maxsize=4096)  # days repeat, and strptime is slow
 def _is_time(cell: str, written: str) -> bool:
     try:
@@ -125,14 +166,17 @@ async def survey(mapping: Mapping, source: Source) -> Survey:
     places = {column: place for place, column in mapping.number_columns()}
     columns = {name: _Column() for name in places}
     answers, counted, order = Answers(), mapping.outcome.success, _DayOrder(mapping.occurred_time)
+    named = _NamedCurrencies(mapping)
     async for row in _rows(mapping, source):
         if not counted.reads_numbers:
             answers.add(counted, row)
         order.add(row)
+        named.add(row)
         for name, shown in columns.items():
             shown.add(row.get(name, ""))
     order.require()
     _require_one_currency(columns, places)
+    named.require_one()
     marks = {name: next(iter(c.marks)) for name, c in columns.items() if len(c.marks) == 1}
     read = mapping.with_decimals(marks)
     if counted.reads_numbers:  # whether 1,5 is at least 4 depends on its decimal mark

@@ -148,6 +148,16 @@ class Mapping(Part):
             if part.reads_numbers and part.decimal is None and part.column is not None:
                 yield place, part.column
 
+    def money_places(self) -> Iterator[str]:
+        """Every place that reads amounts of money from the file."""
+        places = {name: getattr(self, name) for name in ("dollar_value", "potential_value")}
+        places |= {
+            f"outcome.{name}": getattr(self.outcome, name) for name in ("revenue_impact", "cost")
+        }
+        for place, part in places.items():
+            if isinstance(part, NumberCell) and part.column is not None:
+                yield place
+
     def with_decimals(self, marks: Marks) -> Mapping:
         """The same mapping, with these decimal marks by column where it names none."""
 

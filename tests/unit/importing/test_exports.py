@@ -143,6 +143,16 @@ async def test_a_workbook_and_a_packed_file_give_the_same_rows(tmp_path: Path) -
             {"dollar_value": "spent"},
             "currencies",
         ),
+        (
+            b"site,won,spent,Currency\nnorth,yes,5,EUR\nnorth,yes,5,usd\n",
+            {"dollar_value": "spent"},
+            'column "Currency" names several currencies',
+        ),
+        (
+            "site,won,spent,Devise du paiement\nnorth,yes,5,\u20ac\nnorth,yes,5,\u00a3\n".encode(),
+            {"outcome": {"success": {"column": "won", "equals": "yes"}, "cost": "spent"}},
+            "names several currencies",
+        ),
         (b"\x1f\x8b\x08\x00", {}, "damaged or cut off"),
         (b"PK\x03\x04", {}, "--format xlsx"),
         (b"", {}, "no header"),
@@ -157,6 +167,36 @@ async def test_what_cannot_be_meant_is_refused_with_what_to_write(
 
     with pytest.raises(ImportFailed, match=said):
         await imported(file, mapping(tmp_path, **settings))
+
+
+@pytest.mark.parametrize(
+    ("content", "settings"),
+    [
+        (b"site,won,spent,currency\nnorth,yes,5,EUR\nnorth,yes,6,eur\n", {"dollar_value": "spent"}),
+        (
+            "site,won,spent,currency\nnorth,yes,5,EUR\nnorth,yes,6,\u20ac\nnorth,yes,7,\n".encode(),
+            {"dollar_value": "spent"},
+        ),
+        (
+            b"site,won,spent,currency\nnorth,yes,5,EUR\nnorth,yes,6,USD\n",
+            {"dollar_value": "spent", "skip": [{"column": "currency", "equals": "USD"}]},
+        ),
+        (
+            b"site,won,spent,currency\nnorth,yes,5,EUR\nnorth,yes,6,USD\n",
+            {"dollar_value": "spent", "never_read": ["currency"]},
+        ),
+        (b"site,won,currency\nnorth,yes,EUR\nnorth,yes,USD\n", {}),
+    ],
+)
+async def test_amounts_of_one_currency_are_read(
+    tmp_path: Path, content: bytes, settings: dict[str, Any]
+) -> None:
+    """A column beside them that names one, however it is written, or that says nothing about what is read."""
+    file = tmp_path / "rows.csv"
+    file.write_bytes(content)
+    made, reasons = await imported(file, mapping(tmp_path, **settings))
+    assert made
+    assert not reasons
 
 
 async def test_a_malformed_line_costs_itself(tmp_path: Path) -> None:
