@@ -131,7 +131,18 @@ class _NamedCurrencies:
 
 
 _CURRENCY_WORDS = frozenset(
-    "currency currencies ccy devise monnaie w\u00e4hrung moneda moeda valuta divisa".split()
+    [
+        "currency",
+        "currencies",
+        "ccy",
+        "devise",
+        "monnaie",
+        "währung",
+        "moneda",
+        "moeda",
+        "valuta",
+        "divisa",
+    ]
 )
 """What exports call the column, or a word of it."""
 
