@@ -49,7 +49,11 @@ async def with_kept_plans(connection: Connection) -> AsyncIterator[None]:
     async with connection.transaction():
         # Of a table that was empty, a kept plan would read every row from then on.
         await connection.execute(
-            "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
+            # Where tables are spread, which worker is asked depends on the parameters.
+            """
+            SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
+             WHERE NOT is_spread()
+            """
         )
         yield
 
