@@ -6,6 +6,9 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+import asyncpg
+
+from keeper_grpc.operations.move.noting import noted_keys
 from keeper_grpc.operations.move.tables import Key, Table, in_columns
 from keeper_grpc.storage.connections.move_mark import SCHEMA
 
@@ -47,45 +50,72 @@ async def copy_table(source: Connection, target: Connection, table: Table) -> in
     copied = 0
     while True:
         last = await _end_of_chunk(source, table, after)
-        rows = 0
-        async with target.transaction():
-            if last is not None:
-                rows = await _copy(source, target, table, *_between(table, after, last))
-            await target.execute(
-                f"""
-                INSERT INTO {SCHEMA}.progress AS p (table_name, last_key, rows, done) VALUES ($1, $2, $3, $4)
-                ON CONFLICT (table_name) DO UPDATE
-                   SET last_key = coalesce(excluded.last_key, p.last_key), rows = p.rows + excluded.rows,
-                       done = excluded.done
-                """,  # noqa: S608 - a constant
-                table.name,
-                last,
-                rows,
-                last is None,
-            )
+        try:
+            rows = await _copy_chunk(source, target, table, after, last)
+        except asyncpg.UniqueViolationError:
+            if not await let_go_of_noted(source, target, table):
+                raise
+            continue
         copied += rows
         if last is None:
             return copied
         after = last
 
 
+async def let_go_of_noted(source: Connection, target: Connection, table: Table) -> int:
+    """Delete the rows of a table that changed since they were copied, from the target: how many. They are followed later.
+
+    One of them may have been replaced by a row with another key and the same unique value, which the target takes
+    only without it.
+    """
+    keys = await noted_keys(source, table)
+    return await _delete(target, table, keys) if keys else 0
+
+
+async def _copy_chunk(
+    source: Connection, target: Connection, table: Table, after: Key | None, last: Key | None
+) -> int:
+    """Copy the rows after a key up to another one, and say in the target that they are; None ends the table."""
+    rows = 0
+    async with target.transaction():
+        if last is not None:
+            rows = await _copy(source, target, table, *_between(table, after, last))
+        await target.execute(
+            f"""
+            INSERT INTO {SCHEMA}.progress AS p (table_name, last_key, rows, done) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (table_name) DO UPDATE
+               SET last_key = coalesce(excluded.last_key, p.last_key), rows = p.rows + excluded.rows,
+                   done = excluded.done
+            """,  # noqa: S608 - a constant
+            table.name,
+            last,
+            rows,
+            last is None,
+        )
+    return rows
+
+
 async def copy_rows(
     source: Connection, target: Connection, table: Table, keys: Sequence[Key]
 ) -> None:
     """Let the target have of these keys what the source has of them now, in the caller's transaction of the target."""
-    wanted = in_columns(keys)
-    await target.execute(
-        f"DELETE FROM {table.name} t USING {table.key_rows()} WHERE {table.is_wanted('t')}",  # noqa: S608 - of the catalog
-        *wanted,
-    )
+    await _delete(target, table, keys)
     columns = ", ".join(f"t.{column.name}" for column in table.columns)
     await _copy(
         source,
         target,
         table,
         f"SELECT {columns} FROM {table.key_rows()} JOIN {table.name} t ON {table.is_wanted('t')}",  # noqa: S608 - of the catalog
-        wanted,
+        in_columns(keys),
     )
+
+
+async def _delete(target: Connection, table: Table, keys: Sequence[Key]) -> int:
+    said = await target.execute(
+        f"DELETE FROM {table.name} t USING {table.key_rows()} WHERE {table.is_wanted('t')}",  # noqa: S608 - of the catalog
+        *in_columns(keys),
+    )
+    return int(said.split()[-1])
 
 
 async def _end_of_chunk(source: Connection, table: Table, after: Key | None) -> Key | None:

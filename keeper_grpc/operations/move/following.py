@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from keeper_grpc.operations.move.copying import copy_rows
+import asyncpg
+
+from keeper_grpc.operations.move.copying import copy_rows, let_go_of_noted
 from keeper_grpc.storage.connections.move_mark import SCHEMA
 
 if TYPE_CHECKING:
@@ -46,7 +48,13 @@ async def same_snapshot(
         while notes := await source.fetch(
             f"SELECT id, table_name, key FROM {SCHEMA}.changes ORDER BY id LIMIT {_BATCH}"  # noqa: S608 - constants
         ):
-            await _follow(source, target, by_name, notes, followed)
+            try:
+                await _follow(source, target, by_name, notes, followed)
+            except asyncpg.UniqueViolationError:
+                # A row has what was another's, whose note comes after this batch.
+                for table in tables:
+                    await let_go_of_noted(source, target, table)
+                await _follow(source, target, by_name, notes, followed)
             await source.execute(
                 f"DELETE FROM {SCHEMA}.changes WHERE id = ANY ($1)",  # noqa: S608 - a constant
                 [note["id"] for note in notes],

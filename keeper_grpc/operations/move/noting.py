@@ -16,7 +16,7 @@ from keeper_grpc.operations.move.errors import ChangesUnnoted, TablesLocked
 from keeper_grpc.storage.connections.move_mark import SCHEMA
 
 if TYPE_CHECKING:
-    from keeper_grpc.operations.move.tables import Table
+    from keeper_grpc.operations.move.tables import Key, Table
     from keeper_grpc.storage.database import Connection
 
 _TRIGGER: Final = "keeper_move"
@@ -50,6 +50,15 @@ async def require_noting(connection: Connection, tables: Sequence[Table]) -> Non
     lost = [table.name for table in tables if table.name not in noted]
     if lost:
         raise ChangesUnnoted(lost)
+
+
+async def noted_keys(connection: Connection, table: Table) -> list[Key]:
+    """The keys of a table's rows whose changes are still to be followed."""
+    rows = await connection.fetch(
+        f"SELECT DISTINCT key FROM {SCHEMA}.changes WHERE table_name = $1",  # noqa: S608 - a constant
+        table.name,
+    )
+    return [tuple(row["key"]) for row in rows]
 
 
 async def refuse_changes(connection: Connection, tables: Sequence[Table]) -> None:

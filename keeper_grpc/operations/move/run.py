@@ -92,6 +92,7 @@ class Move:
             self._tables = await tables_of(source)
             if mark is not None and mark["phase"] == Phase.MOVED:
                 await self._open_target()
+                await self._prove_keys()
                 return None
             move: UUID = uuid4() if mark is None else mark["move"]
             if mark is not None and mark["phase"] == Phase.SWITCHING:
@@ -99,7 +100,9 @@ class Move:
                 await _reopen(self._source, move)
             await self._prepare(move, overwrite=overwrite)
             if await is_distributed(source):
-                return await self._switch_with_a_copy(move)
+                paused = await self._switch_with_a_copy(move)
+                await self._prove_keys()
+                return paused
             await begin_noting(source, self._tables)
             await self._copy()
             await self._follow_until_few()
@@ -110,7 +113,9 @@ class Move:
             self._say(f"{rows} rows are the same in both, and the evidence is what the ledger says")
             await target.execute("ANALYZE")
             await self._follow_until_few()
-            return await self._switch(move)
+            paused = await self._switch(move)
+            await self._prove_keys()
+            return paused
 
     async def _check(self, *, overwrite: bool) -> Mapping[str, Any] | None:
         """The source's mark. Raises MoveError where the two cannot be a move's."""
@@ -255,7 +260,7 @@ class Move:
             raise
 
     async def _open_target(self) -> None:
-        """The last step: the target is the network. Does nothing where that is done."""
+        """The target is the network from now on. Does nothing where that is done."""
         source, target = self._source.connection, self._target.connection
         if await mark_of(target) is not None:
             async with target.transaction():
@@ -263,8 +268,11 @@ class Move:
                 await restore_keys(target)
                 await target.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
                 await fence.open_again(target)
+
+    async def _prove_keys(self) -> None:
+        """The last step, while the target serves: its size does not count in the pause."""
         self._say("the target serves; looking through its foreign keys")
-        await prove_keys(target)
+        await prove_keys(self._target.connection)
 
 
 async def cancel(source: Side) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from structlog.testing import capture_logs
 
 from keeper_grpc.composition.shared import database
 from keeper_grpc.operations.doctor.checks.database import moves
-from keeper_grpc.operations.move import copying, fence, run
+from keeper_grpc.operations.move import copying, fence, following, run
 from keeper_grpc.operations.move.errors import (
     ChangesUnnoted,
     ConnectionGone,
@@ -182,6 +183,26 @@ async def test_a_moved_network_is_the_same_and_the_old_database_is_closed(
             await connection.close()
 
 
+async def test_the_pause_ends_when_the_target_opens(
+    source: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked through while it serves already does not count."""
+    looked_through = 0.0
+
+    async def for_an_hour(connection: Any) -> None:
+        nonlocal looked_through
+        assert not await connection.fetchval("SELECT to_regnamespace('keeper_move') IS NOT NULL")
+        looked_through = 3600.0
+
+    monotonic = time.monotonic
+    monkeypatch.setattr(run, "prove_keys", for_an_hour)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + looked_through)
+    paused = await move(source, target)
+    assert looked_through
+    assert paused is not None
+    assert paused < looked_through
+
+
 async def test_a_second_run_after_the_move_changes_nothing(source: str, target: str) -> None:
     """It says so, and a move to a third database is refused."""
     await move(source, target)
@@ -209,6 +230,71 @@ async def test_what_changes_meanwhile_arrives(
         assert await require_same_rows(
             one.connection, other.connection, await tables_of(one.connection)
         )
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_a_row_that_takes_anothers_place_is_copied(
+    source: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sighting that was copied goes, and the same comes again under a new id, which is copied too."""
+    await go_on(source)
+    end_of_chunk = copying._end_of_chunk
+
+    async def replace_the_first(*arguments: Any) -> Any:
+        if arguments[1].name == "sightings" and arguments[2] is not None:
+            await execute(
+                source,
+                """
+                WITH gone AS (DELETE FROM sightings WHERE id = (SELECT min(id) FROM sightings) RETURNING *)
+                INSERT INTO sightings (scope_id, account_key, pattern_type, business_category, embedding_model,
+                       embedding, rendered, rendered_hash, confidence, potential_value, seen_time)
+                SELECT scope_id, account_key, pattern_type, business_category, embedding_model,
+                       embedding, rendered, rendered_hash, confidence, potential_value, seen_time FROM gone
+                """,
+            )
+            monkeypatch.setattr(copying, "_end_of_chunk", end_of_chunk)
+        return await end_of_chunk(*arguments)
+
+    monkeypatch.setattr(copying, "_end_of_chunk", replace_the_first)
+    await move(source, target)
+    assert copying._end_of_chunk is end_of_chunk
+    assert await execute(source, "SELECT count(*) FROM sightings") == await execute(
+        target, "SELECT count(*) FROM sightings"
+    )
+
+
+async def test_a_row_that_takes_anothers_place_is_followed(
+    source: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its first note is followed in a transaction before that of the row whose place it took."""
+    monkeypatch.setattr(following, "_BATCH", 3)
+    await go_on(source)
+
+    async def take_its_place() -> None:
+        for statement in (
+            "UPDATE sightings SET withdrawn = true WHERE rendered = '2'",
+            "UPDATE accounts SET qualified = NOT qualified",
+            """
+            WITH gone AS (DELETE FROM sightings WHERE rendered = '1' RETURNING *)
+            UPDATE sightings s SET account_key = gone.account_key, rendered_hash = gone.rendered_hash
+              FROM gone WHERE s.rendered = '2'
+            """,
+        ):
+            await execute(source, statement)
+
+    copy_table = copying.copy_table
+
+    async def then_it_happens(*arguments: Any) -> int:
+        copied = await copy_table(*arguments)
+        if arguments[2].name == "sightings":
+            await take_its_place()
+        return copied
+
+    monkeypatch.setattr(run, "copy_table", then_it_happens)
+    await move(source, target)
+    assert await execute(source, "SELECT count(*) FROM sightings") == await execute(
+        target, "SELECT count(*) FROM sightings"
+    )
 
 
 @pytest.mark.usefixtures("small_chunks")
