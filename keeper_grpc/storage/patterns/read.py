@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -49,7 +50,7 @@ _LIST = f"""
            AND ($5::double precision IS NULL OR $5 > 0 OR $5 = 0 AND p.id > $6::uuid)
          ORDER BY p.id LIMIT $7
     )
-    SELECT scope_id, id FROM (SELECT * FROM shown UNION ALL SELECT * FROM hidden) listed
+    SELECT scope_id, id, listed_score FROM (SELECT * FROM shown UNION ALL SELECT * FROM hidden) listed
      ORDER BY listed_score DESC, id LIMIT $7
 """  # noqa: S608 - only constants are interpolated
 
@@ -58,6 +59,14 @@ _READABLE = f"""
                     WHERE p.scope_id = $1 AND p.id = $2 AND ({published("p", "$3")}
                           OR p.catalog_key IS NOT NULL AND p.retired_time IS NULL))
 """  # noqa: S608 - only a constant is interpolated
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A pattern in the list, and the lower bound that is its place there: 0 where its evidence is withheld."""
+
+    key: PatternKey
+    lower_bound: float
 
 
 class PostgresPatterns:
@@ -141,16 +150,16 @@ class PostgresPatterns:
     ) -> Sequence[Pattern]:
         """Published or authored patterns in listing order: lower bound descending, then id."""
         async with self._database.transaction(read_only=True) as connection:
-            listed = await _list_keys(connection, where, rule, after, limit)
-            patterns = await see_patterns(connection, listed, rule, now_weight=self._now_weight())
-        return [patterns[key.pattern_id] for key in listed]
+            keys = [each.key for each in await _list(connection, where, rule, after, limit)]
+            patterns = await see_patterns(connection, keys, rule, now_weight=self._now_weight())
+        return [patterns[key.pattern_id] for key in keys]
 
-    async def list_keys(
+    async def list_places(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
-    ) -> Sequence[PatternKey]:
-        """The keys of the same."""
+    ) -> Sequence[Listed]:
+        """The places of the same."""
         async with self._database.connection() as connection:
-            return await _list_keys(connection, where, rule, after, limit)
+            return await _list(connection, where, rule, after, limit)
 
     async def find_patterns(
         self, keys: Sequence[PatternKey], rule: PublicationRule
@@ -163,13 +172,13 @@ class PostgresPatterns:
         return recency_weight(self._clock(), self._half_life)
 
 
-async def _list_keys(
+async def _list(
     connection: Connection,
     where: PatternFilter,
     rule: PublicationRule,
     after: Cursor | None,
     limit: int,
-) -> Sequence[PatternKey]:
+) -> Sequence[Listed]:
     rows = await connection.fetch(
         _LIST,
         where.pattern_type,
@@ -181,7 +190,7 @@ async def _list_keys(
         limit,
         where.search.lower().split(),
     )
-    return [key_of(row) for row in rows]
+    return [Listed(key_of(row), row["listed_score"]) for row in rows]
 
 
 async def _readable(connection: Connection, key: PatternKey, rule: PublicationRule) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -42,9 +43,10 @@ from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.lifts import PostgresLifts
 from keeper_grpc.storage.evidence.priors import PostgresPriors
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
-from keeper_grpc.storage.patterns.read import PostgresPatterns
+from keeper_grpc.storage.patterns.read import Listed, PostgresPatterns
 from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
 from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
+from keeper_grpc.usecases.patterns.read import PublishedPatterns
 from tests.integration.observations import opened
 from tests.rpc.feedback import ask, report
 from tests.rpc.requests import capture, new_account
@@ -498,6 +500,93 @@ async def test_memory_reads_what_the_database_reads(database_url: str, seed: int
                 break
         assert read > 20
     await model.aclose()
+
+
+class Interrupted(ReadPatterns):
+    """Something happens between the reading of the list and of its patterns."""
+
+    then: Callable[[], Awaitable[None]]
+
+    async def list_places(self, *arguments: Any) -> Sequence[Listed]:
+        listed = await super().list_places(*arguments)
+        await self.then()
+        return listed
+
+
+async def three_patterns(service: Service) -> Sequence[uuid.UUID]:
+    """Published ones of one type, the surest first."""
+    ids = []
+    for successes, action in (
+        (9, "Offer a warm towel"),
+        (6, "Praise the sauna"),
+        (1, "Ring a bell"),
+    ):
+        for n in range(9):
+            stored = await service.capture(capture("listed", action, success=n < successes))
+        ids.append(uuid.UUID(stored.pattern_id))
+    return ids
+
+
+async def pages(patterns: PostgresPatterns, most: int) -> Sequence[uuid.UUID]:
+    """The patterns of as many pages of one."""
+    reading, after, listed = PublishedPatterns(store=patterns, rule=RULE), None, []
+    for _ in range(most):
+        page = await reading.page(PatternFilter(pattern_type="listed"), after, 1)
+        listed += [each.pattern_id for each in page.patterns]
+        after = page.next
+        if after is None:
+            break
+    return listed
+
+
+async def test_a_page_ends_where_the_next_begins(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pattern comes once, also while memory is of before the surest one failed."""
+    async with (
+        running(database_url, counting_step=1) as service,
+        opened(database_url) as database,
+        followed(database, lambda: datetime.now(UTC)) as sources,
+    ):
+        ids = await three_patterns(service)
+        async with database.connection() as connection:
+            row = await connection.fetchrow(
+                "SELECT pattern_type, business_category, embedding_model FROM network_patterns"
+            )
+        assert row is not None
+        scope = Scope(*row)
+        sources.memory.doubt()
+        await loaded(sources.memory, scope)
+        before = copy.deepcopy(await sources.memory.fresh(scope))
+
+        async def as_it_was(_: Scope) -> Any:
+            return before
+
+        monkeypatch.setattr(sources.memory, "fresh", as_it_was)
+        assert await pages(sources.readers.patterns[0], 9) == ids
+        for _ in range(30):
+            await service.capture(capture("listed", "Offer a warm towel", success=False))
+        assert await pages(sources.readers.patterns[1], 9) == [ids[1], ids[0], ids[2]]
+        assert await pages(sources.readers.patterns[0], 9) == [ids[1], ids[0], ids[2]]
+
+
+async def test_a_pattern_that_goes_meanwhile_does_not_end_the_list(database_url: str) -> None:
+    """The page is filled with the next one, and says that there are more."""
+    async with running(database_url) as service, opened(database_url) as database:
+        ids = await three_patterns(service)
+        memory = PublishedMemory(database, k=RULE.k, limit=0)
+        patterns = Interrupted(
+            database, memory, half_life=HALF_LIFE, clock=lambda: datetime.now(UTC)
+        )
+
+        async def retire() -> None:
+            async with database.connection() as connection:
+                await connection.execute(
+                    "UPDATE network_patterns SET retired_time = now() WHERE id = $1", ids[0]
+                )
+
+        patterns.then = retire
+        assert await pages(patterns, 9) == ids[1:]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -46,20 +46,27 @@ class ReadPatterns(PostgresPatterns):
     async def list_patterns(
         self, where: PatternFilter, rule: PublicationRule, after: Cursor | None, limit: int
     ) -> Sequence[Pattern]:
-        """As PostgresPatterns, whose indexes say which patterns they are; one that is gone since is left out."""
-        listed = await self.list_keys(where, rule, after, limit)
-        scopes = await self._held({key.scope_id for key in listed})
+        """As PostgresPatterns, whose indexes say which patterns they are, and where.
+
+        What is in memory may be of another version than that place, and what is read afterwards may be gone. The next
+        page begins where this one ends, so then all is read again in one transaction.
+        """
+        listed = await self.list_places(where, rule, after, limit)
+        scopes = await self._held({each.key.scope_id for each in listed})
         view = self._view(rule)
         found: dict[UUID, Pattern] = {}
-        for scope_id, pattern_id in listed:
+        for each in listed:
+            scope_id, pattern_id = each.key
             patterns = scopes.get(scope_id)
             candidate = None if patterns is None else patterns.candidate(pattern_id, view)
-            if candidate is not None:
+            if candidate is not None and _place(candidate.pattern, rule) == each.lower_bound:
                 found[pattern_id] = candidate.pattern
-        missing = [key for key in listed if key.pattern_id not in found]
+        missing = [each.key for each in listed if each.key.pattern_id not in found]
         if missing:
             found |= await self.find_patterns(missing, rule)
-        return [found[key.pattern_id] for key in listed if key.pattern_id in found]
+        if any(_place(found.get(each.key.pattern_id), rule) != each.lower_bound for each in listed):
+            return await super().list_patterns(where, rule, after, limit)
+        return [found[each.key.pattern_id] for each in listed]
 
     async def _held(self, scope_ids: Iterable[int]) -> Mapping[int, PublishedScope]:
         """Those of these scopes that are in memory. A list loads none: it may be of all."""
@@ -70,3 +77,12 @@ class ReadPatterns(PostgresPatterns):
     def _view(self, rule: PublicationRule) -> View:
         """That of all who contributed nothing, and of no situation."""
         return View(NO_VIEWER, "", (), rule, self._now_weight())
+
+
+def _place(pattern: Pattern | None, rule: PublicationRule) -> float | None:
+    """The lower bound by which a pattern is listed; None where it is not."""
+    if pattern is None:
+        return None
+    if not pattern.withheld(rule):
+        return pattern.lower_bound
+    return 0.0 if pattern.authored and not pattern.retired else None
