@@ -28,7 +28,7 @@ class GetNetworkMetrics:
         asked = (self._metrics.start(window), business_category)
         version = await self._store.version()
         kept = self._kept.of(asked, version)
-        if kept is not None and self._clock() - kept.as_of <= MAX_AGE:
+        if kept is not None and timedelta(0) <= self._clock() - kept.as_of <= MAX_AGE:
             return kept
         report = await self._metrics.make(*asked)
         self._kept.keep(asked, version, report)

@@ -82,6 +82,17 @@ async def test_a_report_ages_although_nothing_changes(
     assert len(store.gathered) == 2
 
 
+async def test_a_clock_that_is_set_back_keeps_no_report(
+    metrics: GetNetworkMetrics, store: Store, clock: Clock
+) -> None:
+    """Its time would lie in the future, for as long as the clock was set back."""
+    clock.now += timedelta(hours=1)
+    await metrics(WINDOW, "spa")
+    clock.now -= timedelta(hours=1)
+    assert (await metrics(WINDOW, "spa")).as_of == clock.now
+    assert len(store.gathered) == 2
+
+
 async def test_a_database_that_is_away_is_not_answered_for(
     metrics: GetNetworkMetrics, store: Store
 ) -> None:
