@@ -63,7 +63,7 @@ class AdaptiveLimit:
     def in_company(self, work: str, seconds: float, at_once: float) -> None:
         """This work was done, `at_once` being in progress with it, itself included."""
         quiet = self.quiet(work)
-        if quiet:
+        if quiet and seconds > 0:  # a coarse clock may see none pass
             ratio = seconds / quiet
             self._ratios.append(ratio)
             self._allowed.append(at_once * TOLERANCE / ratio)

@@ -1,7 +1,7 @@
 """Calls that have reached a server's connections, and that its event loop has not taken up yet.
 
-gRPC hands over one call in each turn of the loop. Where the loop is busy, calls wait before anything of ours can count,
-delay or refuse them, for seconds; only gRPC's own statistics (channelz) tell of them.
+gRPC hands over a few calls in each turn of the loop (rpc/accepting.py). Where the loop is busy, calls wait before anything of
+ours can count, delay or refuse them; only gRPC's own statistics (channelz) tell of them.
 """
 
 from __future__ import annotations

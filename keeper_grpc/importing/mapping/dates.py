@@ -26,7 +26,7 @@ _ISO: Final = re.compile(
     rf"(?:{_DAY}|\d{{8}}(?=T|$))(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?\s?(?:Z|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII | re.IGNORECASE,
 )
-_MIDNIGHT: Final = re.compile(r"(?<=[T ])24(?=:?00(?::?00(?:[.,]0+)?)?(?:\s?(?:Z|[+-][\d:]+))?$)")
+_MIDNIGHT: Final = re.compile(r"(?<=[Tt ])24(?=:?00(?::?00(?:[.,]0+)?)?(?:\s?(?:Z|[+-][\d:]+))?$)")
 """The end of a day. Python reads it from 3.13 on."""
 
 _PLAIN: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
@@ -91,6 +91,8 @@ def moment(cell: str, written: str) -> datetime:
     if _PLAIN.fullmatch(cell) and not written.startswith("%Y-%d"):
         return _iso(cell)
     if (unit := _UNITS.get(written)) is not None:
+        if "_" in cell:  # digits that Python groups so, and no export does
+            raise ValueError
         count = float(cell) * unit
         if abs(count) > _EPOCH_BOUND:
             raise ValueError
@@ -127,8 +129,10 @@ def _iso(cell: str) -> datetime:
 
 def _of_days(first_day: datetime, cell: str) -> datetime:
     found = readings(cell)
+    if not found:
+        raise ValueError
     # 45720,604 is a day of a decimal comma; a group of thousands is not written in them.
-    days = float(cell.replace(",", ".")) if found else float(cell)
+    days = float(cell.replace(",", "."))
     exact = first_day + timedelta(days=days)
     # Excel counts days in doubles: a minute is 0.000694, and 0.604 is 14:29:45.6.
     return exact.replace(microsecond=0) + timedelta(seconds=round(exact.microsecond / 1e6))

@@ -164,13 +164,17 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
         compiled(
             r"\b(?:ssn|social|social security(?: number| no\.?| #)?|itin|ein|tax id|passport|license|licence|dl|mrn|"
             r"account|acct|policy|member(?:ship)?|id|invoice|order|booking|confirmation|ticket)"
-            r"\s{0,2}(?:number|num|no|nr|id|code)?\.?\s{0,2}(?:is|:|#|=|-)?\s{0,2}#?\s{0,2}([a-z]{0,4}-?\d[\d-]{3,20}[a-z]?(?:\s\d{3,5}){0,4})\b"
+            r"\s{0,2}(?:number|num|no|nr|id|code)?\.?\s{0,2}(?:is|:|#|=|-)?\s{0,2}#?\s{0,2}([a-z]{0,4}-?\d[\d-]{3,20}[a-z]?(?:\s\d{4}){0,4})\b"
         ),
         ("digits",),
         group=1,
     ),
-    # The UK's national insurance number, as it is printed: in pairs.
-    Recognizer("id", compiled(r"\b[a-z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[a-d]\b"), ("run",)),
+    # The UK's national insurance number. In pairs, as it is printed, it is written in capitals: `at 10 15 20 a day` is none.
+    Recognizer(
+        "id",
+        compiled(r"\b(?-i:[A-Z]{2})\s?\d{2}\s\d{2}\s\d{2}\s?(?-i:[A-D])\b|\b[a-z]{2}\d{6}[a-d]\b"),
+        ("run",),
+    ),
     Recognizer(
         "card", compiled(r"\b\d(?:[ .\-–—/]{0,2}\d){11,18}\b"), ("number",), accept=_is_card
     ),

@@ -52,6 +52,8 @@ def test_figures_joined_to_a_declared_name_go_with_it() -> None:
         "Offer {service_name}-plus at 20% off",
         "Add a B12 shot or a K18 mask to each blowout",
         "Book the next visit 4-6 weeks ahead",
+        "Raise prices in 20 25 30 a day",
+        "Offer slots at 10 15 20 a day",
     ],
 )
 def test_figures_of_the_trade_stay(text: str) -> None:
