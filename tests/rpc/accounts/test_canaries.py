@@ -90,6 +90,7 @@ LAYERS = (
     "names",
     "health",
     "unknown_words",
+    "rests",
 )
 FAILING = ("none", *LAYERS, "structured", "recheck", "word lists")
 
