@@ -61,7 +61,12 @@ def measure(arguments: argparse.Namespace, settings: Mapping[str, str]) -> Resul
                 runner.run(network.grow(size))
                 with service(dsn, place, arguments.workers, settings) as served:
                     measured = Measured(
-                        size, served, Processes((pid,), 0), ghz, Requests(arguments.seed + step)
+                        size,
+                        served,
+                        Processes((pid,), 0),
+                        ghz,
+                        Requests(arguments.seed + step),
+                        dsn,
                     )
                     measured.warm()
                     with floor(measured.answers(), place, arguments.workers) as bare:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+import asyncpg
 import grpc
 from google.protobuf.message import Message
 
@@ -34,6 +35,8 @@ WARM_CAPTURES = 400
 GIVEN = 150
 """Enhancements that are asked for before each run of the calls that use them up."""
 ASKERS = 16
+LONGEST = 300.0
+"""Seconds to wait for the detector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,17 @@ class Cell:
 class Measured:
     """A service that runs, what is asked of it, and the bare one beside it."""
 
-    def __init__(
-        self, patterns: int, service: Processes, database: Processes, ghz: Ghz, requests: Requests
+    def __init__(  # noqa: PLR0917 - one of each
+        self,
+        patterns: int,
+        service: Processes,
+        database: Processes,
+        ghz: Ghz,
+        requests: Requests,
+        dsn: str,
     ) -> None:
         self.patterns = patterns
+        self._dsn = dsn
         self._service = service
         self._database = database
         self._ghz = ghz
@@ -105,6 +115,7 @@ class Measured:
         self._ghz.run(
             self._service.port, "CapturePattern", self._requests.captures(WARM_CAPTURES), ASKERS
         )
+        asyncio.run(self._caught_up())
 
     def answers(self) -> dict[str, bytes]:
         """A reply of each method: the longest of some, which has the advice."""
@@ -155,6 +166,18 @@ class Measured:
             at.port, kind.method, messages, callers, seconds=None if once else seconds
         )
         return load, 1e3 * (at.seconds() - before) / max(load.calls, 1)
+
+    async def _caught_up(self) -> None:
+        """Wait until the detector has looked at what all these questions showed: nobody asks so many new ones at once."""
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            async with asyncio.timeout(LONGEST):
+                while await connection.fetchval(  # noqa: ASYNC110 - of another process
+                    "SELECT EXISTS (SELECT FROM sightings WHERE pending)"
+                ):
+                    await asyncio.sleep(0.2)
+        finally:
+            await connection.close()
 
     async def _published(self) -> list[str]:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self._service.port}") as channel:

@@ -104,7 +104,9 @@ def measure(minutes: float, patterns: int) -> tuple[dict[str, list[Load]], list[
             runner.run(Network(dsn).grow(patterns))
             with service(dsn, place, 1, {}) as served:
                 generators = {name: Ghz(_made(place / name)) for name in CALLERS}
-                measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1))
+                measured = Measured(
+                    patterns, served, Processes((), 0), Ghz(place), Requests(1), dsn
+                )
                 measured.warm()
                 moments.append(Moment(0.0, served.megabytes()))
                 began = time.monotonic()

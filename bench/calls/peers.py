@@ -78,7 +78,9 @@ def measure(python: str, patterns: int) -> dict[str, dict[str, float] | str]:
             runner.run(Network(dsn).grow(patterns))
             runner.run(export(dsn, place / "vectors.npz"))
             with service(dsn, place, 1, {}) as served:
-                measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1))
+                measured = Measured(
+                    patterns, served, Processes((), 0), Ghz(place), Requests(1), dsn
+                )
                 measured.warm()
                 with floor(measured.answers(), place, 1) as bare:
                     cell = measured.cell(measured.kinds()[0], CALLERS, bare, SECONDS, SECONDS)

@@ -17,7 +17,7 @@ from grpc._cython import cygrpc
 from grpc.aio import _server
 
 AHEAD = 8
-"""Calls of each method that are asked for at a time. More brought no more through."""
+"""Calls of each method that are asked for at a time: 587 a second came through a busy loop, and 119 with one (ADR 23)."""
 
 _REQUEST = "_make_request_call_future"
 """What grpc.aio's server asks gRPC for the next call with. It is no public name; the tests notice where it changes."""

@@ -24,6 +24,7 @@ from keeper_grpc.operations.move.errors import (
     CopyDiffers,
     LedgerWrong,
     MoveBusy,
+    MoveElsewhere,
     NothingToCancel,
     PauseTooLong,
     RightMissing,
@@ -203,12 +204,21 @@ async def test_the_pause_ends_when_the_target_opens(
     assert paused < looked_through
 
 
-async def test_a_second_run_after_the_move_changes_nothing(source: str, target: str) -> None:
-    """It says so, and a move to a third database is refused."""
+async def test_a_second_run_after_the_move_changes_nothing(
+    source: str, target: str, postgres_server: PostgresServer, template_database: str
+) -> None:
+    """It says so, and another network is not taken for the one that was moved."""
     await move(source, target)
     moved = await counted(target)
     assert await move(source, target) is None
     assert differences(moved, await counted(target)) == []
+
+    async with postgres_server.database(f"TEMPLATE {template_database}") as name:
+        third = postgres_server.url(name)
+        async with running(third, evidence_half_life=HALF_LIFE) as service:
+            await live(service, random.Random(12), 5)  # noqa: S311 - a history, not a secret
+        with pytest.raises(MoveElsewhere):
+            await move(source, third)
 
 
 @pytest.mark.usefixtures("small_chunks")
