@@ -43,6 +43,7 @@ class Ghz:
             raise SystemExit("ghz is missing: run `make bench`, or name it in KEEPER_GHZ")
         self._program = found
         self._directory = directory
+        directory.mkdir(exist_ok=True)
         self._protoset = directory / "service.protoset"
         self._protoset.write_bytes(_descriptors(SERVICE.file).SerializeToString())
 

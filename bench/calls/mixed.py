@@ -11,7 +11,6 @@ have filled.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import time
@@ -19,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -29,13 +27,11 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from bench.calls.filled import filled
 from bench.calls.ghz import Ghz, Load
 from bench.calls.measure import Kind, Measured
-from bench.calls.network import Network
-from bench.calls.processes import Processes, directory, service
+from bench.calls.processes import Processes, service
 from bench.calls.requests import Requests
-from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-from keeper_grpc.storage.schema.migrate import migrate
 
 TURN = 15.0
 """Seconds of a turn."""
@@ -96,34 +92,19 @@ def measure(minutes: float, patterns: int) -> tuple[dict[str, list[Load]], list[
     """The loads of all turns by kind, and the memory after each."""
     loads: dict[str, list[Load]] = defaultdict(list)
     moments: list[Moment] = []
-    with directory() as place, asyncio.Runner() as runner:
-        postgres = EmbeddedPostgres(place / "data")
-        dsn = runner.run(postgres.start())
-        try:
-            runner.run(migrate(dsn))
-            runner.run(Network(dsn).grow(patterns))
-            with service(dsn, place, 1, {}) as served:
-                generators = {name: Ghz(_made(place / name)) for name in CALLERS}
-                measured = Measured(
-                    patterns, served, Processes((), 0), Ghz(place), Requests(1), dsn
-                )
-                measured.warm()
-                moments.append(Moment(0.0, served.megabytes()))
-                began = time.monotonic()
-                while moments[-1].minutes < minutes:
-                    for name, load in turn(measured, generators, served.port).items():
-                        loads[name].append(load)
-                    passed = (time.monotonic() - began) / 60
-                    moments.append(Moment(passed, served.megabytes()))
-                    print(f"{passed:.1f} min, {moments[-1].megabytes:.0f} MB", flush=True)
-        finally:
-            runner.run(postgres.stop())
+    with filled(patterns) as (dsn, place), service(dsn, place, 1, {}) as served:
+        generators = {name: Ghz(place / name) for name in CALLERS}
+        measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1), dsn)
+        measured.warm()
+        moments.append(Moment(0.0, served.megabytes()))
+        began = time.monotonic()
+        while moments[-1].minutes < minutes:
+            for name, load in turn(measured, generators, served.port).items():
+                loads[name].append(load)
+            passed = (time.monotonic() - began) / 60
+            moments.append(Moment(passed, served.megabytes()))
+            print(f"{passed:.1f} min, {moments[-1].megabytes:.0f} MB", flush=True)
     return loads, moments
-
-
-def _made(path: Path) -> Path:
-    path.mkdir()
-    return path
 
 
 def main() -> None:

@@ -24,14 +24,12 @@ from pgvector.asyncpg import register_vector
 from rich.console import Console
 from rich.table import Table
 
+from bench.calls.filled import filled
 from bench.calls.ghz import Ghz
 from bench.calls.measure import Measured
-from bench.calls.network import Network
-from bench.calls.processes import Processes, directory, floor, service
+from bench.calls.processes import Processes, floor, service
 from bench.calls.requests import Requests
 from keeper_grpc.storage.database import to_array
-from keeper_grpc.storage.embedded.supervisor import EmbeddedPostgres
-from keeper_grpc.storage.schema.migrate import migrate
 
 PEERS = Path(__file__).parents[1] / "peers.py"
 CALLERS = 16
@@ -70,32 +68,23 @@ async def export(dsn: str, path: Path) -> None:
 def measure(python: str, patterns: int) -> dict[str, dict[str, float] | str]:
     """Answers a second and latencies, by who answers; what ails those that do not."""
     found: dict[str, dict[str, float] | str] = {}
-    with directory() as place, asyncio.Runner() as runner:
-        postgres = EmbeddedPostgres(place / "data")
-        dsn = runner.run(postgres.start())
-        try:
-            runner.run(migrate(dsn))
-            runner.run(Network(dsn).grow(patterns))
-            runner.run(export(dsn, place / "vectors.npz"))
-            with service(dsn, place, 1, {}) as served:
-                measured = Measured(
-                    patterns, served, Processes((), 0), Ghz(place), Requests(1), dsn
-                )
-                measured.warm()
-                with floor(measured.answers(), place, 1) as bare:
-                    cell = measured.cell(measured.kinds()[0], CALLERS, bare, SECONDS, SECONDS)
-                found[OURS] = {
-                    "per_second": cell.load.per_second,
-                    "p50": cell.load.p50,
-                    "p99": cell.load.p99,
-                }
-            result = place / "peers.json"
-            subprocess.run(
-                [python, str(PEERS), str(place / "vectors.npz"), dsn, str(result)], check=True
-            )
-            found.update(json.loads(result.read_text()))
-        finally:
-            runner.run(postgres.stop())
+    with filled(patterns) as (dsn, place):
+        asyncio.run(export(dsn, place / "vectors.npz"))
+        with service(dsn, place, 1, {}) as served:
+            measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1), dsn)
+            measured.warm()
+            with floor(measured.answers(), place, 1) as bare:
+                cell = measured.cell(measured.kinds()[0], CALLERS, bare, SECONDS, SECONDS)
+            found[OURS] = {
+                "per_second": cell.load.per_second,
+                "p50": cell.load.p50,
+                "p99": cell.load.p99,
+            }
+        result = place / "peers.json"
+        subprocess.run(
+            [python, str(PEERS), str(place / "vectors.npz"), dsn, str(result)], check=True
+        )
+        found.update(json.loads(result.read_text()))
     return found
 
 

@@ -22,6 +22,7 @@ from keeper_grpc.domain.advice.enhancement import Asked
 from keeper_grpc.domain.advice.ranking import JUDGED, Candidate, Requirements, hurdle
 from keeper_grpc.domain.evidence.evidence import NO_SHARE, Prior, Shares
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.domain.patterns.stored import StoredPattern
 from keeper_grpc.domain.patterns.vector_block import Floats, VectorBlock
@@ -77,10 +78,15 @@ class View:
     now_weight: float
 
     @classmethod
-    def of(cls, asked: Asked, rule: PublicationRule, now_weight: float) -> View:
-        """The view of a question."""
-        conditions = asked.conditions
-        return cls(asked.owner_key, whole(conditions), facts(conditions), rule, now_weight)
+    def of(
+        cls,
+        owner: str,
+        conditions: Mapping[str, JsonValue],
+        rule: PublicationRule,
+        now_weight: float,
+    ) -> View:
+        """That of an owner in the situation that these conditions are."""
+        return cls(owner, whole(conditions), facts(conditions), rule, now_weight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 _FEW: Final = 500
 """Notes that are followed within a moment."""
 
-_NEWEST: Final = 100
+_RECENT: Final = 100
 """Observations by which the target of a move is known again: since then some of their accounts may have been forgotten."""
 
 _ROUNDS: Final = 20
@@ -134,7 +134,7 @@ class Move:
             return mark
         if mark is not None and mark["phase"] == Phase.MOVED:
             # Once the target is open, it has no mark.
-            if there is None and await has_learned(target) and await _has_newest(source, target):
+            if there is None and await has_learned(target) and await _has_recent(source, target):
                 return mark
             raise MoveElsewhere("the network was moved from the source to another database")
         if mark is not None and await _is_noted(source):
@@ -320,14 +320,14 @@ async def _require_empty(target: Connection) -> None:
         )
 
 
-async def _has_newest(source: Connection, target: Connection) -> bool:
+async def _has_recent(source: Connection, target: Connection) -> bool:
     """Whether the target has any of the source's newest observations, whose ids are of one network only, or the source has none."""
-    newest = await source.fetch(
-        "SELECT id FROM observations ORDER BY recorded_time DESC LIMIT $1", _NEWEST
+    recent = await source.fetch(
+        "SELECT id FROM observations ORDER BY recorded_time DESC LIMIT $1", _RECENT
     )
-    return not newest or await target.fetchval(
+    return not recent or await target.fetchval(
         "SELECT EXISTS (SELECT FROM observations WHERE id = ANY ($1))",
-        [row["id"] for row in newest],
+        [row["id"] for row in recent],
     )
 
 

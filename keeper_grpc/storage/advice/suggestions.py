@@ -65,7 +65,7 @@ class PostgresMoves:
         """These patterns, as far as they exist, in this situation and without the evidence of this account's owner."""
         if not keys:
             return {}
-        now_weight = recency_weight(self._clock(), self._half_life)
+        now_weight = self._now_weight()
         async with self._database.transaction(read_only=True) as connection:
             patterns = await see_patterns(
                 connection, keys, rule, account.key, now_weight=now_weight
@@ -78,3 +78,6 @@ class PostgresMoves:
             pattern_id: Candidate(pattern, 1.0, situations[pattern_id])
             for pattern_id, pattern in patterns.items()
         }
+
+    def _now_weight(self) -> float:
+        return recency_weight(self._clock(), self._half_life)

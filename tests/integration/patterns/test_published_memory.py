@@ -83,7 +83,12 @@ def counted(patterns: PublishedScope, place: Scope, viewer: str = "newcomer") ->
     """The trials of each published pattern, as this account sees them."""
     asked = Asked(place, vector(0), viewer, viewer, {})
     weight = recency_weight(START, timedelta(days=10_000))
-    found = patterns.candidates(asked, View.of(asked, RULE, weight), Requirements(-1.0, RULE), 100)
+    found = patterns.candidates(
+        asked,
+        View.of(asked.owner_key, asked.conditions, RULE, weight),
+        Requirements(-1.0, RULE),
+        100,
+    )
     return {
         one.pattern.pattern_id: one.pattern.evidence.trials
         for one in found

@@ -10,11 +10,9 @@ from keeper_grpc.domain.accounts.account import Account
 from keeper_grpc.domain.advice.published import PublishedScope, View
 from keeper_grpc.domain.advice.ranking import Candidate
 from keeper_grpc.domain.authored.suggestions import StoredTrigger
-from keeper_grpc.domain.evidence.evidence import recency_weight
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.insight import JsonValue
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
-from keeper_grpc.domain.patterns.situation import facts, whole
 from keeper_grpc.storage.advice.published.memory import PublishedMemory
 from keeper_grpc.storage.advice.suggestions import PostgresMoves
 from keeper_grpc.storage.database import Database
@@ -52,9 +50,8 @@ class PublishedMoves(PostgresMoves):
         """As PostgresMoves, of those that may be advised."""
         scopes = await self._held({key.scope_id for key in keys})
         if scopes is not None:
-            now_weight = recency_weight(self._clock(), self._half_life)
-            situation = whole(conditions), facts(conditions)
-            found = _seen(scopes, keys, View(account.owner_key, *situation, rule, now_weight))
+            view = View.of(account.owner_key, conditions, rule, self._now_weight())
+            found = _seen(scopes, keys, view)
             if found is not None:
                 return found
         return await super().candidates_without(account, keys, conditions, rule)

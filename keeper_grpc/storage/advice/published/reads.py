@@ -109,7 +109,8 @@ class PublishedCandidates:
         await self._memory.caught_up()
 
     def _view(self, asked: Asked, rule: PublicationRule) -> View:
-        return View.of(asked, rule, recency_weight(self._clock(), self._half_life))
+        now_weight = recency_weight(self._clock(), self._half_life)
+        return View.of(asked.owner_key, asked.conditions, rule, now_weight)
 
     async def _known_transfers(self, asked: Asked) -> Transfers:
         """Read again when anything of the type has changed: what is reported of advice changes a pattern."""
