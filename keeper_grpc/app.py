@@ -72,9 +72,10 @@ class App:
         self,
         server: Server,
         streams: Sequence[EmergingFeed | EnhanceStream | MetricsFeed | MovesFeed],
-        drain_grace: float,
         failed: asyncio.Event,
         *,
+        drain_delay: float,
+        drain_grace: float,
         access: Access,
         metrics_port: int | None,
         http: HttpServer | None,
@@ -89,6 +90,7 @@ class App:
         self._server = server
         self._http = http
         self._streams = streams
+        self._drain_delay = drain_delay
         self._drain_grace = drain_grace
 
     @property
@@ -121,8 +123,13 @@ class App:
         self._access.reload()
 
     async def drain(self) -> None:
-        """Become not ready, end the streams, let calls in flight finish."""
+        """Become not ready, end the streams, let calls in flight finish.
+
+        Between the first two calls are taken for `drain_delay` seconds: a proxy that asks for health once a second sends
+        calls, and opens streams anew, until it has heard.
+        """
         await self._server.announce_drain()
+        await asyncio.sleep(self._drain_delay)
         for stream in self._streams:
             stream.drain()
         ends = [self._server.stop(self._drain_grace)]
@@ -244,8 +251,9 @@ async def application(
         app = App(
             server,
             (feed, enhance_stream, metrics_feed, parts.moves),
-            settings.drain_grace.total_seconds(),
             failed,
+            drain_delay=settings.drain_delay.total_seconds(),
+            drain_grace=settings.drain_grace.total_seconds(),
             access=access,
             metrics_port=telemetry.metrics_port,
             http=http,

@@ -308,8 +308,14 @@ class Settings(BaseSettings):
         timedelta(seconds=10),
         description="the same of GetPattern, ListPatterns, GetNetworkMetrics and GetAccountValue",
     )
+    drain_delay: AnySeconds = Field(
+        timedelta(0),
+        description="time at SIGTERM in which health says NOT_SERVING and calls are still taken, so that a balancer that "
+        "looks at health turns away first",
+    )
     drain_grace: Seconds = Field(
-        timedelta(seconds=10), description="time that calls in flight get to finish at SIGTERM"
+        timedelta(seconds=10),
+        description="time that calls in flight get to finish at SIGTERM, after the delay",
     )
     metrics_host: Word = Field(
         "127.0.0.1", description="address that Prometheus reads metrics from; 0.0.0.0 for every one"

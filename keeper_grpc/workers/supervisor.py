@@ -192,8 +192,8 @@ class Supervisor:
                 process.terminate()
         waiting = [asyncio.create_task(process.wait()) for process in ending]
         if waiting:
-            grace = self._settings.drain_grace.total_seconds() + LAST_WAIT
-            await asyncio.wait(waiting, timeout=grace)
+            drain = self._settings.drain_delay + self._settings.drain_grace
+            await asyncio.wait(waiting, timeout=drain.total_seconds() + LAST_WAIT)
         for process in ending:
             if process.returncode is None:
                 log.error("worker_killed", pid=process.pid)

@@ -60,7 +60,7 @@ async def test_a_release_migrates_serves_and_drains(
     containers: list[Container],
 ) -> None:
     """The hook on an empty database; the server until its probes are good; a call; the kubelet's stop."""
-    values: Values = SMALLEST | {"preStopDelay": 0, "settings": {"KEEPER_SEED_CATALOG": False}}
+    values: Values = SMALLEST | {"drainDelay": 0, "settings": {"KEEPER_SEED_CATALOG": False}}
     manifests = rendered(tmp_path, values)
     async with postgres_server.database() as name:
         secrets = {"keeper": secret(postgres_server.url(name))}

@@ -130,6 +130,8 @@ async def replicas(
         "KEEPER_TLS_KEY": str(files / "replica.key"),
         "KEEPER_TLS_CLIENT_CA": str(files / "ca.pem"),
         "KEEPER_IDENTITIES_FILE": str(files / "identities.yaml"),
+        # Envoy asks for health each second, and waits for two.
+        "KEEPER_DRAIN_DELAY": "3",
     }
     return list(
         await asyncio.gather(

@@ -175,13 +175,13 @@ def named_ports(node: Any) -> Iterator[str]:
 
 
 def test_a_pod_gets_the_time_that_it_needs_to_drain(tmp_path: Path) -> None:
-    """The kubelet counts from the begin of the preStop hook, and kills at the end."""
-    values = {**SMALLEST, "drainGrace": 45, "preStopDelay": 7}
+    """The kubelet kills what has not ended by itself after the delay and the grace."""
+    values = {**SMALLEST, "drainGrace": 45, "drainDelay": 7}
     pod = one(rendered(tmp_path, values), "Deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    grace = {v["name"]: v.get("value") for v in container["env"]}["KEEPER_DRAIN_GRACE"]
-    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "7"]
-    assert pod["terminationGracePeriodSeconds"] >= int(grace) + 7 + 10
+    given = {v["name"]: v.get("value") for v in container["env"]}
+    assert (given["KEEPER_DRAIN_DELAY"], given["KEEPER_DRAIN_GRACE"]) == ("7", "45")
+    assert pod["terminationGracePeriodSeconds"] >= 7 + 45 + 10
 
 
 def test_the_alerts_and_the_dashboard_are_the_repositorys(tmp_path: Path) -> None:

@@ -94,8 +94,9 @@ def test_the_service_is_confined() -> None:
 def test_it_is_killed_only_after_it_could_drain() -> None:
     """Its own grace and the close of everything come first; PostgreSQL's processes are not signalled by systemd."""
     (timeout,) = directives()["TimeoutStopSec"]
-    grace = Settings.model_fields["drain_grace"].default.total_seconds()
-    assert int(timeout) >= grace + CLOSES
+    fields = Settings.model_fields
+    drain = fields["drain_delay"].default + fields["drain_grace"].default
+    assert int(timeout) >= drain.total_seconds() + CLOSES
     assert directives()["KillMode"] == ["mixed"]
 
 

@@ -23,14 +23,14 @@ from tests.e2e.conftest import MakeDirectory, StartServer
 from tests.e2e.server_process import bundled_dsn, postgres_of
 from tests.e2e.waiting import POLL, SOON, until
 
-GRACE = "600"
-"""KEEPER_DRAIN_GRACE, in seconds: so long that what ends in time has not waited for its end."""
+LONG = "600"
+"""KEEPER_DRAIN_GRACE or _DELAY, in seconds: so long that what ends in time has not waited for its end."""
 
 
 async def test_sigterm_drains(start_server: StartServer, make_directory: MakeDirectory) -> None:
     """Health and streams say so while a call is in flight, which ends well; nothing is left."""
     data_dir = make_directory() / "data"
-    server = await start_server(data_dir=data_dir, KEEPER_DRAIN_GRACE=GRACE)
+    server = await start_server(data_dir=data_dir, KEEPER_DRAIN_GRACE=LONG)
     async with server.channel() as channel:
         client = network(channel)
         await client.CapturePattern(capture("a", "Offer a package of three massages"))
@@ -67,6 +67,26 @@ async def test_sigterm_drains(start_server: StartServer, make_directory: MakeDir
     assert server.events("stopped")
 
 
+async def test_calls_are_taken_until_the_delay_is_over(start_server: StartServer) -> None:
+    """A balancer that has not asked for health since sends calls and streams, on new connections too; none is refused."""
+    server = await start_server(KEEPER_DRAIN_DELAY=LONG)
+    async with server.channel() as channel:
+        watch, stream = HealthWatch(channel), Subscription(channel)
+        await until(lambda: watch.status == SERVING and stream.complete, within=SOON, what="ready")
+        server.send(signal.SIGTERM)
+        await until(lambda: watch.status == NOT_SERVING, within=SOON, what="health tells of it")
+        async with server.channel() as another:
+            answer = await network(another).CapturePattern(capture("a", "Offer three massages"))
+            assert answer.disposition == CapturePatternResponse.DISPOSITION_RECORDED
+            late = Subscription(another)
+            await until(lambda: late.complete, within=SOON, what="a new stream is served")
+            await late.close()
+        assert stream.error is None
+        await watch.close()
+        await stream.close()
+    await server.kill()
+
+
 async def until_waiting_for_a_lock(dsn: str) -> None:
     """Return when a capture waits for the lock that the test holds."""
     connection = await asyncpg.connect(dsn)
@@ -101,7 +121,7 @@ async def test_a_server_whose_database_just_died_can_be_stopped(
 ) -> None:
     """Clean-up that fails on the dead database must not swallow the stop."""
     postgres = await embedded_postgres_factory()
-    server = await start_server(database_url=postgres.dsn, KEEPER_DRAIN_GRACE=GRACE)
+    server = await start_server(database_url=postgres.dsn, KEEPER_DRAIN_GRACE=LONG)
     await until(lambda: server.events("emerging_detector_leads"), within=SOON, what="it leads")
 
     await postgres.stop()
