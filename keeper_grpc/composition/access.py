@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 
-from keeper_grpc.domain.access.limits import Limits
 from keeper_grpc.listening import authenticates, is_guarded, is_loopback
 from keeper_grpc.settings import Settings
 
@@ -71,12 +70,6 @@ async def open_access(settings: Settings) -> Access:
     _warn_of_clear_text(settings)
     await access.start()
     return access
-
-
-def identity_limits(settings: Settings) -> Limits:
-    """The limits of an identity without its own, and of all callers together where there is no authentication."""
-    burst = settings.identity_burst or settings.identity_rate or 1.0
-    return Limits(settings.identity_rate, max(1.0, burst), settings.identity_concurrency)
 
 
 def _warn_of_clear_text(settings: Settings) -> None:

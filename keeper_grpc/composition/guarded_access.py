@@ -20,7 +20,7 @@ from keeper_grpc.access.jwt_tokens import JwtRules, JwtTokens
 from keeper_grpc.access.key_sources import FileKeys, KeySource, UrlKeys
 from keeper_grpc.access.signing_keys import ALGORITHMS
 from keeper_grpc.access.watched_file import WatchedFile
-from keeper_grpc.composition.access import identity_limits
+from keeper_grpc.composition.limits import identity_limits
 from keeper_grpc.listening import authenticates, is_loopback
 from keeper_grpc.settings import Settings, SettingsInvalid
 

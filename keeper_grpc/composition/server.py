@@ -11,7 +11,8 @@ from uuid import uuid4
 from keeper_grpc.admission.gate import Gate
 from keeper_grpc.admission.kinds import Kind, lanes
 from keeper_grpc.catalog.load import Catalog
-from keeper_grpc.composition.access import Access, identity_limits
+from keeper_grpc.composition.access import Access
+from keeper_grpc.composition.limits import identity_limits
 from keeper_grpc.composition.shared import counting_of, make_anonymizer, qualification
 from keeper_grpc.domain.access.identity import UNAUTHENTICATED
 from keeper_grpc.domain.access.meter import Meter
