@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -60,11 +60,16 @@ _CHANNEL = (
 
 
 class Captures:
-    """Sends captures. `retries` counts the attempts beyond the first ones."""
+    """Sends captures. `retries` counts the attempts beyond the first ones.
+
+    `patience`: seconds without any answer after which the server counts as gone. One that is slow answers others
+    meanwhile, so that a call which it let wait is sent again.
+    """
 
     def __init__(self, network: NetworkLearningServiceAsyncStub, patience: float) -> None:
         self._network = network
         self._patience = patience
+        self._heard = 0.0
         self.retries = 0
 
     async def __call__(self, request: CapturePatternRequest) -> CapturePatternResponse:
@@ -76,9 +81,8 @@ class Captures:
             attempts += 1
             return self._network.CapturePattern(request, timeout=_DEADLINE)
 
-        give_up = asyncio.get_running_loop().time() + self._patience
         try:
-            return await retried(attempt, _RETRIES, give_up, _may_retry)
+            answer = await self._answered(attempt)
         except KeeperClientError as error:
             if error.code in _ROW_IS_WRONG:
                 raise RowRejected(_reasons(error)) from error
@@ -86,8 +90,26 @@ class Captures:
                 f"the server answers {error.code.name}: {error.message}; "
                 "run the same command again to go on"
             ) from error
+        else:
+            self._heard = asyncio.get_running_loop().time()
+            return answer
         finally:
             self.retries += attempts - 1
+
+    async def _answered(
+        self, attempt: Callable[[], Awaitable[CapturePatternResponse]]
+    ) -> CapturePatternResponse:
+        """The answer to an attempt. Raises KeeperClientError when none came, or none to others, for too long."""
+        give_up = asyncio.get_running_loop().time() + self._patience
+        while True:
+            try:
+                return await retried(attempt, _RETRIES, give_up, _may_retry)
+            except KeeperClientError as error:
+                later = self._heard + self._patience
+                if later <= give_up or not _may_retry(error):
+                    raise
+                give_up = later
+                await asyncio.sleep(error.retry_after or 0.0)
 
 
 @asynccontextmanager

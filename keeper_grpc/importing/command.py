@@ -65,7 +65,7 @@ def declare(command: argparse.ArgumentParser) -> None:
         "--patience",
         type=within(float, 0.0, 86_400.0),
         default=60,
-        help="seconds to wait for a server that is unavailable (%(default)s)",
+        help="seconds to wait for a server that answers nothing (%(default)s)",
     )
     command.add_argument(
         "--check", action="store_true", help="read and map every row, and send nothing"

@@ -14,6 +14,7 @@ import grpc
 import pytest
 import yaml
 
+from keeper_grpc.client.channel import open_channel
 from keeper_grpc.domain.errors import InvalidInput, KeeperError, StorageUnavailable, TooBusy
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
@@ -21,7 +22,9 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
 )
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     NetworkLearningServiceServicer,
+    NetworkLearningServiceStub,
 )
+from keeper_grpc.importing.calls import Captures
 from keeper_grpc.importing.failure import ImportFailed
 from keeper_grpc.importing.files.places import STATE_SUFFIX
 from keeper_grpc.importing.run import Options, run
@@ -177,6 +180,29 @@ async def test_a_server_under_pressure_is_asked_again(options: Options, server: 
     tally = await run(options)
 
     assert (tally.retries, tally.captured["merged"]) == (1, 40)
+
+
+async def test_a_server_that_answers_others_is_not_given_up(server: Server) -> None:
+    """Patience ends where nobody has been answered for so long: a slow server lets calls wait, and goes on."""
+    others_answered = asyncio.Event()
+    left = [TooBusy("the server has more to do than it can", retry_after=0.001)] * 2
+
+    async def before(request: CapturePatternRequest) -> None:
+        if request.account_id == "waits" and left:
+            await others_answered.wait()
+            raise left.pop()
+
+    server.before = before
+    async with open_channel(server.target, None, ()) as channel:
+        captures = Captures(NetworkLearningServiceStub(channel), patience=0.0)
+        waiting = asyncio.create_task(captures(CapturePatternRequest(account_id="waits")))
+        await captures(CapturePatternRequest(account_id="other"))
+        others_answered.set()
+        # The first refusal came while another call was answered, the second one did not.
+        with pytest.raises(ImportFailed, match="RESOURCE_EXHAUSTED"):
+            await waiting
+
+    assert left == []
 
 
 async def test_refused_rows_are_reported_by_number_and_field(
