@@ -11,11 +11,12 @@ from pathlib import Path
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePatternRequest
 from keeper_grpc.importing.build import build, skipped
 from keeper_grpc.importing.failure import ImportFailed, RowRejected
-from keeper_grpc.importing.files.rows import Format, Source
+from keeper_grpc.importing.files.kind import Format
+from keeper_grpc.importing.files.rows import Source
 from keeper_grpc.importing.identity import RequestIds
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.mapping.values import Row
-from keeper_grpc.importing.survey import survey
+from keeper_grpc.importing.survey.whole_file import survey
 
 _BREATH = 256
 """Rows after which control returns to the event loop, so that signals arrive."""

@@ -20,7 +20,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     CapturePatternRequest,
     EnhanceInsightResponse,
 )
-from keeper_grpc.importing.files.rows import Format
+from keeper_grpc.importing.files.kind import Format
 
 IN_FLIGHT = 8
 

@@ -12,20 +12,21 @@ from keeper_grpc.importing import show
 from keeper_grpc.importing.build import build
 from keeper_grpc.importing.calls import Captures, connected
 from keeper_grpc.importing.failure import RowRejected
+from keeper_grpc.importing.files.kind import Format
 from keeper_grpc.importing.files.places import Places, find_places
 from keeper_grpc.importing.files.rejects import Rejects
-from keeper_grpc.importing.files.rows import Format, Source
+from keeper_grpc.importing.files.rows import Source
 from keeper_grpc.importing.files.state import Progress, StateFile
 from keeper_grpc.importing.identity import RequestIds
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.stream import Importer
-from keeper_grpc.importing.survey import survey
+from keeper_grpc.importing.survey.whole_file import survey
 from keeper_grpc.importing.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of an import. `patience`: seconds to wait for an unavailable server."""
+    """The options of an import. `patience`: seconds to wait for a server that answers nothing."""
 
     file: Path
     mapping: Path

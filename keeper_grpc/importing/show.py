@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from keeper_grpc.importing.survey import Answers
+from keeper_grpc.importing.survey.answers import Answers
 from keeper_grpc.importing.tally import Tally
 
 _LINE_EVERY = 10.0

@@ -17,9 +17,10 @@ from typing import Final
 
 from keeper_grpc.importing.failure import ImportFailed, Reason
 from keeper_grpc.importing.files.header import DELIMITERS, LOOKED_AT, said_delimiter
-from keeper_grpc.importing.files.lines import Lines, opened
+from keeper_grpc.importing.files.kind import PEEKED, Format, format_of, require_objects
+from keeper_grpc.importing.files.lines import Lines, opened, reading
 from keeper_grpc.importing.files.records import Records
-from keeper_grpc.importing.files.rows import Format, format_of, json_rows
+from keeper_grpc.importing.files.rows import json_rows
 from keeper_grpc.importing.files.sheet import sheet_rows
 from keeper_grpc.importing.mapping.declared_values import folded
 from keeper_grpc.importing.mapping.numbers import readings
@@ -378,6 +379,8 @@ def _with_header(
 
 def _json_beginning(file: Path) -> Table:
     with opened(file) as stream:
+        with reading(file):
+            require_objects(file, stream.peek(PEEKED))
         rows = [
             found
             for found in islice(json_rows(Lines(stream, file, "utf-8")), _ROWS)

@@ -27,6 +27,9 @@ from keeper_grpc.importing.mapping.values import Row
 LOOKED_AT: Final = 64
 """Records among which the header is searched: no export has so many titles."""
 
+_MOST_COLUMNS: Final = 16_384
+"""Columns of a table, as many as Excel knows."""
+
 DELIMITERS: Final[tuple[str, ...]] = (",", ";", "\t", "|")
 _SEP: Final = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 """The first line of what Excel writes for itself."""
@@ -138,8 +141,14 @@ def find_header(
         if isinstance(cells, list) and any(cell.strip() for cell in cells)
     ]
     if not rows:
-        reason = "its first line is not readable as CSV" if records else "it has no header line"
+        unreadable = any(isinstance(record, Reason) for record in records)
+        reason = "its first line is not readable as CSV" if unreadable else "it has no header line"
         raise ImportFailed(f"{file}: {reason}")
+    widest = max(len(cells) for _, cells in rows)
+    if widest > _MOST_COLUMNS:
+        raise ImportFailed(
+            f"{file}: it has {widest:,} columns; export those that the mapping uses, at most {_MOST_COLUMNS:,}"
+        )
     at, names = max(rows, key=lambda row: (len(wanted & {*row[1]}), -row[0]))
     for name, times in Counter(names).items():
         if times > 1 and name in wanted:

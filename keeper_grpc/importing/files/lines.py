@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
 from keeper_grpc.importing.failure import ImportFailed, Problem, Reason
+from keeper_grpc.importing.files.kind import PEEKED, require_text, size_of
 
 MAX_LINE: Final = 1 << 20
 """Maximum bytes of a line. The API takes conditions of 16 KiB, so a longer line is no valid row."""
 
-_PEEKED: Final = 256
-"""Bytes that show how a file is written."""
+_ENDLESS: Final = 64 << 20
+"""Bytes after which a line that does not end is no line: the file is no text, or was cut out of one."""
+
+_PLAUSIBLE: Final = 250
+"""How many times its packed size a history is at most. gzip could reach a thousand."""
+_SMALL: Final = 16 << 20
+"""Unpacked bytes below which that does not matter."""
 
 _GZIP: Final = b"\x1f\x8b"
 _MARKS: Final = (
@@ -28,6 +34,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
+_NULS: Final = Problem("NOT_TEXT", "the line holds NUL characters, as no text does").at("row")
 _TOO_LONG: Final = Problem("TOO_LONG", f"the line is longer than {MAX_LINE} bytes").at("row")
 
 Line: TypeAlias = str | Reason
@@ -50,6 +57,7 @@ class Mark:
 @contextmanager
 def opened(file: Path) -> Iterator[BufferedReader]:
     """The file's bytes, unpacked where gzip packed them. Raises ImportFailed."""
+    size_of(file)
     try:
         stored = file.open("rb")
     except OSError as error:
@@ -106,8 +114,9 @@ class Lines(Iterator[Line]):
         self._size = 0
         self._digest = hashlib.sha256()
         with reading(file):
-            self._encoding = encoding_of(stream.peek(_PEEKED), declared)
-            start = stream.peek(_PEEKED)
+            self._encoding = encoding_of(stream.peek(PEEKED), declared)
+            start = stream.peek(PEEKED)
+        require_text(file, start)
         self._ended = _ENDED.get(self._encoding, _ends_narrow)
         # Old Macs and some programs on new ones end lines with a carriage return only.
         self._returns = self._encoding not in _ENDED and b"\r" in start and b"\n" not in start
@@ -117,6 +126,7 @@ class Lines(Iterator[Line]):
     def __next__(self) -> Line:
         with reading(self._file):
             line = self._line()
+            self._require_plausible()
         if not line:
             raise StopIteration
         self._number += 1
@@ -132,6 +142,8 @@ class Lines(Iterator[Line]):
                     "utf-16 are others"
                 ) from None
             return Problem("NOT_TEXT", f"the line is not {self._encoding}").at("row")
+        if "\0" in text:
+            return _NULS
         if not self._shown and not line.isascii():
             self._require_other_than_utf8(line)
         return text.removeprefix("\ufeff") if self._number == 1 else text
@@ -147,11 +159,23 @@ class Lines(Iterator[Line]):
             f"{self._file}: it is UTF-8, and the mapping says {self._encoding}; leave csv.encoding out"
         )
 
+    def _require_plausible(self) -> None:
+        """Raise ImportFailed where gzip unpacks to far more than any history does."""
+        if self._size > _SMALL and self._size > _PLAUSIBLE * self._place:
+            raise ImportFailed(
+                f"{self._file}: it unpacks to more than {_PLAUSIBLE} times its size, as no history does; "
+                "if it is one, unpack it and import that"
+            )
+
+    @property
+    def _place(self) -> int:
+        """How far the file was read, as it is stored."""
+        raw = getattr(self._stream, "fileobj", None)  # of a GzipFile
+        return self._size if raw is None else raw.tell()
+
     def mark(self) -> Mark:
         """How far the lines have been read."""
-        raw = getattr(self._stream, "fileobj", None)  # of a GzipFile
-        place = self._size if raw is None else raw.tell()
-        return Mark(self._size, self._digest.copy(), place)
+        return Mark(self._size, self._digest.copy(), self._place)
 
     def _part(self) -> bytes:
         """The next line, or as much of it as is read at once."""
@@ -176,6 +200,11 @@ class Lines(Iterator[Line]):
                 line, length, part = line + rest, length + len(rest), rest
             if self._ended(part, length):
                 break
+            if length > _ENDLESS:
+                raise ImportFailed(
+                    f"{self._file}: line {self._number + 1} does not end within {_ENDLESS >> 20} MB; "
+                    "it is no CSV and no JSON lines: export it again, one row a line"
+                )
         return line
 
 

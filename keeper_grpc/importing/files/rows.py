@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final
 
-from keeper_grpc.importing.failure import ImportFailed, Problem, Reason
+from keeper_grpc.importing.failure import Problem, Reason
 from keeper_grpc.importing.files.header import (
     LOOKED_AT,
     CsvLayout,
@@ -20,18 +20,13 @@ from keeper_grpc.importing.files.header import (
     find_layout,
     wanted_columns,
 )
+from keeper_grpc.importing.files.kind import PEEKED, Format, format_of, require_objects, size_of
 from keeper_grpc.importing.files.lines import Line, Lines, Mark, opened, reading
 from keeper_grpc.importing.files.records import Records
 from keeper_grpc.importing.files.sheet import sheet_rows
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.mapping.numbers import Exact
 from keeper_grpc.importing.mapping.values import Row
-
-Format: TypeAlias = Literal["csv", "jsonl", "xlsx"]
-
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How the files of Excel begin, the new and the old ones."""
-_MAGIC = 4
 
 _CHUNK = 1 << 16
 """Bytes to digest at once."""
@@ -55,24 +50,13 @@ class Source:
         self.format = file_format or format_of(file)
         self._mapping = mapping
         self._never = frozenset(mapping.never_read)
-        try:
-            self.size = file.stat().st_size
-        except OSError as error:
-            raise ImportFailed(f"{file}: {error.strerror}") from None
+        self.size = size_of(file)
 
     def check(self) -> None:
         """Raise ImportFailed unless the file has every column that the mapping names.
 
         JSON lines may leave columns out: they are read until each has been seen, mostly in the first.
         """
-        if self.format != "xlsx":
-            with opened(self.file) as stream, reading(self.file):
-                start = stream.peek(_MAGIC)
-            if start.startswith(_WORKBOOKS):
-                raise ImportFailed(
-                    f"{self.file}: it is packed, or a workbook: unpack it, or give a workbook's name the suffix "
-                    ".xlsx, or say --format xlsx"
-                )
         self._mapping.check(self._columns(), self.file)
 
     def starts_with(self, size: int, digest: str) -> bool:
@@ -117,6 +101,8 @@ class Source:
         wanted = wanted_columns(self._mapping)
         seen: set[str] = set()
         with opened(self.file) as stream:
+            with reading(self.file):
+                require_objects(self.file, stream.peek(PEEKED))
             for found in json_rows(Lines(stream, self.file, "utf-8")):
                 if not isinstance(found, Reason):
                     # Only wanted columns are remembered: arbitrary keys would grow without bound.
@@ -186,18 +172,27 @@ def json_rows(lines: Iterator[Line]) -> Iterator[Row | Reason]:
         except (ValueError, RecursionError):
             yield Problem("NOT_JSON", "the line is not JSON").at("row")
             continue
-        if isinstance(found, dict):
-            yield dict(_flat(found, ""))
-        else:
+        if not isinstance(found, dict):
             yield Problem("NOT_AN_OBJECT", "the line is not a JSON object").at("row")
+            continue
+        try:
+            yield dict(_flat(found, "", _DEEPEST))
+        except RecursionError:
+            yield Problem("NOT_JSON", f"the line nests more than {_DEEPEST} objects").at("row")
 
 
-def _flat(group: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    """Cells of a JSON object: what is nested gets a dotted name, a list stays JSON."""
+_DEEPEST: Final = 32
+"""Objects inside each other. Names grow with the depth, so that a line of a megabyte could fill memory."""
+
+
+def _flat(group: dict[str, Any], prefix: str, deepest: int) -> Iterator[tuple[str, str]]:
+    """Cells of a JSON object: what is nested gets a dotted name, a list stays JSON. Raises RecursionError."""
+    if not deepest:
+        raise RecursionError
     for key, value in group.items():
         match value:
             case dict():
-                yield from _flat(value, f"{prefix}{key}.")
+                yield from _flat(value, f"{prefix}{key}.", deepest - 1)
             case None:
                 yield prefix + key, ""
             case Exact():
@@ -206,21 +201,3 @@ def _flat(group: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
                 yield prefix + key, value.strip()
             case _:
                 yield prefix + key, json.dumps(value)
-
-
-def format_of(file: Path) -> Format:
-    """The format that the file's suffix names, `.gz` behind it or not. Raises ImportFailed."""
-    suffix = (file.with_suffix("") if file.suffix.lower() == ".gz" else file).suffix.lower()
-    match suffix:
-        case ".csv" | ".tsv" | ".txt":
-            return "csv"
-        case ".jsonl" | ".ndjson":
-            return "jsonl"
-        case ".xlsx" | ".xlsm":
-            return "xlsx"
-        case ".xls":
-            raise ImportFailed(f"{file}: a workbook of before 2007; save it as .xlsx")
-        case _:
-            raise ImportFailed(
-                f"{file}: say what it is with --format csv, --format jsonl or --format xlsx"
-            )

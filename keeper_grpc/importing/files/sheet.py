@@ -7,13 +7,20 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 
 from keeper_grpc.importing.failure import ImportFailed
+from keeper_grpc.importing.files.kind import PEEKED, require_text, size_of
+from keeper_grpc.importing.files.workbook import (
+    MOST_COLUMNS,
+    MOST_ROWS,
+    require_harmless,
+    unpacking,
+)
 from keeper_grpc.importing.mapping.numbers import Exact
+
+_ZIP = b"PK"
 
 _LOOKED_AT = 256
 """Rows in which formulas are searched."""
@@ -25,19 +32,17 @@ def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]
     Numbers are written with a point, dates in ISO 8601, whatever the sheet shows. A cell with an error
     is empty.
     """
-    with warnings.catch_warnings():
+    size_of(file)
+    with unpacking(file), file.open("rb") as stored:
+        start = stored.read(PEEKED)
+        if not start.startswith(_ZIP):  # by what it is instead, it is told how to go on
+            require_text(file, start)
+        require_harmless(file)
+    with warnings.catch_warnings(), unpacking(file):
         # openpyxl warns of what it does not read, such as charts and styles of other programs.
         warnings.simplefilter("ignore")
-        try:
-            book = load_workbook(file, read_only=True, data_only=True)
-        except OSError as error:
-            raise ImportFailed(f"{file}: {error.strerror}") from None
-        except (AttributeError, BadZipFile, InvalidFileException, KeyError, ValueError):
-            # AttributeError: openpyxl does not expect a sheet for a chart without the chart.
-            raise ImportFailed(
-                f"{file}: it is no workbook that can be read (.xlsx); unpack it if it is packed, "
-                "save it as .xlsx, or say --format csv if it is text"
-            ) from None
+        # Links to other workbooks are not followed, and not read either.
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         try:
             sheet = book[_chosen([one.title for one in book.worksheets], name, file)]
             total = sheet.max_row or 0
@@ -45,6 +50,11 @@ def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]
             sheet.reset_dimensions()
             _require_values(file, sheet)
             for number, row in enumerate(sheet.iter_rows(), 1):
+                if number > MOST_ROWS or len(row) > MOST_COLUMNS:
+                    raise ImportFailed(
+                        f"{file}: it has more than {MOST_ROWS:,} rows or {MOST_COLUMNS:,} columns, as no sheet has; "
+                        "save its sheet as CSV and import that"
+                    )
                 yield [_text(cell) for cell in row], min(number / total, 1.0) if total else 1.0
         finally:
             book.close()
@@ -52,7 +62,7 @@ def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]
 
 def _require_values(file: Path, sheet: Any) -> None:
     """Raise ImportFailed where formulas were never calculated: their cells would be read as empty."""
-    book = load_workbook(file, read_only=True)
+    book = load_workbook(file, read_only=True, keep_links=False)
     try:
         written = book[sheet.title]
         written.reset_dimensions()

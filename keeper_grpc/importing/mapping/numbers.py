@@ -84,11 +84,12 @@ _CODES: Final = [
 ]
 """ISO 4217 codes of the markets that the product is sold in, and what is written for them (`US$`, `kr`)."""
 
-_SYMBOLS: Final = "".join(
-    chr(code) for code in range(0x20, 0xFFFF) if unicodedata.category(chr(code)) == "Sc"
+_SYMBOL: Final = (
+    "[$\u00a2-\u00a5\u058f\u060b\u07fe\u07ff\u09f2\u09f3\u09fb\u0af1\u0bf9\u0e3f\u17db\u20a0-\u20cf"
+    "\ua838\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6]"
 )
+"""Every currency sign of Unicode's first plane, and what its block of them still has room for."""
 _CODE: Final = rf"(?:{'|'.join(sorted(_CODES, key=len, reverse=True))})\.?"
-_SYMBOL: Final = rf"[{re.escape(_SYMBOLS)}]"
 _FRONT: Final = re.compile(rf"{_SYMBOL}|{_CODE}{_SYMBOL}?", re.IGNORECASE)
 _BEHIND: Final = re.compile(rf"(?:{_SYMBOL}|(?<![^\W\d_]){_CODE})$", re.IGNORECASE)
 
@@ -96,20 +97,53 @@ _PLUS_MINUS: Final = ("-", "+")
 _AROUND: Final = 4
 """What may stand around an amount: a sign and three times a currency."""
 
-_BMP: Final = range(0x80, 0x10000)
-_TRANSLATED: Final = (
-    # Wide forms of ASCII first: the signs and digits below are more exact where both know a character.
-    {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-    | {0xFFE1: "\u00a3", 0xFFE5: "\u00a5"}
-    | dict.fromkeys((code for code in _BMP if unicodedata.category(chr(code)) == "Zs"), " ")
-    # Marks of writing direction and of byte order are invisible.
-    | dict.fromkeys(code for code in _BMP if unicodedata.category(chr(code)) == "Cf")
-    | {code: str(unicodedata.decimal(chr(code))) for code in _BMP if chr(code).isdecimal()}
+_AS_ASCII: Final = (
+    {0xFFE1: "\u00a3", 0xFFE5: "\u00a5", ord("\t"): " "}
     | dict.fromkeys(map(ord, "\u2212\u2010\u2011\u2012\u2013\u2014\uff0d"), "-")
     | dict.fromkeys(map(ord, "\u2019\u02bc\u00b4\u066c"), "'")  # the last groups Arabic digits
-    | {ord("\t"): " ", 0x066B: "."}  # the Arabic decimal mark
+    | {0x066B: "."}  # the Arabic decimal mark
 )
-"""Each character of a number, as ASCII has it. Superscripts stay: `85` with raised cents is no number."""
+"""Signs that Unicode's properties do not lead to ASCII."""
+
+_WIDE: Final = range(0xFF01, 0xFF5F)
+"""The wide forms of ASCII."""
+
+
+class _Ascii(dict[int, str | None]):
+    """Each character of a number as ASCII has it, found when it is first met; for `str.translate`.
+
+    Superscripts stay: `85` with raised cents is no number.
+    """
+
+    def __missing__(self, code: int) -> str | None:
+        found = self[code] = _as_ascii(chr(code))
+        return found
+
+
+def _as_ascii(char: str) -> str | None:
+    if ord(char) in _AS_ASCII:
+        return _AS_ASCII[ord(char)]
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    match unicodedata.category(char):
+        case "Cf":  # marks of writing direction and of byte order are invisible
+            return None
+        case "Zs":
+            return " "
+        case _:
+            return chr(ord(char) - 0xFEE0) if ord(char) in _WIDE else char
+
+
+_TRANSLATED: Final = _Ascii()
+
+_LONGEST: Final = 128
+"""Characters of the longest number that anybody writes, with blanks and currencies."""
+
+Percent: TypeAlias = Literal["share", "points"]
+"""What `20%` is: 0.2, or 20."""
+
+_PERCENT: Final = re.compile(r"(?<!\d)%|%(?!\d)")
+"""A percent sign in front of the digits or behind them."""
 
 _NO_CENTS: Final = re.compile(r"(?<=\d)(?:([.,])-{1,2}|/-)(?!\d)")
 """`85.-`, `85,--` and `85/-`: the dash says that there are no cents. It is no minus."""
@@ -193,6 +227,8 @@ _READINGS: Final[Mapping[DecimalMark, re.Pattern[str]]] = {
 
 def readings(cell: str) -> dict[DecimalMark, float]:
     """What the cell says with each decimal mark; empty when it is no number."""
+    if len(cell) > _LONGEST:
+        return {}
     sign, text, _ = _bare(cell)
     found: dict[DecimalMark, float] = {}
     for mark in MARKS:
@@ -208,6 +244,8 @@ def readings(cell: str) -> dict[DecimalMark, float]:
 
 def currencies(cell: str) -> frozenset[str]:
     """The currencies of an amount: codes (`USD`), or signs that several share (`$`)."""
+    if len(cell) > _LONGEST:
+        return frozenset()
     return _bare(cell)[2]
 
 
@@ -215,6 +253,33 @@ def distinct(written: Iterable[str]) -> set[str]:
     """These currencies, less the signs that one of the others may be written with."""
     found = set(written)
     return {one for one in found if not _SHARED.get(one, frozenset()) & found}
+
+
+def without_percent(cell: str) -> str | None:
+    """The cell without its percent sign; None where it has none, or several."""
+    if len(cell) > _LONGEST:
+        return None
+    bare, signs = _PERCENT.subn("", cell.translate(_TRANSLATED))
+    return bare.strip() if signs == 1 else None
+
+
+def percentage(cell: str, column: str | None, mark: DecimalMark | None, percent: Percent) -> float:
+    """The number in a cell of percentages. Raises Problem.
+
+    Without a sign, `20` may mean 20% or 2,000%. A program's own number is a share: a workbook keeps 0.2 and shows 20%.
+    """
+    bare = without_percent(cell)
+    if bare is not None:
+        # Divided, not multiplied by 0.01: 7% is the float that 0.07 is.
+        return number(bare, column, mark) / (100 if percent == "share" else 1)
+    value = number(cell, column, mark)
+    if value and not (isinstance(cell, Exact) and percent == "share"):
+        raise Problem(
+            "NOT_A_PERCENTAGE",
+            f'column "{column}" has a number without a percent sign; leave percent out of the mapping if no cell '
+            "has one, else write the sign into the file",
+        )
+    return value
 
 
 def number(cell: str, column: str | None, mark: DecimalMark | None) -> float:
@@ -238,6 +303,8 @@ def number(cell: str, column: str | None, mark: DecimalMark | None) -> float:
 
 def _advice(cell: str, column: str | None, mark: DecimalMark | None) -> str:
     """What to write for a cell like this one. Only words of the lists above are repeated."""
+    if len(cell) > _LONGEST:
+        return ""
     text = cell.translate(_TRANSLATED).strip().casefold()
     if text in _NOTHING:
         return f'; where "{text}" means unknown, write {{column: {column}, missing: ["{text}"]}}'
@@ -245,8 +312,11 @@ def _advice(cell: str, column: str | None, mark: DecimalMark | None) -> str:
         return (
             f"; its decimal mark is not {mark!r}, which the mapping or the column's other cells say"
         )
-    if text.endswith("%"):
-        return "; a percentage may mean 20 or 0.2, so write the column without its sign"
+    if without_percent(cell) is not None:
+        return (
+            f"; 20% may mean 0.2 or 20: write {{column: {column}, percent: share}} or "
+            f"{{column: {column}, percent: points}}"
+        )
     if _SHORTENED.search(text):
         return "; write shortened numbers out"
     return ""
@@ -286,7 +356,7 @@ def _without_currency(text: str) -> tuple[str, set[str]]:
 
 def _parts(symbols: str) -> set[str]:
     letters = "".join(char for char in symbols if char.isalpha()).upper()
-    sign = next((char for char in symbols if char in _SYMBOLS), "")
+    sign = next((char for char in symbols if re.match(_SYMBOL, char)), "")
     if sign == "$" and letters:
         return {_DOLLARS.get(letters, letters)}
     written = letters or sign

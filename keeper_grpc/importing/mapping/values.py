@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from keeper_grpc.importing.failure import Problem
 from keeper_grpc.importing.mapping import dates
 from keeper_grpc.importing.mapping.declared_values import find, says_done, says_no, says_yes
-from keeper_grpc.importing.mapping.numbers import DecimalMark, number
+from keeper_grpc.importing.mapping.numbers import DecimalMark, Percent, number, percentage
 from keeper_grpc.importing.mapping.template import Template
 
 Row: TypeAlias = Mapping[str, str]
@@ -58,9 +58,13 @@ class Cell(Part):
 
 
 class NumberCell(Cell):
-    """A column that may hold numbers. `decimal` is their decimal mark; None where each cell shows it."""
+    """A column that may hold numbers. `decimal` is their decimal mark; None where each cell shows it.
+
+    `percent` is what a percent sign means; None where there is none.
+    """
 
     decimal: DecimalMark | None = None
+    percent: Percent | None = None
 
     @property
     def reads_numbers(self) -> bool:
@@ -68,6 +72,8 @@ class NumberCell(Cell):
         return self.column is not None
 
     def _number(self, cell: str) -> float:
+        if self.percent is not None:
+            return percentage(cell, self.column, self.decimal, self.percent)
         return number(cell, self.column, self.decimal)
 
 

@@ -18,7 +18,7 @@ from keeper_grpc.importing.failure import ImportFailed, Reason, RowRejected
 from keeper_grpc.importing.files.rows import Source
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.suggest import suggest
-from keeper_grpc.importing.survey import survey
+from keeper_grpc.importing.survey.whole_file import survey
 from tests.unit.importing.mappings import mapping
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -155,7 +155,7 @@ async def test_a_workbook_and_a_packed_file_give_the_same_rows(tmp_path: Path) -
         ),
         (b"\x1f\x8b\x08\x00", {}, "damaged or cut off"),
         (b"PK\x03\x04", {}, "--format xlsx"),
-        (b"", {}, "no header"),
+        (b"", {}, "it is empty"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused_with_what_to_write(
@@ -389,3 +389,18 @@ async def test_a_declared_encoding_that_garbles_is_refused(tmp_path: Path) -> No
     made, reasons = await imported(tmp_path / "rows.jsonl", mapping(tmp_path))
 
     assert (len(made), [reason.code for reason in reasons]) == (1, ["NOT_JSON"])
+
+
+async def test_percentages_are_read_where_the_mapping_says_what_they_are(tmp_path: Path) -> None:
+    """The column's other cells decide the decimal mark of a percentage as of any number."""
+    file = tmp_path / "rows.csv"
+    file.write_text('site,won,rate\nnorth,yes,"1,125%"\nsouth,no,"12,5%"\n')
+    chosen = mapping(
+        tmp_path, outcome={"success": {"column": "won", "equals": "yes"},
+                           "response_rate": {"column": "rate", "percent": "share"}}
+    )  # fmt: skip
+
+    made, reasons = await imported(file, chosen)
+
+    assert reasons == []
+    assert [request.outcome.response_rate for request in made] == [0.01125, 0.125]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +9,12 @@ from hypothesis import strategies as st
 from keeper_grpc.importing.failure import Problem
 from keeper_grpc.importing.mapping.numbers import (
     DecimalMark,
+    Exact,
+    Percent,
     currencies,
     distinct,
     number,
+    percentage,
     readings,
 )
 
@@ -134,7 +139,8 @@ def test_dashes_brackets_and_digits_of_other_scripts_are_read(cell: str, means: 
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"), [("n/a", 'missing: ["n/a"]'), ("-", 'missing: ["-"]'), ("20%", "percentage")]
+    ("cell", "said"),
+    [("n/a", 'missing: ["n/a"]'), ("-", 'missing: ["-"]'), ("20%", "percent: share")],
 )
 def test_a_cell_without_a_number_says_what_to_write(cell: str, said: str) -> None:
     """Only words of our own lists are repeated."""
@@ -142,3 +148,50 @@ def test_a_cell_without_a_number_says_what_to_write(cell: str, said: str) -> Non
         number(cell, "Total", None)
 
     assert said in caught.value.description
+
+
+@pytest.mark.parametrize(
+    ("cell", "percent", "value"),
+    [
+        ("20%", "share", 0.2),
+        ("20%", "points", 20.0),
+        ("7 %", "share", 0.07),
+        ("%12,5", "points", 12.5),
+        ("-3.5%", "points", -3.5),
+        ("\uff12\uff10\uff05", "share", 0.2),
+        ("0", "share", 0.0),
+        (Exact("0.2"), "share", 0.2),
+    ],
+)
+def test_a_percentage_is_what_the_mapping_declares(
+    cell: str, percent: Percent, value: float
+) -> None:
+    """With blanks, signs, in front or behind; a workbook shows 20% of what it keeps as 0.2."""
+    assert percentage(cell, "Rate", None, percent) == value
+
+
+@pytest.mark.parametrize(
+    ("cell", "percent"), [("20", "share"), ("0.2", "points"), (Exact("0.2"), "points")]
+)
+def test_a_number_among_percentages_has_no_meaning_of_its_own(cell: str, percent: Percent) -> None:
+    """20 without a sign may be 20% or 2,000%."""
+    with pytest.raises(Problem, match="without a percent sign") as caught:
+        percentage(cell, "Rate", None, percent)
+
+    assert caught.value.code == "NOT_A_PERCENTAGE"
+
+
+@pytest.mark.parametrize("cell", ["5%-10%", "2%0", "%", "20%" + " " * 1000])
+def test_what_is_no_percentage_is_no_number(cell: str) -> None:
+    """A range, a sign among the digits, a sign alone."""
+    with pytest.raises(Problem) as caught:
+        percentage(cell, "Rate", None, "share")
+
+    assert caught.value.code == "NOT_A_NUMBER"
+
+
+def test_every_currency_sign_is_known() -> None:
+    """The signs are listed, because to look for them takes longer than an import's other preparations."""
+    signs = [chr(code) for code in range(0x10000) if unicodedata.category(chr(code)) == "Sc"]
+
+    assert [sign for sign in signs if not readings(f"{sign}85.50")] == []
