@@ -12,7 +12,9 @@ import structlog
 
 from keeper_grpc.catalog.load import Catalog, load_catalog
 from keeper_grpc.composition.access import Access, open_access
+from keeper_grpc.composition.background import Background
 from keeper_grpc.composition.http import make_http
+from keeper_grpc.composition.parts import Parts
 from keeper_grpc.composition.server import ServerParts
 from keeper_grpc.composition.shared import authored_patterns, counting_of, open_pools, utc_now
 from keeper_grpc.domain.errors import EmbedderUnavailable, StorageUnavailable
@@ -174,7 +176,7 @@ async def application(
         models = ModelInUse(settings, pool, telemetry, await open_model(settings, pool, telemetry))
         stack.push_async_callback(models.aclose)
         catalog = catalog or load_catalog()
-        parts = ServerParts(
+        parts = Parts(
             settings,
             pool,
             models,
@@ -185,21 +187,22 @@ async def application(
             telemetry=telemetry,
             replica=replica,
         )
+        background = Background(parts)
         if settings.seed_catalog:
-            await _seed(parts.seeding(), catalog)
-        qualification = parts.qualification()
-        await qualification.start()
-        words = parts.words()
+            await _seed(background.seeding(), catalog)
+        await parts.qualify.start()
+        words = background.words()
         await words()
-        priors = parts.priors()
+        priors = background.priors()
         await priors()
-        lifts = parts.lifts()
-        feed = parts.feed()
-        enhance = parts.enhance()
-        enhance_stream = parts.enhance_stream(enhance)
-        metrics = parts.metrics()
-        metrics_feed = parts.metrics_feed(metrics)
-        server = parts.server(
+        lifts = background.lifts()
+        calls = ServerParts(parts)
+        feed = calls.feed()
+        enhance = calls.enhance()
+        enhance_stream = calls.enhance_stream(enhance)
+        metrics = calls.metrics()
+        metrics_feed = calls.metrics_feed(metrics)
+        server = calls.server(
             feed=feed,
             enhance=enhance,
             enhance_stream=enhance_stream,
@@ -207,12 +210,12 @@ async def application(
             metrics_feed=metrics_feed,
             ports=stack.enter_context(ports(settings, access, worker)),
         )
-        detector = parts.detector()
+        detector = background.detector()
         _watch(telemetry.instruments, parts, pool=pool, models=models)
         watch_feeds(telemetry.instruments, feed, metrics_feed)
         watch_detector(telemetry.instruments, detector)
         watch_replica(telemetry.instruments, replica)
-        watch_sizes(telemetry.instruments, parts.sizes, parts.bounds)
+        watch_sizes(telemetry.instruments, background.sizes, background.bounds)
         watch_server(telemetry.instruments, server)
         stack.push_async_callback(parts.close_memories)
         stack.push_async_callback(parts.close_writers)
@@ -225,20 +228,20 @@ async def application(
         by_time = learning if learns_by_time else {}
         for name, loop in (
             ("feed", feed.run()),
-            ("published patterns", parts.following().run()),
+            ("published patterns", background.following().run()),
             ("replica", replica.run()),
             ("detector", detector.run()),
             ("embedding model", models.run()),
-            ("maintenance", parts.maintenance().run()),
-            ("retention", parts.retention().run()),
-            ("bounds", parts.bounds.run()),
-            ("sizes", parts.sizes.run()),
-            ("qualification", qualification.run()),
+            ("maintenance", background.maintenance().run()),
+            ("retention", background.retention().run()),
+            ("bounds", background.bounds.run()),
+            ("sizes", background.sizes.run()),
+            ("qualification", parts.qualify.run()),
             ("access", access.run()),
-            ("tombstones", parts.tombstones().run()),
+            ("tombstones", background.tombstones().run()),
             ("accounts", parts.remembered_accounts.run()),
-            ("measures", parts.folding().run()),
-            *((("triggers", parts.triggers().run()),) if learns_by_time else ()),
+            ("measures", background.folding().run()),
+            *((("triggers", background.triggers().run()),) if learns_by_time else ()),
             *((name, learn.run()) for name, learn in by_time.items()),
         ):
             _run_beside(stack, loop, name, failed)
@@ -264,9 +267,7 @@ async def application(
         yield app
 
 
-def _watch(
-    instruments: Instruments, parts: ServerParts, *, pool: Database, models: ModelInUse
-) -> None:
+def _watch(instruments: Instruments, parts: Parts, *, pool: Database, models: ModelInUse) -> None:
     """Export what the parts of every server keep count of."""
     watch_pool(instruments, pool)
     watch_cache(instruments, models)

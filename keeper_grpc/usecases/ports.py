@@ -1,4 +1,4 @@
-"""The Protocols that several use cases need. `composition/server.py` chooses the implementations."""
+"""The Protocols that several use cases need. `composition/` chooses the implementations."""
 
 from __future__ import annotations
 
