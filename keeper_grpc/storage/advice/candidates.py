@@ -243,9 +243,13 @@ class PostgresCandidates:
                 yield connection
             return
         async with self._database.transaction() as connection:
-            # On until so many are found, whatever else is near: 20,000 are looked at (hnsw.max_scan_tuples).
+            # On until so many are found, whatever else is near: 20,000 are looked at (hnsw.max_scan_tuples). A plan that
+            # is kept knows no scope, and so none of the indexes, which are of one scope each.
             await connection.execute(
-                f"SET LOCAL hnsw.ef_search = {ANN_CANDIDATES}; SET LOCAL hnsw.iterative_scan = relaxed_order"
+                f"""
+                SET LOCAL hnsw.ef_search = {ANN_CANDIDATES}; SET LOCAL hnsw.iterative_scan = relaxed_order;
+                SET LOCAL plan_cache_mode = force_custom_plan
+                """
             )
             yield connection
 

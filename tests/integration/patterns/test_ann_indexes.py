@@ -131,6 +131,39 @@ async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Databas
     assert any("network_patterns_ann_" in row[0] for row in plan)
 
 
+async def test_each_approximate_search_is_planned_for_its_scope(
+    database_url: str, pool: Database
+) -> None:
+    """Also where the session keeps plans: the index is of one scope, and a kept plan is of none."""
+    await PostgresAnnIndexes(pool).maintain(scope_size=300)
+    one = await Database.open(
+        database_url, pool_size=1, acquire_timeout=SOON, statement_timeout=SOON
+    )
+    try:
+        indexes = PostgresAnnIndexes(one)
+        await indexes.maintain(scope_size=300)
+        async with one.connection() as connection:
+            # 300 rows are too few for an index to pay, and a few searches to keep a plan by itself.
+            await connection.execute(
+                "SET enable_sort = off; SET plan_cache_mode = force_generic_plan"
+            )
+            before = await scans(connection)
+        await nearest(one, indexes, 3)
+        async with one.connection() as connection:
+            assert await scans(connection) > before
+    finally:
+        await one.close()
+
+
+async def scans(connection: Connection) -> int:
+    """How often the approximate indexes have been read."""
+    await connection.execute("SELECT pg_stat_force_next_flush()")
+    found: int = await connection.fetchval(
+        "SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE indexrelname LIKE 'network_patterns_ann_%'"
+    )
+    return found
+
+
 async def test_maintenance_leaves_the_work_to_the_one_who_does_it(pool: Database) -> None:
     """While another process holds the maintenance lock, nothing is built."""
     async with (
