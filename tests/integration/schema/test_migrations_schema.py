@@ -97,9 +97,33 @@ async def test_vectors_that_are_searched_stay_in_their_rows(
         ("next_sightings", "embedding"),
     ):
         stored.pop(copied)
+    # A sighting's row is written again by the detector, and its vector never changes: out of line it is not written again.
+    assert stored.pop(("sightings", "embedding")) == "e"
     assert ("network_patterns", "pattern_embedding") in stored
-    assert ("sightings", "embedding") in stored
     assert set(stored.values()) == {"p"}
+
+
+async def test_texts_of_a_pattern_stay_beside_its_vector(
+    connection: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    """The vector makes a row wide, and is no reason to move the name of the model out of it: that is a look-up a row."""
+    out_of_line = (
+        "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE relname = 'network_patterns'"
+    )
+    before = await connection.fetchval(out_of_line)
+    async with connection.transaction():
+        await connection.execute(
+            "INSERT INTO scopes (scope_id, pattern_type, business_category) VALUES (42, 'wide', 'spa')"
+        )
+        await connection.execute(
+            """
+            INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model,
+                                          pattern_embedding, context, action_template, first_discovered)
+            SELECT gen_random_uuid(), 42, 'wide', 'spa', 'a-model-with-a-name-as-long-as-they-have/1',
+                   array_fill(0.5, ARRAY[1536])::vector, '{}', 'Offer tea and a towel on a winter morning', now()
+            """
+        )
+        assert await connection.fetchval(out_of_line) == before
 
 
 async def test_every_table_of_the_service_is_there(
