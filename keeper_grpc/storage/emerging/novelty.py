@@ -46,26 +46,32 @@ async def nearest_known(
     type_of = await _scopes(connection, families)
     sizes = await _sizes(connection, families, type_of)
     known: dict[UUID, Known] = {}
-    for portion in portions({key: sizes[family] for key, (family, _) in centres.items()}, PAIRS):
-        clusters = {key: (*centres[key], first_seen[key]) for key in portion}
-        compared = await _compare(connection, clusters, proven, type_of)
-        action_distances = await _action_distances(connection, compared, actions)
-        # Of a type without a pattern nothing is known.
-        known |= dict.fromkeys(portion, Known())
-        known |= {
-            key: Known(row["distance"], action_distances.get(key), row["proven"], row["fading"])
-            for key, row in compared.items()
-        }
+    for model in {model for model, _ in families}:
+        costs = {key: sizes[family] for key, (family, _) in centres.items() if family[0] == model}
+        for portion in portions(costs, PAIRS):
+            clusters = {key: (*centres[key], first_seen[key]) for key in portion}
+            compared = await _compare(connection, model, clusters, proven, type_of)
+            action_distances = await _action_distances(connection, compared, actions)
+            # Of a type without a pattern nothing is known.
+            known |= dict.fromkeys(portion, Known())
+            known |= {
+                key: Known(row["distance"], action_distances.get(key), row["proven"], row["fading"])
+                for key, row in compared.items()
+            }
     return known
 
 
 async def _compare(
     connection: Connection,
+    model: str,
     clusters: Mapping[UUID, tuple[Family, NDArray[np.float32], datetime]],
     proven: Proven,
     type_of: Mapping[int, str],
 ) -> Mapping[UUID, Record]:
-    """What each of these clusters is near to by sentence, with the neighbours that were there before it."""
+    """What each of these clusters of a model is near to by sentence, with the neighbours that were there before it.
+
+    One model at a time: an index finds its patterns, and none of their rows is asked for its model.
+    """
     rows = await connection.fetch(
         f"""
         WITH k AS MATERIALIZED (
@@ -73,10 +79,10 @@ async def _compare(
                    p.first_discovered < c.first_seen - $9::interval AS before,
                    {published("p", "$5")} AND p.confidence_score >= $6 AND NOT p.fading AS sure,
                    {published("p", "$5")} AND p.fading AS fading
-              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::vector[], $8::timestamptz[])
-                   AS c (id, model, type, centre, first_seen)
+              FROM unnest($1::uuid[], $3::text[], $4::vector[], $8::timestamptz[])
+                   AS c (id, type, centre, first_seen)
               JOIN unnest($11::bigint[], $12::text[]) AS s (scope_id, type) USING (type)
-              JOIN network_patterns p ON p.scope_id = s.scope_id AND p.embedding_model = c.model
+              JOIN network_patterns p ON p.scope_id = s.scope_id AND p.embedding_model = $2
         )
         SELECT cluster, min(distance) FILTER (WHERE before) AS distance,
                (array_agg(id ORDER BY distance, id) FILTER (WHERE sure AND 1 - distance >= $7))[1] AS proven,
@@ -86,7 +92,7 @@ async def _compare(
           FROM k GROUP BY cluster
         """,  # noqa: S608 - a constant
         list(clusters),
-        [model for (model, _), _, _ in clusters.values()],
+        model,
         [pattern_type for (_, pattern_type), _, _ in clusters.values()],
         [Vector(centre) for _, centre, _ in clusters.values()],
         proven.k,

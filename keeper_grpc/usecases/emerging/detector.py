@@ -37,6 +37,10 @@ log = structlog.get_logger()
 BATCH = 500
 """Sightings that a step processes: bounds its transaction to a few milliseconds per cluster."""
 
+LONGEST_PAUSE = 1.0
+"""Seconds between two steps at most, where the first took longer and was not full: far from what the database takes for
+silence."""
+
 FAILURES = 5
 """Errors in a row after which the detector gives up, and the process drains to be restarted. With the
 default timing this takes eight seconds, in which another leader could take over or a transient fault pass."""
@@ -175,7 +179,10 @@ class DetectEmerging:
                 self._failures = self._timeouts = 0
                 self.steps += 1
                 if not goes_on:
-                    await asyncio.sleep(self._timing.poll.total_seconds())
+                    # As long as the step took, at least: what comes meanwhile shares the next one, which looks at each
+                    # cluster once, and calls have half of the time or more to themselves.
+                    took = min(self.step_seconds, LONGEST_PAUSE)
+                    await asyncio.sleep(max(self._timing.poll.total_seconds(), took))
         finally:
             self.leads = False
             await self._full_pass.stop()
@@ -187,7 +194,7 @@ class DetectEmerging:
         self._next_pass = self._clock() + self._timing.full_pass
 
     async def step(self, leadership: Leadership) -> bool:
-        """Process new sightings and a slice of the old clusters; whether there may be more to do.
+        """Process new sightings and a slice of the old clusters; whether there is more to do at once.
 
         After an error memory is ahead of the database: the caller has to restore it.
         """
@@ -222,7 +229,7 @@ class DetectEmerging:
                 await transaction.keep_sums(self._memory.sums(touched))
                 if changes:
                     await transaction.save(changes, now)
-        return bool(pending) or self._rounds.go_on
+        return len(pending) == BATCH or self._rounds.go_on
 
     def _forget(self) -> None:
         """Drop the memory, which can be rebuilt from the sightings."""

@@ -70,6 +70,24 @@ async def sightings_of(database: Database, pattern_type: str) -> int:
     return count
 
 
+async def test_a_step_that_was_not_full_is_the_last_for_now(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes after it shares the next: a step for each sighting would look at its cluster each time."""
+    monkeypatch.setattr(detector_module, "BATCH", 2)
+    async with opened(database_url) as database:
+        await led(database)
+        for account in "abc":
+            await ask(database, "a_few", account, vector(31))
+        store = PostgresDetection(database, MODEL)
+        async with store.lead() as leadership:
+            assert leadership is not None
+            use_case = detector(store)
+            await use_case.restore(leadership)
+            assert [await use_case.step(leadership) for _ in range(2)] == [True, False]
+        assert len(await shown(database, "a_few")) == 1
+
+
 async def test_the_first_look_goes_on_while_news_keep_coming(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
