@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,18 @@ settings.load_profile("keeper")
 # A collector of this machine's is no business of the tests.
 for name in [name for name in os.environ if name.startswith("OTEL_")]:
     del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Skip what is not for the databases that this run has, and say why."""
+    cluster = bool(os.environ.get("KEEPER_TEST_CITUS_DSN"))
+    for item in items:
+        if cluster and (marker := item.get_closest_marker("one_server")):
+            item.add_marker(pytest.mark.skip(f"not on a Citus cluster: {marker.args[0]}"))
+        if not cluster and item.get_closest_marker("cluster"):
+            item.add_marker(
+                pytest.mark.skip("KEEPER_TEST_CITUS_DSN names no coordinator of a Citus cluster")
+            )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -46,10 +45,7 @@ def test_a_database_that_does_not_answer_is_not_current(tmp_path: Path) -> None:
     assert len(check.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(
-    "KEEPER_TEST_CITUS_DSN" in os.environ,
-    reason="KEEPER_TEST_CITUS_DSN names a cluster, and this is about one server",
-)
+@pytest.mark.one_server("it is about a database without the extension")
 async def test_one_server_is_not_spread(postgres_server: PostgresServer) -> None:
     """Where there is no cluster, --distributed says so in one line, and nothing is migrated."""
     async with postgres_server.database() as name:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 import uuid
@@ -54,10 +53,7 @@ from tests.postgres_server import PostgresServer
 from tests.rpc.service import running
 from tests.small_disk import fill, small_disk_at
 
-pytestmark = pytest.mark.skipif(
-    bool(os.environ.get("KEEPER_TEST_CITUS_DSN")),
-    reason="KEEPER_TEST_CITUS_DSN names a cluster, which is closed while it is copied (test_move_to_a_cluster.py)",
-)
+pytestmark = pytest.mark.one_server("it is closed while it is copied (test_move_to_a_cluster.py)")
 
 
 @pytest.fixture(scope="module")

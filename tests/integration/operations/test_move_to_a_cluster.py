@@ -19,9 +19,7 @@ from tests.rpc.service import running
 
 CLUSTER = os.environ.get("KEEPER_TEST_CITUS_DSN", "")
 
-pytestmark = pytest.mark.skipif(
-    not CLUSTER, reason="KEEPER_TEST_CITUS_DSN names no coordinator of a Citus cluster"
-)
+pytestmark = pytest.mark.cluster
 
 
 async def test_a_network_moves_to_a_cluster_and_back(

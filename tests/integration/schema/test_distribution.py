@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import asyncpg
 import pytest
 
@@ -18,20 +16,11 @@ from keeper_grpc.storage.schema.distribution import (
 from keeper_grpc.storage.schema.migrate import migrate
 from tests.postgres_server import PostgresServer
 
-CLUSTER = os.environ.get("KEEPER_TEST_CITUS_DSN")
-
-on_a_cluster = pytest.mark.skipif(
-    not CLUSTER, reason="KEEPER_TEST_CITUS_DSN names no coordinator of a Citus cluster"
-)
-on_one_server = pytest.mark.skipif(
-    bool(CLUSTER), reason="KEEPER_TEST_CITUS_DSN names a cluster, and this is about one server"
-)
-
 _KINDS = {"h": Place.SCOPE, "n": Place.EVERYWHERE}
 """Citus' letters for how the rows of a table are found."""
 
 
-@on_one_server
+@pytest.mark.one_server("it is about a database that is not distributed")
 async def test_one_server_is_no_cluster(database_of_its_own: str) -> None:
     """Without the extension there is nothing to distribute to, and nothing is changed."""
     with pytest.raises(ClusterMissing, match="the extension citus is not in the database"):
@@ -40,7 +29,7 @@ async def test_one_server_is_no_cluster(database_of_its_own: str) -> None:
         await distribute(database_of_its_own)
 
 
-@on_a_cluster
+@pytest.mark.cluster
 async def test_each_table_lies_where_it_should(database_of_its_own: str) -> None:
     """Citus has each table where `PLACES` says, and distributing again does nothing."""
     connection = await asyncpg.connect(database_of_its_own)
@@ -55,7 +44,7 @@ async def test_each_table_lies_where_it_should(database_of_its_own: str) -> None
     assert await distribute(database_of_its_own) == ()
 
 
-@on_a_cluster
+@pytest.mark.cluster
 async def test_rows_on_one_node_are_not_spread(postgres_server: PostgresServer) -> None:
     """A database that has rows already is refused, whole."""
     async with postgres_server.database() as name:
