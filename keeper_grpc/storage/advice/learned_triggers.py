@@ -13,6 +13,7 @@ from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.publication import published
 from keeper_grpc.storage.locks import AdvisoryLock, try_lock
+from keeper_grpc.storage.patterns.holding import keep_patterns
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -92,26 +93,30 @@ async def _use(connection: Connection, triggers: Sequence[LearnedTrigger], now: 
     changed = 0
     for trigger in sorted(triggers, key=lambda each: (each.key.pattern_id, each.text)):
         figures = trigger.figures
-        new: bool | None = await connection.fetchval(
+        conditions = [[each.key, each.relation, each.value] for each in trigger.conditions]
+        if not await keep_patterns(connection, [trigger.key]):
+            continue
+        in_use: bool | None = await connection.fetchval(
             """
-            WITH was AS (
-                SELECT retired_time FROM learned_triggers
-                 WHERE scope_id = $1 AND pattern_id = $2 AND conditions = $3)
+            SELECT retired_time IS NULL FROM learned_triggers
+             WHERE scope_id = $1 AND pattern_id = $2 AND conditions = $3
+            """,
+            *trigger.key,
+            conditions,
+        )
+        await connection.execute(
+            """
             INSERT INTO learned_triggers (scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
                    lift, trials, owner_count, lead_days, learned_time, verified_time)
-            SELECT scope_id, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 FROM network_patterns
-             WHERE scope_id = $1 AND id = $2
-               FOR KEY SHARE
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
             ON CONFLICT (scope_id, pattern_id, conditions) DO UPDATE
                SET success_rate = excluded.success_rate, rate_low = excluded.rate_low,
                    rate_high = excluded.rate_high, lift = excluded.lift, trials = excluded.trials,
                    owner_count = excluded.owner_count, lead_days = excluded.lead_days,
                    verified_time = excluded.verified_time, retired_time = NULL
-            RETURNING NOT EXISTS (SELECT 1 FROM was WHERE retired_time IS NULL)
             """,
-            trigger.key.scope_id,
-            trigger.key.pattern_id,
-            [[each.key, each.relation, each.value] for each in trigger.conditions],
+            *trigger.key,
+            conditions,
             figures.precision,
             figures.low,
             figures.high,
@@ -121,7 +126,7 @@ async def _use(connection: Connection, triggers: Sequence[LearnedTrigger], now: 
             None if figures.lead_time is None else figures.lead_time.days,
             now,
         )
-        changed += bool(new)
+        changed += not in_use
     return changed
 
 

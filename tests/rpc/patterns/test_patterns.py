@@ -162,12 +162,13 @@ async def test_a_pattern_says_what_outcomes_taught(service: Service, topic: str)
     ):
         await service.value(
             """
-            INSERT INTO learned_triggers (scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
+            INSERT INTO learned_triggers AS t (
+                   scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
                    lift, trials, owner_count, lead_days, learned_time, verified_time, retired_time)
             SELECT scope_id, id, jsonb_build_array(jsonb_build_array('membership_tier', '==', $2::text)), 0.8, $3,
                    0.9, 1.5, 60, 7, 6, now(), now(), CASE WHEN $4::boolean THEN now() END
               FROM network_patterns WHERE id = $1
-            RETURNING pattern_id
+            RETURNING t.pattern_id
             """,
             uuid.UUID(published),
             tier,
