@@ -13,7 +13,7 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import (
-    COLUMNS,
+    columns,
     see_harms,
     see_scripts,
     see_situations,
@@ -23,10 +23,10 @@ from keeper_grpc.storage.patterns.view import (
 )
 
 _AUTHORED = f"""
-    SELECT {COLUMNS}, p.trigger, 1 - (p.pattern_embedding <=> $3) AS similarity,
+    SELECT {columns("$1")}, p.trigger, 1 - (p.pattern_embedding <=> $3) AS similarity,
            (SELECT ARRAY[own.occurrence_count, own.success_count] FROM pattern_accounts own
-             WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id AND own.account_key = $4) AS own
-      FROM network_patterns p {shares("$4")}
+             WHERE own.scope_id = $1 AND own.pattern_id = p.id AND own.account_key = $4) AS own
+      FROM network_patterns p {shares("$4", "$1")}
      WHERE p.catalog_key IS NOT NULL AND p.trigger IS NOT NULL AND p.retired_time IS NULL
        AND p.scope_id = $1 AND p.embedding_model = $2
 """  # noqa: S608 - only constants are interpolated

@@ -22,7 +22,7 @@ from keeper_grpc.storage.evidence.publication import enough_accounts
 from keeper_grpc.storage.patterns.ann_indexes import PostgresAnnIndexes
 from keeper_grpc.storage.patterns.keys import key_of
 from keeper_grpc.storage.patterns.view import (
-    COLUMNS,
+    columns,
     counts_for,
     see_harms,
     see_scripts,
@@ -77,6 +77,7 @@ _NEAREST = """
     SELECT {columns}, 1 - n.distance AS similarity
       FROM nearest n JOIN network_patterns p USING (scope_id, id)
       {shares}
+     WHERE p.scope_id = $1
      ORDER BY n.distance
 """
 
@@ -90,8 +91,8 @@ def _nearest(approximately: str = "") -> str:
         weighed_totals=weighed_totals("$4", "$6", scope_id="$1"),
         counts_for=counts_for("$4"),
         enough_owners=enough_accounts("count(*)", "$6"),
-        columns=COLUMNS,
-        shares=shares("$4"),
+        columns=columns("$1"),
+        shares=shares("$4", "$1"),
     )
 
 

@@ -53,7 +53,12 @@ async def revise_outcome(connection: Connection, revision: Revision, counting: C
     row |= outcome_columns(revision.outcome) | {"occurred_time": revision.occurred_time}
     row |= {"compared": False if asked else None, "measured_day": None}
     await insert_row(connection, "observations", row)
-    await measure_outcomes(connection, [revision.observation_id])
+    await measure_outcomes(
+        connection,
+        {revision.scope_id},
+        [revision.observation_id],
+        [revision.observation_id] if replaced["enhancement_id"] else [],
+    )
     if key is not None and not replaced["counted"]:
         scope = Scope(row["pattern_type"], row["business_category"], row["embedding_model"])
         await count_waiting(connection, key, scope, revision.account_key, counting)

@@ -63,42 +63,10 @@ _ADD = """
         INSERT INTO pattern_wordings (scope_id, pattern_id, account_key, action_hash, action)
         SELECT * FROM unnest($31::bigint[], $32::uuid[], $33::text[], $34::bytea[], $35::text[])
         ON CONFLICT DO NOTHING RETURNING scope_id, pattern_id
-    ), used AS (
-        SELECT * FROM unnest($36::bigint[], $37::uuid[], $38::uuid[], $39::text[], $40::bytea[])
-            AS u (scope_id, new_id, pattern_id, template, template_hash)
-    ), added AS (
-        INSERT INTO pattern_scripts (id, scope_id, pattern_id, template, template_hash)
-        SELECT new_id, scope_id, pattern_id, template, template_hash FROM used
-        ON CONFLICT (scope_id, pattern_id, template_hash) DO NOTHING
-        RETURNING id, scope_id, pattern_id, template_hash
     ), scripts AS (
-        -- Not ALL: where tables are spread, what was added is seen by the second part as well.
-        SELECT id, scope_id, pattern_id, template_hash FROM added
-         UNION
-        SELECT s.id, s.scope_id, s.pattern_id, s.template_hash
-          FROM pattern_scripts s JOIN used USING (scope_id, pattern_id, template_hash)
-    ), script_shares AS (
-        INSERT INTO script_accounts AS a (
-            scope_id, script_id, account_key, occurrence_count, success_count,
-            recent_trials, recent_successes,
-            drawn_trials, drawn_weight, drawn_squares, drawn_excess)
-        SELECT s.scope_id, s.id, g.account_key, g.trials, g.successes, g.recent_trials, g.recent_successes,
-               g.drawn_trials, g.drawn_weight, g.drawn_squares, g.drawn_excess
-          FROM unnest($41::bigint[], $42::uuid[], $43::bytea[], $44::text[], $45::integer[], $46::integer[],
-                      $47::float8[], $48::float8[], $49::integer[], $50::float8[],
-                      $51::float8[], $52::float8[])
-               AS g (scope_id, pattern_id, template_hash, account_key, trials, successes, recent_trials,
-                     recent_successes, drawn_trials, drawn_weight, drawn_squares, drawn_excess)
-          JOIN scripts s USING (scope_id, pattern_id, template_hash)
-        ON CONFLICT (scope_id, script_id, account_key) DO UPDATE
-           SET occurrence_count = a.occurrence_count + excluded.occurrence_count,
-               success_count = a.success_count + excluded.success_count,
-               recent_trials = a.recent_trials + excluded.recent_trials,
-               recent_successes = a.recent_successes + excluded.recent_successes,
-               drawn_trials = a.drawn_trials + excluded.drawn_trials,
-               drawn_weight = a.drawn_weight + excluded.drawn_weight,
-               drawn_squares = a.drawn_squares + excluded.drawn_squares,
-               drawn_excess = a.drawn_excess + excluded.drawn_excess
+        INSERT INTO pattern_scripts (scope_id, id, pattern_id, template, template_hash)
+        SELECT * FROM unnest($36::bigint[], $37::uuid[], $38::uuid[], $39::text[], $40::bytea[])
+        ON CONFLICT (scope_id, pattern_id, template_hash) DO NOTHING
     )
     SELECT scope_id, pattern_id, NULL::text AS facet FROM wordings
      UNION ALL
@@ -109,13 +77,38 @@ _ADD = """
      WHERE f.occurrence_count = g.trials
 """
 
+_ADD_TO_SCRIPTS = """
+    INSERT INTO script_accounts AS a (
+        scope_id, script_id, account_key, occurrence_count, success_count,
+        recent_trials, recent_successes,
+        drawn_trials, drawn_weight, drawn_squares, drawn_excess)
+    SELECT s.scope_id, s.id, g.account_key, g.trials, g.successes, g.recent_trials, g.recent_successes,
+           g.drawn_trials, g.drawn_weight, g.drawn_squares, g.drawn_excess
+      FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::text[], $5::integer[], $6::integer[],
+                  $7::float8[], $8::float8[], $9::integer[], $10::float8[],
+                  $11::float8[], $12::float8[])
+           AS g (scope_id, pattern_id, template_hash, account_key, trials, successes, recent_trials,
+                 recent_successes, drawn_trials, drawn_weight, drawn_squares, drawn_excess)
+      JOIN pattern_scripts s USING (scope_id, pattern_id, template_hash)
+     WHERE s.scope_id = ANY($1::bigint[])
+    ON CONFLICT (scope_id, script_id, account_key) DO UPDATE
+       SET occurrence_count = a.occurrence_count + excluded.occurrence_count,
+           success_count = a.success_count + excluded.success_count,
+           recent_trials = a.recent_trials + excluded.recent_trials,
+           recent_successes = a.recent_successes + excluded.recent_successes,
+           drawn_trials = a.drawn_trials + excluded.drawn_trials,
+           drawn_weight = a.drawn_weight + excluded.drawn_weight,
+           drawn_squares = a.drawn_squares + excluded.drawn_squares,
+           drawn_excess = a.drawn_excess + excluded.drawn_excess
+"""
+
 
 async def add_sums(
     connection: Connection, sums: Mapping[PatternKey, PatternSums]
 ) -> Mapping[PatternKey, News]:
     """Add sums to the rows of their patterns, whose totals are left to the caller: what is new of their words.
 
-    One statement, because a round trip costs more than any of its parts. Within the caller's transaction, which owns
+    In few statements, because a round trip costs more than any of their parts. Within the caller's transaction, which owns
     the patterns' scopes.
     """
     used = {
@@ -165,15 +158,20 @@ async def add_sums(
                 for (key, template), digest in used.items()
             ),
         ),
-        *_columns(
-            12,
-            (
-                (*key, used[key, template], account, *of_script(share))
-                for key, own in sums.items()
-                for (template, account), share in own.scripts.items()
-            ),
-        ),
     )
+    if used:
+        # By itself, because it reads the scripts that the other adds.
+        await connection.execute(
+            _ADD_TO_SCRIPTS,
+            *_columns(
+                12,
+                (
+                    (*key, used[key, template], account, *of_script(share))
+                    for key, own in sums.items()
+                    for (template, account), share in own.scripts.items()
+                ),
+            ),
+        )
     wordings: set[PatternKey] = set()
     facets: dict[PatternKey, list[str]] = defaultdict(list)
     for scope_id, pattern_id, facet in rows:

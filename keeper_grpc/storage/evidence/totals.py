@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 _SHARES = f"""
-    SELECT p.scope_id, p.id, share.*, p.cautious_successes, p.cautious_failures, p.shown_context,
+    SELECT p.scope_id, p.id, share.*, p.cautious_successes, p.cautious_failures, p.shown_action, p.shown_context,
            p.last_validated,
            (SELECT array_agg(ARRAY[a.fast_trials, a.fast_successes, a.slow_trials, a.slow_successes])
               FROM pattern_owners a
-             WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) AS courses
-      FROM network_patterns p {shares("$3")}
+             WHERE a.scope_id = p.scope_id AND a.scope_id = ANY($1::bigint[]) AND a.pattern_id = p.id) AS courses
+      FROM network_patterns p {shares("$3", "ANY($1::bigint[])")}
      WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
@@ -50,14 +51,16 @@ class Change:
 
 async def refresh_evidence(
     connection: Connection, changes: Mapping[PatternKey, Change], rule: PublicationRule
-) -> None:
+) -> AbstractSet[PatternKey]:
     """Weigh the accounts' shares and words into the patterns' rows, within the caller's transaction.
+
+    Returns those whose action is shown in other words from now on.
 
     The whole, rather than an increment, is what makes a wrong total impossible; it reads one row per
     account. One statement for all, because rows are as wide as their vectors. The caller notes the change: see `touch`.
     """
     if not changes:
-        return
+        return frozenset()
     transaction_id = await hold_patterns(connection, changes)
     rows = await connection.fetch(_SHARES, *by_column(changes), NO_VIEWER)
     words = await shown_words(
@@ -66,11 +69,14 @@ async def refresh_evidence(
         rule.k,
     )
     written = []
+    reworded = set()
     for row in rows:
         change, shown = changes[key_of(row)], words[key_of(row)]
         evidence = weigh(to_shares(row).values(), rule.k)
         cautious = Prior(row["cautious_successes"], row["cautious_failures"])
         position = change.position
+        if shown.action not in (None, row["shown_action"]):
+            reworded.add(key_of(row))
         written.append(
             (
                 row["scope_id"],
@@ -103,7 +109,8 @@ async def refresh_evidence(
             UPDATE pattern_actions a
                SET action_embedding = n.action_vector, action_weight = n.action_weight
               FROM n
-             WHERE a.scope_id = n.scope_id AND a.pattern_id = n.id AND n.action_vector IS NOT NULL
+             WHERE a.scope_id = ANY($17::bigint[]) AND a.scope_id = n.scope_id AND a.pattern_id = n.id
+               AND n.action_vector IS NOT NULL
         )
         UPDATE network_patterns p
            SET occurrence_count = n.trials, success_count = n.successes,
@@ -122,11 +129,13 @@ async def refresh_evidence(
                         IS DISTINCT FROM (n.lower_bound, n.accounts, n.fading)
                    THEN $16::xid8 ELSE p.changed_in END
           FROM n
-         WHERE p.scope_id = n.scope_id AND p.id = n.id
+         WHERE p.scope_id = ANY($17::bigint[]) AND p.scope_id = n.scope_id AND p.id = n.id
         """,
         *(list(column) for column in zip(*written, strict=True)),
         transaction_id,
+        by_column(changes)[0],
     )
+    return reworded
 
 
 def _fades(row: Record, newest: datetime | None, rule: PublicationRule) -> bool:

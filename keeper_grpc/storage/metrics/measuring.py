@@ -12,9 +12,22 @@ from uuid import UUID
 from keeper_grpc.storage.database import Connection
 
 
-async def measure_outcomes(connection: Connection, observation_ids: Sequence[UUID]) -> None:
-    """Measure observations that were just written, in this order, with those of their accounts that wait."""
-    await connection.execute("SELECT measure_outcomes($1::uuid[])", observation_ids)
+async def measure_outcomes(
+    connection: Connection,
+    scope_ids: Collection[int],
+    observation_ids: Sequence[UUID],
+    advised: Collection[UUID],
+) -> None:
+    """Measure observations of these scopes that were just written, in this order, with those of their accounts that wait.
+
+    `advised` are those that are outcomes of advice.
+    """
+    await connection.execute(
+        "SELECT measure_outcomes($1::bigint[], $2::uuid[], $3::uuid[])",
+        sorted(scope_ids),
+        observation_ids,
+        list(advised),
+    )
 
 
 async def measure_account(connection: Connection, account_key: str) -> None:

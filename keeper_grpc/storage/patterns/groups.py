@@ -112,7 +112,10 @@ class PostgresGroup:
         )
         # After the accounts, as ForgetAccount takes them.
         await write_sightings(self._connection, writes.seen)
-        self._memory.write(self._held, await touch(self._connection, self._counts.changed))
+        self._memory.write(self._held, await self._touch())
+
+    async def _touch(self) -> Mapping[int, int]:
+        return await touch(self._connection, self._counts.changed, self._counts.reworded)
 
     async def patterns(
         self, shown: Collection[tuple[PatternKey, str]]

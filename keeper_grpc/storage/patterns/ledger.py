@@ -30,10 +30,14 @@ from keeper_grpc.storage.rows import insert_rows
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The observations that count by now, also of those that waited, and the patterns that changed."""
+    """The observations that count by now, also of those that waited, and the patterns that changed.
+
+    `reworded` are those of these whose action is shown in other words.
+    """
 
     begun: AbstractSet[UUID] = frozenset()
     changed: AbstractSet[PatternKey] = frozenset()
+    reworded: AbstractSet[PatternKey] = frozenset()
 
 
 async def count_observations(
@@ -93,7 +97,7 @@ async def _count(
 ) -> Counts:
     sums = {keys[pattern_id]: own for pattern_id, own in tally.sums.items()}
     news = await add_sums(connection, sums) if sums else {}
-    await refresh_evidence(
+    reworded = await refresh_evidence(
         connection,
         {
             key: Change(
@@ -106,7 +110,7 @@ async def _count(
         },
         counting.rule,
     )
-    return Counts(frozenset(tally.begun), frozenset({*sums, *positions}))
+    return Counts(frozenset(tally.begun), frozenset({*sums, *positions}), reworded)
 
 
 async def _draws(connection: Connection, counted: Sequence[Observation]) -> Mapping[UUID, Draw]:
@@ -151,10 +155,11 @@ async def _shares(
         """
         SELECT s.pattern_id, s.account_key, s.occurrence_count::integer AS counted,
                ARRAY(SELECT w.action FROM pattern_wordings w
-                      WHERE w.scope_id = s.scope_id AND w.pattern_id = s.pattern_id
-                        AND w.account_key = s.account_key) AS actions
+                      WHERE w.scope_id = ANY($1::bigint[]) AND w.scope_id = s.scope_id
+                        AND w.pattern_id = s.pattern_id AND w.account_key = s.account_key) AS actions
           FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS part (scope_id, pattern_id, account_key)
           JOIN pattern_accounts s USING (scope_id, pattern_id, account_key)
+         WHERE s.scope_id = ANY($1::bigint[])
         """,
         *arrays,
     )
@@ -176,8 +181,8 @@ async def _shares(
           JOIN observations o ON o.scope_id = part.scope_id AND o.pattern_id = part.pattern_id
                              AND o.account_key = part.account_key
           LEFT JOIN drawn_scripts d
-            ON d.scope_id = o.scope_id AND d.enhancement_id = o.enhancement_id
-         WHERE NOT o.counted AND o.final ORDER BY o.recorded_time, o.id
+            ON d.scope_id = o.scope_id AND d.scope_id = ANY($1::bigint[]) AND d.enhancement_id = o.enhancement_id
+         WHERE o.scope_id = ANY($1::bigint[]) AND NOT o.counted AND o.final ORDER BY o.recorded_time, o.id
         """,  # noqa: S608 - a constant
         *arrays,
     )
@@ -234,7 +239,12 @@ async def write_observations(
     await insert_rows(
         connection, "observations", _TYPES, [_row(each, begun) for each in observations]
     )
-    await measure_outcomes(connection, [each.observation_id for each in observations])
+    await measure_outcomes(
+        connection,
+        {each.scope.scope_id for each in observations},
+        [each.observation_id for each in observations],
+        [each.observation_id for each in observations if each.enhancement_id],
+    )
     asked = {each.account_key for each in observations if each.enhancement_id or each.instead_of}
     if asked:
         await count_in_experiment(connection, asked, step)

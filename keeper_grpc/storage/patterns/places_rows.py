@@ -73,9 +73,11 @@ async def read_changed(
           FROM unnest($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY
                AS asked (scope_id, model, version, n)
           JOIN pattern_versions v ON v.scope_id = asked.scope_id AND v.version > asked.version
-          LEFT JOIN network_patterns p ON p.scope_id = v.scope_id AND p.id = v.pattern_id
-                                      AND p.embedding_model = asked.model
-          LEFT JOIN pattern_actions a ON a.scope_id = p.scope_id AND a.pattern_id = p.id
+          LEFT JOIN network_patterns p ON p.scope_id = ANY($1::bigint[]) AND p.scope_id = v.scope_id
+                                      AND p.id = v.pattern_id AND p.embedding_model = asked.model
+          LEFT JOIN pattern_actions a ON a.scope_id = ANY($1::bigint[]) AND a.scope_id = p.scope_id
+                                     AND a.pattern_id = p.id
+         WHERE v.scope_id = ANY($1::bigint[])
          LIMIT $4
         """,
         [scope.scope_id for scope in scopes],

@@ -32,17 +32,25 @@ async def open_scope(connection: Connection, scope: Scope) -> None:
     )
 
 
-async def touch(connection: Connection, changed: Collection[PatternKey]) -> Mapping[int, int]:
+async def touch(
+    connection: Connection,
+    changed: Collection[PatternKey],
+    reworded: Collection[PatternKey] | None = None,
+) -> Mapping[int, int]:
     """Note that what may be shown of these patterns changed, or of those that speak in their words.
 
+    `reworded` are those whose words may have changed, None is all: without it nobody who speaks in them is looked for.
     Within the caller's transaction, as its last statement. This process knows of it as soon as that has committed.
     Patterns that are gone are passed over: see `reset`. Returns the new version of each scope that changed.
     """
     if not changed:
         return {}
     rows = await connection.fetch(
-        "SELECT touched, raised, pattern_ids FROM touch_patterns($1::bigint[], $2::uuid[], $3)",
+        """
+        SELECT touched, raised, pattern_ids FROM touch_patterns($1::bigint[], $2::uuid[], $3::uuid[], $4)
+        """,
         *in_pairs(changed),
+        [key.pattern_id for key in (changed if reworded is None else reworded)],
         PATTERNS_CHANNEL,
     )
     for touched, raised, pattern_ids in rows:

@@ -67,27 +67,32 @@ def counts_for(viewer: str, share: str = "a") -> str:
     return f"{share}.owner_key <> {owner_of(viewer)}"
 
 
-COLUMNS = f"""
-    p.id, p.scope_id, p.pattern_type, p.business_category, p.embedding_model,
-    {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
-    p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
-    p.cautious_successes, p.cautious_failures, p.fact_spreads,
-    p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired, p.fading,
-    p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
-    share.revenue_counts, share.recent_trials, share.recent_successes,
-    p.catalog_key IS NULL AND p.shown_action <> '' AS worded, share.contributed,
-    (SELECT ARRAY[l.successes, l.failures] FROM learned_priors l
-      WHERE p.prior_source = 'author' AND l.pattern_type IN (p.pattern_type, '')
-        AND l.business_category IN (p.business_category, '')
-      ORDER BY l.pattern_type DESC, l.business_category DESC LIMIT 1) AS unclaimed,
-    (SELECT to_jsonb(c) - 'scope_id' - 'pattern_id' FROM authored_claims c
-      WHERE c.scope_id = p.scope_id AND c.pattern_id = p.id) AS claim
-"""  # noqa: S608 - only constants are interpolated
-"""What `to_pattern` reads of network_patterns `p` joined with `shares`."""
+def columns(scopes: str) -> str:
+    """What `to_pattern` reads of network_patterns `p` joined with `shares`; `scopes` as there."""
+    return f"""
+        p.id, p.scope_id, p.pattern_type, p.business_category, p.embedding_model,
+        {action_in_words("p")} AS action, {conditions_in_words("p")} AS conditions,
+        p.prior_successes, p.prior_failures, p.prior_source, p.prior_patterns,
+        p.cautious_successes, p.cautious_failures, p.fact_spreads,
+        p.catalog_key IS NOT NULL AS authored, p.retired_time IS NOT NULL AS retired, p.fading,
+        p.first_discovered, p.last_validated, share.owners, share.trials, share.successes, share.revenue_totals,
+        share.revenue_counts, share.recent_trials, share.recent_successes,
+        p.catalog_key IS NULL AND p.shown_action <> '' AS worded, share.contributed,
+        (SELECT ARRAY[l.successes, l.failures] FROM learned_priors l
+          WHERE p.prior_source = 'author' AND l.pattern_type IN (p.pattern_type, '')
+            AND l.business_category IN (p.business_category, '')
+          ORDER BY l.pattern_type DESC, l.business_category DESC LIMIT 1) AS unclaimed,
+        (SELECT to_jsonb(c) - 'scope_id' - 'pattern_id' FROM authored_claims c
+          WHERE c.scope_id = p.scope_id AND c.scope_id = {scopes} AND c.pattern_id = p.id) AS claim
+    """  # noqa: S608 - only the parameter's name is interpolated
 
 
-def shares(viewer: str) -> str:
-    """A join of network_patterns `p` with what each owner that counts contributed, as arrays."""
+def shares(viewer: str, scopes: str) -> str:
+    """A join of network_patterns `p` with what each owner that counts contributed, as arrays.
+
+    `scopes` is what the scopes of `p` equal: a parameter, or ANY of one. Each table is asked for them by itself, so that
+    where tables are spread no other worker is.
+    """
     return f"""
         CROSS JOIN LATERAL (
             SELECT array_agg(a.owner_key)        AS owners,
@@ -98,10 +103,11 @@ def shares(viewer: str) -> str:
                    array_agg(a.recent_trials)    AS recent_trials,
                    array_agg(a.recent_successes) AS recent_successes,
                    EXISTS (SELECT 1 FROM pattern_accounts own
-                            WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id
+                            WHERE own.scope_id = p.scope_id AND own.scope_id = {scopes} AND own.pattern_id = p.id
                               AND own.account_key = ANY({own_accounts(viewer)})) AS contributed
               FROM pattern_owners a
-             WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id AND {counts_for(viewer)}) share
+             WHERE a.scope_id = p.scope_id AND a.scope_id = {scopes} AND a.pattern_id = p.id
+               AND {counts_for(viewer)}) share
     """  # noqa: S608 - only the parameter's name is interpolated
 
 
@@ -134,13 +140,15 @@ def weighed_totals(viewer: str, k: str, scope_id: str = "p.scope_id") -> str:
     """  # noqa: S608 - only the parameters' names are interpolated
 
 
+_SCOPES = "ANY($1::bigint[])"
+
 _PATTERNS = f"""
-    SELECT {COLUMNS} FROM network_patterns p {shares("$3")}
+    SELECT {columns(_SCOPES)} FROM network_patterns p {shares("$3", _SCOPES)}
      WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
 _SHARES = f"""
-    SELECT p.scope_id, p.id, share.* FROM network_patterns p {shares("$3")}
+    SELECT p.scope_id, p.id, share.* FROM network_patterns p {shares("$3", _SCOPES)}
      WHERE p.scope_id = ANY($1::bigint[]) AND p.id = ANY($2::uuid[])
 """  # noqa: S608 - only constants are interpolated
 
@@ -158,7 +166,8 @@ _SCRIPTS = f"""
                       a.drawn_trials, a.drawn_weight, a.drawn_squares, a.drawn_excess))
                       FILTER (WHERE a.drawn_trials > 0) AS drawn
              FROM script_owners a
-            WHERE a.scope_id = s.scope_id AND a.script_id = s.id AND {counts_for("$3")}) share
+            WHERE a.scope_id = s.scope_id AND a.scope_id = {_SCOPES} AND a.script_id = s.id
+              AND {counts_for("$3")}) share
      WHERE s.scope_id = ANY($1::bigint[]) AND s.pattern_id = ANY($2::uuid[])
 """  # noqa: S608 - only constants are interpolated
 

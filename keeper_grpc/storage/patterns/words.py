@@ -161,7 +161,7 @@ _SOME_FACTS = """
     SELECT f.pattern_id, f.facet, count(DISTINCT a.owner_key)::integer AS owners
       FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS asked (scope_id, pattern_id, facet)
       JOIN pattern_facets f USING (scope_id, pattern_id, facet) JOIN accounts a USING (account_key)
-     WHERE a.qualified
+     WHERE f.scope_id = ANY($1::bigint[]) AND a.qualified
      GROUP BY f.pattern_id, f.facet HAVING count(DISTINCT a.owner_key) >= $4
 """
 
@@ -178,7 +178,7 @@ _SAID_BY_OTHERS = f"""
                                   ORDER BY count(DISTINCT a.owner_key) DESC, w.action) AS place
           FROM {_SEEN} JOIN pattern_wordings w USING (scope_id, pattern_id)
           JOIN accounts a USING (account_key)
-         WHERE a.qualified AND a.owner_key <> seen.owner_key
+         WHERE w.scope_id = ANY($1::bigint[]) AND a.qualified AND a.owner_key <> seen.owner_key
          GROUP BY w.scope_id, seen.pattern_id, seen.viewer, w.action) said
      WHERE place <= $4
 """  # noqa: S608 - a constant
@@ -187,6 +187,6 @@ _FACTS_OF_OTHERS = f"""
     SELECT seen.pattern_id, seen.viewer, f.facet, count(DISTINCT a.owner_key)::integer AS owners
       FROM {_SEEN} JOIN pattern_facets f USING (scope_id, pattern_id)
       JOIN accounts a USING (account_key)
-     WHERE a.qualified AND a.owner_key <> seen.owner_key
+     WHERE f.scope_id = ANY($1::bigint[]) AND a.qualified AND a.owner_key <> seen.owner_key
      GROUP BY seen.pattern_id, seen.viewer, f.facet HAVING count(DISTINCT a.owner_key) >= $4
 """  # noqa: S608 - a constant

@@ -136,7 +136,17 @@ class Ledger:
             scope_id("pricing", pattern["category"]) if pattern else None,
             given.get("loss", 0.0) if pattern else 0.0,
         )
-        await self.connection.execute("SELECT measure_questions($1::uuid[])", [enhancement_id])
+        await self.connection.execute(
+            """
+            SELECT measure_questions(
+                       array_agg(account_key), array_agg(created_at), array_agg(business_category),
+                       array_agg(advised_category), array_agg(no_match_reason), array_agg(holdout),
+                       array_agg(base_confidence), array_agg(confidence), array_agg(exploration_loss),
+                       array_agg(advised_scope_id), array_agg(pattern_id), array_agg(measured))
+              FROM enhancements WHERE id = $1
+            """,
+            enhancement_id,
+        )
         return enhancement_id
 
     async def observation(
@@ -182,7 +192,12 @@ class Ledger:
                 enhancement or instead_of,
                 observation_id,
             )
-        await measure_outcomes(self.connection, [observation_id])
+        await measure_outcomes(
+            self.connection,
+            {scope_id("pricing", account["category"])},
+            [observation_id],
+            [observation_id] if enhancement else [],
+        )
         await count_in_experiment(self.connection, {account["key"]}, EXACT)
 
     async def roll_up(self, before: datetime) -> None:

@@ -32,7 +32,8 @@ from keeper_grpc.storage.patterns.words import MOST_READ, action_in_words, condi
 if TYPE_CHECKING:
     from asyncpg import Record
 
-# $1 is k. Of network_patterns `p`; each part is an aggregate of its own over the pattern's rows of accounts that count.
+# $1 is k, $2 the scope, which each part names itself: where tables are spread, one worker is asked. Of network_patterns `p`;
+# each part is an aggregate of its own over the pattern's rows of accounts that count.
 # The views by owner would do the same, and be joined for each script.
 _SHARE = (
     "sum(s.occurrence_count), sum(s.success_count), sum(s.recent_trials), sum(s.recent_successes)"
@@ -57,12 +58,12 @@ COLUMNS = f"""
          ORDER BY l.pattern_type DESC, l.business_category DESC LIMIT 1) END AS unclaimed,
     CASE WHEN p.catalog_key IS NOT NULL THEN (
         SELECT (to_jsonb(c) - '{{pattern_id,scope_id}}'::text[])::text FROM authored_claims c
-         WHERE c.scope_id = p.scope_id AND c.pattern_id = p.id) END AS claim,
+         WHERE c.scope_id = $2 AND c.pattern_id = p.id) END AS claim,
     CASE WHEN p.catalog_key IS NOT NULL THEN (
         SELECT json_object_agg(own.account_key, json_build_array(
                    own.occurrence_count, own.success_count))::text
           FROM pattern_accounts own
-         WHERE own.scope_id = p.scope_id AND own.pattern_id = p.id) END AS accounts,
+         WHERE own.scope_id = $2 AND own.pattern_id = p.id) END AS accounts,
     owned.owners, owned.shares, owned.recent_trials, owned.recent_successes,
     known.facets, known.rates, known.of_facets,
     (SELECT json_agg(json_build_array(w.template, w.authored, w.lift, w.lift_deviation, s.owner_key,
@@ -73,23 +74,23 @@ COLUMNS = f"""
                        sum(s.drawn_trials), sum(s.drawn_weight), sum(s.drawn_squares),
                        sum(s.drawn_excess)) END AS drawn
               FROM script_accounts s JOIN accounts a USING (account_key)
-             WHERE s.scope_id = w.scope_id AND s.script_id = w.id AND a.qualified
+             WHERE s.scope_id = $2 AND s.script_id = w.id AND a.qualified
              GROUP BY a.owner_key) s ON true
-      WHERE w.scope_id = p.scope_id AND w.pattern_id = p.id) AS scripts,
+      WHERE w.scope_id = $2 AND w.pattern_id = p.id) AS scripts,
     (SELECT json_agg(encode(w.template_hash, 'hex'))::text FROM withdrawn_scripts w
-      WHERE w.scope_id = p.scope_id AND w.pattern_id = p.id) AS withdrawn,
+      WHERE w.scope_id = $2 AND w.pattern_id = p.id) AS withdrawn,
     (SELECT json_object_agg(owner_key, harms)::text FROM (
         SELECT a.owner_key, json_build_array(
                    sum(s.complaint_known), sum(s.complaints), sum(s.unsubscribe_known),
                    sum(s.unsubscribes), sum(s.costed), sum(s.net_revenue)) AS harms
           FROM pattern_harms s JOIN accounts a USING (account_key)
-         WHERE s.scope_id = p.scope_id AND s.pattern_id = p.id AND a.qualified
+         WHERE s.scope_id = $2 AND s.pattern_id = p.id AND a.qualified
          GROUP BY a.owner_key) reported) AS harms,
     CASE WHEN p.catalog_key IS NULL THEN (
         SELECT json_agg(json_build_array(action, owners))::text FROM (
             SELECT w.action, json_agg(DISTINCT a.owner_key) AS owners
               FROM pattern_wordings w JOIN accounts a USING (account_key)
-             WHERE w.scope_id = p.scope_id AND w.pattern_id = p.id AND a.qualified
+             WHERE w.scope_id = $2 AND w.pattern_id = p.id AND a.qualified
              GROUP BY w.action LIMIT {MOST_READ + 1}) said) END AS wordings
 """  # noqa: S608 - only constants are interpolated
 
@@ -101,7 +102,7 @@ JOINS = f"""
                        sum(s.recent_successes) AS recent_successes,
                        json_build_array({_SHARE}, sum(s.revenue_total), sum(s.revenue_count)) AS share
                   FROM pattern_accounts s JOIN accounts a USING (account_key)
-                 WHERE s.scope_id = p.scope_id AND s.pattern_id = p.id AND a.qualified
+                 WHERE s.scope_id = $2 AND s.pattern_id = p.id AND a.qualified
                  GROUP BY a.owner_key) by_owner) owned
     CROSS JOIN LATERAL (
         SELECT array_agg(facet) AS facets, array_agg(rate) AS rates,
@@ -112,7 +113,7 @@ JOINS = f"""
                                sum(s.success_count)::double precision AS successes,
                                nullif(sum(s.occurrence_count), 0)::double precision AS trials
                           FROM pattern_facets s JOIN accounts a USING (account_key)
-                         WHERE s.scope_id = p.scope_id AND s.pattern_id = p.id AND a.qualified
+                         WHERE s.scope_id = $2 AND s.pattern_id = p.id AND a.qualified
                          GROUP BY s.facet, a.owner_key) by_owner
                  GROUP BY facet HAVING count(*) >= $1) by_facet) known
 """  # noqa: S608 - only constants are interpolated
