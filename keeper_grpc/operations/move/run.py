@@ -326,7 +326,7 @@ async def _has_recent(source: Connection, target: Connection) -> bool:
         "SELECT id FROM observations ORDER BY recorded_time DESC LIMIT $1", _RECENT
     )
     return not recent or await target.fetchval(
-        "SELECT EXISTS (SELECT FROM observations WHERE id = ANY ($1))",
+        "SELECT EXISTS (SELECT 1 FROM observations WHERE id = ANY ($1))",
         [row["id"] for row in recent],
     )
 

@@ -52,7 +52,7 @@ async def check_archives_needed(database: Database, counting: Counting) -> None:
         archived: int = await connection.fetchval(
             """
             SELECT coalesce(sum(p.observations), 0)::bigint FROM archived_parts p
-             WHERE EXISTS (SELECT FROM evidence_settings e WHERE e.half_life IS DISTINCT FROM $1)
+             WHERE EXISTS (SELECT 1 FROM evidence_settings e WHERE e.half_life IS DISTINCT FROM $1)
             """,
             counting.half_life,
         )

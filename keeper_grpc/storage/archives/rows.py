@@ -60,7 +60,7 @@ stays, because its first success is counted from a moment of that day, and the r
 """
 
 NOT_ASKED_FOR = """
-    NOT EXISTS (SELECT FROM outcome_requests r
+    NOT EXISTS (SELECT 1 FROM outcome_requests r
                  WHERE r.account_key = o.account_key AND r.scope_id = o.scope_id AND r.observation_id = o.id)
 """
 """A retry of its request is no longer recognized, and so it cannot be revised either."""

@@ -94,7 +94,8 @@ async def test_triggers_are_learned_and_retired_by_outcomes(database_url: str) -
         again = await in_use(database)
         async with database.transaction() as connection:
             await connection.execute(
-                "UPDATE observations SET success = random() < 0.5 WHERE pattern_id = $1", pattern_id
+                "UPDATE observations SET success = hashtext(id::text) % 2 = 0 WHERE pattern_id = $1",
+                pattern_id,
             )
             await connection.execute(
                 "UPDATE observations SET success = false WHERE pattern_id = $1"

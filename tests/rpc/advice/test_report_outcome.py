@@ -195,9 +195,9 @@ async def test_a_late_report_counts_when_it_occurred(service: Service, topic: st
     given = await ask(service, topic, account)
     # What happened long ago: an enhancement of 90 days before, its outcome 30 days later.
     await service.database.execute(
-        "UPDATE enhancements SET created_at = created_at - interval '90 days' "
-        "WHERE id = $1::text::uuid",
+        "UPDATE enhancements SET created_at = $2 WHERE id = $1::text::uuid",
         given.enhancement_id,
+        datetime.now(UTC) - timedelta(days=90),
     )
     occurred = datetime.now(UTC) - timedelta(days=60)
     answer = await service.network.ReportOutcome(
