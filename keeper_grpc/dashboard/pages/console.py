@@ -10,7 +10,7 @@ from nicegui import events, html, ui
 
 from keeper_grpc.client import KeeperClientError
 from keeper_grpc.dashboard.filters import Filter
-from keeper_grpc.dashboard.look.forms import SUBMIT, field, said
+from keeper_grpc.dashboard.look.forms import SUBMIT, field, held, said
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame
 from keeper_grpc.dashboard.sections.preview import Preview
@@ -86,6 +86,12 @@ class ConsolePage:
         """Ask once at a time: a second press while one is under way changes nothing."""
         if self._busy:
             return
+        unread = unread_lines(str(held(event).get("conditions", ""))[:_LONGEST])
+        if unread:
+            self._failed(
+                f"Line {unread[0]} of the conditions has no colon: write each as days_since_visit: 60."
+            )
+            return
         self._busy = True
         try:
             insight, identifiers = read(event.args)
@@ -107,9 +113,9 @@ class ConsolePage:
 
 def read(fields: object) -> tuple[Insight, Identifiers]:
     """What the form holds. Anything else is as if it were empty: the server says what is missing."""
-    held: Mapping[str, Any] = fields if isinstance(fields, Mapping) else {}
+    sent: Mapping[str, Any] = fields if isinstance(fields, Mapping) else {}
     text = {
-        name: str(held.get(name, ""))[:_LONGEST].strip()
+        name: str(sent.get(name, ""))[:_LONGEST].strip()
         for name in ("type", "business_category", "conditions", "action", "names")
     }
     insight = Insight(
@@ -131,6 +137,15 @@ def conditions(lines: str) -> dict[str, Any]:
         if colon and name.strip():
             found[name.strip()] = _value(value.strip())
     return found
+
+
+def unread_lines(lines: str) -> list[int]:
+    """The numbers of lines that are no condition, from 1: what is typed is never left out without a word."""
+    return [
+        number
+        for number, line in enumerate(lines.splitlines(), 1)
+        if line.strip() and not (":" in line and line.partition(":")[0].strip())
+    ]
 
 
 def _value(text: str) -> bool | float | str:

@@ -28,6 +28,12 @@ class AccountValue:
 
     def __init__(self) -> None:
         with html.div().classes("account") as self._all:
+            self._nothing = Text(
+                "p",
+                "The network has nothing of this account in this window. Is its id written as its systems send it? A "
+                "longer window may have more.",
+                "notice wide-card",
+            )
             with html.section(**{"aria-labelledby": "brought-here"}).classes("card"):
                 Text("h2", "What advice brought", id="brought-here")
                 self._brought = Text("p", figures.NOTHING, "value")
@@ -68,6 +74,14 @@ class AccountValue:
         self._show_advice(found.advice)
         self._show_given(found.given)
         self._peers.show(map(_row, found.peers.quartiles))
+        self._nothing.set_visibility(
+            not (
+                found.advice.question_count
+                or found.given.observation_count
+                or found.given.shared_pattern_count
+                or found.HasField("uplift")
+            )
+        )
         self._all.set_visibility(True)
 
     def _show_uplift(self, uplift: AccountUplift | None) -> None:
@@ -99,7 +113,8 @@ class AccountValue:
             f", with {money(revenue.value)} of revenue" if revenue.HasField("value") else ""
         )
         self._followed.text = (
-            f"questions were answered with advice; {advice.followed_count:,} pieces were followed, "
+            f"{'question was' if advice.question_count == 1 else 'questions were'} answered with advice; "
+            f"{figures.count(advice.followed_count, 'answer was', 'answers were')} followed, "
             f"{advice.followed_success_count:,} with success{brought_in}."
         )
         self._reactions.text = (

@@ -105,8 +105,16 @@ def _row(candidate: PreviewInsightResponse.Candidate) -> Row:
 def _explained(found: PreviewInsightResponse) -> str:
     enhanced = found.enhanced_insight
     if enhanced.network_enhanced or enhanced.HasField("authored_advice"):
-        return f"{enhanced.network_context} {enhanced.explanation}".strip()
+        return " ".join(
+            map(_sentence, filter(None, (enhanced.network_context, enhanced.explanation)))
+        )
     return f"Nothing is advised: {_WHY.get(found.no_match_reason, '')}."
+
+
+def _sentence(text: str) -> str:
+    """The text with a full stop: the service's own lines have none, and stand beside each other here."""
+    whole = text[0].upper() + text[1:]
+    return whole if whole.endswith((".", "!", "?")) else f"{whole}."
 
 
 def _masked(report: AnonymizationReport) -> str:

@@ -177,6 +177,36 @@ async def test_an_insight_is_tried_without_a_trace(
         await expect(steps).to_be_hidden()
 
 
+async def test_a_condition_that_cannot_be_read_is_named_and_not_left_out(
+    browser: Browser, served: Dashboard
+) -> None:
+    """A line without a colon is none: an answer without it would look like an answer with it."""
+    async with opened(browser, f"{served.url}try") as page:
+        conditions = page.get_by_label("Conditions")
+        await conditions.fill("days_since_visit: 60\n\nlapsed")
+        await page.get_by_role("button", name="Show what the network would say").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Line 3 of the conditions")
+        await expect(page.locator(".steps")).to_be_hidden()
+
+        await conditions.fill("days_since_visit: 60\n\n")
+        await page.get_by_role("button", name="Show what the network would say").click()
+        await expect(page.locator(".steps")).to_contain_text("days since visit")
+        await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def test_an_account_of_which_nothing_is_known_is_no_account_of_zeros(
+    browser: Browser, served: Dashboard
+) -> None:
+    """A mistyped id looks like a customer whom the network never helped, so the page asks about it."""
+    async with opened(browser, f"{served.url}account", viewport=DESK) as page:
+        doubt = page.get_by_text("The network has nothing of this account")
+        for account, known in (("mistyped", False), ("spa-spa-1", True)):
+            await page.get_by_label("Account", exact=True).fill(account)
+            await page.get_by_role("button", name="Show").click()
+            await expect(page.get_by_role("region", name="What it gave to others")).to_be_visible()
+            await expect(doubt).to_be_visible(visible=not known)
+
+
 async def test_an_address_of_nothing_has_a_page_that_leads_on(
     browser: Browser, served: Dashboard
 ) -> None:

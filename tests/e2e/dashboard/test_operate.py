@@ -169,7 +169,7 @@ async def test_it_shows_how_the_service_is(browser: Browser, operated: Operated)
         )
         background = page.get_by_role("region", name="What goes on by itself")
         await expect(background).to_contain_text(re.compile(r"Detector's last step.*ago"))
-        await expect(background).to_contain_text("KEEPER_REPLICA_DATABASE_URL is not set")
+        await expect(background).to_contain_text("the database itself is read")
         await expect(background).to_contain_text(re.compile(r"created 1"))
         await expect(page.get_by_role("table", name="Rows that retention took")).to_contain_text(
             "Questions"

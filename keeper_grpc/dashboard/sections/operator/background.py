@@ -62,7 +62,8 @@ def _leader(processes: Sequence[Process]) -> tuple[str, str]:
         return "None", "of the processes named here detects emerging patterns"
     process, last = leading[0]
     errors = last.value("keeper_detector_errors_total") or 0
-    return process.name, f"started over after {figures.count(errors, 'error', 'errors')}"
+    started_over = f"started over after {figures.count(errors, 'error', 'errors')}"
+    return process.name, started_over if errors else "without an error since the start"
 
 
 def _last_run(processes: Sequence[Process]) -> tuple[str, str]:
@@ -102,7 +103,7 @@ def _replica(processes: Sequence[Process]) -> tuple[str, str]:
     scrapes = [last for _, last in _scrapes(processes)]
     configured = [last for last in scrapes if last.value("keeper_replica_configured")]
     if not configured:
-        return "None", "KEEPER_REPLICA_DATABASE_URL is not set"
+        return "None", "none is set, so the database itself is read"
     used = [last for last in configured if last.value("keeper_replica_used")]
     if not used:
         return "Not used", "it lags or does not answer: see replica_left in the log"

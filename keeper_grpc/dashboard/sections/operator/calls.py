@@ -73,7 +73,7 @@ class CallTable:
                     Column("Mean time", "number"),
                     Column("Errors a second", "number"),
                 ],
-                "Nothing has been called yet, or no process is known.",
+                "No call was seen yet: it takes two looks at a process of --metrics, some seconds apart.",
             )
 
     def show(self, processes: Processes) -> None:
