@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from keeper_grpc.domain.advice.ranking import Scored
-from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE
+from keeper_grpc.domain.evidence.evidence import NO_EVIDENCE, Prior
 from keeper_grpc.domain.evidence.lifts import wording
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern, Script
@@ -44,9 +44,6 @@ MOST_OPTIONS = 4
 HOPELESS = 0.02
 """Chance below which an option is not drawn: it would cost more than it shows, and each of its outcomes would
 weigh as fifty."""
-
-OPTIMISTIC = 0.95
-"""The quantile up to which an option may be as good."""
 
 MOST_KEPT = 20_000
 """Results that are kept, some megabytes: the same options come up again and again."""
@@ -90,7 +87,7 @@ class Option:
 @lru_cache(MOST_KEPT)
 def _at_most(successes: float, failures: float) -> float:
     """The success rate up to which something may be as good. Kept: it is the same for every question about it."""
-    return float(betaincinv(successes, failures, OPTIMISTIC))
+    return Prior(successes, failures).high
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +290,7 @@ def _option(scored: Scored) -> Option:
 
 def _best_case(scored: Scored) -> float:
     """That of its option."""
-    believed = scored.expectation.believed
-    return _worth(scored) * _at_most(believed.successes, believed.failures)
+    return _worth(scored) * scored.expectation.upper_bound
 
 
 def _worth(scored: Scored) -> float:

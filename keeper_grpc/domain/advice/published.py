@@ -7,8 +7,10 @@ owner that asks is computed once and kept, until the pattern changes: questions 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from heapq import merge
 from itertools import islice
 from sys import intern
@@ -38,6 +40,15 @@ STORED_BYTES = 6_000
 
 MOST_VIEWS = 64
 """Candidates that are kept of one pattern: it is asked about in as many situations, by as many of its owners."""
+
+MOST_NEAREST = 512
+"""Texts of a scope whose nearest patterns are kept: engines ask in the same words again and again."""
+
+MOST_SHOWN = 256
+"""Texts, each in a situation, whose nearest patterns are kept as those see them who have no part in them."""
+
+SHOWN_BYTES = 400
+"""What a pattern takes in one of these, about, beside the candidate that it is made of."""
 
 _NO_ROWS: frozenset[int] = frozenset()
 
@@ -111,6 +122,14 @@ class _Seen:
     likely: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """The rows nearest to a text, the nearest first, and their cosines."""
+
+    rows: Sequence[int]
+    cosines: Sequence[float]
+
+
 class PublishedScope:
     """The patterns of one scope. Not safe for threads."""
 
@@ -135,6 +154,10 @@ class PublishedScope:
         self._views = 0
         self._unpacked = 0
         self._packed_bytes = 0
+        self._near: OrderedDict[tuple[bytes, int], _Near] = OrderedDict()
+        self._shown: OrderedDict[tuple[object, ...], list[Candidate | None]] = OrderedDict()
+        """By text and situation; a candidate is made when it is first needed."""
+        self._shown_rows = 0
 
     def __len__(self) -> int:
         """Published patterns."""
@@ -145,7 +168,7 @@ class PublishedScope:
         """Bytes of memory, as far as they can be told."""
         arrays = self._block.nbytes + self._trials.nbytes + self._likely.nbytes
         again = self._views * CANDIDATE_BYTES + self._unpacked * STORED_BYTES
-        return arrays + self._packed_bytes + again
+        return arrays + self._packed_bytes + again + self._shown_rows * SHOWN_BYTES
 
     @property
     def width(self) -> int:
@@ -180,13 +203,19 @@ class PublishedScope:
 
     def put(self, pattern: Published) -> None:
         """Take a pattern in, or take it in again as it is now."""
-        self.drop(pattern.pattern_id)
+        vector = pattern.vector[: self._width]
+        at = self._at.get(pattern.pattern_id)
+        # Most of what changes is evidence: then every text is as near to it as before.
+        stays = at is not None and pattern.published and self._block.holds(at, vector)
+        self._let_go(pattern.pattern_id, of_vector=not stays)
         if pattern.authored:
             self._authored[pattern.pattern_id] = pattern
             self._packed_bytes += len(pattern.packed) + pattern.vector.nbytes
         if not pattern.published:
             return
-        at = self._block.add(pattern.vector[: self._width])
+        if at is None or not stays:
+            at = self._block.add(vector)
+            self._near.clear()
         if at >= len(self._trials):
             more = max(at + 1 - len(self._trials), len(self._trials) // 4)
             self._trials = np.concatenate([self._trials, np.zeros(more, np.int64)])
@@ -210,6 +239,10 @@ class PublishedScope:
 
     def drop(self, pattern_id: UUID) -> None:
         """Let go of a pattern: nothing of it stays in memory."""
+        self._let_go(pattern_id, of_vector=True)
+
+    def _let_go(self, pattern_id: UUID, *, of_vector: bool) -> None:
+        self._forget_shown()
         authored = self._authored.pop(pattern_id, None)
         if authored is not None:
             self._packed_bytes -= len(authored.packed) + authored.vector.nbytes
@@ -219,7 +252,9 @@ class PublishedScope:
         row = self._rows[at]
         assert row is not None  # noqa: S101 - what is found by its id is held
         self._rows[at] = None
-        self._block.clear(at)
+        if of_vector:
+            self._block.clear(at)
+            self._near.clear()
         self._trials[at] = self._likely[at] = 0
         self._packed_bytes -= len(row.packed)
         self._views -= len(row.views)
@@ -236,6 +271,7 @@ class PublishedScope:
                 row.views.clear()
                 row.stored.clear()
         self._views = self._unpacked = 0
+        self._forget_shown()
 
     def candidates(
         self, asked: Asked, view: View, requirements: Requirements, limit: int
@@ -252,12 +288,51 @@ class PublishedScope:
         return [*found, *(one for one in fit if one.pattern.pattern_id not in known)]
 
     def _nearest(self, asked: Asked, view: View, limit: int) -> list[Candidate]:
-        rows, cosines = self._block.nearest(asked.vector, limit)
+        text, near = self._near_to(asked.vector, limit)
         seen = self._views_of(view)
-        return [
-            seen(at).candidate.at(cosine)
-            for at, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
-        ]
+        shown = self._shown_of((text, view.entire, *view.facts), len(near.rows))
+        own = self._of_owner.get(view.owner, _NO_ROWS)
+        found = []
+        for place, at in enumerate(near.rows):
+            if at in own:
+                found.append(seen(at).candidate.at(near.cosines[place]))
+                continue
+            candidate = shown[place]
+            if candidate is None:
+                candidate = shown[place] = seen(at).candidate.at(near.cosines[place])
+            found.append(candidate)
+        return found
+
+    def _near_to(self, vector: Floats, limit: int) -> tuple[tuple[bytes, int], _Near]:
+        """The nearest rows, and the key under which they are kept."""
+        # What is kept is no vector: a digest tells as much of a text as the cache of vectors does.
+        text = blake2b(vector[: self._width].tobytes(), digest_size=16).digest(), limit
+        near = self._near.get(text)
+        if near is None:
+            rows, cosines = self._block.nearest(vector, limit)
+            near = self._near[text] = _Near(rows.tolist(), cosines.tolist())
+            if len(self._near) > MOST_NEAREST:
+                self._near.popitem(last=False)
+        else:
+            self._near.move_to_end(text)
+        return text, near
+
+    def _forget_shown(self) -> None:
+        self._shown.clear()
+        self._shown_rows = 0
+
+    def _shown_of(self, question: tuple[object, ...], size: int) -> list[Candidate | None]:
+        """What is kept of a text in a situation."""
+        shown = self._shown.get(question)
+        if shown is None:
+            shown = self._shown[question] = [None] * size
+            self._shown_rows += size
+            if len(self._shown) > MOST_SHOWN:
+                _, least = self._shown.popitem(last=False)
+                self._shown_rows -= len(least)
+        else:
+            self._shown.move_to_end(question)
+        return shown
 
     def promising(
         self, asked: Asked, view: View, requirements: Requirements, transfer: float = 1.0

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import cast
 
 from keeper_grpc.domain.evidence.expectation import (
     NOWHERE,
@@ -113,15 +114,22 @@ class Candidate:
         """How often it may be expected to work for the asking account: what is judged and shown."""
         return self.expectation.rate * self.transfer
 
+    @cached_property
+    def uncautious_score(self) -> float:
+        """Its score where no known failure is near; kept, for sorting asks for it in each question."""
+        return self.similarity * self.expectation.lower_bound * self.transfer
+
     def at(self, similarity: float, transfer: float = 1.0) -> Candidate:
         """The same for another question about the same situation, with what was computed of it."""
         # Without the constructor, which takes most of the time of a ranking: twenty are made for each question.
         candidate = object.__new__(Candidate)
         candidate.__dict__.update(
-            self.__dict__,
-            expectation=self.expectation,
+            pattern=self.pattern,
             similarity=similarity,
+            situation=self.situation,
             transfer=transfer,
+            about=self.about,
+            expectation=self.expectation,
         )
         return candidate
 
@@ -151,7 +159,7 @@ class Scored:
     @property
     def score(self) -> float:
         """The product of the factors."""
-        return self.candidate.similarity * self.lower_bound * self.candidate.transfer * self.caution
+        return self.candidate.uncautious_score * self.caution
 
     @property
     def deviation(self) -> float:
@@ -187,6 +195,14 @@ def hurdle(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     A withheld candidate is none, whatever it is about and whatever the caller requires: its being near, or
     its evidence, could be found out by varying the question.
     """
+    # A candidate is shared by those to whom it looks the same, and most of them require the same.
+    judged = candidate.__dict__.get("judged")
+    if judged is None or judged[0] is not requirements:
+        judged = candidate.__dict__["judged"] = requirements, _failed(candidate, requirements)
+    return cast("NoMatch | None", judged[1])
+
+
+def _failed(candidate: Candidate, requirements: Requirements) -> NoMatch | None:
     if candidate.pattern.withheld(requirements.rule):
         return NoMatch.NO_PATTERNS
     if not candidate.about and candidate.similarity < requirements.min_similarity:

@@ -28,6 +28,9 @@ LOWER_QUANTILE = 0.02
 """Of the posterior under the most cautious prior. 0.05 would do if the world were a Beta distribution: where
 most patterns fail and a few work, up to 10% of those shown would be missed (docs/evidence.md)."""
 
+UPPER_QUANTILE = 0.95
+"""Of what may be as good as something: more are not hoped for."""
+
 EXACT_QUANTILE = 0.05
 """Of what the outcomes alone bear, whatever the world is like."""
 
@@ -51,6 +54,11 @@ class Prior:
     def low(self) -> float:
         """The rate that is exceeded almost surely, if this is believed."""
         return float(betaincinv(self.successes, self.failures, LOWER_QUANTILE))
+
+    @property
+    def high(self) -> float:
+        """The success rate that is not exceeded with 95% certainty."""
+        return float(betaincinv(self.successes, self.failures, UPPER_QUANTILE))
 
     def after(self, trials: float, successes: float) -> Prior:
         """What is believed after these outcomes."""

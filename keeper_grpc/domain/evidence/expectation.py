@@ -180,6 +180,11 @@ class Expectation:
         """The rate that is exceeded with 95% certainty; never more than what is expected."""
         return min(self.certain, self.rate)
 
+    @cached_property
+    def upper_bound(self) -> float:
+        """The rate that is not exceeded with 95% certainty."""
+        return self.believed.high
+
 
 def expect(
     evidence: Evidence,

@@ -79,7 +79,7 @@ class VectorBlock:
     def add(self, vector: Floats) -> int:
         """Take a vector of the block's width, of any length but 0; the row that it has from now on."""
         row = self._free.pop() if self._free else self._next()
-        self._vectors[row] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+        self._vectors[row] = _unit(vector)
         self._held[row] = True
         if self._basis is not None:
             self._bounds[row] = _bounds(self._vectors[row : row + 1], self._centre, self._basis)[0]
@@ -93,6 +93,10 @@ class VectorBlock:
             self._bounds[row] = 0
             self._bounds[row, -1] = -np.inf
         self._free.append(row)
+
+    def holds(self, row: int, vector: Floats) -> bool:
+        """Whether a row holds just what it would if this vector were added."""
+        return bool(self._held[row]) and np.array_equal(self._vectors[row], _unit(vector))
 
     def vector(self, row: int) -> Floats:
         """What a row holds."""
@@ -201,6 +205,11 @@ class VectorBlock:
                 self._bounds = np.concatenate([self._bounds, empty])
         self._used += 1
         return self._used - 1
+
+
+def _unit(vector: Floats) -> Floats:
+    unit: Floats = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    return unit
 
 
 def _bounds(vectors: Floats, centre: Floats, basis: Floats) -> Floats:

@@ -139,6 +139,7 @@ class EnhanceInsight:
         self._exploration = exploration
         self._clock = clock
         self._new_id = new_id
+        self._usual = Requirements(min_similarity=embedder.thresholds.retrieval, rule=rule)
 
     async def __call__(self, question: Question) -> Enhancement:
         """Enhance one insight.
@@ -288,6 +289,8 @@ class EnhanceInsight:
         return found
 
     def _requirements(self, question: Question) -> Requirements:
+        if question.min_success_rate is None and question.min_occurrences is None:
+            return self._usual  # by which candidates that are kept were judged before
         return Requirements(
             min_similarity=self._embedder.thresholds.retrieval,
             rule=self._rule,
