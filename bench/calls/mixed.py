@@ -15,7 +15,7 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -88,11 +88,13 @@ def slope(moments: Sequence[Moment]) -> float:
     )
 
 
-def measure(minutes: float, patterns: int) -> tuple[dict[str, list[Load]], list[Moment]]:
+def measure(
+    minutes: float, patterns: int, settings: Mapping[str, str]
+) -> tuple[dict[str, list[Load]], list[Moment]]:
     """The loads of all turns by kind, and the memory after each."""
     loads: dict[str, list[Load]] = defaultdict(list)
     moments: list[Moment] = []
-    with filled(patterns) as (dsn, place), service(dsn, place, 1, {}) as served:
+    with filled(patterns) as (dsn, place), service(dsn, place, 1, settings) as served:
         generators = {name: Ghz(place / name) for name in CALLERS}
         measured = Measured(patterns, served, Processes((), 0), Ghz(place), Requests(1), dsn)
         measured.warm()
@@ -112,9 +114,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--patterns", type=int, default=10_000)
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the server"
+    )
     arguments = parser.parse_args()
+    settings = dict(each.split("=", 1) for each in arguments.set)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    loads, moments = measure(arguments.minutes, arguments.patterns)
+    loads, moments = measure(arguments.minutes, arguments.patterns, settings)
     table = Table(title=f"{arguments.minutes:g} minutes, {arguments.patterns:,} patterns")
     for heading in ("call", "callers", "calls", "failed", "p50 ms", "p99 ms, worst turn"):
         table.add_column(heading, justify="left" if heading == "call" else "right")
