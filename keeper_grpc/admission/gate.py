@@ -144,6 +144,23 @@ class Gate:
             self._arm()
         return turn
 
+    def is_full(self, kind: Kind) -> bool:
+        """Whether a piece of this kind would be refused now for pressure, however long it could wait."""
+        lane = self._lanes[kind]
+        if not lane.pressure.on or lane.lane.yields:
+            return False
+        return not self._may_begin(lane, self._clock())
+
+    def turn_away(self, kind: Kind) -> Shed:
+        """The refusal of a piece that is not offered because the gate is full. It counts as one that was."""
+        lane = self._lanes[kind]
+        lane.offered += 1
+        if lane.lane.adapts:
+            self._last_other = self._clock()
+        if self._timer is None:
+            self._arm()
+        return self._refusal(lane, Reason.OVERLOAD)
+
     def leave(self, turn: Turn, error: BaseException | None = None) -> None:
         """End a piece of work, or the wait for it. `error` is what it failed by."""
         lane = self._lanes[turn.kind]

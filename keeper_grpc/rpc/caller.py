@@ -18,6 +18,10 @@ class Authenticates(Protocol):
         self, authorization: Sequence[str], peer: Callable[[], PeerNames]
     ) -> Identity | Awaitable[Identity]: ...
 
+    def recognized(
+        self, authorization: Sequence[str], peer: Callable[[], PeerNames]
+    ) -> Identity | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

@@ -12,6 +12,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from keeper_grpc.admission.gate import Gate
+from keeper_grpc.domain.access.identity import Identity
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2_grpc import (
     add_AdminServiceServicer_to_server,
@@ -20,6 +21,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import (
     add_NetworkLearningServiceServicer_to_server,
 )
 from keeper_grpc.rpc import accepting
+from keeper_grpc.rpc.early_refusal import EarlyRefusal
 from keeper_grpc.rpc.interceptors.admission import Admission, Durations
 from keeper_grpc.rpc.interceptors.authentication import Authentication
 from keeper_grpc.rpc.interceptors.authorization import Authorization
@@ -36,6 +38,7 @@ from keeper_grpc.rpc.interceptors.trace import Trace, note_end
 from keeper_grpc.rpc.interceptors.unreadable import MAX_RECEIVED_BYTES
 from keeper_grpc.rpc.interceptors.validation import Validation
 from keeper_grpc.rpc.reflection import enable_reflection
+from keeper_grpc.rpc.refused_calls import RefusedCalls
 from keeper_grpc.rpc.servicer import Admin, NetworkLearning
 from keeper_grpc.rpc.unaccepted import Unaccepted
 from keeper_grpc.spans import Spans
@@ -140,6 +143,14 @@ class Server:
         self._readiness_interval = readiness_interval
         self._watch: asyncio.Task[None] | None = None
         self._is_ready = False
+        self._refused_calls = RefusedCalls()
+        self._early_refusal = EarlyRefusal(
+            gate,
+            guards.authentication,
+            guards.limits,
+            taken_up=unaccepted.taken_up,
+            on_refusal=self._note_refusal,
+        )
         chain = self._chain()
         main, self.port = self._listening(ports.address, chain)
         self._servers = [main]
@@ -192,7 +203,9 @@ class Server:
         # Without workers that share it, a port is one server's: with SO_REUSEPORT a second one would silently
         # get half of the connections.
         options = (*_OPTIONS, ("grpc.so_reuseport", int(self._ports.shared)))
-        server = self._unaccepted.of(lambda: accepting.server([chain], options))
+        server = self._unaccepted.of(
+            lambda: accepting.server([chain], options, self._early_refusal)
+        )
         credentials = self._ports.credentials()
         if credentials is None:
             return server, server.add_insecure_port(address)
@@ -239,6 +252,11 @@ class Server:
         idle.cancel()
         await asyncio.gather(*(server.stop(LAST_GRACE) for server in self._servers))
         await stopping
+        self._refused_calls.log()
+
+    def _note_refusal(self, method: str, code: str, identity: Identity) -> None:
+        self._refused_calls.count(method, code, identity)
+        self._on_end(method, code, streaming=False, seconds=0.0)
 
     async def _watch_readiness(self) -> None:
         was = True

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from keeper_grpc.admission.kinds import Kind, lanes
@@ -111,6 +113,52 @@ async def test_more_than_can_be_done_is_refused_and_the_rest_goes_on(
         while await metric(loaded, PRESSURE, kind="question"):  # noqa: ASYNC110 - as above
             await asyncio.sleep(POLL)
     await loaded.network.EnhanceInsight(question(topic))
+
+
+async def test_a_refusal_under_pressure_names_its_call_and_is_counted(
+    loaded: Service, held: OpenAIStandIn
+) -> None:
+    """It comes before the call is read, has the whole status, and is in the metrics and in the log, there with others."""
+    topic = new_topic()
+    held.hold()
+    tasks: list[asyncio.Task[Any]] = []
+    busy: list[Refusal] = []
+
+    async def ask(number: int) -> None:
+        try:
+            await loaded.network.EnhanceInsight(question(topic, f"Offer {number} towels"))
+        except grpc.aio.AioRpcError as error:
+            busy.append(read(error))
+
+    async with asyncio.timeout(SOON):
+        while not any(each.reason == "TOO_BUSY" for each in busy):
+            tasks += [asyncio.create_task(ask(len(tasks) + more)) for more in range(10)]
+            await asyncio.sleep(POLL)
+    refused = {"method": "NetworkLearningService/EnhanceInsight", "code": "RESOURCE_EXHAUSTED"}
+    counted = await metric(loaded, "keeper_rpc_duration_seconds_count", **refused)
+    call_id = uuid.uuid4().hex
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as lines:
+        call = loaded.network.EnhanceInsight(
+            question(topic, "Offer one more towel"), metadata=(("x-request-id", call_id),)
+        )
+        assert (await refusal(call)).reason == "TOO_BUSY"
+        async with asyncio.timeout(SOON):
+            while not any(line["event"] == "calls_refused" for line in lines):  # noqa: ASYNC110 - a log sets no event
+                await asyncio.sleep(POLL)
+    assert dict(await call.trailing_metadata())["x-request-id"] == call_id
+    after = await metric(loaded, "keeper_rpc_duration_seconds_count", **refused)
+    # With those of the others that are still on their way.
+    assert after > counted
+    # No interceptor has seen it.
+    assert call_id not in repr(lines)
+    told = next(line for line in lines if line["event"] == "calls_refused")
+    assert told["method"].endswith("/EnhanceInsight")
+    assert told["code"] == "RESOURCE_EXHAUSTED"
+    assert told["calls"] >= 1
+    held.release()
+    await asyncio.gather(*tasks)
 
 
 async def test_streams_leave_the_way_free_for_calls(loaded: Service, held: OpenAIStandIn) -> None:

@@ -10,8 +10,9 @@ from grpc_health.v1 import health
 
 from keeper_grpc.domain.access.identity import UNAUTHENTICATED, UNIDENTIFIED, Identity, Role
 from keeper_grpc.domain.access.peer import PeerNames
+from keeper_grpc.domain.errors import RoleMissing
 from keeper_grpc.rpc.caller import Authenticates, Caller, set_caller
-from keeper_grpc.rpc.interceptors.concern import Call, Concern
+from keeper_grpc.rpc.interceptors.concern import Call, Concern, Metadata
 from keeper_grpc.rpc.permissions import Permission, Reach, require
 
 _HEADER = "authorization"
@@ -50,7 +51,7 @@ class Authentication(Concern):
             set_caller(Caller(self._unauthenticated))
             return None
         context = call.context
-        authorization = _authorization(context)
+        authorization = _authorization(context.invocation_metadata())
 
         def peer() -> PeerNames:
             return peer_names(context)
@@ -60,6 +61,20 @@ class Authentication(Concern):
             _admit(call, Caller(found, authorization, peer))
             return None
         return _admitted(call, found, authorization, peer)
+
+    def recognized(self, method: str, metadata: Metadata, context: Any) -> Identity | None:
+        """Who calls, where that is known at once and it may call this method; None decides nothing."""
+        if self._authenticator is None:
+            return self._unauthenticated
+        found = self._authenticator.recognized(
+            _authorization(metadata), lambda: peer_names(context)
+        )
+        try:
+            if found is not None:
+                require(method, found)
+        except RoleMissing:
+            return None
+        return found
 
 
 async def _admitted(
@@ -83,13 +98,9 @@ def _admit(call: Call, caller: Caller) -> None:
     set_caller(caller)
 
 
-def _authorization(context: Any) -> list[str]:
+def _authorization(metadata: Metadata) -> list[str]:
     """The `authorization` headers; more than one is none that holds."""
-    return [
-        value
-        for key, value in context.invocation_metadata() or ()
-        if key == _HEADER and isinstance(value, str)
-    ]
+    return [value for key, value in metadata or () if key == _HEADER and isinstance(value, str)]
 
 
 def peer_names(context: Any) -> PeerNames:

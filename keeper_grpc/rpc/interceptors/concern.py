@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -14,6 +14,9 @@ from keeper_grpc.domain.access.identity import UNIDENTIFIED, Identity
 
 OURS = "/keeper.network."
 """The prefix of this service's methods; health and reflection have others."""
+
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]] | None
+"""What a caller sends beside its message."""
 
 
 @dataclass(slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from keeper_grpc.domain.access.identity import UNIDENTIFIED
+from keeper_grpc.domain.access.identity import UNIDENTIFIED, Identity
 from keeper_grpc.domain.access.meter import Meter
+from keeper_grpc.domain.errors import ConcurrencyExceeded, RateExceeded
 from keeper_grpc.rpc.interceptors.concern import Call, Concern
 
 
@@ -27,3 +28,13 @@ class IdentityLimits(Concern):
         """Count the call out."""
         if call.counted:
             self._meter.end(call.identity)
+
+    def passes(self, identity: Identity) -> bool:
+        """Count a call that is over at once, unless its identity has had what it may."""
+        try:
+            counted = self._meter.begin(identity, self._clock())
+        except (ConcurrencyExceeded, RateExceeded):
+            return False
+        if counted:
+            self._meter.end(identity)
+        return True

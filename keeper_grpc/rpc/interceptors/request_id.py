@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import structlog
 
-from keeper_grpc.rpc.interceptors.concern import Call, Concern
+from keeper_grpc.rpc.interceptors.concern import Call, Concern, Metadata
 
 HEADER = "x-request-id"
 # A caller's id goes into the log: a UUID or hexadecimal, as tracing makes them. Names, account ids and
@@ -25,10 +25,15 @@ class RequestId(Concern):
 
     def begin(self, call: Call) -> None:
         """Bind the id to the call's log lines, until the end of the call's task."""
-        given: object = ""
-        for key, value in call.context.invocation_metadata() or ():
-            if key == HEADER:
-                given = value
-        name = given if isinstance(given, str) and _RANDOM.fullmatch(given) else uuid4().hex
+        name = request_id(call.context.invocation_metadata())
         call.metadata.append((HEADER, name))
         structlog.contextvars.bind_contextvars(call_id=name)
+
+
+def request_id(metadata: Metadata) -> str:
+    """The caller's id of a call, or one of ours."""
+    given: object = ""
+    for key, value in metadata or ():
+        if key == HEADER:
+            given = value
+    return given if isinstance(given, str) and _RANDOM.fullmatch(given) else uuid4().hex

@@ -133,6 +133,28 @@ def test_a_certificate_is_found_by_its_alternative_names_first(tmp_path: Path) -
         by_certificate(who, ())
 
 
+def test_who_was_authenticated_is_recognized(tmp_path: Path) -> None:
+    """A token from its first call on, until the file changes; a certificate at once; others never."""
+    path = written(tmp_path / "ids.yaml", ONE)
+    file: WatchedFile[Identities] = WatchedFile([path], lambda: read_identities(path, UNLIMITED))
+    who = Authenticator(identities=file, jwt=None, keys=None, certificates=True)
+
+    def recognized(*headers: str, name: str = "") -> Identity | None:
+        return who.recognized(headers, lambda: PeerNames((name,) if name else ()))
+
+    assert recognized("Bearer first") is None
+    engine = by_token(who, "Bearer first")
+    assert recognized("Bearer first") == engine
+    assert recognized(name="engine.internal") == engine
+    for headers in (["Bearer first", "Bearer first"], ["Basic first"], ["Bearer unknown"], []):
+        assert recognized(*headers) is None
+    assert recognized(name="x.internal") is None
+    assert recognized("Bearer unknown", name="engine.internal") is None
+    written(path, ONE.replace(digest("first"), digest("third")))
+    assert file.look()
+    assert recognized("Bearer first") is None
+
+
 def test_the_file_is_followed(tmp_path: Path) -> None:
     """A token that is taken out is refused from the next look on, also one that was used before."""
     path = written(tmp_path / "ids.yaml", ONE)
