@@ -55,7 +55,7 @@ class _Open:
         self.running = 0
         self.admitted = 0
         self.shed = dict.fromkeys(Reason, 0)
-        self.offered = self.done = self.refused = 0
+        self.offered = self.done = self.refused = self.given_up = 0
         """Of the current round."""
         self.per_second: float | None = None
         """Pieces that were done in a second of the last round in which any waited."""
@@ -167,14 +167,17 @@ class Gate:
         if turn.begun is None:
             if not turn.gone:
                 lane.queue.remove(turn)
+                lane.given_up += 1
             return
         now = self._clock()
         lane.running -= 1
         # Work whose caller gave up does not count: an overload would look like a load that is borne.
-        lane.done += not isinstance(error, asyncio.CancelledError)
+        gave_up = isinstance(error, asyncio.CancelledError)
+        lane.given_up += gave_up
+        lane.done += not gave_up
         if lane.lane.adapts:
             if error is None:
-                self._measure(turn, now)
+                self._measure(lane, turn, now)
             self._running -= 1
         if error is not None and isinstance(error, lane.lane.shared):
             for waiting in list(lane.queue):
@@ -182,14 +185,16 @@ class Gate:
                 _refuse(waiting, error)
         self._begin_waiting(now)
 
-    def _measure(self, turn: Turn, now: float) -> None:
+    def _measure(self, lane: _Open, turn: Turn, now: float) -> None:
         assert turn.begun is not None  # noqa: S101 - for mypy; `leave` has looked
         seconds = now - turn.begun
         if turn.at_once == 1 and turn.mark == self._begun:
             self._limit.alone(turn.work, seconds)
             self._last_alone = now
             self._probe = max(0, self._probe - 1)
-        self._limit.in_company(turn.work, seconds, (turn.at_once + self._running) / 2)
+        # Nothing else waits under pressure. What its caller waited before is of the same busy process.
+        before = self._waited_ahead if lane.pressure.on else 0.0
+        self._limit.in_company(turn.work, before + seconds, (turn.at_once + self._running) / 2)
 
     def _may_begin(self, lane: _Open, now: float) -> bool:
         if lane.running >= lane.lane.at_most:
@@ -204,8 +209,7 @@ class Gate:
             free = not others and now - self._last_other >= OTHERS_LAST
         else:
             at_least, free = 1, not lane.pressure.on
-        most = 0 if lane.pressure.on and self._waited_ahead > TICK else self._limit.value
-        if free or lane.running < at_least or self._running < most:
+        if free or lane.running < at_least or self._running < self._limit.value:
             return True
         self._limited = True
         return False
@@ -275,7 +279,7 @@ class Gate:
         lane.refused += 1
         if waited is not None:
             self._on_wait(lane.kind, waited)
-        return Shed(reason, retry_after(lane.pressure.ratio, self._rng))
+        return Shed(reason, retry_after(lane.pressure.ratio, lane.pressure.lasted, self._rng))
 
     def _arm(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TICK, self.look)
@@ -316,10 +320,12 @@ class Gate:
                 # Of which kind those ahead are is not known: as those are that came through.
                 backlog = waiting + lane.running + round(ahead * lane.offered / offered)
                 came = max(0, lane.offered + round(more * lane.offered / offered))
-                lane.pressure.close(Round(came, lane.done, lane.refused, backlog, seconds))
+                lane.pressure.close(
+                    Round(came, lane.done, lane.refused, backlog, seconds, lane.given_up)
+                )
             # Only then is it what can be done, and not what was asked for.
             lane.per_second = lane.done / seconds if waiting else None
-            lane.offered = lane.done = lane.refused = 0
+            lane.offered = lane.done = lane.refused = lane.given_up = 0
         self._round_began = now
 
     def _look_ahead(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-TOLERANCE = 2.6
+TOLERANCE = 2.5
 """Times the duration alone that a piece of work may take in company. A caller waits a little longer: its call is taken up
 and answered by the same busy process."""
 
@@ -72,8 +72,12 @@ class AdaptiveLimit:
         """Move the limit by what was seen since the last time. It grows only where more was `wanted`."""
         if len(self._ratios) < FEWEST:
             return
-        slow = median(self._ratios) > TOLERANCE
+        ratio = median(self._ratios)
+        slow = ratio > TOLERANCE
         allowed = median(self._allowed)
+        if wanted:
+            # Where calls come by chance, the limit is reached now and then, and fewer are in progress most of the time.
+            allowed = max(allowed, self._limit * TOLERANCE / ratio)
         self._ratios.clear()
         self._allowed.clear()
         if slow or wanted:

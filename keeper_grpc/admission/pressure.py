@@ -1,8 +1,9 @@
 """Whether more work comes than can be done.
 
 A full queue does not tell: a hundred callers that each wait for their answer fill one for hours, and lose nothing by it.
-What tells is that more comes than is done, round after round. So a burst, however large, is worked off, and callers
-that wait for their answers are never refused.
+What tells is that more comes than is done, round after round, until more is left than such callers make; or that some give
+up, or are refused because their turns would come too late. So a burst, however large, is worked off, and callers that wait
+for their answers are not refused, also while they become more on a machine that hardly gets on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from statistics import median
 FEW = 16
 """Pieces of work that are no backlog: they may all be waiting for another service, and a few more for them."""
 
+MANY = 128
+"""Callers that wait for their answers before they ask again are seldom more at one process."""
+
 SLIGHTLY = 1.03
 WINDOWS = ((3, 1.25, FEW), (6, 1.1, FEW), (12, SLIGHTLY, FEW // 2))
 """Rounds; how many times what was done in them must have come, in these rounds and in as many before; and by how many pieces
@@ -23,18 +27,25 @@ is done, a few answers that are on their way to those who ask again are no growt
 MOST_ROUNDS = 2 * max(rounds for rounds, _, _ in WINDOWS)
 
 CALM_ROUNDS = 5
-"""Rounds after which the pressure is over, if all that came in them was done, or no more came than was done before."""
+"""Rounds after which the pressure is over, if all that came in them was done, or hardly more came than was done before."""
+
+HARDLY = 1.1
+"""Times what was done before: so many more come while some who were refused come again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What came, what was done, what was refused, and what was still to be done at the end."""
+    """What came, what was done, what was refused, and what was still to be done at the end.
+
+    `given_up` is what its callers no longer waited for.
+    """
 
     offered: int
     done: int
     refused: int
     backlog: int
     seconds: float = 1.0
+    given_up: int = 0
 
 
 class Pressure:
@@ -45,6 +56,8 @@ class Pressure:
         self.on = False
         self.ratio = 1.0
         """What came to what was done in the last round, at least 1."""
+        self.lasted = 0
+        """Rounds since it began."""
         self._done_before = 0.0
         """Pieces a second before the pressure, when as much as possible was in progress."""
 
@@ -53,8 +66,9 @@ class Pressure:
         self._rounds.append(ended)
         self.ratio = max(1.0, ended.offered / max(1, ended.done))
         if self.on:
-            self.on = not self._calm()
-            if not self.on:
+            self.lasted += 1
+            if self._calm():
+                self.on, self.lasted = False, 0
                 self._rounds.clear()
         # What is over by now needs no remedy.
         elif ended.offered > ended.done and self._grows():
@@ -72,16 +86,25 @@ class Pressure:
         came, done = sum(each.offered for each in last), sum(each.done for each in last)
         seconds = sum(each.seconds for each in last)
         refused = any(each.refused for each in last)
-        return came <= self._done_before * seconds or (not refused and came <= SLIGHTLY * done)
+        return came <= HARDLY * self._done_before * seconds or (
+            not refused and came <= SLIGHTLY * done
+        )
 
     def _grows(self) -> bool:
         rounds = list(self._rounds)
         return any(
             len(rounds) >= 2 * length
+            and _too_many(rounds[-2 * length :])
             and _grew(rounds[-length:], ratio, pieces)
             and _grew(rounds[-2 * length : -length], ratio, pieces)
             for length, ratio, pieces in WINDOWS
         )
+
+
+def _too_many(rounds: list[Round]) -> bool:
+    """Whether more is left than callers make who wait, or some have not waited."""
+    lost = sum(each.refused + each.given_up for each in rounds)
+    return rounds[-1].backlog > MANY or lost > FEW
 
 
 def _grew(rounds: list[Round], ratio: float, pieces: int) -> bool:

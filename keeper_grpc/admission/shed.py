@@ -29,9 +29,15 @@ class Shed(Exception):
         self.retry_after = retry_after
 
 
-def retry_after(ratio: float, rng: Random) -> float:
-    """Seconds after which to try again, more of them the more is refused, and spread by half.
+DOUBLED = 5
+"""Rounds of pressure after which a refused caller is to stay away twice as long as in the first, thrice after as many more."""
 
-    `ratio` is what comes to what can be done. All that were refused would otherwise come back at once.
+
+def retry_after(ratio: float, rounds: int, rng: Random) -> float:
+    """Seconds after which to try again, more of them the more is refused and the longer that lasts, and spread by half.
+
+    `ratio` is what comes to what can be done, `rounds` how long the pressure has lasted. All that were refused would
+    otherwise come back at once; and callers who are no overload by themselves, coming again and again, would keep up the
+    pressure that another has left.
     """
-    return min(LATEST, SOONEST * ratio) * rng.uniform(1.0, 1.5)
+    return min(LATEST, SOONEST * ratio * (1 + rounds / DOUBLED)) * rng.uniform(1.0, 1.5)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from keeper_grpc.admission.pressure import CALM_ROUNDS, MOST_ROUNDS, Pressure, Round
+from keeper_grpc.admission.pressure import CALM_ROUNDS, FEW, MANY, MOST_ROUNDS, Pressure, Round
 
 SOON = 6
 """Rounds after which a clear overload is known."""
@@ -16,7 +16,7 @@ def after(*rounds: Round) -> Pressure:
 
 def test_far_more_than_can_be_done_is_pressure_soon() -> None:
     """After a few rounds, each of which brought more."""
-    overload = Round(offered=50, done=10, refused=0, backlog=40)
+    overload = Round(offered=50, done=10, refused=0, backlog=MANY + 1)
     assert not after(*[overload] * (SOON - 1)).on
     pressure = after(*[overload] * SOON)
     assert pressure.on
@@ -31,7 +31,7 @@ def test_a_burst_is_no_pressure() -> None:
 
 def test_an_overload_that_is_done_in_fits_is_pressure_too() -> None:
     """A machine that does nothing for a moment and then much has the same rate."""
-    idle, busy = Round(50, 0, 0, 100), Round(50, 40, 0, 100)
+    idle, busy = Round(50, 0, 0, MANY + 50), Round(50, 40, 0, MANY + 10)
     assert after(*[busy, idle] * (SOON // 2)).on
 
 
@@ -50,9 +50,21 @@ def test_answers_on_their_way_are_no_pressure() -> None:
         assert not pressure.on
 
 
+def test_callers_that_become_more_are_no_pressure() -> None:
+    """A hundred and twenty-eight who come one after another to a machine that hardly gets on."""
+    joining = [Round(10, 2, 0, 8 * (1 + number)) for number in range(MANY // 8)]
+    assert not after(*joining, *[Round(2, 2, 0, MANY)] * MOST_ROUNDS).on
+
+
+def test_callers_that_do_not_wait_are_pressure_with_any_backlog() -> None:
+    """Those who give up, and those whose turns would come too late, leave no queue behind."""
+    for lost in ({"given_up": 8, "refused": 0}, {"given_up": 0, "refused": 8}):
+        assert after(*[Round(offered=20, done=10, backlog=FEW + 1, **lost)] * SOON).on
+
+
 def test_a_little_more_than_can_be_done_is_pressure_in_the_end() -> None:
     """The queue would only grow."""
-    rounds = [Round(11, 10, 0, 20 + left) for left in range(MOST_ROUNDS)]
+    rounds = [Round(11, 10, 0, MANY + left) for left in range(1, MOST_ROUNDS + 1)]
     assert not after(*rounds[:-1]).on
     assert after(*rounds).on
 
