@@ -15,11 +15,12 @@ from typing import Any
 import grpc
 
 SERVICE = "/keeper.network.v1.NetworkLearningService/"
+PUSHBACK = "grpc-retry-pushback-ms"
 CONNECTIONS = 8
 PATIENCE = 20.0
 """Seconds of the callers' deadlines."""
 BACKOFF = 0.5
-"""Seconds, the least that a RetryInfo of the service says."""
+"""Seconds after an error that says no time to come back."""
 
 
 @dataclass
@@ -92,8 +93,8 @@ class Client:
         for channel in self._channels:
             await channel.close()
 
-    async def call(self, method: str, seen: Seen) -> bool:
-        """One call: whether it was answered."""
+    async def call(self, method: str, seen: Seen) -> float | None:
+        """One call: None if it was answered, else the seconds after which it may be tried again."""
         began = time.perf_counter()
         try:
             await next(self._calls[method])(next(self._requests[method]), timeout=PATIENCE)
@@ -101,19 +102,20 @@ class Client:
             seen.codes[error.code().name] += 1
             if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 seen.refused.append(time.perf_counter() - began)
-            return False
+            return _retry_after(error)
         seen.seconds.append(time.perf_counter() - began)
         seen.codes["OK"] += 1
-        return True
+        return None
 
     async def closed(self, method: str, callers: int, seconds: float) -> Seen:
-        """Callers that ask again when they have their answer, and a while after a refusal."""
+        """Callers that ask again when they have their answer, and when a refusal says."""
         seen, began, spent = Seen(), time.perf_counter(), self._spent()
 
         async def caller() -> None:
-            while time.perf_counter() - began < seconds:
-                if not await self.call(method, seen):
-                    await asyncio.sleep(BACKOFF)
+            while (left := began + seconds - time.perf_counter()) > 0:
+                pause = await self.call(method, seen)
+                if pause is not None:
+                    await asyncio.sleep(min(pause, left))
 
         await asyncio.gather(*(caller() for _ in range(callers)))
         seen.lasted = time.perf_counter() - began
@@ -166,6 +168,11 @@ class Client:
         """
         questions = list(itertools.islice(self._requests["EnhanceInsights"], 1_000))
         return _streams(self._channels, questions, number, unread)
+
+
+def _retry_after(error: grpc.aio.AioRpcError) -> float:
+    told = dict(error.trailing_metadata() or ()).get(PUSHBACK)
+    return BACKOFF if told is None else int(told) / 1_000
 
 
 @asynccontextmanager
