@@ -25,6 +25,9 @@ class StartServer(Protocol):
 
     Without `database_url` it has the bundled PostgreSQL in `data_dir`. `serving=False` returns at
     once, for a server that is not to come up. `root` is the checkout to run. `settings` are KEEPER_ variables.
+
+    One of this checkout that is to serve has its modules loaded ahead (tests/program.py), unless
+    `fresh` asks for `python server.py`: for a test that looks at how the process was started.
     """
 
     async def __call__(
@@ -34,6 +37,7 @@ class StartServer(Protocol):
         database_url: str | None = None,
         serving: bool = True,
         root: Path = REPOSITORY,
+        fresh: bool = False,
         **settings: str,
     ) -> ServerProcess: ...
 
@@ -49,6 +53,7 @@ async def starter(make_directory: MakeDirectory) -> AsyncIterator[StartServer]:
             database_url: str | None = None,
             serving: bool = True,
             root: Path = REPOSITORY,
+            fresh: bool = False,
             **settings: str,
         ) -> ServerProcess:
             data_dir = data_dir or make_directory() / "data"
@@ -57,7 +62,10 @@ async def starter(make_directory: MakeDirectory) -> AsyncIterator[StartServer]:
                 settings["KEEPER_DATABASE_URL"] = database_url
                 settings.setdefault("KEEPER_PSEUDONYM_KEYS", PSEUDONYM_KEYS)
                 settings.setdefault("KEEPER_OPEN_ACCOUNTS", "true")
-            server = ServerProcess.launch(make_directory() / "server.log", root, **settings)
+            loaded = serving and not fresh and root == REPOSITORY
+            server = ServerProcess.launch(
+                make_directory() / "server.log", root, loaded=loaded, **settings
+            )
             stack.push_async_callback(end, server, data_dir)
             if serving:
                 await server.serving()

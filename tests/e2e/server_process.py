@@ -1,4 +1,4 @@
-"""The real server: `python server.py` as a process of its own, with its log in a file."""
+"""The real server: a process of its own, with its log in a file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 import grpc
 
 from keeper_grpc.storage.embedded.orphans import cluster_name
+from tests import program
 from tests.e2e.waiting import until
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.program import REPOSITORY as REPOSITORY  # noqa: PLC0414 - tests take it from here
 
 START = 180.0
 """Seconds until a server must serve: initdb and a model to load, on a machine that others use."""
@@ -58,16 +58,27 @@ def environment(**settings: str) -> dict[str, str]:
 class ServerProcess:
     """A started server. `port` is 0 until it serves."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | program.Started
     log: Path
     data_dir: str
     port: int = 0
     http_port: int = 0
 
     @classmethod
-    def launch(cls, log: Path, root: Path = REPOSITORY, **settings: str) -> ServerProcess:
-        """Start the process; it does not serve yet. `root` is the checkout that it runs from."""
+    def launch(
+        cls, log: Path, root: Path = REPOSITORY, *, loaded: bool = False, **settings: str
+    ) -> ServerProcess:
+        """Start the process; it does not serve yet. `root` is the checkout that it runs from.
+
+        `loaded`: with the modules of this checkout loaded ahead, instead of by `python server.py`.
+        """
+        process: subprocess.Popen[bytes] | program.Started
         with log.open("ab") as stream:
+            if loaded:
+                process = program.start(
+                    ["serve"], env=environment(**settings), stdout=stream, stderr=stream
+                )
+                return cls(process, log, settings["KEEPER_DATA_DIR"])
             process = subprocess.Popen(
                 [sys.executable, root / "server.py"],
                 env=environment(**settings),
@@ -116,7 +127,7 @@ class ServerProcess:
     async def ended(self, within: float = STOP) -> int:
         """Wait until the process is gone: its exit code."""
         await until(lambda: self.process.poll() is not None, within=within, what="the server ends")
-        return self.process.returncode
+        return self.process.wait()
 
     async def kill(self) -> None:
         """Kill -9, at once."""

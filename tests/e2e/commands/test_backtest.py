@@ -3,11 +3,11 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from tests.e2e.server_process import REPOSITORY, environment
+from tests import program
+from tests.e2e.server_process import environment
 
 MAPPING = """
 name: backtest-of-a-test
@@ -29,14 +29,7 @@ BAD = "Post a picture of the new chairs"
 
 def keeper(*arguments: str | Path, temporary: Path) -> subprocess.CompletedProcess[str]:
     """Run `keeper backtest`, which finds its place for temporary files below the test's."""
-    return subprocess.run(
-        [sys.executable, "-m", "keeper_grpc.cli", "backtest", *arguments],
-        env=environment() | {"TMPDIR": str(temporary)},
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return program.run(["backtest", *arguments], env=environment() | {"TMPDIR": str(temporary)})
 
 
 def history(path: Path, *, locations: int = 6, days: int = 10) -> Path:

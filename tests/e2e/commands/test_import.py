@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests import program
 from tests.e2e.server_process import REPOSITORY, ServerProcess, bundled_dsn, environment
 
 EXAMPLES = REPOSITORY / "examples" / "import"
@@ -16,14 +16,7 @@ MAPPING = EXAMPLES / "mapping.yaml"
 
 def keeper(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `keeper import`."""
-    return subprocess.run(
-        [sys.executable, "-m", "keeper_grpc.cli", "import", *arguments],
-        env=environment(),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return program.run(["import", *arguments], env=environment())
 
 
 def count(output: str, name: str) -> int:

@@ -6,13 +6,13 @@ import hashlib
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests import program
 from tests.access.certificates import Authority
 from tests.e2e.conftest import StartServer
 from tests.e2e.server_process import ServerProcess, environment
@@ -24,13 +24,7 @@ CA = Authority("secured")
 
 def keeper(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """A command, with the token in its environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "keeper_grpc.cli", *arguments],
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return program.run(arguments, env=environment(**settings))
 
 
 def identities(*names: str) -> str:
@@ -59,7 +53,7 @@ async def test_a_secured_server_serves_its_operators(
         "KEEPER_TLS_KEY": str(files / "server.key"),
         "KEEPER_IDENTITIES_FILE": str(files / "identities.yaml"),
     }
-    server = await start_server(database_url=database_of_its_own, **settings)
+    server = await start_server(database_url=database_of_its_own, fresh=True, **settings)
     target = ("--target", f"localhost:{server.port}", "--tls-ca", str(files / "ca.pem"))
 
     done = keeper("metrics", *target, "--json", KEEPER_TOKEN=TOKEN)

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 
 import asyncpg
 
 from keeper_grpc.catalog.load import load_catalog
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import ListPatternsRequest
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2_grpc import NetworkLearningServiceStub
+from tests import program
 from tests.e2e.conftest import MakeDirectory, StartServer
-from tests.e2e.server_process import PSEUDONYM_KEYS, START, ServerProcess, environment
+from tests.e2e.server_process import PSEUDONYM_KEYS, ServerProcess, environment
 
 AUTHORED = sum(len(pattern.business_categories) for pattern in load_catalog().patterns)
 """The catalog's patterns, each in each of its lines of business."""
@@ -32,19 +32,8 @@ async def listed(server: ServerProcess) -> int:
 
 async def keeper(*command: str, **settings: str) -> tuple[int, str]:
     """Run a command: its exit code and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "keeper_grpc.cli",
-        *command,
-        env=environment(**settings),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(START):
-        said, complaint = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, (said if process.returncode == 0 else complaint).decode()
+    done = await asyncio.to_thread(program.run, command, env=environment(**settings))
+    return done.returncode, done.stdout if done.returncode == 0 else done.stderr
 
 
 async def test_a_fresh_server_seeds_its_catalog_once(

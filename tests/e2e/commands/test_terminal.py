@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import ListPatternsRequest
+from tests import program
 from tests.e2e.calls import capture, emerge, network
 from tests.e2e.conftest import MakeDirectory, StartServer
 from tests.e2e.server_process import REPOSITORY, ServerProcess, bundled_dsn, environment
@@ -40,14 +41,7 @@ PUT_BACK = b"\x1b[?25h\x1b[?1049l"
 
 def keeper(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [*KEEPER, *arguments],
-        env=environment(**variables),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return program.run(arguments, env=environment(**variables))
 
 
 async def publish(server: ServerProcess, insight_type: str) -> str:

@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
+from tests import program
 from tests.e2e.server_process import START, STOP, environment
 from tests.e2e.waiting import SOON, until
 
@@ -74,7 +73,7 @@ async def browsing() -> AsyncIterator[Browser]:
 class Dashboard:
     """A running `keeper dashboard`."""
 
-    process: subprocess.Popen[bytes]
+    process: program.Started
     log: Path
     target: str
     port: int = 0
@@ -124,20 +123,19 @@ class Dashboard:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         await until(lambda: self.process.poll() is not None, within=STOP, what="the page ends")
-        return self.process.returncode
+        return self.process.wait()
 
 
 def _process(
     target: str, log: Path, port: int, options: Sequence[str], settings: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+) -> program.Started:
     arguments = ["--target", target, "--port", str(port), "--stale-after", str(STALE_AFTER)]
     arguments += options
     with log.open("wb") as stream:
-        return subprocess.Popen(
-            [sys.executable, "-m", "keeper_grpc.cli", "dashboard", *arguments],
+        return program.start(
+            ["dashboard", *arguments],
             env=environment(**settings),
             cwd=log.parent,
-            stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
         )

@@ -103,6 +103,7 @@ async def test_planted_secrets_are_in_no_log_argument_metric_trace_or_answer(
     async with OpenAIStandIn() as embeddings, OtlpStandIn() as collector:
         server = await start_server(
             database_url=with_password(database_of_its_own),
+            fresh=True,
             KEEPER_PSEUDONYM_KEYS=f"main:{KEY}",
             KEEPER_EMBEDDER="openai",
             KEEPER_OPENAI_API_KEY=API_KEY,

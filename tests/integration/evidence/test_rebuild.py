@@ -5,7 +5,6 @@ import math
 import os
 import random
 import subprocess
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import ReportOutcomeR
 from keeper_grpc.one_shot.commands import rebuild
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.evidence.rebuild import EvidenceStale
+from tests import program
 from tests.rpc.feedback import ask, react, report
 from tests.rpc.requests import capture, new_account
 from tests.rpc.service import PSEUDONYM_KEYS, Service, running
@@ -320,18 +320,14 @@ async def test_an_interrupted_rebuild_is_to_be_finished(database_url: str) -> No
 
 def keeper_rebuild(database_url: str, half_life: timedelta) -> subprocess.CompletedProcess[str]:
     """Run the command as an operator does."""
-    return subprocess.run(
-        [sys.executable, "-m", "keeper_grpc.cli", "rebuild"],
+    return program.run(
+        ["rebuild"],
         env={
             **os.environ,
             "KEEPER_DATABASE_URL": database_url,
             "KEEPER_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
             "KEEPER_EVIDENCE_HALF_LIFE": str(half_life.total_seconds()),
         },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
     )
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ from keeper_grpc.storage.accounts.qualification import PostgresQualification
 from keeper_grpc.storage.evidence.stale import PostgresStalePatterns
 from keeper_grpc.usecases.accounts.qualify import QualifyAccounts
 from keeper_grpc.usecases.evidence.refresh import RefreshEvidence
+from tests import program
 from tests.conftest import PostgresServer
 from tests.e2e.waiting import SOON
 from tests.integration.locks import waiting_for_a_lock
@@ -494,10 +494,11 @@ async def test_invented_accounts_approve_no_word(dsn: str, clock: Clock) -> None
         assert await understood(service, action) == action
 
 
-async def run_keeper(dsn: str, *arguments: str) -> tuple[int | None, str]:
+async def run_keeper(dsn: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a keeper command, as a process: it configures its logging for itself alone."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "keeper_grpc.cli", *arguments),
+    done = await asyncio.to_thread(
+        program.run,
+        arguments,
         env={
             **os.environ,
             "KEEPER_DATABASE_URL": dsn,
@@ -505,10 +506,8 @@ async def run_keeper(dsn: str, *arguments: str) -> tuple[int | None, str]:
             "KEEPER_WORD_APPROVAL": "manual",
             "KEEPER_LOG_LEVEL": "error",
         },
-        stdout=asyncio.subprocess.PIPE,
     )
-    out, _ = await process.communicate()
-    return process.returncode, out.decode()
+    return done.returncode, done.stdout
 
 
 async def understood(service: Service, action: str) -> str:

@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import os
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from keeper_grpc.privacy.keys.key_file import KeyFileInvalid, create
 from keeper_grpc.pseudonym_keys import make_pseudonyms
 from keeper_grpc.settings import Settings
 from keeper_grpc.storage.accounts.key_agreement import PseudonymKeyMissing, PseudonymKeyWrong
+from tests import program
 from tests.conftest import PostgresServer
 from tests.rpc.requests import capture, new_account, question
 from tests.rpc.service import running
@@ -226,13 +226,8 @@ async def test_the_command_line_says_it_in_one_line(dsn: str) -> None:
     """The exit code is 1, and neither a stack nor a key is shown."""
     await start(dsn, f"main:{ONE}")
     chosen = {"KEEPER_DATABASE_URL": dsn, "KEEPER_PSEUDONYM_KEYS": f"main:{OTHER}"}
-    ended = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "keeper_grpc.cli", "rebuild"),
-        env=os.environ | chosen,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, said = await ended.communicate()
+    ended = await asyncio.to_thread(program.run, ["rebuild"], env=os.environ | chosen)
     assert ended.returncode == 1
-    (line,) = said.decode().splitlines()
+    (line,) = ended.stderr.splitlines()
     assert line.startswith("keeper: KEEPER_PSEUDONYM_KEYS: the key with the id 'main'")
     assert OTHER not in line

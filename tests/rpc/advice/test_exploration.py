@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
 from keeper_grpc.one_shot.commands import rebuild
 from keeper_grpc.settings import Settings
+from tests import program
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import TOWEL, ask, report, teach
 from tests.rpc.geometry import Geometry
@@ -155,20 +155,19 @@ async def test_the_operator_sees_what_was_learned_and_what_it_cost(
             report(account, given.enhancement_id, success=number % 2 == 0)
         )
 
-    command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "keeper_grpc.cli", "explore"),
+    command = await asyncio.to_thread(
+        program.run,
+        ["explore"],
         env=os.environ
         | {
             "KEEPER_DATABASE_URL": database_url,
             "KEEPER_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
             "COLUMNS": "200",
         },
-        stdout=asyncio.subprocess.PIPE,
     )
-    said, _ = await command.communicate()
 
     assert command.returncode == 0
-    lines = said.decode().splitlines()
+    lines = command.stdout.splitlines()
     start = next(place for place, line in enumerate(lines) if "surf_school" in line)
     rows = [
         next(line for line in lines[start : start + 3] if script in line)
@@ -178,4 +177,4 @@ async def test_the_operator_sees_what_was_learned_and_what_it_cost(
     assert all(counted)
     assert sum(int(found[1]) for found in counted if found) == 24
     assert sum("* " in row for row in rows) == 1
-    assert "points of success on the average" in said.decode()
+    assert "points of success on the average" in command.stdout

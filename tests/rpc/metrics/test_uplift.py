@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +12,7 @@ from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import RegisterAccountRequest
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.metrics.uplift import PostgresUplift
+from tests import program
 from tests.e2e.waiting import SOON
 from tests.integration.openai_stand_in import OpenAIStandIn
 from tests.rpc.feedback import ask, report, teach
@@ -194,20 +194,19 @@ async def test_the_command_says_what_the_interval_is_made_of(
         if number:
             await service.network.ReportOutcome(report(account, answer.enhancement_id))
 
-    command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "keeper_grpc.cli", "uplift"),
+    command = await asyncio.to_thread(
+        program.run,
+        ["uplift"],
         env=os.environ
         | {
             "KEEPER_DATABASE_URL": database_url,
             "KEEPER_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
             "COLUMNS": "200",
         },
-        stdout=asyncio.subprocess.PIPE,
     )
-    said, _ = await command.communicate()
 
     assert command.returncode == 0
-    lines = said.decode().splitlines()
+    lines = command.stdout.splitlines()
     row = next(line for line in lines if "surf_school" in line)
     assert " 11 " in row  # owners with an outcome, of 12 that asked
     assert "+0.0 points" in row

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -24,6 +22,7 @@ from keeper_grpc.privacy.evaluation.report import (
     privacy_report,
     render,
 )
+from tests import program
 
 PHRASES = ("trade", "front_desk_phrases", "place_services")
 
@@ -112,12 +111,7 @@ def test_other_languages_are_counted_whole() -> None:
 def test_the_command_prints_what_was_measured(split: Split) -> None:
     """`keeper privacy-report --json` gives the counts, and no sentence of the sets."""
     wanted = split.replace("_", "-")
-    printed = subprocess.run(
-        [sys.executable, "-m", "keeper_grpc.cli", "privacy-report", "--split", wanted, "--json"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    printed = program.run(["privacy-report", "--split", wanted, "--json"], env=os.environ).stdout
     told = json.loads(printed)
     measured = report_of(split)
     assert told["sentences"] == measured.sentences
@@ -130,12 +124,8 @@ def test_the_command_prints_what_was_measured(split: Split) -> None:
 
 def test_the_command_draws_a_table() -> None:
     """Without --json an officer reads a table with a row for every figure."""
-    printed = subprocess.run(
-        [sys.executable, "-m", "keeper_grpc.cli", "privacy-report", "--split", "tuning"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200"},
+    printed = program.run(
+        ["privacy-report", "--split", "tuning"], env={**os.environ, "COLUMNS": "200"}
     ).stdout
     for measure in (*report_of("tuning").masked, *report_of("tuning").touched):
         assert measure.name in printed
