@@ -34,8 +34,8 @@ class Rules:
     """Validates messages against the rules of their protos."""
 
     def __init__(self, warm_up: Iterable[Message]) -> None:
-        """`warm_up`: one message of each type. Compiling its rules costs 5 to 10 ms once."""
-        self._validator = protovalidate.Validator()
+        """`warm_up`: one message of each type. Compiling its rules costs 5 to 10 ms once a process."""
+        self._validator = _validator()
         for message in warm_up:
             self._validator.collect_violations(message)
 
@@ -66,6 +66,12 @@ class Rules:
                     for violation in violations
                 ]
             )
+
+
+@functools.cache
+def _validator() -> protovalidate.Validator:
+    """The one of this process: it keeps the rules of each message that it has compiled."""
+    return protovalidate.Validator()
 
 
 @functools.cache

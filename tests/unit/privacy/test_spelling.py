@@ -16,6 +16,14 @@ def spelling() -> Spelling:
     return Spelling(default_vocabulary())
 
 
+def test_words_that_accounts_approve_make_no_other_index(spelling: Spelling) -> None:
+    """A process indexes its word lists once, however many anonymizers it makes."""
+    approved = default_vocabulary().with_approved(frozenset({"glowzilla"}))
+    again = Spelling(approved)
+    assert vars(again)["_words"] is vars(spelling)["_words"]
+    assert vars(again)["_names"] is vars(spelling)["_names"]
+
+
 def masked(action: str, identifiers: Identifiers | None = None) -> str:
     """What the anonymizer leaves of an action."""
     insight = Insight("i", "churn_prevention", "spa", {}, action, "", 0.5)
