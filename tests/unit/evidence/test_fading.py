@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 
 import pytest
@@ -18,13 +19,17 @@ Outcomes = Sequence[tuple[float, bool]]
 """Of one owner: the day and whether it succeeded."""
 
 
+@cache
+def weight(day: float, half_life: timedelta) -> float:
+    """What an outcome of a day weighs; asked again for each day that is looked back from."""
+    return recency_weight(START + timedelta(days=day), half_life)
+
+
 def course(outcomes: Outcomes, today: float) -> Course:
     """The moving averages of these outcomes as they are on a day."""
 
     def weighed(half_life: timedelta, counted: Iterable[float]) -> float:
-        now = recency_weight(START + timedelta(days=today), half_life)
-        days = (recency_weight(START + timedelta(days=day), half_life) for day in counted)
-        return sum(days) / now
+        return sum(weight(day, half_life) for day in counted) / weight(today, half_life)
 
     return Course(
         weighed(FAST, (day for day, _ in outcomes)),
