@@ -8,7 +8,6 @@ in. Slots and roles belong to one record: the same person gets the same role in 
 from __future__ import annotations
 
 import bisect
-import html
 import operator
 import re
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from keeper_grpc.privacy.text.brackets import rounded
+from keeper_grpc.privacy.text.escapes import decoded
 from keeper_grpc.privacy.text.tokens import Word, fold, words
 
 FIRST_SLOT = 0xF0000
@@ -272,24 +272,15 @@ def has_words_left(masked: str) -> bool:
     return any(map(str.isalnum, rest)) or _ROLE.search(masked) is None
 
 
-_ENTITY: Final = re.compile(r"&(?:#\d{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
-_NESTED_ENTITIES: Final = 3
-"""`&amp;#82;` is what software makes of an entity that passed through it twice."""
-
-
 def normalize(text: str) -> str:
-    """HTML entities decoded, then NFKC without invisible characters: what a reader sees is what the
-    layers see.
+    """Escaped characters decoded, then NFKC without invisible ones: what a reader sees is what the layers see.
 
     Zero-width, soft-hyphen and bidirectional marks vanish, so that `Ja<ZWSP>ne` is `Jane`, and so do
     the keycaps around digits; digits of every script and in circles are plain ones; control,
     private-use and unassigned characters become spaces, so that no input can forge a slot. Square brackets are for masks
     (text/brackets.py).
     """
-    for _ in range(_NESTED_ENTITIES):
-        if "&" not in text or _ENTITY.search(text) is None:
-            break
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    text = decoded(text)
     if not text.isascii():
         text = "".join(map(_visible, unicodedata.normalize("NFKC", text)))
     elif not text.isprintable():
