@@ -301,6 +301,13 @@ ADDRESSES: Final[tuple[Recognizer, ...]] = (
     ),
     Recognizer(
         "address",
+        compiled(
+            r"\b(?-i:Pier|Terminal|Route|Rte|Exit|Channel|Studio|Building|Hangar|Lot)\s#?\d{1,4}[a-z]?\b"
+        ),
+        ("pier",),
+    ),
+    Recognizer(
+        "address",
         compiled(r"\b\d{1,3}(?:st|nd|rd|th)\s(?:&|and)\s(\pL{3,})\b"),
         ("crossing",),
         accept=lambda match: (

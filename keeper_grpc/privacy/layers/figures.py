@@ -21,6 +21,20 @@ _MONTH: Final = (
 )
 _DAY: Final = r"(?:3[01]|[12]\d|0?[1-9])"
 _YEAR: Final = r"(?:19|20)\d{2}"
+_ONES: Final = "one|two|three|four|five|six|seven|eight|nine"
+_TEENS: Final = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+_TENS: Final = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_SPOKEN_YEAR: Final = (
+    rf"(?:nineteen[\s-](?:hundred[\s-](?:and[\s-])?)?(?:(?:{_TENS})\b(?:[\s-](?:{_ONES})\b)?|oh?[\s-](?:{_ONES})\b|(?:{_TEENS})\b)"
+    rf"|two[\s-]thousand\b(?:[\s-]and)?(?:[\s-](?:(?:{_TEENS}|{_ONES})\b|(?:{_TENS})\b(?:[\s-](?:{_ONES})\b)?))?"
+    rf"|twenty[\s-](?:(?:{_TEENS})\b|(?:{_TENS})\b(?:[\s-](?:{_ONES})\b)?))"
+)
+_ORDINAL: Final = (
+    r"(?:(?:twenty|thirty)[\s-])?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)"
+    r"|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth"
+    r"|twentieth|thirtieth"
+)
+_OF_YEAR: Final = rf"(?:,?\s(?:in\s)?(?:{_YEAR}\b|{_SPOKEN_YEAR}|['\x{{2019}}]?\d\d\b))?"
 _CLOCK: Final = (
     r"(?:(?:\s|T|,\s|\sat\s){1,2}\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s?(?:am|pm)\b|z)?)?"
 )
@@ -60,6 +74,22 @@ def _is_written_date(match: Match) -> bool:
         or month.lower() not in _MONTH_WORDS
         or _DATED.search(match[0]) is not None
     )
+
+
+def _is_spoken_date(match: Match) -> bool:
+    """`the third of May`, `May the fourth`: not the holiday, nor `May the second guest come free`."""
+    month, text = match[1], match[0].lower()
+    if (
+        "fourth" in text
+        and month.lower().startswith("jul")
+        and len(text) <= len("the fourth of july")
+    ):
+        return False
+    if month.lower() not in _MONTH_WORDS or " of " in text:
+        return True
+    end = match.span()[1]
+    goes_on = match.string[end : end + 1] == " " and match.string[end + 1 : end + 2].isalpha()
+    return month[0].isupper() and (not text.startswith(month.lower()) or not goes_on)
 
 
 _MONTH_WORDS: Final = frozenset({"may", "march", "mar", "dec", "sep"})
@@ -163,6 +193,29 @@ FIGURES: Final[tuple[Recognizer, ...]] = (
         ("month",),
         accept=_is_written_date,
         coarse=lambda match: _month(match[1]),
+    ),
+    Recognizer(
+        "date",
+        compiled(rf"\b(?:the\s)?(?:{_ORDINAL})\s(?:day\s)?(?:of\s)?{_MONTH}\b\.?{_OF_YEAR}"),
+        ("ordinal",),
+        accept=_is_spoken_date,
+        coarse=lambda match: _month(match[1]),
+    ),
+    Recognizer(
+        "date",
+        compiled(rf"\b{_MONTH}\.?\s(?:the\s)?(?:{_ORDINAL})\b{_OF_YEAR}"),
+        ("ordinal",),
+        accept=_is_spoken_date,
+        coarse=lambda match: _month(match[1]),
+    ),
+    Recognizer(
+        "date",
+        compiled(
+            r"\b(?:born|birth|birth(?:day|date|year)|dob|d\.o\.b\.?|class of)\b[^.\n]{0,30}?"
+            rf"({_YEAR}\b|{_SPOKEN_YEAR}|['\x{{2019}}]\d\d\b)"
+        ),
+        ("born",),
+        group=1,
     ),
     Recognizer(
         "age",

@@ -13,7 +13,14 @@ from typing import Final
 
 import phonenumbers
 
-from keeper_grpc.privacy.text.matching import NUMBER_WORDS, Match, Recognizer, compiled
+from keeper_grpc.privacy.text.matching import (
+    NUMBER_WORDS,
+    NUMBERED_AS,
+    NUMBERED_ROLES,
+    Match,
+    Recognizer,
+    compiled,
+)
 from keeper_grpc.privacy.text.word_lists import listed
 
 _IBAN_DIGITS: Final = 6
@@ -139,6 +146,32 @@ def _opens_something(match: Match) -> bool:
     return _NO_CODES.search(match.string[max(start - 10, 0) : start]) is None
 
 
+_MEASURES: Final = _COUNTED | frozenset(
+    listed("inch inches in cm mm g gr gram grams oz ml k off month mo wk wks d pack packs x")
+)
+"""What a number behind `extension` measures: hair and lashes are extended as well as calls."""
+
+
+def _is_dialled(match: Match) -> bool:
+    """`extension 317`: not `extension 18 inch`, and not `extension 20%`."""
+    end = match.span()[1]
+    return (match[2] or "").lower() not in _MEASURES and match.string[end : end + 1] not in {
+        "%",
+        '"',
+        "\u201d",
+    }
+
+
+def _is_no_year(number: str) -> bool:
+    """Whether a number of four digits is none of the years that a campaign is named for."""
+    return len(number) != len("2026") or number[:2] not in {"19", "20"}
+
+
+def _is_numbered_one(match: Match) -> bool:
+    """`client 4471`: not `client 2026 goals`, and not `user 5000 points`."""
+    return (match[2] or "").lower() not in _COUNTED and _is_no_year(match[1])
+
+
 SPELLED: Final[tuple[Recognizer, ...]] = (
     Recognizer(
         "number",
@@ -167,6 +200,44 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
             r"\s{0,2}(?:number|num|no|nr|id|code)?\.?\s{0,2}(?:is|:|#|=|-)?\s{0,2}#?\s{0,2}([a-z]{0,4}-?\d[\d-]{3,20}[a-z]?(?:\s\d{4}){0,4})\b"
         ),
         ("digits",),
+        group=1,
+    ),
+    Recognizer(
+        "id",
+        compiled(
+            NUMBERED_AS
+            + r"(?:\b|_)?\.?[\"'’”]?\s{0,2}(?:is\b|:|=|#)?\s{0,2}[\"'“’#]{0,2}([a-z0-9_-]*\d[a-z0-9_-]*)"
+        ),
+        ("digit", "numbered"),
+        accept=lambda match: len(match[1]) > 1,
+        group=1,
+    ),
+    Recognizer(
+        "id",
+        compiled(r"\bid[\"'’”]?\s{0,2}[:=]\s{0,2}[\"'“’]?([a-z0-9_-]*\d[a-z0-9_-]*)"),
+        ("digit", "numbered"),
+        group=1,
+    ),
+    Recognizer(
+        "id",
+        compiled(rf"\b(?:{NUMBERED_ROLES})\s#?(\d{{4,12}})\b(?:[\s-]?([\pL]+))?"),
+        ("numbered one",),
+        accept=_is_numbered_one,
+        group=1,
+    ),
+    Recognizer(
+        "id",
+        compiled(r"\b[a-z]{1,14}_(\d{4,12})[a-z]?\b"),
+        ("underscored",),
+        accept=lambda match: _is_no_year(match[1]),
+    ),
+    Recognizer(
+        "number",
+        compiled(
+            r"\b(?:ext|extn|xtn|extension)\b\.?(?:\s(?:no\.?|number))?[\s:#]{0,3}(\d{2,6})\b(?:[\s-]?([\pL]+))?"
+        ),
+        ("digit", "extension"),
+        accept=_is_dialled,
         group=1,
     ),
     # The UK's national insurance number. In pairs, as it is printed, it is written in capitals: `at 10 15 20 a day` is none.
@@ -248,7 +319,7 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
             r"locker|cubby|fob|badge|keycard|plates?|license plate|tag|vin|serial|"
             r"(?:confirmation|appt|appointment|booking|reservation|reference|ref)(?:\s(?:code|number|no\.?|#))?)\b"
             r"(?:\s(?:number|no\.?|is|was|for|the|her|his|their|to|back|front|side|door|gate|code|combo|now|changed)\b){0,5}"
-            r"[\s:=#-]{1,3}((?:(?-i:[A-Z]{2,4})[\s-])?[a-z0-9!@#$*._-]*\d[a-z0-9!@#$*_-]*)"
+            r"[\s:=#-]{1,3}((?:(?-i:[A-Z]{1,4})[\s-]){0,2}[a-z0-9!@#$*._-]*\d[a-z0-9!@#$*_-]*)"
         ),
         ("digit", "opens"),
         accept=lambda match: len(match[1]) > 2,  # noqa: PLR2004  # locker 12 is one of many

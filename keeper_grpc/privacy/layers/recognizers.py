@@ -133,6 +133,13 @@ CONTAINERS: Final[tuple[Recognizer, ...]] = (
         ("@",),
         group=1,
     ),
+    # An address of a network of one's own, or a letter in disguise: `lena@frontdesk`, `t@sha`.
+    Recognizer("handle", compiled(r"\b[\pL\pN._-]*\pL@\pL[\pL\pN-]*"), ("@",)),
+    Recognizer(
+        "handle",
+        compiled(r"\b[\pL*]*\pL\*{1,8}\pL[\pL*]*"),
+        ("*",),
+    ),
     Recognizer(
         "handle",
         compiled(

@@ -1,7 +1,8 @@
 """Layer 7: what is left of an identifier of which the layers before have masked a part only.
 
-Of `glowgirl92` the word is masked and the digits are left, of `8F3K-22LM-90QW` what passes for a name. What was
-written as one goes as one: digits that are joined to a mask go with it.
+Of `glowgirl92` the word is masked and the digits are left, of `8F3K-22LM-90QW` what passes for a name, of
+`glow_by_tasha` the words. What was written as one goes as one: digits that are joined to a mask go with it, and all
+that underscores join to one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _JOINERS: Final = "#-_"
 
 
 def mask_rests(draft: Draft) -> None:
-    """Masks what is joined to a mask and has digits as `[code]`, together with the mask."""
+    """Masks what is joined to a mask and has digits as `[code]`, a handle or a file's name as `[handle]`, together
+    with the mask.
+    """
     if not draft.text.isascii():
         draft.replace(list(_spans(draft)))
 
@@ -32,6 +35,10 @@ def _spans(draft: Draft) -> Iterator[Span]:
     for match in _JOINED.finditer(draft.text):
         joined = match[0].strip(_JOINERS)
         slots = {draft.record.kind(char) for char in joined if is_slot(char)}
-        if slots - _IDENTIFIES_NOBODY and any(map(str.isdigit, joined)):
-            start = match.start() + match[0].index(joined)
+        if not slots - _IDENTIFIES_NOBODY:
+            continue
+        start = match.start() + match[0].index(joined)
+        if any(map(str.isdigit, joined)):
             yield Span(start, start + len(joined), "code", "[code]")
+        elif "_" in joined:
+            yield Span(start, start + len(joined), "handle", "[handle]")

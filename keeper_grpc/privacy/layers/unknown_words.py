@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from keeper_grpc.privacy.text.draft import Draft, Span
-from keeper_grpc.privacy.text.tokens import Word
+from keeper_grpc.privacy.text.tokens import Word, fold
 from keeper_grpc.privacy.text.vocabulary import Vocabulary
 
 
@@ -46,7 +48,16 @@ class UnknownWords:
 
     def __call__(self, draft: Draft) -> None:
         draft.record.check_time()
+        if _FIGURE_INSIDE.search(draft.text):
+            draft.replace(list(self._disguised(draft)))
         draft.replace(self._spans(draft.words(), draft.unknown))
+
+    def _disguised(self, draft: Draft) -> Iterator[Span]:
+        """`T4sha`: a name with figures for letters, of which the pieces may be words."""
+        for match in _DISGUISED.finditer(draft.text):
+            meant = fold(match[0].translate(_LETTERS))
+            if self._vocabulary.is_name(meant) or meant in self._vocabulary.given_words:
+                yield Span(*match.span(), "person", draft.record.role("person", meant))
 
     def _spans(self, found: list[Word], unknown: set[str]) -> Iterator[Span]:
         spelled: list[Word] = []
@@ -64,6 +75,11 @@ class UnknownWords:
                 yield Span(word.start, word.end, "unknown_word", "[other]")
         yield from _spelled_out(spelled)
 
+
+_FIGURE_INSIDE: Final = re.compile(r"[0-9$](?<=[^\W\d_].)(?=[^\W\d_])")
+"""Whether there is any: it begins with what is rare, and so costs next to nothing."""
+_DISGUISED: Final = re.compile(r"[^\W\d_]+[0-9$][^\W\d_]+(?:[0-9$][^\W\d_]+){0,8}")
+_LETTERS: Final = str.maketrans("013457$", "oieasts")
 
 SPELLED_GAP = 2
 """Letters at most this far apart belong together: `J-a-n-e`, `J. A. N. E.`"""

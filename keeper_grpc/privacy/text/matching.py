@@ -56,8 +56,16 @@ NUMBER_WORDS: Final = "|".join(
 
 _MONTHS: Final = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 
+NUMBERED_ROLES: Final = (
+    "client|customer|cust|guest|patient|user|contact|lead|profile|case|file|record|loyalty|rewards?|card|voucher|receipt|"
+    "transaction|txn|employee|staff|member|membership|account|acct|payment|subscription|folio"
+)
+"""What systems number. `NUMBERED_AS` is how: `customer_no`."""
+NUMBERED_AS: Final = rf"(?:\b|_)(?:{NUMBERED_ROLES})s?[\s_-]{{0,2}}(?:id|no|nr|num|number|ref|#)"
+
 _HINTS: Final[dict[str, str]] = {
     "@": "@",
+    "*": r"\pL\*{1,8}\pL",
     ".": r"[^\s.]\.[^\s.]",
     "scheme": r"://|\bwww",
     "digit": r"\d",
@@ -73,12 +81,15 @@ _HINTS: Final[dict[str, str]] = {
     "money": r"[$€£¥₹]|\b(?:usd|eur|gbp|cad|aud|dollars?|bucks|euros?|pounds sterling|quid)\b",
     "paid": r"\b(?:spent|spend|pa(?:y|id)|worth|cost|price|charge|ltv|clv|value|revenue|budget|balance|ticket|tipped|owe|invoice|refund)",
     "month": rf"{_MONTHS}\.?\s(?:the\s)?\d|\d(?:st|nd|rd|th)?(?:\sof)?[\s-]{_MONTHS}",
+    "ordinal": rf"\b{_MONTHS}\.?\s(?:the\s)?(?:\pL{{2,10}}|twenty|thirty)|(?:first|second|third|th)(?:\sday)?(?:\sof)?\s{_MONTHS}",
+    "born": r"\b(?:born|birth|dob\b|d\.o\.b|class of)",
     "age": r"\b(?:aged?|turn(?:s|ed|ing)?)\b|\d[-\s]?y|\d[-\s]?olds?",
     "spelled": rf"\b(?:oh|o|{NUMBER_WORDS})\b[\s,.()-]{{0,8}}(?:\w{{1,6}}[\s,.-]{{1,4}})?(?:\d|\b(?:oh|o|{NUMBER_WORDS})\b)|\d(?:{NUMBER_WORDS})|\b(?:{NUMBER_WORDS})\d",
     "street": r"\b(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|terrace)\b",
     "house": r"\d(?:-?[a-z])?[\s,]{1,4}(?:[\pL.'’-]{1,30}|\d{1,4}\pL{2})\s",
     "box": r"\bbox\b|\b[apfd]po\b",
     "highway": r"(?:highway|hwy|route|rte|road|rd|interstate|freeway|loop|spur|fm|cr|sr|us|i)[\s-]{1,2}#?\d",
+    "pier": r"\b(?:pier|terminal|route|rte|exit|channel|studio|building|hangar|lot)\s#?\d",
     "unit": r"\b(?:apt|apartment|suite|ste|unit|spc|trlr|bldg)\b|#",
     "named": r"\d[a-d]?,?\s{1,3}(?:\pL{1,5}\.?\s{1,2})?(?:avenue|ave|boulevard|road|place|court|route|rue|via|calle|camino|paseo|avenida|plaza|rua|strada|the)\s",
     "broadway": r"\d\s{1,3}(?:\pL{1,5}\.?\s{1,2})?(?:broadway|\d{1,3}(?:st|nd|rd|th)\b)",
@@ -91,6 +102,10 @@ _HINTS: Final[dict[str, str]] = {
     "door": r"\d{3}\s(?:\pL{1,5}\.?\s)?\pL{3}",
     "crossing": r"\d(?:st|nd|rd|th)\s(?:&|and)\s",
     "opens": r"\b(?:gate|door|alarm|buzzer|keypad|punch|cvv|cvc|code|combo|combination|pass|pw|pin|key|locker|cubby|fob|badge|keycard|plate|license|tag|vin|serial|confirmation|appt|appointment|booking|reservation|ref|room|rm|suite)",
+    "numbered": rf"{NUMBERED_AS}|\bid\b",
+    "numbered one": rf"\b(?:{NUMBERED_ROLES})\s#?\d{{4}}",
+    "underscored": r"[a-z]_\d{4}",
+    "extension": r"\b(?:ext|xtn)",
     "800": r"8(?:00|88|77|66|55|44|33)\)?[\s.-]|\d{3}[\s.)-]{1,2}\d{3}|\d{3}-\pL{4}",
     "platform": r"\b(?:insta|ig\b|snap|tiktok|twitter|facebook|fb|telegram|venmo|cash ?app|zelle|linkedin|discord|skype|wechat|line id|user|login)",
     "mailer": r"\b(?:gmail|yahoo|hotmail|outlook|icloud|aol|proton)",

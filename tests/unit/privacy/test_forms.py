@@ -250,3 +250,77 @@ def test_what_only_looks_like_a_code_a_corner_or_initials_stays(
 ) -> None:
     """Clocks, ordinals and abbreviations of the trade."""
     assert kept(anonymizer, text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("call ext 4412 for the front desk", "4412"),
+        ("ring her at extension 317", "317"),
+        ("dial ext. 77 to reach the gym", "77"),
+        ("customer #331 lapsed", "331"),
+        ("customer no. 4471 wants a refund", "4471"),
+        ("user_id=4471 offer a facial", "4471"),
+        ('{"customer_id": "cus_NffrFe2b", "offer": "facial"}', "nffrfe"),
+        ('<client id="8841">send the offer</client>', "8841"),
+        ('{"id": 447, "service": "facial"}', "447"),
+        ("lead 7731 came from the ad", "7731"),
+        ("customer cust_88213 is likely to lapse", "88213"),
+        ("plate B-MW 4471 parked in the lot", "4471"),
+        ("class at Pier 39 on Sunday", "39"),
+        ("lena@frontdesk knows the code", "lena"),
+        ("t@sha wants a facial", "t@sha"),
+        ("T*sha wants a facial", "sha"),
+        ("T4sha wants a facial", "sha"),
+    ],
+)
+def test_what_systems_number_and_people_disguise_is_gone(
+    anonymizer: Anonymizer, text: str, secret: str
+) -> None:
+    """Extensions, numbers of customers however a system writes them, addresses without a domain, figures for letters."""
+    assert secret not in kept(anonymizer, text).lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("birthday is the fourteenth of July nineteen eighty-two", "birthday is July"),
+        ("born the third of May nineteen ninety", "born May"),
+        ("dob third of march 85", "dob March"),
+        ("birthday on july twenty second", "birthday on July"),
+        ("born in nineteen seventy one nearby", "born in [date] nearby"),
+        ("she was born in 1971", "she was born in [date]"),
+        ("class of 1998 reunion", "class of [date] reunion"),
+    ],
+)
+def test_a_date_in_words_is_as_coarse_as_one_in_figures(
+    anonymizer: Anonymizer, text: str, left: str
+) -> None:
+    """The month stays; the day and the year of a birth do not."""
+    assert kept(anonymizer, text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hair extension 18 inch upsell",
+        "tape in extension 20% off",
+        "July fourth special",
+        "May the second guest come free",
+        "nineteen eighties dance class",
+        "client 2026 goals",
+        "user 5000 points reward",
+        "glow-2026 campaign",
+        "customer no show fee",
+        "lead with the price",
+        "**glow** facial for two",
+        "before_after photos sell peels",
+        "b2b rate for offices",
+        "save %20 on facials",
+    ],
+)
+def test_measures_holidays_and_campaigns_are_none_of_these(
+    anonymizer: Anonymizer, text: str
+) -> None:
+    """They look like an extension, a birth, a customer's number or a disguise."""
+    assert kept(anonymizer, text) == text

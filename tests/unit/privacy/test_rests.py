@@ -30,6 +30,8 @@ def kept(text: str, identifiers: Identifiers | None = None) -> str:
         ("Meet guests of flight KQ2490 at nine", "Meet guests of flight [code] at nine"),
         ("Send a card to RSSMRA85T10A562S soon", "Send a card to [code] soon"),
         ("Ask for Wanjiru#4471 at the desk", "Ask for [code] at the desk"),
+        ("dm glow_by_tasha about the offer", "dm [handle] about the offer"),
+        ("find maria_lopez_waiver in the files", "find [handle] in the files"),
     ],
 )
 def test_what_is_joined_to_a_mask_and_has_digits_goes_with_it(text: str, left: str) -> None:
