@@ -1,8 +1,8 @@
 """The anonymizer: the layers in order, and what happens when one of them cannot vouch for a text.
 
     conditions   structured -> every text of it through the layers below
-    a text       normalized -> declared -> protected -> recognizers -> coverage -> names ->
-                 health -> unknown words -> the recognizers once more over the result
+    a text       normalized -> declared -> protected -> recognizers -> slips -> coverage -> establishments ->
+                 names -> health -> unknown words -> rests -> the recognizers once more over the result
 
 Fail closed: a layer that raises, has lost its data or runs out of time, a text over the cap or in a
 language that is not covered, a result in which something is still recognized: the text is dropped,
@@ -27,6 +27,7 @@ from keeper_grpc.domain.insight import (
 from keeper_grpc.domain.patterns.screen import objection_to_action
 from keeper_grpc.privacy.conditions import bands
 from keeper_grpc.privacy.layers.declared.scrubber import DeclaredScrubber, scrub_declared
+from keeper_grpc.privacy.layers.establishments import Establishments
 from keeper_grpc.privacy.layers.health import Health, HealthDetail
 from keeper_grpc.privacy.layers.names import Names
 from keeper_grpc.privacy.layers.protected import Protected
@@ -126,6 +127,7 @@ class Anonymizer:
                 "recognizers": Recognizers(),
                 "slips": Slips(vocabulary),
                 "coverage": Coverage(vocabulary),
+                "establishments": Establishments(vocabulary),
                 "names": Names(vocabulary),
                 "health": Health(vocabulary),
                 "unknown_words": UnknownWords(vocabulary),

@@ -17,6 +17,7 @@ from typing import Final
 
 from keeper_grpc.privacy.text import cues
 from keeper_grpc.privacy.text.draft import PERSON_KINDS, Draft, Record, Shape, Span, slots_in
+from keeper_grpc.privacy.text.frames import frames_nickname
 from keeper_grpc.privacy.text.name_scores import (
     BESIDE_A_NAME_FROM,
     NAME_FROM,
@@ -52,6 +53,9 @@ class Names:
             if at % 256 == 0:
                 record.check_time()
             key = word.key
+            if word.capitalized and not word.settled and frames_nickname(reading, at):
+                marked.add(at)
+                continue
             # Most words are known and nobody's name.
             if key in vocabulary.known and key not in vocabulary.given_words:
                 names = (
@@ -248,7 +252,7 @@ _LONGEST_JOIN: Final = 4
 """A slot and the three characters of _GAP_OF_ONE_NAME."""
 
 _NO_SURNAMES: Final = frozenset(
-    listed("men women man woman kids ladies gentlemen mens womens dads moms")
+    listed("men women man woman kids ladies gentlemen mens womens dads moms members")
 )
 """`Men's cut`: whom a service is for. All of them are surnames somewhere."""
 

@@ -244,6 +244,71 @@ def frames_surname(reading: Reading, at: int) -> bool:
     return _is_family(reading, at, before, after) or (after in cues.HUMAN and reading.opens(at))
 
 
+def frames_nickname(reading: Reading, at: int) -> bool:
+    """Whether a capitalized word that is nobody's name on any list stands as one within a sentence.
+
+    `tell Duchess her chair is open`, `everyone calls her Peaches`, `our regular Cupcake wants a refund`, `text M
+    about Friday`. At the start of a sentence only a letter does: `Q booked again`.
+    """
+    word = reading.words[at]
+    key = word.key
+    letter = len(key) == 1
+    if not letter and (at == 0 or reading.words[at - 1].key not in _BEFORE_NICKNAME):
+        return False  # most words
+    if not reading.cased or key in _NO_NICKNAMES or (word.shouted and not letter):
+        return False
+    before, after = reading.before(at), reading.after(at)
+    if letter:
+        return _is_initial(reading, at, before, after)
+    return not (reading.opens(at) or reading.adjoins_capital(at)) and (
+        (before in _CALLED_SO and at > 1 and reading.words[at - 2].key in _NAMING)
+        or (before in _SOMEBODY and (after in cues.HUMAN or after in {"is", "was", "has"}))
+        or (before in _SAID_TO and after in _SAID)
+    )
+
+
+def _is_initial(reading: Reading, at: int, before: str, after: str) -> bool:
+    """`J said the wax hurt`: not `plan B`, `T zone` or `vitamin C`."""
+    if not reading.adjoins(at) or before in cues.LETTERED:
+        return False
+    return (reading.opens(at) and after in cues.HUMAN) or (before in _SAID_TO and after in _SAID)
+
+
+_NO_NICKNAMES: Final = (
+    cues.PEOPLE
+    | cues.ROLES
+    | cues.FUNCTION_WORDS
+    | cues.TIMES
+    | cues.SERVICES
+    | frozenset(
+        listed(
+            "i a staff team teams everyone everybody anyone anybody nobody someone reception management marketing "
+            "support housekeeping accounting sales people women men ladies moms dads parents kids teens seniors "
+            "students nurses teachers brides grooms athletes families groups employees patrons shoppers leads"
+        )
+    )
+)
+_CALLED_SO: Final = frozenset(listed("her him them himself herself"))
+_NAMING: Final = frozenset(listed("call calls called calling named nickname nicknamed"))
+_SOMEBODY: Final = frozenset(
+    listed(
+        "client customer guest member patient regular stylist therapist barber trainer receptionist dog cat puppy "
+        "daughter son husband wife sister brother niece nephew friend boyfriend girlfriend grandma grandpa"
+    )
+)
+"""Whose name stands right behind: `our regular Cupcake wants`, `his dog Biscuit is`."""
+_SAID_TO: Final = frozenset(
+    listed("ask asked tell told remind reminded text texted call called warn warned ping thank")
+)
+_BEFORE_NICKNAME: Final = _CALLED_SO | _SOMEBODY | _SAID_TO
+_SAID: Final = frozenset(
+    listed(
+        "to her his that about if she he we when whether back again for at on and she's he's not"
+    )
+)
+"""`ask Peanut to call`, `text Bear that`."""
+
+
 def frames_trade_word(reading: Reading, at: int) -> bool:
     """The same for a capitalized surname that is a word of the trade: `the Stone family package`."""
     before, after = reading.before(at), reading.after(at)

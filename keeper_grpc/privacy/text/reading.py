@@ -119,6 +119,13 @@ class Reading:
         end = self.words[at].end
         return at + 1 < len(self.words) and self.text[end : self.words[at + 1].start] == " "
 
+    def adjoins_capital(self, at: int) -> bool:
+        """Whether a capitalized word is right before or behind: of a title, as in `Tell Us Club`."""
+        return any(
+            0 <= near < len(self.words) and self.words[near].capitalized and not self.opens(near)
+            for near in (at - 1, at + 1)
+        )
+
     def is_day(self, at: int, *, before: bool = False) -> bool:
         """Whether the number beside the word is a day of a month: not a clock, not a count of people."""
         if before:

@@ -87,6 +87,7 @@ LAYERS = (
     "recognizers",
     "slips",
     "coverage",
+    "establishments",
     "names",
     "health",
     "unknown_words",

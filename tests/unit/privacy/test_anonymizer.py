@@ -265,6 +265,7 @@ def broken(_draft: Draft) -> None:
         "recognizers",
         "slips",
         "coverage",
+        "establishments",
         "names",
         "health",
         "unknown_words",
