@@ -22,6 +22,7 @@ from keeper_grpc.privacy.anonymizer import Anonymizer, HashWord
 from keeper_grpc.privacy.keys.pseudonyms import Pseudonyms
 from keeper_grpc.privacy.layers.structured import Structured
 from tests.integration.openai_stand_in import OpenAIStandIn
+from tests.rpc.accounts.text_fields import filled, methods, text_fields, unreturned
 from tests.rpc.requests import new_topic
 from tests.rpc.service import Service, openai, running
 
@@ -273,6 +274,31 @@ async def call_everything(service: Service) -> str:
     return "\n".join(said)
 
 
+async def fill_everything(service: Service) -> str:
+    """Every method once with canaries in every field that may hold text, and once for each field whose rules canaries
+    break; everything that was answered, less what its caller gets back, as one text.
+    """
+    said: list[str] = []
+    for method in methods():
+        stub = (
+            service.admin if method.containing_service.name == "AdminService" else service.network
+        )
+        for odd in (None, *text_fields(method.input_type)):
+            request = filled(method, PROSE, "moonquartz_retreat", odd)
+            given = iter([request]) if method.client_streaming else request
+            call = getattr(stub, method.name)(given)
+            try:
+                answer = await (call.read() if method.server_streaming else call)
+            except grpc.aio.AioRpcError as error:
+                said.extend([error.details() or "", str(error.trailing_metadata())])
+                continue
+            finally:
+                call.cancel()
+            if answer is not grpc.aio.EOF:
+                said.append(unreturned(answer))
+    return "\n".join(said)
+
+
 async def everything_stored(service: Service) -> str:
     """Every column of every row of every table, as one text."""
     tables = await service.database.fetch(
@@ -296,7 +322,7 @@ async def test_no_canary_survives_anywhere(
 ) -> None:
     """Neither the database, nor logs, nor errors, nor the embedding API ever see one."""
     service, embeddings = leaky
-    said = await call_everything(service)
+    said = await call_everything(service) + await fill_everything(service)
     logged = "".join(capfd.readouterr())
     stored = await everything_stored(service)
     # A search that has nothing to search proves nothing.
