@@ -202,6 +202,39 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
         ("digits",),
         group=1,
     ),
+    # The UK's national insurance number. In pairs, as it is printed, it is written in capitals: `at 10 15 20 a day` is none.
+    Recognizer(
+        "id",
+        compiled(r"\b(?-i:[A-Z]{2})\s?\d{2}\s\d{2}\s\d{2}\s?(?-i:[A-D])\b|\b[a-z]{2}\d{6}[a-d]\b"),
+        ("run",),
+    ),
+    Recognizer(
+        "card", compiled(r"\b\d(?:[ .\-–—/]{0,2}\d){11,18}\b"), ("number",), accept=_is_card
+    ),
+    Recognizer(
+        "card",
+        compiled(
+            r"\b(?:card|visa|mastercard|amex|discover|debit|credit|social|ssn|phone|cell|number|last)\b[\pL ]{0,20}?"
+            r"(?:ending|ends|end|last (?:four|4)|four|4)[\pL ]{0,16}?[:# ]{0,3}(\d{4})\b"
+        ),
+        ("digits",),
+        group=1,
+    ),
+    Recognizer(
+        "id",
+        compiled(r"\b[a-z]{2}\d{2}(?:\s?[a-z0-9]{4}){2,7}(?:\s?[a-z0-9]{1,4})?\b"),
+        ("digits",),
+        accept=lambda match: len(_digits(match[0])) >= _IBAN_DIGITS,
+    ),  # an IBAN without digits is prose
+    Recognizer(
+        "number",
+        compiled(
+            r"(?:\+|\b00)?[(\[]{0,2}\d(?:[\s().\-–—‐‑−·•_/*~|\[\]x#+]{0,8}\d){6,40}(?:\s{0,2}(?:x|ext\.?|extension|#)\s{0,2}\d{1,6})?"
+        ),
+        ("number",),
+        accept=_is_long_number,
+        name=_phone_or_number,
+    ),
     Recognizer(
         "id",
         compiled(
@@ -239,39 +272,6 @@ NUMBERS: Final[tuple[Recognizer, ...]] = (
         ("digit", "extension"),
         accept=_is_dialled,
         group=1,
-    ),
-    # The UK's national insurance number. In pairs, as it is printed, it is written in capitals: `at 10 15 20 a day` is none.
-    Recognizer(
-        "id",
-        compiled(r"\b(?-i:[A-Z]{2})\s?\d{2}\s\d{2}\s\d{2}\s?(?-i:[A-D])\b|\b[a-z]{2}\d{6}[a-d]\b"),
-        ("run",),
-    ),
-    Recognizer(
-        "card", compiled(r"\b\d(?:[ .\-–—/]{0,2}\d){11,18}\b"), ("number",), accept=_is_card
-    ),
-    Recognizer(
-        "card",
-        compiled(
-            r"\b(?:card|visa|mastercard|amex|discover|debit|credit|social|ssn|phone|cell|number|last)\b[\pL ]{0,20}?"
-            r"(?:ending|ends|end|last (?:four|4)|four|4)[\pL ]{0,16}?[:# ]{0,3}(\d{4})\b"
-        ),
-        ("digits",),
-        group=1,
-    ),
-    Recognizer(
-        "id",
-        compiled(r"\b[a-z]{2}\d{2}(?:\s?[a-z0-9]{4}){2,7}(?:\s?[a-z0-9]{1,4})?\b"),
-        ("digits",),
-        accept=lambda match: len(_digits(match[0])) >= _IBAN_DIGITS,
-    ),  # an IBAN without digits is prose
-    Recognizer(
-        "number",
-        compiled(
-            r"(?:\+|\b00)?[(\[]{0,2}\d(?:[\s().\-–—‐‑−·•_/*~|\[\]x#+]{0,8}\d){6,40}(?:\s{0,2}(?:x|ext\.?|extension|#)\s{0,2}\d{1,6})?"
-        ),
-        ("number",),
-        accept=_is_long_number,
-        name=_phone_or_number,
     ),
     Recognizer(
         "phone",
