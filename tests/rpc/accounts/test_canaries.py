@@ -284,7 +284,7 @@ async def fill_everything(service: Service) -> str:
             service.admin if method.containing_service.name == "AdminService" else service.network
         )
         for odd in (None, *text_fields(method.input_type)):
-            request = filled(method, PROSE, "moonquartz_retreat", odd)
+            request = filled(method, PROSE, "moonquartz_retreat", DECLARED, odd)
             given = iter([request]) if method.client_streaming else request
             call = getattr(stub, method.name)(given)
             try:

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from keeper_grpc.gen.keeper.network.v1 import admin_service_pb2, network_service_pb2
+from keeper_grpc.gen.keeper.network.v1.insight_pb2 import Identifiers
 
 Path: TypeAlias = tuple[str, ...]
 """The names of the fields down to one."""
@@ -103,10 +104,12 @@ def rule(request: str, path: Path) -> Becomes | None:
     return None
 
 
-def filled(method: MethodDescriptor, text: str, label: str, odd: Path | None = None) -> Message:
+def filled(
+    method: MethodDescriptor, text: str, label: str, declared: Identifiers, odd: Path | None = None
+) -> Message:
     """A request of this method with the text in every field, or where it must have a form, with `label` or a UUID.
 
-    `odd` gets the text whatever its form.
+    It declares the identifiers that the text holds. `odd` gets the text whatever its form.
     """
     request = GetMessageClass(method.input_type)()
     _fill_rest(request)
@@ -121,6 +124,9 @@ def filled(method: MethodDescriptor, text: str, label: str, odd: Path | None = N
         token = name.endswith("_token")
         if path == odd:
             value = text
+        elif becomes is Becomes.SCRUBBED:
+            getattr(at, name).extend(getattr(declared, name))
+            continue
         elif labelled:
             value = label
         elif becomes is Becomes.REFUSED:
