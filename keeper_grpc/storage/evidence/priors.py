@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from keeper_grpc.domain.evidence.evidence import (
     ALWAYS,
@@ -40,11 +41,36 @@ if TYPE_CHECKING:
 AT_ONCE = 200
 """Patterns that one transaction writes: their rows are wide, and captures of them wait meanwhile."""
 
+READ_AT_ONCE = 5_000
+"""Patterns that one statement reads: however many there are, it ends within KEEPER_STATEMENT_TIMEOUT. Those that change
+between two reads are left for the next time, as those that change after them are."""
+
+BEFORE_ALL = UUID(int=0)
+"""No pattern has a smaller id."""
+
 CONTRASTED = 50
 """Patterns of each type of which most owners have outcomes: so many tell how much its facts matter."""
 
 FORGOTTEN = 0.5
 """Trials by age below which one side of a contrast says next to nothing."""
+
+_JUDGED = f"""
+    SELECT p.id, p.pattern_type, p.business_category, p.occurrence_count,
+           p.success_count, p.prior_successes, p.prior_failures, p.prior_source,
+           p.prior_patterns, p.cautious_successes, p.cautious_failures, p.fact_spreads,
+           {published("p", "$1")} AS published, share.*
+      FROM network_patterns p
+     CROSS JOIN LATERAL (
+           SELECT array_agg(a.occurrence_count) AS trials,
+                  array_agg(a.success_count) AS successes,
+                  array_agg(a.recent_trials) AS recent_trials,
+                  array_agg(a.recent_successes) AS recent_successes
+             FROM pattern_owners a
+            WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) share
+     WHERE p.id > $2
+     ORDER BY p.id
+     LIMIT $3
+"""  # noqa: S608 - only constants are interpolated
 
 # No owner weighs more than ALWAYS ($3) trials of a pattern, in it and in each of its facts. Both sides of a contrast have
 # outcomes of k owners ($1).
@@ -96,26 +122,16 @@ class PostgresPriors:
         return recency_weight(self._clock(), self._half_life)
 
     async def judged(self, rule: PublicationRule) -> Sequence[Judged]:
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                f"""
-                SELECT p.id, p.pattern_type, p.business_category, p.occurrence_count,
-                       p.success_count, p.prior_successes, p.prior_failures, p.prior_source,
-                       p.prior_patterns, p.cautious_successes, p.cautious_failures, p.fact_spreads,
-                       {published("p", "$1")} AS published, share.*
-                  FROM network_patterns p
-                 CROSS JOIN LATERAL (
-                       SELECT array_agg(a.occurrence_count) AS trials,
-                              array_agg(a.success_count) AS successes,
-                              array_agg(a.recent_trials) AS recent_trials,
-                              array_agg(a.recent_successes) AS recent_successes
-                         FROM pattern_owners a
-                        WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) share
-                """,  # noqa: S608 - only constants are interpolated
-                rule.k,
-            )
-        # Weighing ten thousand patterns takes a second, which calls must not wait for.
-        return await asyncio.to_thread(_judged, rows, rule, self._now_weight)
+        judged: list[Judged] = []
+        last = BEFORE_ALL
+        while True:
+            async with self._database.connection() as connection:
+                rows = await connection.fetch(_JUDGED, rule.k, last, READ_AT_ONCE)
+            # Weighing ten thousand patterns takes a second, which calls must not wait for.
+            judged += await asyncio.to_thread(_judged, rows, rule, self._now_weight)
+            if len(rows) < READ_AT_ONCE:
+                return judged
+            last = rows[-1]["id"]
 
     async def contrasts(self, rule: PublicationRule) -> Sequence[FactContrast]:
         async with self._database.connection() as connection:

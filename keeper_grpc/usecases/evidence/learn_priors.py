@@ -12,6 +12,9 @@ from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.evidence.spreads import FactContrast, learn_spreads
 from keeper_grpc.usecases.periodically import periodically
 
+PRIORS_POSTPONED = "priors_postponed"
+"""Logged when the database did not answer: the next turn learns."""
+
 
 class PriorStore(Protocol):
     """Where patterns and their priors are."""
@@ -53,4 +56,4 @@ class LearnPriors:
     async def run(self) -> NoReturn:
         """Do so for ever. The first turn comes an interval after the start, which has learned once."""
         await asyncio.sleep(self._interval.total_seconds())
-        await periodically(self, self._interval, "priors_postponed")
+        await periodically(self, self._interval, PRIORS_POSTPONED)

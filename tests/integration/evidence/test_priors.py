@@ -101,6 +101,22 @@ async def test_patterns_learn_from_each_other_and_new_ones_from_all(database_url
         assert (other.prior_source, other.prior_patterns) == (Source.NETWORK, OTHERS + 1)
 
 
+async def test_every_pattern_is_read_however_few_a_statement_reads(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, in any number of statements: one that read all would meet the statement timeout in a large network."""
+    async with opened(database_url) as database:
+        ids = {await observe(database, "parted", place, [True]) for place in range(OTHERS)}
+        at_once = await stored(database).judged(RULE)
+        for most in (1, 2, len(at_once)):
+            monkeypatch.setattr("keeper_grpc.storage.evidence.priors.READ_AT_ONCE", most)
+            parted = await stored(database).judged(RULE)
+            assert sorted(parted, key=lambda one: one.pattern_id) == sorted(
+                at_once, key=lambda one: one.pattern_id
+            )
+    assert ids <= {one.pattern_id for one in at_once}
+
+
 async def test_a_pattern_that_changed_meanwhile_is_left_for_the_next_time(
     database_url: str,
 ) -> None:
