@@ -61,10 +61,15 @@ class _Open:
         """Pieces that were done in a second of the last round in which any waited."""
 
 
+def _by_the_loop(seconds: float, what: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, what)
+
+
 class Gate:
     """Admits work. `on_wait` is called with the seconds that a piece waited, if it did, also in vain.
 
-    `ahead` returns how many calls wait where they cannot be offered yet. Only how it changes is looked at.
+    `ahead` returns how many calls wait where they cannot be offered yet. Only how it changes is looked at. `later` calls
+    something after so many seconds, of the same time as `clock` tells.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Gate:
         *,
         ahead: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
+        later: Callable[[float, Callable[[], None]], object] = _by_the_loop,
         on_wait: Callable[[Kind, float], None] = lambda kind, seconds: None,  # noqa: ARG005 - the default ignores it
         rng: Random | None = None,
     ) -> None:
@@ -93,7 +99,9 @@ class Gate:
         now = clock()
         self._probe_ends = self._round_began = now
         self._last_alone = self._last_other = now - OTHERS_LAST
-        self._timer: asyncio.TimerHandle | None = None
+        self._later = later
+        self._looks = False
+        """Whether the next look is ordered."""
         self._ahead = ahead
         self._were_ahead: deque[int] = deque([0], maxlen=MOST_ROUNDS)
         self._waited_ahead = 0.0
@@ -140,7 +148,7 @@ class Gate:
             self._check_room(lane, seconds)
             turn.admitted = asyncio.get_running_loop().create_future()
             lane.queue.push(turn)
-        if self._timer is None:
+        if not self._looks:
             self._arm()
         return turn
 
@@ -157,7 +165,7 @@ class Gate:
         lane.offered += 1
         if lane.lane.adapts:
             self._last_other = self._clock()
-        if self._timer is None:
+        if not self._looks:
             self._arm()
         return self._refusal(lane, Reason.OVERLOAD)
 
@@ -282,9 +290,11 @@ class Gate:
         return Shed(reason, retry_after(lane.pressure.ratio, lane.pressure.lasted, self._rng))
 
     def _arm(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(TICK, self.look)
+        self._looks = True
+        self._later(TICK, self.look)
 
     def look(self) -> None:
+        """Refuse what waits too long, and see how things go; again after a tick, while anything is in progress."""
         now = self._clock()
         for lane in self._lanes.values():
             for turn in list(lane.queue):
@@ -301,7 +311,7 @@ class Gate:
             self._close_round(now)
         self._begin_waiting(now)
         busy = any(lane.running or lane.queue or lane.pressure.on for lane in self._lanes.values())
-        self._timer = None
+        self._looks = False
         if busy:
             self._arm()
 

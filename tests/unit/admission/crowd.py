@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
@@ -20,12 +21,15 @@ class Crowd:
         self.waits: list[float] = []
         self.ahead = 0
         """What cannot be offered yet."""
+        self.looks: list[Callable[[], None]] = []
+        """That the gate has ordered."""
         bounds = lanes(shared_failures)
         self.gate = Gate(
             # Of reports, one at a time: the second waits.
             {**bounds, Kind.REPORT: replace(bounds[Kind.REPORT], at_most=1)},
             ahead=lambda: self.ahead,
             clock=lambda: self.now,
+            later=lambda _, look: self.looks.append(look),
             on_wait=lambda _, seconds: self.waits.append(seconds),
             rng=Random(1),  # noqa: S311 - no secrets
         )

@@ -83,7 +83,13 @@ class Machine:
         self._cost = cost
         self._kind = kind
         self._rng = Random(seed)  # noqa: S311 - arrivals, no secrets
-        self.gate = Gate(lanes(), clock=lambda: self.now, rng=Random(seed))  # noqa: S311 - as above
+        self.gate = Gate(
+            lanes(),
+            clock=lambda: self.now,
+            # The machine lets it look; in the loop's time it would never stop, for nothing would end there.
+            later=lambda *_: None,
+            rng=Random(seed),  # noqa: S311 - as above
+        )
         self._served = 0.0
         """Seconds that each piece on the processor has got, of one that is there from the beginning on."""
         self._on_processor: list[tuple[float, int, Callable[[], None]]] = []

@@ -301,4 +301,7 @@ async def test_the_gate_looks_by_itself_while_something_waits() -> None:
     crowd.offer(Kind.REPORT)
     short = crowd.offer(Kind.REPORT, seconds=1.0)
     crowd.now += 2.0
+    (look,) = crowd.looks
+    look()
     assert isinstance(await refusal(short), Shed)
+    assert len(crowd.looks) == 2, "the next look is ordered while something is in progress"
