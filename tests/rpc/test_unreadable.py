@@ -53,12 +53,18 @@ def calls_of(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     return [line["code"] for line in lines if line["event"] == "call"]
 
 
+async def logged(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Wait for a call's line: it is written when the call has ended, which its caller may hear of first."""
+    await until(lambda: bool(calls_of(lines)), within=SOON, what="the call is logged")
+
+
 @pytest.mark.parametrize("body", DAMAGED.values(), ids=DAMAGED.keys())
 async def test_a_call_of_such_bytes_is_an_invalid_request(service: Service, body: bytes) -> None:
     """INVALID_ARGUMENT with a reason and the call's id; one line in the log, and no defect."""
     with structlog.testing.capture_logs() as lines:
         call = unary(service)(body)
         refused = await refusal(call)
+        await logged(lines)
     assert (refused.code, refused.reason) == (INVALID, "INVALID_REQUEST")
     assert set(refused.fields) == {""}
     assert "x-request-id" in dict(await call.trailing_metadata())
@@ -75,6 +81,7 @@ async def test_so_is_a_subscription(service: Service, method: str, body: bytes) 
         assert "x-request-id" in dict(await call.initial_metadata())
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
+        await logged(lines)
     refused = read(caught.value)
     assert (refused.code, refused.reason) == (INVALID, "INVALID_REQUEST")
     assert calls_of(lines) == ["INVALID_ARGUMENT"]

@@ -19,12 +19,19 @@ ACTIONS = (
 )
 
 
-async def learn(target: str, action: str, *, category: str = "spa", accounts: int = 4) -> None:
+async def learn(
+    target: str,
+    action: str,
+    *,
+    kind: str = "churn_prevention",
+    category: str = "spa",
+    accounts: int = 4,
+) -> None:
     """Let accounts capture the same, so that it becomes a pattern; the last one fails."""
     async with KeeperClient(target) as keeper:
         for number, account in enumerate(SPAS[:accounts]):
             insight = Insight(
-                type="churn_prevention",
+                type=kind,
                 business_category=category,
                 action=action,
                 script="Hi {name}, we have missed you. Shall we find a time this week?",

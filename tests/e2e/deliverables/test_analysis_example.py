@@ -9,7 +9,7 @@ from tests.e2e.dashboard.network import learn
 from tests.e2e.server_process import REPOSITORY, ServerProcess, environment
 
 ACTION = "Ring the bell for a free tea at the door"
-"""Of no other test: they share the server."""
+"""Its type, too, is of no other test: they share the server, and the surest of each type is printed."""
 
 
 def analyse(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -27,7 +27,7 @@ async def test_the_network_is_read_into_frames_and_saved(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     """Patterns and days as CSV with a plot, and the surest of each type in print."""
-    await learn(server.address, ACTION)
+    await learn(server.address, ACTION, kind="referral")
     out = tmp_path / "analysis"
     done = analyse("--target", server.address, "--category", "spa", "--out", out)
     assert (done.returncode, done.stderr) == (0, "")

@@ -22,7 +22,9 @@ MASKED = "Offer a [other] soak"
 async def eager(database_url: str) -> AsyncIterator[Service]:
     """A service that looks for words of k accounts many times a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keeper_grpc.composition.server.WORDS_INTERVAL", timedelta(milliseconds=20))
+        patch.setattr(
+            "keeper_grpc.composition.background.WORDS_INTERVAL", timedelta(milliseconds=20)
+        )
         async with (
             OpenAIStandIn() as embeddings,
             running(database_url, **openai(embeddings.base_url)) as service,
