@@ -47,7 +47,7 @@ from keeper_grpc.usecases.accounts.approve_words import ApproveWords
 from keeper_grpc.usecases.advice.moves_feed import MovesFeed
 from keeper_grpc.usecases.emerging.feed import EmergingFeed
 from keeper_grpc.usecases.evidence.learn_lifts import LearnLifts
-from keeper_grpc.usecases.evidence.learn_priors import PRIORS_POSTPONED, LearnPriors
+from keeper_grpc.usecases.evidence.learn_priors import LearnPriors
 from keeper_grpc.usecases.metrics.feed import MetricsFeed
 from keeper_grpc.usecases.patterns.seed import SeedCatalog
 from keeper_grpc.usecases.ports import Clock
@@ -127,8 +127,8 @@ class App:
     async def drain(self) -> None:
         """Become not ready, end the streams, let calls in flight finish.
 
-        Between the first two calls are taken for `drain_delay` seconds: a proxy that asks for health once a second sends
-        calls, and opens streams anew, until it has heard.
+        It goes on taking calls for `drain_delay` seconds after it has become not ready: a proxy that asks for health once
+        a second sends calls and opens streams until it has asked again.
         """
         await self._server.announce_drain()
         await asyncio.sleep(self._drain_delay)
@@ -194,7 +194,7 @@ async def application(
         words = background.words()
         await words()
         priors = background.priors()
-        await _learn_first(priors)
+        await priors.at_start()
         lifts = background.lifts()
         calls = ServerParts(parts)
         feed = calls.feed()
@@ -297,16 +297,6 @@ async def _seed(seed: SeedCatalog, catalog: Catalog) -> None:
             upgraded=result.upgraded,
             unchanged=result.unchanged,
         )
-
-
-async def _learn_first(priors: LearnPriors) -> None:
-    """Patterns should have their priors before the first question; a database that is too slow for it now has served
-    without before, and the first turn by time learns them.
-    """
-    try:
-        await priors()
-    except StorageUnavailable:
-        log.warning(PRIORS_POSTPONED)
 
 
 def _run_beside(

@@ -148,8 +148,7 @@ class Gate:
             self._check_room(lane, seconds)
             turn.admitted = asyncio.get_running_loop().create_future()
             lane.queue.push(turn)
-        if not self._looks:
-            self._arm()
+        self._order_look()
         return turn
 
     def is_full(self, kind: Kind) -> bool:
@@ -165,8 +164,7 @@ class Gate:
         lane.offered += 1
         if lane.lane.adapts:
             self._last_other = self._clock()
-        if not self._looks:
-            self._arm()
+        self._order_look()
         return self._refusal(lane, Reason.OVERLOAD)
 
     def leave(self, turn: Turn, error: BaseException | None = None) -> None:
@@ -289,9 +287,10 @@ class Gate:
             self._on_wait(lane.kind, waited)
         return Shed(reason, retry_after(lane.pressure.ratio, lane.pressure.lasted, self._rng))
 
-    def _arm(self) -> None:
-        self._looks = True
-        self._later(TICK, self.look)
+    def _order_look(self) -> None:
+        if not self._looks:
+            self._looks = True
+            self._later(TICK, self.look)
 
     def look(self) -> None:
         """Refuse what waits too long, and see how things go; again after a tick, while anything is in progress."""
@@ -313,7 +312,7 @@ class Gate:
         busy = any(lane.running or lane.queue or lane.pressure.on for lane in self._lanes.values())
         self._looks = False
         if busy:
-            self._arm()
+            self._order_look()
 
     def _close_round(self, now: float) -> None:
         self._limit.adapt(wanted=self._limited)

@@ -35,7 +35,7 @@ def sheet_rows(file: Path, name: str | None) -> Iterator[tuple[list[str], float]
     size_of(file)
     with unpacking(file), file.open("rb") as stored:
         start = stored.read(PEEKED)
-        if not start.startswith(_ZIP):  # by what it is instead, it is told how to go on
+        if not start.startswith(_ZIP):  # no workbook: the refusal names what it is, and what to do
             require_text(file, start)
         require_harmless(file)
     with warnings.catch_warnings(), unpacking(file):

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NoReturn, Protocol
 
+import structlog
+
+from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.evidence.priors import Assigned, Judged, LearnedPriors, learn
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.evidence.spreads import FactContrast, learn_spreads
 from keeper_grpc.usecases.periodically import periodically
 
-PRIORS_POSTPONED = "priors_postponed"
+log = structlog.get_logger()
+
+_POSTPONED = "priors_postponed"
 """Logged when the database did not answer: the next turn learns."""
 
 
@@ -53,7 +58,14 @@ class LearnPriors:
         await self._store.expect(priors)
         return await self._store.assign(assigned)
 
+    async def at_start(self) -> None:
+        """Learn before the first question. A database that is too slow for it now has served without before: `run` learns."""
+        try:
+            await self()
+        except StorageUnavailable:
+            log.warning(_POSTPONED)
+
     async def run(self) -> NoReturn:
         """Do so for ever. The first turn comes an interval after the start, which has learned once."""
         await asyncio.sleep(self._interval.total_seconds())
-        await periodically(self, self._interval, PRIORS_POSTPONED)
+        await periodically(self, self._interval, _POSTPONED)
