@@ -177,6 +177,7 @@ class PostgresForgetting(PostgresAccounts):
                 "word_accounts",
                 # No foreign key reaches these where tables are spread.
                 "account_milestones",
+                "waiting_outcomes",
                 "archived_days",
                 "archive_subjects",
             ):

@@ -74,6 +74,7 @@ _TABLES: Final = {
         "next_sightings",
         # By account, by request, by word.
         "account_milestones",
+        "waiting_outcomes",
         "rolled_questions",
         "rolled_accounts",
         "rolled_arms",

@@ -26,6 +26,7 @@ MEASURES = (
     "daily_measures",
     "pattern_advice",
     "account_milestones",
+    "waiting_outcomes",
     "experiment_outcomes",
 )
 

@@ -301,10 +301,11 @@ async def test_damage_is_found_and_corrected_by_a_recount(
         "UPDATE measure_changes SET observations = 7",
         "UPDATE pattern_advice SET outcomes = 9",
         "UPDATE account_milestones SET first_success_time = NULL",
+        "INSERT INTO waiting_outcomes VALUES (gen_random_uuid(), 1, 'key-0', 'spa')",
     ):
         await ledger.connection.execute(damage)
     assert await store.gather("spa", NOW.replace(hour=0), K) != before
-    assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 3
+    assert await ledger.connection.fetchval("SELECT rebuild_measures()") == 4
     assert await store.gather("spa", NOW.replace(hour=0), K) == before
 
 

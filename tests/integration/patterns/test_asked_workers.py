@@ -58,3 +58,22 @@ async def test_a_capture_asks_where_its_scope_is(database_of_its_own: str) -> No
     after = await _counted(database_of_its_own)
     assert after["several"] == before["several"]
     assert after["one"] > before["one"]
+
+
+async def test_outcomes_that_wait_elsewhere_are_asked_for_where_they_are(
+    database_of_its_own: str,
+) -> None:
+    """A capture that completes a step with outcomes of another scope asks that scope's worker, and no other."""
+    await _count_statements(database_of_its_own)
+    async with opened(database_of_its_own) as database:
+        async with database.connection() as connection:
+            await connection.execute("INSERT INTO evidence_settings (step) VALUES (3)")
+        await register(database, "account")
+        store = groups_of(database)
+        for each in ("upsell", "upsell", "churn"):
+            before = await _counted(database_of_its_own)
+            await capture(store, observation(scope(each), "account"), vector(1))
+        after = await _counted(database_of_its_own)
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT count(measured_day) FROM observations") == 3
+    assert after["several"] == before["several"]
