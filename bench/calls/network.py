@@ -21,6 +21,7 @@ from pgvector.asyncpg import register_vector
 
 from keeper_grpc.composition.shared import counting_of
 from keeper_grpc.domain.accounts.account_id import canonical_account_id
+from keeper_grpc.domain.evidence.recounting import in_parts
 from keeper_grpc.domain.evidence.steps import due
 from keeper_grpc.domain.insight import AnonymizedInsight
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
@@ -50,7 +51,7 @@ WORDINGS = 64
 FEWEST, MOST = 4, 8
 """Accounts behind a pattern: as many as are published, and more."""
 AT_ONCE = 4
-"""Patterns that are counted at once."""
+"""Transactions that count patterns at a time."""
 
 KEY = bytes(32)
 """The key of the pseudonyms, of the server as well."""
@@ -139,13 +140,16 @@ class Network:
         try:
             counting, store = counting_of(settings), PostgresRebuild(database)
             await store.begin(counting)
-            waiting = (
-                PatternKey(each.scope.scope_id, key) for key, each in zip(ids, made, strict=True)
+            waiting = in_parts(
+                sorted(
+                    PatternKey(each.scope.scope_id, key)
+                    for key, each in zip(ids, made, strict=True)
+                )
             )
 
             async def counter() -> None:
-                for pattern in waiting:
-                    await store.recount(pattern, counting)
+                for some in waiting:
+                    await store.recount(some, counting)
 
             await asyncio.gather(*(counter() for _ in range(AT_ONCE)))
             await store.recount_measures()

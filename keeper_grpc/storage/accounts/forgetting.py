@@ -282,7 +282,7 @@ async def _remove_from_pattern(
         """,
         *key,
     )
-    archived = await drop_parts(connection, key, account_key)
+    archived = await drop_parts(connection, [key], account_key)
     return Forgotten(observations_removed=observations + archived, scripts_removed=scripts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from keeper_grpc.storage.archives.rows import Row
 from keeper_grpc.storage.archives.sums import sums_of, to_stored
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.ledger_sums import to_counted
+from keeper_grpc.storage.patterns.keys import by_column
 
 _NO_QUESTION = {"final": True, "inverse": None, "expected": None}
 
@@ -203,23 +204,27 @@ async def move_parts(connection: Connection, gone: PatternKey, stays: PatternKey
     await add_parts(connection, parts)
 
 
-async def drop_parts(connection: Connection, key: PatternKey, account_key: str | None) -> int:
-    """Drop what was archived of one pattern, of one account or of all: how many observations that was."""
+async def drop_parts(
+    connection: Connection, keys: Collection[PatternKey], account_key: str | None = None
+) -> int:
+    """Drop what was archived of these patterns, of one account or of all: how many observations that was."""
     rows = await connection.fetch(
         """
         DELETE FROM archived_parts
-         WHERE scope_id = $1 AND pattern_id = $2 AND ($3::text IS NULL OR account_key = $3)
+         WHERE scope_id = ANY($1::bigint[]) AND pattern_id = ANY($2::uuid[])
+           AND ($3::text IS NULL OR account_key = $3)
         RETURNING observations
         """,
-        *key,
+        *by_column(keys),
         account_key,
     )
     await connection.execute(
         """
         DELETE FROM archived_wordings
-         WHERE scope_id = $1 AND pattern_id = $2 AND ($3::text IS NULL OR account_key = $3)
+         WHERE scope_id = ANY($1::bigint[]) AND pattern_id = ANY($2::uuid[])
+           AND ($3::text IS NULL OR account_key = $3)
         """,
-        *key,
+        *by_column(keys),
         account_key,
     )
     return sum(row["observations"] for row in rows)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.recounting import Recounted
 from keeper_grpc.domain.evidence.sums import PatternSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.operator_error import OperatorError
@@ -17,9 +18,10 @@ from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, Row
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.ledger_sums import add_rows
 from keeper_grpc.storage.evidence.rebuild import MEASURES_TIMEOUT, PostgresRebuild
-from keeper_grpc.storage.evidence.shares import replace_shares
+from keeper_grpc.storage.evidence.replacing import replace_shares
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
-from keeper_grpc.storage.patterns.own import own_pattern
+from keeper_grpc.storage.patterns.keys import by_column
+from keeper_grpc.storage.patterns.own import own_patterns
 from keeper_grpc.storage.patterns.versions import touch
 from keeper_grpc.storage.rows import insert_rows
 
@@ -67,31 +69,32 @@ class ArchivedRebuild(PostgresRebuild):
         super().__init__(database)
         self._connection = connection
 
-    async def recount(self, key: PatternKey, counting: Counting) -> int | None:
+    async def recount(self, keys: Sequence[PatternKey], counting: Counting) -> Recounted:
         connection = self._connection
         async with connection.transaction():
             await connection.execute("SET LOCAL statement_timeout = 0")
-            if await own_pattern(connection, key, counting.rule) is None:
-                return None
-            await drop_parts(connection, key, None)
-            await add_parts(connection, await self._parts(key, counting.half_life))
-            sums = PatternSums()
-            await add_rows(connection, sums, key, counting.half_life, rows=_BOTH)
-            await replace_shares(connection, key, sums)
-            await refresh_evidence(connection, {key: Change()}, counting.rule)
-            await touch(connection, [key])
-        return sums.observations
+            there = await own_patterns(connection, keys)
+            await drop_parts(connection, there)
+            await add_parts(connection, await self._parts(there, counting.half_life))
+            sums = {key: PatternSums() for key in there}
+            await add_rows(connection, sums, counting.half_life, rows=_BOTH)
+            await replace_shares(connection, sums)
+            await refresh_evidence(connection, dict.fromkeys(there, Change()), counting.rule)
+            await touch(connection, there)
+        return Recounted(len(there), sum(own.observations for own in sums.values()))
 
-    async def _parts(self, key: PatternKey, half_life: timedelta) -> Parts:
+    async def _parts(self, keys: Sequence[PatternKey], half_life: timedelta) -> Parts:
         parts: Parts = {}
         async for row in self._connection.cursor(
             """
-            SELECT * FROM archived_observations WHERE scope_id = $1 AND pattern_id = $2
+            SELECT * FROM archived_observations
+             WHERE scope_id = ANY($1::bigint[]) AND pattern_id = ANY($2::uuid[])
              ORDER BY recorded_time, id
             """,
-            *key,
+            *by_column(keys),
             prefetch=1000,
         ):
+            key = PatternKey(row["scope_id"], row["pattern_id"])
             add_row(parts, row["account_key"], key, dict(row), half_life)
         return parts
 

@@ -1,8 +1,8 @@
-"""A pattern's observations summed up: what its rows of shares, harms, scripts and wordings should say."""
+"""Patterns' observations summed up: what their rows of shares, harms, scripts and wordings should say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from keeper_grpc.domain.evidence.sums import Counted, Draw, PatternSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.archives.sums import sums_of
 from keeper_grpc.storage.database import Connection
+from keeper_grpc.storage.patterns.keys import by_column
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -42,47 +43,51 @@ def to_counted(row: Record | Mapping[str, Any]) -> Counted:
 
 
 async def sum_ledger(
-    connection: Connection, key: PatternKey, half_life: timedelta, account_key: str | None = None
-) -> PatternSums:
-    """Sum up the ledger of all accounts or of one: only the sums are held, and those of what was archived.
+    connection: Connection,
+    keys: Collection[PatternKey],
+    half_life: timedelta,
+    account_key: str | None = None,
+) -> dict[PatternKey, PatternSums]:
+    """Sum up these patterns' ledger of all accounts or of one: only the sums are held, and those of what was archived.
 
     What an account observed in a category that it is no longer in does not count, nor what waits for a step.
     """
-    sums = PatternSums()
+    sums = {key: PatternSums() for key in keys}
     for row in await connection.fetch(
         """
         SELECT p.* FROM archived_parts p JOIN accounts a USING (account_key, business_category)
-         WHERE p.scope_id = $1 AND p.pattern_id = $2 AND ($3::text IS NULL OR p.account_key = $3)
+         WHERE p.scope_id = ANY($1::bigint[]) AND p.pattern_id = ANY($2::uuid[])
+           AND ($3::text IS NULL OR p.account_key = $3)
         """,
-        *key,
+        *by_column(keys),
         account_key,
     ):
-        sums.join(sums_of(row["account_key"], row))
-    await add_rows(connection, sums, key, half_life, account_key)
+        key = PatternKey(row["scope_id"], row["pattern_id"])
+        sums[key].join(sums_of(row["account_key"], row))
+    await add_rows(connection, sums, half_life, account_key)
     return sums
 
 
 async def add_rows(
     connection: Connection,
-    sums: PatternSums,
-    key: PatternKey,
+    sums: Mapping[PatternKey, PatternSums],
     half_life: timedelta,
     account_key: str | None = None,
     *,
     rows: str = "observations",
 ) -> None:
-    """Add what counts of these rows of a pattern, one by one; `rows` is a table of this module's callers."""
+    """Add what counts of these rows of the patterns, one by one; `rows` is a table of this module's callers."""
     async for row in connection.cursor(
         f"""
-        SELECT {COUNTED}
+        SELECT o.scope_id, o.pattern_id, {COUNTED}
           FROM {rows} o JOIN accounts a USING (account_key, business_category)
           LEFT JOIN drawn_scripts d USING (scope_id, enhancement_id)
-         WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.counted
+         WHERE o.scope_id = ANY($1::bigint[]) AND o.pattern_id = ANY($2::uuid[]) AND o.counted
            AND ($3::text IS NULL OR o.account_key = $3)
          ORDER BY o.recorded_time, o.id
         """,  # noqa: S608 - constants
-        *key,
+        *by_column(sums),
         account_key,
         prefetch=1000,
     ):
-        sums.add(to_counted(row), half_life)
+        sums[PatternKey(row["scope_id"], row["pattern_id"])].add(to_counted(row), half_life)

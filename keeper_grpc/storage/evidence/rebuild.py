@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.recounting import Recounted, in_parts
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.recount import recount
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 from keeper_grpc.storage.locks import AdvisoryLock, lock
-from keeper_grpc.storage.patterns.own import own_pattern
+from keeper_grpc.storage.patterns.own import own_patterns
 from keeper_grpc.storage.patterns.versions import reset, touch
 
 MEASURES_TIMEOUT = 3600.0
@@ -93,13 +94,14 @@ class PostgresRebuild:
         async with self._database.connection() as connection:
             return await _all_patterns(connection)
 
-    async def recount(self, key: PatternKey, counting: Counting) -> int | None:
+    async def recount(self, keys: Sequence[PatternKey], counting: Counting) -> Recounted:
         async with self._database.transaction() as connection:
-            if await own_pattern(connection, key, counting.rule) is None:
-                return None
-            observations = await recount(connection, key, counting)
-            await touch(connection, [key])
-        return observations
+            # Of patterns that everybody speaks of it may take longer than any call may, and their writers wait.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            there = await own_patterns(connection, keys)
+            observations = await recount(connection, there, counting)
+            await touch(connection, there)
+        return Recounted(len(there), observations)
 
     async def recount_measures(self) -> int:
         async with self._database.transaction() as connection:
@@ -141,8 +143,8 @@ async def _weigh_all(connection: Connection, rule: PublicationRule) -> None:
     """Weigh every pattern's shares as they are counted."""
     # Seconds for some ten thousand patterns, and nothing is served yet.
     await connection.execute("SET LOCAL statement_timeout = 0")
-    for key in await _all_patterns(connection):
-        await refresh_evidence(connection, {key: Change()}, rule)
+    for keys in in_parts(await _all_patterns(connection)):
+        await refresh_evidence(connection, dict.fromkeys(keys, Change()), rule)
     await reset(connection)
 
 
@@ -150,13 +152,13 @@ async def _recount_all(connection: Connection, counting: Counting) -> None:
     """Recount every pattern from the ledger."""
     # Some minutes for a million observations, and nothing is served yet.
     await connection.execute("SET LOCAL statement_timeout = 0")
-    for key in await _all_patterns(connection):
-        await recount(connection, key, counting)
+    for keys in in_parts(await _all_patterns(connection)):
+        await recount(connection, keys, counting)
     await reset(connection)
 
 
 async def _all_patterns(connection: Connection) -> Sequence[PatternKey]:
-    rows = await connection.fetch("SELECT scope_id, id FROM network_patterns ORDER BY id")
+    rows = await connection.fetch("SELECT scope_id, id FROM network_patterns ORDER BY scope_id, id")
     return [PatternKey(*row) for row in rows]
 
 

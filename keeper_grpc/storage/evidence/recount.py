@@ -1,21 +1,23 @@
-"""Recounting one pattern from the ledger, within the caller's transaction."""
+"""Recounting patterns from the ledger, within the caller's transaction."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.ledger_sums import sum_ledger
-from keeper_grpc.storage.evidence.shares import replace_shares, replace_shares_of
+from keeper_grpc.storage.evidence.replacing import replace_shares, replace_shares_of
 from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 
 
-async def recount(connection: Connection, key: PatternKey, counting: Counting) -> int:
-    """Recount one pattern within the caller's transaction, which owns its scope: from how much."""
-    sums = await sum_ledger(connection, key, counting.half_life)
-    await replace_shares(connection, key, sums)
-    await refresh_evidence(connection, {key: Change()}, counting.rule)
-    return sums.observations
+async def recount(connection: Connection, keys: Collection[PatternKey], counting: Counting) -> int:
+    """Recount patterns within the caller's transaction, which owns their scopes: from how many observations."""
+    sums = await sum_ledger(connection, keys, counting.half_life)
+    await replace_shares(connection, sums)
+    await refresh_evidence(connection, dict.fromkeys(keys, Change()), counting.rule)
+    return sum(own.observations for own in sums.values())
 
 
 async def recount_account(
@@ -26,5 +28,5 @@ async def recount_account(
     Its observations are still of the same insights: only their outcomes may have changed. The pattern's totals
     are left to the caller.
     """
-    sums = await sum_ledger(connection, key, counting.half_life, account_key)
-    await replace_shares_of(connection, key, account_key, sums)
+    sums = await sum_ledger(connection, [key], counting.half_life, account_key)
+    await replace_shares_of(connection, key, account_key, sums[key])

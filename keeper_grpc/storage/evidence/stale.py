@@ -41,7 +41,7 @@ class PostgresStalePatterns:
             if pattern is None or not noted:
                 return False
             if any(row["recount"] for row in noted):
-                await recount(connection, key, self._counting)
+                await recount(connection, [key], self._counting)
             else:
                 await refresh_evidence(connection, {key: Change()}, self._counting.rule)
             await touch(connection, [key])

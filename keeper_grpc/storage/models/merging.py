@@ -58,7 +58,7 @@ async def merge_pattern(
     await move_parts(connection, gone, stays)
     await _move_advice(connection, gone, stays)
     worded = await delete_pattern(connection, gone)
-    await recount(connection, stays, counting)
+    await recount(connection, [stays], counting)
     await reset(connection, {gone.scope_id, *worded})
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.recounting import Recounted, in_parts
 from keeper_grpc.domain.patterns.pattern import PatternKey
 
 
@@ -30,10 +31,10 @@ class RebuildStore(Protocol):
         """Record that counts of two settings may coexist, unless all have these settings already."""
 
     async def patterns(self) -> Sequence[PatternKey]:
-        """Every pattern."""
+        """Every pattern, those of a scope together."""
 
-    async def recount(self, key: PatternKey, counting: Counting) -> int | None:
-        """Recount one pattern in one transaction; the number of its observations, None if it is gone."""
+    async def recount(self, keys: Sequence[PatternKey], counting: Counting) -> Recounted:
+        """Recount some patterns of one scope in one transaction."""
 
     async def recount_measures(self) -> int:
         """Recount the inputs of the metrics and the reactions that stand; how many were wrong.
@@ -60,11 +61,10 @@ class RebuildEvidence:
         """
         await self._store.begin(self._counting)
         done = observations = 0
-        for pattern_id in await self._store.patterns():
-            counted = await self._store.recount(pattern_id, self._counting)
-            if counted is not None:
-                done += 1
-                observations += counted
+        for keys in in_parts(await self._store.patterns()):
+            counted = await self._store.recount(keys, self._counting)
+            done += counted.patterns
+            observations += counted.observations
         corrected = await self._store.recount_measures()
         await self._store.finish(self._counting)
         return RebuildResult(done, observations, corrected)

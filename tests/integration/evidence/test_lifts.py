@@ -89,7 +89,7 @@ async def test_learning_again_changes_nothing_nor_does_a_rebuild(database_url: s
         assert await learner(database)() == 0
         for pattern_id in ids:
             key = PatternKey(scope("again").scope_id, pattern_id)
-            await PostgresRebuild(database).recount(key, COUNTING)
+            await PostgresRebuild(database).recount([key], COUNTING)
         assert await learner(database)() == 0
         assert [await scripts(database, pattern_id) for pattern_id in ids] == before
 

@@ -19,6 +19,7 @@ from keeper_grpc.domain.errors import (
 )
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.evidence.publication import PublicationRule
+from keeper_grpc.domain.evidence.recounting import in_parts
 from keeper_grpc.domain.insight import AnonymizationReport, AnonymizedInsight, Outcome, UnknownWord
 from keeper_grpc.domain.observation import Disposition, Vectors
 from keeper_grpc.domain.patterns.merging.similarity import Thresholds
@@ -247,8 +248,8 @@ async def test_a_group_leaves_what_its_captures_leave_one_by_one(
 
         rebuild = PostgresRebuild(database)
         counting = Counting(RULE, timedelta(days=45), step)
-        for key in await rebuild.patterns():
-            await rebuild.recount(key, counting)
+        for keys in in_parts(await rebuild.patterns()):
+            await rebuild.recount(keys, counting)
         assert await rebuild.recount_measures() == 0
         assert await kept(database, grouped, names[1]) == left[1]
 

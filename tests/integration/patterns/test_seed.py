@@ -250,7 +250,7 @@ async def test_a_forgotten_account_leaves_no_time_in_an_authored_pattern(
                 after.pattern_id,
                 longest_ago,
             )
-        await PostgresRebuild(database).recount(after.key, COUNTING)
+        await PostgresRebuild(database).recount([after.key], COUNTING)
         assert await only_pattern(database, pattern.key) == after
 
 
