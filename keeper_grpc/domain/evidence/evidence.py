@@ -106,11 +106,17 @@ class Share(NamedTuple):
         """Trials and successes by age; successes are within the trials, however sums were rounded."""
         if self.recent_trials is None or self.recent_successes is None:
             return float(self.trials), float(self.successes)
-        trials = max(self.recent_trials, 0.0)
-        return trials, min(max(self.recent_successes, 0.0), trials)
+        trials, successes = self.recent_trials, self.recent_successes
+        # Rather than min and max, whose calls are a tenth of what an owner's view of a pattern costs.
+        if not 0.0 <= successes <= trials:
+            trials = max(trials, 0.0)
+            successes = min(max(successes, 0.0), trials)
+        return trials, successes
 
     def without(self, part: Share) -> Share:
         """What is left when a part of it is left out, whose outcomes are weighed by age as the whole's are."""
+        if not part.trials:
+            return Share(*self[:4])
         trials = max(self.trials - part.trials, 0)
         successes = min(max(self.successes - part.successes, 0), trials)
         if self.recent_trials is None or self.recent_successes is None:
@@ -259,13 +265,17 @@ def _recent(held: Sequence[Share], weights: Sequence[float], k: int) -> tuple[fl
     The median is of the plain counts only: where most owners have been silent for long, it would be
     next to nothing.
     """
-    aged = [own * share.recent[0] / share.trials for own, share in zip(weights, held, strict=True)]
+    recent = [share.recent for share in held]
+    aged = [
+        own * trials / share.trials
+        for own, share, (trials, _) in zip(weights, held, recent, strict=True)
+    ]
     most = largest_weight(aged, k)
     cut = [min(own, most) for own in aged]
     trials = fsum(cut)
     successes = fsum(
-        own * share.recent[1] / share.recent[0]
-        for own, share in zip(cut, held, strict=True)
+        own * successes / trials
+        for own, (trials, successes) in zip(cut, recent, strict=True)
         if own > 0
     )
     return trials, min(successes, trials)
