@@ -21,7 +21,7 @@ from keeper_grpc.client.channel import open_channel
 from keeper_grpc.client.credentials import Credentials
 from keeper_grpc.client.proxies import proxy_of
 from keeper_grpc.dashboard.exports.routes import add_exports
-from keeper_grpc.dashboard.filters import Filter
+from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.headers import SecurityHeaders
 from keeper_grpc.dashboard.listing import Listing
 from keeper_grpc.dashboard.look import theme
@@ -34,6 +34,7 @@ from keeper_grpc.dashboard.pages.operate import OperatePage
 from keeper_grpc.dashboard.pages.overview import Overview
 from keeper_grpc.dashboard.pages.pattern import PatternPage
 from keeper_grpc.dashboard.pages.patterns import PatternsPage
+from keeper_grpc.dashboard.pages.title import SITE, tab
 from keeper_grpc.dashboard.shown import Shown
 from keeper_grpc.dashboard.upstream.feed import settled
 from keeper_grpc.dashboard.upstream.feeds import Feeds
@@ -41,8 +42,6 @@ from keeper_grpc.dashboard.upstream.health import Health
 from keeper_grpc.dashboard.upstream.operator_session import Operators
 from keeper_grpc.dashboard.upstream.processes import Processes
 from keeper_grpc.dashboard.upstream.server_state import ServerState
-
-_TITLE = "Keeper Network"
 
 _RECONNECT = 10.0
 """Seconds for which a browser that lost its connection can resume the same page; later it reloads the
@@ -97,7 +96,7 @@ async def serve(upstream: Upstream, host: str, port: int, shown: Shown) -> None:
         _operators_page(feeds, operators, state, shown)
         ui.run_with(
             web,
-            title=_TITLE,
+            title=SITE,
             favicon=theme.ICON,
             language="en-US",
             reconnect_timeout=_RECONNECT,
@@ -151,9 +150,11 @@ def _pages(feeds: Feeds, visitors: KeeperClient, shown: Shown) -> None:
             feeds.patterns[where.category],
             within=_HOLD,
         )
+        if where.category:
+            ui.page_title(tab(words(where.category).capitalize()))
         Overview(feeds, where, shown.truth)
 
-    @ui.page("/patterns", title=f"Patterns \N{MIDDLE DOT} {_TITLE}")
+    @ui.page("/patterns", title=tab("Patterns"))
     async def patterns(
         category: str = "",
         type: str = "",  # noqa: A002 - the address's own word
@@ -167,32 +168,33 @@ def _pages(feeds: Feeds, visitors: KeeperClient, shown: Shown) -> None:
         await settled(feeds.metrics[Filter()], feeds.listed[listing.sought], within=_HOLD)
         PatternsPage(feeds, listing)
 
-    @ui.page("/emerging", title=f"Emerging \N{MIDDLE DOT} {_TITLE}")
+    @ui.page("/emerging", title=tab("Emerging"))
     async def emerging(category: str = "") -> None:
         where = Filter.from_query(category, "")
         await settled(feeds.metrics[Filter()], feeds.emerging[where.category], within=_HOLD)
         EmergingPage(feeds, where)
 
-    @ui.page("/emerging/{emerging_pattern_id}", title=f"Emerging \N{MIDDLE DOT} {_TITLE}")
-    def emerging_pattern(emerging_pattern_id: str) -> None:
+    @ui.page("/emerging/{emerging_pattern_id}", title=tab("Emerging"))
+    async def emerging_pattern(emerging_pattern_id: str) -> None:
+        await settled(feeds.metrics[Filter()], feeds.emerging[""], within=_HOLD)
         EmergingPatternPage(feeds, emerging_pattern_id)
 
-    @ui.page("/try", title=f"Try an insight \N{MIDDLE DOT} {_TITLE}")
+    @ui.page("/try", title=tab("Try an insight"))
     def console() -> None:
         ConsolePage(feeds)
 
-    @ui.page("/account", title=f"One account \N{MIDDLE DOT} {_TITLE}")
+    @ui.page("/account", title=tab("One account"))
     def account() -> None:
         AccountPage(feeds, visitors)
 
-    @ui.page("/patterns/{pattern_id}", title=f"Pattern \N{MIDDLE DOT} {_TITLE}")
+    @ui.page("/patterns/{pattern_id}", title=tab("Pattern"))
     async def pattern(pattern_id: str) -> None:
         await settled(feeds.metrics[Filter()], feeds.histories[pattern_id], within=_HOLD)
         PatternPage(feeds, pattern_id)
 
 
 def _operators_page(feeds: Feeds, operators: Operators, state: ServerState, shown: Shown) -> None:
-    @ui.page("/operate", title=f"Operate \N{MIDDLE DOT} {_TITLE}")
+    @ui.page("/operate", title=tab("Operate"))
     def operate(request: Request, pattern: str = "") -> None:
         header = shown.operator_token_header
         sent = request.headers.get(header, "") if header else ""

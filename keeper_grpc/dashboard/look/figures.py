@@ -77,6 +77,16 @@ def points(value: float) -> str:
     return f"{100 * value:+.2f} points" if small else f"{100 * value:+.1f} points"
 
 
+def growth(rate: float) -> str:
+    """EmergingPattern.growth_rate: how many times as many came within the last day as on a day before it."""
+    if rate >= 1:
+        return "None before"
+    if rate <= -1:
+        return "None of late"
+    times = _short(1 + rate if rate < 0 else 1 / (1 - rate))
+    return "As many" if times in ("1", "1.0") else f"{times} times"
+
+
 def count(value: float, one: str, many: str) -> str:
     """A count with its noun."""
     return f"{value:,.0f} {one if value == 1 else many}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from nicegui import events, html
 from nicegui.element import Element
 
 from keeper_grpc.client import InvalidRequest, KeeperClientError
+from keeper_grpc.dashboard.look.glossary import GLOSSARY
+from keeper_grpc.dashboard.look.terms import question_mark
 from keeper_grpc.dashboard.look.text import Text
 
 Handler: TypeAlias = Callable[[events.GenericEventArguments], Awaitable[None]]
@@ -29,9 +32,9 @@ class SearchField:
     """A field for words to look for."""
 
     def __init__(self, name: str, key: str, value: str) -> None:
-        with html.label().classes("field"):
-            Text("span", name)
-            html.input_(type="search", name=key, defaultValue=value, maxlength="200")
+        with _field(name) as label:
+            made = html.input_(type="search", name=key, defaultValue=value, maxlength="200")
+            _joined(label, made)
 
 
 class Choice:
@@ -40,9 +43,9 @@ class Choice:
     def __init__(self, name: str, key: str, chosen: str) -> None:
         self._chosen = chosen
         self._shown: Mapping[str, str] = {}
-        with html.label().classes("field"):
-            Text("span", name)
+        with _field(name) as label:
             self._list = html.select(name=key)
+            _joined(label, self._list)
 
     def show(self, choices: Mapping[str, str]) -> None:
         """Offer these: what is sent, and its name for people."""
@@ -64,18 +67,33 @@ def field(
 
     As the default: a value that is bound takes the place of what was typed, whenever the page changes.
     """
-    with html.label().classes("field"):
-        Text("span", name)
+    with _field(name) as label:
         if lines:
             made: Element = html.textarea(name=key, rows=str(lines))
         else:
             made = html.input_(type="text", name=key)
+        _joined(label, made)
         made.props.update(props)
         if value:
             made.props["defaultValue"] = value
         if hint:
-            Text("small", hint)
+            made.props["aria-describedby"] = Text("small", hint).html_id
     return made
+
+
+@contextmanager
+def _field(name: str) -> Iterator[Element]:
+    """A field below its label, beside which a question mark explains the word where the glossary has it."""
+    with html.div().classes("field"):
+        with html.span().classes("label"):
+            label = Text("label", name)
+            if name in GLOSSARY:
+                question_mark(name)
+        yield label
+
+
+def _joined(label: Element, made: Element) -> None:
+    label.props["for"] = made.html_id
 
 
 def held(event: events.GenericEventArguments) -> Mapping[str, Any]:

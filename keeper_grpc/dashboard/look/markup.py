@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from nicegui import html
 from nicegui.element import Element
 
-from keeper_grpc.dashboard.look.terms import heading
+from keeper_grpc.dashboard.look.figures import NOTHING
+from keeper_grpc.dashboard.look.terms import Word, heading
 from keeper_grpc.dashboard.look.text import Text
 
 WARNING = "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}"
@@ -21,12 +22,30 @@ class Status:
     def __init__(self) -> None:
         with html.span().classes("status") as self._element:
             self._icon = Text("span", **{"aria-hidden": "true"})
-            self._word = Text("span")
+            self._word = Word()
 
     def show(self, kind: str, icon: str, word: str) -> None:
         """Change it. `kind` is one of the theme's: good, bad, none."""
         self._element.classes(replace=f"status {kind}")
-        self._icon.text, self._word.text = icon, word
+        self._icon.text = icon
+        self._word.show(word)
+
+
+class Fact:
+    """A fact of a definition list: its name, a value in large and a note below it. `facts` is the list's class."""
+
+    def __init__(self, name: str, note: str = "") -> None:
+        with html.div():
+            heading("dt", name)
+            with html.dd():
+                self._value = Text("span", NOTHING, "value")
+                self._note = Text("small", note)
+
+    def show(self, value: str, note: str | None = None) -> None:
+        """Change the value, and the note unless it stays."""
+        self._value.text = value
+        if note is not None:
+            self._note.text = note
 
 
 @dataclass(frozen=True, slots=True)

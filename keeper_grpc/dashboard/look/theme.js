@@ -12,7 +12,15 @@ document.addEventListener("keydown", (event) => {
 });
 for (const kind of ["focusin", "mouseover"]) {
   document.addEventListener(kind, (event) => {
-    if (event.target.closest?.(".term")) delete document.documentElement.dataset.quiet;
+    const word = event.target.closest?.(".term, .ask");
+    if (!word) return;
+    delete document.documentElement.dataset.quiet;
+    // A meaning that would not fit into the window to the right of its word moves to the left, and stays in it.
+    const meaning = word.nextElementSibling;
+    meaning.style.left = "0";
+    const box = meaning.getBoundingClientRect();
+    const room = document.documentElement.clientWidth - 8;
+    meaning.style.left = `${Math.max(8 - box.left, Math.min(0, room - box.right))}px`;
   });
 }
 // NiceGUI opens its socket once the page is mounted. While it is closed, nothing here is live.

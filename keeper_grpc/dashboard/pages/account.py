@@ -45,8 +45,20 @@ class AccountPage:
                 .classes("card fields")
                 .on("submit", self._ask, js_handler=SUBMIT)
             ):
-                field("Account", "account_id", required=True, maxlength=str(_LONGEST_ID))
-                field("Token", "token", type="password", maxlength=str(_LONGEST_TOKEN))
+                field(
+                    "Account",
+                    "account_id",
+                    hint="Its id, as its systems send it",
+                    required=True,
+                    maxlength=str(_LONGEST_ID),
+                )
+                field(
+                    "Token",
+                    "token",
+                    hint="The account's own, if the network asks for one",
+                    type="password",
+                    maxlength=str(_LONGEST_TOKEN),
+                )
                 window = Choice("Window", "days", "30")
                 Text("button", "Show", type="submit")
             window.show({str(days): name for days, name in WINDOWS.items()})

@@ -6,9 +6,12 @@ from nicegui import html, ui
 
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.markup import Fact
+from keeper_grpc.dashboard.look.masks import plainly
 from keeper_grpc.dashboard.look.money import money
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
+from keeper_grpc.dashboard.pages.title import PageTitle
 from keeper_grpc.dashboard.sections.emerging import Emerging, title
 from keeper_grpc.dashboard.sections.notice import Notice
 from keeper_grpc.dashboard.upstream.feeds import Feeds
@@ -58,7 +61,7 @@ class EmergingPatternPage:
             with html.div().classes("head"):
                 with html.nav(**{"aria-label": "Back"}):
                     Text("a", "\N{LEFTWARDS ARROW} All that is emerging", href="../emerging")
-                self._title = Text("h1", "Emerging pattern")
+                self._title = PageTitle("Emerging pattern")
                 self._about = Text("p", "Loading", "lead")
             self._notice = Notice("This emerging pattern")
             self._body = html.div().classes("nicegui-column")
@@ -66,7 +69,7 @@ class EmergingPatternPage:
             with html.div().classes("card"):
                 self._words = Text("blockquote")
             with html.dl().classes("card facts"):
-                self._facts = {name: self._fact(name) for name in _FACTS}
+                self._facts = {name: Fact(name, note) for name, note in _FACTS.items()}
             self._known = Text("a", "The pattern that it became", "more", href="../")
         self._body.set_visibility(False)
         client = ui.context.client
@@ -74,13 +77,6 @@ class EmergingPatternPage:
         client.on_delete(self._emerging.listen(self._changed))
         self._frame.show(self._metrics)
         self._changed()
-
-    @staticmethod
-    def _fact(name: str) -> tuple[Text, Text]:
-        with html.div():
-            Text("dt", name)
-            with html.dd():
-                return Text("span", figures.NOTHING, "value"), Text("small", _FACTS[name])
 
     def _changed(self) -> None:
         feed = self._emerging
@@ -91,27 +87,27 @@ class EmergingPatternPage:
         found = feed.patterns.get(self._id) or gone.get(self._id)
         self._body.set_visibility(found is not None)
         if found is None:
-            self._title.text = "Nothing of this is emerging now"
+            self._title.show("Nothing of this is emerging now")
             self._about.text = "It faded, became a pattern some time ago, or never was."
             return
         self._show(found)
 
     def _show(self, pattern: EmergingPattern) -> None:
-        self._title.text = title(pattern)
+        self._title.show(title(pattern))
         where = ", ".join(map(words, pattern.business_categories)) or "several lines of business"
         self._about.text = f"{words(pattern.pattern_type)}, {where}".capitalize()
-        self._words.text = pattern.common_pattern or "They share no words."
+        self._words.text = plainly(pattern.common_pattern) or "They share no words."
         for name, value in {
             "Accounts": f"{pattern.account_count:,}",
             "Sightings": f"{pattern.sighting_count:,}",
             "Novelty": figures.share(pattern.novelty),
-            "Growth": f"{100 * pattern.growth_rate:+.0f}%",
+            "Growth": figures.growth(pattern.growth_rate),
             "Alike": f"{pattern.mean_similarity:.2f}",
             "Potential value": money(pattern.total_potential_value),
             "First seen": figures.at(pattern.first_seen_time),
             "Last seen": figures.at(pattern.last_seen_time),
         }.items():
-            self._facts[name][0].text = value
+            self._facts[name].show(value)
         known = pattern.promoted_pattern_id or pattern.fading_pattern_id
         self._known.set_visibility(bool(known))
         self._known.props["href"] = f"../patterns/{known}"
@@ -126,8 +122,8 @@ _FACTS = {
     "Accounts": "owners of accounts that see it",
     "Sightings": "insights within the window",
     "Novelty": "100% is like nothing known before, 0% is what is known",
-    "Growth": "the last day against the daily mean before it",
-    "Alike": "mean cosine of the insights to their centre",
+    "Growth": "insights of the last day, beside a day before",
+    "Alike": "1.00 where all say the same",
     "Potential value": "of all insights",
     "First seen": "",
     "Last seen": "",

@@ -64,8 +64,8 @@ class OperatePage:
                 Text("h1", "For operators")
                 Text(
                     "p",
-                    "How the service is, what operators did, and what only they may do. For who has the role operate "
-                    "for all accounts.",
+                    "How the service is, what operators did, and what only they may do. For whoever has the role operate for "
+                    "all accounts.",
                     "lead",
                 )
             self._sign_in = (
@@ -74,7 +74,13 @@ class OperatePage:
                 .on("submit", self._signs_in, js_handler=SUBMIT)
             )
             with self._sign_in:
-                field("Token", "token", type="password", maxlength=str(_LONGEST_TOKEN))
+                field(
+                    "Token",
+                    "token",
+                    hint="Your own, with the role operate for all accounts",
+                    type="password",
+                    maxlength=str(_LONGEST_TOKEN),
+                )
                 Text("button", "Sign in", type="submit")
             self._problem = Text("p", "", "notice", role="alert")
             self._problem.set_visibility(False)
@@ -126,13 +132,20 @@ class OperatePage:
         with part("Health", "health", "As the server says of itself; live", folds=True):
             self._health = HealthList()
             self._processes = ProcessTable()
-        with part("Calls", "calls", "A second, within the last minute", folds=True):
+        with part(
+            "Calls", "calls", "Within the last minute, of all processes together", folds=True
+        ):
             self._calls = CallTable()
         with part("Admission gate", "gate", "Each kind of work takes its turn", folds=True):
             self._gate = GateTable()
         with part("What goes on by itself", "background", folds=True):
             self._background = Background()
-        with part("Retention", "retention", "What was too old to be kept", folds=True):
+        with part(
+            "Retention",
+            "retention",
+            "What was too old to be kept, since the processes began",
+            folds=True,
+        ):
             self._retention = Retention()
         with part("Withdraw", "withdraw", "A pattern or a script, or put it back", folds=True):
             withdrawing.WithdrawForm(self._would_withdraw, self._pattern_id)

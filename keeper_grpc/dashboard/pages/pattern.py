@@ -16,10 +16,12 @@ from keeper_grpc.client.triggers import lead_time, lift
 from keeper_grpc.dashboard.filters import Filter, words
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.claims import claimed
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.markup import Cell, Column, Fact, Row, Table
+from keeper_grpc.dashboard.look.masks import plainly
 from keeper_grpc.dashboard.look.money import Money, money
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.pages.frame import Frame, part
+from keeper_grpc.dashboard.pages.title import PageTitle
 from keeper_grpc.dashboard.sections.charts import History
 from keeper_grpc.dashboard.sections.notice import Notice
 from keeper_grpc.dashboard.sections.patterns import at_least, fading
@@ -60,7 +62,7 @@ class PatternPage:
             with html.div().classes("head"):
                 with html.nav(**{"aria-label": "Back"}):
                     Text("a", "\N{LEFTWARDS ARROW} All patterns", href="../patterns")
-                self._title = Text("h1", "Pattern")
+                self._title = PageTitle("Pattern")
                 self._about = Text("p", "Loading", "lead")
             self._notice = Notice("This pattern")
             self._body = html.div().classes("nicegui-column")
@@ -77,7 +79,7 @@ class PatternPage:
     def _sections(self) -> None:
         with part("Evidence", "evidence"), html.dl().classes("card facts"):
             self._facts = {
-                name: self._fact(name)
+                name: Fact(name)
                 for name in (
                     "Success rate",
                     "State",
@@ -142,13 +144,6 @@ class PatternPage:
             "a", "For operators: withdraw it", "more", href=f"../operate?pattern={self._pattern_id}"
         )
 
-    @staticmethod
-    def _fact(name: str) -> tuple[Text, Text]:
-        with html.div():
-            Text("dt", name)
-            with html.dd():
-                return Text("span", figures.NOTHING, "value"), Text("small")
-
     def _metrics_changed(self) -> None:
         self._frame.show(self._metrics)
         if self._report is not None and self._metrics.report is not self._report:
@@ -162,7 +157,7 @@ class PatternPage:
         self._notice.show(None if absent else problem, known=value is not None)
         if absent:
             # Also after it was shown: too few accounts support it now, or it was retired.
-            self._title.text = "No such pattern"
+            self._title.show("No such pattern")
             self._about.text = "It does not exist, or too few accounts support it to be shown."
             self._body.set_visibility(False)
         elif value is not None:
@@ -170,7 +165,7 @@ class PatternPage:
 
     def _show(self, found: GetPatternResponse) -> None:
         pattern = found.pattern
-        self._title.text = pattern.action
+        self._title.show(plainly(pattern.action))
         untested = pattern.HasField("author_claim") and not pattern.evidence.occurrence_count
         where = "authored, untested here, for" if untested else "learned in"
         self._about.text = (
@@ -211,15 +206,16 @@ class PatternPage:
         self._body.set_visibility(True)
 
     def _show_adoption(self, found: GetPatternResponse) -> None:
-        value, note = self._facts["Advice accepted"]
-        value.text, note.text = figures.NOT_ENOUGH, ""
-        if found.HasField("adoption"):
-            adoption = found.adoption
-            value.text = figures.share(adoption.adoption_rate)
-            note.text = (
-                f"shown {adoption.shown_count:,}, accepted {adoption.accepted_count:,}, dismissed "
-                f"{adoption.dismissed_count:,}, done {adoption.done_count:,}"
-            )
+        fact = self._facts["Advice accepted"]
+        if not found.HasField("adoption"):
+            fact.show(figures.NOT_ENOUGH, "")
+            return
+        adoption = found.adoption
+        fact.show(
+            figures.share(adoption.adoption_rate),
+            f"shown {adoption.shown_count:,}, accepted {adoption.accepted_count:,}, dismissed "
+            f"{adoption.dismissed_count:,}, done {adoption.done_count:,}",
+        )
 
     def _show_evidence(self, pattern: Pattern) -> None:
         evidence = pattern.evidence
@@ -246,8 +242,7 @@ class PatternPage:
             "First observed": (figures.day(pattern.first_discovered_time), ""),
             "Last observed": (figures.day(pattern.last_validated_time), ""),
         }.items():
-            shown_value, shown_note = self._facts[name]
-            shown_value.text, shown_note.text = value, note
+            self._facts[name].show(value, note)
 
 
 def _triggers(found: GetPatternResponse) -> Iterator[Row]:

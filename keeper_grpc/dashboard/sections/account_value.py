@@ -5,8 +5,11 @@ from __future__ import annotations
 from nicegui import html
 
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.effect import UNKNOWN, state_of
+from keeper_grpc.dashboard.look.interval import Interval
+from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Status, Table
 from keeper_grpc.dashboard.look.money import money
+from keeper_grpc.dashboard.look.terms import heading
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.account_value_pb2 import (
     AccountAdvice,
@@ -35,21 +38,24 @@ class AccountValue:
                 "notice wide-card",
             )
             with html.section(**{"aria-labelledby": "brought-here"}).classes("card"):
-                Text("h2", "What advice brought", id="brought-here")
+                heading("h2", "What advice brought", id="brought-here")
                 self._brought = Text("p", figures.NOTHING, "value")
-                self._interval = Text("p", "", "basis")
+                self._status = Status()
+                with html.p().classes("basis"):
+                    self._unsure = Text("span")
+                    self._interval = Interval()
                 self._arms = Text("p")
             with html.section(**{"aria-labelledby": "told"}).classes("card"):
-                Text("h2", "What the network told it", id="told")
+                heading("h2", "What the network told it", id="told")
                 self._told = Text("p", figures.NOTHING, "value")
                 self._followed = Text("p")
                 self._reactions = Text("p", "", "basis")
             with html.section(**{"aria-labelledby": "given"}).classes("card"):
-                Text("h2", "What it gave to others", id="given")
+                heading("h2", "What it gave to others", id="given")
                 self._helped = Text("p", figures.NOTHING, "value")
                 self._given = Text("p")
             with html.section(**{"aria-labelledby": "peers"}).classes("card wide-card"):
-                Text("h2", "Others of its kind", id="peers")
+                heading("h2", "Others of its kind", id="peers")
                 self._peers = Table(
                     "The account beside others of its line of business",
                     [
@@ -87,19 +93,20 @@ class AccountValue:
     def _show_uplift(self, uplift: AccountUplift | None) -> None:
         if uplift is None:
             self._brought.text = figures.NOTHING
-            self._interval.text = ""
-            self._arms.text = (
-                "Not measured: it takes outcomes with advice and of questions that were held out."
-            )
+            self._status.show(*UNKNOWN)
+            self._unsure.text = ""
+            self._interval.show("")
+            self._arms.text = "It takes outcomes with advice, and of questions that were held out."
             return
         known = uplift.difference.HasField("value")
+        self._status.show(*state_of(uplift.difference))
         self._brought.text = figures.figure(uplift.difference, difference=True)
-        interval = figures.interval(uplift.difference, difference=True)
-        self._interval.text = (
-            f"Success with advice, less without; 95% interval {interval}, which may be read any day"
+        self._unsure.text = (
+            "Success with advice, less without; "
             if known
             else "It takes 20 outcomes with advice and 20 without."
         )
+        self._interval.show(figures.interval(uplift.difference, difference=True))
         self._arms.text = (
             f"{_rate(uplift.advised_success_count, uplift.advised_count)} succeeded with advice, "
             f"{_rate(uplift.held_out_success_count, uplift.held_out_count)} without; "

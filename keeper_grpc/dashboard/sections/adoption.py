@@ -8,6 +8,7 @@ from nicegui import html
 
 from keeper_grpc.client.adoption import dismissals_in_words
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.terms import heading
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
 
@@ -53,7 +54,7 @@ class AdoptionFunnel:
 class _Stage:
     def __init__(self, name: str) -> None:
         with html.li().classes(name.lower()):
-            Text("span", name, "stage")
+            heading("span", name, "stage")
             # The number beside it says the same.
             with html.span(**{"aria-hidden": "true"}).classes("track"):
                 self._bar = html.span().classes("bar")

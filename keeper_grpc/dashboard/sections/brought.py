@@ -5,16 +5,13 @@ from __future__ import annotations
 from nicegui import html
 
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.effect import UNKNOWN, state_of
+from keeper_grpc.dashboard.look.interval import Interval
 from keeper_grpc.dashboard.look.markup import Status
 from keeper_grpc.dashboard.look.terms import term
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.metrics_pb2 import Metric, Uplift
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import GetNetworkMetricsResponse
-
-_UNKNOWN = ("none", "\N{HORIZONTAL ELLIPSIS}", "Not measured")
-_OPEN = ("none", "\N{HORIZONTAL ELLIPSIS}", "Not sure yet")
-_SHOWN = ("good", "\N{CHECK MARK}", "Shown to help")
-_HARMS = ("bad", "\N{MULTIPLICATION X}", "Shown to harm")
 
 _NO_HOLDOUT = (
     "Nothing is compared yet: it takes a holdout (KEEPER_HOLDOUT_SHARE) and outcomes of enough accounts, with "
@@ -22,8 +19,8 @@ _NO_HOLDOUT = (
 )
 _WITHHELD = "Withheld: too few accounts were active in this window."
 _HOW = (
-    "Chance decided which questions got their advice, every outcome counts as assigned, and one owner's questions "
-    "count as one cluster. The interval may be read any day."
+    "Chance decided which questions got their advice, and every outcome counts as chance assigned it, whether or not "
+    "the advice was followed. Questions of one owner are alike, and widen the interval. It may be read any day."
 )
 
 
@@ -38,7 +35,8 @@ class Brought:
                     term("Uplift")
                     Text("span", ": success with advice, less without")
                 self._status = Status()
-                self._interval = Text("p", "", "basis")
+                with html.p().classes("basis"):
+                    self._interval = Interval()
             with html.div():
                 self._successes = Text("p", figures.NOTHING, "value")
                 Text("p", "Successes that would not have come otherwise", "meaning")
@@ -51,16 +49,15 @@ class Brought:
                 if truth is not None:
                     known = f"The truth is {figures.points(truth)}: this world is invented."
                     Text("p", known, "arms")
-        self._status.show(*_UNKNOWN)
+        self._status.show(*UNKNOWN)
 
     def show(self, report: GetNetworkMetricsResponse) -> None:
         """Show a report."""
         uplift = report.uplift
         known = uplift.difference.HasField("value")
         self._value.text = figures.points(uplift.difference.value) if known else figures.NOTHING
-        self._status.show(*_status(uplift.difference))
-        interval = figures.interval(uplift.difference, difference=True)
-        self._interval.text = f"95% interval {interval}" if interval else ""
+        self._status.show(*state_of(uplift.difference))
+        self._interval.show(figures.interval(uplift.difference, difference=True))
         self._successes.text = (
             f"{uplift.successes_brought.value:,.0f}" if known else figures.NOTHING
         )
@@ -74,14 +71,6 @@ class Brought:
             self._arms.text = _WITHHELD
         else:
             self._arms.text = _arms(uplift) if report.HasField("uplift") else _NO_HOLDOUT
-
-
-def _status(difference: Metric) -> tuple[str, str, str]:
-    if not difference.HasField("value"):
-        return _UNKNOWN
-    if difference.interval.lower > 0:
-        return _SHOWN
-    return _HARMS if difference.interval.upper < 0 else _OPEN
 
 
 def _explored(loss: Metric) -> str:

@@ -12,6 +12,7 @@ from keeper_grpc.client.days import ENOUGH, Bucket, buckets
 from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.terms import heading
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     GetNetworkMetricsResponse,
@@ -33,9 +34,9 @@ _FIRST, _SECOND, _REST = "var(--series-1)", "var(--series-2)", "var(--series-res
 class Chart:
     """A chart, a sentence that summarizes it, and a table of its data."""
 
-    def __init__(self, title: str, columns: Sequence[Column], *, heading: str = "h3") -> None:
+    def __init__(self, title: str, columns: Sequence[Column]) -> None:
         with html.figure().classes("chart"):
-            Text(heading, title, "chart-title")
+            heading("h3", title, "chart-title")
             self._sentence = Text("p", "Loading", "chart-sentence")
             # SVG uses the theme's CSS variables, so a change of theme needs no redrawing.
             self._chart = ui.echart({}, renderer="svg").classes("plot")
@@ -71,11 +72,11 @@ class Trends:
         with html.div().classes("charts"):
             self._patterns = Chart("Patterns over time", [when, Column("New patterns", number)])
             self._coverage = Chart(
-                "Coverage of enhanced insights",
+                "Questions answered",
                 [
                     when,
                     Column("Questions", number),
-                    Column("Enhanced", number),
+                    Column("Answered", number),
                     Column("Share", number),
                 ],
             )
@@ -131,13 +132,13 @@ class Trends:
             return
         self._coverage.show(
             f"{figures.share(enhanced / asked)} of "
-            f"{figures.count(asked, 'question was', 'questions were')} enhanced.",
+            f"{figures.count(asked, 'question was', 'questions were')} answered with proven advice.",
             _options(
                 [step.label for step in steps],
                 [
-                    _bars("Enhanced", [s.enhanced_count for s in steps], _FIRST, "all"),
+                    _bars("Answered", [s.enhanced_count for s in steps], _FIRST, "all"),
                     _bars(
-                        "Not enhanced",
+                        "Not answered",
                         [s.question_count - s.enhanced_count for s in steps],
                         _REST,
                         "all",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.masks import plainly
 from keeper_grpc.dashboard.look.money import money
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.notice import Notice
@@ -38,11 +39,11 @@ class Emerging:
             [
                 Column("What is seen", "wide"),
                 Column("Line of business"),
-                Column("State", "whole"),
+                Column("Trend", "whole"),
                 Column("Accounts", "number"),
                 Column("Sightings", "number"),
                 Column("Potential value", "number"),
-                Column("Last seen (UTC)", "number whole"),
+                Column("Last seen", "number whole"),
             ],
             "Nothing is emerging now. What three or more accounts begin to see appears here.",
         )
@@ -90,7 +91,7 @@ def _news(arrived: Sequence[EmergingPattern]) -> str:
 
 def title(pattern: EmergingPattern) -> str:
     """The title of an emerging pattern. An old change has no label, and its insights may share no words."""
-    return pattern.label or pattern.common_pattern or "Insights that share no words"
+    return plainly(pattern.label or pattern.common_pattern) or "Insights that share no words"
 
 
 def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
@@ -101,7 +102,7 @@ def _row(pattern: EmergingPattern, arrived: datetime | None) -> Row:
             Cell(
                 title(pattern),
                 # A label begins with the type.
-                pattern.common_pattern if pattern.label else words(pattern.pattern_type),
+                plainly(pattern.common_pattern) if pattern.label else words(pattern.pattern_type),
                 f"patterns/{known}" if known else f"emerging/{pattern.emerging_pattern_id}",
             ),
             Cell(", ".join(map(words, pattern.business_categories))),

@@ -8,6 +8,7 @@ from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.listing import Listing, Sought
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.masks import plainly
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.notice import Notice
 from keeper_grpc.dashboard.upstream.feed import Fetched
@@ -68,7 +69,11 @@ def _row(pattern: Pattern) -> Row:
     return Row(
         pattern.pattern_id,
         [
-            Cell(pattern.action, words(pattern.pattern_type), f"patterns/{pattern.pattern_id}"),
+            Cell(
+                plainly(pattern.action),
+                words(pattern.pattern_type),
+                f"patterns/{pattern.pattern_id}",
+            ),
             Cell(words(pattern.business_category)),
             Cell(figures.share(evidence.success_rate), _warning(pattern) or at_least(evidence))
             if evidence.occurrence_count

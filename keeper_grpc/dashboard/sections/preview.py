@@ -7,6 +7,7 @@ from nicegui import html
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
+from keeper_grpc.dashboard.look.masks import plainly
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.gen.keeper.network.v1.insight_pb2 import AnonymizationReport
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
@@ -72,7 +73,7 @@ class Preview:
         self._facts.text = f"When {facts}" if facts else "No condition is kept."
         self._masked.text = _masked(found.anonymization)
         self._found.show(map(_row, found.candidates))
-        self._answer.text = enhanced.suggested_approach or "No advice"
+        self._answer.text = plainly(enhanced.suggested_approach) or "No advice"
         self._why.text = _explained(found)
         self._sure.text = (
             f"Confidence rises from {figures.share(enhanced.base_confidence)} to {figures.share(enhanced.confidence)}."
@@ -88,7 +89,7 @@ def _row(candidate: PreviewInsightResponse.Candidate) -> Row:
         candidate.pattern_id,
         [
             Cell(
-                candidate.action,
+                plainly(candidate.action),
                 words(candidate.business_category),
                 f"patterns/{candidate.pattern_id}",
             ),
@@ -120,7 +121,8 @@ def _sentence(text: str) -> str:
 def _masked(report: AnonymizationReport) -> str:
     """What was replaced and removed, in a sentence."""
     parts = [
-        f"{count} \N{MULTIPLICATION SIGN} {kind}" for kind, count in sorted(report.masked.items())
+        f"{count} \N{MULTIPLICATION SIGN} {words(kind)}"
+        for kind, count in sorted(report.masked.items())
     ]
     dropped = [f"{each.field} ({words(each.reason.lower())})" for each in report.dropped]
     if not parts and not dropped:

@@ -10,6 +10,7 @@ from nicegui import html
 from keeper_grpc.client.days import Bucket
 from keeper_grpc.dashboard.filters import Dates
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.interval import Interval
 from keeper_grpc.dashboard.look.markup import Status
 from keeper_grpc.dashboard.look.sparkline import Sparkline
 from keeper_grpc.dashboard.look.terms import heading
@@ -29,6 +30,7 @@ class Caption:
     many: str
     difference: bool = False
     at_most: bool = False
+    cost: bool = False
 
 
 _KPIS: Mapping[Kpi.Name.ValueType, Caption] = {
@@ -89,6 +91,7 @@ _METRICS: Mapping[str, Caption] = {
         "answer",
         "answers",
         difference=True,
+        cost=True,
     ),
     "time_to_insight": Caption(
         "Time to insight", "From first seen to first given, median", "pattern", "patterns"
@@ -134,15 +137,15 @@ class _Tile:
         self._caption = caption
         with html.li().classes("tile"):
             heading("h3", caption.title)
-            with html.div().classes("measured"):
-                self._value = Text("p", figures.NOTHING, "value")
-                self.curve = Sparkline()
+            self._value = Text("p", figures.NOTHING, "value")
             Text("p", caption.meaning, "meaning")
             with html.div().classes("against"):
-                self._status = Status()
+                with html.div().classes("measured"):
+                    self._status = Status()
+                    self.curve = Sparkline()
                 self._target = Text("span", "", "target")
             self._change = Text("p", "", "change")
-            self._basis = Text("p", "", "basis")
+            self._basis = Basis(caption)
         self._status.show(*_LOADING)
 
     def show(self, kpi: Kpi | None, change: str, *, withheld: bool) -> None:
@@ -151,7 +154,8 @@ class _Tile:
         if kpi is None:
             self._status.show(*(_WITHHELD if withheld else _UNKNOWN))
             self._value.text = figures.NOTHING
-            self._target.text = self._basis.text = ""
+            self._target.text = ""
+            self._basis.hide()
             return
         caption, metric = self._caption, kpi.metric
         known = metric.HasField("value")
@@ -161,14 +165,14 @@ class _Tile:
         )
         target = figures.target(kpi.target, metric.unit, difference=caption.difference)
         self._target.text = f"Target: {'at most' if caption.at_most else 'at least'} {target}"
-        self._basis.text = basis(metric, caption)
+        self._basis.show(metric)
 
 
 class Numbers:
     """The metrics that have no target."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, tuple[Caption, Text, Text, Text]] = {}
+        self._shown: dict[str, tuple[Caption, Text, Basis, Text]] = {}
         with html.dl().classes("numbers"):
             for name, caption in _METRICS.items():
                 with html.div():
@@ -176,7 +180,7 @@ class Numbers:
                     with html.dd():
                         value = Text("span", figures.NOTHING, "value")
                         Text("span", caption.meaning, "meaning")
-                        based_on = Text("span", "", "basis")
+                        based_on = Basis(caption)
                         self._shown[name] = (caption, value, based_on, Text("span", "", "change"))
 
     def show(self, report: GetNetworkMetricsResponse, periods: Periods | None) -> None:
@@ -184,12 +188,13 @@ class Numbers:
         changed = metric_changes(periods)
         for name, (caption, value, based_on, change) in self._shown.items():
             if report.withheld:
-                value.text, based_on.text, change.text = "Withheld", "", ""
+                value.text, change.text = "Withheld", ""
+                based_on.hide()
                 continue
             change.text = changed.get(name, "")
             metric = _metric(report.metrics, name)
-            value.text = figures.figure(metric, difference=caption.difference)
-            based_on.text = basis(metric, caption)
+            value.text = _value(metric, caption)
+            based_on.show(metric)
 
 
 _CURVES: Mapping[Kpi.Name.ValueType, Callable[[Bucket], float | None]] = {
@@ -199,11 +204,34 @@ _CURVES: Mapping[Kpi.Name.ValueType, Callable[[Bucket], float | None]] = {
 """What days tell of a KPI: of the improvement the success rate with advice, which steps have enough outcomes for."""
 
 
-def basis(metric: Metric, caption: Caption) -> str:
-    """A number's sample size and confidence interval."""
-    rests_on = f"From {figures.count(metric.sample_size, caption.one, caption.many)}"
-    between = figures.interval(metric, difference=caption.difference)
-    return f"{rests_on}; 95% interval {between}" if between else rests_on
+class Basis:
+    """A number's sample size, and its confidence interval where it is an estimate."""
+
+    def __init__(self, caption: Caption) -> None:
+        self._caption = caption
+        with html.span().classes("basis") as self._element:
+            self._rests_on = Text("span")
+            self._between = Interval()
+        self.hide()
+
+    def hide(self) -> None:
+        """Show nothing."""
+        self._element.set_visibility(False)
+
+    def show(self, metric: Metric) -> None:
+        """Show the metric's own."""
+        caption = self._caption
+        between = figures.interval(metric, difference=caption.difference)
+        rests_on = f"From {figures.count(metric.sample_size, caption.one, caption.many)}"
+        self._rests_on.text = f"{rests_on}; " if between else rests_on
+        self._between.show(between)
+        self._element.set_visibility(True)
+
+
+def _value(metric: Metric, caption: Caption) -> str:
+    """A cost is no gain: it has no sign in front but where it is below zero."""
+    text = figures.figure(metric, difference=caption.difference)
+    return text.removeprefix("+") if caption.cost else text
 
 
 def _metric(metrics: NetworkMetrics, name: str) -> Metric:

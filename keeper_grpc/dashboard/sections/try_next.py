@@ -8,6 +8,7 @@ from nicegui import html
 
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
+from keeper_grpc.dashboard.look.masks import plainly
 from keeper_grpc.dashboard.look.text import Text
 from keeper_grpc.dashboard.sections.patterns import fading
 from keeper_grpc.gen.keeper.network.v1.pattern_pb2 import Pattern
@@ -69,9 +70,9 @@ def chosen(patterns: Sequence[Pattern], category: str) -> Sequence[Pattern]:
 def _card(pattern: Pattern, *, with_category: bool) -> None:
     with html.li().classes("card"):
         if with_category:
-            Text("p", f"In a {words(pattern.business_category)}", "where")
+            Text("p", words(pattern.business_category).capitalize(), "where")
         with html.h3():
-            Text("a", pattern.action, href=f"patterns/{pattern.pattern_id}")
+            Text("a", plainly(pattern.action), href=f"patterns/{pattern.pattern_id}")
         Text("p", sure(pattern), "sure")
         Text("p", because(pattern), "basis")
 
@@ -89,7 +90,8 @@ def because(pattern: Pattern) -> str:
     """Why that is said, and for what it is."""
     evidence = pattern.evidence
     when = ", ".join(
-        f"{words(name)} {figures.fact(value)}" for name, value in sorted(pattern.conditions.items())
+        f"{words(name)} is {figures.fact(value)}"
+        for name, value in sorted(pattern.conditions.items())
     )
     seen = (
         f"Because {evidence.success_count:,} of {evidence.occurrence_count:,} reported cases succeeded, at "

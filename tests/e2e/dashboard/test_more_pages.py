@@ -291,23 +291,6 @@ async def test_chosen_dates_are_part_of_the_address(browser: Browser, served: Da
         assert await overflow(page) <= 0
 
 
-async def test_a_word_explains_itself_to_everybody(browser: Browser, served: Dashboard) -> None:
-    """On hover, with the keyboard and on a tap; Escape takes it away, and screen readers have it as a description."""
-    async with opened(browser, served.url) as page:
-        word = page.locator(".tile").get_by_role("button", name="Pattern accuracy")
-        meaning = page.locator(".tile").get_by_text("succeeded about as often as was foretold")
-        await expect(meaning).to_be_hidden()
-        await expect(word).to_have_accessible_description(re.compile("as was foretold"))
-        await word.hover()
-        await expect(meaning).to_be_visible()
-        await page.keyboard.press("Escape")
-        await expect(meaning).to_be_hidden()
-        await page.mouse.move(0, 0)
-        await word.focus()
-        await expect(meaning).to_be_visible()
-        assert await serious(page) == []
-
-
 async def test_a_chart_is_saved_as_a_picture(browser: Browser, served: Dashboard) -> None:
     """Drawn in the browser, in its colours and twice its size; no other host has a part in it."""
     async with opened(browser, served.url, color_scheme="dark") as page:

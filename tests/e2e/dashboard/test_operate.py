@@ -27,6 +27,7 @@ from tests.e2e.dashboard.browsing import (
     serious,
 )
 from tests.e2e.dashboard.network import Network
+from tests.e2e.dashboard.words import unexplained, unreadable
 from tests.e2e.waiting import SOON
 from tests.rpc.access.identities import entry, write
 
@@ -171,7 +172,7 @@ async def test_it_shows_how_the_service_is(browser: Browser, operated: Operated)
         await expect(background).to_contain_text(re.compile(r"Detector's last step.*ago"))
         await expect(background).to_contain_text("the database itself is read")
         await expect(background).to_contain_text(re.compile(r"created 1"))
-        await expect(page.get_by_role("table", name="Rows that retention took")).to_contain_text(
+        await expect(page.get_by_role("table", name="Rows that retention deleted")).to_contain_text(
             "Questions"
         )
 
@@ -180,12 +181,14 @@ async def test_it_shows_how_the_service_is(browser: Browser, operated: Operated)
 async def test_it_is_accessible_and_fits_a_phone(
     browser: Browser, operated: Operated, scheme: str
 ) -> None:
-    """Every section open, and a question asked, in both themes."""
+    """Every section open, every word explained, and a question asked, in both themes."""
     async with signed_in(browser, operated, color_scheme=scheme, viewport=PHONE) as page:
         await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         folded = page.locator("details:not([open]) > summary:visible")
         while await folded.count():
             await folded.first.click()
+        assert await unexplained(page) == set()
+        assert await unreadable(page) == []
         await page.get_by_label("Account", exact=True).fill("nobody")
         await page.get_by_role("button", name="Forget this account").click()
         await expect(page.get_by_role("alertdialog")).to_be_focused()

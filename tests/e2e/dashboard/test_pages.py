@@ -97,7 +97,7 @@ async def test_what_too_few_accounts_did_is_withheld_and_not_zero(
     async with opened(browser, f"{served.url}?category=gym&days=7") as page:
         await expect(page.get_by_text("they are withheld, not zero")).to_be_visible()
         await expect(page.locator(".tile .status")).to_have_text(
-            ["\N{HORIZONTAL ELLIPSIS}Withheld"] * 8
+            ["\N{HORIZONTAL ELLIPSIS} Withheld"] * 8, use_inner_text=True
         )
         await expect(page.locator(".tile .value")).to_have_text(["\N{EN DASH}"] * 8)
         await expect(page.locator(".brought")).to_contain_text("Withheld")
@@ -142,7 +142,8 @@ async def test_what_accounts_did_with_advice_appears_as_a_funnel(
             await react(keeper, f"asker-{account}", REACTION_DISMISSED)
 
         await expect(funnel.get_by_role("listitem")).to_have_text(
-            ["Shown15 (100%)", "Accepted12 (80%)", "Done12 (80%)", "Dismissed3 (20%)"]
+            ["Shown 15 (100%)", "Accepted 12 (80%)", "Done 12 (80%)", "Dismissed 3 (20%)"],
+            use_inner_text=True,
         )
         await expect(funnel).to_contain_text("Dismissed because: too costly 3.")
         widths = [

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_grpc.dashboard.filters import Dates, Filter
+from keeper_grpc.dashboard.look import figures, glossary
 from keeper_grpc.dashboard.look import money as amounts
 from keeper_grpc.dashboard.look.glossary import GLOSSARY
+from keeper_grpc.dashboard.look.masks import plainly
 from keeper_grpc.dashboard.look.money import Money, in_currency, known_currency
 from keeper_grpc.dashboard.look.sparkline import points
 from keeper_grpc.dashboard.sections.try_next import because, chosen, sure
@@ -26,6 +28,52 @@ def test_the_docs_explain_the_same_words() -> None:
     """The table of docs/dashboard.md is the glossary that the pages show."""
     table = PAGE.read_text(encoding="utf-8").partition("## Words\n")[2].partition("\n## ")[0]
     assert dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", table, re.MULTILINE)[1:]) == GLOSSARY
+
+
+def test_every_word_that_is_explained_stands_on_a_page() -> None:
+    """A word that was renamed on its page keeps no meaning that nobody sees."""
+    pages = Path(glossary.__file__).parents[1].rglob("*.py")
+    written = "".join(
+        page.read_text(encoding="utf-8") for page in pages if page != Path(glossary.__file__)
+    )
+    assert [word for word in GLOSSARY if f'"{word}"' not in written] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "Have [employee_1] offer [customer] a facial",
+            "Have [employee] offer [customer] a facial",
+        ),
+        (
+            "Let [employee_1] ask [employee_2] at [business_name_1]",
+            "Let [employee 1] ask [employee 2] at [business name]",
+        ),
+        ("Let [employee_2] ask [employee_2]", "Let [employee] ask [employee]"),
+        ("Take room [1] or [b_2c]", "Take room [1] or [b_2c]"),
+    ],
+)
+def test_a_mask_has_a_number_only_where_there_are_several(text: str, shown: str) -> None:
+    """And no underscore: the page is for people."""
+    assert plainly(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (1.0, "None before"),
+        (0.78, "4.5 times"),
+        (0.5, "2 times"),
+        (0.0, "As many"),
+        (0.04, "As many"),
+        (-0.5, "0.5 times"),
+        (-1.0, "None of late"),
+    ],
+)
+def test_growth_is_how_many_times_as_many_came(rate: float, said: str) -> None:
+    """The API's rate is 0.5 where they doubled: written as +50% it would tell of half as many more."""
+    assert figures.growth(rate) == said
 
 
 @pytest.mark.parametrize(
@@ -148,4 +196,4 @@ def test_a_suggestion_says_how_sure_it_is_and_why() -> None:
     assert sure(made) == "Works 80% of the time; with 95% certainty at least 60%."
     why = because(made)
     assert "16 of 20 reported cases succeeded, at 5 owners" in why
-    assert "For churn prevention, first seen when days since visit 60." in why
+    assert "For churn prevention, first seen when days since visit is 60." in why

@@ -39,7 +39,7 @@ class AuditTable:
         self._events: AsyncGenerator[AuditEvent] | None = None
         # A generator that is waiting for a page can neither be asked again nor be closed.
         self._reading = asyncio.Lock()
-        self.older = Text("button", "Show older ones", "plain", type="button")
+        self.older = Text("button", "Show older ones", "plain below", type="button")
         self.older.set_visibility(False)
 
     async def read(self, client: KeeperClient) -> None:

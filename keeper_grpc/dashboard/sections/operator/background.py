@@ -9,8 +9,7 @@ from nicegui import html
 
 from keeper_grpc.dashboard.filters import words
 from keeper_grpc.dashboard.look import figures
-from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Table
-from keeper_grpc.dashboard.look.text import Text
+from keeper_grpc.dashboard.look.markup import Cell, Column, Fact, Row, Table
 from keeper_grpc.dashboard.sections.operator.processes import counted, seconds
 from keeper_grpc.dashboard.upstream.processes import Process, Processes
 from keeper_grpc.dashboard.upstream.scrape import Scrape, by_label
@@ -22,26 +21,15 @@ class Background:
     """One fact for each thing that must go on, with what to look at."""
 
     def __init__(self) -> None:
-        self._facts: dict[str, tuple[Text, Text]] = {}
         with html.dl().classes("card facts"):
-            for name in _FACTS:
-                with html.div():
-                    Text("dt", name)
-                    with html.dd():
-                        self._facts[name] = (
-                            Text("span", figures.NOTHING, "value"),
-                            Text("small", "Loading"),
-                        )
+            self._facts = {name: Fact(name, "Loading") for name in _FACTS}
 
     def show(self, processes: Processes) -> None:
         """Show the newest looks."""
         answering = processes.answering
-        for name, (value, note) in self._facts.items():
-            if answering:
-                value.text, note.text = _FACTS[name](answering)
-            else:
-                value.text = figures.NOTHING
-                note.text = "no process is known" if processes.all else "no process is named"
+        nothing = "no process is known" if processes.all else "no process is named"
+        for name, fact in self._facts.items():
+            fact.show(*(_FACTS[name](answering) if answering else (figures.NOTHING, nothing)))
 
 
 def _scrapes(processes: Sequence[Process]) -> Sequence[tuple[Process, Scrape]]:
@@ -136,8 +124,8 @@ class Retention:
     def __init__(self) -> None:
         with html.div().classes("card"):
             self._taken = Table(
-                "Rows that retention took since the processes began",
-                [Column("Rows of", "wide"), Column("Taken", "number")],
+                "Rows that retention deleted or rolled up since the processes began",
+                [Column("Kind of row", "wide"), Column("Deleted or rolled up", "number")],
                 "No process tells of its retention.",
             )
         with html.div().classes("card"):

@@ -69,7 +69,7 @@ class CallTable:
                 "Calls a second, of all processes, within the last minute",
                 [
                     Column("Call", "wide"),
-                    Column("A second", "number"),
+                    Column("Calls a second", "number"),
                     Column("Mean time", "number"),
                     Column("Errors a second", "number"),
                 ],
@@ -112,7 +112,7 @@ class GateTable:
                 "The admission gate, of all processes together",
                 [
                     Column("Kind of work"),
-                    Column("State", "whole"),
+                    Column("Load", "whole"),
                     Column("Begun a second", "number"),
                     Column("In progress", "number"),
                     Column("Waiting", "number"),

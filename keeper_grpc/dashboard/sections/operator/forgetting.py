@@ -43,7 +43,13 @@ class ForgetForm:
             .classes("card fields")
             .on("submit", on_submit, js_handler=SUBMIT)
         ):
-            field("Account", "account_id", required=True, maxlength=str(_LONGEST_ID))
+            field(
+                "Account",
+                "account_id",
+                hint="Its id, as its systems send it",
+                required=True,
+                maxlength=str(_LONGEST_ID),
+            )
             Text("button", "Forget this account\N{HORIZONTAL ELLIPSIS}", "grave", type="submit")
 
 

@@ -8,7 +8,7 @@ from nicegui import html
 
 from keeper_grpc.dashboard.look import figures
 from keeper_grpc.dashboard.look.markup import Cell, Column, Row, Status, Table
-from keeper_grpc.dashboard.look.text import Text
+from keeper_grpc.dashboard.look.terms import heading
 from keeper_grpc.dashboard.upstream.health import SERVICES, Health
 from keeper_grpc.dashboard.upstream.processes import Process, Processes
 from keeper_grpc.dashboard.upstream.scrape import Scrape
@@ -32,7 +32,7 @@ class HealthList:
         with html.dl().classes("card facts"):
             for service, name in SERVICES.items():
                 with html.div():
-                    Text("dt", name)
+                    heading("dt", name)
                     with html.dd():
                         self._shown[service] = Status()
 
@@ -52,7 +52,7 @@ class ProcessTable:
                 "The server's processes",
                 [
                     Column("Process", "wide"),
-                    Column("State", "whole"),
+                    Column("Readiness", "whole"),
                     Column("Calls in progress", "number"),
                     Column("Connections", "number"),
                     Column("Patterns in memory", "number"),

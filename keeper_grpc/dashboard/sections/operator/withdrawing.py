@@ -43,13 +43,21 @@ class WithdrawForm:
             .classes("card fields")
             .on("submit", on_submit, js_handler=SUBMIT)
         ):
-            field("Pattern's id", "pattern_id", value=pattern_id, required=True, maxlength="36")
+            field(
+                "Pattern's id",
+                "pattern_id",
+                value=pattern_id,
+                hint="The end of its page's address",
+                required=True,
+                maxlength="36",
+            )
             what = Choice("What to do", "doing", "retire")
             why = Choice("Why, for the audit log", "reason", "harmful")
             field(
                 "The script, for one script only",
                 "script",
                 lines=2,
+                hint="As its page shows it, to the letter",
                 maxlength=str(_LONGEST_SCRIPT),
             )
             Text("button", "Look at it first", type="submit")
