@@ -21,6 +21,7 @@ from grpc._cython import cygrpc
 from grpc.aio import _server
 
 from keeper_grpc.rpc.defects import report_defect
+from keeper_grpc.rpc.unawaited import Unawaited
 
 AHEAD = 8
 """Calls of each method that are asked for at a time: 587 a second came through a busy loop, and 119 with one (ADR 23)."""
@@ -116,7 +117,7 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
         super().__init__(*arguments)
         self._refuse = refuse
         self._lines: dict[bytes, _Line] = {}
-        self._refusing: set[asyncio.Task[Any]] = set()
+        self._refusing = Unawaited()
 
     def _make_request_call_future(self, method: bytes | None) -> asyncio.Future[Any]:
         if method is None:
@@ -143,20 +144,14 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
             if refusal is None:
                 return call
             # Not awaited: a connection that takes no bytes would keep the next calls out.
-            sending = loop.create_task(cygrpc.execute_batch(call, _ended_by(refusal), loop))
-            self._refusing.add(sending)
-            sending.add_done_callback(self._refused)
-
-    def _refused(self, sending: asyncio.Task[Any]) -> None:
-        self._refusing.discard(sending)
-        # One that fails has lost its caller.
-        _look(sending)
+            self._refusing.begin(cygrpc.execute_batch(call, _ended_by(refusal), loop))
 
     async def shutdown(self, grace: float | None) -> None:
         """As its base, without the calls that were handed over and not begun."""
         for line in self._lines.values():
             line.clear()
         await super().shutdown(grace)
+        self._refusing.let_go()
 
 
 def _ended_by(refusal: Refusal) -> tuple[Any, ...]:
