@@ -195,7 +195,8 @@ class Gate:
         assert turn.begun is not None  # noqa: S101 - for mypy; `leave` has looked
         seconds = now - turn.begun
         if turn.at_once == 1 and turn.mark == self._begun:
-            self._limit.alone(turn.work, seconds)
+            pressed = any(each.pressure.on for each in self._lanes.values())
+            self._limit.alone(turn.work, seconds, disturbed=pressed)
             self._last_alone = now
             self._probe = max(0, self._probe - 1)
         # Nothing else waits under pressure. What its caller waited before is of the same busy process.

@@ -28,8 +28,9 @@ MOST_CUT, MOST_GROWTH = 0.5, 1.5
 WEIGHT = 0.5
 """Of what was seen last, beside the limit before it."""
 
-FIRST = 4.0
-MOST = 64.0
+LEAST, FIRST, MOST = 3.0, 4.0, 64.0
+"""Three that share all they need are three times as slow as one. Where they are slower, something else is the cause (refusals,
+the work of others), and fewer would only leave the process idle."""
 
 
 class AdaptiveLimit:
@@ -38,27 +39,37 @@ class AdaptiveLimit:
     def __init__(self) -> None:
         self._limit = FIRST
         self._alone: dict[str, deque[float]] = {}
+        self._disturbed: dict[str, deque[float]] = {}
+        """As `_alone`, of work beside which calls were refused. None since it was seen undisturbed."""
         self._ratios: deque[float] = deque(maxlen=200)
         self._allowed: deque[float] = deque(maxlen=200)
         """By each piece: as many as would have made it as slow as it may be."""
 
     @property
     def value(self) -> int:
-        """Pieces of work that may be in progress, at least one."""
+        """Pieces of work that may be in progress."""
         return round(self._limit)
 
     def quiet(self, work: str) -> float | None:
         """Seconds that this work takes alone, None before it was seen alone."""
-        seen = self._alone.get(work)
-        return median(seen) if seen else None
+        medians = [median(seen[work]) for seen in (self._alone, self._disturbed) if work in seen]
+        return min(medians, default=None)
 
     def longest_quiet(self) -> float:
         """Seconds that the slowest of the works takes alone; 0 before any was seen."""
-        return max((median(seen) for seen in self._alone.values()), default=0.0)
+        works = self._alone.keys() | self._disturbed.keys()
+        return max((self.quiet(work) or 0.0 for work in works), default=0.0)
 
-    def alone(self, work: str, seconds: float) -> None:
-        """This work was done with no other beside it."""
-        self._alone.setdefault(work, deque(maxlen=ALONE_KEPT)).append(seconds)
+    def alone(self, work: str, seconds: float, *, disturbed: bool = False) -> None:
+        """This work was done with no other in progress.
+
+        Refusals disturb it. What a piece takes beside a thousand of them a second says only that it may be quicker than was
+        known, never that it is slower: the limit would follow the overload.
+        """
+        if not disturbed:
+            self._disturbed.pop(work, None)
+        seen = self._disturbed if disturbed else self._alone
+        seen.setdefault(work, deque(maxlen=ALONE_KEPT)).append(seconds)
 
     def in_company(self, work: str, seconds: float, at_once: float) -> None:
         """This work was done, `at_once` being in progress with it, itself included."""
@@ -85,4 +96,4 @@ class AdaptiveLimit:
             moved = min(self._limit * MOST_GROWTH, max(self._limit * MOST_CUT, moved))
             if not wanted:
                 moved = min(moved, self._limit)
-            self._limit = min(MOST, max(1.0, moved))
+            self._limit = min(MOST, max(LEAST, moved))

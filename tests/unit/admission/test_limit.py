@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from keeper_grpc.admission.limit import FEWEST, FIRST, TOLERANCE, AdaptiveLimit
+from keeper_grpc.admission.limit import ALONE_KEPT, FEWEST, FIRST, TOLERANCE, AdaptiveLimit
 
 
 def seen(
@@ -18,13 +18,13 @@ def measured() -> AdaptiveLimit:
     return limit
 
 
-def test_slow_work_lowers_the_limit_to_one_at_least() -> None:
-    """However slow it is, something is done."""
+def test_however_slow_work_is_three_may_be_in_progress() -> None:
+    """By each other they are at most three times as slow: fewer would not remove another cause, and leave the process idle."""
     limit = measured()
     for _ in range(20):
         seen(limit, 50.0)
         limit.adapt(wanted=True)
-    assert limit.value == 1
+    assert limit.value == 3
 
 
 def test_quick_work_raises_the_limit_where_more_is_wanted() -> None:
@@ -78,6 +78,32 @@ def test_what_was_never_seen_alone_says_nothing() -> None:
     limit.adapt(wanted=True)
     assert limit.value == int(FIRST)
     assert limit.quiet("work") is None
+
+
+def test_what_work_takes_beside_refusals_makes_no_longer_time_alone() -> None:
+    """An overload would make what it slows down the measure of how slow it may be."""
+    limit = measured()
+    for _ in range(ALONE_KEPT):
+        limit.alone("work", 0.05, disturbed=True)
+    assert limit.quiet("work") == 0.01
+    assert limit.longest_quiet() == 0.01
+
+
+def test_work_that_is_quicker_beside_refusals_is_quick() -> None:
+    """The times from before were of a process that had just started. One that is seen undisturbed counts again."""
+    limit = measured()
+    for _ in range(ALONE_KEPT):
+        limit.alone("work", 0.005, disturbed=True)
+    assert limit.quiet("work") == 0.005
+    limit.alone("work", 0.01)
+    assert limit.quiet("work") == 0.01
+
+
+def test_work_that_was_only_seen_beside_refusals_is_measured_by_that() -> None:
+    """A process that starts in an overload has nothing better."""
+    limit = AdaptiveLimit()
+    limit.alone("work", 0.05, disturbed=True)
+    assert limit.quiet("work") == limit.longest_quiet() == 0.05
 
 
 def test_a_slower_machine_is_noticed() -> None:
