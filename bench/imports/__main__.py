@@ -40,7 +40,7 @@ from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import CapturePattern
 EVERY = 10.0
 LATELY = 12
 """Samples before an interruption that are compared with plain captures: two minutes."""
-MARKS = (0.1, 0.5, 1.0)
+MARKS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Shares of the rows whose memory is compared."""
 
 
