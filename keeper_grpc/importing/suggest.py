@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from keeper_grpc.importing.files.lines import Lines, opened, reading
 from keeper_grpc.importing.files.records import Records
 from keeper_grpc.importing.files.rows import json_rows
 from keeper_grpc.importing.files.sheet import sheet_rows
-from keeper_grpc.importing.mapping.declared_values import folded
-from keeper_grpc.importing.mapping.numbers import readings
+from keeper_grpc.importing.mapping.declared_values import folded, says_done, says_no, says_yes
+from keeper_grpc.importing.mapping.numbers import readings, written
 
 _ROWS: Final = 200
 """Rows that are looked at."""
@@ -35,9 +36,11 @@ _FEW: Final = 12
 """Distinct values of a column of answers, at most."""
 
 _WORDS: Final[dict[str, str]] = {
-    "occurred_time": r"date|day|time|when|created|start|fecha|datum|data",
-    "revenue_impact": r"total|amount|revenue|net|sales|paid|price|charge|betrag|umsatz|importe|montant|prix",
-    "success": r"status|result|outcome|returned|rebooked|showed|success|response|won|estado|statut|ergebnis",
+    "occurred_time": r"date|day|time|when|created|start|fecha|datum|data|tag|termin|dia|giorno|jour|heure",
+    "revenue_impact": r"total|amount|revenue|net|sales|paid|price|charge|betrag|umsatz|preis|"
+    r"importe|precio|montant|prix|importo|prezzo|valor|bedrag",
+    "success": r"status|result|outcome|returned|rebooked|showed|success|response|won|estado|"
+    r"statut|ergebnis|resultat|resultado|risultato|stato|situacao|erschienen|besucht|asistio|presencia|present",
     "account_id": r"location|branch|site|store|studio|salon|spa|gym|club|sucursal|filiale",
     "action": r"action|campaign|what we did|offer|treatment plan|promotion|measure",
     "script": r"script|message|text sent|wording|what we said|template",
@@ -67,58 +70,61 @@ _ORDER: Final = (
     "revenue_impact",
 )
 
-_YES_WORDS: Final = (
-    *(
-        "completed",
-        "complete",
-        "done",
-        "paid",
-        "attended",
-        "showed",
-        "show",
-        "arrived",
-        "checked in",
-    ),
-    *("rebooked", "returned", "came back", "won", "success", "successful", "accepted", "renewed"),
-    *("yes", "y", "true", "1", "oui", "ja", "si", "s\u00ed", "sim"),
+_SOLD: Final = frozenset(("accepted", "show"))
+_NOT_DONE: Final = frozenset(
+    (
+        *(
+            "no-show",
+            "no show",
+            "noshow",
+            "cancelled",
+            "canceled",
+            "late cancel",
+            "declined",
+            "lost",
+            "failed",
+        ),
+        *(
+            "not completed",
+            "no answer",
+            "refused",
+            "expired",
+            "unpaid",
+            "nicht erschienen",
+            "storniert",
+        ),
+        *(
+            "abgesagt",
+            "annul\u00e9",
+            "absent",
+            "cancelado",
+            "cancelada",
+            "no asisti\u00f3",
+            "annullato",
+            "geannuleerd",
+        ),
+    )
 )
-_NO_WORDS: Final = (
-    *(
-        "no-show",
-        "no show",
-        "noshow",
-        "cancelled",
-        "canceled",
-        "late cancel",
-        "declined",
-        "lost",
-        "failed",
-    ),
-    *(
-        "not completed",
-        "no answer",
-        "refused",
-        "expired",
-        "unpaid",
-        "no",
-        "n",
-        "false",
-        "0",
-        "non",
-        "nein",
-    ),
-)
+"""What status columns write of what did not take place."""
 
 _TIMES: Final[Sequence[tuple[re.Pattern[str], str]]] = (
     (re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?"), ""),
     (re.compile(r"\d{5}(?:\.\d+)?"), "excel"),
     (re.compile(r"\d{10}"), "unix"),
+    (re.compile(r"\d{13}"), "unix_ms"),
+    (re.compile(r"20\d{6}"), ""),
+    (re.compile(r"\d{4}/\d{1,2}/\d{1,2}"), "%Y/%m/%d"),
+    (re.compile(r"\d{4}/\d{1,2}/\d{1,2} \d{1,2}:\d\d"), "%Y/%m/%d %H:%M"),
     (re.compile(r"\d{1,2}/\d{1,2}/\d{4}"), "%d/%m/%Y"),
     (re.compile(r"\d{1,2}/\d{1,2}/\d{2}"), "%d/%m/%y"),
     (re.compile(r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d"), "%d/%m/%Y %H:%M"),
     (re.compile(r"\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d [AP]M", re.IGNORECASE), "%d/%m/%Y %I:%M %p"),
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d\d"), "%d.%m.%Y %H:%M"),
     (re.compile(r"\d{1,2}-\d{1,2}-\d{4}"), "%d-%m-%Y"),
+    (re.compile(r"\d{1,2} [^\W\d_]+\.? \d{4}"), "%d %b %Y"),
+    (re.compile(r"\d{1,2}-[^\W\d_]+-\d{4}"), "%d-%b-%Y"),
+    (re.compile(r"[^\W\d_]+ \d{1,2}, \d{4}"), "%b %d, %Y"),
 )
 """How times are written, and their formats. Of day and month, `_format` decides which comes first."""
 
@@ -155,7 +161,12 @@ def suggest(file: Path, file_format: Format | None) -> str:
 
 def _part(table: Table, name: str) -> str:
     """The part of the mapping that the column seems to be for; empty for none, `conditions` for a fact."""
-    words = folded(re.sub(r"[_\-./]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)))
+    spaced = re.sub(r"[_\-./]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    words = "".join(
+        char
+        for char in unicodedata.normalize("NFKD", folded(spaced))
+        if not unicodedata.combining(char)
+    )
     for part in _ORDER:
         if re.search(rf"(?<![^\W_])(?:{_WORDS[part]})(?![^\W_])", words) and _fits(
             table, name, part
@@ -171,7 +182,8 @@ def _fits(table: Table, name: str, part: str) -> bool:
         return part == "never_read"
     match part:
         case "occurred_time":
-            return _format(cells) is not None
+            # A format that is not known here is one that the operator has to write, not a column to leave out.
+            return _format(cells) is not None or (not _is_fact(cells) and _dated(cells))
         case "revenue_impact":
             return _share(bool(readings(cell)) for cell in cells) >= _MOSTLY
         case "success":
@@ -180,6 +192,11 @@ def _fits(table: Table, name: str, part: str) -> bool:
             return len(set(cells)) == len(cells)
         case _:
             return True
+
+
+def _dated(cells: Sequence[str]) -> bool:
+    """Whether the cells have a year among their figures."""
+    return _share(bool(re.search(r"(?<!\d)20\d\d(?!\d)", cell)) for cell in cells) >= _MOSTLY
 
 
 def _is_fact(cells: Sequence[str]) -> bool:
@@ -197,8 +214,8 @@ def _share(answers: Iterator[bool]) -> float:
 
 def _format(cells: Sequence[str]) -> str | None:
     """The format of most cells, empty for ISO 8601; None when they are no times."""
-    for written, known in _TIMES:
-        if _share(bool(written.fullmatch(cell)) for cell in cells) >= _MOSTLY:
+    for looks, known in _TIMES:
+        if _share(bool(looks.fullmatch(cell)) for cell in cells) >= _MOSTLY:
             days_first = not any(
                 re.match(r"\d{1,2}[/.\-](?:1[3-9]|2\d|3[01])\b", cell) for cell in cells
             )
@@ -248,10 +265,11 @@ def _lines(file: Path, table: Table, found: dict[str, list[str]]) -> Iterator[st
     yield "outcome:"
     yield from _success(table, found.get("success", []))
     if amounts := found.get("revenue_impact"):
-        more = f"{UNSURE}or {', '.join(map(_quoted, amounts[1:]))}" if amounts[1:] else ""
-        yield f"  revenue_impact: {_quoted(amounts[0])}{more}"
+        yield f"  revenue_impact: {_quoted(amounts[0])}{_doubt(table, amounts)}"
     if times := found.get("occurred_time"):
         yield _when(table, times[0])
+    else:
+        yield f"# occurred_time:{UNSURE}no column looks like a time; without one, rows count as of the day of the import"
     yield from _identifiers(found)
     if ids := found.get("row_id"):
         yield f"row_id: {_quoted(ids[0])}{UNSURE}it must name a row for ever"
@@ -277,9 +295,13 @@ def _success(table: Table, names: Sequence[str]) -> Iterator[str]:
     if not names:
         yield f'  success: {{column: "?", equals: "?"}}{UNSURE}no column looks like an answer; name one'
         return
-    values = {folded(cell) for cell in table.cells(names[0])}
-    yes = [word for word in _YES_WORDS if word in values]
-    no = [word for word in _NO_WORDS if word in values]
+    values = sorted({folded(cell) for cell in table.cells(names[0])})
+    no = [word for word in values if word in _NOT_DONE or says_no(word)]
+    yes = [
+        word
+        for word in values
+        if word not in no and (word in _SOLD or says_yes(word) or says_done(word))
+    ]
     unknown = len(values) - len(yes) - len(no)
     yield "  success:"
     yield f"    column: {_quoted(names[0])}"
@@ -293,13 +315,31 @@ def _success(table: Table, names: Sequence[str]) -> Iterator[str]:
         yield f"    # {unknown} more values of this column are on neither list"
 
 
+def _doubt(table: Table, amounts: Sequence[str]) -> str:
+    """What a person has to say of the first column of amounts."""
+    cells = [written(cell) for cell in table.cells(amounts[0])]
+    two_ways = any(len(set(cell.readings.values())) > 1 for cell in cells)
+    doubts = []
+    if two_ways and len({cell.mark for cell in cells if cell.mark}) != 1:
+        entry = f"{{column: {_quoted(amounts[0])}, decimal: "
+        doubts.append(f'no row shows the decimal mark; write {entry}"."}} or {entry}","}}')
+    if amounts[1:]:
+        doubts.append(f"or {', '.join(map(_quoted, amounts[1:]))}")
+    return f"{UNSURE}{'; '.join(doubts)}" if doubts else ""
+
+
 def _when(table: Table, name: str) -> str:
     cells = table.cells(name)
-    written = _format(cells)
-    if not written:
+    known = _format(cells)
+    if known is None:
+        return (
+            f'occurred_time: {{column: {_quoted(name)}, format: "?"}}{UNSURE}write how its times are written, as '
+            '"%d/%m/%Y %H:%M"'
+        )
+    if not known:
         return f"occurred_time: {_quoted(name)}"
-    entry = f"occurred_time: {{column: {_quoted(name)}, format: {_quoted(written)}}}"
-    if "%d" in written and not _order_is_shown(cells):
+    entry = f"occurred_time: {{column: {_quoted(name)}, format: {_quoted(known)}}}"
+    if known.startswith(("%d/%m", "%m/%d", "%d-%m-", "%m-%d-")) and not _order_is_shown(cells):
         return f"{entry}{UNSURE}no row shows whether the day or the month comes first"
     return entry
 

@@ -51,7 +51,36 @@ _TOTALS: Final = frozenset(
             "gesamt",
             "gesamtsumme",
             "totale",
+            "totales",
+            "totali",
+            "totais",
+            "totaux",
             "totaal",
+            "total geral",
+            "sum",
+            "suma",
+            "somme",
+            "somma",
+            "soma",
+            "som",
+            "summa",
+            "yhteensä",
+            "i alt",
+            "totalt",
+            "razem",
+            "celkem",
+            "összesen",
+            "toplam",
+            "итого",
+            "всего",
+            "σύνολο",
+            "合計",
+            "合计",
+            "总计",
+            "합계",
+            "report total",
+            "page total",
+            "sheet total",
             "total g\u00e9n\u00e9ral",
             "total general",
         ),
@@ -83,9 +112,14 @@ class Header:
         }
         if len(row) > 1 and all(folded(cell) == folded(name) for name, cell in row.items()):
             return Problem("REPEATED_HEADER", "the line repeats the header").at("row")
-        if folded(next((cell for cell in row.values() if cell), "")) in _TOTALS:
+        if _adds_up(next((cell for cell in row.values() if cell), "")):
             return Problem("TOTALS_LINE", "the line adds up others").at("row")
         return row
+
+
+def _adds_up(cell: str) -> bool:
+    """Whether a line that begins so adds up others: `Total`, `Total: 12`, `Total (USD)`."""
+    return re.split(r"\s*[:(]", folded(cell), maxsplit=1)[0] in _TOTALS
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,8 @@ class Lines(Iterator[Line]):
             return _NULS
         if not self._shown and not line.isascii():
             self._require_other_than_utf8(line)
-        return text.removeprefix("\ufeff") if self._number == 1 else text
+        # At the beginning, and where files were put behind each other.
+        return text.lstrip("\ufeff")
 
     def _require_other_than_utf8(self, line: bytes) -> None:
         """Raise ImportFailed where the declared encoding garbles UTF-8: the first line beyond ASCII shows it."""

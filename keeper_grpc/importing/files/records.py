@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Final, TypeAlias
@@ -16,9 +17,18 @@ MOST_LINES: Final = 64
 Record: TypeAlias = list[str] | Reason
 """Cells, none for an empty line; or the reason why the record cannot be read."""
 
+_RETURN: Final = re.compile(r"(?<=\r)(?=[^\n])")
+"""Behind a carriage return that ends a line, in a file whose other lines end otherwise. In a quoted cell it ends none: the
+parts of a record are put together again.
+"""
+
 _NOT_CSV: Final = Problem("NOT_CSV", "the line is not readable as CSV").at("row")
 _OPEN_QUOTE: Final = "unexpected end of data"
 """What the csv module says of a record that ends within quotes."""
+
+
+_AS_TEXT: Final = re.compile(r'="([^"]*)"')
+"""`="007"`: how exports keep spreadsheet programs from reading a text as a number."""
 
 
 class Records(Iterator[Record]):
@@ -46,7 +56,7 @@ class Records(Iterator[Record]):
             except ValueError:  # more than one record: a carriage return in a line
                 return self._given_up(taken)
             else:
-                return cells
+                return [*map(_unwrapped, cells)] if '="' in text[0] else cells
 
     def _goes_on(self, text: list[str], taken: list[Line]) -> bool:
         """Add lines up to one that may close the quotes."""
@@ -67,4 +77,16 @@ class Records(Iterator[Record]):
         return _NOT_CSV
 
     def _line(self) -> Line | None:
-        return self._again.popleft() if self._again else next(self._lines, None)
+        if self._again:
+            return self._again.popleft()
+        line = next(self._lines, None)
+        if isinstance(line, str) and "\r" in line and _RETURN.search(line):
+            first, *others = _RETURN.split(line)
+            self._again.extend(others)
+            return first
+        return line
+
+
+def _unwrapped(cell: str) -> str:
+    found = _AS_TEXT.fullmatch(cell.strip())
+    return found[1] if found else cell

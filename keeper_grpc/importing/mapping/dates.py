@@ -12,6 +12,9 @@ from typing import Final
 
 from keeper_grpc.importing.mapping.numbers import readings
 
+YEARS: Final = range(2000, 2100)
+"""What an outcome may be of. The service takes none of before, and what is beyond is another unit, or another calendar."""
+
 _SERIALS: Final = {"excel": datetime(1899, 12, 30), "excel1904": datetime(1904, 1, 1)}  # noqa: DTZ001 - the zone follows
 """Day 0 of Excel's serial numbers, from March 1900 on, and of workbooks that count from 1904."""
 

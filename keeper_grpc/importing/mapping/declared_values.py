@@ -42,7 +42,30 @@ _YES: Final = frozenset(
         "j",
         "1.0",
         "да",
+        "так",
+        "\u03bd\u03b1\u03b9",
+        "نعم",
+        "כן",
         "はい",
+        "是的",
+        "有",
+        "네",
+        "예",
+        "ใช่",
+        "có",
+        "ya",
+        "jah",
+        "já",
+        "jā",
+        "taip",
+        "vero",
+        "tosi",
+        "sant",
+        "on",
+        "-1",
+        "+",
+        "👍",
+        "checked",
         "是",
         "✅",
         "✓",
@@ -70,7 +93,21 @@ _NO: Final = frozenset(
             "falso",
         ),
         *("falsch", "ne", "nie", "nem", "hay\u0131r", "ei", "nej", "nee", "нет", "いいえ", "否"),
-        *("✗", "✘", "❌", "☐"),
+        *(
+            "όχι",
+            "لا",
+            "לא",
+            "不",
+            "没有",
+            "아니요",
+            "아니오",
+            "ไม่",
+            "không",
+            "tidak",
+            "ні",
+            "nē",
+        ),
+        *("off", "unchecked", "👎", "✗", "✘", "❌", "☐"),
     )
 )
 """No, as programs and languages write it."""
@@ -89,7 +126,49 @@ _DONE: Final = frozenset(
             "realizado",
             "asistió",
         ),
-        *("erledigt", "abgeschlossen", "erschienen", "concluído", "voltooid"),
+        *(
+            "erledigt",
+            "abgeschlossen",
+            "erschienen",
+            "gekommen",
+            "concluído",
+            "voltooid",
+            "verschenen",
+        ),
+        *(
+            "show",
+            "kept",
+            "came",
+            "visited",
+            "paid",
+            "present",
+            "venu",
+            "venue",
+            "payé",
+            "vino",
+            "pagado",
+        ),
+        *(
+            "genomförd",
+            "udført",
+            "gjennomført",
+            "valmis",
+            "zrealizowana",
+            "zrealizowano",
+            "dokončeno",
+        ),
+        *(
+            "tamamland\u0131",
+            "geldi",
+            "выполнено",
+            "завершено",
+            "已完成",
+            "完成",
+            "完了",
+            "来店",
+            "완료",
+            "تم",
+        ),
     )
 )
 """What status columns write of what took place."""
@@ -112,6 +191,12 @@ def find(cell: str, values: Collection[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def _bare(text: str) -> str:
+    """Folded, without what may stand around a word: `Yes.`, `(yes)`, `TRUE()`, `done!`."""
+    whole = folded(text)
+    return whole.strip("!.;:,()[]\"'=* ") or whole
+
+
 def folded(text: str) -> str:
     """The form in which texts are compared."""
     return " ".join(unicodedata.normalize("NFKC", text.translate(_SELECTORS)).casefold().split())
@@ -119,7 +204,7 @@ def folded(text: str) -> str:
 
 def says_yes(cell: str) -> bool:
     """Whether the cell is a word for yes, whatever the mapping names."""
-    return folded(cell) in _YES
+    return _bare(cell) in _YES
 
 
 def says_no(cell: str) -> bool:
@@ -129,4 +214,4 @@ def says_no(cell: str) -> bool:
 
 def says_done(cell: str) -> bool:
     """Whether the cell says that something took place, as status columns do."""
-    return folded(cell) in _DONE
+    return _bare(cell) in _DONE

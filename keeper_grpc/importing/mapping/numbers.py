@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from keeper_grpc.importing.failure import Problem
@@ -63,16 +64,7 @@ _CODES: Final = [
     "SAR",
     "ILS",
     "TRY",
-    "US",
-    "AU",
-    "CA",
-    "A",
-    "C",
     "R",
-    "NZ",
-    "HK",
-    "S",
-    "MX",
     "kr",
     "zł",
     "Kč",
@@ -85,15 +77,35 @@ _CODES: Final = [
 """ISO 4217 codes of the markets that the product is sold in, and what is written for them (`US$`, `kr`)."""
 
 _SYMBOL: Final = (
-    "[$\u00a2-\u00a5\u058f\u060b\u07fe\u07ff\u09f2\u09f3\u09fb\u0af1\u0bf9\u0e3f\u17db\u20a0-\u20cf"
-    "\ua838\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6]"
+    "[$\u00a3-\u00a5\u058f\u060b\u07fe\u07ff\u09f2\u09f3\u09fb\u0af1\u0bf9\u0e3f\u17db\u20a0-\u20cf"
+    "\ua838\ufdfc\ufe69\uff04\uffe1\uffe5\uffe6]"
 )
-"""Every currency sign of Unicode's first plane, and what its block of them still has room for."""
+"""Every currency sign of Unicode's first plane, and what its block of them still has room for. But for the cent: `50\u00a2`
+is half a dollar.
+"""
 _CODE: Final = rf"(?:{'|'.join(sorted(_CODES, key=len, reverse=True))})\.?"
-_FRONT: Final = re.compile(rf"{_SYMBOL}|{_CODE}{_SYMBOL}?", re.IGNORECASE)
-_BEHIND: Final = re.compile(rf"(?:{_SYMBOL}|(?<![^\W\d_]){_CODE})$", re.IGNORECASE)
+_DOLLARS: Final = {
+    "US": "USD",
+    "C": "CAD",
+    "CA": "CAD",
+    "A": "AUD",
+    "AU": "AUD",
+    "NZ": "NZD",
+    "HK": "HKD",
+    "S": "SGD",
+    "MX": "MXN",
+    "R": "BRL",
+}
+"""The currency of a dollar sign with letters in front. Without the sign they are none: `5c` are cents, `ca. 5` is about 5."""
+_DOLLAR: Final = rf"(?:{'|'.join(sorted(_DOLLARS, key=len, reverse=True))})\.?\$"
+_FRONT: Final = re.compile(rf"{_SYMBOL}|{_DOLLAR}|{_CODE}{_SYMBOL}?", re.IGNORECASE)
+_BEHIND: Final = re.compile(
+    rf"(?:(?<![^\W\d_]){_DOLLAR}|{_SYMBOL}|(?<![^\W\d_]){_CODE})$", re.IGNORECASE
+)
 
 _PLUS_MINUS: Final = ("-", "+")
+_MINUS_BEHIND: Final = "-"
+"""A plus behind a number is no sign of it: `50+` is 50 or more."""
 _AROUND: Final = 4
 """What may stand around an amount: a sign and three times a currency."""
 
@@ -169,21 +181,18 @@ _NOTHING: Final = frozenset(
 )
 """What is written where there is no number. A dash may also mean zero, so the mapping says it."""
 
-_SHORTENED: Final = re.compile(r"\d\s*(?:k|m|mn|mio|bn|tsd)\.?\W*$", re.IGNORECASE)
-
-_DOLLARS: Final = {
-    "US": "USD",
-    "C": "CAD",
-    "CA": "CAD",
-    "A": "AUD",
-    "AU": "AUD",
-    "NZ": "NZD",
-    "HK": "HKD",
-    "S": "SGD",
-    "MX": "MXN",
-    "R": "BRL",
-}
-"""The currency of a dollar sign with letters in front."""
+_CURES: Final = (
+    (
+        re.compile(r"\d\s*(?:k|m|mn|mio|bn|tsd)\.?\W*$", re.IGNORECASE),
+        "; write shortened numbers out",
+    ),
+    (re.compile(r"^[\u00a2\uffe0]|\d\s*(?:[\u00a2\uffe0]|c)$"), "; write cents as 0.50"),
+    (
+        re.compile(rf"^(?:{_SYMBOL}|{_CODE})?\s*-+\s*(?:{_SYMBOL}|{_CODE})?$", re.IGNORECASE),
+        "; a dash beside a currency may mean zero or unknown: list it under missing, or write 0 into the file",
+    ),
+)
+"""What to write for texts that look like this; the first that fits."""
 
 _SAME: Final = {
     "\u20ac": "EUR",
@@ -210,6 +219,7 @@ _SHARED: Final = {
 
 _GROUPED: Final = r"[1-9]\d{0,2}(?P<by>[%s '])\d{3}(?:(?P=by)\d{3})*"
 """Thousands: a group never begins with a zero, so `0.125` is none."""
+_PADDED: Final = re.compile(r"^0+(?=\d)")
 _LAKHS: Final = r"[1-9]\d?(?:,\d\d)+,\d{3}"
 """Indian grouping: `12,34,567.50`."""
 
@@ -225,33 +235,55 @@ _READINGS: Final[Mapping[DecimalMark, re.Pattern[str]]] = {
 }
 
 
-def readings(cell: str) -> dict[DecimalMark, float]:
-    """What the cell says with each decimal mark; empty when it is no number."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a cell is written: what it says with each decimal mark, none where it is no number; the mark that it shows, if it
+    has one reading; and its currencies.
+    """
+
+    readings: Mapping[DecimalMark, float]
+    mark: DecimalMark | None
+    currencies: frozenset[str]
+
+
+_UNWRITTEN: Final = Written({}, None, frozenset())
+
+
+def written(cell: str) -> Written:
+    """How a cell is written."""
     if len(cell) > _LONGEST:
-        return {}
-    sign, text, _ = _bare(cell)
+        return _UNWRITTEN
+    sign, text, known = _bare(cell)
+    # `01,200` is padded: it may be 1,200 as well as 1.2.
+    text = _PADDED.sub("", text)
     found: dict[DecimalMark, float] = {}
     for mark in MARKS:
         match = _READINGS[mark].fullmatch(text)
         if match is None or not (match["whole"] or match["part"]):
             continue
-        whole = re.sub(r"\D", "", match["whole"] or "0")
-        value = float(f"{whole}.{match['part'] or '0'}{match['power'] or ''}")
-        if value != float("inf"):
+        whole, part = re.sub(r"\D", "", match["whole"] or "0"), match["part"] or "0"
+        value = float(f"{whole}.{part}{match['power'] or ''}")
+        # Beyond what a float holds it would become infinite, or a zero.
+        if value != float("inf") and (value or not (whole + part).strip("0")):
             found[mark] = sign * value
-    return found
+    # A mark with nothing behind it shows none: `5,` may as well be a slip.
+    single = len(found) == 1 and text[-1:] not in MARKS and not isinstance(cell, Exact)
+    return Written(found, next(iter(found)) if single else None, known)
+
+
+def readings(cell: str) -> Mapping[DecimalMark, float]:
+    """What the cell says with each decimal mark; empty when it is no number."""
+    return written(cell).readings
 
 
 def currencies(cell: str) -> frozenset[str]:
     """The currencies of an amount: codes (`USD`), or signs that several share (`$`)."""
-    if len(cell) > _LONGEST:
-        return frozenset()
-    return _bare(cell)[2]
+    return written(cell).currencies
 
 
-def distinct(written: Iterable[str]) -> set[str]:
+def distinct(several: Iterable[str]) -> set[str]:
     """These currencies, less the signs that one of the others may be written with."""
-    found = set(written)
+    found = set(several)
     return {one for one in found if not _SHARED.get(one, frozenset()) & found}
 
 
@@ -317,9 +349,7 @@ def _advice(cell: str, column: str | None, mark: DecimalMark | None) -> str:
             f"; 20% may mean 0.2 or 20: write {{column: {column}, percent: share}} or "
             f"{{column: {column}, percent: points}}"
         )
-    if _SHORTENED.search(text):
-        return "; write shortened numbers out"
-    return ""
+    return next((said for known, said in _CURES if known.search(text)), "")
 
 
 def _bare(cell: str) -> tuple[int, str, frozenset[str]]:
@@ -332,7 +362,7 @@ def _bare(cell: str) -> tuple[int, str, frozenset[str]]:
             text, signs = text[1:-1].strip(), signs + "-"
         elif text[:1] in _PLUS_MINUS and text:
             signs, text = signs + text[0], text[1:].strip()
-        elif text[-1:] in _PLUS_MINUS and text:
+        elif text[-1:] == _MINUS_BEHIND:
             signs, text = signs + text[-1], text[:-1].strip()
         else:
             text, symbols = _without_currency(text)

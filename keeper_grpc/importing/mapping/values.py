@@ -298,10 +298,17 @@ class When(Cell):
             if self.days_before is not None:
                 days = timedelta(days=number(cell, self.column, None))
                 return datetime.combine(self.days_before, _NOON) - days
-            return self._in_zone(dates.moment(cell, self.format)).astimezone(UTC)
+            found = self._in_zone(dates.moment(cell, self.format)).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             message = f'column "{self.column}" holds no time of format {self.format}'
             raise Problem("NOT_A_TIME", message + dates.advice(cell, self.format)) from None
+        if found.year not in dates.YEARS:
+            raise Problem(
+                "NOT_A_TIME",
+                f'column "{self.column}" has a time in another century, by format {self.format}'
+                f"{dates.advice(cell, self.format)}",
+            )
+        return found
 
     def _in_zone(self, moment: datetime) -> datetime:
         return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))

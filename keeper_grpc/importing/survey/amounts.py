@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from keeper_grpc.importing.failure import ImportFailed
 from keeper_grpc.importing.mapping.numbers import (
     DecimalMark,
-    Exact,
-    currencies,
     distinct,
-    readings,
     without_percent,
+    written,
 )
 from keeper_grpc.importing.mapping.values import Row
 
@@ -26,14 +24,14 @@ class _Column:
 
     def add(self, cell: str) -> None:
         """Note how a cell is written."""
-        cell = without_percent(cell) or cell
-        found = readings(cell) if cell else {}
-        if len(found) == 1 and not isinstance(cell, Exact):
-            self.marks |= found.keys()
-        if found:
-            written = currencies(cell)
+        if not cell:
+            return
+        found = written(without_percent(cell) or cell)
+        if found.mark is not None:
+            self.marks.add(found.mark)
+        if found.readings:
             # A sign and a code of one cell are one currency: `$5 USD`.
-            self.currencies |= distinct(written)
+            self.currencies |= distinct(found.currencies)
 
 
 class Amounts:

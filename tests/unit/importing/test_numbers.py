@@ -190,8 +190,51 @@ def test_what_is_no_percentage_is_no_number(cell: str) -> None:
     assert caught.value.code == "NOT_A_NUMBER"
 
 
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        *(
+            (cell, "write cents as 0.50")
+            for cell in ("50\u00a2", "\u00a250", "50\uffe0", "50c", "50 c")
+        ),
+        *(
+            (cell, "holds no number")
+            for cell in ("ca. 5", "5 S", "5 US", "A5", "50+", "$50+", "1e-400", "-1e-400")
+        ),
+        *((cell, "a dash beside a currency") for cell in ("$-", "$ -", " - \u20ac", "EUR --")),
+    ],
+)
+def test_what_is_near_a_number_is_none(cell: str, said: str) -> None:
+    """Cents are no dollars, `ca.` is no Canadian dollar, and `50+` is 50 or more."""
+    with pytest.raises(Problem, match=said) as caught:
+        number(cell, "Total", None)
+
+    assert caught.value.code == "NOT_A_NUMBER"
+
+
+@pytest.mark.parametrize(
+    ("cell", "mark", "value"),
+    [
+        ("01,200", ".", 1200.0),
+        ("01,200", ",", 1.2),
+        ("0001.200", ",", 1200.0),
+        ("00,500", None, 0.5),
+    ],
+)
+def test_a_padded_number_has_the_readings_of_its_digits(
+    cell: str, mark: DecimalMark | None, value: float
+) -> None:
+    """Zeros in front of `1,200` do not say that its comma is a decimal one."""
+    assert number(cell, "Total", mark) == value
+    if mark is not None:
+        with pytest.raises(Problem) as caught:
+            number(cell, "Total", None)
+        assert caught.value.code == "AMBIGUOUS_NUMBER"
+
+
 def test_every_currency_sign_is_known() -> None:
     """The signs are listed, because to look for them takes longer than an import's other preparations."""
     signs = [chr(code) for code in range(0x10000) if unicodedata.category(chr(code)) == "Sc"]
 
-    assert [sign for sign in signs if not readings(f"{sign}85.50")] == []
+    cents = ["\u00a2", "\uffe0"]
+    assert [sign for sign in signs if not readings(f"{sign}85.50")] == cents
