@@ -293,6 +293,8 @@ class Network:
                             '{"masked": {}, "dropped": []}',
                             at,
                             at,
+                            # Measured long ago: what waits is read by the account's next capture.
+                            at.date(),
                         )
                     )
         await connection.copy_records_to_table(
@@ -318,6 +320,7 @@ class Network:
                 "anonymization",
                 "occurred_time",
                 "recorded_time",
+                "measured_day",
             ),
             records=rows,
         )
