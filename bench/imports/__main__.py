@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, default_int_handler, signal
 
 import asyncpg
 
@@ -176,6 +176,8 @@ def main() -> None:
     parser.add_argument("--plain", type=float, default=20.0)
     parser.add_argument("--bare", action="store_true")
     arguments = parser.parse_args()
+    # A shell's jobs in the background ignore it, and so would the import that is to be interrupted.
+    signal(SIGINT, default_int_handler)
     with serving(arguments.bare) as (work, port, roots, dsn):
         write_history(work / "history.csv", arguments.rows)
         (work / "mapping.yaml").write_text(MAPPING, encoding="utf-8")

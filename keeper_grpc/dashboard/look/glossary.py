@@ -62,7 +62,7 @@ GLOSSARY: Final[Mapping[str, str]] = {
     "Potential value": "What the accounts estimated the insights to be worth, before anything was done.",
     "First seen": "When the oldest of its insights came that are counted (UTC).",
     "Last seen": "When the newest of its insights came (UTC).",
-    "State": "Active is advised where it fits. Fading works less often of late, and is not advised until it recovers. Harmful has brought complaints or the like too often, and is not advised.",
+    "State": "Active is advised where it fits. Fading works less often of late, and is not advised until it recovers. Harmful has brought complaints or the like too often, and is not advised. Untested is an author's advice, of which nothing was observed here.",
     "Advice accepted": "Of the advice that was shown, the share that was accepted or done.",
     "Revenue per case": "What a case brought in: the mean of each account, and of these the median.",
     "Claim": "What the author says of it. A guardrail is what whoever follows the advice must not do.",

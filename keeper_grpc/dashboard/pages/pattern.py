@@ -103,8 +103,8 @@ class PatternPage:
                 [Column("Figure"), Column("Claim", "wide")],
                 "Its author states no figures.",
             )
-        about = "As its first observation put it, anonymized"
-        with part("When it applies", "conditions", about), html.div().classes("card"):
+        with part("When it applies", "conditions"), html.div().classes("card"):
+            self._conditions_of = Text("p", "", "basis")
             self._conditions = Table(
                 "When it applies",
                 [Column("Condition"), Column("Value", "wide")],
@@ -176,6 +176,9 @@ class PatternPage:
         self._claim_section.set_visibility(pattern.HasField("author_claim"))
         self._claim.show(
             Row(name, [Cell(name), Cell(value)]) for name, value in claimed(pattern.author_claim)
+        )
+        self._conditions_of.text = (
+            "As its author put it" if untested else "As its first observation put it, anonymized"
         )
         self._conditions.show(
             Row(name, [Cell(words(name)), Cell(_value(value))])
@@ -275,6 +278,8 @@ def _state(pattern: Pattern) -> tuple[str, str]:
         return "Harmful", f"{harms(pattern)}: it is not advised"
     if fading(pattern):
         return fading(pattern), "works less often of late, and is not applied until it recovers"
+    if not pattern.evidence.occurrence_count:
+        return "Untested", "advised as its author's, until evidence says more"
     return "Active", ""
 
 

@@ -29,7 +29,11 @@ class PatternsPage:
         with self._frame.content:
             with html.div().classes("head"):
                 Text("h1", "All patterns")
-                Text("p", "What enough accounts have seen to work, or to fail.", "lead")
+                Text(
+                    "p",
+                    "What enough accounts have seen to work, or to fail; behind it what authors advise and nobody has tested here.",
+                    "lead",
+                )
                 self._form()
             self._count = Text("p", "Loading", "counted")
             with html.div().classes("card"):

@@ -44,7 +44,8 @@ class Brought:
             with html.div():
                 self._arms = Text("p", "", "arms")
                 self._treated = Text("p", "", "arms")
-                Text("p", _HOW, "basis")
+                self._how = Text("p", _HOW, "basis")
+                self._how.set_visibility(False)
                 self._explored = Text("p", "", "basis")
                 if truth is not None:
                     known = f"The truth is {figures.points(truth)}: this world is invented."
@@ -67,6 +68,7 @@ class Brought:
         )
         self._treated.text = _treated(uplift)
         self._explored.text = _explored(report.metrics.exploration_loss)
+        self._how.set_visibility(known)
         if report.withheld:
             self._arms.text = _WITHHELD
         else:

@@ -73,6 +73,7 @@ async def test_the_overview_shows_what_the_server_tells(
         brought = page.get_by_role("region", name="What the network brought")
         await expect(brought).to_contain_text("Not measured")
         await expect(brought).to_contain_text("Nothing is compared yet")
+        await expect(brought.get_by_text("Chance decided")).to_be_hidden()
         for name in ("Targets", "Over time", "Emerging now", "Top patterns", "Privacy"):
             await expect(page.get_by_role("region", name=name)).to_be_visible()
         chart = page.locator("figure").filter(has_text="Patterns over time")
@@ -291,6 +292,8 @@ async def test_an_authored_patterns_page_shows_its_authors_claim(
         await expect(claim).to_contain_text("no part of the evidence")
         evidence = page.get_by_role("region", name="Evidence")
         await expect(evidence).to_contain_text("Not enough data")
+        await expect(evidence).to_contain_text("Untested")
+        await expect(page.get_by_text("As its author put it")).to_be_visible()
         assert await serious(page) == []
     async with opened(browser, served.url) as page:
         top = page.get_by_role("table", name="Top patterns")
