@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -72,7 +72,7 @@ class Client:
     """Connections to one server, and requests that are sent in turn. `served` gives the server's processor time."""
 
     def __init__(
-        self, port: int, requests: dict[str, Sequence[bytes]], served: Callable[[], float]
+        self, port: int, requests: Mapping[str, Sequence[bytes]], served: Callable[[], float]
     ) -> None:
         self._served = served
         options = (("grpc.use_local_subchannel_pool", 1),)
@@ -92,6 +92,13 @@ class Client:
         """Close the connections."""
         for channel in self._channels:
             await channel.close()
+
+    async def answer(self, method: str) -> bytes:
+        """The reply to the next request, as it came."""
+        reply: bytes = await next(self._calls[method])(
+            next(self._requests[method]), timeout=PATIENCE
+        )
+        return reply
 
     async def call(self, method: str, seen: Seen) -> float | None:
         """One call: None if it was answered, else the seconds after which it may be tried again."""
@@ -162,12 +169,11 @@ class Client:
     def streams(
         self, number: int, unread: int | None = None
     ) -> AbstractAsyncContextManager[Callable[[], int]]:
-        """So many streams of questions, which always have more to ask. Gives how many were answered so far.
+        """So many streams of questions, which always have more to ask, none twice. Gives how many were answered so far.
 
         With `unread`, each sends so many and reads no answer.
         """
-        questions = list(itertools.islice(self._requests["EnhanceInsights"], 1_000))
-        return _streams(self._channels, questions, number, unread)
+        return _streams(self._channels, self._requests["EnhanceInsights"], number, unread)
 
 
 def _retry_after(error: grpc.aio.AioRpcError) -> float:
@@ -178,7 +184,7 @@ def _retry_after(error: grpc.aio.AioRpcError) -> float:
 @asynccontextmanager
 async def _streams(
     channels: Sequence[grpc.aio.Channel],
-    questions: Sequence[bytes],
+    questions: Iterator[bytes],
     number: int,
     unread: int | None,
 ) -> AsyncIterator[Callable[[], int]]:
@@ -192,7 +198,7 @@ async def _streams(
         call = open_stream()
 
         async def write() -> None:
-            for question in itertools.islice(itertools.cycle(questions), unread):
+            for question in itertools.islice(questions, unread):
                 await call.write(question)
 
         writing = asyncio.create_task(write())
