@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from openpyxl import load_workbook
 
@@ -18,9 +20,12 @@ from keeper_grpc.importing.files.workbook import (
     require_harmless,
     unpacking,
 )
-from keeper_grpc.importing.mapping.numbers import Exact
+from keeper_grpc.importing.mapping.numbers import Exact, currencies
 
 _ZIP = b"PK"
+
+_SHOWN: Final = re.compile(r"\[\$([^\]-]+)|\"([^\"]+)\"|\\?([$\u00a3-\u00a5\u20a0-\u20cf])")
+"""Texts of a number format: in brackets with a locale, in quotes, or a currency's sign alone."""
 
 _LOOKED_AT = 256
 """Rows in which formulas are searched."""
@@ -93,6 +98,15 @@ def _chosen(names: list[str], name: str | None, file: Path) -> str:
     )
 
 
+@lru_cache(maxsize=1024)  # formats repeat in each row
+def _currency(number_format: str) -> str:
+    """The currency that cells of this format are shown with (`[$\u20ac-407]`, `"$"#,##0`); empty for none."""
+    shown = number_format.split(";", maxsplit=1)[0]
+    said = [found for parts in _SHOWN.findall(shown) for found in parts if found]
+    known = {currency for text in said for currency in currencies(f"1 {text.strip()}")}
+    return next(iter(known)) if len(known) == 1 else ""
+
+
 def _text(cell: Any) -> str:
     value = cell.value
     match value:
@@ -101,7 +115,8 @@ def _text(cell: Any) -> str:
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return Exact(int(value) if float(value).is_integer() else value)
+            number = int(value) if float(value).is_integer() else value
+            return Exact(number, _currency(cell.number_format))
         case datetime():
             return value.isoformat(" ", "seconds")
         case str() if cell.data_type == "e":

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from keeper_grpc.importing.failure import Problem
 
@@ -19,9 +19,20 @@ DecimalMark: TypeAlias = Literal[".", ","]
 
 
 class Exact(str):
-    """A number that a program wrote, with a point: a cell of a workbook, a number of JSON. Has one reading."""
+    """A number that a program wrote, with a point: a cell of a workbook, a number of JSON. Has one reading.
 
-    __slots__ = ()
+    `currency` is the one that a workbook shows it with; empty for none.
+    """
+
+    __slots__ = ("currency",)
+
+    currency: str
+
+    def __new__(cls, value: object, currency: str = "") -> Self:
+        """Of whatever has a text."""
+        made = super().__new__(cls, value)
+        made.currency = currency
+        return made
 
 
 MARKS: Final[tuple[DecimalMark, DecimalMark]] = (".", ",")
@@ -268,6 +279,8 @@ def written(cell: str) -> Written:
             found[mark] = sign * value
     # A mark with nothing behind it shows none: `5,` may as well be a slip.
     single = len(found) == 1 and text[-1:] not in MARKS and not isinstance(cell, Exact)
+    if isinstance(cell, Exact) and cell.currency:
+        known = frozenset((cell.currency,))
     return Written(found, next(iter(found)) if single else None, known)
 
 

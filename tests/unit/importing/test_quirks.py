@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
-from keeper_grpc.importing.failure import Reason
+from keeper_grpc.importing.failure import ImportFailed, Reason
 from keeper_grpc.importing.mapping.mapping import Mapping
 from keeper_grpc.importing.suggest import suggest
 from tests.unit.importing.mappings import mapping
@@ -145,6 +146,42 @@ async def test_a_mark_with_nothing_behind_it_decides_no_column(tmp_path: Path, s
     rows, reasons = await read(tmp_path, f"site,won,spent\n{lines}", dollar_value="spent")
     assert len(rows) == len(cells) - 1
     assert [reason.code for reason in reasons] == ["AMBIGUOUS_NUMBER"]
+
+
+EUROS = "#,##0.00 [$\u20ac-407]"
+
+
+@pytest.mark.parametrize(
+    ("formats", "refused"),
+    [
+        (('"$"#,##0.00', EUROS), True),
+        (("[$\u00a3-809]#,##0.00", '_-* #,##0.00 "kr"_-'), True),
+        (("$#,##0.00;[Red]-$#,##0.00", "\\\\\u20ac #,##0"), True),
+        (('"$"#,##0.00', "[$$-409]#,##0.00"), False),
+        ((EUROS, '#,##0.00 "EUR"'), False),
+        ((EUROS, "General"), False),
+        (('#,##0 "visits"', "0.00%"), False),
+    ],
+)
+async def test_a_workbooks_amounts_are_of_the_currency_that_it_shows(
+    tmp_path: Path, formats: tuple[str, str], refused: bool
+) -> None:
+    """It keeps a number and says dollars or euros in the cell's format alone."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["site", "won", "spent"])
+    for row, shown in enumerate(formats, 2):
+        sheet.append(["a", "yes", 5])
+        sheet.cell(row, 3).number_format = shown
+    book.save(tmp_path / "rows.xlsx")
+    chosen = mapping(tmp_path, dollar_value="spent")
+    if refused:
+        with pytest.raises(ImportFailed, match="amounts in several currencies"):
+            await imported(tmp_path / "rows.xlsx", chosen)
+        return
+    made, reasons = await imported(tmp_path / "rows.xlsx", chosen)
+    assert ([request.insight.dollar_value for request in made], reasons) == ([5, 5], [])
 
 
 @pytest.mark.parametrize(
