@@ -104,6 +104,11 @@ class PostgresRebuild:
         return Recounted(len(there), observations)
 
     async def recount_measures(self) -> int:
+        async with self._database.connection() as connection:
+            # A ledger that was restored or loaded has no statistics yet, or those of before: its rows would be taken for few,
+            # and be joined one by one for hours.
+            for table in ("observations", "enhancements"):
+                await connection.execute(f"ANALYZE {table}", timeout=MEASURES_TIMEOUT)
         async with self._database.transaction() as connection:
             # Seconds for a million observations, and whoever writes waits: longer than any call may.
             await connection.execute("SET LOCAL statement_timeout = 0")
