@@ -97,22 +97,46 @@ class PostgresDetectionStep:
                    s.confidence, s.potential_value, s.seen_time
               FROM sightings s LEFT JOIN accounts a USING (account_key)
              WHERE s.pending AND s.embedding_model = $1 AND s.account_key <> ''
-             ORDER BY s.id LIMIT $2 FOR UPDATE OF s SKIP LOCKED
+             ORDER BY s.id LIMIT $2
             """,
             self._model,
             limit,
         )
         return [to_sighting(row) for row in rows]
 
-    async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        await self._add_clusters(sorted(set(members.values())), families)
+    async def add_clusters(self, families: Mapping[UUID, Family]) -> None:
+        clusters = sorted(families)
         await self._connection.execute(
             """
-            UPDATE sightings s SET emerging_pattern_id = m.cluster, pending = false
-              FROM unnest($1::bigint[], $2::uuid[]) AS m (id, cluster) WHERE s.id = m.id
+            INSERT INTO emerging_patterns (
+                id, embedding_model, pattern_type, state, business_categories, common_pattern,
+                account_count, sighting_count, mean_similarity, mean_confidence,
+                total_potential_value, first_seen_time, last_seen_time)
+            SELECT id, model, type, 'forming', '{}', '', 0, 0, 0, 0, 0, now(), now()
+              FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (id, model, type)
+            ON CONFLICT (id) DO NOTHING
+            """,
+            clusters,
+            [families[cluster][0] for cluster in clusters],
+            [families[cluster][1] for cluster in clusters],
+        )
+
+    async def assign(self, members: Mapping[int, tuple[UUID, datetime]]) -> None:
+        await self._connection.execute(
+            """
+            WITH held AS MATERIALIZED (
+                -- In the order in which groups of writes renew sightings.
+                SELECT id FROM sightings WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+            )
+            UPDATE sightings s
+               SET emerging_pattern_id = m.cluster, pending = s.pending AND s.seen_time > m.seen_time
+              FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[]) AS m (id, cluster, seen_time)
+              JOIN held USING (id)
+             WHERE s.id = m.id
             """,
             list(members),
-            list(members.values()),
+            [cluster for cluster, _ in members.values()],
+            [seen_time for _, seen_time in members.values()],
         )
 
     async def keep_sums(self, sums: Mapping[UUID, tuple[NDArray[np.float32], int]]) -> None:
@@ -130,7 +154,7 @@ class PostgresDetectionStep:
         )
 
     async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        await self._add_clusters(sorted(set(members.values())), families)
+        await self.add_clusters({cluster: families[cluster] for cluster in members.values()})
         await self._connection.execute(
             """
             WITH held AS MATERIALIZED (
@@ -143,24 +167,6 @@ class PostgresDetectionStep:
             """,
             list(members),
             list(members.values()),
-        )
-
-    async def _add_clusters(
-        self, clusters: Sequence[UUID], families: Mapping[UUID, Family]
-    ) -> None:
-        await self._connection.execute(
-            """
-            INSERT INTO emerging_patterns (
-                id, embedding_model, pattern_type, state, business_categories, common_pattern,
-                account_count, sighting_count, mean_similarity, mean_confidence,
-                total_potential_value, first_seen_time, last_seen_time)
-            SELECT id, model, type, 'forming', '{}', '', 0, 0, 0, 0, 0, now(), now()
-              FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (id, model, type)
-            ON CONFLICT (id) DO NOTHING
-            """,
-            clusters,
-            [families[cluster][0] for cluster in clusters],
-            [families[cluster][1] for cluster in clusters],
         )
 
     async def shown(self, after: UUID, limit: int) -> Mapping[UUID, Family]:

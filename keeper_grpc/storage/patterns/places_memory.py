@@ -22,7 +22,7 @@ from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.observation import Vectors
 from keeper_grpc.domain.patterns.held_places import HeldPlaces, PlacesInMemory
 from keeper_grpc.domain.patterns.pattern import Scope
-from keeper_grpc.domain.patterns.vector_block import SCANNED_WHOLE
+from keeper_grpc.domain.patterns.vector_block import SCANNED_WHOLE, with_room
 from keeper_grpc.storage.advice.published.versions import ScopeVersion
 from keeper_grpc.storage.database import Change, Connection, Database
 from keeper_grpc.storage.locks import Entered
@@ -301,7 +301,7 @@ def _made(read: Sequence[Placed]) -> HeldPlaces:
     for one in read:
         for vector in (one.position.sentence, one.position.action):
             width = max(width, int(np.max(np.nonzero(vector)[0], initial=0)) + 1)
-    held = HeldPlaces(width, len(read))
+    held = HeldPlaces(width, with_room(len(read)))
     for one in read:
         held.put(one.pattern_id, one.action, one.position)
     held.prepare()

@@ -218,7 +218,9 @@ class DetectEmerging:
             pending = await transaction.pending(BATCH)
             members = self._memory.assign(pending, touched, self._new_id)
             if members:
-                await transaction.assign(members, touched.families)
+                await transaction.add_clusters(
+                    {cluster: touched.families[cluster] for cluster in members.values()}
+                )
             touched.families |= await self._rounds.due(transaction, self._memory.families, now)
             if touched.families:
                 changes = await self._descriptions.changes(
@@ -226,6 +228,13 @@ class DetectEmerging:
                 )
                 if any(self._descriptions.drifted_apart(change) for change in changes):
                     self._next_pass = min(self._next_pass, now + self._timing.full_pass / DRIFT)
+                # Only now: it locks sightings that calls renew, which would wait while clusters are described.
+                await transaction.assign(
+                    {
+                        each.sighting_id: (members[each.sighting_id], each.fact.seen_time)
+                        for each in pending
+                    }
+                )
                 await transaction.keep_sums(self._memory.sums(touched))
                 if changes:
                     await transaction.save(changes, now)

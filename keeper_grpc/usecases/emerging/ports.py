@@ -41,8 +41,15 @@ class DetectionTransaction(Protocol):
         None is of a forgotten account.
         """
 
-    async def assign(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        """Make sightings (by id) members of clusters, no longer pending; add the new clusters."""
+    async def add_clusters(self, families: Mapping[UUID, Family]) -> None:
+        """Let these clusters be there; those that are, stay as they are."""
+
+    async def assign(self, members: Mapping[int, tuple[UUID, datetime]]) -> None:
+        """Make sightings (by id) members of clusters, no longer pending unless they were renewed after the time at
+        which they were seen.
+
+        Near the end of a step: whoever asks again renews a sighting, and waits until the step ends.
+        """
 
     async def keep_sums(self, sums: Mapping[UUID, tuple[Vector, int]]) -> None:
         """Store the sum and number of each cluster's vectors for the next leader."""

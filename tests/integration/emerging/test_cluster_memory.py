@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -11,11 +11,13 @@ import pytest
 
 from keeper_grpc.domain.emerging.figures import minute
 from keeper_grpc.domain.emerging.model import RENEWAL
+from keeper_grpc.domain.emerging.novelty import Known
 from keeper_grpc.storage.database import to_array
 from keeper_grpc.storage.emerging.detection import (
     PostgresDetection,
     PostgresLeadership,
 )
+from keeper_grpc.storage.emerging.detection_step import PostgresDetectionStep
 from keeper_grpc.usecases.emerging import detector as detector_module
 from tests.integration.emerging.detecting import (
     ask,
@@ -46,9 +48,8 @@ async def test_a_step_that_fails_leaves_its_sightings_pending(database_url: str)
                 async with leadership.step() as step:
                     seen = await step.pending(100)
                     cluster = uuid4()
-                    await step.assign(
-                        {s.sighting_id: cluster for s in seen}, {cluster: seen[0].family}
-                    )
+                    await step.add_clusters({cluster: seen[0].family})
+                    await step.assign({s.sighting_id: (cluster, s.fact.seen_time) for s in seen})
                     raise RuntimeError("amid the step")
             async with leadership.step() as step:
                 again = await step.pending(100)
@@ -65,7 +66,8 @@ async def test_a_new_leader_restores_what_was_committed(database_url: str) -> No
             assert leadership is not None
             async with leadership.step() as step:
                 mine = [s for s in await step.pending(100) if s.family[1] == "restored"]
-                await step.assign({s.sighting_id: cluster for s in mine}, {cluster: mine[0].family})
+                await step.add_clusters({cluster: mine[0].family})
+                await step.assign({s.sighting_id: (cluster, s.fact.seen_time) for s in mine})
                 await step.keep_sums({cluster: (3 * vector(1), 3)})
         async with PostgresDetection(database, MODEL).lead() as leadership:
             assert leadership is not None
@@ -219,3 +221,36 @@ async def test_a_cluster_keeps_no_sum_of_what_is_forgotten(database_url: str) ->
     left = np.sum([vector(20, noise=0.3, of=ord(account)) for account in "abc"], axis=0)
     assert row["vector_count"] == 3
     assert to_array(row["vector_sum"]) == pytest.approx(left, abs=1e-5)
+
+
+async def test_calls_renew_sightings_while_their_clusters_are_described(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call does not wait for the detector, however long that compares; the next step takes the renewal up."""
+    async with opened(database_url) as database:
+        for account in "abc":
+            await ask(database, "renewed_amid", account, vector(24))
+        known = PostgresDetectionStep.known
+        renewed: list[str] = []
+
+        async def compare(self: PostgresDetectionStep, *compared: Any) -> Mapping[UUID, Known]:
+            if not renewed:
+                renewed.append("a")
+                await ask(database, "renewed_amid", "a", vector(24), later=2 * RENEWAL)
+            return await known(self, *compared)
+
+        monkeypatch.setattr(PostgresDetectionStep, "known", compare)
+        async with PostgresDetection(database, MODEL).lead() as leadership:
+            assert leadership is not None
+            use_case = detector(PostgresDetection(database, MODEL))
+            await use_case.restore(leadership)
+            await use_case.step(leadership)
+            (before,) = await shown(database, "renewed_amid")
+            async with leadership.step() as step:
+                waiting = [each for each in await step.pending(10) if each.cluster_id is not None]
+            await steps(use_case, leadership)
+        (after,) = await shown(database, "renewed_amid")
+    assert renewed
+    assert [each.fact.owner_key for each in waiting] == ["a"]
+    assert (before.sighting_count, after.sighting_count) == (3, 3)
+    assert after.last_seen_time > before.last_seen_time

@@ -21,7 +21,7 @@ import structlog
 from keeper_grpc.domain.advice.published import Published, PublishedScope
 from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.domain.patterns.pattern import Scope
-from keeper_grpc.domain.patterns.vector_block import SCANNED_WHOLE
+from keeper_grpc.domain.patterns.vector_block import SCANNED_WHOLE, with_room
 from keeper_grpc.storage.advice.published.rows import unpack
 from keeper_grpc.storage.advice.published.versions import (
     ScopeVersion,
@@ -454,7 +454,7 @@ def _ended(turn: asyncio.Event) -> asyncio.Event:
 def _made(read: Sequence[Published]) -> PublishedScope:
     """A scope of these patterns; runs in a thread."""
     used = max((int(np.max(np.nonzero(one.vector)[0], initial=0)) for one in read), default=0)
-    patterns = PublishedScope(used + 1, unpack, max(len(read), 64))
+    patterns = PublishedScope(used + 1, unpack, with_room(len(read)))
     for one in read:
         patterns.put(one)
     patterns.prepare()
