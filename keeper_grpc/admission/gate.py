@@ -322,8 +322,8 @@ class Gate:
         self._limited = False
         seconds = now - self._round_began
         offered = max(1, sum(lane.offered for lane in self._lanes.values()))
-        more, ahead = self._look_ahead()
-        self._waited_ahead = ahead * seconds / offered
+        more, ahead, stood = self._look_ahead()
+        self._waited_ahead = stood * seconds / offered
         for lane in self._lanes.values():
             waiting = len(lane.queue)
             if not lane.lane.yields:
@@ -338,11 +338,16 @@ class Gate:
             lane.offered = lane.done = lane.refused = lane.given_up = 0
         self._round_began = now
 
-    def _look_ahead(self) -> tuple[int, int]:
-        """By how many more than a round ago wait ahead, and how many do in all."""
+    def _look_ahead(self) -> tuple[int, int, int]:
+        """By how many more than a round ago wait ahead, how many do in all, and how many did all the time.
+
+        The last are what those that are admitted have waited behind. A look that comes late finds what came while the process
+        stood still, and that is gone a moment later.
+        """
         before, now = self._were_ahead[-1], self._ahead()
         self._were_ahead.append(now)
-        return now - before, now - min(self._were_ahead)
+        least = min(self._were_ahead)
+        return now - before, now - least, min(before, now) - least
 
 
 def _refuse(turn: Turn, error: BaseException) -> None:

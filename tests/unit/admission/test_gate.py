@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -300,6 +301,28 @@ async def test_an_overload_does_not_become_the_measure_of_itself() -> None:
         crowd.gate.look()
     assert crowd.gate.under_pressure(Kind.QUESTION)
     assert crowd.gate.limit <= 3
+
+
+async def test_only_what_stands_ahead_of_the_gate_has_been_waited_behind() -> None:
+    """A look that comes late finds many who came meanwhile, and the next one finds none: no call was slow for them."""
+
+    def limit(ahead: Callable[[int], int]) -> int:
+        crowd = Crowd()
+        crowd.alone(0.01)
+        turns = crowd.overload(50, 5, rounds=12)
+        for number in range(12):
+            crowd.ahead = ahead(number)
+            for _ in range(4):
+                turns += crowd.offered(40)[0]
+                while turns:
+                    turns = crowd.serve(turns, 0.01)
+            crowd.now += 0.2
+            crowd.gate.look()
+        assert crowd.gate.under_pressure(Kind.QUESTION)
+        return crowd.gate.limit
+
+    assert limit(lambda number: 100 * (number % 2)) > 20
+    assert limit(lambda number: 100 if number else 0) == 3
 
 
 async def test_waits_are_measured() -> None:
