@@ -214,9 +214,11 @@ class Gate:
         if lane.lane.yields:
             at_least = max(1, others // STREAMS_SHARE)
             free = not others and now - self._last_other >= OTHERS_LAST
+            limit = self._limit.measured
         else:
             at_least, free = 1, not lane.pressure.on
-        if free or lane.running < at_least or self._running < self._limit.value:
+            limit = self._limit.value
+        if free or lane.running < at_least or self._running < limit:
             return True
         self._limited = True
         return False

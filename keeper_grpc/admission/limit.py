@@ -28,7 +28,9 @@ MOST_CUT, MOST_GROWTH = 0.5, 1.5
 WEIGHT = 0.5
 """Of what was seen last, beside the limit before it."""
 
-LEAST, FIRST, MOST = 3.0, 4.0, 64.0
+FIRST, MOST = 4.0, 64.0
+
+LEAST = 3
 """Three that share all they need are three times as slow as one. Where they are slower, something else is the cause (refusals,
 the work of others), and fewer would only leave the process idle."""
 
@@ -48,6 +50,11 @@ class AdaptiveLimit:
     @property
     def value(self) -> int:
         """Pieces of work that may be in progress."""
+        return max(LEAST, self.measured)
+
+    @property
+    def measured(self) -> int:
+        """What the durations alone say, one at least: work that can wait without being refused keeps to it."""
         return round(self._limit)
 
     def quiet(self, work: str) -> float | None:
@@ -96,4 +103,4 @@ class AdaptiveLimit:
             moved = min(self._limit * MOST_GROWTH, max(self._limit * MOST_CUT, moved))
             if not wanted:
                 moved = min(moved, self._limit)
-            self._limit = min(MOST, max(LEAST, moved))
+            self._limit = min(MOST, max(1.0, moved))

@@ -167,6 +167,22 @@ async def test_streams_yield_to_other_work() -> None:
     assert crowd.gate.running(Kind.STREAM_QUESTION) <= crowd.gate.limit
 
 
+async def test_streams_take_no_more_than_their_share_where_work_is_slow() -> None:
+    """One caller's call has one question of streams beside it, however many may be in progress before any is refused."""
+    crowd = Crowd()
+    crowd.alone(0.01)
+    for _ in range(40):
+        turns = [crowd.offer(), *crowd.offered(8, Kind.STREAM_QUESTION)[0]]
+        while turns:
+            running = sum(map(begun, turns))
+            turns = crowd.serve(turns, 0.01 * running**2)
+        crowd.gate.look()
+    assert crowd.gate.limit == 3
+    crowd.offer()
+    crowd.offered(8, Kind.STREAM_QUESTION)
+    assert crowd.gate.running(Kind.STREAM_QUESTION) == 1
+
+
 async def test_streams_go_on_beside_any_number_of_callers() -> None:
     """Their share is a part of what others have in progress, and never nothing."""
     crowd = Crowd()
