@@ -39,7 +39,9 @@ class CitusCluster(PostgresServer):
             yield name
         finally:
             for node in nodes:
-                await _run(node, [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"])
+                await _run(
+                    node, [*_left_alone(name), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"]
+                )
 
     async def migrate(self, database: str) -> None:
         """Bring a database to the schema, and distribute it."""
@@ -66,11 +68,10 @@ class CitusCluster(PostgresServer):
             for extension in ("citus", "vector"):
                 await _run(_of(node, name), [f"CREATE EXTENSION {extension}"])
             return
-        # Nothing may be connected to what is copied, and the cluster's own worker is.
         statements = [
-            f"ALTER DATABASE {template} ALLOW_CONNECTIONS false",
-            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{template}'",  # noqa: S608 - a name of ours
+            *_left_alone(template),
             f"CREATE DATABASE {name} {options}",
+            f"ALTER DATABASE {template} ALLOW_CONNECTIONS true",
             *(
                 f"ALTER DATABASE {name} SET {setting} = '{value}'"
                 for setting, value in SESSIONS.items()
@@ -93,6 +94,14 @@ class CitusCluster(PostgresServer):
                 ),
             ],
         )
+
+
+def _left_alone(database: str) -> Sequence[str]:
+    """Let nothing be connected to it: the cluster's own worker comes back whenever somebody else is."""
+    return [
+        f"UPDATE pg_database SET datallowconn = false WHERE datname = '{database}'",  # noqa: S608 - a name of ours
+        f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = '{database}'",  # noqa: S608 - likewise
+    ]
 
 
 def _of(node: str, database: str) -> str:

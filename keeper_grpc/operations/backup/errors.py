@@ -6,6 +6,7 @@ BackupError
 +- BackupOfAnother      made by a newer program, or of another history of migrations
 +- DatabaseInUse        servers are connected to the database
 +- DatabaseNotEmpty     it holds data, which nobody said to replace
++- DatabaseSpread       its tables lie on the workers of a Citus cluster
 +- ProgramsMissing      no pg_dump or pg_restore that fits the server
 +- ProgramFailed        pg_dump or pg_restore gave up
 +- RestoreDiffers       what was put back is not what the manifest counted
@@ -38,6 +39,16 @@ class DatabaseInUse(BackupError):
 
 class DatabaseNotEmpty(BackupError):
     """A restore replaces everything."""
+
+
+class DatabaseSpread(BackupError):
+    """No snapshot is of all nodes of a cluster, and pg_restore knows nothing of where its tables lie."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database is spread over a Citus cluster, of which pg_dump has no snapshot: back up and restore each "
+            "node with pg_basebackup and its archived log, up to one citus_create_restore_point"
+        )
 
 
 class ProgramsMissing(BackupError):

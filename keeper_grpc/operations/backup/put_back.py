@@ -11,11 +11,13 @@ from keeper_grpc.operations.backup.errors import (
     BackupOfAnother,
     DatabaseInUse,
     DatabaseNotEmpty,
+    DatabaseSpread,
     ProgramFailed,
     RestoreDiffers,
 )
 from keeper_grpc.operations.backup.manifest import DUMP, Manifest
 from keeper_grpc.operations.backup.programs import Connection, find_program, run
+from keeper_grpc.storage.schema.distribution import is_distributed
 from keeper_grpc.storage.schema.migrate import packaged_migrations
 from keeper_grpc.storage.schema.preflight import connect
 
@@ -36,6 +38,8 @@ async def put_back(dsn: str, directory: Path, *, overwrite: bool) -> Manifest:
     _require_known(manifest)
     connection = await connect(dsn)
     try:
+        if await is_distributed(connection):
+            raise DatabaseSpread
         await _require_free(connection, overwrite=overwrite)
         major = connection.get_server_version().major
         has_vector = await connection.fetchval(

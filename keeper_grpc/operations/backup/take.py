@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from keeper_grpc.operations.backup.contents import count_rows, migrations_of
-from keeper_grpc.operations.backup.errors import BackupError, BackupExists
+from keeper_grpc.operations.backup.errors import BackupError, BackupExists, DatabaseSpread
 from keeper_grpc.operations.backup.manifest import DUMP, Manifest, sha256
 from keeper_grpc.operations.backup.programs import Connection, find_program, run
+from keeper_grpc.storage.schema.distribution import is_distributed
 from keeper_grpc.storage.schema.preflight import connect
 from keeper_grpc.version import version
 
@@ -26,6 +27,8 @@ async def take_backup(dsn: str, directory: Path) -> Manifest:
     _prepare(directory)
     connection = await connect(dsn)
     try:
+        if await is_distributed(connection):
+            raise DatabaseSpread
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             # However long the dump takes, and whatever the role's own limits are.
             await connection.execute(

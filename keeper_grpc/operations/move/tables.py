@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from keeper_grpc.storage.schema.distribution import parts_of
+
 if TYPE_CHECKING:
     from asyncpg import Record
 
@@ -94,7 +96,7 @@ async def tables_of(connection: Connection) -> tuple[Table, ...]:
            AND c.relname <> ALL ($1)
          ORDER BY c.relname, a.attnum
         """,
-        _NOT_COPIED,
+        [*_NOT_COPIED, *await parts_of(connection)],
     )
     return tuple(
         _table(name, list(columns)) for name, columns in groupby(rows, key=lambda row: row["name"])

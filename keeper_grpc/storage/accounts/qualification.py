@@ -9,15 +9,24 @@ from keeper_grpc.domain.accounts.qualification import Qualification
 from keeper_grpc.storage.accounts.standing import note_standing, own_standing
 from keeper_grpc.storage.database import Database
 
-# $1 to $3 are the rule at one moment; see domain/accounts/qualification.py.
-_QUALIFIES = """
-    (($1 OR a.registered) AND a.created_at <= $2
-     AND ($3 = 0 OR (SELECT count(*)
-                       FROM (SELECT (o.recorded_time AT TIME ZONE 'UTC')::date
-                               FROM observations o WHERE o.account_key = a.account_key
-                              UNION
-                             SELECT d.recorded_day
-                               FROM archived_days d WHERE d.account_key = a.account_key) active) >= $3))
+# $1 to $3 are the rule at one moment; see domain/accounts/qualification.py. $4 is the flag as it is. What an account did is read
+# for all of them at once, by their keys: where tables are spread, no worker can look into those that are not.
+_OTHERWISE = """
+    WITH asked AS MATERIALIZED (
+        SELECT a.account_key, ($1 OR a.registered) AND a.created_at <= $2 AS old_enough FROM accounts a
+         WHERE NOT a.forgetting AND a.qualified = $4
+    ), days AS (
+        SELECT o.account_key, (o.recorded_time AT TIME ZONE 'UTC')::date AS day FROM observations o
+         WHERE $3 > 0 AND o.account_key IN (SELECT q.account_key FROM asked q WHERE q.old_enough)
+         UNION
+        SELECT d.account_key, d.recorded_day FROM archived_days d
+         WHERE $3 > 0 AND d.account_key IN (SELECT q.account_key FROM asked q WHERE q.old_enough)
+    ), active AS (
+        SELECT d.account_key FROM days d GROUP BY 1 HAVING count(*) >= $3
+    )
+    SELECT q.account_key FROM asked q
+     WHERE (q.old_enough AND ($3 = 0 OR q.account_key IN (SELECT c.account_key FROM active c))) <> $4
+     LIMIT $5
 """
 
 
@@ -28,10 +37,10 @@ class PostgresQualification:
         self._database = database
 
     async def due(self, rule: Qualification, now: datetime, limit: int) -> Sequence[str]:
-        return await self._accounts(f"NOT a.qualified AND {_QUALIFIES}", rule, now, limit)
+        return await self._otherwise(rule, now, limit, qualified=False)
 
     async def unfit(self, rule: Qualification, now: datetime, limit: int) -> Sequence[str]:
-        return await self._accounts(f"a.qualified AND NOT {_QUALIFIES}", rule, now, limit)
+        return await self._otherwise(rule, now, limit, qualified=True)
 
     async def qualify(self, account_key: str, *, qualified: bool) -> None:
         async with self._database.transaction() as connection:
@@ -74,18 +83,17 @@ class PostgresQualification:
                 rule.min_active_days,
             )
 
-    async def _accounts(
-        self, condition: str, rule: Qualification, now: datetime, limit: int
+    async def _otherwise(
+        self, rule: Qualification, now: datetime, limit: int, *, qualified: bool
     ) -> Sequence[str]:
+        """Accounts that count, or not, where the rule says otherwise."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                f"""
-                SELECT a.account_key FROM accounts a
-                 WHERE NOT a.forgetting AND {condition} LIMIT $4
-                """,  # noqa: S608 - constants of this module
+                _OTHERWISE,
                 rule.open_accounts,
                 now - rule.min_age,
                 rule.min_active_days,
+                qualified,
                 limit,
             )
         return [row["account_key"] for row in rows]

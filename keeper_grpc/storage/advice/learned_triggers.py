@@ -152,6 +152,7 @@ async def learned_of_category(
           JOIN network_patterns p ON p.scope_id = t.scope_id AND p.id = t.pattern_id
          WHERE p.business_category = $1 AND p.retired_time IS NULL AND t.retired_time IS NULL
            AND p.embedding_model = (SELECT model FROM embedding_space)
+         ORDER BY t.pattern_id, t.conditions
         """,
         business_category,
     )

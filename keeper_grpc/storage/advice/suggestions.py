@@ -38,6 +38,7 @@ class PostgresMoves:
                   FROM network_patterns
                  WHERE business_category = $1 AND trigger IS NOT NULL AND retired_time IS NULL
                    AND embedding_model = (SELECT model FROM embedding_space)
+                 ORDER BY id
                 """,
                 business_category,
             )

@@ -14,7 +14,7 @@ from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.accounts.holding import settle_accounts
 from keeper_grpc.storage.archives.files import add_group
 from keeper_grpc.storage.archives.parts import Parts, add_days, add_parts, add_row
-from keeper_grpc.storage.archives.rows import COLUMNS, NOT_ASKED_FOR, SETTLED, Row
+from keeper_grpc.storage.archives.rows import ASKED_FOR, COLUMNS, NOT_ASKED_FOR, SETTLED, Row
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.locks import lock_scope
 
@@ -62,22 +62,33 @@ class Leaving:
     async def groups(self, due: Due) -> AsyncIterator[Sequence[Row]]:
         """Their rows as they are now, a group at a time."""
         for start in range(0, due.observations, GROUP):
-            rows = await self._connection.fetch(
-                f"""
-                SELECT {_STORED}, s.subject
-                  FROM leaving l JOIN observations o ON o.scope_id = l.scope_id AND o.id = l.id
-                  JOIN archive_subjects s ON s.account_key = o.account_key
+            # Not in one statement: the observations may be on another server than the look.
+            found = await self._connection.fetch(
+                """
+                SELECT l.id, s.subject FROM leaving l JOIN archive_subjects s USING (account_key)
                  WHERE l.month = $1 AND l.scope_id = $2 AND l.place > $3 AND l.place <= $4
                  ORDER BY l.place
-                """,  # noqa: S608 - constants
+                """,
                 due.month,
                 due.scope_id,
                 start,
                 start + GROUP,
                 timeout=LOOK_TIMEOUT,
             )
-            if rows:
-                yield [dict(row) for row in rows]
+            rows = await self._connection.fetch(
+                f"SELECT {_STORED} FROM observations o WHERE o.scope_id = $1 AND o.id = ANY($2::uuid[])",  # noqa: S608 - constants
+                due.scope_id,
+                [row["id"] for row in found],
+                timeout=LOOK_TIMEOUT,
+            )
+            there = {row["id"]: row for row in rows}
+            group = [
+                {**there[row["id"]], "subject": row["subject"]}
+                for row in found
+                if row["id"] in there
+            ]
+            if group:
+                yield group
 
 
 @asynccontextmanager
@@ -90,7 +101,7 @@ async def look(database: Database, before: datetime, *, name: bool) -> AsyncIter
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute(
                     f"""
-                    CREATE TEMPORARY TABLE leaving AS
+                    CREATE TEMPORARY TABLE leaving AS WITH asked_for AS MATERIALIZED ({ASKED_FOR})
                     SELECT date_trunc('month', o.occurred_time, 'UTC')::date AS month, o.scope_id, o.id, o.account_key,
                            row_number() OVER (PARTITION BY date_trunc('month', o.occurred_time, 'UTC'), o.scope_id
                                               ORDER BY o.pattern_id, o.recorded_time, o.id) AS place

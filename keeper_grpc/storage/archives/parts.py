@@ -168,6 +168,7 @@ async def _before(connection: Connection, parts: Parts) -> Sequence[tuple[Part, 
         """
         SELECT p.* FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS asked (scope_id, pattern_id, account_key)
           JOIN archived_parts p USING (scope_id, pattern_id, account_key)
+         WHERE p.scope_id = ANY($1::bigint[])
         """,
         [key.scope_id for key, _ in parts],
         [key.pattern_id for key, _ in parts],

@@ -59,8 +59,11 @@ No outcome of advice, which is read with its question; counted everywhere. What 
 stays, because its first success is counted from a moment of that day, and the rest is kept by day.
 """
 
+ASKED_FOR = "SELECT account_key, scope_id, observation_id FROM outcome_requests"
+"""Observations whose requests are still known. Read apart: it is not spread with the observations."""
+
 NOT_ASKED_FOR = """
-    NOT EXISTS (SELECT 1 FROM outcome_requests r
+    NOT EXISTS (SELECT 1 FROM asked_for r
                  WHERE r.account_key = o.account_key AND r.scope_id = o.scope_id AND r.observation_id = o.id)
 """
-"""A retry of its request is no longer recognized, and so it cannot be revised either."""
+"""A retry of its request is no longer recognized, and so it cannot be revised either. `asked_for` is ASKED_FOR."""

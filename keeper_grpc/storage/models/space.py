@@ -53,15 +53,21 @@ class PostgresSpace:
                 """
             ):
                 return False
-            gone = await connection.fetch(
-                """
-                SELECT scope_id, id FROM network_patterns WHERE embedding_model <> $1
-                 ORDER BY id FOR UPDATE
-                """,
-                named.model,
-            )
-            for row in gone:
-                await delete_pattern(connection, key_of(row))
+            gone = [
+                key_of(row)
+                for row in await connection.fetch(
+                    "SELECT scope_id, id FROM network_patterns WHERE embedding_model <> $1 ORDER BY id",
+                    named.model,
+                )
+            ]
+            # One by one: those of several scopes may be on several servers.
+            for key in gone:
+                await connection.execute(
+                    "SELECT 1 FROM network_patterns WHERE scope_id = $1 AND id = $2 FOR UPDATE",
+                    *key,
+                )
+            for key in gone:
+                await delete_pattern(connection, key)
             await reset(connection)
             await connection.execute(
                 "DELETE FROM seeded_catalogs WHERE embedding_model <> $1", named.model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keeper_grpc.storage.database import Database
+from keeper_grpc.storage.schema.distribution import parts_of, sizes_on_all_nodes
 
 
 class PostgresSizes:
@@ -14,7 +15,7 @@ class PostgresSizes:
         self._database = database
 
     async def sizes(self) -> Mapping[str, int]:
-        """Partitions count as the table that they are of."""
+        """Partitions count as the table that they are of, and so do parts on the workers of a cluster."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
@@ -27,7 +28,10 @@ class PostgresSizes:
                  GROUP BY 1
                 """
             )
-        return {row["name"]: row["bytes"] for row in rows}
+            spread = await sizes_on_all_nodes(connection)
+            parts = await parts_of(connection) if spread else ()
+        here = {row["name"]: row["bytes"] for row in rows if row["name"] not in parts}
+        return {**here, **spread}
 
     async def archives(self) -> tuple[int, int]:
         """Files that nothing is read from are not counted: they are about to be removed."""

@@ -207,6 +207,33 @@ async def is_distributed(conn: Connection) -> bool:
     )
 
 
+async def parts_of(conn: Connection) -> Collection[str]:
+    """The names of the parts that the distributed tables of this database consist of.
+
+    The coordinator has those of tables that are on every node, and its catalog shows them beside the tables themselves.
+    """
+    if await conn.fetchval("SELECT to_regclass('pg_catalog.pg_dist_shard')") is None:
+        return ()
+    rows = await conn.fetch(
+        "SELECT c.relname || '_' || s.shardid AS name FROM pg_dist_shard s JOIN pg_class c ON c.oid = s.logicalrelid"
+    )
+    return frozenset(row["name"] for row in rows)
+
+
+async def sizes_on_all_nodes(conn: Connection) -> Mapping[str, int]:
+    """The bytes of each distributed table with its indexes, summed over the nodes."""
+    if await conn.fetchval("SELECT to_regclass('pg_catalog.pg_dist_partition')") is None:
+        return {}
+    rows = await conn.fetch(
+        """
+        SELECT c.relname AS name, citus_total_relation_size(p.logicalrelid) AS bytes
+          FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid
+         WHERE c.relnamespace = current_schema()::regnamespace
+        """
+    )
+    return {row["name"]: row["bytes"] for row in rows}
+
+
 async def require_cluster(conn: Connection) -> None:
     """Raises ClusterMissing unless this is the coordinator's database of a cluster with workers."""
     if await conn.fetchval("SELECT to_regclass('pg_catalog.pg_dist_node')") is None:

@@ -119,7 +119,7 @@ async def test_every_observation_is_in_the_ledger_or_in_a_file(
             lived,
             """
         SELECT count(*) FROM outcome_requests r
-         WHERE NOT EXISTS (SELECT FROM observations o WHERE o.id = r.observation_id)
+         WHERE r.observation_id NOT IN (SELECT o.id FROM observations o)
         """,
         )
         == 0

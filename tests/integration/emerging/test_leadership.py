@@ -62,7 +62,7 @@ async def terminate_leader(dsn: str) -> None:
     pid = await leader_pid(dsn)
     connection = await asyncpg.connect(dsn)
     try:
-        assert await connection.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+        assert await connection.fetchval("SELECT pg_terminate_backend($1::integer, 5000)", pid)
     finally:
         await connection.close()
 

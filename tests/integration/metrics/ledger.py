@@ -108,6 +108,11 @@ class Ledger:
         enhancement_id = uuid4()
         held_out = pattern is not None and given["held_out"]
         reason = "holdout" if held_out else None if pattern else "no_patterns"
+        measured = await self.connection.fetchval(
+            "SELECT qualified AND business_category = $2 FROM accounts WHERE account_key = $1",
+            account["key"],
+            account["category"],
+        )
         await self.connection.execute(
             """
             INSERT INTO enhancements (
@@ -117,8 +122,7 @@ class Ledger:
                 expected_deviation, holdout_share, scope_id, advised_scope_id, exploration_loss,
                 measured)
             VALUES ($1, $2, $3, $4, 'pricing', $5, 'model', 1, $6, $7, $8, 1, '', $9, '{}', '',
-                    $10, $11, $12, $13, $14, $15, $16,
-                    (SELECT qualified AND business_category = $5 FROM accounts WHERE account_key = $2))
+                    $10, $11, $12, $13, $14, $15, $16, $17)
             """,
             enhancement_id,
             account["key"],
@@ -136,6 +140,7 @@ class Ledger:
             scope_id("pricing", account["category"]),
             scope_id("pricing", pattern["category"]) if pattern else None,
             given.get("loss", 0.0) if pattern else 0.0,
+            measured,
         )
         await self.connection.execute(
             """

@@ -356,6 +356,7 @@ async def test_processes_that_fold_at_once_take_turns(ledger: Ledger, database: 
     assert (await store.gather("spa", NOW.replace(hour=0), K)).totals.observations == 1
 
 
+@pytest.mark.one_server("workers read the patterns, and count what they read")
 async def test_a_report_counts_patterns_in_indexes(ledger: Ledger, database_url: str) -> None:
     """A row of a pattern fills a page with its vector: reading rows would cost a report a page a pattern."""
     await ledger.clear()

@@ -15,7 +15,6 @@ from keeper_grpc.domain.patterns.pattern import scope_id
 from keeper_grpc.storage.accounts.accounts import PostgresAccounts
 from keeper_grpc.storage.accounts.forgetting import PostgresForgetting
 from keeper_grpc.storage.metrics.inputs import PostgresMetrics
-from tests.e2e.waiting import SOON
 from tests.integration.audited import audited
 from tests.integration.locks import waiting_for_a_lock
 from tests.integration.metrics.ledger import Ledger
@@ -152,13 +151,7 @@ async def test_accounts_that_are_forgotten_at_once_do_not_deadlock(
                 accounts[0]["key"], Forgotten(), audited("forget_account"), Tombstone("t", NOW)
             )
         )
-        sql = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        async with asyncio.timeout(SOON):
-            while not await watching.connection.fetchval(sql):  # noqa: ASYNC110 - the server alone tells
-                await asyncio.sleep(0.01)
+        await waiting_for_a_lock(watching.connection)
         await ledger.connection.execute("DELETE FROM network_patterns WHERE id = $1", pattern["id"])
         await transaction.commit()
         assert await ending is not None

@@ -14,11 +14,14 @@ from keeper_grpc.operations.backup.errors import (
     BackupOfAnother,
     DatabaseInUse,
     DatabaseNotEmpty,
+    DatabaseSpread,
     RestoreDiffers,
 )
 from keeper_grpc.operations.backup.put_back import put_back
 from keeper_grpc.operations.backup.take import take_backup
 from tests.conftest import PostgresServer
+
+ON_ONE_SERVER = pytest.mark.one_server("`keeper backup` and `keeper restore` refuse a cluster")
 
 
 @pytest.fixture
@@ -43,6 +46,7 @@ async def execute(dsn: str, sql: str) -> int:
         await connection.close()
 
 
+@ON_ONE_SERVER
 async def test_a_backup_is_its_owners_and_counts_what_it_holds(
     learned: str, tmp_path: Path
 ) -> None:
@@ -56,6 +60,7 @@ async def test_a_backup_is_its_owners_and_counts_what_it_holds(
     assert manifest.migrations
 
 
+@ON_ONE_SERVER
 async def test_a_restore_replaces_data_only_when_told(learned: str, tmp_path: Path) -> None:
     """It changes nothing without the word, and with it the backup is what is there."""
     await take_backup(learned, tmp_path / "backup")
@@ -67,6 +72,7 @@ async def test_a_restore_replaces_data_only_when_told(learned: str, tmp_path: Pa
     assert await execute(learned, "SELECT count(*) FROM accounts") == 3
 
 
+@ON_ONE_SERVER
 async def test_a_restore_is_refused_beside_servers(learned: str, tmp_path: Path) -> None:
     """They would go on with what they remember of the other database."""
     await take_backup(learned, tmp_path / "backup")
@@ -78,6 +84,7 @@ async def test_a_restore_is_refused_beside_servers(learned: str, tmp_path: Path)
         await server.close()
 
 
+@ON_ONE_SERVER
 async def test_what_is_damaged_incomplete_or_of_a_newer_program_is_not_restored(
     learned: str, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -112,6 +119,7 @@ async def test_what_is_damaged_incomplete_or_of_a_newer_program_is_not_restored(
         assert "no complete backup" in await refusal(BackupInvalid)
 
 
+@ON_ONE_SERVER
 async def test_a_restore_that_lacks_rows_is_not_called_one(
     learned: str, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -140,3 +148,11 @@ async def test_a_database_without_our_schema_is_no_backup(
     async with postgres_server.database() as name:
         with pytest.raises(BackupError, match="nothing to back up"):
             await take_backup(postgres_server.url(name), tmp_path)
+
+
+@pytest.mark.cluster
+async def test_a_cluster_is_neither_backed_up_nor_replaced(learned: str, tmp_path: Path) -> None:
+    """No snapshot is of all its nodes, and the error says what to do instead."""
+    with pytest.raises(DatabaseSpread, match="citus_create_restore_point"):
+        await take_backup(learned, tmp_path)
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240 - an empty directory

@@ -25,6 +25,11 @@ SMALL = Scope("churn_prevention", "gym", "test/1")
 ANY = Requirements(min_similarity=-1.0, rule=PublicationRule(), min_occurrences=1)
 
 
+PLANNED_HERE = pytest.mark.one_server(
+    "workers choose and count their own indexes, whatever the session is set to"
+)
+
+
 @pytest.fixture(scope="module")
 async def pool(database_url: str) -> AsyncIterator[Database]:
     """A pool on a database with 300 patterns in one scope and 3 in another."""
@@ -112,6 +117,7 @@ async def test_what_is_withheld_crowds_nothing_out(pool: Database) -> None:
     assert await nearest(pool, indexes, 11) == before
 
 
+@PLANNED_HERE
 async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Database) -> None:
     """The inner query of the approximate search is an index scan on the scope's own index."""
     await PostgresAnnIndexes(pool).maintain(scope_size=300)
@@ -131,6 +137,7 @@ async def test_the_planner_uses_the_index_for_the_approximate_form(pool: Databas
     assert any("network_patterns_ann_" in row[0] for row in plan)
 
 
+@PLANNED_HERE
 async def test_each_approximate_search_is_planned_for_its_scope(
     database_url: str, pool: Database
 ) -> None:

@@ -341,6 +341,7 @@ async def test_processes_that_remember_write_one_scope_as_one(database_url: str,
     assert left[1] == left[0]
 
 
+@pytest.mark.one_server("a group there is of one scope")
 async def test_a_group_of_several_scopes_is_written_together(database_url: str) -> None:
     """Each entry in its own scope; one request_id in two of them is one request with two bodies."""
     async with opened(database_url) as database:
@@ -408,7 +409,7 @@ async def test_a_group_that_fails_leaves_nothing_in_memory(database_url: str) ->
         bad = entry(place, accounts[2], action=ACTIONS[1], vectors=new)
         # The table refuses it, after the group was placed.
         bad = replace(bad, insight=replace(bad.insight, confidence=None))  # type: ignore[arg-type]
-        with pytest.raises(asyncpg.NotNullViolationError):
+        with pytest.raises(asyncpg.PostgresError, match="violates not-null constraint"):
             await write({place: [entry(place, accounts[1]), bad]})
         (answer,) = (
             await write({place: [entry(place, accounts[2], action=ACTIONS[1], vectors=new)]})

@@ -57,6 +57,7 @@ async def rows(dsn: str) -> Mapping[str, list[str]]:
         await connection.close()
 
 
+@pytest.mark.one_server("pg_dump has no snapshot of a cluster")
 @pytest.mark.parametrize("options", [(), ("--clean", "--if-exists")], ids=["empty", "over another"])
 async def test_a_dump_is_restored_whole(
     postgres_server: PostgresServer,

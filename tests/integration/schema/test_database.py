@@ -64,7 +64,7 @@ async def terminate(dsn: str, backend: int) -> None:
     """Terminate a backend, as an administrator or a failover would."""
     connection = await asyncpg.connect(dsn)
     try:
-        assert await connection.fetchval("SELECT pg_terminate_backend($1)", backend)
+        assert await connection.fetchval("SELECT pg_terminate_backend($1::integer)", backend)
     finally:
         await connection.close()
 

@@ -43,6 +43,10 @@ from keeper_grpc.storage.schema.preflight import (
 )
 from tests.conftest import EmbeddedPostgresFactory, PostgresServer
 
+WITHOUT_EXTENSIONS = pytest.mark.one_server(
+    "a database of a cluster has its extensions before it is migrated"
+)
+
 
 @pytest.fixture
 async def empty_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
@@ -252,6 +256,7 @@ async def test_packaged_migrations_make_a_current_database(
         assert not await is_current(conn)
 
 
+@WITHOUT_EXTENSIONS
 async def test_the_error_for_a_role_without_create_names_the_grant(
     empty_database: str, directory: Path
 ) -> None:
@@ -266,6 +271,7 @@ async def test_the_error_for_a_role_without_create_names_the_grant(
         assert len(await migrate(as_role, directory)) == 3
 
 
+@WITHOUT_EXTENSIONS
 async def test_the_error_for_a_role_that_cannot_create_the_extension_names_a_superuser(
     empty_database: str, directory: Path
 ) -> None:
@@ -301,6 +307,7 @@ async def test_the_error_for_a_role_without_a_schema_says_so(empty_database: str
             await check_may_create(conn)
 
 
+@WITHOUT_EXTENSIONS
 async def test_check_changes_nothing(empty_database: str) -> None:
     """The trial creation of the extension leaves no extension."""
     async with connected(empty_database) as conn:
@@ -309,6 +316,7 @@ async def test_check_changes_nothing(empty_database: str) -> None:
         assert not await conn.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'vector'")
 
 
+@WITHOUT_EXTENSIONS
 async def test_the_error_for_an_outdated_extension_names_the_update(empty_database: str) -> None:
     """For a database whose extension lags behind the server's, the error names the command, which works."""
     async with connected(empty_database) as conn:

@@ -14,6 +14,7 @@ import pytest
 
 from keeper_grpc.app import application
 from keeper_grpc.composition.shared import counting_of, qualification
+from keeper_grpc.domain.patterns.pattern import scope_id
 from keeper_grpc.gen.keeper.network.v1.admin_service_pb2 import (
     ForgetAccountRequest,
     ListAuditEventsRequest,
@@ -322,7 +323,9 @@ async def test_an_account_that_is_being_forgotten_does_not_return_half_way(
     request = capture(topic, account=account)
     await service.network.CapturePattern(request)
     async with service.database.acquire() as held, held.transaction():
-        await held.execute("SELECT FROM network_patterns WHERE pattern_type = $1 FOR UPDATE", topic)
+        await held.execute(
+            "SELECT FROM scopes WHERE scope_id = $1 FOR UPDATE", scope_id(topic, "spa")
+        )
         forgetting = asyncio.create_task(_forget(service, account))
         await waiting_for_a_lock(held)
         refused = await refusal(register(service, account, return_forgotten=True))

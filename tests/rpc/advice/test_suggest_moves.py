@@ -336,12 +336,12 @@ async def test_a_learned_trigger_suggests_its_pattern(service: Service) -> None:
         await tried(service, key, category, new_account(), successes=8)
     await service.value(
         """
-        INSERT INTO learned_triggers (scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
+        INSERT INTO learned_triggers AS t (scope_id, pattern_id, conditions, success_rate, rate_low, rate_high,
                lift, trials, owner_count, lead_days, learned_time, verified_time)
         SELECT scope_id, id, '[["membership_tier", "==", "premium"]]', 0.8, 0.7, 0.9, 1.5, 60, 7, 6,
                now(), now()
           FROM network_patterns WHERE business_category = $1 AND catalog_key = $2
-        RETURNING pattern_id
+        RETURNING t.pattern_id
         """,
         category,
         key,

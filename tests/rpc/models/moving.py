@@ -66,13 +66,13 @@ async def counted(service: Service) -> Mapping[str, Any]:
         SELECT id, pattern_type, business_category, context, action_template, occurrence_count,
                success_count, account_count, confidence_score, shown_action, shown_context,
                first_discovered, last_validated, prior_successes, prior_failures,
-               (SELECT count(*) FROM observations o WHERE o.pattern_id = p.id) AS observations,
+               (SELECT count(*) FROM observations o WHERE o.scope_id = p.scope_id AND o.pattern_id = p.id) AS observations,
                (SELECT jsonb_agg(to_jsonb(a) - 'pattern_id' ORDER BY account_key)
-                  FROM pattern_accounts a WHERE a.pattern_id = p.id) AS accounts,
+                  FROM pattern_accounts a WHERE a.scope_id = p.scope_id AND a.pattern_id = p.id) AS accounts,
                (SELECT jsonb_agg(to_jsonb(f) - 'pattern_id' ORDER BY facet, account_key)
-                  FROM pattern_facets f WHERE f.pattern_id = p.id) AS facets,
+                  FROM pattern_facets f WHERE f.scope_id = p.scope_id AND f.pattern_id = p.id) AS facets,
                (SELECT jsonb_agg(template ORDER BY template)
-                  FROM pattern_scripts s WHERE s.pattern_id = p.id) AS scripts
+                  FROM pattern_scripts s WHERE s.scope_id = p.scope_id AND s.pattern_id = p.id) AS scripts
           FROM network_patterns p ORDER BY id
         """
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from keeper_grpc.gen.keeper.network.v1.network_service_pb2 import (
     EnhanceInsightResponse,
     GetPatternRequest,
@@ -35,6 +37,7 @@ async def answers(
     return found, advice
 
 
+@pytest.mark.one_server("`keeper backup` and `keeper restore` refuse a cluster")
 async def test_a_network_answers_the_same_after_backup_loss_and_restore(
     postgres_server: PostgresServer, template_database: str, topic: str, tmp_path: Path
 ) -> None:
