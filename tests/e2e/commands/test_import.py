@@ -61,7 +61,7 @@ def test_rejected_rows_make_exit_code_3(server: ServerProcess, tmp_path: Path) -
     """What the mapping cannot read and what the server refuses is reported without its content."""
     lines = (EXAMPLES / "history.csv").read_text().splitlines()
     lines[1] = lines[1].replace("came back", "Quillmoss")
-    lines[2] = lines[2].replace("2025-", "1925-")
+    lines[2] = lines[2].replace("2025-", "2085-")
     history = tmp_path / "history.csv"
     lines[3] = lines[3].replace("old-town", "old\u200btown")
     history.write_text("\n".join(lines[:5]) + "\n")

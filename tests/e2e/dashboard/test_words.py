@@ -58,7 +58,8 @@ async def look_at_an_account(page: Page) -> None:
 
 
 async def unfold(page: Page) -> None:
-    """Open every section and every table."""
+    """Open every section and every table, once the page has its connection: one that fails is loaded again."""
+    await page.wait_for_function("window.did_handshake === true")
     folded = page.locator("details:not([open]) > summary:visible")
     while await folded.count():
         await folded.first.click()
