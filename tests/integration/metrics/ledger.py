@@ -228,6 +228,10 @@ class Ledger:
                 )
                 await delete_outcomes(self.connection, [each["id"] for each in found])
             await delete_questions(self.connection, key)
+            # No foreign key reaches it where tables are spread.
+            await self.connection.execute(
+                "DELETE FROM account_milestones WHERE account_key = $1", key
+            )
             await self.connection.execute("DELETE FROM accounts WHERE account_key = $1", key)
         self.rolled[:] = [row for row in self.rolled if row["account_key"] != key]
 
