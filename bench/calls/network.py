@@ -295,6 +295,8 @@ class Network:
                             at,
                             # Measured long ago: what waits is read by the account's next capture.
                             at.date(),
+                            # Of no question, so that nothing of it waits for the holdout experiment.
+                            None,
                         )
                     )
         await connection.copy_records_to_table(
@@ -321,6 +323,7 @@ class Network:
                 "occurred_time",
                 "recorded_time",
                 "measured_day",
+                "compared",
             ),
             records=rows,
         )
