@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from keeper_grpc.gen.keeper.network.v1 import network_service_pb2
+from tests.e2e.waiting import SOON, until
 from tests.integration.openai_stand_in import Fault, OpenAIStandIn, Status, Step
 from tests.rpc.refusal import Refusal, refusal
 from tests.rpc.requests import capture, question
@@ -142,10 +143,14 @@ async def test_a_callers_deadline_ends_its_call_only(
 ) -> None:
     """Two callers wait for one text: one gives up, the other gets its answer."""
     embeddings.hold()
+    server = service.app._server
+    before = server.calls_in_flight
     patient = service.network.CapturePattern(capture(topic))
     waiting = asyncio.ensure_future(_answer(patient))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await service.network.CapturePattern(capture(topic), timeout=0.2)
+    # A caller knows of its deadline before the server does, which would still write what it was given by then.
+    await until(lambda: server.calls_in_flight == before + 1, within=SOON, what="the call is ended")
     embeddings.release()
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert not (await waiting).replayed
