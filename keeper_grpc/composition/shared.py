@@ -90,10 +90,12 @@ async def open_pool(
     *,
     beside_a_server: bool = False,
     dsn: str | None = None,
+    statement_timeout: float | None = None,
 ) -> AsyncIterator[Database]:
     """Connections to a migrated database, closed at the end; `beside_a_server` as for `database`.
 
-    `dsn`: of one that somebody else has started and migrated.
+    `dsn`: of one that somebody else has started and migrated. `statement_timeout`: seconds, instead of those that the
+    settings allow a call's statements.
     """
     telemetry = telemetry or Telemetry()
     async with AsyncExitStack() as stack:
@@ -105,7 +107,7 @@ async def open_pool(
             dsn,
             pool_size=settings.pool_size,
             acquire_timeout=settings.acquire_timeout.total_seconds(),
-            statement_timeout=settings.statement_timeout.total_seconds(),
+            statement_timeout=statement_timeout or settings.statement_timeout.total_seconds(),
             on_wait=telemetry.instruments.waited,
             spans=telemetry.spans,
         )

@@ -28,7 +28,7 @@ from keeper_grpc.storage.archives.files import PostgresArchiveFiles
 from keeper_grpc.storage.archives.rebuild import check_archives_needed, loaded
 from keeper_grpc.storage.database import Database
 from keeper_grpc.storage.evidence.check import count_wrong
-from keeper_grpc.storage.evidence.rebuild import PostgresRebuild
+from keeper_grpc.storage.evidence.rebuild import MEASURES_TIMEOUT, PostgresRebuild
 from keeper_grpc.storage.metrics.uplift import Measured, PostgresUplift
 from keeper_grpc.storage.patterns.authored import PostgresAuthored
 from keeper_grpc.usecases.accounts.review_words import ReviewWords
@@ -65,7 +65,10 @@ async def rebuild(settings: Settings, archives: Path | None = None) -> RebuildRe
     """
     counting = counting_of(settings)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(settings))
+        # A hundred patterns that everybody speaks of take longer than any call may, and no call waits.
+        pool = await stack.enter_async_context(
+            open_pool(settings, statement_timeout=MEASURES_TIMEOUT)
+        )
         await check_pseudonym_keys(settings, pool)
         await stack.enter_async_context(alone(pool))
         if archives is None:

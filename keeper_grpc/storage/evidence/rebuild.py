@@ -96,22 +96,19 @@ class PostgresRebuild:
 
     async def recount(self, keys: Sequence[PatternKey], counting: Counting) -> Recounted:
         async with self._database.transaction() as connection:
-            # Of patterns that everybody speaks of it may take longer than any call may, and their writers wait.
-            await connection.execute("SET LOCAL statement_timeout = 0")
             there = await own_patterns(connection, keys)
             observations = await recount(connection, there, counting)
             await touch(connection, there)
         return Recounted(len(there), observations)
 
     async def recount_measures(self) -> int:
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
+            # Seconds for a million observations, and whoever writes waits: longer than any call may.
+            await connection.execute("SET LOCAL statement_timeout = 0")
             # A ledger that was restored or loaded has no statistics yet, or those of before: its rows would be taken for few,
             # and be joined one by one for hours.
             for table in ("observations", "enhancements"):
                 await connection.execute(f"ANALYZE {table}", timeout=MEASURES_TIMEOUT)
-        async with self._database.transaction() as connection:
-            # Seconds for a million observations, and whoever writes waits: longer than any call may.
-            await connection.execute("SET LOCAL statement_timeout = 0")
             await connection.execute(
                 "LOCK TABLE observations, enhancements IN SHARE ROW EXCLUSIVE MODE",
                 timeout=MEASURES_TIMEOUT,
