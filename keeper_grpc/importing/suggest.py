@@ -70,7 +70,6 @@ _ORDER: Final = (
     "revenue_impact",
 )
 
-_SOLD: Final = frozenset(("accepted", "show"))
 _NOT_DONE: Final = frozenset(
     (
         *(
@@ -300,7 +299,7 @@ def _success(table: Table, names: Sequence[str]) -> Iterator[str]:
     yes = [
         word
         for word in values
-        if word not in no and (word in _SOLD or says_yes(word) or says_done(word))
+        if word not in no and (word == "accepted" or says_yes(word) or says_done(word))
     ]
     unknown = len(values) - len(yes) - len(no)
     yield "  success:"

@@ -1,4 +1,4 @@
-"""Operations of gRPC's that are begun at once, and that nobody awaits."""
+"""Begins operations of gRPC at once, without a task for each. Nobody waits for their end."""
 
 from __future__ import annotations
 
@@ -56,7 +56,5 @@ class _Operation:
     def _go_on(self) -> None:
         try:
             self._awaited = self._steps.send(None)
-        except StopIteration:
-            self._awaited = None
-        except Exception:  # noqa: BLE001 - see above
+        except Exception:  # noqa: BLE001 - its end is one as well; for others see above
             self._awaited = None

@@ -103,7 +103,7 @@ GLOSSARY: Final[Mapping[str, str]] = {
     "Begun a second": "Work that got its turn, a second, on average of the last minute.",
     "In progress": "Work that has its turn now.",
     "Waiting": "Work that waits for its turn.",
-    "Refused a second": "Work that was refused before it began, a second; callers are told when to try again.",
+    "Refused a second": "Work that was refused before it began, a second, on average of the last minute. Its callers are told when to try again.",
     "Detector's leader": "The process that looks for emerging patterns: one for each database.",
     "Detector's last step": "When new insights were last put to the emerging patterns, and how long that took.",
     "Change feed": "How far the slowest process is behind the changes of the database.",

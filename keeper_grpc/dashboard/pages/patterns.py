@@ -31,7 +31,7 @@ class PatternsPage:
                 Text("h1", "All patterns")
                 Text(
                     "p",
-                    "What enough accounts have seen to work, or to fail; behind it what authors advise and nobody has tested here.",
+                    "What enough accounts have seen to work, or to fail. What authors advise and nobody has tested here comes last.",
                     "lead",
                 )
                 self._form()

@@ -18,8 +18,7 @@ from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, Row
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.ledger_sums import add_rows
 from keeper_grpc.storage.evidence.rebuild import MEASURES_TIMEOUT, PostgresRebuild
-from keeper_grpc.storage.evidence.replacing import replace_shares
-from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
+from keeper_grpc.storage.evidence.recount import replace_evidence
 from keeper_grpc.storage.patterns.keys import by_column
 from keeper_grpc.storage.patterns.own import own_patterns
 from keeper_grpc.storage.patterns.versions import touch
@@ -78,10 +77,9 @@ class ArchivedRebuild(PostgresRebuild):
             await add_parts(connection, await self._parts(there, counting.half_life))
             sums = {key: PatternSums() for key in there}
             await add_rows(connection, sums, counting.half_life, rows=_BOTH)
-            await replace_shares(connection, sums)
-            await refresh_evidence(connection, dict.fromkeys(there, Change()), counting.rule)
+            observations = await replace_evidence(connection, sums, counting)
             await touch(connection, there)
-        return Recounted(len(there), sum(own.observations for own in sums.values()))
+        return Recounted(len(there), observations)
 
     async def _parts(self, keys: Sequence[PatternKey], half_life: timedelta) -> Parts:
         parts: Parts = {}

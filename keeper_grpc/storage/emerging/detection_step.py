@@ -122,6 +122,14 @@ class PostgresDetectionStep:
         )
 
     async def assign(self, members: Mapping[int, tuple[UUID, datetime]]) -> None:
+        await self._join(members)
+
+    async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
+        await self.add_clusters({cluster: families[cluster] for cluster in members.values()})
+        await self._join({each: (cluster, None) for each, cluster in members.items()})
+
+    async def _join(self, members: Mapping[int, tuple[UUID, datetime | None]]) -> None:
+        """Put sightings into clusters; those that were seen at a time are pending no longer, unless renewed after it."""
         await self._connection.execute(
             """
             WITH held AS MATERIALIZED (
@@ -129,7 +137,8 @@ class PostgresDetectionStep:
                 SELECT id FROM sightings WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
             )
             UPDATE sightings s
-               SET emerging_pattern_id = m.cluster, pending = s.pending AND s.seen_time > m.seen_time
+               SET emerging_pattern_id = m.cluster,
+                   pending = s.pending AND coalesce(s.seen_time > m.seen_time, true)
               FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[]) AS m (id, cluster, seen_time)
               JOIN held USING (id)
              WHERE s.id = m.id
@@ -151,22 +160,6 @@ class PostgresDetectionStep:
             list(sums),
             [Vector(total) for total, _ in sums.values()],
             [count for _, count in sums.values()],
-        )
-
-    async def move(self, members: Mapping[int, UUID], families: Mapping[UUID, Family]) -> None:
-        await self.add_clusters({cluster: families[cluster] for cluster in members.values()})
-        await self._connection.execute(
-            """
-            WITH held AS MATERIALIZED (
-                -- In the order in which groups of writes renew sightings.
-                SELECT id FROM sightings WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
-            )
-            UPDATE sightings s SET emerging_pattern_id = m.cluster
-              FROM unnest($1::bigint[], $2::uuid[]) AS m (id, cluster) JOIN held USING (id)
-             WHERE s.id = m.id
-            """,
-            list(members),
-            list(members.values()),
         )
 
     async def shown(self, after: UUID, limit: int) -> Mapping[UUID, Family]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from keeper_grpc.domain.evidence.counting import Counting
+from keeper_grpc.domain.evidence.sums import PatternSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.ledger_sums import sum_ledger
@@ -14,9 +15,17 @@ from keeper_grpc.storage.evidence.totals import Change, refresh_evidence
 
 async def recount(connection: Connection, keys: Collection[PatternKey], counting: Counting) -> int:
     """Recount patterns within the caller's transaction, which owns their scopes: from how many observations."""
-    sums = await sum_ledger(connection, keys, counting.half_life)
+    return await replace_evidence(
+        connection, await sum_ledger(connection, keys, counting.half_life), counting
+    )
+
+
+async def replace_evidence(
+    connection: Connection, sums: Mapping[PatternKey, PatternSums], counting: Counting
+) -> int:
+    """Let the rows and the totals of these patterns say what their sums do, as `recount`: from how many observations."""
     await replace_shares(connection, sums)
-    await refresh_evidence(connection, dict.fromkeys(keys, Change()), counting.rule)
+    await refresh_evidence(connection, dict.fromkeys(sums, Change()), counting.rule)
     return sum(own.observations for own in sums.values())
 
 

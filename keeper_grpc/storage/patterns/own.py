@@ -31,7 +31,7 @@ async def own_pattern(
 
 
 async def own_patterns(connection: Connection, keys: Sequence[PatternKey]) -> Sequence[PatternKey]:
-    """Those of some patterns of one scope that are there, when nobody else changes them until the transaction ends."""
+    """Patterns of one scope, without those that are gone. Nobody else changes them until the transaction ends."""
     there = by_column(keys)
     scope = await connection.fetchrow(
         f"""

@@ -1,4 +1,4 @@
-"""Which names of a page nobody explains, and which explanations cannot be read."""
+"""Finds the names on a page that have no explanation, and the explanations that are hidden or outside the window."""
 
 from __future__ import annotations
 
