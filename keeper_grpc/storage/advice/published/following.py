@@ -12,7 +12,7 @@ from keeper_grpc.domain.errors import StorageUnavailable
 from keeper_grpc.storage.advice.published.memory import PublishedMemory
 from keeper_grpc.storage.advice.published.versions import scope_versions
 from keeper_grpc.storage.database import Database
-from keeper_grpc.storage.listening import PostgresWakeups, listening
+from keeper_grpc.storage.listening import listening
 from keeper_grpc.storage.patterns.places_memory import PlacesMemory
 from keeper_grpc.storage.patterns.versions import PATTERNS_CHANNEL
 
@@ -23,6 +23,15 @@ POLL = timedelta(milliseconds=400)
 
 PAUSE = 0.1
 """Seconds between two looks for which no question waits: each capture notifies, and one look serves for many."""
+
+REST = 3.0
+"""Times a look's own length, for which there is no other unless a question waits: where many scopes change and each of them asks
+another worker, looks that follow each other would keep the database busy for nobody."""
+
+
+def rest_after(took: float) -> float:
+    """The seconds after a look, which took so long, for which no other is needed: memory answers until the next one is over."""
+    return min(max(PAUSE - took, REST * took), POLL.total_seconds())
 
 
 class FollowPublished:
@@ -47,11 +56,11 @@ class FollowPublished:
                         if self._places is not None:
                             await self._places.seen(connection, seen)
                         await self._memory.catch_up(connection, seen, at)
-                        await self._wait(wakeups, at)
+                        took = self._memory.now() - at
+                        await wakeups.wait(POLL)
+                        await self._memory.asked_within(
+                            at + took + rest_after(took) - self._memory.now()
+                        )
             except StorageUnavailable:
                 log.warning("published_patterns_not_followed")
             await asyncio.sleep(POLL.total_seconds())
-
-    async def _wait(self, wakeups: PostgresWakeups, since: float) -> None:
-        await wakeups.wait(POLL)
-        await self._memory.asked_within(since + PAUSE - self._memory.now())
