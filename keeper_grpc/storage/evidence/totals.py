@@ -18,6 +18,7 @@ from keeper_grpc.domain.patterns.position import Position
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.patterns.holding import hold_patterns
 from keeper_grpc.storage.patterns.keys import by_column, key_of
+from keeper_grpc.storage.patterns.turning import turn_patterns
 from keeper_grpc.storage.patterns.view import NO_VIEWER, shares, to_shares
 from keeper_grpc.storage.patterns.words import News, shown_words
 
@@ -48,6 +49,11 @@ class Change:
     news: News | None = None
     position: Position | None = None
 
+    @property
+    def counts(self) -> bool:
+        """Whether it changed what is to be weighed. Outcomes that all wait only turn their pattern."""
+        return self.position is None or self.last is not None
+
 
 async def refresh_evidence(
     connection: Connection, changes: Mapping[PatternKey, Change], rule: PublicationRule
@@ -57,11 +63,37 @@ async def refresh_evidence(
     Returns those whose action is shown in other words from now on.
 
     The whole, rather than an increment, is what makes a wrong total impossible; it reads one row per
-    account. One statement for all, because rows are as wide as their vectors. The caller notes the change: see `touch`.
+    account. One statement for all, because rows are as wide as their vectors. Patterns that only turned keep what was weighed
+    before. The caller notes the change: see `touch`.
     """
     if not changes:
         return frozenset()
     transaction_id = await hold_patterns(connection, changes)
+    await turn_patterns(
+        connection,
+        {
+            key: change.position
+            for key, change in changes.items()
+            if change.position is not None and not change.counts
+        },
+        transaction_id,
+    )
+    return await _weigh(
+        connection,
+        {key: change for key, change in changes.items() if change.counts},
+        rule,
+        transaction_id,
+    )
+
+
+async def _weigh(
+    connection: Connection,
+    changes: Mapping[PatternKey, Change],
+    rule: PublicationRule,
+    transaction_id: int,
+) -> AbstractSet[PatternKey]:
+    if not changes:
+        return frozenset()
     rows = await connection.fetch(_SHARES, *by_column(changes), NO_VIEWER)
     words = await shown_words(
         connection,
