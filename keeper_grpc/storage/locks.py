@@ -115,8 +115,8 @@ class Entered:
 
 
 async def enter_scopes(connection: Connection, scopes: Sequence[Scope]) -> Mapping[Scope, Entered]:
-    """As `lock_scope`, of the first of these scopes, and of those of the others that nobody else owns; of the first
-    alone where tables are spread, so that each statement asks one worker.
+    """As `lock_scope`, of the first of these scopes, and of those of the others that nobody else owns; where tables are
+    spread, of those of the first one's shard, so that each statement asks one worker.
 
     From then on the transaction keeps the plans of its statements, and lets them read by keys: each reads a few rows,
     and planning takes longer than that. Of a table that was empty, a kept plan would read every row from then on.

@@ -2,7 +2,8 @@
 
 There is no timer. One that comes alone is written at once; a group is what came while the one before it was
 written, so groups grow with the load, and with them what one transaction does. A group takes what waits for many
-places, but not of all where many wait: groups of different places are under way at once, of one place never.
+places, but not of all where many wait: groups of different places are under way at once, of one place never. Places
+that one transaction cannot write together are of different groups.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
     may be a KeeperError, which its caller alone gets. Places that it leaves out, which may not be the first, have the
     next turns: each of them comes first then. It raises Unavailable where all of the group have to try again, and
     anything else where it cannot tell whose fault it was: then each is written by itself, so that only the culprit
-    fails. An item that goes `alone` shares no transaction. `on_wait` is called with the seconds that the
-    first of each group waited.
+    fails. An item that goes `alone` shares no transaction. Places of which `home` says the same share a group.
+    `on_wait` is called with the seconds that the first of each group waited.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
         largest: int,
         most_waiting: int,
         alone: Callable[[ItemT], bool] = lambda item: False,  # noqa: ARG005 - the default ignores it
+        home: Callable[[PlaceT], Hashable] = lambda place: None,  # noqa: ARG005 - likewise
         on_wait: Callable[[float], None] = lambda seconds: None,  # noqa: ARG005 - the default ignores it
     ) -> None:
         self._write = write
@@ -67,6 +69,7 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
         self._largest = largest
         self._most_waiting = most_waiting
         self._alone = alone
+        self._home = home
         self._on_wait = on_wait
         self._refused = 0
         self._queues: dict[PlaceT, deque[_Waiting[ItemT, AnswerT]]] = {}
@@ -159,12 +162,19 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
                     del self._queues[place]
 
     def _take(self) -> dict[PlaceT, list[_Waiting[ItemT, AnswerT]]]:
-        """What the next group is of: all that waits for the first place, and for those after it until it is enough."""
+        """What the next group is of: all that waits for the first place, and for those of its home after it until it is
+        enough.
+        """
         group: dict[PlaceT, list[_Waiting[ItemT, AnswerT]]] = {}
+        home = self._home(self._turns[0])
+        elsewhere: list[PlaceT] = []
         room = self._largest
         # Half of all: while the database works on one group, this process works on another.
         enough = max(ENOUGH, (self._waiting + self._under_way + 1) // 2)
         while self._turns and room and self._largest - room < enough:
+            if self._home(self._turns[0]) != home:
+                elsewhere.append(self._turns.popleft())
+                continue
             queue = self._queues[self._turns[0]]
             if queue and self._alone(queue[0].item):
                 if not group:
@@ -177,6 +187,7 @@ class GroupWriter(Generic[PlaceT, ItemT, AnswerT]):
                 room -= 1
             if not items:  # they were taken back
                 del group[place], self._queues[place]
+        self._turns.extendleft(reversed(elsewhere))
         return group
 
     def _taken(self, queue: deque[_Waiting[ItemT, AnswerT]]) -> _Waiting[ItemT, AnswerT]:

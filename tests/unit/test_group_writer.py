@@ -48,13 +48,14 @@ class Gate:
 def writer(
     gate: Gate, *, at_once: int = 1, largest: int = 100, most_waiting: int = 100
 ) -> GroupWriter[str, int, str]:
-    """A writer of what the gate lets through; negative numbers go alone."""
+    """A writer of what the gate lets through; negative numbers go alone, and large letters are of another home."""
     return GroupWriter(
         gate,
         at_once=at_once,
         largest=largest,
         most_waiting=most_waiting,
         alone=lambda item: item < 0,
+        home=lambda place: place[0].isupper(),
     )
 
 
@@ -170,6 +171,26 @@ async def test_a_place_that_was_left_out_comes_first_in_the_next_group() -> None
     assert gate.groups[:2] == [{"a": [1]}, {"b": [1], "d": [1]}]
     assert gate.groups[2]["c"][:2] == [1, 2]
     assert under_test.waiting == 0
+
+
+async def test_a_group_is_of_one_home() -> None:
+    """What waits elsewhere keeps its turn, and is written by the next writer meanwhile."""
+    gate = Gate()
+    under_test = writer(gate)
+    tasks = submitted(under_test, "a", 1)
+    await settle()
+    for place in "bCdE":
+        tasks += submitted(under_test, place, 1)
+    tasks += submitted(under_test, "f", -1)
+    await settle()
+    gate.through.set()
+    await asyncio.gather(*tasks)
+    assert gate.groups == [
+        {"a": [1]},
+        {"b": [1], "d": [1]},
+        {"C": [1], "E": [1]},
+        {"f": [-1]},
+    ]
 
 
 async def test_a_busy_place_does_not_keep_others_from_their_turn() -> None:

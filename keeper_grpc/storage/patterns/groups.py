@@ -26,6 +26,7 @@ from keeper_grpc.storage.patterns.known import find_known
 from keeper_grpc.storage.patterns.ledger import Counts, count_observations, write_observations
 from keeper_grpc.storage.patterns.nearest import nearest, positions
 from keeper_grpc.storage.patterns.places_memory import PlacesMemory
+from keeper_grpc.storage.patterns.shards import Shards
 from keeper_grpc.storage.patterns.told import see_for_each
 from keeper_grpc.storage.patterns.versions import touch
 
@@ -39,6 +40,11 @@ class PostgresGroups:
         self._database = database
         self._counting = counting
         self._memory = memory or PlacesMemory(database, limit=0)
+        self._shards = Shards()
+
+    def home(self, scope: Scope) -> int | None:
+        """The scope's shard, where tables are spread and it is known by now."""
+        return self._shards.of(scope)
 
     @asynccontextmanager
     async def group(self) -> AsyncIterator[PostgresGroup]:
@@ -47,7 +53,7 @@ class PostgresGroups:
         committed = False
         try:
             async with self._database.transaction() as connection:
-                yield PostgresGroup(connection, self._counting, self._memory, held)
+                yield PostgresGroup(connection, self._counting, self._memory, self._shards, held)
             committed = True
         except asyncpg.ForeignKeyViolationError as error:
             # The accounts are held and patterns are kept, so this is an account that was never there.
@@ -64,17 +70,20 @@ class PostgresGroup:
         connection: Connection,
         counting: Counting,
         memory: PlacesMemory,
+        shards: Shards,
         held: dict[Scope, PlacesInMemory],
     ) -> None:
         self._connection = connection
         self._counting = counting
         self._memory = memory
+        self._shards = shards
         self._held = held
         self._entered: Mapping[Scope, Entered] = {}
         self._counts = Counts()
 
     async def enter(self, scopes: Sequence[Scope]) -> Mapping[Scope, bool]:
         self._entered = await enter_scopes(self._connection, scopes)
+        await self._shards.learn(self._connection, scopes, self._entered.keys())
         return {scope: one.is_current for scope, one in self._entered.items()}
 
     async def known(self, asking: Asking) -> Known:

@@ -372,9 +372,7 @@ async def _plan_by_scope(conn: Connection) -> None:
         """
     )
     for function in functions:
-        await conn.execute(
-            f"ALTER FUNCTION {function['name']} SET plan_cache_mode = force_custom_plan"
-        )
+        await conn.execute(f"ALTER FUNCTION {function['name']} SET plan_cache_mode = auto")
     database = await conn.fetchval("SELECT quote_ident(current_database())")
     for name, value in SESSIONS.items():
         await conn.execute(f"ALTER DATABASE {database} SET {name} = '{value}'")

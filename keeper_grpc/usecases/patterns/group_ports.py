@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
@@ -50,7 +50,7 @@ class GroupTransaction(Protocol):
     """One transaction that owns scopes. Everything in it happens, or nothing does."""
 
     async def enter(self, scopes: Sequence[Scope]) -> Mapping[Scope, bool]:
-        """Own the first of these scopes, and those of the others that nobody else owns, until the end.
+        """Own the first of these scopes, and those of its home that nobody else owns, until the end.
 
         Of each that is owned, whether its model is the database's, which cannot change until then.
         """
@@ -80,6 +80,9 @@ class GroupTransaction(Protocol):
 
 class GroupStore(Protocol):
     """Where groups go."""
+
+    def home(self, scope: Scope) -> Hashable:
+        """What scopes have in common that one transaction writes together, as far as it is known by now."""
 
     def group(self) -> AbstractAsyncContextManager[GroupTransaction]:
         """Begin a transaction; it commits at the end of the block unless that raises."""

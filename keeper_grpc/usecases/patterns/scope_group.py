@@ -7,7 +7,7 @@ of its own. What a caller is told of a pattern is as it stands at the commit, wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -42,10 +42,15 @@ class WriteGroup:
         self._rule = rule
         self._new_id = new_id
 
+    def home(self, scope: Scope) -> Hashable:
+        """What scopes have in common that one transaction writes together; a guess as long as it has written none."""
+        return self._store.home(scope)
+
     async def __call__(
         self, entries: Mapping[Scope, Sequence[Entry]]
     ) -> Mapping[Scope, Sequence[Answer]]:
-        """Write the entries, all or none; but scopes after the first that somebody else owns are left out.
+        """Write the entries, all or none; but scopes after the first are left out that somebody else owns, or that have
+        another home.
 
         Raises StorageUnavailable, and what the database objects to.
         """

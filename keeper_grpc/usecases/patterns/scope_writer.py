@@ -56,6 +56,7 @@ class ScopeWriter:
             on_wait=on_wait,
             # It owns its account, where a group shares many: two of both kinds could wait for each other.
             alone=lambda item: isinstance(item, RevisionEntry),
+            home=group.home,
         )
 
     @property

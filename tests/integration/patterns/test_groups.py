@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -341,12 +342,22 @@ async def test_processes_that_remember_write_one_scope_as_one(database_url: str,
     assert left[1] == left[0]
 
 
-@pytest.mark.one_server("a group there is of one scope")
+async def by_shard(database: Database, name: str) -> list[list[Scope]]:
+    """Scopes of this name, by the shard that they are of: all of one where tables are not spread."""
+    found: dict[int | None, list[Scope]] = defaultdict(list)
+    async with database.connection() as connection:
+        for number in range(24):
+            place = scope(f"{name}_{number}")
+            shard = await connection.fetchval("SELECT shard_of($1)", place.scope_id)
+            found[shard].append(place)
+    return list(found.values())
+
+
 async def test_a_group_of_several_scopes_is_written_together(database_url: str) -> None:
     """Each entry in its own scope; one request_id in two of them is one request with two bodies."""
     async with opened(database_url) as database:
         accounts = await registered(database, "several")
-        places = [scope(f"several_{number}") for number in range(3)]
+        places = max(await by_shard(database, "several"), key=len)[:3]
         again = entry(places[0], accounts[0])
         answers = await group_of(database, 1)(
             {
@@ -380,13 +391,27 @@ async def test_a_group_of_several_scopes_is_written_together(database_url: str) 
     assert [len(each["patterns"]) for each in rows] == [1, 1, 1]
 
 
+@pytest.mark.cluster
+async def test_a_group_is_of_one_shard(database_url: str) -> None:
+    """Scopes of another one than the first's are left out, and from then on are known to be elsewhere."""
+    async with opened(database_url) as database:
+        accounts = await registered(database, "shards")
+        (here, beside, *_), (elsewhere, *_), *_ = await by_shard(database, "shards")
+        write = group_of(database, 1)
+        entries = {place: [entry(place, accounts[0])] for place in (here, elsewhere, beside)}
+        assert (await write(entries)).keys() == {here, beside}
+        assert write.home(here) == write.home(beside)
+        assert write.home(here) != write.home(elsewhere)
+        assert (await write({elsewhere: entries[elsewhere]})).keys() == {elsewhere}
+
+
 async def test_a_scope_that_somebody_else_owns_does_not_hold_up_the_others(
     database_url: str,
 ) -> None:
     """It is left out of the group, unless it comes first."""
     async with opened(database_url) as database:
         accounts = await registered(database, "owned")
-        free, owned = scope("not_owned"), scope("owned_by_another")
+        free, owned, *_ = max(await by_shard(database, "owned"), key=len)
         entries = {free: [entry(free, accounts[0])], owned: [entry(owned, accounts[0])]}
         async with database.transaction() as connection:
             await lock_scope(connection, owned)
