@@ -20,6 +20,9 @@ other.
     a scope       transaction. Then rows: accounts, the scope's patterns and their shares, request ids, measures,
                   sightings, each of them in the order of its keys, then rows of scopes in their order (storage/patterns/versions.py).
 
+    a version     transaction, where tables are spread, under two keys of 32 bits ("vers", and a hash of the scope): shared by who
+                  has raised the version of a scope; whoever has seen it waits for the lock alone, and holds it for no time.
+
 But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, RETENTION, STEP, FOLD and a scope, and takes it before it
 locks any row; "tried" locks are not waited for. A group of captures holds several scopes: it waits for the first, and
 tries the others. Only the rebuild locks tables first, which no holder of FOLD waits for. So no

@@ -33,6 +33,7 @@ from keeper_grpc.storage.patterns.places_rows import (
     read_changed,
     read_placed,
 )
+from keeper_grpc.storage.patterns.versions import until_raised_everywhere
 
 log = structlog.get_logger()
 
@@ -198,6 +199,7 @@ class PlacesMemory:
 
     async def seen(self, connection: Connection, versions: Sequence[ScopeVersion]) -> None:
         """Keep nothing of what other processes changed. Raises StorageUnavailable."""
+        behind = []
         for version in versions:
             one = self._scopes.get(version.scope_id)
             if one is None or one.held is None or one.busy:
@@ -205,10 +207,14 @@ class PlacesMemory:
             if version.reset_version > one.applied:
                 one.let_go()
             elif version.version > one.dropped:
-                changed = await changed_ids(connection, version.scope_id, one.dropped)
-                if not one.busy and version.version > one.dropped:
-                    one.drop(frozenset(changed))
-                    one.dropped = version.version
+                behind.append((one, version))
+        if behind:
+            await until_raised_everywhere(connection, [version.scope_id for _, version in behind])
+        for one, version in behind:
+            changed = await changed_ids(connection, version.scope_id, one.dropped)
+            if not one.busy and version.version > one.dropped:
+                one.drop(frozenset(changed))
+                one.dropped = version.version
 
     async def until_loaded(self) -> None:
         """Wait for the loads that are under way."""

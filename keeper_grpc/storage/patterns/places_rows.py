@@ -10,6 +10,7 @@ from uuid import UUID
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.domain.patterns.position import Position
 from keeper_grpc.storage.database import Connection, to_array
+from keeper_grpc.storage.patterns.versions import until_raised_everywhere
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -25,18 +26,17 @@ class Placed:
 
 
 async def held_ids(connection: Connection, scope: Scope) -> tuple[int, Sequence[UUID]]:
-    """The scope's version, and its patterns then."""
-    row = await connection.fetchrow(
-        """
-        SELECT coalesce((SELECT version FROM scopes WHERE scope_id = $1), 0) AS version,
-               ARRAY(SELECT id FROM network_patterns
-                      WHERE scope_id = $1 AND embedding_model = $2) AS ids
-        """,
+    """The scope's version, and its patterns then or later."""
+    version: int | None = await connection.fetchval(
+        "SELECT version FROM scopes WHERE scope_id = $1", scope.scope_id
+    )
+    await until_raised_everywhere(connection, [scope.scope_id])
+    rows = await connection.fetch(
+        "SELECT id FROM network_patterns WHERE scope_id = $1 AND embedding_model = $2",
         scope.scope_id,
         scope.embedding_model,
     )
-    assert row is not None  # noqa: S101 - a SELECT without FROM has a row
-    return row["version"], row["ids"]
+    return version or 0, [row["id"] for row in rows]
 
 
 async def read_placed(

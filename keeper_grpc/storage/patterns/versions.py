@@ -5,6 +5,8 @@ one with each of them. The row of the scope is locked until the transaction ends
 order: who has seen one has missed none before it.
 
 That lock is the last that a transaction takes: whoever holds it waits for nobody.
+
+Where tables are spread, a version may be seen before what raised it is there on every worker: see `until_raised_everywhere`.
 """
 
 from __future__ import annotations
@@ -47,13 +49,14 @@ async def touch(
         return {}
     rows = await connection.fetch(
         """
-        SELECT touched, raised, pattern_ids FROM touch_patterns($1::bigint[], $2::uuid[], $3::uuid[], $4)
+        SELECT touched, raised, pattern_ids, raise_everywhere(touched)
+          FROM touch_patterns($1::bigint[], $2::uuid[], $3::uuid[], $4)
         """,
         *in_pairs(changed),
         [key.pattern_id for key in (changed if reworded is None else reworded)],
         PATTERNS_CHANNEL,
     )
-    for touched, raised, pattern_ids in rows:
+    for touched, raised, pattern_ids, _ in rows:
         note_change(Change(touched, raised, frozenset(pattern_ids)))
     return {row["touched"]: row["raised"] for row in rows}
 
@@ -74,10 +77,19 @@ async def reset(
             UPDATE scopes s SET version = s.version + 1, reset_version = s.version + 1 FROM owned
              WHERE s.scope_id = owned.scope_id RETURNING s.scope_id, s.version
         )
-        SELECT scope_id, version, pg_notify('{PATTERNS_CHANNEL}', scope_id::text) FROM raised
+        SELECT scope_id, version, pg_notify('{PATTERNS_CHANNEL}', scope_id::text), raise_everywhere(scope_id) FROM raised
         """,  # noqa: S608 - a constant
         None if scope_ids is None else list(scope_ids),
     )
     for row in rows:
         note_change(Change(row["scope_id"], row["version"], None))
     return {row["scope_id"]: row["version"] for row in rows}
+
+
+async def until_raised_everywhere(connection: Connection, scope_ids: Collection[int]) -> None:
+    """Wait until all that raised the versions of these scopes that were seen by now can be read wherever it was written.
+
+    Between seeing a version and reading what has changed up to it, by whoever then takes the version as read. Nothing to wait for
+    on one server.
+    """
+    await connection.execute("SELECT until_raised_everywhere($1::bigint[])", list(scope_ids))

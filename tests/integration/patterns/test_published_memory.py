@@ -171,6 +171,29 @@ async def test_another_process_sees_it_without_being_told_by_this_one(
         await seen(memory, place, {pattern_id: 2 * len(ACCOUNTS)})
 
 
+@pytest.mark.cluster
+@pytest.mark.parametrize("held", [False, True], ids=["loaded", "followed"])
+async def test_a_version_is_read_once_all_that_raised_it_is_on_the_workers(
+    database: Database, database_of_its_own: str, held: bool
+) -> None:
+    """A transaction of several nodes is seen on the coordinator first; here its end is held up, by the lock that it has until then."""
+    place = scope("raised")
+    await register(database, "five")
+    pattern_id = await teach(database, place)
+    async with opened(database_of_its_own) as elsewhere, following(elsewhere) as memory:
+        if held:
+            await loaded(memory, place)
+        async with database.connection() as raising, raising.transaction():
+            await raising.execute("SELECT raise_everywhere($1)", place.scope_id)
+            await capture(
+                groups_of(database), observation(place, "five", action=ACTION), vector(0)
+            )
+            before = await memory.fresh(place)
+            assert before is None or counted(before, place) == {pattern_id: len(ACCOUNTS)}
+            await waiting_for_a_lock(raising)
+        await seen(memory, place, {pattern_id: len(ACCOUNTS) + 1})
+
+
 async def test_memory_does_not_answer_when_it_has_not_been_looked_at_for_a_second(
     database: Database,
 ) -> None:

@@ -29,7 +29,7 @@ from keeper_grpc.storage.advice.published.versions import (
     held_ids,
     parts,
     read_patterns,
-    with_kept_plans,
+    reading_changes,
 )
 from keeper_grpc.storage.database import Change, Connection, Database
 from keeper_grpc.storage.failures import unavailable
@@ -265,7 +265,7 @@ class PublishedMemory:
                 held.as_of = at
             held.turn = _ended(held.turn)
         if behind:
-            async with with_kept_plans(connection):
+            async with reading_changes(connection, [seen.scope_id for _, seen in behind]):
                 await self._catch_up(connection, behind, at)
         self._make_room(0, None)
 

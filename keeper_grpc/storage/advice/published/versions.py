@@ -13,6 +13,7 @@ from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.advice.published.rows import COLUMNS, JOINS, to_published
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.publication import published
+from keeper_grpc.storage.patterns.versions import until_raised_everywhere
 
 AT_ONCE = 100
 """Patterns that one statement reads: some tens of milliseconds of the database's time."""
@@ -42,19 +43,24 @@ async def scope_versions(connection: Connection) -> Sequence[ScopeVersion]:
 
 
 @asynccontextmanager
-async def with_kept_plans(connection: Connection) -> AsyncIterator[None]:
-    """A transaction in which statements that read by keys are planned once for the connection: for `read_patterns`, planning
-    takes half as long as reading.
+async def reading_changes(
+    connection: Connection, scope_ids: Collection[int]
+) -> AsyncIterator[None]:
+    """A transaction that reads what changed in scopes up to versions that were seen of them.
+
+    Statements that read by keys are planned once for the connection: for `read_patterns`, planning takes half as long as
+    reading. Where tables are spread, which worker is asked depends on the parameters.
     """
     async with connection.transaction():
         # Of a table that was empty, a kept plan would read every row from then on.
-        await connection.execute(
-            # Where tables are spread, which worker is asked depends on the parameters.
+        kept = await connection.fetchval(
             """
-            SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
+            SELECT set_config('plan_cache_mode', 'force_generic_plan', true) || set_config('enable_seqscan', 'off', true)
              WHERE NOT is_spread()
             """
         )
+        if kept is None:
+            await until_raised_everywhere(connection, scope_ids)
         yield
 
 
@@ -76,6 +82,7 @@ async def held_ids(connection: Connection, scope: Scope, k: int) -> tuple[int, S
     version = await connection.fetchval(
         "SELECT version FROM scopes WHERE scope_id = $1", scope.scope_id
     )
+    await until_raised_everywhere(connection, [scope.scope_id])
     rows = await connection.fetch(
         f"""
         SELECT p.id FROM network_patterns p

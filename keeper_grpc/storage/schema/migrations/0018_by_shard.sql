@@ -68,6 +68,28 @@ BEGIN
     RETURN kept;
 END $$;
 
+-- A transaction of several nodes is visible on the coordinator a moment before it is on workers. Whoever has seen a scope's
+-- version there and reads on a worker what changed by then would miss it, and never look again. So whoever raises a version
+-- shares a lock until its end, which comes after the last node's, and whoever has seen the version waits for that lock.
+CREATE FUNCTION raise_everywhere(scope bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF is_spread() THEN
+        PERFORM pg_advisory_xact_lock_shared(1986359923, hashint8(scope));
+    END IF;
+END $$;
+
+CREATE FUNCTION until_raised_everywhere(scopes bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    scope bigint;
+BEGIN
+    IF is_spread() THEN
+        FOREACH scope IN ARRAY scopes LOOP
+            PERFORM pg_advisory_lock(1986359923, hashint8(scope));
+            PERFORM pg_advisory_unlock(1986359923, hashint8(scope));
+        END LOOP;
+    END IF;
+END $$;
+
 -- As in 0017; what waits of an account is asked for shard by shard.
 CREATE OR REPLACE FUNCTION measure_outcomes(scopes bigint[], new_ids uuid[], advised uuid[]) RETURNS void LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
