@@ -28,6 +28,11 @@ MEASURES = (
     "account_milestones",
     "waiting_outcomes",
     "experiment_outcomes",
+    # Accounts that are truncated take them along, but for where tables are spread.
+    "rolled_questions",
+    "rolled_accounts",
+    "rolled_arms",
+    "rolled_advice",
 )
 
 
