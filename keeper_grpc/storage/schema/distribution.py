@@ -363,12 +363,16 @@ async def _drop_views(conn: Connection) -> list[str]:
 
 
 async def _plan_by_scope(conn: Connection) -> None:
-    """Let the schema's functions plan with what they are called with: which worker is asked depends on it."""
+    """Let the schema's functions decide for each statement whether its plan is kept.
+
+    Which worker is asked depends on what a function is called with. Citus makes a plan that does not know it too dear to be
+    chosen, so plans of tables that are not spread are kept, and no others.
+    """
     functions = await conn.fetch(
         """
         SELECT p.oid::regprocedure::text AS name FROM pg_proc p
          WHERE p.pronamespace = current_schema()::regnamespace
-           AND (p.proconfig @> '{plan_cache_mode=auto}' OR p.proconfig @> '{plan_cache_mode=force_generic_plan}')
+           AND (p.proconfig @> '{plan_cache_mode=force_generic_plan}' OR p.proconfig @> '{plan_cache_mode=force_custom_plan}')
         """
     )
     for function in functions:

@@ -17,10 +17,12 @@ RETURNS TABLE (entered bigint, is_current boolean, version bigint, reset_version
 LANGUAGE plpgsql AS $$
 DECLARE
     together bigint[] := wanted[2:];
+    shard    bigint;
     held     bigint[];
 BEGIN
     IF is_spread() THEN
-        together := ARRAY(SELECT w FROM unnest(together) w WHERE shard_of(w) = shard_of(wanted[1]));
+        shard := shard_of(wanted[1]);
+        together := ARRAY(SELECT w FROM unnest(together) w WHERE shard_of(w) = shard);
     ELSE
         PERFORM set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true);
     END IF;
