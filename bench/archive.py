@@ -1,8 +1,9 @@
 """What a month of captures takes in the ledger and in an archive, and how fast it moves: on a real PostgreSQL.
 
-    python -m bench.archive [--months 12] [--captures 20000] [--accounts 200]
+    python -m bench.archive [--months 12] [--captures 20000] [--accounts 200] [--advised 0.8]
 
-Captures are written as rows, without their evidence: 40 patterns in four scopes, 600 situations, three scripts. Then all months but the last are archived by what `keeper archive` runs, and read back as a rebuild does.
+Captures are written as rows, without their evidence: 40 patterns in four scopes, 600 situations, three scripts. The `advised` share of them are
+outcomes of advice instead, each with its question, half of them with a reaction. Then all months but the last are archived by what `keeper archive` runs, and read back as a rebuild does.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ from keeper_grpc.storage.schema.migrate import migrate
 TYPES = ("churn_prevention", "review_response", "modifier_opportunity", "upsell")
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 MONTH = timedelta(days=30)
-STAYS = ("archived_parts", "archived_wordings", "archived_days", "archive_subjects")
+LEDGER = ("observations", "enhancements", "enhancement_outcomes", "reactions")
+STAYS = (
+    *("archived_parts", "archived_wordings", "archived_days", "archive_subjects"),
+    *("archived_experiment", "archived_transfers", "archived_choices"),
+    *("archived_reactions", "archived_steps"),
+    *("rolled_questions", "rolled_advice", "rolled_accounts", "rolled_arms"),
+)
+SHOWN = 100_000
+"""Bytes from which a table is named."""
 
 _PATTERNS = """
     INSERT INTO network_patterns (id, scope_id, pattern_type, business_category, embedding_model, pattern_embedding,
@@ -60,6 +69,43 @@ _CAPTURES = """
       FROM (SELECT i, $1::timestamptz + i * ($2::interval / $3::integer) AS at FROM generate_series(1, $3) i) captured
       JOIN patterns p ON p.n = (i * 104729 / 7) % 40
 """
+
+_ADVISED = (
+    """
+    UPDATE observations SET disposition = 'reported', action = '', enhancement_id = gen_random_uuid(), compared = true
+     WHERE random() < $1
+    """,
+    """
+    INSERT INTO enhancements (
+        id, scope_id, account_key, pattern_type, business_category, embedding_model, context, action, base_confidence,
+        pattern_id, advised_scope_id, advised_category, similarity, confidence, expected_success_rate, basis,
+        expected_deviation, transfer, script, holdout_share, measured, kept, created_at)
+    SELECT enhancement_id, scope_id, account_key, pattern_type, business_category, embedding_model, context,
+           'Call the guest and offer the morning package', 0.5, pattern_id, scope_id, 'spa', similarity, 0.7, 0.7,
+           'pattern', 0.1, 1, script, 0.1, true, true, occurred_time - interval '1 day'
+      FROM observations WHERE enhancement_id IS NOT NULL
+    """,
+    """
+    INSERT INTO enhancement_outcomes
+    SELECT scope_id, enhancement_id, id FROM observations WHERE enhancement_id IS NOT NULL
+    """,
+    """
+    INSERT INTO reactions (scope_id, account_key, enhancement_id, reaction, recorded_time, pattern_id, counted_time)
+    SELECT scope_id, account_key, id, 'accepted', created_at, pattern_id, created_at FROM enhancements WHERE random() < 0.5
+    """,
+    """
+    UPDATE enhancements e SET reaction = 'accepted', adopted = 'accepted', adopted_time = r.counted_time
+      FROM reactions r WHERE r.scope_id = e.scope_id AND r.enhancement_id = e.id
+    """,
+)
+
+
+async def advise(connection: asyncpg.Connection[asyncpg.Record], share: float) -> None:
+    """Let this share of the captures be outcomes of advice."""
+    first, *others = _ADVISED
+    await connection.execute(first, share)
+    for statement in others:
+        await connection.execute(statement)
 
 
 async def fill(
@@ -101,9 +147,14 @@ async def run(options: argparse.Namespace, directory: Path) -> None:
         )
         try:
             await fill(connection, options.months, options.captures, options.accounts)
-            before = await size(connection, "observations")
+            await advise(connection, options.advised)
+            before = await size(connection, *LEDGER)
             rows = options.months * options.captures
-            print(f"ledger: {rows} observations, {before / rows:.0f} bytes each, with indexes")
+            questions = await connection.fetchval("SELECT count(*) FROM enhancements")
+            print(
+                f"ledger: {rows} observations, {questions} of them with a question, {before / rows:.0f} bytes each, "
+                "with indexes, questions and reactions"
+            )
             shelf = Shelf(directory / "archives")
             start, cpu = time.perf_counter(), time.process_time()
             end = FIRST + (options.months - 1) * MONTH
@@ -114,14 +165,16 @@ async def run(options: argparse.Namespace, directory: Path) -> None:
                 f"({cpu / done.observations * 1e3:.2f} ms of this process's CPU each), "
                 f"{done.size / done.observations:.0f} bytes each in the files"
             )
-            left = await size(connection, "observations")
+            left = await size(connection, *LEDGER)
             sizes = {table: await size(connection, table) for table in STAYS}
             kept = sum(sizes.values())
             months = done.observations / options.captures
             print(
                 f"a month: {(before - left) / months / 1e6:.2f} MB of the ledger became {done.size / months / 1e6:.2f} MB "
                 f"of files; {kept / 1e6:.2f} MB stay for all {months:.0f} months: "
-                + ", ".join(f"{table} {taken / 1e6:.2f}" for table, taken in sizes.items())
+                + ", ".join(
+                    f"{table} {taken / 1e6:.2f}" for table, taken in sizes.items() if taken > SHOWN
+                )
             )
             start = time.perf_counter()
             files = await PostgresArchiveFiles(database).files()
@@ -138,6 +191,7 @@ def main() -> int:
     parser.add_argument("--months", type=int, default=12)
     parser.add_argument("--captures", type=int, default=20_000, help="of a month")
     parser.add_argument("--accounts", type=int, default=200)
+    parser.add_argument("--advised", type=float, default=0.0, help="share of outcomes of advice")
     options = parser.parse_args()
     logs.configure("warning", "console")
     with tempfile.TemporaryDirectory(prefix="keeper-archive-", dir="/tmp") as made:

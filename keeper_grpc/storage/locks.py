@@ -10,7 +10,7 @@ other.
     STEP          transaction. Then rows: sightings and clusters (a step); the account, its advice and
                   its sightings (the end of ForgetAccount).
     MOVE          session, tried, on the source and then the target of a move. Alone.
-    ARCHIVE       session, tried. Alone; its transactions take a scope, then accounts.
+    ARCHIVE       session, tried. Alone; its transactions take a scope, then accounts; RETENTION before, where questions leave.
     PRIORS        transaction, tried. Then rows: patterns, in the order of their ids.
     FOLD          transaction, tried by a fold. A rebuild waits for it, after it has locked the tables
                   observations and enhancements.
@@ -24,7 +24,8 @@ other.
                   has raised the version of a scope; whoever has seen it waits for the lock alone, and holds it for no time.
 
 But for MODEL and the switch, a transaction holds at most one of MIGRATION, PRIORS, RETENTION, STEP, FOLD and a scope, and takes it before it
-locks any row; "tried" locks are not waited for. A group of captures holds several scopes: it waits for the first, and
+locks any row; but an archive's transaction takes RETENTION and then a scope, which nobody who has a scope waits for. "Tried" locks
+are not waited for. A group of captures holds several scopes: it waits for the first, and
 tries the others. Only the rebuild locks tables first, which no holder of FOLD waits for. So no
 two transactions wait for each other's advisory locks.
 

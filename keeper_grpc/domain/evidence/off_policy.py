@@ -112,23 +112,56 @@ class Value:
     doubly_robust: Estimate
 
 
-def value(choices: Sequence[Choice], k: int) -> Value | None:
-    """The estimates; None where fewer than k owners have outcomes of it."""
-    owners = sorted({choice.owner for choice in choices})
-    row = {owner: place for place, owner in enumerate(owners)}
-    # For each owner: choices; inverse propensities, their squares, successes and excesses of what was chosen; and
-    # what was expected.
-    sums = np.zeros((7, len(owners)))
-    for choice in choices:
+@dataclass(frozen=True, slots=True)
+class OwnChoices:
+    """Choices of one owner, summed up: how many, and of what was `chosen` inverse propensities, their squares,
+    successes and excesses; and what was expected.
+    """
+
+    owner: str
+    choices: int
+    weight: float
+    squares: float
+    good: float
+    excess: float
+    expected: float
+    chosen: int
+
+    @classmethod
+    def of(cls, choice: Choice) -> OwnChoices:
+        """Of one choice."""
         inverse = 1 / choice.propensity if choice.chosen else 0.0
-        sums[:, row[choice.owner]] += (
+        return cls(
+            choice.owner,
             1,
             inverse,
             inverse**2,
             inverse * choice.success,
             inverse * (choice.success - choice.expected),
             choice.expected,
-            choice.chosen,
+            int(choice.chosen),
+        )
+
+    def unchosen(self) -> OwnChoices:
+        """The same, as choices of something that never was chosen."""
+        return OwnChoices(self.owner, self.choices, 0.0, 0.0, 0.0, 0.0, self.expected, 0)
+
+
+def value(choices: Sequence[Choice | OwnChoices], k: int) -> Value | None:
+    """The estimates; None where fewer than k owners have outcomes of it."""
+    summed = [OwnChoices.of(each) if isinstance(each, Choice) else each for each in choices]
+    owners = sorted({each.owner for each in summed})
+    row = {owner: place for place, owner in enumerate(owners)}
+    sums = np.zeros((7, len(owners)))
+    for each in summed:
+        sums[:, row[each.owner]] += (
+            each.choices,
+            each.weight,
+            each.squares,
+            each.good,
+            each.excess,
+            each.expected,
+            each.chosen,
         )
     trials, weight, squares, good, excess, expected, chosen = sums
     held_by = int(np.count_nonzero(chosen))
@@ -145,7 +178,7 @@ def value(choices: Sequence[Choice], k: int) -> Value | None:
     usual = float((capped * expected).sum()) / total
     moved = float((capped * excess).sum()) / inverse_sum
     return Value(
-        choices=len(choices),
+        choices=int(trials.sum()),
         chosen=int(chosen.sum()),
         owners=held_by,
         inverse_propensity=_estimate(

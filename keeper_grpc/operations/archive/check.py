@@ -27,7 +27,9 @@ class Found:
     problems: Sequence[str]
 
 
-async def look_over(database: Database, shelf: Shelf, before: datetime) -> Found:
+async def look_over(
+    database: Database, shelf: Shelf, before: datetime, asked_before: datetime | None = None
+) -> Found:
     """Look at the ledger and at every file."""
     archives = PostgresArchiveFiles(database)
     files = await archives.files()
@@ -38,7 +40,7 @@ async def look_over(database: Database, shelf: Shelf, before: datetime) -> Found
         except ArchiveDamaged as error:
             problems.append(str(error))
     due: Counter[date] = Counter()
-    async with look(database, before, name=False) as leaving:
+    async with look(database, before, name=False, asked_before=asked_before) as leaving:
         for each in await leaving.due():
             due[each.month] += each.observations
         stay = await leaving.stay(before)

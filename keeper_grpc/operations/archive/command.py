@@ -74,6 +74,11 @@ def _archive(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _asked_before(settings: Settings) -> datetime:
+    """Nobody may report on older questions that have no outcome; those that have one can leave with it."""
+    return datetime.now(UTC) - settings.enhancement_retention
+
+
 async def _run(settings: Settings, before: datetime, directory: Path) -> Archived:
     from keeper_grpc.composition.shared import counting_of, open_pool
     from keeper_grpc.local_operator import record
@@ -84,7 +89,9 @@ async def _run(settings: Settings, before: datetime, directory: Path) -> Archive
 
     async with open_pool(settings, beside_a_server=True) as pool, alone(pool):
         counting = await PostgresRebuild(pool).counted_with(counting_of(settings))
-        done = await Archiving(pool, Shelf(directory), counting.half_life)(before)
+        done = await Archiving(pool, Shelf(directory), counting.half_life)(
+            before, _asked_before(settings)
+        )
         await record(
             pool,
             "archive",
@@ -100,7 +107,7 @@ async def _check(settings: Settings, before: datetime, directory: Path) -> int:
     from keeper_grpc.operations.archive.shelf import Shelf
 
     async with open_pool(settings, beside_a_server=True) as pool, alone(pool):
-        found = await look_over(pool, Shelf(directory), before)
+        found = await look_over(pool, Shelf(directory), before, _asked_before(settings))
     for month, observations in found.due.items():
         print(f"{month:%Y-%m}: {observations} observations to archive")
     print(f"{found.stay} from before {before:%Y-%m} stay in the ledger")

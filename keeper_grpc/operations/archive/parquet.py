@@ -19,8 +19,8 @@ except ModuleNotFoundError as error:
         "archives need the package pyarrow: pip install 'keeper-grpc[archive]'"
     ) from error
 
-FORMAT = 1
-"""Of the columns. Written into each file."""
+FORMAT = 2
+"""Of the columns. Written into each file. Files of the first one have no questions."""
 
 _KINDS: Mapping[str, Any] = {
     "uuid": pa.uuid(),
@@ -69,8 +69,10 @@ class Reader:
         """The rows of one group, as they were written."""
         rows: list[dict[str, Any]] = self._file.read_row_group(number).to_pylist()
         for row in rows:
+            for column in COLUMNS.keys() - row.keys():
+                row[column] = None
             for column in _JSON:
-                row[column] = json.loads(row[column])
+                row[column] = None if row[column] is None else json.loads(row[column])
         return rows
 
     @property
@@ -92,7 +94,13 @@ class Reader:
 
 
 def _stored(row: Row) -> Row:
-    return {**row, **{column: json.dumps(row[column], ensure_ascii=False) for column in _JSON}}
+    return {
+        **row,
+        **{
+            column: None if row[column] is None else json.dumps(row[column], ensure_ascii=False)
+            for column in _JSON
+        },
+    }
 
 
 def copy_without(

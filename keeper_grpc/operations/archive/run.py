@@ -48,12 +48,15 @@ class Archiving:
         self._half_life = half_life
         self._done = Archived()
 
-    async def __call__(self, before: datetime) -> Archived:
-        """Archive what occurred before that time and may leave. Raises ArchiveError, StorageUnavailable."""
+    async def __call__(self, before: datetime, asked_before: datetime | None = None) -> Archived:
+        """Archive what occurred before that time and may leave, with questions that were asked before theirs.
+
+        Raises ArchiveError, StorageUnavailable.
+        """
         self._shelf.prepare()
         await self._tidy()
         await self._forget()
-        async with look(self._database, before, name=True) as leaving:
+        async with look(self._database, before, name=True, asked_before=asked_before) as leaving:
             self._done.stay = await leaving.stay(before)
             for month, due in groupby(await leaving.due(), key=lambda each: each.month):
                 async with aclosing(_groups(leaving, list(due))) as groups:

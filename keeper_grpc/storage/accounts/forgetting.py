@@ -179,6 +179,11 @@ class PostgresForgetting(PostgresAccounts):
                 "account_milestones",
                 "waiting_outcomes",
                 "archived_days",
+                "archived_experiment",
+                "archived_transfers",
+                "archived_choices",
+                "archived_reactions",
+                "archived_steps",
                 "archive_subjects",
             ):
                 await connection.execute(
@@ -234,7 +239,7 @@ async def _remainder(connection: Connection, pattern: Pattern, account_key: str)
         first_report = await connection.fetchrow(
             """
             SELECT o.context, p.action_template AS action
-              FROM observations o
+              FROM said_words o
               JOIN network_patterns p ON p.scope_id = o.scope_id AND p.id = o.pattern_id
              WHERE o.scope_id = $1 AND o.pattern_id = $2 AND o.account_key <> $3
              ORDER BY o.recorded_time, o.id LIMIT 1

@@ -16,30 +16,32 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 COUNTED = """
-    count(*) AS shown, count(*) FILTER (WHERE e.adopted IN ('accepted', 'done')) AS accepted,
-    count(*) FILTER (WHERE e.adopted = 'dismissed') AS dismissed,
-    count(*) FILTER (WHERE e.adopted = 'done') AS done,
-    array_agg(e.adopted_reason) FILTER (WHERE e.adopted_reason IS NOT NULL) AS reasons
+    sum(e.reactions)::bigint AS shown,
+    coalesce(sum(e.reactions) FILTER (WHERE e.adopted IN ('accepted', 'done')), 0)::bigint AS accepted,
+    coalesce(sum(e.reactions) FILTER (WHERE e.adopted = 'dismissed'), 0)::bigint AS dismissed,
+    coalesce(sum(e.reactions) FILTER (WHERE e.adopted = 'done'), 0)::bigint AS done,
+    array_agg(e.adopted_reason) FILTER (WHERE e.adopted_reason IS NOT NULL) AS reasons,
+    array_agg(e.reactions) FILTER (WHERE e.adopted_reason IS NOT NULL) AS so_often
 """
-"""The stages that the enhancements `e` with a reaction reached, for `own_reactions`."""
+"""The stages that advice `e` with a reaction reached, for `own_reactions`."""
 
 _BY_OWNER = f"""
-    SELECT {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.advised_scope_id = $1 AND e.pattern_id = $2 AND e.adopted IS NOT NULL
+    SELECT {COUNTED} FROM adopted_advice e JOIN accounts a USING (account_key)
+     WHERE e.advised_scope_id = $1 AND e.pattern_id = $2
        AND a.qualified AND NOT a.forgetting
      GROUP BY a.owner_key
 """  # noqa: S608 - a constant
 
 _BY_SCRIPT_AND_OWNER = f"""
-    SELECT e.script, {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.advised_scope_id = $1 AND e.pattern_id = $2 AND e.adopted IS NOT NULL AND e.script <> ''
+    SELECT e.script, {COUNTED} FROM adopted_advice e JOIN accounts a USING (account_key)
+     WHERE e.advised_scope_id = $1 AND e.pattern_id = $2 AND e.script <> ''
        AND a.qualified AND NOT a.forgetting
      GROUP BY e.script, a.owner_key
 """  # noqa: S608 - a constant
 
 _SINCE = f"""
-    SELECT {COUNTED} FROM enhancements e JOIN accounts a USING (account_key)
-     WHERE e.adopted_time >= $2 AND e.adopted IS NOT NULL AND a.qualified AND NOT a.forgetting
+    SELECT {COUNTED} FROM adopted_advice e JOIN accounts a USING (account_key)
+     WHERE e.adopted_time >= $2 AND a.qualified AND NOT a.forgetting
        AND ($1::text[] IS NULL OR e.business_category = ANY ($1))
      GROUP BY a.owner_key
 """  # noqa: S608 - a constant
@@ -73,6 +75,6 @@ async def reactions_since(
 def own_reactions(row: Record) -> OwnReactions:
     """One owner's row of `COUNTED`."""
     reasons: dict[DismissalReason, int] = defaultdict(int)
-    for reason in row["reasons"] or ():
-        reasons[DismissalReason(reason)] += 1
+    for reason, so_often in zip(row["reasons"] or (), row["so_often"] or (), strict=True):
+        reasons[DismissalReason(reason)] += so_often
     return OwnReactions(row["shown"], row["accepted"], row["dismissed"], row["done"], reasons)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
-from keeper_grpc.domain.evidence.off_policy import Choice, Value, value
+from keeper_grpc.domain.evidence.off_policy import Choice, OwnChoices, Value, value
 from keeper_grpc.domain.evidence.publication import PublicationRule
 from keeper_grpc.domain.patterns.pattern import Pattern
 from keeper_grpc.storage.database import Connection, Database
@@ -24,6 +25,12 @@ _OUTCOMES = """
       LEFT JOIN drawn_scripts d ON d.scope_id = e.scope_id AND d.enhancement_id = e.id
      WHERE o.counted AND o.pattern_id IS NOT NULL AND (d.inverse IS NOT NULL OR e.contenders IS NOT NULL)
 """
+
+_ARCHIVED = """
+    SELECT c.pattern_id, a.owner_key, c.script, c.choices, c.weight, c.squares, c.good, c.excess, c.expected, c.chosen
+      FROM archived_choices c JOIN accounts a USING (account_key) WHERE a.qualified
+"""
+"""The same, summed up by account."""
 
 _COST = """
     SELECT coalesce(sum(advised), 0)::bigint AS advised, coalesce(sum(patterns), 0)::bigint AS patterns,
@@ -96,7 +103,7 @@ class PostgresExploration:
         return Exploring(Cost(*cost), sorted(found, key=_order))
 
     def _explored(
-        self, pattern: Pattern, drawn: Sequence[_DrawnScript], choices: Sequence[Choice]
+        self, pattern: Pattern, drawn: Sequence[_Drawn], choices: Sequence[Choice | OwnChoices]
     ) -> Explored | None:
         k = self._rule.k
         values = {
@@ -108,6 +115,18 @@ class PostgresExploration:
         if not own and not values:
             return None
         return Explored(pattern, pattern.proven_script(self._rule), own, values)
+
+
+@dataclass(frozen=True, slots=True)
+class _ArchivedScript:
+    """Archived outcomes of a script that was drawn, of one account."""
+
+    template: str
+    choices: OwnChoices
+
+    def choice(self, template: str) -> OwnChoices:
+        """The same, as choices of this script or of another."""
+        return self.choices if template == self.template else self.choices.unchosen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +145,21 @@ class _DrawnScript:
         return Choice(self.owner, self.expected, self.propensity, chosen, self.success)
 
 
+_Drawn: TypeAlias = _DrawnScript | _ArchivedScript
+
+
 async def _choices(
     connection: Connection,
-) -> tuple[Mapping[UUID, list[_DrawnScript]], Mapping[UUID, list[Choice]]]:
+) -> tuple[Mapping[UUID, list[_Drawn]], Mapping[UUID, list[Choice | OwnChoices]]]:
     """The outcomes of drawn scripts and the choices of patterns, by pattern."""
-    scripts: dict[UUID, list[_DrawnScript]] = defaultdict(list)
-    patterns: dict[UUID, list[Choice]] = defaultdict(list)
+    scripts: dict[UUID, list[_Drawn]] = defaultdict(list)
+    patterns: dict[UUID, list[Choice | OwnChoices]] = defaultdict(list)
+    for row in await connection.fetch(_ARCHIVED):
+        pattern_id, owner, script, *sums = row
+        if script is None:
+            patterns[pattern_id].append(OwnChoices(owner, *sums))
+        else:
+            scripts[pattern_id].append(_ArchivedScript(script, OwnChoices(owner, *sums)))
     async for row in connection.cursor(_OUTCOMES, prefetch=1000):
         owner, success = row["owner_key"], row["success"]
         if row["script_drawn"]:

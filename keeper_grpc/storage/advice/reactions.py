@@ -119,7 +119,14 @@ class PostgresReaction:
             reported.account_key,
             pattern_id,
         )
-        if not reactions_due(reactions["counted"], reactions["reported"], self._step):
+        # All of those that were archived count.
+        archived: int = await self._connection.fetchval(
+            "SELECT coalesce(sum(reactions), 0)::integer FROM archived_steps WHERE account_key = $1 AND pattern_id = $2",
+            reported.account_key,
+            pattern_id or UUID(int=0),
+        )
+        counted, number = reactions["counted"] + archived, reactions["reported"] + archived
+        if not reactions_due(counted, number, self._step):
             return
         await self._connection.execute(
             """

@@ -17,18 +17,23 @@ async def read_transfers(connection: Connection, scope: Scope) -> Transfers:
     """What became in this scope of other categories' patterns."""
     rows = await connection.fetch(
         """
-        SELECT e.advised_category, a.owner_key, count(*) AS trials,
-               sum(e.expected_success_rate / e.transfer) AS expected,
-               count(*) FILTER (WHERE o.success) AS successes
-          FROM observations o
-          JOIN accounts a
-            ON a.account_key = o.account_key AND a.qualified
-           AND a.business_category = o.business_category
-          JOIN enhancements e
-            ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
-         WHERE o.scope_id = $1 AND o.enhancement_id IS NOT NULL AND o.counted
-           AND e.advised_scope_id <> $1 AND e.pattern_id IS NOT NULL
-         GROUP BY e.advised_category, a.owner_key
+        SELECT t.advised_category, a.owner_key, sum(t.trials)::bigint AS trials, sum(t.expected) AS expected,
+               sum(t.successes)::bigint AS successes
+          FROM (SELECT o.account_key, o.business_category, e.advised_category, count(*) AS trials,
+                       sum(e.expected_success_rate / e.transfer) AS expected,
+                       count(*) FILTER (WHERE o.success) AS successes
+                  FROM observations o
+                  JOIN enhancements e
+                    ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout
+                 WHERE o.scope_id = $1 AND o.enhancement_id IS NOT NULL AND o.counted
+                   AND e.advised_scope_id <> $1 AND e.pattern_id IS NOT NULL
+                 GROUP BY 1, 2, 3
+                UNION ALL
+                SELECT account_key, business_category, advised_category, trials, expected, successes
+                  FROM archived_transfers WHERE scope_id = $1) t
+          JOIN accounts a USING (account_key, business_category)
+         WHERE a.qualified
+         GROUP BY t.advised_category, a.owner_key
         """,
         scope.scope_id,
     )

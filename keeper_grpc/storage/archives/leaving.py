@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,18 +13,31 @@ from uuid import UUID
 from keeper_grpc.domain.patterns.pattern import PatternKey, Scope
 from keeper_grpc.storage.accounts.holding import settle_accounts
 from keeper_grpc.storage.archives.files import add_group
-from keeper_grpc.storage.archives.parts import Parts, add_days, add_parts, add_row
-from keeper_grpc.storage.archives.rows import ASKED_FOR, COLUMNS, NOT_ASKED_FOR, SETTLED, Row
+from keeper_grpc.storage.archives.parts import Parts, add_parts, add_row
+from keeper_grpc.storage.archives.questions import (
+    ANSWERED,
+    KNOWN,
+    LOOK_TIMEOUT,
+    advised_by,
+    question_of,
+    read_questions,
+)
+from keeper_grpc.storage.archives.rows import (
+    ASKED_FOR,
+    COLUMNS,
+    NOT_ASKED_FOR,
+    QUESTION,
+    SETTLED,
+    Row,
+)
 from keeper_grpc.storage.database import Connection, Database
-from keeper_grpc.storage.locks import lock_scope
+from keeper_grpc.storage.locks import AdvisoryLock, lock, lock_scope
+from keeper_grpc.storage.patterns.holding import keep_patterns
 
 GROUP = 1_000
 """Observations of one scope that a transaction takes at most. Captures of the scope wait for it: some tenths of a second."""
 
-LOOK_TIMEOUT = 3600.0
-"""Seconds for a look at the whole ledger."""
-
-_STORED = ", ".join(f"o.{column}" for column in COLUMNS if column != "subject")
+_STORED = ", ".join(f"o.{column}" for column in COLUMNS if column not in ("subject", QUESTION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +95,14 @@ class Leaving:
                 timeout=LOOK_TIMEOUT,
             )
             there = {row["id"]: row for row in rows}
+            asked = {row["id"]: question for row in rows if (question := question_of(row))}
+            questions = await read_questions(self._connection, asked.values())
             group = [
-                {**there[row["id"]], "subject": row["subject"]}
+                {
+                    **there[row["id"]],
+                    "subject": row["subject"],
+                    QUESTION: questions.get(asked[row["id"]]) if row["id"] in asked else None,
+                }
                 for row in found
                 if row["id"] in there
             ]
@@ -92,8 +111,14 @@ class Leaving:
 
 
 @asynccontextmanager
-async def look(database: Database, before: datetime, *, name: bool) -> AsyncIterator[Leaving]:
-    """Look for what may be archived of before that time; `name` the accounts that have no name in the files yet."""
+async def look(
+    database: Database, before: datetime, *, name: bool, asked_before: datetime | None = None
+) -> AsyncIterator[Leaving]:
+    """Look for what may be archived of before that time; `name` the accounts that have no name in the files yet.
+
+    Outcomes of questions leave where those were asked before `asked_before`; None is the same time.
+    """
+    answered = ANSWERED.format(asked_before=min(asked_before or before, before).isoformat())
     async with database.connection() as connection:
         try:
             async with connection.transaction():
@@ -101,12 +126,16 @@ async def look(database: Database, before: datetime, *, name: bool) -> AsyncIter
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute(
                     f"""
-                    CREATE TEMPORARY TABLE leaving AS WITH asked_for AS MATERIALIZED ({ASKED_FOR})
+                    CREATE TEMPORARY TABLE leaving AS
+                    WITH asked_for AS MATERIALIZED ({ASKED_FOR}), known AS MATERIALIZED ({KNOWN}),
+                         answered AS MATERIALIZED ({answered})
                     SELECT date_trunc('month', o.occurred_time, 'UTC')::date AS month, o.scope_id, o.id, o.account_key,
                            row_number() OVER (PARTITION BY date_trunc('month', o.occurred_time, 'UTC'), o.scope_id
                                               ORDER BY o.pattern_id, o.recorded_time, o.id) AS place
                       FROM observations o JOIN accounts a USING (account_key)
+                      LEFT JOIN answered w ON w.observation_id = o.id
                      WHERE o.occurred_time < '{before.isoformat()}' AND {SETTLED} AND {NOT_ASKED_FOR}
+                       AND (coalesce(o.enhancement_id, o.instead_of) IS NULL OR w.observation_id IS NOT NULL)
                     """,  # noqa: S608 - constants, and a time
                     timeout=LOOK_TIMEOUT,
                 )
@@ -141,9 +170,15 @@ async def take(
     holdings = Counter(row["subject"] for row in rows)
     try:
         async with database.transaction() as connection:
+            asked = [question for row in rows if (question := question_of(row))]
+            if asked:
+                # First: whoever rolls questions up adds to the same sums, and waits for nobody.
+                await lock(connection, AdvisoryLock.RETENTION)
             await lock_scope(connection, scope)
             accounts = await _hold_accounts(connection, list(holdings))
-            await _delete(connection, scope.scope_id, rows, accounts)
+            if asked:
+                await _hold_advice(connection, rows)
+            await _compare(connection, scope.scope_id, rows, accounts)
             named = [(accounts[row["subject"]], row) for row in rows]
             parts: Parts = {}
             for account, row in named:
@@ -151,7 +186,7 @@ async def take(
                     key = PatternKey(row["scope_id"], row["pattern_id"])
                     add_row(parts, account, key, row, half_life)
             await add_parts(connection, parts)
-            await add_days(connection, named)
+            await _take_out(connection, scope.scope_id, rows)
             await add_group(connection, file_id, number, len(rows), holdings)
     except _Changed:
         return False
@@ -168,23 +203,54 @@ async def _hold_accounts(connection: Connection, subjects: Sequence[UUID]) -> Ma
     return {row["subject"]: row["account_key"] for row in rows if row["account_key"] in held}
 
 
-async def _delete(
+async def _hold_advice(connection: Connection, rows: Sequence[Row]) -> None:
+    """Let nobody delete or merge the patterns that were advised, or count their advice, until the transaction ends."""
+    # Before any of its rows, as a rebuild does; and patterns before what was advised of them, as those do who delete them.
+    await connection.execute("LOCK TABLE observations, enhancements IN ROW EXCLUSIVE MODE")
+    advised = advised_by(rows)
+    await keep_patterns(connection, {PatternKey(*each[:2]) for each in advised})
+    await connection.execute(
+        "SELECT hold_advice($1::bigint[], $2::uuid[], $3::text[])",
+        *([each[column] for each in advised] for column in range(3)),
+    )
+
+
+async def _compare(
     connection: Connection, scope_id: int, rows: Sequence[Row], accounts: Mapping[UUID, str]
 ) -> None:
-    """Delete these observations. Raises _Changed unless what is deleted is what the rows say."""
-    deleted = await connection.fetch(
+    """Raise _Changed unless the ledger has these observations and their questions as the rows say.
+
+    Nobody changes them until the transaction ends: the scope, the accounts and the advised patterns are held.
+    """
+    there = await connection.fetch(
         f"""
-        DELETE FROM observations o USING accounts a
-         WHERE o.scope_id = $1 AND o.id = ANY($2::uuid[]) AND a.account_key = o.account_key AND {SETTLED}
-        RETURNING o.account_key, {_STORED}
+        SELECT o.account_key, {_STORED} FROM observations o JOIN accounts a USING (account_key)
+         WHERE o.scope_id = $1 AND o.id = ANY($2::uuid[]) AND {SETTLED}
         """,  # noqa: S608 - constants
         scope_id,
         [row["id"] for row in rows],
     )
-    if len(deleted) != len(rows):
-        raise _Changed
-    ledger: Mapping[UUID, Any] = {row["id"]: dict(row) for row in deleted}
+    ledger: Mapping[UUID, Any] = {row["id"]: dict(row) for row in there}
     for row in rows:
-        expected = {column: value for column, value in row.items() if column != "subject"}
+        expected = {key: value for key, value in row.items() if key not in ("subject", QUESTION)}
         if ledger.get(row["id"]) != expected | {"account_key": accounts.get(row["subject"])}:
             raise _Changed
+    await _compare_questions(connection, rows)
+
+
+async def _take_out(connection: Connection, scope_id: int, rows: Sequence[Row]) -> None:
+    """Take the rows and their questions out of the ledger into the sums that stay."""
+    taken = await connection.fetchval(
+        "SELECT archive_outcomes($1, $2::uuid[])",
+        scope_id,
+        [row["id"] for row in rows],
+        timeout=LOOK_TIMEOUT,
+    )
+    if taken != len(rows):
+        raise _Changed
+
+
+async def _compare_questions(connection: Connection, rows: Collection[Row]) -> None:
+    asked = {question: row[QUESTION] for row in rows if (question := question_of(row))}
+    if None in asked.values() or await read_questions(connection, asked) != asked:
+        raise _Changed

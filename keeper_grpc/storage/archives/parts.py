@@ -1,25 +1,26 @@
-"""What stays of archived observations: sums by pattern and account, their words, and counts by day."""
+"""What stays of archived observations in patterns: sums by pattern and account, and their words."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from keeper_grpc.domain.evidence.sums import PatternSums
 from keeper_grpc.domain.patterns.pattern import PatternKey
+from keeper_grpc.storage.archives.questions import draw_of
 from keeper_grpc.storage.archives.rows import Row
 from keeper_grpc.storage.archives.sums import sums_of, to_stored
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.ledger_sums import to_counted
 from keeper_grpc.storage.patterns.keys import by_column
 
-_NO_QUESTION = {"final": True, "inverse": None, "expected": None}
+_REPORTS = hashlib.sha256(b"reports").digest()
+"""In place of the hash of their words: of an account's reports on one pattern the first is kept."""
 
 
 @dataclass(slots=True)
@@ -31,6 +32,12 @@ class Wording:
     observations: int
     first_recorded: datetime
     first_id: UUID
+    reported: bool
+
+    def plus(self, other: Wording) -> Wording:
+        """Both together, in the words of the first: those of reports are not all the same."""
+        first = min(self, other, key=lambda each: (each.first_recorded, each.first_id))
+        return replace(first, observations=self.observations + other.observations)
 
 
 @dataclass(slots=True)
@@ -51,7 +58,8 @@ class Part:
             to_counted(
                 {
                     **row,
-                    **_NO_QUESTION,
+                    **draw_of(row),
+                    "final": True,
                     "account_key": account_key,
                     "net_revenue": net,
                     "costed": costed,
@@ -64,13 +72,16 @@ class Part:
         week = self.weeks.setdefault(str(occurred - timedelta(days=occurred.weekday())), [0, 0])
         week[0] += 1
         week[1] += row["success"]
-        said = self.wordings.setdefault(
-            words_hash(row["context"], row["action"]),
-            Wording(row["context"], row["action"], 0, row["recorded_time"], row["id"]),
+        self._say(row)
+
+    def _say(self, row: Row) -> None:
+        reported = row["disposition"] == "reported"
+        digest = _REPORTS if reported else words_hash(row["context"], row["action"])
+        one = Wording(
+            row["context"], row["action"], 1, row["recorded_time"], row["id"], reported=reported
         )
-        said.observations += 1
-        first = said.first_recorded, said.first_id
-        said.first_recorded, said.first_id = min(first, (row["recorded_time"], row["id"]))
+        before = self.wordings.get(digest)
+        self.wordings[digest] = one if before is None else before.plus(one)
 
 
 Parts = dict[tuple[PatternKey, str], Part]
@@ -137,10 +148,13 @@ async def add_parts(connection: Connection, parts: Parts) -> None:
     await connection.executemany(
         """
         INSERT INTO archived_wordings AS w (scope_id, pattern_id, account_key, words_hash, context, action,
-                                            observations, first_recorded_time, first_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                            observations, first_recorded_time, first_id, reported)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT (scope_id, pattern_id, account_key, words_hash) DO UPDATE
            SET observations = w.observations + excluded.observations,
+               context = CASE WHEN (excluded.first_recorded_time, excluded.first_id)
+                                   < (w.first_recorded_time, w.first_id)
+                              THEN excluded.context ELSE w.context END,
                first_id = CASE WHEN (excluded.first_recorded_time, excluded.first_id)
                                     < (w.first_recorded_time, w.first_id)
                                THEN excluded.first_id ELSE w.first_id END,
@@ -156,6 +170,7 @@ async def add_parts(connection: Connection, parts: Parts) -> None:
                 said.observations,
                 said.first_recorded,
                 said.first_id,
+                said.reported,
             )
             for (key, account), part in parts.items()
             for digest, said in part.wordings.items()
@@ -201,6 +216,7 @@ async def move_parts(connection: Connection, gone: PatternKey, stays: PatternKey
             row["observations"],
             row["first_recorded_time"],
             row["first_id"],
+            row["reported"],
         )
     await add_parts(connection, parts)
 
@@ -229,44 +245,3 @@ async def drop_parts(
         account_key,
     )
     return sum(row["observations"] for row in rows)
-
-
-Days = Counter[tuple[str, str, date, date, date]]
-"""Observations by account, line of business, measured day, and the days on which they occurred and were recorded."""
-
-
-def count_days(
-    rows: Iterable[tuple[str, Row]],
-) -> tuple[Days, Mapping[tuple[str, str, date, date, date], datetime]]:
-    """Observations by day, each with its account; and of each kind of day the first success."""
-    days: Days = Counter()
-    successes: dict[tuple[str, str, date, date, date], datetime] = {}
-    for account_key, row in rows:
-        occurred: datetime = row["occurred_time"]
-        day = (
-            account_key,
-            row["business_category"],
-            row["measured_day"],
-            occurred.astimezone(UTC).date(),
-            row["recorded_time"].astimezone(UTC).date(),
-        )
-        days[day] += 1
-        if row["success"]:
-            successes[day] = min(successes.get(day, occurred), occurred)
-    return days, successes
-
-
-async def add_days(connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
-    """Add observations to the days of their accounts, which count and which the caller holds."""
-    days, successes = count_days(rows)
-    await connection.executemany(
-        """
-        INSERT INTO archived_days AS d (account_key, business_category, measured_day, occurred_day, recorded_day,
-                                        measured, observations, first_success_time)
-        VALUES ($1, $2, $3, $4, $5, true, $6, $7)
-        ON CONFLICT (account_key, business_category, measured_day, occurred_day, recorded_day) DO UPDATE
-           SET observations = d.observations + excluded.observations,
-               first_success_time = least(d.first_success_time, excluded.first_success_time)
-        """,
-        [(*day, count, successes.get(day)) for day, count in sorted(days.items())],
-    )

@@ -14,7 +14,7 @@ from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.archives.files import PostgresArchiveFiles
 from keeper_grpc.storage.archives.parts import Parts, add_parts, add_row, drop_parts, net_revenue
-from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, Row
+from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, QUESTION, Row
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.ledger_sums import add_rows
 from keeper_grpc.storage.evidence.rebuild import MEASURES_TIMEOUT, PostgresRebuild
@@ -24,14 +24,13 @@ from keeper_grpc.storage.patterns.own import own_patterns
 from keeper_grpc.storage.patterns.versions import touch
 from keeper_grpc.storage.rows import insert_rows
 
-_TYPES = {column: kind for column, kind in COLUMNS.items() if column != "subject"} | {
+_TYPES = {
+    column: kind for column, kind in COLUMNS.items() if column not in ("subject", QUESTION)
+} | {
     "account_key": "text",
     "net_revenue": "float8",
-    "enhancement_id": "uuid",
-    "instead_of": "uuid",
     "final": "boolean",
     "counted": "boolean",
-    "compared": "boolean",
 }
 
 _BOTH = "(SELECT * FROM observations UNION ALL SELECT * FROM archived_observations)"
@@ -76,7 +75,9 @@ class ArchivedRebuild(PostgresRebuild):
             await drop_parts(connection, there)
             await add_parts(connection, await self._parts(there, counting.half_life))
             sums = {key: PatternSums() for key in there}
-            await add_rows(connection, sums, counting.half_life, rows=_BOTH)
+            await add_rows(
+                connection, sums, counting.half_life, rows=_BOTH, draws="pg_temp.all_draws"
+            )
             observations = await replace_evidence(connection, sums, counting)
             await touch(connection, there)
         return Recounted(len(there), observations)
@@ -85,9 +86,10 @@ class ArchivedRebuild(PostgresRebuild):
         parts: Parts = {}
         async for row in self._connection.cursor(
             """
-            SELECT * FROM archived_observations
-             WHERE scope_id = ANY($1::bigint[]) AND pattern_id = ANY($2::uuid[])
-             ORDER BY recorded_time, id
+            SELECT o.*, d.inverse, d.expected FROM archived_observations o
+              LEFT JOIN pg_temp.all_draws d ON d.scope_id = o.scope_id AND d.enhancement_id = o.enhancement_id
+             WHERE o.scope_id = ANY($1::bigint[]) AND o.pattern_id = ANY($2::uuid[])
+             ORDER BY o.recorded_time, o.id
             """,
             *by_column(keys),
             prefetch=1000,
@@ -113,9 +115,33 @@ _DAYS = """
            (o.occurred_time AT TIME ZONE 'UTC')::date AS occurred_day,
            (o.recorded_time AT TIME ZONE 'UTC')::date AS recorded_day,
            a.qualified AND a.business_category = o.business_category AS measured, count(*) AS observations,
-           min(o.occurred_time) FILTER (WHERE o.success) AS first_success_time
+           min(o.occurred_time) FILTER (WHERE o.success) AS first_success_time,
+           sum(m.advised_outcomes) AS advised_outcomes, sum(m.advised_successes) AS advised_successes,
+           sum(m.advised_measured) AS advised_measured, sum(m.advised_revenue) AS advised_revenue,
+           sum(m.advised_retention_known) AS advised_retention_known, sum(m.advised_retained) AS advised_retained,
+           sum(m.held_out_outcomes) AS held_out_outcomes, sum(m.held_out_successes) AS held_out_successes,
+           sum(m.held_out_retention_known) AS held_out_retention_known, sum(m.held_out_retained) AS held_out_retained
       FROM archived_observations o JOIN accounts a USING (account_key)
+      LEFT JOIN archived_enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id
+     CROSS JOIN LATERAL observation_measures(
+           o.success, o.net_revenue, o.customer_retained,
+           e.id IS NOT NULL AND e.no_match_reason IS NULL, coalesce(e.holdout, false)) m
      GROUP BY 1, 2, 3, 4, 5, 6
+"""
+
+_DRAWS = """
+    CREATE TEMPORARY VIEW all_draws AS
+    SELECT scope_id, enhancement_id, inverse, expected FROM drawn_scripts
+    UNION ALL
+    SELECT scope_id, id, 1 / script_propensity, expected_success_rate FROM archived_enhancements
+     WHERE script_propensity > 0 AND script_propensity < 1 AND NOT holdout AND advised_category = business_category
+"""
+"""drawn_scripts, also of archived questions."""
+
+_ADD_QUESTIONS = """
+    INSERT INTO archived_enhancements
+    SELECT q.* FROM jsonb_array_elements($1::jsonb) j
+     CROSS JOIN LATERAL jsonb_populate_record(NULL::pg_temp.archived_enhancements, j) q
 """
 
 _WRONG_DAYS = """
@@ -136,6 +162,9 @@ async def loaded(
             await connection.execute(
                 "CREATE TEMPORARY TABLE archived_observations AS SELECT * FROM observations WITH NO DATA"
             )
+            await connection.execute(
+                "CREATE TEMPORARY TABLE archived_enhancements AS SELECT * FROM enhancements WITH NO DATA"
+            )
             merged = {
                 row["pattern_id"]: row["into_id"]
                 for row in await connection.fetch("SELECT pattern_id, into_id FROM merged_patterns")
@@ -148,16 +177,26 @@ async def loaded(
                     _TYPES,
                     [row for row in rows if row is not None],
                 )
+                await connection.execute(
+                    _ADD_QUESTIONS, [row[QUESTION] for row in group if row[QUESTION] is not None]
+                )
             await connection.execute(
                 "CREATE INDEX ON archived_observations (scope_id, pattern_id)",
                 timeout=MEASURES_TIMEOUT,
             )
+            await connection.execute(
+                "CREATE INDEX ON archived_enhancements (scope_id, id)", timeout=MEASURES_TIMEOUT
+            )
             await connection.execute("ANALYZE archived_observations")
+            await connection.execute("ANALYZE archived_enhancements")
             await connection.execute(_DAYS)
+            await connection.execute(_DRAWS)
             yield ArchivedRebuild(database, connection)
         finally:
             if not connection.is_closed():
-                await connection.execute("DROP TABLE IF EXISTS archived_observations CASCADE")
+                await connection.execute(
+                    "DROP TABLE IF EXISTS archived_observations, archived_enhancements CASCADE"
+                )
 
 
 def _to_observation(
@@ -168,7 +207,7 @@ def _to_observation(
     if account_key is None:
         return None
     return {
-        **row,
+        **{column: value for column, value in row.items() if column != QUESTION},
         **IMPLIED,
         "account_key": account_key,
         "pattern_id": merged.get(row["pattern_id"], row["pattern_id"]),

@@ -1,4 +1,4 @@
-"""An observation as a row of a file: the columns, and which rows may be archived."""
+"""An observation as a row of a file: the columns, and which rows may be archived. One that answers a question has it with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Row = Mapping[str, Any]
-"""One observation by column, with its account's subject in place of the account."""
+"""One observation by column, with its account's subject in place of the account, and its question."""
 
 COLUMNS: Mapping[str, str] = {
     "id": "uuid",
@@ -35,27 +35,31 @@ COLUMNS: Mapping[str, str] = {
     "measured_day": "date",
     "occurred_time": "timestamptz",
     "recorded_time": "timestamptz",
+    "enhancement_id": "uuid",
+    "instead_of": "uuid",
+    "compared": "boolean",
+    "question": "jsonb",
 }
 """The columns of a file, with their types in the database."""
 
+QUESTION = "question"
+"""The column that is none of observations: keeper_grpc/storage/archives/questions.py."""
+
 IMPLIED: Mapping[str, object] = {
-    "enhancement_id": None,
-    "instead_of": None,
     "final": True,
     "counted": True,
-    "compared": None,
 }
 """The other columns of observations, which are the same in all that may be archived; net_revenue is computed."""
 
 SETTLED = """
-    o.enhancement_id IS NULL AND o.instead_of IS NULL AND o.final AND o.counted AND o.compared IS NULL
+    o.final AND o.counted AND o.compared IS DISTINCT FROM false
     AND o.measured_day IS NOT NULL AND a.qualified AND NOT a.forgetting
     AND a.business_category = o.business_category
     AND (o.occurred_time AT TIME ZONE 'UTC')::date <> (a.joined_time AT TIME ZONE 'UTC')::date
 """
 """Which observations `o` of accounts `a` nothing changes any more but what becomes of their account.
 
-No outcome of advice, which is read with its question; counted everywhere. What an account did on the day that it joined
+Counted everywhere, also in the holdout experiment. What an account did on the day that it joined
 stays, because its first success is counted from a moment of that day, and the rest is kept by day.
 """
 

@@ -75,13 +75,14 @@ async def add_rows(
     account_key: str | None = None,
     *,
     rows: str = "observations",
+    draws: str = "drawn_scripts",
 ) -> None:
-    """Add what counts of these rows of the patterns, one by one; `rows` is a table of this module's callers."""
+    """Add what counts of these rows of the patterns, one by one; `rows` and `draws` are tables of this module's callers."""
     async for row in connection.cursor(
         f"""
         SELECT o.scope_id, o.pattern_id, {COUNTED}
           FROM {rows} o JOIN accounts a USING (account_key, business_category)
-          LEFT JOIN drawn_scripts d USING (scope_id, enhancement_id)
+          LEFT JOIN {draws} d USING (scope_id, enhancement_id)
          WHERE o.scope_id = ANY($1::bigint[]) AND o.pattern_id = ANY($2::uuid[]) AND o.counted
            AND ($3::text IS NULL OR o.account_key = $3)
          ORDER BY o.recorded_time, o.id

@@ -62,7 +62,7 @@ async def _active(connection: Connection, account: Account) -> bool:
 
 
 async def _advice(connection: Connection, account: Account, start: datetime) -> OwnAdvice:
-    """Of questions so old that they are rolled up, those that were held out are not counted, and advice is proven."""
+    """Of questions that were rolled up without an outcome, those held out are not counted, and advice is proven."""
     (row,) = await connection.fetch(
         """
         SELECT count(e.id) AS questions,
@@ -83,25 +83,34 @@ async def _advice(connection: Connection, account: Account, start: datetime) -> 
         account.key,
         start,
     )
-    (rolled,) = await connection.fetch(
-        """
-        SELECT coalesce(sum(questions), 0)::bigint AS questions, coalesce(sum(enhanced), 0)::bigint AS advised
-          FROM rolled_questions WHERE account_key = $1 AND day >= $2
-        """,
-        account.key,
-        start.date(),
-    )
+    (rolled,) = await connection.fetch(_ROLLED_ADVICE, account.key, start.date())
     return OwnAdvice(
-        questions=row["questions"] + rolled["questions"],
-        advised=row["advised"] + rolled["advised"],
-        shown=row["shown"],
-        accepted=row["accepted"],
-        dismissed=row["dismissed"],
-        done=row["done"],
-        followed=Arm(row["followed"], row["followed_successes"]),
-        revenue=row["revenue"],
-        revenue_count=row["revenue_count"],
+        questions=row["questions"] + rolled["questions"] + rolled["held_out"],
+        advised=row["advised"] + rolled["enhanced"] + rolled["authored"],
+        shown=row["shown"] + rolled["shown"],
+        accepted=row["accepted"] + rolled["accepted"],
+        dismissed=row["dismissed"] + rolled["dismissed"],
+        done=row["done"] + rolled["done"],
+        followed=Arm(
+            row["followed"] + rolled["followed"],
+            row["followed_successes"] + rolled["followed_successes"],
+        ),
+        revenue=row["revenue"] + rolled["revenue"],
+        revenue_count=row["revenue_count"] + rolled["revenue_count"],
     )
+
+
+_ROLLED_COUNTS = (
+    *("questions", "enhanced", "held_out", "authored", "shown", "accepted", "dismissed", "done"),
+    *("followed", "followed_successes", "revenue_count"),
+)
+
+_ROLLED_ADVICE = f"""
+    SELECT coalesce(sum(revenue), 0)::double precision AS revenue,
+           {", ".join(f"coalesce(sum({column}), 0)::bigint AS {column}" for column in _ROLLED_COUNTS)}
+      FROM rolled_questions WHERE account_key = $1 AND day >= $2
+"""  # noqa: S608 - constants
+"""Of archived questions all of these are known; of those that nobody reported on only the first two."""
 
 
 async def _outcomes(connection: Connection, account: Account) -> Sequence[QuestionOutcomes]:
@@ -114,14 +123,20 @@ async def _outcomes(connection: Connection, account: Account) -> Sequence[Questi
               FROM enhancements
              WHERE account_key = $1 AND holdout_share > 0 AND had_advice(holdout, no_match_reason, authored)
         )
-        SELECT md5(jsonb_build_array(e.pattern_type, e.business_category, e.context, e.action)::text)
-                   AS question, e.holdout_share,
-               count(*) FILTER (WHERE NOT held_out(e.holdout, e.authored)) AS advised,
-               count(*) FILTER (WHERE NOT held_out(e.holdout, e.authored) AND o.success) AS advised_successes,
-               count(*) FILTER (WHERE held_out(e.holdout, e.authored)) AS held_out,
-               count(*) FILTER (WHERE held_out(e.holdout, e.authored) AND o.success) AS held_out_successes
-          FROM observations o JOIN e ON e.id = coalesce(o.enhancement_id, o.instead_of)
-         WHERE o.account_key = $1 AND o.compared
+        SELECT question, holdout_share, sum(advised)::bigint AS advised,
+               sum(advised_successes)::bigint AS advised_successes, sum(held_out)::bigint AS held_out,
+               sum(held_out_successes)::bigint AS held_out_successes
+          FROM (SELECT asked_alike(e.pattern_type, e.business_category, e.context, e.action) AS question,
+                       e.holdout_share,
+                       count(*) FILTER (WHERE NOT held_out(e.holdout, e.authored)) AS advised,
+                       count(*) FILTER (WHERE NOT held_out(e.holdout, e.authored) AND o.success) AS advised_successes,
+                       count(*) FILTER (WHERE held_out(e.holdout, e.authored)) AS held_out,
+                       count(*) FILTER (WHERE held_out(e.holdout, e.authored) AND o.success) AS held_out_successes
+                  FROM observations o JOIN e ON e.id = coalesce(o.enhancement_id, o.instead_of)
+                 WHERE o.account_key = $1 AND o.compared GROUP BY 1, 2
+                UNION ALL
+                SELECT question, holdout_share, advised, advised_successes, held_out, held_out_successes
+                  FROM archived_experiment WHERE account_key = $1) x
          GROUP BY 1, 2 ORDER BY 1, 2
         """,
         account.key,
@@ -174,7 +189,7 @@ async def _given(
             SELECT r.account_key
               FROM shared s
               JOIN rolled_advice r ON r.scope_id = s.scope_id AND r.pattern_id = s.pattern_id
-               AND r.first_time > s.since
+               AND r.last_time > s.since
         )
         SELECT count(DISTINCT a.owner_key) FROM advised JOIN accounts a USING (account_key)
          WHERE a.owner_key <> $4 AND a.qualified AND NOT a.forgetting
@@ -229,10 +244,10 @@ _MEASURED = """
     SELECT 'advised_success_rate', {by}, sum(x.advised)::bigint, sum(x.advised_successes)::bigint
       FROM accounts a JOIN experiment_outcomes x USING (account_key) WHERE {whose} GROUP BY {by}
      UNION ALL
-    SELECT 'adoption_rate', {by}, count(*),
-           count(*) FILTER (WHERE e.adopted IN ('accepted', 'done'))
-      FROM accounts a JOIN enhancements e USING (account_key)
-     WHERE {whose} AND e.adopted_time >= $2 AND e.adopted IS NOT NULL GROUP BY {by}
+    SELECT 'adoption_rate', {by}, sum(e.reactions)::bigint,
+           coalesce(sum(e.reactions) FILTER (WHERE e.adopted IN ('accepted', 'done')), 0)::bigint
+      FROM accounts a JOIN adopted_advice e USING (account_key)
+     WHERE {whose} AND e.adopted_time >= $2 GROUP BY {by}
 """
 """Trials and successes as they count, in steps: none changes by one outcome or one reaction."""
 

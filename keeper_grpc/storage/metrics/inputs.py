@@ -136,8 +136,8 @@ _COUNTED = """
          WHERE a.qualified AND NOT a.forgetting AND d.done
          UNION
         SELECT e.business_category, a.owner_key, 'reacted'
-          FROM enhancements e JOIN accounts a USING (account_key)
-         WHERE e.adopted_time >= $1 AND e.adopted IS NOT NULL AND a.qualified AND NOT a.forgetting
+          FROM adopted_advice e JOIN accounts a USING (account_key)
+         WHERE e.adopted_time >= $1 AND a.qualified AND NOT a.forgetting
     ), families AS (
         SELECT * FROM unnest($4::text[], $5::text[]) f(family, deed)
     ), shown AS (

@@ -7,6 +7,7 @@ from uuid import UUID
 from keeper_grpc.domain.evidence.counting import Counting
 from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.domain.patterns.position import mean_direction
+from keeper_grpc.storage.archives.advice import move_advice
 from keeper_grpc.storage.archives.parts import move_parts
 from keeper_grpc.storage.database import Connection, to_array
 from keeper_grpc.storage.evidence.recount import recount
@@ -117,14 +118,22 @@ async def _move_advice(connection: Connection, gone: PatternKey, stays: PatternK
         WITH moved AS (
             DELETE FROM rolled_advice WHERE scope_id = $1 AND pattern_id = $2 RETURNING *
         )
-        INSERT INTO rolled_advice AS r
-        SELECT account_key, scope_id, $3, business_category, measured, first_time FROM moved
+        INSERT INTO rolled_advice AS r (
+            account_key, scope_id, pattern_id, business_category, measured, first_time, last_time, last_outcome_time,
+            revenue, outcomes, successes, expected, variance, deviation)
+        SELECT account_key, scope_id, $3, business_category, measured, first_time, last_time, last_outcome_time,
+               revenue, outcomes, successes, expected, variance, deviation FROM moved
         ON CONFLICT (account_key, scope_id, pattern_id, business_category, measured) DO UPDATE
-           SET first_time = least(r.first_time, excluded.first_time)
+           SET first_time = least(r.first_time, excluded.first_time), last_time = greatest(r.last_time, excluded.last_time),
+               last_outcome_time = greatest(r.last_outcome_time, excluded.last_outcome_time),
+               revenue = r.revenue + excluded.revenue, outcomes = r.outcomes + excluded.outcomes,
+               successes = r.successes + excluded.successes, expected = r.expected + excluded.expected,
+               variance = r.variance + excluded.variance, deviation = r.deviation + excluded.deviation
         """,
         *gone,
         stays.pattern_id,
     )
+    await move_advice(connection, gone, stays)
     if not categories:
         return
     await connection.execute(

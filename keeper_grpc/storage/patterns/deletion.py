@@ -21,6 +21,20 @@ async def delete_pattern(connection: Connection, key: PatternKey) -> frozenset[i
     )
     await connection.execute(
         """
+        UPDATE archived_reactions SET pattern_id = NULL, advised_scope_id = NULL
+         WHERE advised_scope_id = $1 AND pattern_id = $2
+        """,
+        *key,
+    )
+    await connection.execute(
+        "DELETE FROM archived_transfers WHERE advised_scope_id = $1 AND pattern_id = $2", *key
+    )
+    # Whose scripts were drawn. What it contended for is of other scopes, and is no longer read.
+    await connection.execute(
+        "DELETE FROM archived_choices WHERE pattern_id = $1 AND script IS NOT NULL", key.pattern_id
+    )
+    await connection.execute(
+        """
         UPDATE emerging_patterns SET promoted_pattern_id = nullif(promoted_pattern_id, $1),
                                      fading_pattern_id = nullif(fading_pattern_id, $1)
          WHERE promoted_pattern_id = $1 OR fading_pattern_id = $1

@@ -30,10 +30,18 @@ from keeper_grpc.operations.archive.shelf import Shelf
 from keeper_grpc.storage.archives.files import PostgresArchiveFiles
 from keeper_grpc.storage.archives.leaving import look, take
 from keeper_grpc.storage.archives.rebuild import ArchivesNeeded
-from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED
+from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, QUESTION
 from keeper_grpc.storage.database import Database
 from tests.e2e.waiting import POLL, SOON
-from tests.integration.archives.history import HALF_LIFE, age, counted, differences, execute, live
+from tests.integration.archives.history import (
+    HALF_LIFE,
+    Calendar,
+    age,
+    counted,
+    differences,
+    execute,
+    live,
+)
 from tests.integration.evidence.test_rebuild import settings
 from tests.integration.observations import opened
 from tests.rpc.service import PSEUDONYM_KEYS, running
@@ -46,8 +54,11 @@ LATER = NOW - timedelta(days=30)
 @pytest.fixture
 async def accounts(database_of_its_own: str) -> Sequence[str]:
     """Those of a history that may be archived."""
-    async with running(database_of_its_own, evidence_half_life=HALF_LIFE) as service:
-        names = list(await live(service, random.Random(7), 60))  # noqa: S311 - a history, not a secret
+    calendar = Calendar()
+    async with running(
+        database_of_its_own, clock=calendar, evidence_half_life=HALF_LIFE, holdout_share=0.2
+    ) as service:
+        names = list(await live(service, random.Random(7), 100, calendar))  # noqa: S311 - a history, not a secret
     await age(database_of_its_own)
     return names
 
@@ -99,7 +110,9 @@ async def test_what_a_file_has_is_what_the_ledger_has(lived: str) -> None:
         await connection.close()
     named = {"double precision": "float8", "timestamp with time zone": "timestamptz"}
     found = {row["attname"]: named.get(row["type"], row["type"]) for row in rows}
-    stored = {column: kind for column, kind in COLUMNS.items() if column != "subject"}
+    stored = {
+        column: kind for column, kind in COLUMNS.items() if column not in ("subject", QUESTION)
+    }
     assert {column: found.pop(column) for column in stored} == stored
     assert set(found) == {*IMPLIED, "account_key", "net_revenue"}
 
@@ -107,7 +120,7 @@ async def test_what_a_file_has_is_what_the_ledger_has(lived: str) -> None:
 async def test_every_observation_is_in_the_ledger_or_in_a_file(
     lived: str, database: Database, tmp_path: Path
 ) -> None:
-    """A second run finds nothing; what is not settled stays: outcomes of advice, and what a retry may ask for."""
+    """A second run finds nothing; what is not settled stays, and what a retry may ask for."""
     before = await ids(lived)
     done = await archive(database, tmp_path)
     assert done.observations > 20

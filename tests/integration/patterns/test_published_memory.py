@@ -185,9 +185,7 @@ async def test_a_version_is_read_once_all_that_raised_it_is_on_the_workers(
             await loaded(memory, place)
         async with database.connection() as raising, raising.transaction():
             await raising.execute("SELECT raise_everywhere($1)", place.scope_id)
-            await capture(
-                groups_of(database), observation(place, "five", action=ACTION), vector(0)
-            )
+            await capture(groups_of(database), observation(place, "five", action=ACTION), vector(0))
             before = await memory.fresh(place)
             assert before is None or counted(before, place) == {pattern_id: len(ACCOUNTS)}
             await waiting_for_a_lock(raising)
