@@ -50,7 +50,7 @@ COUNTED: Mapping[str, str] = {
     "sum(trials)::bigint AS trials, sum(expected) AS expected, sum(successes)::bigint AS successes FROM ("
     "SELECT e.scope_id, o.account_key, o.business_category, e.advised_category, e.pattern_id, 1 AS trials, "
     "e.expected_success_rate / e.transfer AS expected, o.success::integer AS successes "
-    "FROM observations o JOIN enhancements e ON e.id = o.enhancement_id AND NOT e.holdout "
+    "FROM observations o JOIN enhancements e ON e.scope_id = o.scope_id AND e.id = o.enhancement_id AND NOT e.holdout "
     "WHERE o.counted AND e.advised_scope_id <> o.scope_id AND e.pattern_id IS NOT NULL UNION ALL "
     "SELECT scope_id, account_key, business_category, advised_category, pattern_id, trials, expected, successes "
     "FROM archived_transfers) both_of_them GROUP BY 1, 2, 3, 4, 5) t ORDER BY 1, 2, 5",

@@ -153,8 +153,8 @@ async def test_a_young_question_stays_with_its_outcome(lived: str, tmp_path: Pat
         lived,
         """
         SELECT min(e.created_at) AS first, count(*) AS n FROM enhancement_outcomes x
-          JOIN enhancements e ON e.id = x.enhancement_id
-          JOIN observations o ON o.id = x.observation_id
+          JOIN enhancements e ON e.scope_id = x.scope_id AND e.id = x.enhancement_id
+          JOIN observations o ON o.scope_id = x.scope_id AND o.id = x.observation_id
          WHERE o.occurred_time::date <> (SELECT joined_time::date FROM accounts a WHERE a.account_key = o.account_key)
            AND o.id NOT IN (SELECT observation_id FROM outcome_requests) AND o.compared IS DISTINCT FROM false
         """,
