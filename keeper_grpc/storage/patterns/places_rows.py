@@ -10,7 +10,7 @@ from uuid import UUID
 from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.domain.patterns.position import Position
 from keeper_grpc.storage.database import Connection, to_array
-from keeper_grpc.storage.patterns.versions import until_raised_everywhere
+from keeper_grpc.storage.patterns.versions import settled_version
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -27,16 +27,13 @@ class Placed:
 
 async def held_ids(connection: Connection, scope: Scope) -> tuple[int, Sequence[UUID]]:
     """The scope's version, and its patterns then or later."""
-    version: int | None = await connection.fetchval(
-        "SELECT version FROM scopes WHERE scope_id = $1", scope.scope_id
-    )
-    await until_raised_everywhere(connection, [scope.scope_id])
+    version = await settled_version(connection, scope.scope_id)
     rows = await connection.fetch(
         "SELECT id FROM network_patterns WHERE scope_id = $1 AND embedding_model = $2",
         scope.scope_id,
         scope.embedding_model,
     )
-    return version or 0, [row["id"] for row in rows]
+    return version, [row["id"] for row in rows]
 
 
 async def read_placed(

@@ -86,6 +86,15 @@ async def reset(
     return {row["scope_id"]: row["version"] for row in rows}
 
 
+async def settled_version(connection: Connection, scope_id: int) -> int:
+    """The scope's version, 0 before its first, once all that raised it can be read wherever it was written."""
+    version: int | None = await connection.fetchval(
+        "SELECT version FROM scopes WHERE scope_id = $1", scope_id
+    )
+    await until_raised_everywhere(connection, [scope_id])
+    return version or 0
+
+
 async def until_raised_everywhere(connection: Connection, scope_ids: Collection[int]) -> None:
     """Wait until all that raised the versions of these scopes that were seen by now can be read wherever it was written.
 

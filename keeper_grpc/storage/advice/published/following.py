@@ -25,8 +25,8 @@ PAUSE = 0.1
 """Seconds between two looks for which no question waits: each capture notifies, and one look serves for many."""
 
 REST = 3.0
-"""Times a look's own length, for which there is no other unless a question waits: where many scopes change and each of them asks
-another worker, looks that follow each other would keep the database busy for nobody."""
+"""How many times its own length a look is followed by rest, unless a question waits. Where many scopes change, and tables are
+spread, a look is long: without rest the database would look all the time, and nobody would have asked."""
 
 
 def rest_after(took: float) -> float:
@@ -56,11 +56,10 @@ class FollowPublished:
                         if self._places is not None:
                             await self._places.seen(connection, seen)
                         await self._memory.catch_up(connection, seen, at)
-                        took = self._memory.now() - at
+                        looked = self._memory.now()
+                        rested = looked + rest_after(looked - at)
                         await wakeups.wait(POLL)
-                        await self._memory.asked_within(
-                            at + took + rest_after(took) - self._memory.now()
-                        )
+                        await self._memory.asked_within(rested - self._memory.now())
             except StorageUnavailable:
                 log.warning("published_patterns_not_followed")
             await asyncio.sleep(POLL.total_seconds())

@@ -13,7 +13,7 @@ from keeper_grpc.domain.patterns.pattern import Scope
 from keeper_grpc.storage.advice.published.rows import COLUMNS, JOINS, to_published
 from keeper_grpc.storage.database import Connection
 from keeper_grpc.storage.evidence.publication import published
-from keeper_grpc.storage.patterns.versions import until_raised_everywhere
+from keeper_grpc.storage.patterns.versions import settled_version, until_raised_everywhere
 
 AT_ONCE = 100
 """Patterns that one statement reads: some tens of milliseconds of the database's time."""
@@ -79,10 +79,7 @@ async def changed_patterns(connection: Connection, scope_id: int, after: int) ->
 
 async def held_ids(connection: Connection, scope: Scope, k: int) -> tuple[int, Sequence[UUID]]:
     """The scope's version, and the patterns that questions to it are answered from."""
-    version = await connection.fetchval(
-        "SELECT version FROM scopes WHERE scope_id = $1", scope.scope_id
-    )
-    await until_raised_everywhere(connection, [scope.scope_id])
+    version = await settled_version(connection, scope.scope_id)
     rows = await connection.fetch(
         f"""
         SELECT p.id FROM network_patterns p
@@ -93,7 +90,7 @@ async def held_ids(connection: Connection, scope: Scope, k: int) -> tuple[int, S
         scope.scope_id,
         scope.embedding_model,
     )
-    return version or 0, [pattern_id for (pattern_id,) in rows]
+    return version, [pattern_id for (pattern_id,) in rows]
 
 
 async def read_patterns(
