@@ -24,10 +24,10 @@ from keeper_grpc.storage.archives.questions import (
 )
 from keeper_grpc.storage.archives.rows import (
     ASKED_FOR,
-    COLUMNS,
     NOT_ASKED_FOR,
     QUESTION,
     SETTLED,
+    STORED,
     Row,
 )
 from keeper_grpc.storage.database import Connection, Database
@@ -37,7 +37,7 @@ from keeper_grpc.storage.patterns.holding import keep_patterns
 GROUP = 1_000
 """Observations of one scope that a transaction takes at most. Captures of the scope wait for it: some tenths of a second."""
 
-_STORED = ", ".join(f"o.{column}" for column in COLUMNS if column not in ("subject", QUESTION))
+_STORED = ", ".join(f"o.{column}" for column in STORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ async def _compare(
     )
     ledger: Mapping[UUID, Any] = {row["id"]: dict(row) for row in there}
     for row in rows:
-        expected = {key: value for key, value in row.items() if key not in ("subject", QUESTION)}
+        expected = {column: row[column] for column in STORED}
         if ledger.get(row["id"]) != expected | {"account_key": accounts.get(row["subject"])}:
             raise _Changed
     await _compare_questions(connection, rows)

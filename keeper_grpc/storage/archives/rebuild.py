@@ -14,7 +14,7 @@ from keeper_grpc.domain.patterns.pattern import PatternKey
 from keeper_grpc.operator_error import OperatorError
 from keeper_grpc.storage.archives.files import PostgresArchiveFiles
 from keeper_grpc.storage.archives.parts import Parts, add_parts, add_row, drop_parts, net_revenue
-from keeper_grpc.storage.archives.rows import COLUMNS, IMPLIED, QUESTION, Row
+from keeper_grpc.storage.archives.rows import IMPLIED, QUESTION, STORED, Row
 from keeper_grpc.storage.database import Connection, Database
 from keeper_grpc.storage.evidence.ledger_sums import add_rows
 from keeper_grpc.storage.evidence.rebuild import MEASURES_TIMEOUT, PostgresRebuild
@@ -25,8 +25,7 @@ from keeper_grpc.storage.patterns.versions import touch
 from keeper_grpc.storage.rows import insert_rows
 
 _TYPES = {
-    column: kind for column, kind in COLUMNS.items() if column not in ("subject", QUESTION)
-} | {
+    **STORED,
     "account_key": "text",
     "net_revenue": "float8",
     "final": "boolean",

@@ -45,6 +45,11 @@ COLUMNS: Mapping[str, str] = {
 QUESTION = "question"
 """The column that is none of observations: keeper_grpc/storage/archives/questions.py."""
 
+STORED: Mapping[str, str] = {
+    column: kind for column, kind in COLUMNS.items() if column not in ("subject", QUESTION)
+}
+"""Those of them that observations have."""
+
 IMPLIED: Mapping[str, object] = {
     "final": True,
     "counted": True,
