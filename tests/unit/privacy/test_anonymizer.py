@@ -405,7 +405,7 @@ def _spent(anonymizer: Anonymizer, text: str) -> float:
 def test_hostile_text_costs_in_proportion_to_its_length(
     anonymizer: Anonymizer, shape: str, size: int
 ) -> None:
-    """No shape of input makes matching quadratic: four times the text takes less than ten times as long, where that were sixteen."""
+    """No shape of input makes matching quadratic: a text of four times the length would take sixteen times as long, and takes less than ten."""
     text = HOSTILE[shape]
     assert _spent(anonymizer, text(size)) < 10 * _spent(anonymizer, text(size // 4)) + 0.01
 
